@@ -1,0 +1,1 @@
+"""A job service you can see through."""

@@ -1,0 +1,119 @@
+"""The job engine: one queue, its dispatcher and its workers, as one thing to run and to stop."""
+
+import random
+from collections.abc import Callable
+from typing import Final
+
+import trio
+from structlog.typing import FilteringBoundLogger
+
+from service.jobs.clock import Clock
+from service.jobs.dispatcher import Dispatcher
+from service.jobs.model import Job
+from service.jobs.queue import JobQueue
+from service.jobs.registry import Registry
+from service.jobs.store import JobStore
+from service.jobs.worker import Worker
+from service.lifecycle import StopReason, open_lifecycle_nursery
+from service.telemetry.events import (
+    Event,
+    WorkerStarted,
+    WorkerStopped,
+    WorkerStopReason,
+)
+
+_WORKER_STOP_REASONS: Final[dict[StopReason, WorkerStopReason]] = {
+    "finished": "drained",
+    "cancelled": "cancelled",
+    "crashed": "crashed",
+}
+
+
+class Engine:
+    """Assembles the rooms a job goes through; `queue` is the way in.
+
+    Stopping it: `drain` lets it end by itself within a grace period, `stop` ends it now.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        emit: Callable[[Event], None],
+        log: FilteringBoundLogger,
+        *,
+        workers: int,
+        queue_capacity: int,
+        retain: int,
+        clock: Clock | None = None,
+        random_source: random.Random | None = None,
+    ) -> None:
+        self._registry = registry
+        self._emit = emit
+        self._log = log
+        self._workers = workers
+        self._clock = clock or Clock()
+        self._random_source = random_source or random.Random()
+        self._store = JobStore(emit, self._clock, capacity=queue_capacity, retain=retain)
+        self._dispatcher = Dispatcher(self._store)
+        self._scope = trio.CancelScope()
+        self._stop_reason = "crashed"
+        self.queue = JobQueue(registry, self._store, self._dispatcher)
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Run jobs until drained or stopped; a crash of any part ends it with the error.
+
+        However it ends, no job is left pending or processing: what was not run is abandoned.
+        """
+        to_workers, from_dispatcher = trio.open_memory_channel[Job](0)
+        try:
+            with self._scope:
+                async with open_lifecycle_nursery(self._on_start, self._on_stop) as nursery:
+                    with from_dispatcher:
+                        for number in range(1, self._workers + 1):
+                            nursery.start_soon(self._worker(number, from_dispatcher.clone()))
+                    task_status.started()
+                    await self._dispatcher.run(to_workers)
+        finally:
+            self.abandon_the_rest()
+
+    def drain(self, grace_seconds: float) -> None:
+        """Take no more jobs; finish what is queued, and cancel what is not done in time."""
+        self._stop_reason = "grace_over"
+        self._scope.deadline = trio.current_time() + grace_seconds
+        self._dispatcher.close(self._scope.deadline)
+
+    def stop(self, reason: str) -> None:
+        """Cancel running jobs at their next checkpoint and abandon all others."""
+        self._stop_reason = reason
+        self._scope.cancel()
+
+    def abandon_the_rest(self) -> None:
+        """Leave behind all jobs that have not ended."""
+        for job in list(self._store.jobs):
+            if job.status in ("pending", "processing"):
+                self._store.abandon(job, self._stop_reason)
+
+    def _worker(self, number: int, jobs: trio.MemoryReceiveChannel[Job]) -> Worker:
+        return Worker(
+            f"worker-{number}",
+            jobs,
+            self._registry,
+            self._store,
+            self._dispatcher,
+            self._log,
+            lambda: self._stop_reason,
+            self._random_source,
+        )
+
+    def _on_start(self, worker: Worker) -> None:
+        self._emit(WorkerStarted(timestamp=self._clock.now(), worker_id=worker.id))
+
+    def _on_stop(self, worker: Worker, reason: StopReason) -> None:
+        self._emit(
+            WorkerStopped(
+                timestamp=self._clock.now(),
+                worker_id=worker.id,
+                reason=_WORKER_STOP_REASONS[reason],
+                jobs_run=worker.jobs_run,
+            )
+        )

@@ -1,0 +1,1 @@
+"""What a job is, its states, its store, its backlog and its workers."""

@@ -1,0 +1,46 @@
+"""The bound on pending jobs, and the two lines that tell when it is felt."""
+
+from collections.abc import Callable
+
+from service.jobs.clock import Clock
+from service.telemetry.events import Event, QueueFreed, QueueFull
+
+
+class Capacity:
+    """Knows whether another pending job fits, and says when it begins and ceases to matter.
+
+    `queue_full` comes with the first rejection, `queue_freed` once a quarter of the places are
+    free again. The gap between the two keeps a queue that hovers at its bound from flooding the log.
+    """
+
+    def __init__(self, limit: int, emit: Callable[[Event], None], clock: Clock) -> None:
+        self._limit = limit
+        self._emit = emit
+        self._clock = clock
+        self._full_since: float | None = None
+        self._rejected_while_full = 0
+
+    def allows(self, pending: int) -> bool:
+        """Whether one more job fits where `pending` wait already."""
+        return pending < self._limit
+
+    def rejected_one(self) -> None:
+        """A submission was turned away for want of room."""
+        if self._full_since is None:
+            self._full_since = self._clock.monotonic()
+            self._emit(QueueFull(timestamp=self._clock.now(), queue_capacity=self._limit))
+        self._rejected_while_full += 1
+
+    def pending_fell_to(self, pending: int) -> None:
+        """One job less waits; `pending` are left."""
+        if self._full_since is not None and pending <= self._limit * 3 // 4:
+            full_seconds = self._clock.monotonic() - self._full_since
+            rejected, self._rejected_while_full = self._rejected_while_full, 0
+            self._full_since = None
+            self._emit(
+                QueueFreed(
+                    timestamp=self._clock.now(),
+                    jobs_rejected=rejected,
+                    full_seconds=round(full_seconds, 6),
+                )
+            )

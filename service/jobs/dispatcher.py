@@ -1,0 +1,86 @@
+"""Hands ready jobs to free workers, and holds back those that are not due."""
+
+import trio
+
+from service.jobs.backlog import Backlog
+from service.jobs.model import Job
+from service.jobs.store import JobStore
+
+
+class Dispatcher:
+    """Owns the backlog and is the only sender of the workers' channel.
+
+    The channel has no buffer, and a job leaves the backlog only when a worker already waits for
+    it: so all that is not running can still be reordered, held back or cancelled, and no job can
+    be lost inside the channel.
+    """
+
+    def __init__(self, store: JobStore) -> None:
+        self._store = store
+        self._backlog = Backlog()
+        self._changed = trio.lowlevel.ParkingLot()
+        self._closes_at: float | None = None
+
+    @property
+    def accepting(self) -> bool:
+        """Whether the drain has not begun yet."""
+        return self._closes_at is None
+
+    def add(self, job: Job) -> None:
+        """The job may start as soon as a worker is free."""
+        self._store.enqueue(job)
+        self._backlog.add(job)
+        self.look_again()
+
+    def add_later(self, job: Job, delay_seconds: float) -> None:
+        """The job may start in `delay_seconds`."""
+        self._backlog.add_later(job, trio.current_time() + delay_seconds)
+        self.look_again()
+
+    def discard(self, job: Job) -> None:
+        """The job was called off."""
+        self._backlog.discard(job)
+        self.look_again()
+
+    def close(self, deadline: float) -> None:
+        """Stop once all jobs are done that can start before `deadline`, on Trio's clock."""
+        self._closes_at = deadline
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Something changed that may let a job start, or the drain end."""
+        if self._changed:
+            self._changed.unpark_all()
+
+    async def run(self, workers: trio.MemorySendChannel[Job]) -> None:
+        """Dispatch until drained, then close `workers`, which tells them to stop.
+
+        Jobs that are not due before the drain's deadline are left in the store, pending.
+        """
+        with workers:
+            while True:
+                for job in self._backlog.take_due(trio.current_time()):
+                    self._store.enqueue(job)
+                    self._backlog.add(job)
+                self._hand_over(workers)
+                if self._drained():
+                    return
+                # No change can be missed: between the look and the parking is no checkpoint.
+                with trio.CancelScope(deadline=self._backlog.next_due):
+                    await self._changed.park()
+
+    def _hand_over(self, workers: trio.MemorySendChannel[Job]) -> None:
+        for _ in range(min(workers.statistics().tasks_waiting_receive, self._backlog.ready)):
+            job = self._backlog.take()
+            if job is not None:
+                workers.send_nowait(job)
+
+    def _drained(self) -> bool:
+        if self._closes_at is None:
+            return False
+        only_later_ones_wait = self._store.pending == self._backlog.later
+        return (
+            only_later_ones_wait
+            and self._store.processing == 0
+            and self._backlog.next_due > self._closes_at
+        )

@@ -1,0 +1,69 @@
+"""What a job is: its states, the moves between them, and the record of its attempts."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final, Literal
+
+import msgspec
+
+AttemptOutcome = Literal["completed", "failed", "cancelled", "abandoned"]
+Status = Literal["pending", "processing", "completed", "failed", "cancelled", "abandoned"]
+
+TRANSITIONS: Final[dict[Status, frozenset[Status]]] = {
+    # Entered on creation, and again when a failed attempt is to be repeated; left for a worker,
+    # for a client who calls it off, or for a service that ends without having run it.
+    "pending": frozenset({"processing", "cancelled", "abandoned"}),
+    # Entered when a worker begins an attempt; left when that attempt is over.
+    "processing": frozenset({"completed", "failed", "pending", "cancelled", "abandoned"}),
+    # The handler returned, and its result is kept.
+    "completed": frozenset(),
+    # The last attempt raised or timed out.
+    "failed": frozenset(),
+    # A client called it off before it had ended.
+    "cancelled": frozenset(),
+    # The service ended before it had.
+    "abandoned": frozenset(),
+}
+
+TERMINAL: Final = frozenset(status for status, moves in TRANSITIONS.items() if not moves)
+
+
+class IllegalTransition(Exception):
+    """A job was asked to move where the table has no way; nothing was changed."""
+
+    def __init__(self, job_id: str, status: Status, wanted: Status) -> None:
+        super().__init__(f"job {job_id} is {status} and can't become {wanted}")
+
+
+class Attempt(msgspec.Struct, eq=False):
+    """One run of a job's handler; `run_seconds` and `outcome` are set when it is over."""
+
+    number: int
+    worker_id: str
+    started_at: datetime
+    started_monotonic: float
+    interrupt: Callable[[], None]
+    run_seconds: float | None = None
+    outcome: AttemptOutcome | None = None
+    error: str | None = None
+
+
+class Job(msgspec.Struct, eq=False):
+    """One job, as its store keeps it; only the store changes one.
+
+    `payload` and `result` are JSON text: each attempt decodes the payload anew, so that none can
+    see what an earlier one did to it.
+    """
+
+    id: str
+    type: str
+    payload: bytes
+    max_retries: int
+    created_at: datetime
+    run_at: datetime
+    status: Status = "pending"
+    ready_monotonic: float = 0.0
+    attempts: list[Attempt] = []
+    result: bytes | None = None
+    finished_at: datetime | None = None
+    cancel_reason: str | None = None  # set while a running attempt is being interrupted

@@ -1,0 +1,146 @@
+"""The job types a service knows: a handler each, with what its payload must look like."""
+
+import inspect
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+
+from service.jobs.context import JobContext
+from service.jobs.retry import Retry
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+
+_CALLABLE_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
+class UnknownJobType(Exception):
+    """No handler is registered under this name."""
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        super().__init__(f"there is no job type {name!r}; known are {', '.join(known) or 'none'}")
+
+
+class InvalidPayload(Exception):
+    """The payload is not what the job type's handler takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobType:
+    """One registered handler and the terms on which it is run.
+
+    `timeout` bounds each attempt, in seconds; None lets it run for as long as it likes.
+    """
+
+    name: str
+    handler: Callable[..., Any]
+    retry: Retry
+    timeout: float | None
+    runs_in_thread: bool
+    payload_decoder: msgspec.json.Decoder[Any]
+    payload_parameter: str | None
+    context_parameter: str | None
+
+    def check_payload(self, payload: bytes) -> None:
+        """Raise InvalidPayload where `payload`, JSON text, is not what the handler takes."""
+        try:
+            self.payload_decoder.decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise InvalidPayload(str(error)) from error
+        except RecursionError as error:
+            raise InvalidPayload("it is nested too deeply") from error
+
+    def arguments(self, payload: bytes, context: JobContext) -> dict[str, Any]:
+        """What the handler is called with: a fresh payload, and the context where it takes one."""
+        arguments: dict[str, Any] = {}
+        if self.payload_parameter is not None:
+            arguments[self.payload_parameter] = self.payload_decoder.decode(payload)
+        if self.context_parameter is not None:
+            arguments[self.context_parameter] = context
+        return arguments
+
+
+class Registry:
+    """The job types of one application, by name."""
+
+    def __init__(self) -> None:
+        self._types: dict[str, JobType] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all job types, sorted."""
+        return sorted(self._types)
+
+    def lookup(self, name: str) -> JobType:
+        """The job type `name`. Raises UnknownJobType where there is none."""
+        try:
+            return self._types[name]
+        except KeyError:
+            raise UnknownJobType(name, self.names) from None
+
+    def include(self, other: "Registry") -> None:
+        """Add all job types of `other`. Raises ValueError where a name is already taken."""
+        for job_type in other._types.values():
+            self._add(job_type)
+
+    def job(
+        self, name: str, *, retry: Retry | None = None, timeout: float | None = None
+    ) -> Callable[[Handler], Handler]:
+        """Register the decorated function as the handler of the job type `name`.
+
+        The parameter annotated `JobContext`, if there is one, receives the job's context. The
+        other one, if there is one, receives the payload; its annotation, any type msgspec knows,
+        is what submissions are checked against. `async def` runs on the loop, `def` in a thread.
+
+        Raises ValueError where the name is taken or empty, or the timeout is not above 0, and
+        TypeError where the signature does not fit the above.
+        """
+        if not name:
+            raise ValueError("a job type needs a name")
+        if timeout is not None and timeout <= 0:
+            raise ValueError(f"timeout must be above 0, not {timeout}")
+
+        def register(handler: Handler) -> Handler:
+            payload_parameter, payload_type, context_parameter = _read_signature(handler)
+            self._add(
+                JobType(
+                    name=name,
+                    handler=handler,
+                    retry=retry or Retry(),
+                    timeout=timeout,
+                    runs_in_thread=not inspect.iscoroutinefunction(handler),
+                    payload_decoder=msgspec.json.Decoder(payload_type),
+                    payload_parameter=payload_parameter,
+                    context_parameter=context_parameter,
+                )
+            )
+            return handler
+
+        return register
+
+    def _add(self, job_type: JobType) -> None:
+        if job_type.name in self._types:
+            raise ValueError(f"there is already a job type {job_type.name!r}")
+        self._types[job_type.name] = job_type
+
+
+def _read_signature(handler: Callable[..., Any]) -> tuple[str | None, Any, str | None]:
+    """The payload's parameter and type and the context's parameter, None where there is none."""
+    annotations = typing.get_type_hints(handler)
+    parameters = inspect.signature(handler).parameters
+    contexts = [name for name in parameters if annotations.get(name) is JobContext]
+    payloads = [name for name in parameters if name not in contexts]
+    if (
+        len(contexts) > 1
+        or len(payloads) > 1
+        or any(parameter.kind not in _CALLABLE_BY_NAME for parameter in parameters.values())
+    ):
+        raise TypeError(
+            f"{handler.__qualname__}({', '.join(map(str, parameters.values()))}) can't handle jobs: "
+            "a handler takes a payload and a parameter annotated JobContext, each at most once"
+        )
+    payload_parameter = payloads[0] if payloads else None
+    payload_type = annotations.get(payload_parameter, Any) if payload_parameter else None
+    return payload_parameter, payload_type, contexts[0] if contexts else None

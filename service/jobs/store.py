@@ -1,0 +1,249 @@
+"""Keeps the jobs and is the only writer of their state: each transition is one method, one event.
+
+No method contains a checkpoint, so on Trio each is atomic: no cancellation and no other task can
+come between a change, its event and the counts.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import uuid_utils
+from msgspec import UNSET
+
+from service.jobs.capacity import Capacity
+from service.jobs.clock import Clock
+from service.jobs.model import (
+    TERMINAL,
+    TRANSITIONS,
+    Attempt,
+    AttemptOutcome,
+    IllegalTransition,
+    Job,
+    Status,
+)
+from service.jobs.table import JobTable
+from service.telemetry.events import (
+    Event,
+    JobAbandoned,
+    JobCancelled,
+    JobCompleted,
+    JobCreated,
+    JobEnqueued,
+    JobFailed,
+    JobRejected,
+    JobRetried,
+    JobStarted,
+    RejectReason,
+)
+
+
+class JobStore:
+    """The transitions of one service's jobs, which it keeps in `jobs`.
+
+    Every transition raises IllegalTransition, and changes nothing, where the table of
+    `service.jobs.model` does not have it.
+    """
+
+    def __init__(
+        self, emit: Callable[[Event], None], clock: Clock, *, capacity: int, retain: int
+    ) -> None:
+        self._emit = emit
+        self._clock = clock
+        self._capacity = Capacity(capacity, emit, clock)
+        self.jobs = JobTable(retain)
+        self._counts: dict[Status, int] = dict.fromkeys(TRANSITIONS, 0)  # since the start
+
+    @property
+    def pending(self) -> int:
+        """How many jobs wait, ready or not."""
+        return self._counts["pending"]
+
+    @property
+    def processing(self) -> int:
+        """How many jobs are being run."""
+        return self._counts["processing"]
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the bound on pending jobs allows another submission."""
+        return self._capacity.allows(self._counts["pending"])
+
+    def create(self, job_type: str, payload: bytes, max_retries: int) -> Job:
+        """Accept a submission: a new job, pending."""
+        now = self._clock.now()
+        job = Job(
+            id=str(uuid_utils.uuid7()),  # RFC 9562: sorts by creation, also across machines
+            type=job_type,
+            payload=payload,
+            max_retries=max_retries,
+            created_at=now,
+            run_at=now,
+        )
+        self.jobs.add(job)
+        self._counts["pending"] += 1
+        self._emit(JobCreated(timestamp=now, job_id=job.id, job_type=job_type))
+        return job
+
+    def reject(self, job_type: str, reason: RejectReason) -> None:
+        """Turn a submission away: it leaves no trace but its count."""
+        self._emit(JobRejected(timestamp=self._clock.now(), job_type=job_type, reason=reason))
+        if reason == "full":
+            self._capacity.rejected_one()
+
+    def enqueue(self, job: Job) -> None:
+        """The pending job is ready for a worker from now on."""
+        if job.status != "pending":
+            raise IllegalTransition(job.id, job.status, "pending")
+        job.ready_monotonic = self._clock.monotonic()
+        self._emit(
+            JobEnqueued(
+                timestamp=self._clock.now(),
+                job_id=job.id,
+                job_type=job.type,
+                attempt=len(job.attempts) + 1 if job.attempts else UNSET,
+            )
+        )
+
+    def start(self, job: Job, worker_id: str, interrupt: Callable[[], None]) -> Attempt:
+        """A worker begins an attempt; `interrupt` is how a client's cancellation reaches it."""
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        self._move(job, "processing", now)
+        attempt = Attempt(
+            number=len(job.attempts) + 1,
+            worker_id=worker_id,
+            started_at=now,
+            started_monotonic=monotonic,
+            interrupt=interrupt,
+        )
+        job.attempts.append(attempt)
+        self._emit(
+            JobStarted(
+                timestamp=now,
+                job_id=job.id,
+                job_type=job.type,
+                worker_id=worker_id,
+                attempt=attempt.number,
+                wait_seconds=round(monotonic - job.ready_monotonic, 6),
+            )
+        )
+        return attempt
+
+    def complete(self, job: Job, result: bytes) -> None:
+        """The handler returned `result`, JSON text."""
+        attempt, now, run_seconds = self._end_attempt(job, "completed", "completed")
+        job.result = result
+        self._emit(
+            JobCompleted(
+                timestamp=now,
+                job_id=job.id,
+                job_type=job.type,
+                worker_id=attempt.worker_id,
+                attempt=attempt.number,
+                run_seconds=run_seconds,
+            )
+        )
+
+    def retry(self, job: Job, error: str, delay_seconds: float) -> None:
+        """The attempt failed; the job is to be ready again in `delay_seconds`."""
+        attempt, now, run_seconds = self._end_attempt(job, "pending", "failed", error)
+        job.run_at = now + timedelta(seconds=delay_seconds)
+        self._emit(
+            JobRetried(
+                timestamp=now,
+                job_id=job.id,
+                job_type=job.type,
+                worker_id=attempt.worker_id,
+                attempt=attempt.number,
+                run_seconds=run_seconds,
+                error=error,
+                retry_in_seconds=round(delay_seconds, 6),
+            )
+        )
+
+    def fail(self, job: Job, error: str, traceback: str) -> None:
+        """The attempt failed and no other follows."""
+        attempt, now, run_seconds = self._end_attempt(job, "failed", "failed", error)
+        self._emit(
+            JobFailed(
+                timestamp=now,
+                job_id=job.id,
+                job_type=job.type,
+                worker_id=attempt.worker_id,
+                attempt=attempt.number,
+                run_seconds=run_seconds,
+                error=error,
+                traceback=traceback,
+            )
+        )
+
+    def request_cancel(self, job: Job, reason: str) -> None:
+        """Interrupt the running attempt; its worker says what became of it. No transition yet."""
+        if job.status != "processing":
+            raise IllegalTransition(job.id, job.status, "cancelled")
+        job.cancel_reason = reason
+        job.attempts[-1].interrupt()
+
+    def cancel(self, job: Job, reason: str, error: str | None = None) -> None:
+        """The job was called off, while pending or in its attempt, which may have left an `error`."""
+        self._end_early(job, "cancelled", JobCancelled, reason, error)
+
+    def abandon(self, job: Job, reason: str) -> None:
+        """The service ends and leaves the job behind, pending or interrupted."""
+        self._end_early(job, "abandoned", JobAbandoned, reason)
+
+    def _end_early(
+        self,
+        job: Job,
+        to: AttemptOutcome,
+        event: type[JobCancelled | JobAbandoned],
+        reason: str,
+        error: str | None = None,
+    ) -> None:
+        if job.status == "processing":
+            attempt, now, run_seconds = self._end_attempt(job, to, to, error)
+            self._emit(
+                event(
+                    timestamp=now,
+                    job_id=job.id,
+                    job_type=job.type,
+                    reason=reason,
+                    worker_id=attempt.worker_id,
+                    attempt=attempt.number,
+                    run_seconds=run_seconds,
+                )
+            )
+        else:
+            now = self._clock.now()
+            self._move(job, to, now)
+            self._emit(event(timestamp=now, job_id=job.id, job_type=job.type, reason=reason))
+
+    def _end_attempt(
+        self, job: Job, to: Status, outcome: AttemptOutcome, error: str | None = None
+    ) -> tuple[Attempt, datetime, float]:
+        """End the running attempt and move the job on; gives the attempt, now, and its seconds."""
+        now = self._clock.now()
+        self._move(job, to, now)
+        attempt = job.attempts[-1]
+        run_seconds = round(self._clock.monotonic() - attempt.started_monotonic, 6)
+        attempt.run_seconds = run_seconds
+        attempt.outcome = outcome
+        attempt.error = error
+        attempt.interrupt = _nothing
+        return attempt, now, run_seconds
+
+    def _move(self, job: Job, to: Status, now: datetime) -> None:
+        came_from = job.status
+        if to not in TRANSITIONS[came_from]:
+            raise IllegalTransition(job.id, came_from, to)
+        job.status = to
+        self._counts[came_from] -= 1
+        self._counts[to] += 1
+        if came_from == "pending":
+            self._capacity.pending_fell_to(self._counts["pending"])
+        if to in TERMINAL:
+            job.finished_at = now
+            self.jobs.finished(job)
+
+
+def _nothing() -> None:
+    """An ended attempt can't be interrupted."""

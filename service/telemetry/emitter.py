@@ -1,0 +1,37 @@
+"""Tells each observer of each event, and lets none of them harm the teller."""
+
+import traceback
+from collections.abc import Callable
+
+from service.telemetry.events import Event, ObserverDetached, utc_now
+
+Observer = Callable[[Event], None]
+
+
+class Emitter:
+    """Call it with an event; every observer has heard it when the call returns.
+
+    Observers are called in their order, on the caller's task, without a checkpoint. One that
+    raises is detached, and the others are told so by an `observer_detached` event.
+    """
+
+    def __init__(self, *observers: Observer) -> None:
+        self._observers = observers
+
+    def __call__(self, event: Event) -> None:
+        for observer in self._observers:
+            try:
+                observer(event)
+            except Exception as error:
+                self._detach(observer, error)
+
+    def _detach(self, observer: Observer, error: Exception) -> None:
+        self._observers = tuple(other for other in self._observers if other is not observer)
+        self(
+            ObserverDetached(
+                timestamp=utc_now(),
+                observer=getattr(observer, "__qualname__", repr(observer)),
+                error=repr(error),
+                traceback="".join(traceback.format_exception(error)),
+            )
+        )

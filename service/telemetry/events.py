@@ -1,0 +1,252 @@
+"""The vocabulary: everything the service can say happened, each as one frozen struct.
+
+An event is its log line: encoded as JSON, its fields are the line's keys in their order. A field
+that does not apply is left UNSET and is absent from the line. Fields that end in `_seconds` are
+durations in seconds, and all other numbers are plain counts.
+"""
+
+from datetime import UTC, datetime
+from typing import ClassVar, Literal
+
+from msgspec import UNSET, Struct, UnsetType
+
+Level = Literal["info", "warning", "error"]
+WorkerStopReason = Literal["drained", "cancelled", "crashed"]
+RejectReason = Literal["full", "draining"]
+
+
+def utc_now() -> datetime:
+    """The present moment, as events carry it: aware, in UTC, and never on a full second.
+
+    Encoders leave the fraction of a full second out; one microsecond more gives every timestamp
+    the same width, as in `2026-01-31T12:00:00.000001Z`.
+    """
+    now = datetime.now(UTC)
+    return now if now.microsecond else now.replace(microsecond=1)
+
+
+class Event(Struct, frozen=True, kw_only=True, gc=False):
+    """Something that happened."""
+
+    logged: ClassVar[bool] = True
+
+    timestamp: datetime
+    level: Level = "info"
+    event: str
+
+
+class ServiceStarted(Event, frozen=True, kw_only=True):
+    """Workers run and HTTP answers at `url`."""
+
+    event: Literal["service_started"] = "service_started"
+    version: str
+    pid: int
+    url: str
+    workers: int
+    queue_capacity: int
+    job_types: list[str]
+
+
+class ServiceDraining(Event, frozen=True, kw_only=True):
+    """Intake is closed; what is queued has `grace_seconds` to finish."""
+
+    event: Literal["service_draining"] = "service_draining"
+    reason: str
+    jobs_pending: int
+    jobs_in_progress: int
+    grace_seconds: float
+
+
+class ServiceStopped(Event, frozen=True, kw_only=True):
+    """The last line: how it ended, and the final value of every counter of `/metrics`."""
+
+    event: Literal["service_stopped"] = "service_stopped"
+    reason: str
+    uptime_seconds: float
+    jobs_created: int
+    jobs_completed: int
+    jobs_failed: int
+    jobs_retried: int
+    jobs_cancelled: int
+    jobs_abandoned: int
+    jobs_rejected: int
+    wait_seconds_total: float
+    run_seconds_total: float
+    loop_stalls: int
+    log_lines_dropped: int
+
+
+class WorkerStarted(Event, frozen=True, kw_only=True):
+    """A worker waits for its first job."""
+
+    event: Literal["worker_started"] = "worker_started"
+    worker_id: str
+
+
+class WorkerStopped(Event, frozen=True, kw_only=True):
+    """A worker has ended, however it ended."""
+
+    event: Literal["worker_stopped"] = "worker_stopped"
+    worker_id: str
+    reason: WorkerStopReason
+    jobs_run: int
+
+
+class JobEvent(Event, frozen=True, kw_only=True):
+    """Something that happened to one job."""
+
+    job_id: str
+    job_type: str
+
+
+class AttemptEvent(JobEvent, frozen=True, kw_only=True):
+    """Something that happened to a job while a worker ran it."""
+
+    worker_id: str
+    attempt: int
+
+
+class JobCreated(JobEvent, frozen=True, kw_only=True):
+    """A submission was accepted; `run_at` where it is to start later."""
+
+    event: Literal["job_created"] = "job_created"
+    run_at: datetime | UnsetType = UNSET
+    priority: int | UnsetType = UNSET
+
+
+class JobEnqueued(JobEvent, frozen=True, kw_only=True):
+    """The job is ready for a worker; `attempt` is the coming one where it is a retry."""
+
+    event: Literal["job_enqueued"] = "job_enqueued"
+    attempt: int | UnsetType = UNSET
+
+
+class JobStarted(AttemptEvent, frozen=True, kw_only=True):
+    """A worker began an attempt, `wait_seconds` after the job had become ready."""
+
+    event: Literal["job_started"] = "job_started"
+    wait_seconds: float
+
+
+class JobCompleted(AttemptEvent, frozen=True, kw_only=True):
+    """The handler returned; the job is done."""
+
+    event: Literal["job_completed"] = "job_completed"
+    run_seconds: float
+
+
+class JobRetried(AttemptEvent, frozen=True, kw_only=True):
+    """The attempt failed and another follows in `retry_in_seconds`."""
+
+    level: Level = "warning"
+    event: Literal["job_retried"] = "job_retried"
+    run_seconds: float
+    error: str
+    retry_in_seconds: float
+
+
+class JobFailed(AttemptEvent, frozen=True, kw_only=True):
+    """The attempt failed and was the last: the job has failed for good."""
+
+    level: Level = "error"
+    event: Literal["job_failed"] = "job_failed"
+    run_seconds: float
+    error: str
+    traceback: str
+
+
+class JobCancelled(JobEvent, frozen=True, kw_only=True):
+    """A client called the job off; the last three fields where it was running."""
+
+    event: Literal["job_cancelled"] = "job_cancelled"
+    reason: str
+    worker_id: str | UnsetType = UNSET
+    attempt: int | UnsetType = UNSET
+    run_seconds: float | UnsetType = UNSET
+
+
+class JobAbandoned(JobEvent, frozen=True, kw_only=True):
+    """The service's end left the job behind; the last three fields where it was running."""
+
+    level: Level = "error"
+    event: Literal["job_abandoned"] = "job_abandoned"
+    reason: str
+    worker_id: str | UnsetType = UNSET
+    attempt: int | UnsetType = UNSET
+    run_seconds: float | UnsetType = UNSET
+
+
+class JobRejected(Event, frozen=True, kw_only=True):
+    """A submission was turned away. Counted, not logged: rejections come in floods."""
+
+    logged: ClassVar[bool] = False
+
+    event: Literal["job_rejected"] = "job_rejected"
+    job_type: str
+    reason: RejectReason
+
+
+class QueueFull(Event, frozen=True, kw_only=True):
+    """Submissions are being turned away from now on."""
+
+    level: Level = "warning"
+    event: Literal["queue_full"] = "queue_full"
+    queue_capacity: int
+
+
+class QueueFreed(Event, frozen=True, kw_only=True):
+    """The queue has room to spare again."""
+
+    event: Literal["queue_freed"] = "queue_freed"
+    jobs_rejected: int
+    full_seconds: float
+
+
+class LoopStalled(Event, frozen=True, kw_only=True):
+    """The event loop stood still at `where` (file:line in function)."""
+
+    level: Level = "warning"
+    event: Literal["loop_stalled"] = "loop_stalled"
+    stalled_seconds: float
+    where: str
+    job_id: str | UnsetType = UNSET
+    job_type: str | UnsetType = UNSET
+    worker_id: str | UnsetType = UNSET
+
+
+class ConnectionFailed(Event, frozen=True, kw_only=True):
+    """A connection ended with an error of its own; nothing else was touched."""
+
+    level: Level = "warning"
+    event: Literal["connection_failed"] = "connection_failed"
+    client: str
+    error: str
+
+
+class RequestFailed(Event, frozen=True, kw_only=True):
+    """A bug of ours: the client got a 500."""
+
+    level: Level = "error"
+    event: Literal["request_failed"] = "request_failed"
+    method: str
+    path: str
+    error: str
+    traceback: str
+
+
+class LogLinesDropped(Event, frozen=True, kw_only=True):
+    """The log's reader was too slow, and this many lines were lost."""
+
+    level: Level = "error"
+    event: Literal["log_lines_dropped"] = "log_lines_dropped"
+    lines: int
+
+
+class ObserverDetached(Event, frozen=True, kw_only=True):
+    """An observer of these events raised and hears no more of them."""
+
+    level: Level = "error"
+    event: Literal["observer_detached"] = "observer_detached"
+    observer: str
+    error: str
+    traceback: str
