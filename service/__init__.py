@@ -1,1 +1,7 @@
-"""A job service you can see through."""
+"""A job service you can see through: what a module of job types needs."""
+
+from service.jobs.context import JobContext
+from service.jobs.registry import Registry
+from service.jobs.retry import Retry
+
+__all__ = ["JobContext", "Registry", "Retry"]

@@ -32,7 +32,8 @@ _WORKER_STOP_REASONS: Final[dict[StopReason, WorkerStopReason]] = {
 class Engine:
     """Assembles the rooms a job goes through; `queue` is the way in.
 
-    Stopping it: `drain` lets it end by itself within a grace period, `stop` ends it now.
+    Stopping it: `drain` lets it end by itself within a grace period, `stop` ends it now. `outcome`
+    says how it ended: `crashed`, `drained`, `grace_over`, or what was given to `stop`.
     """
 
     def __init__(
@@ -56,8 +57,14 @@ class Engine:
         self._store = JobStore(emit, self._clock, capacity=queue_capacity, retain=retain)
         self._dispatcher = Dispatcher(self._store)
         self._scope = trio.CancelScope()
-        self._stop_reason = "crashed"
+        self._started = False
+        self.outcome = "crashed"
         self.queue = JobQueue(registry, self._store, self._dispatcher)
+
+    @property
+    def accepting(self) -> bool:
+        """Whether workers run and submissions are taken."""
+        return self._started and self._dispatcher.accepting
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Run jobs until drained or stopped; a crash of any part ends it with the error.
@@ -70,28 +77,32 @@ class Engine:
                 async with open_lifecycle_nursery(self._on_start, self._on_stop) as nursery:
                     with from_dispatcher:
                         for number in range(1, self._workers + 1):
-                            nursery.start_soon(self._worker(number, from_dispatcher.clone()))
+                            await nursery.start(self._worker(number, from_dispatcher.clone()))
+                    self._started = True
                     task_status.started()
                     await self._dispatcher.run(to_workers)
+                self.outcome = "drained"
         finally:
             self.abandon_the_rest()
 
     def drain(self, grace_seconds: float) -> None:
         """Take no more jobs; finish what is queued, and cancel what is not done in time."""
-        self._stop_reason = "grace_over"
+        self.outcome = "grace_over"
         self._scope.deadline = trio.current_time() + grace_seconds
         self._dispatcher.close(self._scope.deadline)
 
     def stop(self, reason: str) -> None:
         """Cancel running jobs at their next checkpoint and abandon all others."""
-        self._stop_reason = reason
+        self.outcome = reason
         self._scope.cancel()
 
     def abandon_the_rest(self) -> None:
         """Leave behind all jobs that have not ended."""
+        # After a drain only those are left that are not due before its deadline.
+        reason = "not_due_in_time" if self.outcome == "drained" else self.outcome
         for job in list(self._store.jobs):
             if job.status in ("pending", "processing"):
-                self._store.abandon(job, self._stop_reason)
+                self._store.abandon(job, reason)
 
     def _worker(self, number: int, jobs: trio.MemoryReceiveChannel[Job]) -> Worker:
         return Worker(
@@ -101,7 +112,7 @@ class Engine:
             self._store,
             self._dispatcher,
             self._log,
-            lambda: self._stop_reason,
+            lambda: self.outcome,
             self._random_source,
         )
 

@@ -32,13 +32,14 @@ class LifecycleNursery(Generic[Child]):
         self._on_start = on_start
         self._on_stop = on_stop
 
-    def start_soon(self, child: Child) -> None:
-        """Run `child` as a task of this nursery."""
-        self._nursery.start_soon(self._run, child)
+    async def start(self, child: Child) -> None:
+        """Run `child` as a task of this nursery; returns once `on_start` has been called."""
+        await self._nursery.start(self._run, child)
 
-    async def _run(self, child: Child) -> None:
+    async def _run(self, child: Child, task_status: trio.TaskStatus[None]) -> None:
         reason: StopReason = "crashed"
         self._on_start(child)
+        task_status.started()
         try:
             await child.run()
             reason = "finished"

@@ -10,7 +10,7 @@ class Capacity:
     """Knows whether another pending job fits, and says when it begins and ceases to matter.
 
     `queue_full` comes with the first rejection, `queue_freed` once a quarter of the places are
-    free again. The gap between the two keeps a queue that hovers at its bound from flooding the log.
+    free again. That gap keeps a queue that hovers at its bound from flooding the log.
     """
 
     def __init__(self, limit: int, emit: Callable[[Event], None], clock: Clock) -> None:

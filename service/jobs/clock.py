@@ -11,7 +11,7 @@ from service.telemetry.events import utc_now
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """`now` gives the moment, aware and in UTC; `monotonic` gives seconds from anywhere, never back."""
+    """`now` gives the moment, aware and in UTC; `monotonic` gives seconds, and never goes back."""
 
     now: Callable[[], datetime] = utc_now
     monotonic: Callable[[], float] = trio.current_time

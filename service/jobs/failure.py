@@ -7,14 +7,21 @@ MAX_TRACEBACK_CHARS = 16_000
 
 
 def describe(error: BaseException) -> str:
-    """`ValueError: what it says`, at most MAX_ERROR_CHARS long."""
-    lines = traceback.TracebackException.from_exception(error).format_exception_only()
-    return _encodable("".join(lines).strip())[:MAX_ERROR_CHARS]
+    """`ValueError: what it says`, at most MAX_ERROR_CHARS long; of a group, each error in it."""
+    return _encodable(_describe(error))[:MAX_ERROR_CHARS]
 
 
 def format_traceback(error: BaseException) -> str:
     """The traceback as Python prints it; where it is longer than MAX_TRACEBACK_CHARS, its end."""
     return _encodable("".join(traceback.format_exception(error)))[-MAX_TRACEBACK_CHARS:]
+
+
+def _describe(error: BaseException) -> str:
+    if isinstance(error, BaseExceptionGroup):
+        inner = ", ".join(_describe(each) for each in error.exceptions)
+        return f"{type(error).__name__}: [{inner}]"
+    lines = traceback.TracebackException.from_exception(error).format_exception_only()
+    return "".join(lines).strip()
 
 
 def _encodable(text: str) -> str:

@@ -87,7 +87,7 @@ class JobQueue:
         after: str | None = None,
         limit: int = 100,
     ) -> list[JobSummary]:
-        """Up to `limit` jobs, oldest first, of this status and type, created after the id `after`."""
+        """Up to `limit` jobs of this status and type, oldest first, from behind the job `after`."""
         jobs = self._store.jobs.page(status=status, job_type=job_type, after=after, limit=limit)
         return [summarize(job) for job in jobs]
 

@@ -82,8 +82,8 @@ class Registry:
 
     def include(self, other: "Registry") -> None:
         """Add all job types of `other`. Raises ValueError where a name is already taken."""
-        for job_type in other._types.values():
-            self._add(job_type)
+        for name in other.names:
+            self._add(other.lookup(name))
 
     def job(
         self, name: str, *, retry: Retry | None = None, timeout: float | None = None
@@ -137,9 +137,10 @@ def _read_signature(handler: Callable[..., Any]) -> tuple[str | None, Any, str |
         or len(payloads) > 1
         or any(parameter.kind not in _CALLABLE_BY_NAME for parameter in parameters.values())
     ):
+        signature = ", ".join(map(str, parameters.values()))
         raise TypeError(
-            f"{handler.__qualname__}({', '.join(map(str, parameters.values()))}) can't handle jobs: "
-            "a handler takes a payload and a parameter annotated JobContext, each at most once"
+            f"{handler.__qualname__}({signature}) can't handle jobs: a handler takes "
+            "a payload and a parameter annotated JobContext, each at most once"
         )
     payload_parameter = payloads[0] if payloads else None
     payload_type = annotations.get(payload_parameter, Any) if payload_parameter else None

@@ -8,7 +8,7 @@ from service.jobs.model import Attempt, AttemptOutcome, Job, Status
 
 
 class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What fits a line of a list. `attempt` counts the attempts begun; `error` is the last one's."""
+    """What fits a line of a list. `attempt` counts those begun, `error` is the last one's."""
 
     id: str
     type: str

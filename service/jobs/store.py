@@ -184,7 +184,7 @@ class JobStore:
         job.attempts[-1].interrupt()
 
     def cancel(self, job: Job, reason: str, error: str | None = None) -> None:
-        """The job was called off, while pending or in its attempt, which may have left an `error`."""
+        """The job was called off, pending or in an attempt, which may have left an `error`."""
         self._end_early(job, "cancelled", JobCancelled, reason, error)
 
     def abandon(self, job: Job, reason: str) -> None:

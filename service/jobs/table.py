@@ -44,7 +44,7 @@ class JobTable:
     def page(
         self, *, status: Status | None, job_type: str | None, after: str | None, limit: int
     ) -> list[Job]:
-        """Up to `limit` jobs, oldest first, of this status and type, created after the id `after`."""
+        """Up to `limit` jobs of this status and type, oldest first, from behind the job `after`."""
         found: list[Job] = []
         for index in range(0 if after is None else bisect_right(self._ids, after), len(self._ids)):
             job = self._jobs.get(self._ids[index])

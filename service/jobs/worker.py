@@ -100,6 +100,8 @@ class Worker:
         return await job_type.handler(**arguments)
 
     def _complete(self, job: Job, result: object) -> None:
+        if job.status != "processing":
+            return  # as above
         try:
             text = msgspec.json.encode(result)
         except (TypeError, ValueError, RecursionError) as error:
@@ -112,7 +114,9 @@ class Worker:
     def _end_attempt(
         self, job: Job, job_type: JobType, error: Exception | SystemExit | None
     ) -> None:
-        """The handler was interrupted, or raised `error`, be it because it was interrupted."""
+        """The handler was interrupted, or raised `error`, perhaps because it was interrupted."""
+        if job.status != "processing":
+            return  # it went on for so long that the service's end has left it behind
         interrupted = self._scope.cancel_called
         if interrupted and job.cancel_reason is not None:
             self._store.cancel(job, job.cancel_reason, describe(error) if error else None)

@@ -1,0 +1,113 @@
+"""The command line: flags and environment variables, and what is wrong with them in one line."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from service.jobs.failure import describe
+from service.jobs.registry import Registry
+from service.settings import LogFormatChoice, Settings, SettingsError
+from service.telemetry.log import LogLevel
+
+DEMO_JOBS = "service.demo_jobs:registry"
+
+
+class UsageError(Exception):
+    """What was asked for can't be done; the message is one line for the person who asked."""
+
+
+@click.command("job-service", context_settings={"auto_envvar_prefix": "JOB_SERVICE"})
+@click.version_option(package_name="trio-job-service")
+@click.option("--host", default=Settings.host, help="Address to listen on.")
+@click.option("--port", type=int, default=Settings.port, help="Port; 0 takes a free one.")
+@click.option("--workers", type=int, default=Settings.workers, help="Jobs that run at a time.")
+@click.option(
+    "--queue-capacity",
+    type=int,
+    default=Settings.queue_capacity,
+    help="Jobs that may wait; more are turned away.",
+)
+@click.option(
+    "--grace",
+    type=float,
+    default=Settings.grace,
+    help="Seconds a shutdown gives to what is queued and running.",
+)
+@click.option(
+    "--retain", type=int, default=Settings.retain, help="Finished jobs to keep; the oldest go."
+)
+@click.option(
+    "--jobs",
+    multiple=True,
+    metavar="MODULE:NAME",
+    help="Registry of job types; may be repeated. Without it, the demo job types.",
+)
+@click.option("--token", default=None, help="Bearer token that clients must send.")
+@click.option(
+    "--log-format",
+    type=click.Choice(get_args(LogFormatChoice)),
+    default=Settings.log_format,
+    help="auto: console on a terminal, JSON elsewhere.",
+)
+@click.option("--log-level", type=click.Choice(get_args(LogLevel)), default=Settings.log_level)
+def _command(jobs: Sequence[str], **settings: Any) -> tuple[Settings, Registry]:
+    """Serve jobs over HTTP, logging to stdout.
+
+    Each option has an environment variable, such as JOB_SERVICE_PORT; options win. SIGTERM or
+    SIGINT drains, a second one stops at once. Exit status: 0 where no job was abandoned, 1 where
+    one was, 2 for a bad option.
+    """
+    return Settings(**settings), _load_registries(jobs or [DEMO_JOBS])
+
+
+def read_command_line(arguments: Sequence[str] | None = None) -> tuple[Settings, Registry]:
+    """The settings and job types that were asked for, by `sys.argv` if nothing is given.
+
+    Raises UsageError. `--help` and `--version` print and raise SystemExit.
+    """
+    try:
+        chosen = _command.main(arguments and list(arguments), standalone_mode=False)
+    except SettingsError as error:
+        raise UsageError(f"--{error.setting.replace('_', '-')} {error}") from error
+    except click.ClickException as error:
+        raise UsageError(error.format_message()) from error
+    except click.Abort as error:
+        raise SystemExit(1) from error
+    if isinstance(chosen, int):  # what --help and --version return
+        raise SystemExit(chosen)
+    settings, registry = chosen
+    return settings, registry
+
+
+def _load_registries(names: Sequence[str]) -> Registry:
+    # As with other programs that are told of modules: those of the working directory count too.
+    sys.path.insert(0, str(Path.cwd()))
+    registry = Registry()
+    for name in names:
+        try:
+            registry.include(_load_registry(name))
+        except ValueError as error:
+            raise UsageError(f"--jobs {name}: {error}") from error
+    return registry
+
+
+def _load_registry(name: str) -> Registry:
+    module_name, _, attribute = name.partition(":")
+    if not module_name or not attribute:
+        raise UsageError(f"--jobs {name}: must be MODULE:NAME, such as myapp.jobs:registry")
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:  # whatever a module of the user's raises, it can't be served
+        raise UsageError(f"--jobs {name}: {_one_line(error)}") from error
+    registry = getattr(module, attribute, None)
+    if not isinstance(registry, Registry):
+        raise UsageError(f"--jobs {name}: {module_name} has no Registry named {attribute!r}")
+    return registry
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(describe(error).split())

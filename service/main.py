@@ -1,0 +1,54 @@
+"""The composition root: builds everything once, hands it down, and runs it."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import trio
+
+from service.cli import UsageError, read_command_line
+from service.jobs.registry import Registry
+from service.settings import Settings
+from service.shutdown import Shutdown, request_on_signals
+from service.supervisor import CannotListen, Supervisor, Telemetry
+from service.telemetry.emitter import Emitter
+from service.telemetry.log import Log
+from service.telemetry.metrics import Metrics
+from service.telemetry.sink import LineSink
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run `job-service` and exit: 0, 1 where jobs were abandoned, 2 where it can't even start."""
+    try:
+        settings, registry = read_command_line(arguments)
+        nothing_abandoned = _serve(settings, registry)
+    except (UsageError, CannotListen) as error:
+        sys.stderr.write(f"job-service: {error}\n")
+        sys.exit(2)
+    sys.exit(0 if nothing_abandoned else 1)
+
+
+def _serve(settings: Settings, registry: Registry) -> bool:
+    log_format = settings.log_format
+    if log_format == "auto":
+        log_format = "console" if sys.stdout.isatty() else "json"
+    with LineSink(sys.stdout.fileno()) as sink:
+        log = Log(sink.write, log_format, settings.log_level)
+        metrics = Metrics(settings.queue_capacity)
+        emit = Emitter(metrics.observe, log.observe)
+
+        def leave_the_stuck_handler() -> None:
+            sink.flush()
+            os._exit(1)
+
+        async def serve() -> bool:
+            shutdown = Shutdown()
+            request_on_signals(shutdown)
+            telemetry = Telemetry(emit, log.logger, metrics, sink)
+            supervisor = Supervisor(
+                settings, registry, telemetry, shutdown, give_up=leave_the_stuck_handler
+            )
+            return await supervisor.run()
+
+        return trio.run(serve)

@@ -1,0 +1,201 @@
+"""The service nursery: owns HTTP, the engine and their end, in the order of their nesting."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import trio
+from msgspec import structs
+from structlog.typing import FilteringBoundLogger
+
+from service.engine import Engine
+from service.jobs.queue import JobQueue
+from service.jobs.registry import Registry
+from service.settings import Settings
+from service.shutdown import Shutdown
+from service.telemetry.events import (
+    Event,
+    LogLinesDropped,
+    ServiceDraining,
+    ServiceStarted,
+    ServiceStopped,
+    utc_now,
+)
+from service.telemetry.metrics import Metrics
+from service.telemetry.sink import LineSink
+from service.web.app import create_app
+from service.web.server import Server
+
+CLEANUP_SECONDS = 5.0
+DROPPED_LINES_SECONDS = 1.0
+
+
+class CannotListen(Exception):
+    """The address is taken, forbidden or unknown; the message says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """What `main` builds and hands down: where events go, the free-form logger, the metrics."""
+
+    emit: Callable[[Event], None]
+    logger: FilteringBoundLogger
+    metrics: Metrics
+    sink: LineSink
+
+
+@dataclass(frozen=True, slots=True)
+class RunningService:
+    """What a program that embeds the service gets of it."""
+
+    url: str
+    queue: JobQueue
+
+
+class Supervisor:
+    """Runs one service from its first line to its last.
+
+    The nurseries are nested as the service ends: the engine's inside the service's, so that HTTP
+    outlives the workers and the drain can be watched until its last job.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        registry: Registry,
+        telemetry: Telemetry,
+        shutdown: Shutdown,
+        give_up: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._telemetry = telemetry
+        self._shutdown = shutdown
+        self._give_up = give_up
+        self._engine = Engine(
+            registry,
+            telemetry.emit,
+            telemetry.logger,
+            workers=settings.workers,
+            queue_capacity=settings.queue_capacity,
+            retain=settings.retain,
+        )
+        app = create_app(
+            self._engine.queue,
+            read_metrics=telemetry.metrics.snapshot,
+            is_ready=lambda: self._engine.accepting,
+            emit=telemetry.emit,
+            token=settings.token,
+        )
+        self._server = Server(app, telemetry.emit)
+        self._said_stopped = False
+
+    async def run(
+        self, task_status: trio.TaskStatus[RunningService] = trio.TASK_STATUS_IGNORED
+    ) -> bool:
+        """Serve until shutdown is requested or something crashes; True if no job was abandoned.
+
+        Raises CannotListen where the address can't be had, and whatever crashed the service.
+
+        A handler that can't be ended keeps this call from returning. When all else is done,
+        `give_up` is called then; it should end the process.
+        """
+        listeners = await _listen(self._settings.host, self._settings.port)
+        url = _url(listeners[0])
+        try:
+            async with trio.open_nursery() as service_nursery:
+                service_nursery.start_soon(self._report_dropped_lines)
+                await service_nursery.start(self._server.serve, listeners)
+                async with trio.open_nursery() as engine_nursery:
+                    engine_nursery.start_soon(self._conduct_shutdown)
+                    await engine_nursery.start(self._run_engine, engine_nursery.cancel_scope)
+                    self._say_started(url)
+                    task_status.started(RunningService(url, self._engine.queue))
+                await self._server.close()
+                service_nursery.cancel_scope.cancel()
+        finally:
+            self._say_stopped()
+        return self._telemetry.metrics.snapshot().jobs_abandoned == 0
+
+    async def _run_engine(
+        self, others: trio.CancelScope, task_status: trio.TaskStatus[None]
+    ) -> None:
+        await self._engine.run(task_status)
+        others.cancel()
+
+    async def _conduct_shutdown(self) -> None:
+        await self._shutdown.requested.wait()
+        self._say_draining()
+        self._engine.drain(self._settings.grace)
+        with trio.move_on_after(self._settings.grace):
+            await self._shutdown.insisted.wait()
+            self._engine.stop("second_signal")
+        await trio.sleep(CLEANUP_SECONDS)
+        # Still here: some handler swallows its cancellation, and Trio has no other way to end it.
+        self._engine.abandon_the_rest()
+        await self._server.close()
+        self._say_stopped()
+        self._give_up()
+
+    async def _report_dropped_lines(self) -> None:
+        while True:
+            await trio.sleep(DROPPED_LINES_SECONDS)
+            self._say_dropped_lines()
+
+    def _say_started(self, url: str) -> None:
+        self._telemetry.emit(
+            ServiceStarted(
+                timestamp=utc_now(),
+                version=version("trio-job-service"),
+                pid=os.getpid(),
+                url=url,
+                workers=self._settings.workers,
+                queue_capacity=self._settings.queue_capacity,
+                job_types=self._registry.names,
+            )
+        )
+
+    def _say_draining(self) -> None:
+        metrics = self._telemetry.metrics.snapshot()
+        self._telemetry.emit(
+            ServiceDraining(
+                timestamp=utc_now(),
+                reason=self._shutdown.reason,
+                jobs_pending=metrics.jobs_pending,
+                jobs_in_progress=metrics.jobs_in_progress,
+                grace_seconds=self._settings.grace,
+            )
+        )
+
+    def _say_dropped_lines(self) -> None:
+        lines = self._telemetry.sink.take_dropped()
+        if lines:
+            self._telemetry.emit(LogLinesDropped(timestamp=utc_now(), lines=lines))
+
+    def _say_stopped(self) -> None:
+        if self._said_stopped:
+            return
+        self._said_stopped = True
+        self._telemetry.sink.flush()
+        self._say_dropped_lines()
+        metrics = structs.asdict(self._telemetry.metrics.snapshot())
+        counters = {
+            name: metrics[name] for name in ServiceStopped.__struct_fields__ if name in metrics
+        }
+        self._telemetry.emit(
+            ServiceStopped(timestamp=utc_now(), reason=self._engine.outcome, **counters)
+        )
+
+
+async def _listen(host: str, port: int) -> list[trio.SocketListener]:
+    try:
+        return await trio.open_tcp_listeners(port, host=host)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise CannotListen(f"can't listen on {host} port {port}: {reason}") from error
+
+
+def _url(listener: trio.SocketListener) -> str:
+    host, port = listener.socket.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,1 @@
+"""HTTP: the app with its routes and errors, and the server it runs on."""

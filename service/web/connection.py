@@ -1,0 +1,235 @@
+"""One client's connection: Hypercorn's HTTP/1.1 protocol between a socket and the app."""
+
+import math
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Any, Self
+
+import h11
+import trio
+from hypercorn.config import Config
+from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import (
+    AppWrapper,
+    ASGIReceiveEvent,
+    ASGISendEvent,
+    ConnectionState,
+    H11SendableEvent,
+    Scope,
+)
+from hypercorn.utils import parse_socket_addr
+
+KEEP_ALIVE_SECONDS = 15.0
+SEND_SECONDS = 15.0
+LINGER_SECONDS = 2.0
+
+_RECEIVE_BYTES = 64 * 1024
+_BODY_MESSAGES = 8
+
+
+class Connection:
+    """Serves the requests of one client, one after the other, until either side has enough.
+
+    It is closed after KEEP_ALIVE_SECONDS without a complete request head, and when the client
+    takes longer than SEND_SECONDS to read what is sent to it.
+    """
+
+    def __init__(
+        self, stream: trio.SocketStream, app: AppWrapper, config: Config, context: WorkerContext
+    ) -> None:
+        self.client = "unknown"
+        self._stream = stream
+        self._app = app
+        self._config = config
+        self._context = context
+        self._idle = True
+        self._closed_by_us = False
+        self._reading = trio.CancelScope()
+        self._sending = trio.Lock()
+        self._unsent = b""
+
+    async def run(self) -> None:
+        """Serve until the connection is closed. Errors of the socket end it quietly."""
+        socket = self._stream.socket
+        async with self._stream:
+            try:
+                client = parse_socket_addr(socket.family, socket.getpeername())
+                server = parse_socket_addr(socket.family, socket.getsockname())
+            except OSError:  # gone before it was served
+                return
+            self.client = f"{client[0]}:{client[1]}" if client else self.client
+            async with _RequestTasks() as requests:
+                protocol = _HTTP1(
+                    self._app,
+                    self._config,
+                    self._context,
+                    requests,
+                    ConnectionState({}),
+                    False,
+                    client,
+                    server,
+                    self._send,
+                )
+                await self._read(protocol)
+            if self._closed_by_us:
+                await self._linger()
+
+    def close_if_idle(self) -> None:
+        """Close the connection unless it owes an answer."""
+        if self._idle:
+            self._reading.cancel()
+
+    async def _read(self, protocol: H11Protocol) -> None:
+        with self._reading:
+            self._set_idle(True)
+            while True:
+                try:
+                    data = await self._stream.receive_some(_RECEIVE_BYTES)
+                except (trio.BrokenResourceError, trio.ClosedResourceError):
+                    break
+                await protocol.handle(RawData(bytes(data)))
+                if not data:
+                    break
+        await protocol.handle(Closed())
+
+    async def _send(self, event: Event) -> None:
+        if isinstance(event, ResponseHead):
+            self._unsent = event.data  # leaves with the first piece of the body, in one packet
+        elif isinstance(event, RawData):
+            await self._send_bytes(self._unsent + event.data)
+        elif isinstance(event, Updated):
+            self._set_idle(event.idle)
+        elif isinstance(event, Closed):
+            self._closed_by_us = True
+            self._reading.cancel()
+
+    async def _send_bytes(self, data: bytes) -> None:
+        self._unsent = b""
+        if not data:
+            return
+        async with self._sending:
+            try:
+                with trio.fail_after(SEND_SECONDS):
+                    await self._stream.send_all(data)
+            except (trio.TooSlowError, trio.BrokenResourceError, trio.ClosedResourceError):
+                self._reading.cancel()
+
+    def _set_idle(self, idle: bool) -> None:
+        self._idle = idle
+        self._reading.deadline = trio.current_time() + KEEP_ALIVE_SECONDS if idle else math.inf
+
+    async def _linger(self) -> None:
+        # Closing a socket with unread data in it resets the connection, and the reset may overtake
+        # the answer (RFC 9112, section 9.6). So let the client finish first, for a while.
+        with trio.move_on_after(LINGER_SECONDS):
+            try:
+                await self._stream.send_eof()
+                while await self._stream.receive_some(_RECEIVE_BYTES):
+                    pass
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                return
+
+
+class ResponseHead(RawData):
+    """Status line and headers of a final response."""
+
+
+class _HTTP1(H11Protocol):
+    """Hypercorn's HTTP/1.1, without its ways out into HTTP/2 and WebSocket.
+
+    We have nothing to say in either; RFC 9110, section 7.8, lets a server ignore an Upgrade.
+    """
+
+    async def _check_protocol(self, event: h11.Request) -> None:
+        pass
+
+    async def _create_stream(self, request: h11.Request) -> None:
+        if any(name == b"upgrade" for name, _ in request.headers):
+            request = h11.Request(
+                method=request.method,
+                target=request.target,
+                http_version=request.http_version,
+                headers=[header for header in request.headers if header[0] != b"upgrade"],
+            )
+        await super()._create_stream(request)
+
+    async def _send_h11_event(self, event: H11SendableEvent) -> None:
+        try:
+            data = self.connection.send(event)
+        except h11.LocalProtocolError:
+            if self.connection.their_state is not h11.ERROR:
+                raise
+            return
+        await self.send(ResponseHead(data) if isinstance(event, h11.Response) else RawData(data))
+
+
+class _RequestTasks:
+    """What Hypercorn calls a task group: runs the app once for each request of a connection.
+
+    It outlives no request: leaving it cancels those that still run.
+    """
+
+    def __init__(self) -> None:
+        self._opening = trio.open_nursery()
+
+    async def __aenter__(self) -> Self:
+        self._nursery = await self._opening.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._nursery.cancel_scope.cancel()
+        await self._opening.__aexit__(exc_type, exc, traceback)
+
+    async def spawn_app(
+        self,
+        app: AppWrapper,
+        config: Config,  # noqa: ARG002  # Hypercorn's signature
+        scope: Scope,
+        send: Callable[[ASGISendEvent | None], Awaitable[None]],
+    ) -> Callable[[ASGIReceiveEvent], Awaitable[None]]:
+        """Start the app on a request; gives what takes the rest of the request."""
+        to_app, from_client = trio.open_memory_channel[ASGIReceiveEvent](_BODY_MESSAGES)
+        running = trio.CancelScope()
+        answered = False
+
+        async def run_app() -> None:
+            with running, from_client:
+                await app(
+                    scope,
+                    from_client.receive,
+                    send_to_client,
+                    trio.to_thread.run_sync,
+                    trio.from_thread.run,
+                )
+                await send(None)
+
+        async def send_to_client(message: ASGISendEvent) -> None:
+            nonlocal answered
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                answered = True
+            await send(message)
+
+        async def receive_from_client(message: ASGIReceiveEvent) -> None:
+            if message["type"] == "http.disconnect":
+                # Hypercorn says so after each answer, too; then there is nothing left to cancel.
+                if not answered:
+                    running.cancel()
+                return
+            try:
+                await to_app.send(message)
+            except trio.BrokenResourceError:
+                return  # the app has answered without reading the rest
+
+        self._nursery.start_soon(run_app)
+        return receive_from_client
+
+    def spawn(self, func: Callable[..., Awaitable[Any]], *args: Any) -> None:
+        """Run a task of Hypercorn's own."""
+        self._nursery.start_soon(func, *args)

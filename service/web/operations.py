@@ -1,0 +1,42 @@
+"""The routes for those who operate the service: its metrics and its health."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+
+import msgspec
+from quart import Blueprint, Response
+
+from service.telemetry.metrics import MetricsSnapshot
+from service.web.problems import RETRY_AFTER_DRAINING_SECONDS, Problem
+
+
+def operations_routes(
+    read_metrics: Callable[[], MetricsSnapshot], is_ready: Callable[[], bool]
+) -> Blueprint:
+    """`/metrics`, `/health` and `/health/ready`; they read, and change nothing."""
+    routes = Blueprint("operations", __name__)
+
+    @routes.get("/metrics")
+    async def metrics() -> Response:
+        return _uncached(msgspec.json.encode(read_metrics()))
+
+    @routes.get("/health")
+    async def health() -> Response:
+        return _uncached(b'{"status":"ok"}')
+
+    @routes.get("/health/ready")
+    async def ready() -> Response:
+        if not is_ready():
+            raise Problem(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "the service is starting or draining",
+                kind="not-ready",
+                headers={"Retry-After": str(RETRY_AFTER_DRAINING_SECONDS)},
+            )
+        return _uncached(b'{"status":"ok"}')
+
+    return routes
+
+
+def _uncached(body: bytes) -> Response:
+    return Response(body, headers={"Cache-Control": "no-store"}, content_type="application/json")

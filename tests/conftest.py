@@ -1,0 +1,90 @@
+"""What many tests share: an engine that runs in the test's nursery, and a record of its events."""
+
+import random
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+import pytest
+import trio
+
+from service.engine import Engine
+from service.jobs.queue import JobQueue
+from service.jobs.registry import Registry
+from service.telemetry.emitter import Emitter
+from service.telemetry.events import Event
+from service.telemetry.log import Log
+from service.telemetry.metrics import Metrics, MetricsSnapshot
+
+Kind = TypeVar("Kind", bound=Event)
+
+
+class Record:
+    """An observer that keeps what it heard."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def observe(self, event: Event) -> None:
+        """Keep the event."""
+        self.events.append(event)
+
+    def of(self, kind: type[Kind]) -> list[Kind]:
+        """The events of this kind, in their order."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def names(self, job_id: str | None = None) -> list[str]:
+        """The names of all events, or of all events of one job, in their order."""
+        return [
+            event.event
+            for event in self.events
+            if job_id is None or getattr(event, "job_id", None) == job_id
+        ]
+
+
+class Bench:
+    """An engine on the test bench, with everything it says within reach."""
+
+    def __init__(self, nursery: trio.Nursery, registry: Registry, **options: Any) -> None:
+        options = {"workers": 2, "queue_capacity": 100, "retain": 1_000, **options}
+        self.record = Record()
+        self.lines: list[dict[str, Any]] = []
+        self.metrics = Metrics(options["queue_capacity"])
+        log = Log(lambda line: self.lines.append(msgspec.json.decode(line)))
+        emit = Emitter(self.metrics.observe, log.observe, self.record.observe)
+        self.engine = Engine(registry, emit, log.logger, random_source=random.Random(0), **options)
+        self._nursery = nursery
+
+    @property
+    def queue(self) -> JobQueue:
+        """The engine's queue."""
+        return self.engine.queue
+
+    async def start(self) -> None:
+        """Run the engine in the test's nursery, which ends only when the engine has."""
+        await self._nursery.start(self.engine.run)
+
+    def snapshot(self) -> MetricsSnapshot:
+        """The metrics, after checking that the books balance."""
+        now = self.metrics.snapshot()
+        assert now.jobs_created == (
+            now.jobs_completed
+            + now.jobs_failed
+            + now.jobs_cancelled
+            + now.jobs_abandoned
+            + now.jobs_in_progress
+            + now.jobs_pending
+        )
+        return now
+
+
+@pytest.fixture
+def registry() -> Registry:
+    """An empty registry."""
+    return Registry()
+
+
+@pytest.fixture
+def make_bench(nursery: trio.Nursery, registry: Registry) -> Callable[..., Bench]:
+    """Builds an engine on `registry`; keyword arguments are the engine's own."""
+    return lambda **options: Bench(nursery, registry, **options)
