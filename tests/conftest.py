@@ -42,7 +42,7 @@ class Record:
         ]
 
 
-class Bench:
+class Rig:
     """An engine on the test bench, with everything it says within reach."""
 
     def __init__(self, nursery: trio.Nursery, registry: Registry, **options: Any) -> None:
@@ -85,6 +85,6 @@ def registry() -> Registry:
 
 
 @pytest.fixture
-def make_bench(nursery: trio.Nursery, registry: Registry) -> Callable[..., Bench]:
+def make_rig(nursery: trio.Nursery, registry: Registry) -> Callable[..., Rig]:
     """Builds an engine on `registry`; keyword arguments are the engine's own."""
-    return lambda **options: Bench(nursery, registry, **options)
+    return lambda **options: Rig(nursery, registry, **options)

@@ -5,31 +5,31 @@ from collections.abc import Callable
 import trio
 
 from service.jobs.registry import Registry
-from tests.conftest import Bench
+from tests.conftest import Rig
 
-MakeBench = Callable[..., Bench]
+MakeRig = Callable[..., Rig]
 
 
-async def test_a_job_runs_and_its_result_is_kept(registry: Registry, make_bench: MakeBench) -> None:
+async def test_a_job_runs_and_its_result_is_kept(registry: Registry, make_rig: MakeRig) -> None:
     """A submitted job is run by a worker, and its story tells the result."""
 
     @registry.job("double")
     async def double(number: int) -> int:
         return 2 * number
 
-    bench = make_bench()
-    await bench.start()
-    job = await bench.queue.submit("double", 21)
+    rig = make_rig()
+    await rig.start()
+    job = await rig.queue.submit("double", 21)
     await trio.testing.wait_all_tasks_blocked()
 
-    story = await bench.queue.get(job.id)
+    story = await rig.queue.get(job.id)
     assert story.status == "completed"
     assert story.result is not None
     assert bytes(story.result) == b"42"
-    assert bench.record.names(job.id) == [
+    assert rig.record.names(job.id) == [
         "job_created",
         "job_enqueued",
         "job_started",
         "job_completed",
     ]
-    bench.engine.drain(1)
+    rig.engine.drain(1)
