@@ -27,7 +27,7 @@ from service.telemetry.sink import LineSink
 from service.web.app import create_app
 from service.web.server import Server
 
-CLEANUP_SECONDS = 5.0
+CLEANUP_SECONDS = 3.0
 DROPPED_LINES_SECONDS = 1.0
 
 

@@ -36,13 +36,14 @@ class IllegalTransition(Exception):
 
 
 class Attempt(msgspec.Struct, eq=False):
-    """One run of a job's handler; `run_seconds` and `outcome` are set when it is over."""
+    """One run of a job's handler; the fields with defaults are set when it is over."""
 
     number: int
     worker_id: str
     started_at: datetime
     started_monotonic: float
     interrupt: Callable[[], None]
+    finished_at: datetime | None = None
     run_seconds: float | None = None
     outcome: AttemptOutcome | None = None
     error: str | None = None

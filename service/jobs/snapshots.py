@@ -1,6 +1,6 @@
 """Jobs as others may see them: frozen copies, which are also the JSON of the API."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
@@ -67,14 +67,11 @@ def tell(job: Job) -> JobStory:
 
 
 def _tell_attempt(attempt: Attempt) -> AttemptStory:
-    finished_at = None
-    if attempt.run_seconds is not None:
-        finished_at = attempt.started_at + timedelta(seconds=attempt.run_seconds)
     return AttemptStory(
         attempt=attempt.number,
         worker_id=attempt.worker_id,
         started_at=attempt.started_at,
-        finished_at=finished_at,
+        finished_at=attempt.finished_at,
         run_seconds=attempt.run_seconds,
         outcome=attempt.outcome,
         error=attempt.error,

@@ -225,6 +225,7 @@ class JobStore:
         self._move(job, to, now)
         attempt = job.attempts[-1]
         run_seconds = round(self._clock.monotonic() - attempt.started_monotonic, 6)
+        attempt.finished_at = now
         attempt.run_seconds = run_seconds
         attempt.outcome = outcome
         attempt.error = error

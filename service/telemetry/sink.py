@@ -10,9 +10,13 @@ from typing import Self
 
 DEFAULT_CAPACITY_LINES = 50_000
 
-_PIECE_LINES = 5_000
+# A busy loop lets go of the interpreter whenever it polls, and has it back before a thread that
+# waits for it has even woken; the thread might never get its turn. So whenever this many more
+# lines have piled up, `write` stands still for a moment: long enough to be overtaken once.
+_YIELD_LINES = 1_000
+_YIELD_SECONDS = 0.0001
 
-# After each piece the thread pauses, so that under load it takes hundreds of lines at a time
+# When it has caught up the thread pauses, so that under load it takes hundreds of lines at a time
 # instead of contending with the loop for the interpreter at every one.
 _PAUSE_SECONDS = 0.01
 
@@ -20,7 +24,7 @@ _PAUSE_SECONDS = 0.01
 class LineSink:
     """A bounded buffer of lines and the thread that writes it to `fd` in large pieces.
 
-    `write` never blocks and never raises. Where the buffer is full because nobody reads, or
+    `write` never waits for the reader and never raises. Where the buffer is full because nobody reads, or
     writing fails (broken pipe, full disk), lines are dropped and counted. The newest are dropped,
     not the oldest: what is buffered then stays one unbroken story, with one gap behind it whose
     size `take_dropped` tells. Thread-safe, since handlers in threads log too.
@@ -57,14 +61,18 @@ class LineSink:
 
     def write(self, line: bytes) -> None:
         """Take one line, without its newline."""
-        if len(self._lines) >= self._capacity_lines:
+        waiting = len(self._lines)
+        if waiting >= self._capacity_lines:
             self._count_dropped(1)
             return
         self._lines.append(line)
         # No lock: the writer raises this flag before it looks for lines a last time.
         if self._writer_waits:
             with self._changed:
+                self._writer_waits = False
                 self._changed.notify_all()
+        elif waiting % _YIELD_LINES == _YIELD_LINES - 1:
+            time.sleep(_YIELD_SECONDS)
 
     def flush(self, timeout_seconds: float = 2.0) -> bool:
         """Block until all lines taken so far are written, or dropped, or the time is over.
@@ -98,19 +106,21 @@ class LineSink:
             with self._changed:
                 self._writing = False
                 self._changed.notify_all()
-            time.sleep(_PAUSE_SECONDS)
+            if not self._lines:
+                time.sleep(_PAUSE_SECONDS)
 
     def _wait_for_lines(self) -> bool:
         with self._changed:
             self._writer_waits = True
-            self._changed.wait_for(lambda: self._lines or self._closed)
+            while not self._lines and not self._closed:
+                self._changed.wait()
+                self._writer_waits = True
             self._writer_waits = False
             self._writing = bool(self._lines)
             return self._writing
 
     def _take_piece(self) -> bytes:
-        count = min(len(self._lines), _PIECE_LINES)
-        lines = [self._lines.popleft() for _ in range(count)]
+        lines = [self._lines.popleft() for _ in range(len(self._lines))]
         lines.append(b"")  # ends the last line
         return b"\n".join(lines)
 

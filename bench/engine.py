@@ -1,0 +1,87 @@
+"""No-op jobs through the whole engine, all telemetry on, against a bare Trio channel."""
+
+import tempfile
+import time
+
+import trio
+
+from bench.measure import Comparison, compare
+from service.engine import Engine
+from service.jobs.registry import Registry
+from service.telemetry.emitter import Emitter
+from service.telemetry.log import Log
+from service.telemetry.metrics import Metrics
+from service.telemetry.sink import LineSink
+
+WORKERS = 10
+JOBS = 20_000
+WAITING = 200
+
+
+def engine_against_channel(rounds: int = 7) -> Comparison:
+    """Jobs per second over items per second, with the same number of workers."""
+    return compare(
+        f"engine against a bare channel, {WORKERS} workers",
+        "jobs or items",
+        lambda: trio.run(_jobs_per_second),
+        lambda: trio.run(_items_per_second),
+        rounds,
+    )
+
+
+async def _items_per_second() -> float:
+    to_workers, from_sender = trio.open_memory_channel[int](0)
+
+    async def work(items: trio.MemoryReceiveChannel[int]) -> None:
+        async with items:
+            async for _ in items:
+                pass
+
+    start = time.perf_counter()
+    async with trio.open_nursery() as nursery, to_workers:
+        async with from_sender:
+            for _ in range(WORKERS):
+                nursery.start_soon(work, from_sender.clone())
+        for item in range(JOBS):
+            await to_workers.send(item)
+    return JOBS / (time.perf_counter() - start)
+
+
+async def _jobs_per_second() -> float:
+    registry = Registry()
+    left = JOBS
+    all_done = trio.Event()
+
+    @registry.job("noop")
+    async def noop() -> None:
+        # Each job submits another, so that always WAITING of them wait, as in a steady load.
+        nonlocal left
+        left -= 1
+        if left >= WAITING:
+            await engine.queue.submit("noop")
+        elif left == 0:
+            all_done.set()
+
+    with tempfile.TemporaryFile() as log_file, LineSink(log_file.fileno()) as sink:
+        log = Log(sink.write)
+        metrics = Metrics(queue_capacity=JOBS)
+        engine = Engine(
+            registry,
+            Emitter(metrics.observe, log.observe),
+            log.logger,
+            workers=WORKERS,
+            queue_capacity=JOBS,
+            retain=1_000,
+        )
+        async with trio.open_nursery() as nursery:
+            await nursery.start(engine.run)
+            start = time.perf_counter()
+            for _ in range(WAITING):
+                await engine.queue.submit("noop")
+            await all_done.wait()
+            seconds = time.perf_counter() - start
+            engine.drain(grace_seconds=10)
+        sink.flush()
+        assert metrics.snapshot().jobs_completed == JOBS
+        assert sink.take_dropped() == 0
+    return JOBS / seconds

@@ -1,0 +1,110 @@
+"""`POST /jobs`, each job validated, logged and completed, against a bare Quart-Trio route."""
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.request import urlopen
+
+from bench.measure import Comparison, compare
+
+CONNECTIONS = 32
+SECONDS = 3
+START_SECONDS = 20.0
+
+WRK_SCRIPT = """
+wrk.method = "POST"
+wrk.headers["Content-Type"] = "application/json"
+wrk.body = '{"type":"echo","payload":{"n":1}}'
+"""
+
+
+def post_against_bare_route(rounds: int = 5) -> Comparison | None:
+    """Requests per second of both, or None where wrk, which makes the load, is not installed."""
+    if shutil.which("wrk") is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "post.lua"
+        script.write_text(WRK_SCRIPT)
+        log = Path(folder) / "service.log"
+        ours, bare = _free_port(), _free_port()
+        service = [sys.executable, "-m", "service", "--port", str(ours), "--log-format", "json"]
+        route = [sys.executable, "-m", "bench.bare_route", str(bare)]
+        with _running(service, ours, log), _running(route, bare, Path(folder) / "bare.log"):
+            comparison = compare(
+                f"POST /jobs against a bare Quart-Trio route, {CONNECTIONS} connections",
+                "requests",
+                lambda: _requests_per_second(ours, script),
+                lambda: _requests_per_second(bare, script),
+                rounds,
+            )
+            _check_all_completed(ours)
+    return comparison
+
+
+def _requests_per_second(port: int, script: Path) -> float:
+    report = subprocess.run(
+        ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "-s", script, _url(port, "/jobs")],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert "Non-2xx" not in report, report
+    assert "Socket errors" not in report, report
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", report)
+    assert rate is not None, report
+    return float(rate[1])
+
+
+def _check_all_completed(port: int) -> None:
+    deadline = time.monotonic() + 10
+    while True:
+        with urlopen(_url(port, "/metrics")) as response:  # noqa: S310  # our own loopback server
+            metrics = json.load(response)
+        if metrics["jobs_completed"] == metrics["jobs_created"] > 0:
+            return
+        assert time.monotonic() < deadline, metrics
+        time.sleep(0.1)
+
+
+@contextmanager
+def _running(command: list[str], port: int, output: Path) -> Iterator[None]:
+    with output.open("wb") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
+        try:
+            _wait_until_it_listens(port)
+            yield
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
+
+
+def _wait_until_it_listens(port: int) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _url(port: int, path: str) -> str:
+    return f"http://127.0.0.1:{port}{path}"

@@ -1,0 +1,112 @@
+"""A service as a real process: started, asked over real sockets, signalled, and its log read."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import trio
+
+START_SECONDS = 20.0
+POLL_SECONDS = 0.02
+
+COMMAND = [sys.executable, "-m", "service", "--port", "0", "--log-format", "json"]
+
+Line = dict[str, Any]
+
+
+class ServiceProcess:
+    """One running `job-service` and what it logged."""
+
+    def __init__(self, process: trio.Process, log_path: Path) -> None:
+        self.process = process
+        self._log_path = log_path
+
+    def lines(self) -> list[Line]:
+        """All complete lines of its log so far."""
+        complete, _, _ = self._log_path.read_bytes().rpartition(b"\n")
+        return [json.loads(line) for line in complete.splitlines()]
+
+    def count(self) -> Counter[str]:
+        """How many lines each event has."""
+        return Counter(line["event"] for line in self.lines())
+
+    def of(self, event: str) -> list[Line]:
+        """The lines of one event."""
+        return [line for line in self.lines() if line["event"] == event]
+
+    async def line(self, event: str, number: int = 1) -> Line:
+        """The number-th line of this event, as soon as it is there."""
+        with trio.fail_after(START_SECONDS):
+            while len(found := self.of(event)) < number:
+                assert self.process.poll() is None, self.lines()
+                await trio.sleep(POLL_SECONDS)
+        return found[number - 1]
+
+    def client(self) -> httpx.AsyncClient:
+        """A client that knows its address."""
+        return httpx.AsyncClient(base_url=self.of("service_started")[0]["url"], timeout=20)
+
+    def signal(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Send it a signal."""
+        self.process.send_signal(number)
+
+    async def exit_status(self, within: float = 20.0) -> int:
+        """Its exit status, which must come in this many seconds."""
+        with trio.fail_after(within):
+            return await self.process.wait()
+
+
+Start = Callable[..., Awaitable[ServiceProcess]]
+
+
+@pytest.fixture
+async def start(nursery: trio.Nursery, tmp_path: Path) -> AsyncIterator[Start]:
+    """Starts services; what is left of them at the end of the test is killed."""
+    processes: list[trio.Process] = []
+
+    async def start_service(*options: str) -> ServiceProcess:
+        log_path = tmp_path / f"{len(processes)}.log"
+        with log_path.open("wb") as log:
+            process = await nursery.start(
+                partial(
+                    trio.run_process,
+                    [*COMMAND, *options],
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    check=False,
+                    cwd=tmp_path,
+                )
+            )
+        processes.append(process)
+        service = ServiceProcess(process, log_path)
+        await service.line("service_started")
+        return service
+
+    yield start_service
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+
+
+@asynccontextmanager
+async def submitting(service: ServiceProcess) -> AsyncIterator[Callable[..., Awaitable[str]]]:
+    """A function that submits a job and gives its id."""
+    async with service.client() as client:
+
+        async def submit(job_type: str, payload: object = None, **others: object) -> str:
+            body = {"type": job_type, "payload": payload, **others}
+            answer = await client.post("/jobs", json=body)
+            assert answer.status_code == 201, answer.text
+            job_id: str = answer.json()["id"]
+            return job_id
+
+        yield submit

@@ -1,0 +1,207 @@
+"""The end of a real process: what it finishes, what it leaves behind, and what it says of both."""
+
+import json
+import signal
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from subprocess import PIPE
+
+import httpx
+import pytest
+import trio
+
+from tests.process.conftest import COMMAND, POLL_SECONDS, ServiceProcess, Start, submitting
+
+ENDINGS = {"job_completed", "job_failed", "job_cancelled", "job_abandoned"}
+
+STUBBORN_JOBS = """
+import threading
+import trio
+from service import Registry
+
+registry = Registry()
+
+@registry.job("swallow")
+async def swallow() -> None:
+    while True:
+        try:
+            await trio.sleep_forever()
+        except trio.Cancelled:
+            pass
+
+@registry.job("shielded")
+async def shielded() -> None:
+    with trio.CancelScope(shield=True):
+        await trio.sleep_forever()
+
+@registry.job("thread")
+def thread() -> None:
+    threading.Event().wait()
+"""
+
+
+def assert_books_agree(service: ServiceProcess) -> None:
+    """The log lines, counted, are the counters; each created job ended exactly once."""
+    lines, last = service.lines(), service.lines()[-1]
+    assert last["event"] == "service_stopped"
+    counted = service.count()
+    for event in ENDINGS | {"job_created", "job_retried"}:
+        assert last[event.replace("job_", "jobs_")] == counted[event], event
+    created = Counter(line["job_id"] for line in lines if line["event"] == "job_created")
+    ended = Counter(line["job_id"] for line in lines if line["event"] in ENDINGS)
+    assert created == ended
+    assert set(created.values()) <= {1}
+    assert counted["worker_started"] == counted["worker_stopped"] == 10
+
+
+async def test_a_drain_in_mid_load_loses_nothing(start: Start) -> None:
+    """After SIGTERM under load every receipt, log line and counter tells the same story."""
+    service = await start()
+    receipts: list[str] = []
+
+    async def submit_until_refused(number: int) -> None:
+        payloads = {
+            "echo": {"n": number},
+            "sleep": {"seconds": 0.02},
+            "flaky": {"failures": 1},
+            "count_words": {"text": "a b c"},
+        }
+        async with service.client() as client:
+            while True:
+                for job_type, payload in payloads.items():
+                    body = {"type": job_type, "payload": payload}
+                    answer = await client.post("/jobs", json=body)
+                    if answer.status_code == 503:
+                        assert "Retry-After" in answer.headers
+                        return
+                    if answer.status_code == 201:
+                        receipts.append(answer.json()["id"])
+                    else:
+                        assert answer.status_code == 429
+
+    async with trio.open_nursery() as clients:
+        for number in range(8):
+            clients.start_soon(submit_until_refused, number)
+        await service.line("job_completed", 100)
+        service.signal()
+
+    assert await service.exit_status() == 0
+    assert_books_agree(service)
+    created = [line["job_id"] for line in service.of("job_created")]
+    assert sorted(receipts) == sorted(created)
+    assert service.count()["job_retried"] > 0
+    assert {line["reason"] for line in service.of("worker_stopped")} == {"drained"}
+
+
+async def test_a_drain_can_be_watched_until_its_last_job(start: Start) -> None:
+    """While it drains the service refuses jobs and is not ready, and still answers all else."""
+    service = await start()
+    async with submitting(service) as submit, service.client() as client:
+        job_id = await submit("sleep", {"seconds": 1})
+        await service.line("job_started")
+        assert (await client.get("/health/ready")).status_code == 200
+        service.signal(signal.SIGINT)
+        draining = await service.line("service_draining")
+
+        assert draining["reason"] == "SIGINT"
+        assert draining["jobs_in_progress"] == 1
+        refused = await client.post("/jobs", json={"type": "echo"})
+        assert refused.status_code == 503
+        assert (await client.get("/health/ready")).status_code == 503
+        assert (await client.get("/health")).status_code == 200
+        assert (await client.get(f"/jobs/{job_id}")).json()["status"] == "processing"
+
+        assert await service.exit_status() == 0
+    assert service.lines()[-1]["reason"] == "drained"
+    assert service.lines()[-1]["jobs_rejected"] == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "signals", "reason"),
+    [
+        (["--grace", "0.2"], 1, "grace_over"),
+        (["--grace", "60"], 2, "second_signal"),
+        (["--grace", "60"], 20, "second_signal"),
+    ],
+)
+async def test_what_is_not_done_in_time_is_left_behind(
+    start: Start, options: list[str], signals: int, reason: str
+) -> None:
+    """Grace over, or a second signal, abandons what runs and what waits, each with its line."""
+    service = await start("--workers", "10", *options)
+    async with submitting(service) as submit:
+        for _ in range(12):
+            await submit("sleep", {"seconds": 3600})
+    await service.line("job_started", 10)
+    for _ in range(signals):
+        service.signal()
+        await service.line("service_draining")
+
+    assert await service.exit_status() == 1
+    assert_books_agree(service)
+    abandoned = service.of("job_abandoned")
+    assert {line["reason"] for line in abandoned} == {reason}
+    assert len(abandoned) == 12
+    assert sum("worker_id" in line for line in abandoned) == 10
+    assert service.lines()[-1]["reason"] == reason
+
+
+@pytest.mark.parametrize("job_type", ["swallow", "shielded", "thread"])
+async def test_no_handler_can_hold_the_end(start: Start, tmp_path: Path, job_type: str) -> None:
+    """A handler that swallows or shields off its cancellation, or a thread that never returns."""
+    (tmp_path / "stubborn.py").write_text(STUBBORN_JOBS)
+    service = await start("--jobs", "stubborn:registry", "--grace", "0.1")
+    async with submitting(service) as submit:
+        job_id = await submit(job_type)
+    await service.line("job_started")
+    service.signal()
+
+    assert await service.exit_status() == 1
+    (abandoned,) = service.of("job_abandoned")
+    assert abandoned["job_id"] == job_id
+    assert abandoned["reason"] == "grace_over"
+    assert service.lines()[-1]["event"] == "service_stopped"
+    assert service.lines()[-1]["jobs_abandoned"] == 1
+
+
+async def test_no_client_can_hold_the_end(start: Start) -> None:
+    """Clients that stay connected, idle or in the middle of a request, don't delay the exit."""
+    service = await start()
+    host, port = service.of("service_started")[0]["url"].removeprefix("http://").split(":")
+    openings = [b"", b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n", b"POST /jobs HTTP/1.1\r\nHo"]
+    openings.append(
+        b"POST /jobs HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 100\r\n\r\n{"
+    )
+    streams = [await trio.open_tcp_stream(host, int(port)) for _ in openings]
+    for stream, opening in zip(streams, openings, strict=True):
+        await stream.send_all(opening)
+    await streams[1].receive_some()  # its answer: from here on the connection is idle
+    service.signal()
+
+    assert await service.exit_status(within=10) == 0
+    for stream in streams:
+        await stream.aclose()
+
+
+async def test_no_log_reader_can_hold_the_service(nursery: trio.Nursery) -> None:
+    """With a full stdout pipe that nobody reads, jobs are run, and the end is as quick as ever."""
+    process = await nursery.start(
+        partial(trio.run_process, [*COMMAND, "--log-level", "info"], stdout=PIPE, check=False)
+    )
+    first_lines = b""
+    while b"service_started" not in first_lines:
+        first_lines += await process.stdout.receive_some()
+    (started,) = [line for line in first_lines.splitlines() if b"service_started" in line]
+    async with httpx.AsyncClient(base_url=json.loads(started)["url"]) as client:
+        with trio.fail_after(30):
+            for _ in range(500):  # four lines each: several times what a pipe holds
+                answer = await client.post("/jobs", json={"type": "echo"})
+                assert answer.status_code == 201
+            last = answer.json()["id"]
+            while (await client.get(f"/jobs/{last}")).json()["status"] != "completed":
+                await trio.sleep(POLL_SECONDS)
+    process.terminate()
+    with trio.fail_after(15):
+        assert await process.wait() == 0

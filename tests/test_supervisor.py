@@ -1,0 +1,219 @@
+"""One whole service inside a test: how it starts, lives beside others, and ends."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import trio
+
+from service.jobs.registry import Registry
+from service.settings import Settings
+from service.shutdown import Shutdown
+from service.supervisor import CannotListen, RunningService, Supervisor, Telemetry
+from service.telemetry.emitter import Emitter
+from service.telemetry.log import Log
+from service.telemetry.metrics import Metrics
+from service.telemetry.sink import LineSink
+
+
+class Hosted:
+    """A service that a test hosts; `supervisor.run` is for the test to start."""
+
+    def __init__(self, log_path: Path, sink: LineSink, registry: Registry, **settings: Any) -> None:
+        self._log_path = log_path
+        log = Log(sink.write)
+        self.metrics = Metrics(queue_capacity=1000)
+        self.shutdown = Shutdown()
+        self.given_up = trio.Event()
+        self.supervisor = Supervisor(
+            Settings(port=0, **settings),
+            registry,
+            Telemetry(Emitter(self.metrics.observe, log.observe), log.logger, self.metrics, sink),
+            self.shutdown,
+            give_up=self.given_up.set,
+        )
+
+    def events(self) -> list[str]:
+        """The names of its log lines; complete once it has ended."""
+        return [line["event"] for line in self.lines()]
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Its log lines; complete once it has ended."""
+        return [json.loads(line) for line in self._log_path.read_bytes().splitlines()]
+
+
+@contextmanager
+def hosted(log_path: Path, registry: Registry, **settings: Any) -> Iterator[Hosted]:
+    """A service whose log goes to `log_path`."""
+    descriptor = os.open(log_path, os.O_WRONLY | os.O_CREAT)
+    try:
+        with LineSink(descriptor) as sink:
+            yield Hosted(log_path, sink, registry, **settings)
+    finally:
+        os.close(descriptor)
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Callable[..., Any]:
+    """`hosted` with a log file of its own for each service."""
+    numbers = iter(range(100))
+    return lambda registry, **settings: hosted(
+        tmp_path / f"{next(numbers)}.log", registry, **settings
+    )
+
+
+Host = Callable[..., Any]
+
+
+async def finished(service: RunningService, job_id: str) -> None:
+    """Wait until a job has ended."""
+    while (await service.queue.get(job_id)).status in ("pending", "processing"):
+        await trio.lowlevel.checkpoint()
+
+
+async def test_a_service_tells_its_life_from_start_to_stop(registry: Registry, host: Host) -> None:
+    """Workers first, then the service; jobs; draining; workers; and the service's end as last."""
+
+    @registry.job("noop")
+    async def noop() -> None:
+        pass
+
+    with host(registry, workers=1) as service:
+        async with trio.open_nursery() as nursery:
+            running = await nursery.start(service.supervisor.run)
+            await finished(running, (await running.queue.submit("noop")).id)
+            service.shutdown.request("requested")
+    assert service.events() == [
+        "worker_started",
+        "service_started",
+        "job_created",
+        "job_enqueued",
+        "job_started",
+        "job_completed",
+        "service_draining",
+        "worker_stopped",
+        "service_stopped",
+    ]
+    assert service.lines()[1]["url"] == running.url
+    assert service.lines()[-1]["jobs_completed"] == 1
+
+
+async def test_two_services_in_one_run_share_nothing(host: Host) -> None:
+    """Each has its own job types, jobs, metrics, log and end."""
+    registries = Registry(), Registry()
+
+    @registries[0].job("left")
+    @registries[1].job("right")
+    async def noop() -> None:
+        pass
+
+    with host(registries[0]) as left, host(registries[1]) as right:
+        async with trio.open_nursery() as nursery, httpx.AsyncClient() as client:
+            running_left = await nursery.start(left.supervisor.run)
+            running_right = await nursery.start(right.supervisor.run)
+            job = await client.post(f"{running_left.url}/jobs", json={"type": "left"})
+            assert job.status_code == 201
+            elsewhere = await client.post(f"{running_right.url}/jobs", json={"type": "left"})
+            assert elsewhere.status_code == 400
+            await finished(running_left, job.json()["id"])
+            missing = await client.get(running_right.url + job.headers["Location"])
+            assert missing.status_code == 404
+
+            left.shutdown.request("requested")
+            with trio.fail_after(5):
+                while "service_stopped" not in left.events():
+                    await trio.sleep(0.01)
+            still_there = await client.get(f"{running_right.url}/health/ready")
+            assert still_there.status_code == 200
+            right.shutdown.request("requested")
+    assert left.metrics.snapshot().jobs_completed == 1
+    assert right.metrics.snapshot().jobs_created == 0
+    assert "job_created" in left.events()
+    assert "job_created" not in right.events()
+
+
+async def test_a_crash_ends_the_service_visibly(registry: Registry, host: Host) -> None:
+    """What no handler may raise ends everything, with balanced books and the error to see."""
+
+    @registry.job("crash")
+    async def crash() -> None:
+        raise BaseException("out of bounds")
+
+    with host(registry, workers=2) as service:
+        with pytest.RaisesGroup(BaseException, flatten_subgroups=True):
+            async with trio.open_nursery() as nursery:
+                running = await nursery.start(service.supervisor.run)
+                await running.queue.submit("crash")
+        assert service.metrics.snapshot().jobs_abandoned == 1
+    lines = service.lines()
+    assert lines[-1]["event"] == "service_stopped"
+    assert lines[-1]["reason"] == "crashed"
+    reasons = {line["reason"] for line in lines if line["event"] == "worker_stopped"}
+    assert reasons == {"crashed", "cancelled"}
+
+
+async def test_a_handler_that_can_t_be_ended_is_given_up(registry: Registry, host: Host) -> None:
+    """When only it is left, all is said and done first, and then the process may end."""
+    release = trio.Event()
+
+    @registry.job("stubborn")
+    async def stubborn() -> None:
+        with trio.CancelScope(shield=True):
+            await release.wait()
+
+    with host(registry, workers=1, grace=0) as service:
+        async with trio.open_nursery() as nursery:
+            running = await nursery.start(service.supervisor.run)
+            await running.queue.submit("stubborn")
+            await trio.testing.wait_all_tasks_blocked()
+            service.shutdown.request("requested")
+            with trio.fail_after(10):
+                await service.given_up.wait()
+            assert service.metrics.snapshot().jobs_abandoned == 1
+            assert service.metrics.snapshot().jobs_in_progress == 0
+            release.set()  # an embedding program that stays alive sees it end after all
+    events = service.events()
+    assert events.count("service_stopped") == 1
+    assert events.count("job_abandoned") == 1
+    assert "job_completed" not in events
+
+
+async def test_a_busy_port_is_said_plainly(registry: Registry, host: Host) -> None:
+    """The address that can't be had is named."""
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port = listener.socket.getsockname()[1]
+    with host(registry) as service:
+        supervisor = Supervisor(
+            Settings(port=port),
+            registry,
+            service.supervisor._telemetry,
+            Shutdown(),
+            give_up=service.given_up.set,
+        )
+        with pytest.raises(CannotListen, match=f"127.0.0.1 port {port}: Address already in use"):
+            await supervisor.run()
+    await listener.aclose()
+
+
+async def test_lines_that_were_dropped_are_counted_and_said(
+    registry: Registry, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log's own losses are in the log and in the final counters."""
+    with host(registry) as service:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(service.supervisor.run)
+            dropped = iter([3])
+            monkeypatch.setattr(LineSink, "take_dropped", lambda _: next(dropped, 0))
+            service.shutdown.request("requested")
+    assert service.lines()[-2] == {
+        **service.lines()[-2],
+        "level": "error",
+        "event": "log_lines_dropped",
+        "lines": 3,
+    }
+    assert service.lines()[-1]["log_lines_dropped"] == 3
