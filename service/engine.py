@@ -33,7 +33,8 @@ class Engine:
     """Assembles the rooms a job goes through; `queue` is the way in.
 
     Stopping it: `drain` lets it end by itself within a grace period, `stop` ends it now. `outcome`
-    says how it ended: `crashed`, `drained`, `grace_over`, or what was given to `stop`.
+    says how it ended: `crashed`, `drained`, `grace_over`, or what was given to `stop`. It is also
+    the reason that abandoned jobs get.
     """
 
     def __init__(

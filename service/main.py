@@ -10,8 +10,8 @@ import trio
 from service.cli import UsageError, read_command_line
 from service.jobs.registry import Registry
 from service.settings import Settings
-from service.shutdown import Shutdown, request_on_signals
-from service.supervisor import CannotListen, Supervisor, Telemetry
+from service.shutdown import Backstop, Shutdown, request_on_signals
+from service.supervisor import BACKSTOP_SECONDS, CannotListen, Supervisor, Telemetry
 from service.telemetry.emitter import Emitter
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
@@ -38,16 +38,24 @@ def _serve(settings: Settings, registry: Registry) -> bool:
         metrics = Metrics(settings.queue_capacity)
         emit = Emitter(metrics.observe, log.observe)
 
-        def leave_the_stuck_handler() -> None:
+        def exit_at_once() -> None:
             sink.flush()
             os._exit(1)
 
         async def serve() -> bool:
             shutdown = Shutdown()
-            request_on_signals(shutdown)
             telemetry = Telemetry(emit, log.logger, metrics, sink)
-            supervisor = Supervisor(
-                settings, registry, telemetry, shutdown, give_up=leave_the_stuck_handler
+            supervisor = Supervisor(settings, registry, telemetry, shutdown, give_up=exit_at_once)
+
+            def end_without_the_loop() -> None:
+                supervisor.close_the_books()
+                exit_at_once()
+
+            request_on_signals(
+                shutdown,
+                Backstop(end_without_the_loop),
+                drain_seconds=settings.grace + BACKSTOP_SECONDS,
+                stop_seconds=BACKSTOP_SECONDS,
             )
             return await supervisor.run()
 

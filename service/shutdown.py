@@ -1,6 +1,9 @@
-"""How the service is asked to end: once to drain, twice to stop at once."""
+"""How the service is asked to end, once to drain and twice to stop, and made to if it can't."""
 
 import signal
+import threading
+import time
+from collections.abc import Callable
 from types import FrameType
 
 import trio
@@ -25,16 +28,50 @@ class Shutdown:
             self.insisted.set()
 
 
-def request_on_signals(shutdown: Shutdown) -> None:
+class Backstop:
+    """A thread that ends the process where the event loop can't, for a handler blocks it.
+
+    `end` is called in that thread, once, when the time of the last `arm` is over.
+    """
+
+    def __init__(self, end: Callable[[], None]) -> None:
+        self._end = end
+        self._deadline = float("inf")
+        self._thread = threading.Thread(target=self._watch, name="backstop", daemon=True)
+
+    def arm(self, seconds: float) -> None:
+        """End the process in this many seconds, or when it was to end already, if that is sooner.
+
+        May be called in a signal handler: it takes no lock.
+        """
+        self._deadline = min(self._deadline, time.monotonic() + seconds)
+        if self._thread.ident is None:
+            self._thread.start()
+
+    def _watch(self) -> None:
+        while (seconds_left := self._deadline - time.monotonic()) > 0:
+            time.sleep(min(seconds_left, 1.0))  # in steps, for a second signal shortens the time
+        self._end()
+
+
+def request_on_signals(
+    shutdown: Shutdown, backstop: Backstop, drain_seconds: float, stop_seconds: float
+) -> None:
     """Turn SIGTERM and SIGINT into requests, for the rest of the process's life.
 
-    The handlers are never taken back: a signal that comes when the service has already ended, but
-    its process has not, would otherwise kill it and spoil its exit status. Must be called inside
-    `trio.run`, in the main thread.
+    The first one gives the service `drain_seconds` to end, the second one `stop_seconds`; then
+    `backstop` ends it. The handlers are never taken back: a signal that comes when the service
+    has already ended, but its process has not, would otherwise kill it and spoil its exit status.
+
+    Must be called inside `trio.run`, in the main thread.
     """
     token = trio.lowlevel.current_trio_token()
+    seconds = drain_seconds
 
     def on_signal(number: int, _: FrameType | None) -> None:
+        nonlocal seconds
+        backstop.arm(seconds)
+        seconds = stop_seconds
         try:
             token.run_sync_soon(shutdown.request, signal.Signals(number).name)
         except trio.RunFinishedError:

@@ -25,9 +25,10 @@ from service.telemetry.events import (
 from service.telemetry.metrics import Metrics
 from service.telemetry.sink import LineSink
 from service.web.app import create_app
-from service.web.server import Server
+from service.web.server import CLOSE_SECONDS, Server
 
 CLEANUP_SECONDS = 3.0
+BACKSTOP_SECONDS = CLEANUP_SECONDS + CLOSE_SECONDS + 2.0
 DROPPED_LINES_SECONDS = 1.0
 
 
@@ -137,6 +138,15 @@ class Supervisor:
         await self._server.close()
         self._say_stopped()
         self._give_up()
+
+    def close_the_books(self) -> None:
+        """Abandon what has not ended and say `service_stopped`, where the loop is blocked.
+
+        The one method that another thread may call, and only when the process is to end at once.
+        """
+        self._engine.outcome = "loop_blocked"
+        self._engine.abandon_the_rest()
+        self._say_stopped()
 
     async def _report_dropped_lines(self) -> None:
         while True:

@@ -9,6 +9,7 @@ import pytest
 import trio
 
 from service.engine import Engine
+from service.jobs.clock import Clock
 from service.jobs.queue import JobQueue
 from service.jobs.registry import Registry
 from service.telemetry.emitter import Emitter
@@ -46,7 +47,8 @@ class Rig:
     """An engine on the test bench, with everything it says within reach."""
 
     def __init__(self, nursery: trio.Nursery, registry: Registry, **options: Any) -> None:
-        options = {"workers": 2, "queue_capacity": 100, "retain": 1_000, **options}
+        defaults = {"workers": 2, "queue_capacity": 100, "retain": 1_000}
+        options = {**defaults, "clock": Clock(monotonic=trio.current_time), **options}
         self.record = Record()
         self.lines: list[dict[str, Any]] = []
         self.metrics = Metrics(options["queue_capacity"])

@@ -24,10 +24,10 @@ _PAUSE_SECONDS = 0.01
 class LineSink:
     """A bounded buffer of lines and the thread that writes it to `fd` in large pieces.
 
-    `write` never waits for the reader and never raises. Where the buffer is full because nobody reads, or
-    writing fails (broken pipe, full disk), lines are dropped and counted. The newest are dropped,
-    not the oldest: what is buffered then stays one unbroken story, with one gap behind it whose
-    size `take_dropped` tells. Thread-safe, since handlers in threads log too.
+    `write` never waits for the reader and never raises. Where the buffer is full because nobody
+    reads, or writing fails (broken pipe, full disk), lines are dropped and counted. The newest
+    are dropped, not the oldest: what is buffered then stays one unbroken story, with one gap
+    behind it whose size `take_dropped` tells. Thread-safe, since handlers in threads log too.
 
     As a context manager it runs its thread for the block and flushes at the end. It does not
     close `fd`.

@@ -17,6 +17,7 @@ ENDINGS = {"job_completed", "job_failed", "job_cancelled", "job_abandoned"}
 
 STUBBORN_JOBS = """
 import threading
+import time
 import trio
 from service import Registry
 
@@ -34,6 +35,10 @@ async def swallow() -> None:
 async def shielded() -> None:
     with trio.CancelScope(shield=True):
         await trio.sleep_forever()
+
+@registry.job("block")
+async def block() -> None:
+    time.sleep(3600)
 
 @registry.job("thread")
 def thread() -> None:
@@ -147,9 +152,9 @@ async def test_what_is_not_done_in_time_is_left_behind(
     assert service.lines()[-1]["reason"] == reason
 
 
-@pytest.mark.parametrize("job_type", ["swallow", "shielded", "thread"])
+@pytest.mark.parametrize("job_type", ["swallow", "shielded", "block", "thread"])
 async def test_no_handler_can_hold_the_end(start: Start, tmp_path: Path, job_type: str) -> None:
-    """A handler that swallows or shields off its cancellation, or a thread that never returns."""
+    """One that swallows or shields off its cancellation, blocks the loop, or never returns."""
     (tmp_path / "stubborn.py").write_text(STUBBORN_JOBS)
     service = await start("--jobs", "stubborn:registry", "--grace", "0.1")
     async with submitting(service) as submit:
@@ -160,7 +165,7 @@ async def test_no_handler_can_hold_the_end(start: Start, tmp_path: Path, job_typ
     assert await service.exit_status() == 1
     (abandoned,) = service.of("job_abandoned")
     assert abandoned["job_id"] == job_id
-    assert abandoned["reason"] == "grace_over"
+    assert abandoned["reason"] == ("loop_blocked" if job_type == "block" else "grace_over")
     assert service.lines()[-1]["event"] == "service_stopped"
     assert service.lines()[-1]["jobs_abandoned"] == 1
 
