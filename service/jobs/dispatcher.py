@@ -1,5 +1,7 @@
 """Hands ready jobs to free workers, and holds back those that are not due."""
 
+import math
+
 import trio
 
 from service.jobs.backlog import Backlog
@@ -65,9 +67,16 @@ class Dispatcher:
                 self._hand_over(workers)
                 if self._drained():
                     return
-                # No change can be missed: between the look and the parking is no checkpoint.
-                with trio.CancelScope(deadline=self._backlog.next_due):
-                    await self._changed.park()
+                await self._wait_for_change()
+
+    async def _wait_for_change(self) -> None:
+        # No change can be missed: between the last look and the parking there is no checkpoint.
+        next_due = self._backlog.next_due
+        if next_due == math.inf:
+            await self._changed.park()  # the common case spares the scope
+        else:
+            with trio.CancelScope(deadline=next_due):
+                await self._changed.park()
 
     def _hand_over(self, workers: trio.MemorySendChannel[Job]) -> None:
         for _ in range(min(workers.statistics().tasks_waiting_receive, self._backlog.ready)):

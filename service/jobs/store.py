@@ -95,14 +95,11 @@ class JobStore:
         if job.status != "pending":
             raise IllegalTransition(job.id, job.status, "pending")
         job.ready_monotonic = self._clock.monotonic()
-        self._emit(
-            JobEnqueued(
-                timestamp=self._clock.now(),
-                job_id=job.id,
-                job_type=job.type,
-                attempt=len(job.attempts) + 1 if job.attempts else UNSET,
-            )
-        )
+        if job.attempts:
+            now, attempt = self._clock.now(), len(job.attempts) + 1
+        else:
+            now, attempt = job.created_at, UNSET  # a new job is ready the moment it is created
+        self._emit(JobEnqueued(timestamp=now, job_id=job.id, job_type=job.type, attempt=attempt))
 
     def start(self, job: Job, worker_id: str, interrupt: Callable[[], None]) -> Attempt:
         """A worker begins an attempt; `interrupt` is how a client's cancellation reaches it."""
