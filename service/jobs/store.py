@@ -95,10 +95,9 @@ class JobStore:
         if job.status != "pending":
             raise IllegalTransition(job.id, job.status, "pending")
         job.ready_monotonic = self._clock.monotonic()
-        if job.attempts:
-            now, attempt = self._clock.now(), len(job.attempts) + 1
-        else:
-            now, attempt = job.created_at, UNSET  # a new job is ready the moment it is created
+        # A new job is ready the moment it is created.
+        now = self._clock.now() if job.attempts else job.created_at
+        attempt = len(job.attempts) + 1 if job.attempts else UNSET
         self._emit(JobEnqueued(timestamp=now, job_id=job.id, job_type=job.type, attempt=attempt))
 
     def start(self, job: Job, worker_id: str, interrupt: Callable[[], None]) -> Attempt:
