@@ -20,7 +20,8 @@ class UnknownJobType(Exception):
     """No handler is registered under this name."""
 
     def __init__(self, name: str, known: list[str]) -> None:
-        super().__init__(f"there is no job type {name!r}; known are {', '.join(known) or 'none'}")
+        shown = name if len(name) <= 100 else f"{name[:100]}…"
+        super().__init__(f"there is no job type {shown!r}; known are {', '.join(known) or 'none'}")
 
 
 class InvalidPayload(Exception):

@@ -12,12 +12,13 @@ OPEN_PATHS = frozenset({"/health", "/health/ready"})
 
 def require_token(app: Quart, token: str) -> None:
     """Let `app` answer 401 to whoever does not know `token`, on all but the health checks."""
-    expected = f"Bearer {token}".encode()
+    expected = token.encode()
 
     @app.before_request
     async def check_token() -> None:
-        given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
-        if request.path not in OPEN_PATHS and not hmac.compare_digest(given, expected):
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        matches = hmac.compare_digest(given.strip().encode(), expected)
+        if request.path not in OPEN_PATHS and not (matches and scheme.lower() == "bearer"):
             raise Problem(
                 HTTPStatus.UNAUTHORIZED,
                 "send a valid token in the header Authorization: Bearer …",
