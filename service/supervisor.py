@@ -28,7 +28,7 @@ from service.web.app import create_app
 from service.web.server import CLOSE_SECONDS, Server
 
 CLEANUP_SECONDS = 3.0
-BACKSTOP_SECONDS = CLEANUP_SECONDS + CLOSE_SECONDS + 2.0
+BACKSTOP_SECONDS = CLEANUP_SECONDS + CLOSE_SECONDS + 1.0
 DROPPED_LINES_SECONDS = 1.0
 
 

@@ -74,7 +74,7 @@ class LineSink:
         elif waiting % _YIELD_LINES == _YIELD_LINES - 1:
             time.sleep(_YIELD_SECONDS)
 
-    def flush(self, timeout_seconds: float = 2.0) -> bool:
+    def flush(self, timeout_seconds: float = 1.0) -> bool:
         """Block until all lines taken so far are written, or dropped, or the time is over.
 
         Returns whether the buffer was emptied.

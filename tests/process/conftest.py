@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +73,10 @@ Start = Callable[..., Awaitable[ServiceProcess]]
 async def start(nursery: trio.Nursery, tmp_path: Path) -> AsyncIterator[Start]:
     """Starts services; what is left of them at the end of the test is killed."""
     processes: list[trio.Process] = []
+    numbers = count()
 
     async def start_service(*options: str) -> ServiceProcess:
-        log_path = tmp_path / f"{len(processes)}.log"
+        log_path = tmp_path / f"{next(numbers)}.log"
         with log_path.open("wb") as log:
             process = await nursery.start(
                 partial(
