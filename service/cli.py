@@ -21,7 +21,7 @@ class UsageError(Exception):
 
 
 @click.command("job-service", context_settings={"auto_envvar_prefix": "JOB_SERVICE"})
-@click.version_option(package_name="trio-job-service")
+@click.version_option(package_name="trio-job-service", allow_from_autoenv=False)
 @click.option("--host", default=Settings.host, help="Address to listen on.")
 @click.option("--port", type=int, default=Settings.port, help="Port; 0 takes a free one.")
 @click.option("--workers", type=int, default=Settings.workers, help="Jobs that run at a time.")
@@ -98,10 +98,10 @@ def _load_registries(names: Sequence[str]) -> Registry:
 def _load_registry(name: str) -> Registry:
     module_name, _, attribute = name.partition(":")
     if not module_name or not attribute:
-        raise UsageError(f"--jobs {name}: must be MODULE:NAME, such as myapp.jobs:registry")
+        raise UsageError(f"--jobs {name!r}: must be MODULE:NAME, such as myapp.jobs:registry")
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:  # whatever a module of the user's raises, it can't be served
+    except (Exception, SystemExit) as error:  # whatever it is, there are no jobs to serve
         raise UsageError(f"--jobs {name}: {_one_line(error)}") from error
     registry = getattr(module, attribute, None)
     if not isinstance(registry, Registry):
@@ -109,5 +109,5 @@ def _load_registry(name: str) -> Registry:
     return registry
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: BaseException) -> str:
     return " ".join(describe(error).split())

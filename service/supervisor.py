@@ -201,8 +201,8 @@ class Supervisor:
 async def _listen(host: str, port: int) -> list[trio.SocketListener]:
     try:
         return await trio.open_tcp_listeners(port, host=host)
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, UnicodeError) as error:  # UnicodeError: no host name at all
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise CannotListen(f"can't listen on {host} port {port}: {reason}") from error
 
 

@@ -4,6 +4,7 @@ import traceback
 from collections.abc import Callable
 
 from service.telemetry.events import Event, ObserverDetached, utc_now
+from service.telemetry.text import printable
 
 Observer = Callable[[Event], None]
 
@@ -20,18 +21,23 @@ class Emitter:
 
     def __call__(self, event: Event) -> None:
         for observer in self._observers:
+            if self._is_detached(observer):
+                continue  # for what it did with the news that another one was
             try:
                 observer(event)
             except Exception as error:
                 self._detach(observer, error)
+
+    def _is_detached(self, observer: Observer) -> bool:
+        return not any(observer is other for other in self._observers)
 
     def _detach(self, observer: Observer, error: Exception) -> None:
         self._observers = tuple(other for other in self._observers if other is not observer)
         self(
             ObserverDetached(
                 timestamp=utc_now(),
-                observer=getattr(observer, "__qualname__", repr(observer)),
-                error=repr(error),
-                traceback="".join(traceback.format_exception(error)),
+                observer=getattr(observer, "__qualname__", printable(observer)),
+                error=printable(error),
+                traceback=printable("".join(traceback.format_exception(error))),
             )
         )

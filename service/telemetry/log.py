@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Literal
 
 import structlog
@@ -9,6 +10,7 @@ from msgspec import json, to_builtins
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
 from service.telemetry.events import Event, utc_now
+from service.telemetry.text import printable
 
 LogFormat = Literal["json", "console"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -31,7 +33,7 @@ class Log:
         level: LogLevel = "info",
     ) -> None:
         self._write = write
-        self._render_event: Callable[[Event], bytes] = json.encode
+        self._render_event: Callable[[Event], bytes] = _render_event
         render_line: Callable[[WrappedLogger, str, EventDict], bytes] = _render_json
         if log_format == "console":
             console = _ConsoleRenderer()
@@ -62,6 +64,8 @@ class _LineLogger:
 def _add_standard_keys(_: WrappedLogger, level: str, fields: EventDict) -> EventDict:
     line: dict[str, Any] = {"timestamp": utc_now(), "level": level, "event": fields["event"]}
     exc_info = fields.pop("exc_info", None)
+    if isinstance(exc_info, tuple):  # as sys.exc_info() gives it
+        exc_info = exc_info[1]
     if isinstance(exc_info, BaseException):
         line["traceback"] = "".join(traceback.format_exception(exc_info))
     elif exc_info:
@@ -69,13 +73,28 @@ def _add_standard_keys(_: WrappedLogger, level: str, fields: EventDict) -> Event
     return line | {key: value for key, value in fields.items() if key not in line}
 
 
+def _render_event(event: Event) -> bytes:
+    try:
+        return json.encode(event)
+    except ValueError:  # a lone surrogate in one of its texts
+        return _render_json(None, event.level, to_builtins(event))
+
+
 def _render_json(_: WrappedLogger, __: str, line: EventDict) -> bytes:
     try:
         return json.encode(line, enc_hook=repr)
-    except (TypeError, ValueError, RecursionError):
-        # Handlers may log what JSON can't carry, such as a lone surrogate or a list that holds
-        # itself. The line must come all the same, with such values as Python would print them.
-        return json.encode({key: _printable(value) for key, value in line.items()})
+    except Exception:
+        # Handlers may log what JSON can't carry, such as a lone surrogate, a list that holds
+        # itself, or an object whose repr raises. The line must come all the same.
+        return json.encode({printable(key): _encodable(value) for key, value in line.items()})
+
+
+def _encodable(value: object) -> object:
+    try:
+        json.encode(value)
+    except Exception:
+        return printable(value)
+    return value
 
 
 class _ConsoleRenderer:
@@ -90,14 +109,13 @@ class _ConsoleRenderer:
 
     def line(self, log: WrappedLogger, level: str, line: EventDict) -> bytes:
         """The line of a call of the logger."""
-        line["timestamp"] = str(line["timestamp"])
-        story = line.pop("traceback", None)
-        text = self._render(log, level, line)
+        shown = {key: _plain(value) for key, value in line.items()}
+        story = shown.pop("traceback", None)
+        text = self._render(log, level, shown)
         if story is not None:
             text = f"{text}\n{story.rstrip()}"
         return text.encode("utf-8", "backslashreplace")
 
 
-def _printable(value: object) -> str:
-    text = value if isinstance(value, str) else repr(value)
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+def _plain(value: object) -> str:
+    return to_builtins(value) if isinstance(value, datetime) else printable(value)

@@ -5,6 +5,7 @@ import select
 import threading
 import time
 from collections import deque
+from itertools import accumulate
 from types import TracebackType
 from typing import Self
 
@@ -42,6 +43,7 @@ class LineSink:
         self._writer_waits = False
         self._writing = False
         self._closed = False
+        self._cut_short = False  # the last thing written is a piece of a line
         self._thread = threading.Thread(target=self._drain, name="log-sink", daemon=True)
 
     def __enter__(self) -> Self:
@@ -99,10 +101,8 @@ class LineSink:
 
     def _drain(self) -> None:
         while self._wait_for_lines():
-            piece = self._take_piece()
-            written = self._write_all(piece)
-            if written < len(piece):
-                self._count_dropped(piece.count(b"\n", written))
+            lines = [self._lines.popleft() for _ in range(len(self._lines))]
+            self._count_dropped(len(lines) - self._write_lines(lines))
             with self._changed:
                 self._writing = False
                 self._changed.notify_all()
@@ -119,10 +119,18 @@ class LineSink:
             self._writing = bool(self._lines)
             return self._writing
 
-    def _take_piece(self) -> bytes:
-        lines = [self._lines.popleft() for _ in range(len(self._lines))]
-        lines.append(b"")  # ends the last line
-        return b"\n".join(lines)
+    def _write_lines(self, lines: list[bytes]) -> int:
+        """Write the lines; returns how many of them came out whole."""
+        cut = b"\n" if self._cut_short else b""  # ends what an earlier failure left unfinished
+        piece = cut + b"\n".join(lines) + b"\n"
+        written = self._write_all(piece)
+        if written == len(piece):
+            self._cut_short = False
+            return len(lines)
+        if written > 0:
+            self._cut_short = not piece.endswith(b"\n", 0, written)
+        _, *ends = accumulate((len(line) + 1 for line in lines), initial=len(cut))
+        return sum(end <= written for end in ends)
 
     def _write_all(self, piece: bytes) -> int:
         """Write `piece` until it is out or the descriptor refuses; returns the bytes written."""

@@ -1,0 +1,183 @@
+"""What an operator can rely on to find in the log: each event, its level and its fields."""
+
+import json
+import re
+import types
+import typing
+from datetime import datetime, tzinfo
+from typing import Any
+
+import pytest
+from msgspec import UnsetType
+
+from service.telemetry.events import Event, JobRejected, JobStarted, utc_now
+from service.telemetry.log import Log
+from tests.telemetry.sample import EVENT_KINDS, MOMENT, VALUES, name_of, own_fields, sample
+
+# What DESIGN.md's table says of each event: its level, its fields, and those it may leave out.
+VOCABULARY = {
+    "service_started": ("info", "version pid url workers queue_capacity job_types", ""),
+    "service_draining": ("info", "reason jobs_pending jobs_in_progress grace_seconds", ""),
+    "service_stopped": (
+        "info",
+        (
+            "reason uptime_seconds jobs_created jobs_completed jobs_failed jobs_retried"
+            " jobs_cancelled jobs_abandoned jobs_rejected wait_seconds_total run_seconds_total"
+            " loop_stalls log_lines_dropped"
+        ),
+        "",
+    ),
+    "worker_started": ("info", "worker_id", ""),
+    "worker_stopped": ("info", "worker_id reason jobs_run", ""),
+    "job_created": ("info", "job_id job_type", "run_at priority"),
+    "job_enqueued": ("info", "job_id job_type", "attempt"),
+    "job_started": ("info", "job_id job_type worker_id attempt wait_seconds", ""),
+    "job_completed": ("info", "job_id job_type worker_id attempt run_seconds", ""),
+    "job_retried": (
+        "warning",
+        "job_id job_type worker_id attempt run_seconds error retry_in_seconds",
+        "",
+    ),
+    "job_failed": (
+        "error",
+        "job_id job_type worker_id attempt run_seconds error traceback",
+        "",
+    ),
+    "job_cancelled": ("info", "job_id job_type reason", "worker_id attempt run_seconds"),
+    "job_abandoned": ("error", "job_id job_type reason", "worker_id attempt run_seconds"),
+    "job_rejected": ("info", "job_type reason", ""),
+    "queue_full": ("warning", "queue_capacity", ""),
+    "queue_freed": ("info", "jobs_rejected full_seconds", ""),
+    "loop_stalled": ("warning", "stalled_seconds where", "job_id job_type worker_id"),
+    "connection_failed": ("warning", "client error", ""),
+    "request_failed": ("error", "method path error traceback", ""),
+    "log_lines_dropped": ("error", "lines", ""),
+    "observer_detached": ("error", "observer error traceback", ""),
+}
+
+LOGGED = [kind for kind in EVENT_KINDS if kind is not JobRejected]
+
+every_kind = pytest.mark.parametrize("kind", EVENT_KINDS, ids=name_of)
+every_logged_kind = pytest.mark.parametrize("kind", LOGGED, ids=name_of)
+
+
+def written(event: Event) -> list[dict[str, Any]]:
+    """The lines that the log writes of an event, their keys in their order."""
+    lines: list[bytes] = []
+    Log(lines.append).observe(event)
+    return [json.loads(line) for line in lines]
+
+
+def as_json(field: str) -> Any:
+    """The sample value of a field, as a line has it."""
+    value = VALUES[field]
+    return "2026-01-31T12:00:00.123456Z" if value is MOMENT else value
+
+
+def test_the_service_says_what_the_table_says_and_nothing_else() -> None:
+    """Every event of the table exists, and there is none that the table does not have."""
+    assert sorted(map(name_of, EVENT_KINDS)) == sorted(VOCABULARY)
+
+
+@every_kind
+def test_an_event_has_the_level_and_fields_of_the_table(kind: type[Event]) -> None:
+    """Each event's level, fields and optional fields are the table's, in its order."""
+    level, required, optional = VOCABULARY[name_of(kind)]
+    assert sample(kind).level == level
+    assert [field.name for field in own_fields(kind) if field.required] == required.split()
+    assert [field.name for field in own_fields(kind) if not field.required] == optional.split()
+
+
+@every_logged_kind
+def test_a_line_has_exactly_the_fields_that_apply(kind: type[Event]) -> None:
+    """The standard keys come first, then what the event requires; the rest is absent, not null."""
+    level, required, _ = VOCABULARY[name_of(kind)]
+    (line,) = written(sample(kind))
+    assert list(line) == ["timestamp", "level", "event", *required.split()]
+    assert line == {
+        "timestamp": as_json("timestamp"),
+        "level": level,
+        "event": name_of(kind),
+        **{field: as_json(field) for field in required.split()},
+    }
+
+
+@every_logged_kind
+def test_optional_fields_are_in_the_line_where_they_apply(kind: type[Event]) -> None:
+    """With all that it can tell, an event's line has all fields of the table, in its order."""
+    _, required, optional = VOCABULARY[name_of(kind)]
+    (line,) = written(sample(kind, **{field: VALUES[field] for field in optional.split()}))
+    names = [*required.split(), *optional.split()]
+    assert list(line) == ["timestamp", "level", "event", *names]
+    assert [line[name] for name in names] == [as_json(name) for name in names]
+
+
+@every_kind
+def test_durations_end_in_seconds_and_nothing_can_be_null(kind: type[Event]) -> None:
+    """Fractions are durations and are named so, counts are whole, and no field takes None."""
+    hints = typing.get_type_hints(kind)
+    for field in own_fields(kind):
+        choices = {hints[field.name]}
+        if isinstance(hints[field.name], types.UnionType):
+            choices = set(typing.get_args(hints[field.name])) - {UnsetType}
+        assert types.NoneType not in choices, field.name
+        assert (float in choices) == ("_seconds" in field.name), field.name
+
+
+@every_kind
+def test_an_event_is_named_after_what_it_is(kind: type[Event]) -> None:
+    """The name in the log is the name in the code, in snake case."""
+    assert name_of(kind) == re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
+
+
+@every_kind
+def test_an_event_cannot_be_changed(kind: type[Event]) -> None:
+    """What has happened stays as it was told: no observer can change it for the next."""
+    event = sample(kind)
+    for field in kind.__struct_fields__:
+        with pytest.raises(AttributeError, match="immutable"):
+            setattr(event, field, getattr(event, field))
+
+
+def test_rejections_are_not_logged() -> None:
+    """A flood of rejections leaves no line: they are counted, and all other events are logged."""
+    assert written(sample(JobRejected)) == []
+    assert [kind for kind in EVENT_KINDS if not kind.logged] == [JobRejected]
+
+
+class Clock:
+    """Stands in for `datetime` where the present moment is read."""
+
+    def __init__(self, microsecond: int) -> None:
+        self._microsecond = microsecond
+
+    def now(self, zone: tzinfo | None = None) -> datetime:
+        """Noon, on some day, in the time zone asked for."""
+        return datetime(2026, 1, 31, 12, 0, 0, self._microsecond, zone)
+
+
+@pytest.mark.parametrize(
+    ("microsecond", "written_fraction"),
+    [(0, "000001"), (1, "000001"), (500_000, "500000"), (999_999, "999999")],
+)
+def test_timestamps_always_have_the_same_width(
+    monkeypatch: pytest.MonkeyPatch, microsecond: int, written_fraction: str
+) -> None:
+    """ISO 8601 in UTC with six digits and a Z, even on a full second, in both kinds of line."""
+    monkeypatch.setattr("service.telemetry.events.datetime", Clock(microsecond))
+    lines: list[bytes] = []
+    log = Log(lines.append)
+    log.observe(sample(JobStarted, timestamp=utc_now()))
+    log.logger.info("email_sent")
+    assert [json.loads(line)["timestamp"] for line in lines] == [
+        f"2026-01-31T12:00:00.{written_fraction}Z"
+    ] * 2
+
+
+def test_the_present_moment_is_the_present_moment() -> None:
+    """A timestamp lies between the moments before and after it was taken, in UTC."""
+    before = datetime.now().astimezone()
+    moment = utc_now()
+    after = datetime.now().astimezone()
+    assert before.replace(microsecond=0) <= moment <= after.replace(microsecond=999_999)
+    assert moment.tzname() == "UTC"

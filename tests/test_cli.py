@@ -1,0 +1,279 @@
+"""What can be asked for on the command line, and the one line that tells what can't."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from service.cli import read_command_line
+from service.main import main
+from service.settings import Settings
+
+# Each setting: a text for it, what that means, and another text that is allowed.
+SETTINGS: list[tuple[str, str, object, str]] = [
+    ("host", "0.0.0.0", "0.0.0.0", "::1"),  # noqa: S104
+    ("port", "0", 0, "9000"),
+    ("workers", "3", 3, "4"),
+    ("queue_capacity", "50", 50, "60"),
+    ("grace", "0.5", 0.5, "7"),
+    ("retain", "0", 0, "1"),
+    ("token", "secret", "secret", "other"),
+    ("log_format", "console", "console", "json"),
+    ("log_level", "debug", "debug", "error"),
+]
+
+each_setting = pytest.mark.parametrize(
+    ("setting", "text", "value", "other"), SETTINGS, ids=[setting for setting, *_ in SETTINGS]
+)
+
+ONE_JOB_TYPE = """
+from service import Registry
+
+registry = Registry()
+
+@registry.job("{name}")
+async def handler(payload: str) -> None: ...
+"""
+
+# Modules that can't be served, and what is said of each.
+UNUSABLE_MODULES = {
+    "absent": (None, "ModuleNotFoundError: No module named 'myjobs'"),
+    "needs what is not installed": ("import nowhere", "ModuleNotFoundError: No module named"),
+    "no Python": ("def (", "SyntaxError"),
+    "raises": ("raise RuntimeError('no\\nluck')", "RuntimeError: no luck"),
+    "exits": ("raise SystemExit('bye')", "SystemExit"),
+    "registers twice": (
+        ONE_JOB_TYPE.format(name="a") + 'registry.job("a")(handler)',
+        "there is already a job type 'a'",
+    ),
+    "has no such name": ("", "myjobs has no Registry named 'registry'"),
+    "has something else of that name": ("registry = {}", "myjobs has no Registry named 'registry'"),
+}
+
+WriteModule = Callable[[str, str], None]
+
+
+def flag(setting: str) -> str:
+    """The flag of a setting."""
+    return f"--{setting.replace('_', '-')}"
+
+
+def variable(setting: str) -> str:
+    """The environment variable of a setting."""
+    return f"JOB_SERVICE_{setting.upper()}"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start from an environment that says nothing to the service."""
+    for name in list(os.environ):
+        if name.startswith("JOB_SERVICE_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def write_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WriteModule]:
+    """Writes modules, by name and source, into what is the working directory meanwhile."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    known = set(sys.modules)
+
+    def write(name: str, source: str) -> None:
+        (tmp_path / f"{name}.py").write_text(source)
+
+    yield write
+    for name in set(sys.modules) - known:
+        if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """What `main` says where it can't do what is asked: one line on stderr, exit status 2."""
+    with pytest.raises(SystemExit) as exited:
+        main(arguments)
+    said = capsys.readouterr()
+    assert exited.value.code == 2
+    assert said.out == ""
+    return only_line(said.err)
+
+
+def only_line(stderr: str) -> str:
+    """The one line that was said, without what all such lines begin with."""
+    assert stderr.startswith("job-service: ")
+    assert stderr.endswith("\n")
+    assert stderr.count("\n") == 1, stderr
+    return stderr.removeprefix("job-service: ").rstrip("\n")
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A real `python -m service` that is expected to end by itself."""
+    return subprocess.run(
+        [sys.executable, "-m", "service", *arguments],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+
+def test_without_a_word_the_defaults_hold_and_the_demo_jobs_are_served() -> None:
+    """`job-service` alone serves, so that it can be tried out."""
+    settings, registry = read_command_line([])
+    assert settings == Settings()
+    assert registry.names == ["count_words", "echo", "fail", "flaky", "sleep"]
+
+
+def test_every_setting_can_be_chosen() -> None:
+    """There is no setting without a flag."""
+    assert [setting for setting, *_ in SETTINGS] == [field.name for field in fields(Settings)]
+
+
+@each_setting
+def test_a_flag_sets_its_setting_and_no_other(
+    setting: str, text: str, value: object, other: str
+) -> None:
+    """What a flag says holds, and the defaults hold for the rest."""
+    settings, _ = read_command_line([flag(setting), text])
+    assert settings == Settings(**{setting: value})  # type: ignore[arg-type]  # of each its own
+
+
+@each_setting
+def test_an_environment_variable_sets_what_its_flag_does(
+    monkeypatch: pytest.MonkeyPatch, setting: str, text: str, value: object, other: str
+) -> None:
+    """Every flag has a variable, named after it."""
+    monkeypatch.setenv(variable(setting), text)
+    settings, _ = read_command_line([])
+    assert settings == Settings(**{setting: value})  # type: ignore[arg-type]  # of each its own
+
+
+@each_setting
+def test_a_flag_wins_over_its_environment_variable(
+    monkeypatch: pytest.MonkeyPatch, setting: str, text: str, value: object, other: str
+) -> None:
+    """Where both are given, the flag holds."""
+    monkeypatch.setenv(variable(setting), other)
+    settings, _ = read_command_line([flag(setting), text])
+    assert getattr(settings, setting) == value
+
+
+def test_modules_of_the_working_directory_can_be_served(
+    monkeypatch: pytest.MonkeyPatch, write_module: WriteModule
+) -> None:
+    """`--jobs` names a registry beside which the service is started, and can be repeated."""
+    write_module("myjobs", ONE_JOB_TYPE.format(name="mine"))
+    write_module("yourjobs", ONE_JOB_TYPE.format(name="yours"))
+    _, registry = read_command_line(["--jobs", "myjobs:registry", "--jobs", "yourjobs:registry"])
+    assert registry.names == ["mine", "yours"]
+
+    monkeypatch.setenv("JOB_SERVICE_JOBS", "myjobs:registry yourjobs:registry")
+    assert read_command_line([])[1].names == ["mine", "yours"]
+    assert read_command_line(["--jobs", "yourjobs:registry"])[1].names == ["yours"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--port", "many"], "Invalid value for '--port': 'many' is not a valid integer."),
+        (["--port", "65536"], "--port must be between 0 and 65535, not 65536"),
+        (["--workers", "0"], "--workers must be between 1 and 10000, not 0"),
+        (["--workers", "1.5"], "Invalid value for '--workers': '1.5' is not a valid integer."),
+        (["--queue-capacity", "0"], "--queue-capacity must be 1 or more, not 0"),
+        (["--grace", "soon"], "Invalid value for '--grace': 'soon' is not a valid float."),
+        (["--grace", "nan"], "--grace must be between 0 and 86400 seconds, not nan"),
+        (["--retain", "-1"], "--retain must be 0 or more, not -1"),
+        (["--host", ""], "--host must not be empty, not ''"),
+        (["--token", ""], "--token must not be empty, not ''"),
+        (["--log-format", "xml"], "'xml' is not one of 'auto', 'json', 'console'"),
+        (["--log-level", "a\nb"], "'--log-level': 'a\\nb' is not one of 'debug', 'info'"),
+        (["--speed", "9"], "No such option"),
+        (["--workers"], "'--workers' requires an argument"),
+        (["serve"], "unexpected extra argument (serve)"),
+        (["--jobs", "myjobs"], "must be MODULE:NAME"),
+        (["--jobs", ":registry"], "must be MODULE:NAME"),
+        (["--jobs", "myjobs:"], "must be MODULE:NAME"),
+        (["--jobs", ".myjobs:registry"], "--jobs .myjobs:registry: "),
+        (["--jobs", "my\njobs"], "must be MODULE:NAME"),
+    ],
+)
+def test_what_cannot_be_is_told_in_one_line(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    """A bad flag or value is named on stderr, in one line, with exit status 2."""
+    assert said in refusal(capsys, *arguments)
+
+
+@pytest.mark.parametrize(("source", "said"), UNUSABLE_MODULES.values(), ids=UNUSABLE_MODULES)
+def test_a_module_that_cannot_be_served_is_told_in_one_line(
+    capsys: pytest.CaptureFixture[str], write_module: WriteModule, source: str | None, said: str
+) -> None:
+    """Whatever a module of the user's does, the line names it and says what was wrong."""
+    if source is not None:
+        write_module("myjobs", source)
+    line = refusal(capsys, "--jobs", "myjobs:registry")
+    assert line.startswith("--jobs myjobs:registry: ")
+    assert said in line
+
+
+def test_a_job_type_that_two_registries_have_is_told_in_one_line(
+    capsys: pytest.CaptureFixture[str], write_module: WriteModule
+) -> None:
+    """Two handlers for one job type can't both be meant."""
+    write_module("myjobs", ONE_JOB_TYPE.format(name="echo"))
+    names = ["--jobs", "service.demo_jobs:registry", "--jobs", "myjobs:registry"]
+    assert refusal(capsys, *names) == "--jobs myjobs:registry: there is already a job type 'echo'"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "said"),
+    [
+        (["--workers", "none"], {}, "Invalid value for '--workers'"),
+        ([], {"JOB_SERVICE_GRACE": "-1"}, "--grace must be between 0 and 86400 seconds, not -1.0"),
+        (["--jobs", "nowhere:registry"], {}, "--jobs nowhere:registry: ModuleNotFoundError"),
+        (["--host", "not..a.host"], {}, "can't listen on not..a.host port 0: "),
+    ],
+)
+def test_a_real_process_tells_it_in_one_line(
+    arguments: list[str], environment: dict[str, str], said: str
+) -> None:
+    """`python -m service` ends with status 2, one line on stderr, and an empty log."""
+    ended = run("--port", "0", *arguments, **environment)
+    assert ended.returncode == 2, ended.stderr
+    assert ended.stdout == ""
+    assert said in only_line(ended.stderr)
+
+
+def test_a_busy_port_is_told_in_one_line() -> None:
+    """Where another program listens already, the service says where, and does not start."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        ended = run("--port", str(port))
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert only_line(ended.stderr) == (
+        f"can't listen on 127.0.0.1 port {port}: Address already in use"
+    )
+
+
+def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--help` prints all that can be chosen, and is no error."""
+    with pytest.raises(SystemExit) as exited:
+        main(["--help"])
+    said = capsys.readouterr()
+    assert (exited.value.code, said.err) == (0, "")
+    for setting in (*(setting for setting, *_ in SETTINGS), "jobs"):
+        assert flag(setting) in said.out
+
+
+def test_version_is_the_installed_one() -> None:
+    """`--version` prints the version of the package, and is no error."""
+    ended = run("--version")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert version("trio-job-service") in ended.stdout

@@ -1,0 +1,80 @@
+"""What an operator may choose: what holds where nothing is chosen, and what is refused."""
+
+from dataclasses import FrozenInstanceError, asdict, fields
+from typing import Any
+
+import pytest
+
+from service.settings import Settings, SettingsError
+
+
+def test_the_defaults_are_those_of_the_contract() -> None:
+    """A service that is told nothing is local, modest, patient and open to its own machine."""
+    assert asdict(Settings()) == {
+        "host": "127.0.0.1",
+        "port": 8080,
+        "workers": 10,
+        "queue_capacity": 1_000,
+        "grace": 30.0,
+        "retain": 10_000,
+        "token": None,
+        "log_format": "auto",
+        "log_level": "info",
+    }
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("host", "h"),
+        ("port", 0),
+        ("port", 65_535),
+        ("workers", 1),
+        ("workers", 10_000),
+        ("queue_capacity", 1),
+        ("queue_capacity", 10**9),
+        ("grace", 0.0),
+        ("grace", 86_400.0),
+        ("retain", 0),
+        ("retain", 10**9),
+        ("token", None),
+        ("token", "t"),
+    ],
+)
+def test_a_value_just_inside_its_bounds_is_taken(setting: str, value: Any) -> None:
+    """The smallest and the largest value that are allowed are allowed."""
+    settings = Settings(**{setting: value})
+    assert getattr(settings, setting) == value
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "message"),
+    [
+        ("host", "", "must not be empty, not ''"),
+        ("port", -1, "must be between 0 and 65535, not -1"),
+        ("port", 65_536, "must be between 0 and 65535, not 65536"),
+        ("workers", 0, "must be between 1 and 10000, not 0"),
+        ("workers", 10_001, "must be between 1 and 10000, not 10001"),
+        ("queue_capacity", 0, "must be 1 or more, not 0"),
+        ("grace", -0.001, "must be between 0 and 86400 seconds, not -0.001"),
+        ("grace", 86_400.001, "must be between 0 and 86400 seconds, not 86400.001"),
+        ("grace", float("nan"), "must be between 0 and 86400 seconds, not nan"),
+        ("grace", float("inf"), "must be between 0 and 86400 seconds, not inf"),
+        ("retain", -1, "must be 0 or more, not -1"),
+        ("token", "", "must not be empty, not ''"),
+    ],
+)
+def test_a_value_just_outside_its_bounds_is_refused(setting: str, value: Any, message: str) -> None:
+    """The error names the setting, what it may be, and what it was."""
+    with pytest.raises(SettingsError) as refused:
+        Settings(**{setting: value})
+    assert refused.value.setting == setting
+    assert str(refused.value) == message
+
+
+def test_settings_cannot_be_changed() -> None:
+    """What was checked once stays as it was."""
+    settings = Settings()
+    for field in fields(settings):
+        with pytest.raises(FrozenInstanceError):
+            setattr(settings, field.name, getattr(settings, field.name))
