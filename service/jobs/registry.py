@@ -47,6 +47,7 @@ class JobType:
     def check_payload(self, payload: bytes) -> None:
         """Raise InvalidPayload where `payload`, JSON text, is not what the handler takes."""
         try:
+            payload.decode()  # the decoder does not look into what its type does not name
             self.payload_decoder.decode(payload)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise InvalidPayload(str(error)) from error

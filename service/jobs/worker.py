@@ -64,9 +64,11 @@ class Worker:
 
     async def _run_jobs(self) -> None:
         async for job in self._jobs:
-            if job.status == "pending":  # else it was cancelled on its way here
-                await self._run_attempt(job)
-            self._dispatcher.look_again()
+            try:
+                if job.status == "pending":  # else it was cancelled on its way here
+                    await self._run_attempt(job)
+            finally:
+                self._dispatcher.look_again()
         self._drained = True
 
     async def _run_attempt(self, job: Job) -> None:

@@ -55,6 +55,7 @@ def create_app(
     app = JobServiceApp(emit)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.config["PROPAGATE_EXCEPTIONS"] = False
+    app.url_map.merge_slashes = False  # or //jobs would be redirected, in HTML
     install_error_handlers(app)
     if token is not None:
         require_token(app, token)

@@ -1,7 +1,9 @@
 """One client's connection: Hypercorn's HTTP/1.1 protocol between a socket and the app."""
 
+import contextlib
 import math
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,6 +22,8 @@ from hypercorn.typing import (
     Scope,
 )
 from hypercorn.utils import parse_socket_addr
+
+from service.web.problems import PROBLEM_CONTENT_TYPE, problem_json
 
 KEEP_ALIVE_SECONDS = 15.0
 SEND_SECONDS = 15.0
@@ -155,6 +159,24 @@ class _HTTP1(H11Protocol):
             )
         await super()._create_stream(request)
 
+    async def _send_error_response(self, status_code: int) -> None:
+        """Called where h11 refuses what the client sent."""
+        status = HTTPStatus(status_code)
+        body = problem_json(status, "this is not a request of HTTP/1.1 that can be answered")
+        await self._send_h11_event(
+            h11.Response(
+                status_code=status_code,
+                headers=[
+                    (b"content-type", PROBLEM_CONTENT_TYPE.encode()),
+                    (b"content-length", str(len(body)).encode()),
+                    (b"connection", b"close"),
+                    *self.config.response_headers("h11"),
+                ],
+            )
+        )
+        await self._send_h11_event(h11.Data(data=body))
+        await self._send_h11_event(h11.EndOfMessage())
+
     async def _send_h11_event(self, event: H11SendableEvent) -> None:
         try:
             data = self.connection.send(event)
@@ -196,36 +218,25 @@ class _RequestTasks:
     ) -> Callable[[ASGIReceiveEvent], Awaitable[None]]:
         """Start the app on a request; gives what takes the rest of the request."""
         to_app, from_client = trio.open_memory_channel[ASGIReceiveEvent](_BODY_MESSAGES)
-        running = trio.CancelScope()
-        answered = False
 
         async def run_app() -> None:
-            with running, from_client:
+            with from_client:
                 await app(
                     scope,
                     from_client.receive,
-                    send_to_client,
+                    send,
                     trio.to_thread.run_sync,
                     trio.from_thread.run,
                 )
                 await send(None)
 
-        async def send_to_client(message: ASGISendEvent) -> None:
-            nonlocal answered
-            if message["type"] == "http.response.body" and not message.get("more_body", False):
-                answered = True
-            await send(message)
-
         async def receive_from_client(message: ASGIReceiveEvent) -> None:
-            if message["type"] == "http.disconnect":
-                # Hypercorn says so after each answer, too; then there is nothing left to cancel.
-                if not answered:
-                    running.cancel()
-                return
-            try:
-                await to_app.send(message)
-            except trio.BrokenResourceError:
-                return  # the app has answered without reading the rest
+            # Hypercorn reports a disconnect after each answer, too, and Quart-Trio would take it as
+            # a reason to cancel the closing of the connection. Where a client is really gone, the
+            # connection ends and cancels its requests.
+            if message["type"] != "http.disconnect":
+                with contextlib.suppress(trio.BrokenResourceError):  # answered without the rest
+                    await to_app.send(message)
 
         self._nursery.start_soon(run_app)
         return receive_from_client

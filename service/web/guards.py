@@ -17,7 +17,7 @@ def require_token(app: Quart, token: str) -> None:
     @app.before_request
     async def check_token() -> None:
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        matches = hmac.compare_digest(given.strip().encode(), expected)
+        matches = hmac.compare_digest(given.strip().encode("latin-1"), expected)
         if request.path not in OPEN_PATHS and not (matches and scheme.lower() == "bearer"):
             raise Problem(
                 HTTPStatus.UNAUTHORIZED,

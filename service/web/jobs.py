@@ -98,19 +98,19 @@ def _status(query: MultiDict[str, str]) -> Status | None:
 
 def _limit(query: MultiDict[str, str]) -> int:
     text = query.get("limit", str(DEFAULT_PAGE))
-    if text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= MAX_PAGE:
+    if text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MAX_PAGE:
         return int(text)
     raise _bad_query("limit", f"a number from 1 to {MAX_PAGE}")
 
 
 def _cursor(query: MultiDict[str, str]) -> str | None:
     cursor = query.get("cursor")
-    if cursor is not None:
-        try:
-            uuid.UUID(cursor)
-        except ValueError:
-            raise _bad_query("cursor", "the one of a Link header") from None
-    return cursor
+    if cursor is None:
+        return None
+    try:
+        return str(uuid.UUID(cursor))
+    except ValueError:
+        raise _bad_query("cursor", "the one of a Link header") from None
 
 
 def _bad_query(parameter: str, wanted: str) -> Problem:

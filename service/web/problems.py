@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 from service.jobs.queue import QueueClosed, QueueFull, UnknownJob
 from service.jobs.registry import InvalidPayload, UnknownJobType
 
-CONTENT_TYPE = "application/problem+json"
+PROBLEM_CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER_FULL_SECONDS = 1
 RETRY_AFTER_DRAINING_SECONDS = 10
 
@@ -22,6 +22,15 @@ class ProblemDetails(msgspec.Struct, frozen=True):
     title: str
     status: int
     detail: str
+
+
+def problem_json(status: HTTPStatus, detail: str, kind: str | None = None) -> bytes:
+    """The body that tells a problem; without a `kind` the status is all there is to it."""
+    if kind is None:
+        problem_type, title = "about:blank", status.phrase  # RFC 9457, section 4.2.1
+    else:
+        problem_type, title = f"/problems/{kind}", kind.replace("-", " ").capitalize()
+    return msgspec.json.encode(ProblemDetails(problem_type, title, int(status), detail))
 
 
 class Problem(Exception):
@@ -43,17 +52,11 @@ class Problem(Exception):
 
     def response(self) -> Response:
         """The answer that tells it."""
-        if self.kind is None:
-            problem_type, title = "about:blank", self.status.phrase  # RFC 9457, section 4.2.1
-        else:
-            problem_type = f"/problems/{self.kind}"
-            title = self.kind.replace("-", " ").capitalize()
-        details = ProblemDetails(problem_type, title, int(self.status), self.detail)
         return Response(
-            msgspec.json.encode(details),
+            problem_json(self.status, self.detail, self.kind),
             self.status,
             headers=dict(self.headers or {}),
-            content_type=CONTENT_TYPE,
+            content_type=PROBLEM_CONTENT_TYPE,
         )
 
 

@@ -67,6 +67,9 @@ class Server:
         await self._closed.wait()
 
     async def _serve_connection(self, stream: trio.SocketStream) -> None:
+        if self._closing.is_set():  # accepted in the last moment
+            await stream.aclose()
+            return
         connection = Connection(stream, self._app, self._config, self._context)
         self._connections.add(connection)
         try:

@@ -1,0 +1,56 @@
+"""The HTTP API of a test: its routes asked in-process, or served on a loopback socket."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import pytest
+import trio
+from hypercorn.typing import ASGIFramework
+
+from service.jobs.registry import Registry
+from service.web.server import Server
+from tests.conftest import Record, Rig
+from tests.web.api import Api, job_types
+from tests.web.wire import Served
+
+MakeApi = Callable[..., Api]
+Serve = Callable[[ASGIFramework], Awaitable[Served]]
+
+
+@pytest.fixture
+def registry() -> Registry:
+    """The job types of the tests."""
+    return job_types()
+
+
+@pytest.fixture
+def make_api(make_rig: Callable[..., Rig]) -> MakeApi:
+    """Builds the API on an engine that does not run yet; keyword arguments are the engine's."""
+    return lambda token=None, **options: Api(make_rig(**options), token)
+
+
+@pytest.fixture
+def api(make_api: MakeApi) -> Api:
+    """The API on an engine that does not run yet."""
+    return make_api()
+
+
+@pytest.fixture
+async def running_api(api: Api) -> Api:
+    """The API on a running engine."""
+    await api.rig.start()
+    return api
+
+
+@pytest.fixture
+def serve(nursery: trio.Nursery) -> Serve:
+    """Serves an app on a loopback socket until the test ends."""
+
+    async def start(app: ASGIFramework) -> Served:
+        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        record = Record()
+        server = Server(app, record.observe)
+        await nursery.start(partial(server.serve, listeners))
+        return Served(server, record, listeners[0].socket.getsockname()[1])
+
+    return start

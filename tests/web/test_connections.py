@@ -1,0 +1,172 @@
+"""A client's connection: how long it lasts, and what it costs the client to waste it."""
+
+import pytest
+import trio
+
+from service.web import connection
+from tests.web.api import JSON, Api, check_problem
+from tests.web.conftest import Serve
+from tests.web.wire import Stage, request
+
+SHORT_SECONDS = 0.1
+
+
+async def test_one_connection_serves_request_after_request(api: Api, serve: Serve) -> None:
+    """Keep-alive: a client may ask anything, submit and be refused on one connection."""
+    served = await serve(api.app)
+    async with served.connect() as wire:
+        assert (await wire.ask("/health")).status == 200
+        check_problem(await wire.ask("/nowhere"), 404)
+        body = b'{"type": "echo"}'
+        head = request("/jobs", f"Content-Length: {len(body)}", *_lines(JSON), method="POST")
+        await wire.send(head + body)
+        created = await wire.answer()
+        assert created.status == 201
+        assert (await wire.ask(created.headers["Location"])).json["id"] == created.json["id"]
+        assert (await wire.ask("/metrics")).json["jobs_created"] == 1
+
+
+@pytest.mark.parametrize(
+    "last", [request("/health", "Connection: close"), request("/health", version="1.0")]
+)
+async def test_a_client_that_wants_the_connection_closed_gets_it_closed(
+    api: Api, serve: Serve, last: bytes
+) -> None:
+    """Connection: close and HTTP/1.0 end the connection right after the answer."""
+    served = await serve(api.app)
+    async with served.connect() as wire:
+        await wire.send(last)
+        assert (await wire.answer()).status == 200
+        assert await wire.until_closed() == b""
+
+
+async def test_pipelined_requests_are_answered_in_their_order(api: Api, serve: Serve) -> None:
+    """Requests sent without waiting for the answers get them all, one after the other."""
+    served = await serve(api.app)
+    paths = [f"/jobs/{number}" for number in range(20)]
+    async with served.connect() as wire:
+        await wire.send(b"".join(request(path) for path in paths))
+        details = [check_problem(await wire.answer(), 404, "unknown-job") for _ in paths]
+    assert details == [f"there is no job {number}" for number in range(20)]
+
+
+@pytest.mark.parametrize("size", [1, 7])
+async def test_a_request_may_come_in_small_pieces(api: Api, serve: Serve, size: int) -> None:
+    """However the network cuts a request and its body, it is the same request."""
+    served = await serve(api.app)
+    body = '{"type": "echo", "payload": "ü"}'.encode()
+    data = request("/jobs", f"Content-Length: {len(body)}", *_lines(JSON), method="POST") + body
+    async with served.connect() as wire:
+        for start in range(0, len(data), size):
+            await wire.send(data[start : start + size])
+        assert (await wire.answer()).status == 201
+
+
+async def test_a_client_that_asks_whether_to_send_its_body_is_told_to(
+    api: Api, serve: Serve
+) -> None:
+    """Expect: 100-continue, as curl sends it with large bodies, gets its 100 and its answer."""
+    served = await serve(api.app)
+    body = b'{"type": "echo"}'
+    headers = [*_lines(JSON), f"Content-Length: {len(body)}", "Expect: 100-continue"]
+    async with served.connect() as wire:
+        await wire.send(request("/jobs", *headers, method="POST"))
+        assert (await wire.answer()).status == 100
+        await wire.send(body)
+        assert (await wire.answer()).status == 201
+
+
+@pytest.mark.parametrize("before", [b"", request("/hello"), b"GET /hello HTTP/1.1\r\nHost: loc"])
+async def test_an_idle_connection_is_closed_in_the_end(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, before: bytes
+) -> None:
+    """After KEEP_ALIVE_SECONDS without a whole request the connection is closed, and not before."""
+    monkeypatch.setattr(connection, "KEEP_ALIVE_SECONDS", SHORT_SECONDS)
+    served = await serve(Stage())
+    async with served.connect() as wire:
+        began = trio.current_time()
+        await wire.send(before)
+        rest = await wire.until_closed()
+        assert trio.current_time() - began >= SHORT_SECONDS * 0.9
+    assert rest.count(b"hello") == before.count(b"\r\n\r\n")
+    assert served.record.events == []
+
+
+async def test_a_header_that_trickles_in_does_not_keep_a_connection(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A byte now and then buys no time: a request must be whole within KEEP_ALIVE_SECONDS."""
+    monkeypatch.setattr(connection, "KEEP_ALIVE_SECONDS", SHORT_SECONDS)
+    served = await serve(Stage())
+    async with served.connect() as wire:
+        began = trio.current_time()
+        await wire.send(b"GET /hello HTTP/1.1\r\nX: ")
+        for _ in range(100):
+            await wire.send(b"x")
+            if await wire.closes_within(SHORT_SECONDS / 10):
+                break
+        else:
+            pytest.fail("the connection outlived its time ten times over")
+        assert trio.current_time() - began >= SHORT_SECONDS * 0.9
+
+
+async def test_a_handler_may_take_longer_than_a_connection_may_idle(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """KEEP_ALIVE_SECONDS is about clients that say nothing; one that waits for us is not idle."""
+    monkeypatch.setattr(connection, "KEEP_ALIVE_SECONDS", SHORT_SECONDS / 10)
+    stage = Stage()
+    served = await serve(stage)
+    async with served.connect() as wire:
+        await wire.send(request("/slow"))
+        assert not await wire.closes_within(SHORT_SECONDS)
+        stage.release.set()
+        assert (await wire.answer()).body == b"at last"
+
+
+@pytest.mark.parametrize("goodbye", ["closes", "resets"])
+async def test_a_client_that_goes_away_cancels_its_handler(serve: Serve, goodbye: str) -> None:
+    """Nobody waits for the answer any more, so nothing works on it any more."""
+    stage = Stage()
+    served = await serve(stage)
+    async with served.connect() as wire:
+        await wire.send(request("/slow"))
+        with trio.fail_after(5):
+            await stage.entered.wait()
+        if goodbye == "resets":
+            wire.reset_when_closed()
+    with trio.fail_after(5):
+        await stage.left.wait()
+    assert not stage.release.is_set()
+    assert served.record.events == []
+
+
+async def test_an_app_may_tidy_up_after_its_answer(serve: Serve) -> None:
+    """That the answer is out is no reason to cancel what the app still does after it."""
+    stage = Stage()
+    served = await serve(stage)
+    async with served.connect() as wire:
+        assert (await wire.ask("/epilogue")).body == b"done"
+        with trio.fail_after(5):
+            await stage.left.wait()
+    assert stage.release.is_set()
+
+
+async def test_a_client_that_does_not_read_is_cut_off(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever takes longer than SEND_SECONDS to read its answer loses it, and the others do not."""
+    monkeypatch.setattr(connection, "SEND_SECONDS", SHORT_SECONDS)
+    stage = Stage()
+    served = await serve(stage)
+    async with served.connect() as stalled, served.connect() as other:
+        await stalled.send(request("/flood"))
+        with trio.fail_after(5):
+            await stage.left.wait()
+        assert (await other.ask("/hello")).body == b"hello"
+        await stalled.until_closed()
+    assert served.record.events == []
+
+
+def _lines(headers: dict[str, str]) -> list[str]:
+    return [f"{name}: {value}" for name, value in headers.items()]

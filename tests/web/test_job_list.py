@@ -1,0 +1,101 @@
+"""`GET /jobs`: which jobs it lists, in which order, and how to reach all of them."""
+
+import re
+
+import pytest
+import trio
+
+from tests.web.api import Answer, Api
+from tests.web.conftest import MakeApi
+
+
+def next_page(answer: Answer) -> str | None:
+    """Where the Link header says that the list goes on."""
+    link = answer.headers.get("Link")
+    if link is None:
+        return None
+    match = re.fullmatch(r'<(/jobs\?[^>]+)>; rel="next"', link)
+    assert match is not None, link
+    return match[1]
+
+
+async def walk(api: Api, query: str) -> list[list[str]]:
+    """The ids on every page, followed from link to link."""
+    pages = []
+    url: str | None = f"/jobs{query}"
+    while url is not None:
+        answer = await api.ask(url)
+        assert answer.status == 200, answer
+        pages.append([job["id"] for job in answer.json])
+        url = next_page(answer)
+    return pages
+
+
+async def test_the_list_is_empty_before_the_first_job(api: Api) -> None:
+    """Without jobs the list is [], and there is no next page."""
+    answer = await api.ask("/jobs")
+    assert (answer.status, answer.body) == (200, b"[]")
+    assert answer.headers["Content-Type"] == "application/json"
+    assert "Link" not in answer.headers
+
+
+async def test_the_oldest_job_is_listed_first(api: Api) -> None:
+    """Jobs are listed in the order of their submission, each as POST answered it."""
+    answers = [await api.post(b'{"type": "echo"}') for _ in range(20)]
+    assert (await api.ask("/jobs")).json == [answer.json for answer in answers]
+
+
+async def test_jobs_are_filtered_by_status_and_type(running_api: Api) -> None:
+    """?status= and ?type= list the jobs that have both, and no others."""
+    echoes = [await running_api.submit("echo", n) for n in range(3)]
+    failed = [await running_api.submit("flaky", 9, max_retries=0) for _ in range(2)]
+    flaky = await running_api.submit("flaky", 0)
+    await trio.testing.wait_all_tasks_blocked()
+    endless = await running_api.submit("endless")
+    await trio.testing.wait_all_tasks_blocked()
+
+    assert await running_api.listed("?status=completed") == [*echoes, flaky]
+    assert await running_api.listed("?status=failed") == failed
+    assert await running_api.listed("?status=processing") == [endless]
+    assert await running_api.listed("?status=pending") == []
+    assert await running_api.listed("?type=flaky") == [*failed, flaky]
+    assert await running_api.listed("?type=flaky&status=completed") == [flaky]
+    assert await running_api.listed("?type=nobody_knows") == []
+
+
+@pytest.mark.parametrize("limit", [1, 3, 7, 8, 1_000])
+async def test_following_the_links_reaches_every_job_once(api: Api, limit: int) -> None:
+    """Pages of any size, followed through Link rel="next", hold every job once and in order."""
+    jobs = [await api.submit("echo", n) for n in range(7)]
+    pages = await walk(api, f"?limit={limit}")
+    assert [job_id for page in pages for job_id in page] == jobs
+    assert all(len(page) == limit for page in pages[:-1])
+    assert len(pages) == -(-7 // limit)
+
+
+async def test_a_page_holds_100_jobs_where_nothing_else_is_asked(make_api: MakeApi) -> None:
+    """Without ?limit= a page has 100 jobs, and the link leads to the rest."""
+    api = make_api(queue_capacity=101)
+    jobs = [await api.submit("echo", n) for n in range(101)]
+    assert await walk(api, "") == [jobs[:100], jobs[100:]]
+
+
+async def test_the_links_keep_the_filters(api: Api) -> None:
+    """The next page is filtered as the first one was, whatever was asked for."""
+    jobs = [await api.submit(("echo", "endless")[n % 2]) for n in range(6)]
+    assert await walk(api, "?type=endless&status=pending&limit=1") == [[j] for j in jobs[1::2]]
+
+
+async def test_a_walk_misses_no_job_that_stays_while_others_come_and_go(make_api: MakeApi) -> None:
+    """Between two pages a job may come or be forgotten: the others are still listed once."""
+    api = make_api(retain=0)
+    jobs = [await api.submit("echo", n) for n in range(6)]
+    first = await api.ask("/jobs?limit=2")
+    await api.rig.queue.cancel(jobs[1])  # which the cursor names; retain=0 forgets it at once
+    await api.rig.queue.cancel(jobs[3])
+    newest = await api.submit("echo")
+    url = next_page(first)
+    assert url is not None
+    assert (await api.ask(f"/jobs/{jobs[1]}")).status == 404
+    rest = await walk(api, url.removeprefix("/jobs"))
+    assert [job_id for page in rest for job_id in page] == [jobs[2], jobs[4], jobs[5], newest]

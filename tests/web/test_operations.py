@@ -1,0 +1,207 @@
+"""What the person on call sees: metrics, health, and a bug of ours told where it belongs."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import trio
+
+from service.telemetry.events import RequestFailed
+from tests.web.api import JSON, Answer, Api, check_problem
+
+METRICS = [
+    *("jobs_created", "jobs_completed", "jobs_failed", "jobs_retried", "jobs_in_progress"),
+    *("jobs_pending", "jobs_cancelled", "jobs_abandoned", "jobs_rejected", "workers_running"),
+    *("queue_capacity", "wait_seconds_total", "run_seconds_total", "loop_stalls"),
+    *("log_lines_dropped", "uptime_seconds"),
+]
+EVERY_READ = [
+    *("/jobs", "/jobs?status=failed&limit=1", "/jobs?limit=ten", "/jobs/nobody", "/nowhere"),
+    *("/metrics", "/health", "/health/ready"),
+]
+
+
+async def test_metrics_are_flat_json_in_their_order(api: Api) -> None:
+    """GET /metrics has exactly the documented keys in their order, each a plain number."""
+    answer = await api.ask("/metrics")
+    assert answer.status == 200
+    assert answer.headers["Content-Type"] == "application/json"
+    assert list(answer.json) == METRICS
+    assert all(type(value) in (int, float) for value in answer.json.values())
+
+
+async def test_metrics_agree_with_what_was_done(
+    autojump_clock: trio.abc.Clock, running_api: Api
+) -> None:
+    """Each job is counted under what became of it, and the seconds are those it took."""
+    await running_api.submit("echo")
+    await running_api.submit("echo")
+    await running_api.submit("flaky", 1)
+    await running_api.submit("flaky", 9, max_retries=2)
+    await trio.sleep(1000)
+    cancelled = await running_api.submit("endless")
+    await running_api.submit("endless")
+    await running_api.submit("echo")
+    await trio.sleep(5)
+    await running_api.rig.queue.cancel(cancelled)
+    await trio.sleep(5)
+    await running_api.submit("endless")
+    await trio.sleep(5)
+    await running_api.submit("echo")  # both workers are busy
+    await running_api.post(b"no job")
+
+    metrics = (await running_api.ask("/metrics")).json
+    assert metrics["uptime_seconds"] > 0
+    del metrics["uptime_seconds"]
+    assert metrics == {
+        "jobs_created": 9,
+        "jobs_completed": 4,
+        "jobs_failed": 1,
+        "jobs_retried": 3,
+        "jobs_in_progress": 2,
+        "jobs_pending": 1,
+        "jobs_cancelled": 1,
+        "jobs_abandoned": 0,
+        "jobs_rejected": 0,
+        "workers_running": 2,
+        "queue_capacity": 100,
+        "wait_seconds_total": 5.0,  # the third echo, for the cancelled job's worker
+        "run_seconds_total": 5.0,  # that job
+        "loop_stalls": 0,
+        "log_lines_dropped": 0,
+    }
+
+
+@pytest.mark.parametrize("path", EVERY_READ)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+async def test_reading_changes_nothing(api: Api, path: str, method: str) -> None:
+    """Whatever is read, and however often, no counter moves and no event is told."""
+    await api.submit("echo")
+    with api.nothing_changes():
+        for _ in range(3):
+            await api.ask(path, method)
+
+
+async def test_health_is_ok_while_the_loop_turns(api: Api) -> None:
+    """GET /health answers ok before the engine runs, while it does, and while it drains."""
+    for change in (lambda: None, None, lambda: api.rig.engine.drain(1)):
+        if change is None:
+            await api.rig.start()
+        else:
+            change()
+        answer = await api.ask("/health")
+        assert (answer.status, answer.json) == (200, {"status": "ok"})
+        assert answer.headers["Content-Type"] == "application/json"
+
+
+async def test_ready_means_that_jobs_are_taken_and_run(api: Api) -> None:
+    """GET /health/ready is 503 before the engine runs, 200 then, and 503 from the drain on."""
+    answer = await api.ask("/health/ready")
+    check_problem(answer, 503, "not-ready")
+    assert int(answer.headers["Retry-After"]) > 0
+
+    await api.rig.start()
+    answer = await api.ask("/health/ready")
+    assert (answer.status, answer.json) == (200, {"status": "ok"})
+
+    api.rig.engine.drain(grace_seconds=1)
+    check_problem(await api.ask("/health/ready"), 503, "not-ready")
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/health", "/health/ready"])
+async def test_what_is_true_only_now_is_not_cached(running_api: Api, path: str) -> None:
+    """No proxy may answer for the service with what was true a moment ago."""
+    assert (await running_api.ask(path)).headers["Cache-Control"] == "no-store"
+
+
+def an_error() -> Exception:
+    """As most bugs are."""
+    return RuntimeError("secret 1234")
+
+
+def a_group() -> Exception:
+    """As from a nursery."""
+    return ExceptionGroup("secret 1234", [KeyError("inner"), ValueError("other")])
+
+
+def an_unprintable_error() -> Exception:
+    """With text that can't be written as UTF-8."""
+    return OSError("secret 1234 \udcff")
+
+
+@pytest.fixture
+def break_it(api: Api, monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception], None]:
+    """Puts a bug behind every route that lists or submits jobs."""
+
+    def put(error: Exception) -> None:
+        async def fall_over(*_: Any, **__: Any) -> None:
+            raise error
+
+        monkeypatch.setattr(api.rig.queue, "list", fall_over)
+        monkeypatch.setattr(api.rig.queue, "submit", fall_over)
+
+    return put
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("make_error", [an_error, a_group, an_unprintable_error])
+async def test_a_bug_is_told_to_us_and_not_to_the_client(
+    api: Api,
+    break_it: Callable[[Exception], None],
+    make_error: Callable[[], Exception],
+    method: str,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """The client gets a 500 problem without a word of the cause; our log has one whole line."""
+    break_it(make_error())
+    caplog.set_level(logging.DEBUG)
+    answer = await api.ask("/jobs?limit=7", method, JSON, b'{"type": "echo"}')
+
+    check_problem(answer, 500)
+    assert b"secret" not in answer.body
+    assert b"Error" not in answer.body.replace(b"Internal Server Error", b"")
+    assert b"Traceback" not in answer.body
+    (event,) = api.rig.record.of(RequestFailed)
+    assert api.rig.record.events == [event]
+    assert (event.method, event.path) == (method, "/jobs")
+    assert event.error.startswith(type(make_error()).__name__)
+    assert "secret 1234" in event.traceback
+    assert "in fall_over" in event.traceback
+    (line,) = api.rig.lines
+    assert list(line) == ["timestamp", "level", "event", "method", "path", "error", "traceback"]
+    assert (line["level"], line["event"]) == ("error", "request_failed")
+    assert caplog.records == []
+    assert capfd.readouterr() == ("", "")
+
+
+async def test_the_service_survives_its_bugs(
+    api: Api, break_it: Callable[[Exception], None]
+) -> None:
+    """After a 500 every other route answers as before."""
+    job_id = await api.submit("echo")
+    break_it(an_error())
+    assert (await api.ask("/jobs")).status == 500
+    assert (await api.story(job_id))["status"] == "pending"
+    assert (await api.ask("/metrics")).json["jobs_pending"] == 1
+
+
+async def test_two_services_share_nothing(make_api: Callable[..., Api]) -> None:
+    """Two services in one process have jobs, metrics, readiness, bugs and tokens of their own."""
+    word = "for-the-other"
+    one, other = make_api(), make_api(token=word)
+    job_id = await one.submit("echo")
+    await one.rig.start()
+    with other.nothing_changes():
+        await one.submit("echo")
+        await trio.testing.wait_all_tasks_blocked()
+
+    async def ask_other(path: str) -> Answer:
+        return await other.ask(path, headers={"Authorization": f"Bearer {word}"})
+
+    assert (await ask_other("/jobs")).json == []
+    check_problem(await ask_other(f"/jobs/{job_id}"), 404, "unknown-job")
+    assert (await ask_other("/metrics")).json["jobs_created"] == 0
+    assert (await one.ask("/health/ready")).status == 200
+    assert (await ask_other("/health/ready")).status == 503
