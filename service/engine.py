@@ -1,5 +1,6 @@
 """The job engine: one queue, its dispatcher and its workers, as one thing to run and to stop."""
 
+import math
 import random
 from collections.abc import Callable
 from typing import Final
@@ -22,6 +23,8 @@ from service.telemetry.events import (
     WorkerStopReason,
 )
 
+NOW: Final = -math.inf  # a deadline that has passed
+
 _WORKER_STOP_REASONS: Final[dict[StopReason, WorkerStopReason]] = {
     "finished": "drained",
     "cancelled": "cancelled",
@@ -32,9 +35,7 @@ _WORKER_STOP_REASONS: Final[dict[StopReason, WorkerStopReason]] = {
 class Engine:
     """Assembles the rooms a job goes through; `queue` is the way in.
 
-    Stopping it: `drain` lets it end by itself within a grace period, `stop` ends it now. `outcome`
-    says how it ended: `crashed`, `drained`, `grace_over`, or what was given to `stop`. It is also
-    the reason that abandoned jobs get.
+    Stopping it: `drain` lets it end by itself within a grace period, `stop` ends it now.
     """
 
     def __init__(
@@ -59,13 +60,21 @@ class Engine:
         self._dispatcher = Dispatcher(self._store)
         self._scope = trio.CancelScope()
         self._started = False
-        self.outcome = "crashed"
+        self._drained = False
+        self._stop_reason = "grace_over"
         self.queue = JobQueue(registry, self._store, self._dispatcher)
 
     @property
     def accepting(self) -> bool:
         """Whether workers run and submissions are taken."""
         return self._started and self._dispatcher.accepting
+
+    @property
+    def outcome(self) -> str:
+        """How it ended: `drained`, `grace_over`, `crashed`, or the reason given to `stop`."""
+        if self._drained:
+            return "drained"
+        return self._stop_reason if self._scope.cancel_called else "crashed"
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Run jobs until drained or stopped; a crash of any part ends it with the error.
@@ -82,25 +91,28 @@ class Engine:
                     self._started = True
                     task_status.started()
                     await self._dispatcher.run(to_workers)
-                self.outcome = "drained"
+                self._drained = True
+        except BaseException:
+            self._stop_reason = "crashed"
+            raise
         finally:
-            self.abandon_the_rest()
+            self._dispatcher.close(NOW)
+            # After a drain only those are left that are not due before its deadline.
+            self.abandon_the_rest("not_due_in_time" if self._drained else self.outcome)
 
     def drain(self, grace_seconds: float) -> None:
         """Take no more jobs; finish what is queued, and cancel what is not done in time."""
-        self.outcome = "grace_over"
         self._scope.deadline = trio.current_time() + grace_seconds
         self._dispatcher.close(self._scope.deadline)
 
     def stop(self, reason: str) -> None:
         """Cancel running jobs at their next checkpoint and abandon all others."""
-        self.outcome = reason
+        self._stop_reason = reason
+        self._dispatcher.close(NOW)
         self._scope.cancel()
 
-    def abandon_the_rest(self) -> None:
+    def abandon_the_rest(self, reason: str) -> None:
         """Leave behind all jobs that have not ended."""
-        # After a drain only those are left that are not due before its deadline.
-        reason = "not_due_in_time" if self.outcome == "drained" else self.outcome
         for job in list(self._store.jobs):
             if job.status in ("pending", "processing"):
                 self._store.abandon(job, reason)

@@ -116,7 +116,7 @@ class Supervisor:
                 await self._server.close()
                 service_nursery.cancel_scope.cancel()
         finally:
-            self._say_stopped()
+            self._say_stopped(self._engine.outcome)
         return self._telemetry.metrics.snapshot().jobs_abandoned == 0
 
     async def _run_engine(
@@ -134,9 +134,9 @@ class Supervisor:
             self._engine.stop("second_signal")
         await trio.sleep(CLEANUP_SECONDS)
         # Still here: some handler swallows its cancellation, and Trio has no other way to end it.
-        self._engine.abandon_the_rest()
+        self._engine.abandon_the_rest(self._engine.outcome)
         await self._server.close()
-        self._say_stopped()
+        self._say_stopped(self._engine.outcome)
         self._give_up()
 
     def close_the_books(self) -> None:
@@ -144,9 +144,8 @@ class Supervisor:
 
         The one method that another thread may call, and only when the process is to end at once.
         """
-        self._engine.outcome = "loop_blocked"
-        self._engine.abandon_the_rest()
-        self._say_stopped()
+        self._engine.abandon_the_rest("loop_blocked")
+        self._say_stopped("loop_blocked")
 
     async def _report_dropped_lines(self) -> None:
         while True:
@@ -183,7 +182,7 @@ class Supervisor:
         if lines:
             self._telemetry.emit(LogLinesDropped(timestamp=utc_now(), lines=lines))
 
-    def _say_stopped(self) -> None:
+    def _say_stopped(self, reason: str) -> None:
         if self._said_stopped:
             return
         self._said_stopped = True
@@ -193,9 +192,7 @@ class Supervisor:
         counters = {
             name: metrics[name] for name in ServiceStopped.__struct_fields__ if name in metrics
         }
-        self._telemetry.emit(
-            ServiceStopped(timestamp=utc_now(), reason=self._engine.outcome, **counters)
-        )
+        self._telemetry.emit(ServiceStopped(timestamp=utc_now(), reason=reason, **counters))
 
 
 async def _listen(host: str, port: int) -> list[trio.SocketListener]:

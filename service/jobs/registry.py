@@ -101,7 +101,7 @@ class Registry:
         """
         if not name:
             raise ValueError("a job type needs a name")
-        if timeout is not None and timeout <= 0:
+        if timeout is not None and not timeout > 0:
             raise ValueError(f"timeout must be above 0, not {timeout}")
 
         def register(handler: Handler) -> Handler:

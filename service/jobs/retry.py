@@ -1,7 +1,10 @@
 """How often a failed job is tried again, and how long it waits before each time."""
 
+import math
 import random
 from dataclasses import dataclass
+
+LONGEST_WAIT_SECONDS = 10 * 365 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +24,11 @@ class Retry:
     jitter: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.max_retries < 0:
-            raise ValueError(f"max_retries must be 0 or more, not {self.max_retries}")
-        if self.base_seconds < 0:
-            raise ValueError(f"base_seconds must be 0 or more, not {self.base_seconds}")
-        if self.factor < 1:
-            raise ValueError(f"factor must be 1 or more, not {self.factor}")
-        if self.max_seconds < 0:
-            raise ValueError(f"max_seconds must be 0 or more, not {self.max_seconds}")
-        if not 0 <= self.jitter <= 1:
-            raise ValueError(f"jitter must be between 0 and 1, not {self.jitter}")
+        _require("max_retries", self.max_retries, 0, math.inf)
+        _require("base_seconds", self.base_seconds, 0, LONGEST_WAIT_SECONDS)
+        _require("factor", self.factor, 1, math.inf)
+        _require("max_seconds", self.max_seconds, 0, LONGEST_WAIT_SECONDS)
+        _require("jitter", self.jitter, 0, 1)
 
     def delay(self, retry: int, source: random.Random) -> float:
         """Seconds to wait before the `retry`-th retry, which counts from 1."""
@@ -39,3 +37,8 @@ class Retry:
         except OverflowError:
             seconds = self.max_seconds
         return seconds * (1 - self.jitter * source.random())
+
+
+def _require(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:  # nor is it, where the value is not a number
+        raise ValueError(f"{name} must be between {low} and {high}, not {value}")

@@ -46,6 +46,8 @@ class JobTable:
     ) -> list[Job]:
         """Up to `limit` jobs of this status and type, oldest first, from behind the job `after`."""
         found: list[Job] = []
+        if limit < 1:
+            return found
         for index in range(0 if after is None else bisect_right(self._ids, after), len(self._ids)):
             job = self._jobs.get(self._ids[index])
             if job is None or (status and job.status != status):

@@ -63,12 +63,11 @@ class Worker:
                     await self._run_jobs()
 
     async def _run_jobs(self) -> None:
+        self._dispatcher.look_again()  # free again, if this comes after an interruption
         async for job in self._jobs:
-            try:
-                if job.status == "pending":  # else it was cancelled on its way here
-                    await self._run_attempt(job)
-            finally:
-                self._dispatcher.look_again()
+            if job.status == "pending":  # else it was cancelled on its way here
+                await self._run_attempt(job)
+            self._dispatcher.look_again()
         self._drained = True
 
     async def _run_attempt(self, job: Job) -> None:
@@ -79,11 +78,12 @@ class Worker:
             self._scope.deadline = trio.current_time() + job_type.timeout
         try:
             result = await self._call_handler(job_type, job, attempt)
-        except (Exception, SystemExit) as error:  # sys.exit() ends a handler, not the service
-            self._end_attempt(job, job_type, error)
-        except BaseException as interruption:
-            self._end_attempt(job, job_type, None)
-            raise _without_the_handlers_errors(interruption) from None
+        except BaseException as error:
+            if _is_the_handlers_own(error):
+                self._end_attempt(job, job_type, error)
+            else:
+                self._end_attempt(job, job_type, None)
+                raise _without_the_handlers_own(error) from None
         else:
             self._complete(job, result)
         finally:
@@ -106,16 +106,14 @@ class Worker:
             return  # as above
         try:
             text = msgspec.json.encode(result)
-        except (TypeError, ValueError, RecursionError) as error:
+        except Exception as error:
             # Its work is done, and doing it again would not make its result any better.
             message = f"the result can't be written as JSON: {describe(error)}"
             self._store.fail(job, message, format_traceback(error))
         else:
             self._store.complete(job, text)
 
-    def _end_attempt(
-        self, job: Job, job_type: JobType, error: Exception | SystemExit | None
-    ) -> None:
+    def _end_attempt(self, job: Job, job_type: JobType, error: BaseException | None) -> None:
         """The handler was interrupted, or raised `error`, perhaps because it was interrupted."""
         if job.status != "processing":
             return  # it went on for so long that the service's end has left it behind
@@ -144,14 +142,21 @@ def _is_being_cancelled() -> bool:
     return trio.current_effective_deadline() == -math.inf
 
 
-def _without_the_handlers_errors(interruption: BaseException) -> BaseException:
-    """Of a group, only its cancellations, where all else in it are errors of the handler's.
+def _is_the_handlers_own(error: BaseException) -> bool:
+    """Whether it ends just the attempt: sys.exit() in a handler ends that, not the service."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.split((Exception, SystemExit))[1] is None
+    return isinstance(error, (Exception, SystemExit))
 
-    A handler with a nursery may raise errors while it is cancelled. They are its own, and must
-    not end the worker when the scope takes the cancellations out of the group.
+
+def _without_the_handlers_own(interruption: BaseException) -> BaseException:
+    """Of a group, only its cancellations, where all else in it is the handler's own.
+
+    A handler with a nursery may raise errors while it is cancelled. They must not end the worker
+    when the scope has taken the cancellations out of the group.
     """
     if isinstance(interruption, BaseExceptionGroup):
         cancellations, rest = interruption.split(trio.Cancelled)
-        if cancellations is not None and isinstance(rest, Exception):
+        if cancellations is not None and rest is not None and _is_the_handlers_own(rest):
             return cancellations
     return interruption
