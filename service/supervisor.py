@@ -109,8 +109,8 @@ class Supervisor:
                 service_nursery.start_soon(self._report_dropped_lines)
                 await service_nursery.start(self._server.serve, listeners)
                 async with trio.open_nursery() as engine_nursery:
-                    engine_nursery.start_soon(self._conduct_shutdown)
                     await engine_nursery.start(self._run_engine, engine_nursery.cancel_scope)
+                    engine_nursery.start_soon(self._conduct_shutdown)
                     self._say_started(url)
                     task_status.started(RunningService(url, self._engine.queue))
                 await self._server.close()

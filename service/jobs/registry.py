@@ -83,7 +83,9 @@ class Registry:
             raise UnknownJobType(name, self.names) from None
 
     def include(self, other: "Registry") -> None:
-        """Add all job types of `other`. Raises ValueError where a name is already taken."""
+        """Add all job types of `other`, or none: raises ValueError where a name is taken."""
+        for name in other.names:
+            self._require_free(name)
         for name in other.names:
             self._add(other.lookup(name))
 
@@ -123,9 +125,12 @@ class Registry:
         return register
 
     def _add(self, job_type: JobType) -> None:
-        if job_type.name in self._types:
-            raise ValueError(f"there is already a job type {job_type.name!r}")
+        self._require_free(job_type.name)
         self._types[job_type.name] = job_type
+
+    def _require_free(self, name: str) -> None:
+        if name in self._types:
+            raise ValueError(f"there is already a job type {name!r}")
 
 
 def _read_signature(handler: Callable[..., Any]) -> tuple[str | None, Any, str | None]:
@@ -135,14 +140,16 @@ def _read_signature(handler: Callable[..., Any]) -> tuple[str | None, Any, str |
     contexts = [name for name in parameters if annotations.get(name) is JobContext]
     payloads = [name for name in parameters if name not in contexts]
     if (
-        len(contexts) > 1
+        inspect.isgeneratorfunction(handler)
+        or inspect.isasyncgenfunction(handler)
+        or len(contexts) > 1
         or len(payloads) > 1
         or any(parameter.kind not in _CALLABLE_BY_NAME for parameter in parameters.values())
     ):
         signature = ", ".join(map(str, parameters.values()))
         raise TypeError(
             f"{handler.__qualname__}({signature}) can't handle jobs: a handler takes "
-            "a payload and a parameter annotated JobContext, each at most once"
+            "a payload and a parameter annotated JobContext, each at most once, and returns"
         )
     payload_parameter = payloads[0] if payloads else None
     payload_type = annotations.get(payload_parameter, Any) if payload_parameter else None

@@ -2,6 +2,7 @@
 
 import math
 import random
+import sys
 from dataclasses import dataclass
 
 LONGEST_WAIT_SECONDS = 10 * 365 * 86_400
@@ -26,7 +27,7 @@ class Retry:
     def __post_init__(self) -> None:
         _require("max_retries", self.max_retries, 0, math.inf)
         _require("base_seconds", self.base_seconds, 0, LONGEST_WAIT_SECONDS)
-        _require("factor", self.factor, 1, math.inf)
+        _require("factor", self.factor, 1, sys.float_info.max)
         _require("max_seconds", self.max_seconds, 0, LONGEST_WAIT_SECONDS)
         _require("jitter", self.jitter, 0, 1)
 
@@ -35,7 +36,7 @@ class Retry:
         try:
             seconds = min(self.base_seconds * self.factor ** (retry - 1), self.max_seconds)
         except OverflowError:
-            seconds = self.max_seconds
+            seconds = self.max_seconds if self.base_seconds else 0
         return seconds * (1 - self.jitter * source.random())
 
 

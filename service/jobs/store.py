@@ -141,8 +141,9 @@ class JobStore:
 
     def retry(self, job: Job, error: str, delay_seconds: float) -> None:
         """The attempt failed; the job is to be ready again in `delay_seconds`."""
+        delay = timedelta(seconds=delay_seconds)
         attempt, now, run_seconds = self._end_attempt(job, "pending", "failed", error)
-        job.run_at = now + timedelta(seconds=delay_seconds)
+        job.run_at = now + delay
         self._emit(
             JobRetried(
                 timestamp=now,

@@ -1,0 +1,104 @@
+"""Steps that many tests of jobs take: run an engine to its end, and read what became of a job."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import trio
+import trio.testing
+
+from service.jobs.registry import Registry
+from service.jobs.snapshots import JobStory
+from service.telemetry.events import JobAbandoned, JobEvent
+from tests.conftest import Rig
+
+MakeRig = Callable[..., Rig]
+
+ENDINGS = frozenset({"job_completed", "job_failed", "job_cancelled", "job_abandoned"})
+
+
+@asynccontextmanager
+async def running(registry: Registry, *, grace: float = 60, **options: Any) -> AsyncIterator[Rig]:
+    """A running engine on `registry`, which is drained, to its last job, when the block is left."""
+    async with trio.open_nursery() as nursery:
+        rig = Rig(nursery, registry, **options)
+        await rig.start()
+        yield rig
+        rig.engine.drain(grace)
+    check_the_end(rig)
+
+
+async def live(
+    registry: Registry, *job_types: str, grace: float | None = None, stop: str | None = None
+) -> Rig:
+    """Run jobs of these types on one worker, then drain or stop; returns when it has ended."""
+    async with trio.open_nursery() as nursery:
+        rig = Rig(nursery, registry, workers=1)
+        await rig.start()
+        for job_type in job_types:
+            await rig.queue.submit(job_type)
+        await trio.testing.wait_all_tasks_blocked()
+        if grace is not None:
+            rig.engine.drain(grace)
+        if stop is not None:
+            rig.engine.stop(stop)
+    check_the_end(rig)
+    return rig
+
+
+async def crash(
+    registry: Registry, *job_types: str, workers: int, grace: float | None = None
+) -> tuple[Rig, BaseExceptionGroup[BaseException]]:
+    """Run jobs, one of which ends the engine, perhaps in a drain; the rig, and the crash."""
+    try:
+        with trio.move_on_after(60):
+            async with trio.open_nursery() as nursery:
+                rig = Rig(nursery, registry, workers=workers)
+                for job_type in job_types:
+                    await rig.queue.submit(job_type)
+                await rig.start()
+                await trio.testing.wait_all_tasks_blocked()
+                if grace is not None:
+                    rig.engine.drain(grace)
+    except BaseExceptionGroup as error:
+        check_the_end(rig)
+        return rig, error
+    raise AssertionError("nothing has ended the engine")
+
+
+async def run_one(rig: Rig, job_type: str, payload: object = None, **options: Any) -> JobStory:
+    """Submit a job and let everything go on until all tasks wait; the job's story so far."""
+    job = await rig.queue.submit(job_type, payload, **options)
+    await trio.testing.wait_all_tasks_blocked()
+    return await rig.queue.get(job.id)
+
+
+def result_of(story: JobStory) -> Any:
+    """The result of a job, decoded."""
+    assert story.result is not None
+    return msgspec.json.decode(story.result)
+
+
+def endings(rig: Rig, job_id: str) -> list[str]:
+    """The events that ended a job; there should be one at most."""
+    return [name for name in rig.record.names(job_id) if name in ENDINGS]
+
+
+def check_the_end(rig: Rig) -> None:
+    """Nothing is pending or in progress, and each job was created once and ended once."""
+    now = rig.snapshot()
+    assert (now.jobs_pending, now.jobs_in_progress, now.workers_running) == (0, 0, 0)
+    job_events = [event for event in rig.record.events if isinstance(event, JobEvent)]
+    created = [event.job_id for event in job_events if event.event == "job_created"]
+    ended = [event.job_id for event in job_events if event.event in ENDINGS]
+    assert len(set(created)) == len(created) == now.jobs_created
+    assert sorted(ended) == sorted(created)
+
+
+def abandoned(rig: Rig) -> list[tuple[str, str, bool]]:
+    """Type and reason of each abandoned job, and whether it was running."""
+    return [
+        (event.job_type, event.reason, isinstance(event.worker_id, str))
+        for event in rig.record.of(JobAbandoned)
+    ]

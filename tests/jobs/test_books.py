@@ -1,0 +1,170 @@
+"""The books balance: whatever is done to the jobs of a store, and at every moment of it."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    rule,
+)
+
+from service.jobs.clock import Clock
+from service.jobs.model import Job
+from service.jobs.store import JobStore
+from service.telemetry.events import Event, JobEvent, JobRejected
+from service.telemetry.metrics import Metrics
+from tests.jobs.steps import ENDINGS
+
+RETAIN = 3
+CAPACITY = 4
+
+
+class Books(RuleBasedStateMachine):
+    """Does to a store whatever its table allows, and compares the metrics with a plain count."""
+
+    pending = Bundle("pending")
+    processing = Bundle("processing")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds = 0.0
+        self.events: list[Event] = []
+        self.metrics = Metrics(CAPACITY)
+        self.count: Counter[str] = Counter()
+        self.finished: list[str] = []
+        self.unfinished: set[str] = set()
+        self.run_seconds = 0.0
+        self.started: dict[str, float] = {}
+        start = datetime(2026, 1, 31, tzinfo=UTC)
+        clock = Clock(lambda: start + timedelta(seconds=self.seconds), lambda: self.seconds)
+        self.store = JobStore(self.hear, clock, capacity=CAPACITY, retain=RETAIN)
+
+    def hear(self, event: Event) -> None:
+        """Observe as an emitter would have the metrics and a record do."""
+        self.metrics.observe(event)
+        self.events.append(event)
+
+    @rule(seconds=st.sampled_from([0.25, 60.0, 86_400.0]))
+    def time_passes(self, seconds: float) -> None:
+        """Both clocks go on."""
+        self.seconds += seconds
+
+    @rule(target=pending)
+    def create(self) -> Job:
+        """A submission is accepted."""
+        job = self.store.create("email", b"{}", 3)
+        self.count["created"] += 1
+        self.unfinished.add(job.id)
+        return job
+
+    @rule(reason=st.sampled_from(["full", "draining"]))
+    def reject(self, reason: str) -> None:
+        """A submission is turned away."""
+        self.store.reject("email", "full" if reason == "full" else "draining")
+        self.count["rejected"] += 1
+
+    @rule(job=pending)
+    def enqueue(self, job: Job) -> None:
+        """A pending job becomes ready, for the first time or again."""
+        self.store.enqueue(job)
+
+    @rule(target=processing, job=consumes(pending))
+    def start(self, job: Job) -> Job:
+        """A worker begins an attempt."""
+        self.store.start(job, "worker-1", lambda: None)
+        self.started[job.id] = self.seconds
+        return job
+
+    @rule(target=pending, job=consumes(processing))
+    def retry(self, job: Job) -> Job:
+        """The attempt failed and is to be repeated."""
+        self.store.retry(job, "ValueError: no", 1.0)
+        self.count["retried"] += 1
+        self.run_seconds += self.seconds - self.started.pop(job.id)
+        return job
+
+    @rule(job=consumes(processing), end=st.sampled_from(["completed", "failed"]))
+    def finish(self, job: Job, end: str) -> None:
+        """The attempt is over, and so is the job."""
+        if end == "completed":
+            self.store.complete(job, b"null")
+        else:
+            self.store.fail(job, "ValueError: no", "Traceback: no")
+        self.ended(job, end)
+
+    @rule(
+        job=st.one_of(consumes(pending), consumes(processing)),
+        end=st.sampled_from(["cancelled", "abandoned"]),
+    )
+    def end_early(self, job: Job, end: str) -> None:
+        """A job is called off or left behind, whether it runs or not."""
+        if end == "cancelled":
+            self.store.cancel(job, "requested")
+        else:
+            self.store.abandon(job, "grace_over")
+        self.ended(job, end)
+
+    def ended(self, job: Job, end: str) -> None:
+        """Note the end in the model."""
+        self.count[end] += 1
+        self.unfinished.remove(job.id)
+        self.finished.append(job.id)
+        if job.id in self.started:
+            self.run_seconds += self.seconds - self.started.pop(job.id)
+
+    @invariant()
+    def the_books_balance(self) -> None:
+        """The conservation law, as `/metrics` states it."""
+        now = self.metrics.snapshot()
+        assert now.jobs_created == (
+            now.jobs_completed
+            + now.jobs_failed
+            + now.jobs_cancelled
+            + now.jobs_abandoned
+            + now.jobs_in_progress
+            + now.jobs_pending
+        )
+
+    @invariant()
+    def the_metrics_agree_with_a_plain_count(self) -> None:
+        """No counter is off, and the store's own view is the same."""
+        now = self.metrics.snapshot()
+        for name in ("created", "completed", "failed", "retried", "cancelled", "abandoned"):
+            assert getattr(now, f"jobs_{name}") == self.count[name], name
+        assert now.jobs_rejected == self.count["rejected"]
+        assert now.jobs_in_progress == self.store.processing == len(self.started)
+        assert now.jobs_pending == self.store.pending
+        assert now.jobs_pending == len(self.unfinished) - len(self.started)
+        assert now.run_seconds_total == round(self.run_seconds, 6)
+
+    @invariant()
+    def each_job_is_created_once_and_ends_at_most_once(self) -> None:
+        """Counted over the events, as a reader of the log would."""
+        told = Counter(
+            (event.job_id, "end" if event.event in ENDINGS else event.event)
+            for event in self.events
+            if isinstance(event, JobEvent)
+        )
+        for job_id in self.unfinished:
+            assert (told[job_id, "job_created"], told[job_id, "end"]) == (1, 0)
+        for job_id in self.finished:
+            assert (told[job_id, "job_created"], told[job_id, "end"]) == (1, 1)
+        rejected = [event for event in self.events if isinstance(event, JobRejected)]
+        assert len(rejected) == self.count["rejected"]
+
+    @invariant()
+    def the_oldest_finished_are_forgotten_and_unfinished_ones_never(self) -> None:
+        """What is kept is every unfinished job and the last few that finished."""
+        kept = {job.id for job in self.store.jobs}
+        assert kept == self.unfinished | set(self.finished[-RETAIN:])
+        page = self.store.jobs.page(status=None, job_type=None, after=None, limit=1_000)
+        assert [job.id for job in page] == sorted(kept)
+
+
+Books.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestBooks = Books.TestCase

@@ -1,0 +1,207 @@
+"""Submissions: how many may wait, how a full queue is told of, and when it is closed."""
+
+import inspect
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import pytest
+import trio
+import trio.testing
+
+from service.jobs.queue import JobQueue, QueueClosed, QueueFull
+from service.jobs.registry import InvalidPayload, Registry, UnknownJobType
+from service.telemetry.events import JobRejected
+from tests.conftest import Rig
+from tests.jobs.steps import MakeRig, run_one
+
+Autojump = trio.testing.MockClock
+
+
+@pytest.fixture(autouse=True)
+def _job_types(registry: Registry) -> None:
+    @registry.job("number")
+    async def number(number: int) -> int:
+        return number
+
+    @registry.job("minute")
+    async def minute() -> None:
+        await trio.sleep(60)
+
+
+def edges(rig: Rig) -> list[dict[str, Any]]:
+    """The lines that tell of a full queue, without their timestamps."""
+    return [
+        {key: value for key, value in line.items() if key != "timestamp"}
+        for line in rig.lines
+        if line["event"] in ("queue_full", "queue_freed")
+    ]
+
+
+async def reject(rig: Rig, times: int) -> None:
+    """Submit to a full queue."""
+    for _ in range(times):
+        with pytest.raises(QueueFull):
+            await rig.queue.submit("minute")
+
+
+async def test_no_more_jobs_wait_than_may(make_rig: MakeRig) -> None:
+    """The submission that finds no room is refused, counted, and leaves nothing else behind."""
+    rig = make_rig(queue_capacity=3)
+    jobs = [await rig.queue.submit("number", number) for number in range(3)]
+    events = len(rig.record.events)
+    await reject(rig, 1)
+
+    assert [event.event for event in rig.record.events[events:]] == ["job_rejected", "queue_full"]
+    assert [job.id for job in await rig.queue.list()] == [job.id for job in jobs]
+    now = rig.snapshot()
+    assert (now.jobs_created, now.jobs_pending, now.jobs_rejected) == (3, 3, 1)
+    assert "job_rejected" not in [line["event"] for line in rig.lines], "counted, not logged"
+
+
+async def test_running_jobs_take_no_place_in_the_queue(
+    make_rig: MakeRig, autojump_clock: Autojump
+) -> None:
+    """Two workers and three places: five jobs fit."""
+    rig = make_rig(workers=2, queue_capacity=3)
+    await rig.start()
+    for _ in range(5):
+        await run_one(rig, "minute")
+    await reject(rig, 1)
+    assert (rig.snapshot().jobs_in_progress, rig.snapshot().jobs_pending) == (2, 3)
+
+
+async def test_a_full_queue_is_told_of_once_and_so_is_its_end(
+    make_rig: MakeRig, autojump_clock: Autojump
+) -> None:
+    """However many are rejected there are two lines, and the second tells how many, how long."""
+    rig = make_rig(workers=1, queue_capacity=4)
+    await rig.start()
+    for _ in range(5):
+        await run_one(rig, "minute")
+    assert edges(rig) == [], "full, but nobody has been turned away"
+    await reject(rig, 7)
+    full = {"level": "warning", "event": "queue_full", "queue_capacity": 4}
+    assert edges(rig) == [full]
+    await trio.sleep(90)
+
+    freed = {"level": "info", "event": "queue_freed", "jobs_rejected": 7, "full_seconds": 60.0}
+    assert edges(rig) == [full, freed]
+    assert list(edges(rig)[1]) == ["level", "event", "jobs_rejected", "full_seconds"]
+    assert rig.snapshot().jobs_rejected == 7
+
+
+async def test_a_queue_at_its_bound_does_not_flood_the_log(
+    make_rig: MakeRig, autojump_clock: Autojump
+) -> None:
+    """One place that is freed and taken again is no edge; a quarter of the places is one."""
+    rig = make_rig(workers=1, queue_capacity=8)
+    await rig.start()
+    for _ in range(9):
+        await run_one(rig, "minute")
+    await trio.sleep(1)
+    for _ in range(5):
+        await reject(rig, 1)
+        await trio.sleep(60)
+        await rig.queue.submit("minute")
+    assert [line["event"] for line in edges(rig)] == ["queue_full"]
+    await trio.sleep(120)
+    assert [line["event"] for line in edges(rig)] == ["queue_full", "queue_freed"]
+    assert edges(rig)[1]["jobs_rejected"] == 5
+
+
+async def test_a_queue_can_be_full_more_than_once(
+    make_rig: MakeRig, autojump_clock: Autojump
+) -> None:
+    """Each time has its own two lines, and its own count."""
+    rig = make_rig(workers=1, queue_capacity=1)
+    await rig.start()
+    await run_one(rig, "minute")
+    await trio.sleep(1)
+    for rejected in (2, 3):
+        await run_one(rig, "minute")
+        await reject(rig, rejected)
+        await trio.sleep(60)
+    assert [line.get("jobs_rejected") for line in edges(rig)] == [None, 2, None, 3]
+
+
+async def test_a_cancelled_job_makes_room(make_rig: MakeRig) -> None:
+    """A pending job that is called off frees its place, and may be what ends the shortage."""
+    rig = make_rig(queue_capacity=1)
+    job = await rig.queue.submit("minute")
+    await reject(rig, 1)
+    await rig.queue.cancel(job.id)
+    await rig.queue.submit("minute")
+    assert [line["event"] for line in edges(rig)] == ["queue_full", "queue_freed"]
+
+
+async def test_a_draining_queue_is_closed(make_rig: MakeRig, autojump_clock: Autojump) -> None:
+    """From the first moment of a drain submissions are refused and counted; reading goes on."""
+    rig = make_rig()
+    await rig.start()
+    job = await run_one(rig, "minute")
+    assert rig.engine.accepting
+    rig.engine.drain(100)
+    assert not rig.engine.accepting
+    with pytest.raises(QueueClosed):
+        await rig.queue.submit("minute")
+
+    rejected = rig.record.of(JobRejected)
+    assert [(event.job_type, event.reason) for event in rejected] == [("minute", "draining")]
+    assert edges(rig) == [], "closed is not full"
+    assert (await rig.queue.get(job.id)).status == "processing"
+    await trio.sleep(100)
+    assert [each.status for each in await rig.queue.list()] == ["completed"]
+
+
+async def test_bad_submissions_change_nothing(make_rig: MakeRig) -> None:
+    """Unknown types and payloads that don't fit leave no event, no count and no job behind."""
+    rig = make_rig()
+    with pytest.raises(UnknownJobType):
+        await rig.queue.submit("no_such_type")
+    for payload in ("text", None, 1.5, msgspec.Raw(b"1 2"), msgspec.Raw(b""), object(), {(1,): 2}):
+        with pytest.raises(InvalidPayload):
+            await rig.queue.submit("number", payload)
+    assert (rig.record.events, await rig.queue.list()) == ([], [])
+
+
+@pytest.mark.parametrize("payload", [7, msgspec.Raw(b"7"), msgspec.Raw(b" 7 ")])
+async def test_a_payload_is_a_value_or_json_text(payload: object, make_rig: MakeRig) -> None:
+    """Programs submit values, and HTTP hands the text on as it came."""
+    rig = make_rig()
+    job = await rig.queue.submit("number", payload)
+    story = await rig.queue.get(job.id)
+    assert (story.status, json.loads(bytes(story.payload))) == ("pending", 7)
+
+
+CALLS: dict[str, Callable[[JobQueue, str], Awaitable[object]]] = {
+    "submit": lambda queue, _: queue.submit("number", 7),
+    "get": lambda queue, job_id: queue.get(job_id),
+    "list": lambda queue, _: queue.list(),
+    "cancel": lambda queue, job_id: queue.cancel(job_id),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("status", ["pending", "processing"])
+async def test_no_call_can_be_interrupted_half_way(
+    call: str, status: str, make_rig: MakeRig, autojump_clock: Autojump
+) -> None:
+    """None contains a checkpoint, so even a caller who is cancelled gets the whole of it."""
+    rig = make_rig()
+    if status == "processing":
+        await rig.start()
+    job = await run_one(rig, "minute")
+    assert (await rig.queue.get(job.id)).status == status
+    with trio.CancelScope() as scope, trio.testing.assert_no_checkpoints():
+        scope.cancel()
+        await CALLS[call](rig.queue, job.id)
+    assert not scope.cancelled_caught
+
+
+def test_the_test_above_knows_all_calls() -> None:
+    """A new method of the queue must keep the promise too."""
+    assert set(CALLS) == {
+        name for name, _ in inspect.getmembers(JobQueue, inspect.iscoroutinefunction)
+    }

@@ -1,0 +1,248 @@
+"""What may be registered as a job type, and what a registered one says about a payload."""
+
+import math
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+import msgspec
+import pytest
+
+from service.jobs.context import JobContext
+from service.jobs.registry import InvalidPayload, Registry, UnknownJobType
+from service.jobs.retry import Retry
+
+
+class EmailStruct(msgspec.Struct):
+    """A payload as msgspec has them."""
+
+    to: str
+    copies: int = 0
+
+
+@dataclass
+class EmailDataclass:
+    """A payload of the standard library's."""
+
+    to: str
+    copies: int = 0
+
+
+class EmailDict(TypedDict):
+    """A payload that stays a dict."""
+
+    to: str
+    copies: int
+
+
+async def works(payload: Any, job: JobContext) -> None:
+    """A handler like any other."""
+
+
+def test_a_registered_function_is_found_under_its_name_and_stays_itself(
+    registry: Registry,
+) -> None:
+    """The decorator hands the function back, so it can be called and tested as it is."""
+    retry = Retry(max_retries=9)
+    assert registry.job("work", retry=retry, timeout=1.5)(works) is works
+
+    job_type = registry.lookup("work")
+    assert (job_type.name, job_type.retry, job_type.timeout) == ("work", retry, 1.5)
+    assert job_type.handler is works
+    assert not job_type.runs_in_thread
+
+
+def test_without_terms_a_job_is_retried_as_usual_and_takes_its_time(registry: Registry) -> None:
+    """Three retries, and no timeout."""
+    registry.job("work")(works)
+    assert registry.lookup("work").retry == Retry(max_retries=3)
+    assert registry.lookup("work").timeout is None
+
+
+def test_names_are_listed_in_order(registry: Registry) -> None:
+    """Sorted, whatever the order of their registration."""
+    for name in ("b", "c", "a"):
+        registry.job(name)(works)
+    assert registry.names == ["a", "b", "c"]
+
+
+def test_a_name_can_be_taken_only_once(registry: Registry) -> None:
+    """The second registration is refused, and the first one stays."""
+    registry.job("work", timeout=1)(works)
+    with pytest.raises(ValueError, match="there is already a job type 'work'"):
+        registry.job("work", timeout=2)(works)
+    assert registry.lookup("work").timeout == 1
+
+
+def test_a_job_type_needs_a_name(registry: Registry) -> None:
+    """The empty string is none."""
+    with pytest.raises(ValueError, match="a job type needs a name"):
+        registry.job("")
+    assert registry.names == []
+
+
+@pytest.mark.parametrize("timeout", [0, -1, -0.5, math.nan])
+def test_a_timeout_must_leave_some_time(timeout: float, registry: Registry) -> None:
+    """Nothing can be done in no time, or in less, or in what is no number."""
+    with pytest.raises(ValueError, match="timeout must be above 0"):
+        registry.job("work", timeout=timeout)
+
+
+async def two_payloads(first: int, second: int) -> None:
+    """Which of them is the payload?"""
+
+
+async def two_contexts(first: JobContext, second: JobContext) -> None:
+    """There is only one."""
+
+
+async def any_number(*payloads: int) -> None:
+    """A job has one payload."""
+
+
+async def any_keywords(**payload: int) -> None:
+    """A payload is one value."""
+
+
+async def by_position(payload: int, /, job: JobContext) -> None:
+    """Arguments are given by name."""
+
+
+@pytest.mark.parametrize(
+    "handler", [two_payloads, two_contexts, any_number, any_keywords, by_position]
+)
+def test_a_signature_that_cant_handle_jobs_is_refused(
+    handler: Callable[..., Any], registry: Registry
+) -> None:
+    """The error names the handler and says what a handler takes."""
+    with pytest.raises(TypeError, match=rf"{handler.__name__}\(.*\) can't handle jobs: "):
+        registry.job("work")(handler)
+    assert registry.names == []
+
+
+def test_a_registry_can_take_in_another(registry: Registry) -> None:
+    """An application can keep its job types in several modules."""
+    other = Registry()
+    other.job("theirs", timeout=3)(works)
+    registry.job("ours")(works)
+    registry.include(other)
+
+    assert registry.names == ["ours", "theirs"]
+    assert registry.lookup("theirs") == other.lookup("theirs")
+    assert other.names == ["theirs"]
+
+
+def test_taking_in_a_name_twice_is_refused(registry: Registry) -> None:
+    """Neither handler silently takes the place of the other."""
+    other = Registry()
+    other.job("work", timeout=3)(works)
+    registry.job("work", timeout=1)(works)
+    with pytest.raises(ValueError, match="there is already a job type 'work'"):
+        registry.include(other)
+    assert registry.lookup("work").timeout == 1
+
+
+def test_an_unknown_job_type_names_those_that_are_known(registry: Registry) -> None:
+    """The error helps whoever has mistyped a name."""
+    with pytest.raises(UnknownJobType, match=r"no job type 'wrok'; known are none"):
+        registry.lookup("wrok")
+    for name in ("work", "play"):
+        registry.job(name)(works)
+    with pytest.raises(UnknownJobType, match=r"no job type 'wrok'; known are play, work"):
+        registry.lookup("wrok")
+
+
+@pytest.mark.parametrize("annotation", [EmailStruct, EmailDataclass, EmailDict])
+def test_a_payload_is_checked_against_its_annotation(annotation: type, registry: Registry) -> None:
+    """Whatever kind of type it is, the error says what is wrong, and where."""
+
+    async def email(email: Any) -> None: ...
+
+    email.__annotations__["email"] = annotation
+    registry.job("email")(email)
+    check = registry.lookup("email").check_payload
+
+    check(b'{"to": "ann", "copies": 2}')
+    with pytest.raises(InvalidPayload, match=r"Expected `str`, got `int` - at `\$.to`"):
+        check(b'{"to": 5, "copies": 2}')
+    with pytest.raises(InvalidPayload, match="missing required field `to`"):
+        check(b'{"copies": 2}')
+    with pytest.raises(InvalidPayload, match="Expected `object`, got `null`"):
+        check(b"null")
+
+
+@pytest.mark.parametrize("payload", ["null", "[]", '{"a": [1, 2.5, "x", true]}', '"text"', "7"])
+def test_any_takes_any_json(payload: str, registry: Registry) -> None:
+    """A handler that says Any, or nothing, about its payload decides by itself."""
+
+    async def unannotated(payload) -> None: ...  # type: ignore[no-untyped-def]  # as users may
+
+    registry.job("any")(works)
+    registry.job("unannotated")(unannotated)
+    for name in registry.names:
+        registry.lookup(name).check_payload(payload.encode())
+
+
+@pytest.mark.parametrize("payload", ["0", "{}", "[]", '"text"', "false"])
+def test_a_handler_without_a_payload_is_given_none(payload: str, registry: Registry) -> None:
+    """What a job type would ignore is not silently taken."""
+
+    async def nothing(job: JobContext) -> None: ...
+
+    registry.job("nothing")(nothing)
+    registry.lookup("nothing").check_payload(b"null")
+    with pytest.raises(InvalidPayload, match="Expected `null`"):
+        registry.lookup("nothing").check_payload(payload.encode())
+
+
+NOT_JSON = {
+    "empty": b"",
+    "cut_off": b'{"to": "ann"',
+    "two_values": b'{"to": "ann"} {}',
+    "not_utf8": b'{"to": "\xff"}',
+    "not_utf8_where_nobody_looks": b'{"to": "ann", "other": "\xff"}',
+    "a_lone_surrogate": b'{"to": "\\ud800"}',
+    "too_deep": b'{"to": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    "too_deep_where_nobody_looks": b'{"to": "ann", "x": ' + b"[" * 10_000 + b"]" * 10_000 + b"}",
+}
+
+
+@pytest.mark.parametrize("handler_takes", ["any", "struct", "raw"])
+@pytest.mark.parametrize("text", NOT_JSON.values(), ids=NOT_JSON.keys())
+def test_what_is_no_json_is_no_payload(text: bytes, handler_takes: str, registry: Registry) -> None:
+    """Neither is what no reader of the job's story could decode again."""
+
+    async def struct(email: EmailStruct) -> None: ...
+
+    async def raw(email: msgspec.Raw) -> None: ...
+
+    registry.job("any")(works)
+    registry.job("struct")(struct)
+    registry.job("raw")(raw)
+    with pytest.raises(InvalidPayload):
+        registry.lookup(handler_takes).check_payload(text)
+
+
+def test_of_two_registries_that_conflict_nothing_is_taken() -> None:
+    """Including is all or nothing."""
+    ours, theirs = Registry(), Registry()
+
+    @ours.job("shared")
+    @theirs.job("another")
+    @theirs.job("shared")
+    async def works() -> None: ...
+
+    with pytest.raises(ValueError, match="already a job type 'shared'"):
+        ours.include(theirs)
+    assert ours.names == ["shared"]
+
+
+def test_a_generator_can_t_handle_jobs() -> None:
+    """It would be called and never run."""
+    registry = Registry()
+
+    async def yields() -> AsyncIterator[int]:
+        yield 1
+
+    with pytest.raises(TypeError, match="can't handle jobs"):
+        registry.job("yields")(yields)

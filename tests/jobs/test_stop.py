@@ -1,0 +1,153 @@
+"""An engine that is stopped, or stops by itself: every job has its end, and says which."""
+
+import pytest
+import trio
+import trio.testing
+
+from service.jobs.queue import QueueClosed
+from service.jobs.registry import Registry
+from service.telemetry.events import WorkerStopped
+from tests.conftest import Rig
+from tests.jobs.steps import abandoned, check_the_end, crash, live
+
+Autojump = trio.testing.MockClock
+
+
+@pytest.mark.parametrize("grace", [None, 1_000])
+async def test_a_stop_ends_it_now(
+    grace: float | None, registry: Registry, ended_at: list[float], autojump_clock: Autojump
+) -> None:
+    """With or without a drain before it; the reason is the one that was given."""
+    rig = await live(registry, "ten_seconds", "flaky", grace=grace, stop="second_signal")
+    assert (ended_at, trio.current_time()) == ([], 0)
+    assert abandoned(rig) == [
+        ("ten_seconds", "second_signal", True),
+        ("flaky", "second_signal", False),
+    ]
+    assert rig.engine.outcome == "second_signal"
+
+
+async def test_what_finishes_all_the_same_is_completed(
+    registry: Registry, ended_at: list[float], autojump_clock: Autojump
+) -> None:
+    """A handler that swallows its cancellation and returns has done its work."""
+    rig = await live(registry, "swallows", stop="second_signal")
+    assert abandoned(rig) == []
+    assert rig.snapshot().jobs_completed == 1
+
+
+async def test_an_interrupted_attempt_is_no_failure(
+    registry: Registry, ended_at: list[float], autojump_clock: Autojump
+) -> None:
+    """Even where its cleanup fails it is abandoned, and neither failed nor retried."""
+    rig = await live(registry, "untidy", stop="second_signal")
+    assert abandoned(rig) == [("untidy", "second_signal", True)]
+    assert (rig.snapshot().jobs_failed, rig.snapshot().jobs_retried) == (0, 0)
+
+
+async def test_nothing_is_accepted_after_the_end(
+    registry: Registry, ended_at: list[float], autojump_clock: Autojump
+) -> None:
+    """An engine that has been stopped refuses jobs: it would never run them."""
+    rig = await live(registry, "ten_seconds", stop="second_signal")
+    assert not rig.engine.accepting
+    with pytest.raises(QueueClosed):
+        await rig.queue.submit("ten_seconds")
+    assert rig.snapshot().jobs_pending == 0
+
+
+async def test_nothing_is_accepted_while_it_is_being_stopped(
+    registry: Registry, ended_at: list[float], autojump_clock: Autojump
+) -> None:
+    """From the moment of the stop on, not only when the last handler has cleaned up."""
+    async with trio.open_nursery() as nursery:
+        rig = Rig(nursery, registry, workers=1)
+        await rig.start()
+        await rig.queue.submit("cleans")
+        await trio.testing.wait_all_tasks_blocked()
+        rig.engine.stop("second_signal")
+        assert not rig.engine.accepting
+        with pytest.raises(QueueClosed):
+            await rig.queue.submit("ten_seconds")
+    check_the_end(rig)
+
+
+async def test_a_crash_during_a_drain_is_a_crash(
+    registry: Registry, autojump_clock: Autojump
+) -> None:
+    """What ends the engine is what its outcome says, not what was planned."""
+
+    @registry.job("breaks")
+    async def breaks() -> None:
+        await trio.sleep(1)
+        raise KeyboardInterrupt
+
+    rig, _ = await crash(registry, "breaks", workers=1, grace=1_000)
+    assert rig.engine.outcome == "crashed"
+    assert abandoned(rig) == [("breaks", "crashed", True)]
+
+
+async def test_errors_of_a_handlers_own_tasks_are_not_the_workers(
+    registry: Registry, autojump_clock: Autojump
+) -> None:
+    """A worker whose handler raises a mixed group when it is stopped was cancelled, not crashed."""
+
+    @registry.job("many_tasks")
+    async def many_tasks() -> None:
+        async def fails_when_cancelled() -> None:
+            try:
+                await trio.sleep_forever()
+            finally:
+                raise ValueError("in a task of the handler's own")
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+            nursery.start_soon(fails_when_cancelled)
+
+    rig = await live(registry, "many_tasks", stop="second_signal")
+    assert abandoned(rig) == [("many_tasks", "second_signal", True)]
+    assert [event.reason for event in rig.record.of(WorkerStopped)] == ["cancelled"]
+
+
+@pytest.mark.parametrize("raises", [False, True])
+async def test_what_was_left_behind_stays_so(
+    raises: bool, registry: Registry, autojump_clock: Autojump
+) -> None:
+    """A handler that goes on after its job was given up may return or raise: it is too late."""
+
+    @registry.job("goes_on")
+    async def goes_on() -> str:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(3_600)
+        if raises:
+            raise OSError("at last")
+        return "at last"
+
+    async with trio.open_nursery() as nursery:
+        rig = Rig(nursery, registry, workers=1)
+        await rig.start()
+        job = await rig.queue.submit("goes_on")
+        await trio.sleep(1)
+        rig.engine.stop("second_signal")
+        await trio.sleep(10)
+        rig.engine.abandon_the_rest("second_signal")
+        told = await rig.queue.get(job.id)
+    check_the_end(rig)
+
+    assert trio.current_time() == 3_600
+    assert (told.status, told.attempts[0].run_seconds) == ("abandoned", 11)
+    assert await rig.queue.get(job.id) == told
+
+
+async def test_nothing_is_accepted_after_a_crash(registry: Registry) -> None:
+    """Where nobody asked for the end either, no job is taken that would never run."""
+
+    @registry.job("breaks")
+    async def breaks() -> None:
+        raise KeyboardInterrupt
+
+    rig, _ = await crash(registry, "breaks", workers=1)
+    assert not rig.engine.accepting
+    with pytest.raises(QueueClosed):
+        await rig.queue.submit("breaks")
+    check_the_end(rig)
