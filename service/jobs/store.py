@@ -6,6 +6,7 @@ come between a change, its event and the counts.
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 import uuid_utils
 from msgspec import UNSET
@@ -126,52 +127,21 @@ class JobStore:
 
     def complete(self, job: Job, result: bytes) -> None:
         """The handler returned `result`, JSON text."""
-        attempt, now, run_seconds = self._end_attempt(job, "completed", "completed")
+        ended = self._end_attempt(job, "completed", "completed")
         job.result = result
-        self._emit(
-            JobCompleted(
-                timestamp=now,
-                job_id=job.id,
-                job_type=job.type,
-                worker_id=attempt.worker_id,
-                attempt=attempt.number,
-                run_seconds=run_seconds,
-            )
-        )
+        self._emit(JobCompleted(**ended))
 
     def retry(self, job: Job, error: str, delay_seconds: float) -> None:
         """The attempt failed; the job is to be ready again in `delay_seconds`."""
         delay = timedelta(seconds=delay_seconds)
-        attempt, now, run_seconds = self._end_attempt(job, "pending", "failed", error)
-        job.run_at = now + delay
-        self._emit(
-            JobRetried(
-                timestamp=now,
-                job_id=job.id,
-                job_type=job.type,
-                worker_id=attempt.worker_id,
-                attempt=attempt.number,
-                run_seconds=run_seconds,
-                error=error,
-                retry_in_seconds=round(delay_seconds, 6),
-            )
-        )
+        ended = self._end_attempt(job, "pending", "failed", error)
+        job.run_at = ended["timestamp"] + delay
+        self._emit(JobRetried(**ended, error=error, retry_in_seconds=round(delay_seconds, 6)))
 
     def fail(self, job: Job, error: str, traceback: str) -> None:
         """The attempt failed and no other follows."""
-        attempt, now, run_seconds = self._end_attempt(job, "failed", "failed", error)
-        self._emit(
-            JobFailed(
-                timestamp=now,
-                job_id=job.id,
-                job_type=job.type,
-                worker_id=attempt.worker_id,
-                attempt=attempt.number,
-                run_seconds=run_seconds,
-                error=error,
-                traceback=traceback,
-            )
-        )
+        ended = self._end_attempt(job, "failed", "failed", error)
+        self._emit(JobFailed(**ended, error=error, traceback=traceback))
 
     def request_cancel(self, job: Job, reason: str) -> None:
         """Interrupt the running attempt; its worker says what became of it. No transition yet."""
@@ -197,18 +167,8 @@ class JobStore:
         error: str | None = None,
     ) -> None:
         if job.status == "processing":
-            attempt, now, run_seconds = self._end_attempt(job, to, to, error)
-            self._emit(
-                event(
-                    timestamp=now,
-                    job_id=job.id,
-                    job_type=job.type,
-                    reason=reason,
-                    worker_id=attempt.worker_id,
-                    attempt=attempt.number,
-                    run_seconds=run_seconds,
-                )
-            )
+            ended = self._end_attempt(job, to, to, error)
+            self._emit(event(**ended, reason=reason))
         else:
             now = self._clock.now()
             self._move(job, to, now)
@@ -216,18 +176,24 @@ class JobStore:
 
     def _end_attempt(
         self, job: Job, to: Status, outcome: AttemptOutcome, error: str | None = None
-    ) -> tuple[Attempt, datetime, float]:
-        """End the running attempt and move the job on; gives the attempt, now, and its seconds."""
+    ) -> dict[str, Any]:
+        """End the running attempt and move the job on; gives the fields of its event."""
         now = self._clock.now()
         self._move(job, to, now)
         attempt = job.attempts[-1]
-        run_seconds = round(self._clock.monotonic() - attempt.started_monotonic, 6)
         attempt.finished_at = now
-        attempt.run_seconds = run_seconds
+        attempt.run_seconds = round(self._clock.monotonic() - attempt.started_monotonic, 6)
         attempt.outcome = outcome
         attempt.error = error
         attempt.interrupt = _nothing
-        return attempt, now, run_seconds
+        return {
+            "timestamp": now,
+            "job_id": job.id,
+            "job_type": job.type,
+            "worker_id": attempt.worker_id,
+            "attempt": attempt.number,
+            "run_seconds": attempt.run_seconds,
+        }
 
     def _move(self, job: Job, to: Status, now: datetime) -> None:
         came_from = job.status

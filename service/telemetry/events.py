@@ -1,8 +1,7 @@
 """The vocabulary: everything the service can say happened, each as one frozen struct.
 
-An event is its log line: encoded as JSON, its fields are the line's keys in their order. A field
-that does not apply is left UNSET and is absent from the line. Fields that end in `_seconds` are
-durations in seconds, and all other numbers are plain counts.
+An event is its log line: encoded as JSON, its fields are the line's keys in their order, and one
+that is UNSET is absent. Fields that end in `_seconds` are durations; other numbers are counts.
 """
 
 from datetime import UTC, datetime
@@ -16,10 +15,10 @@ RejectReason = Literal["full", "draining"]
 
 
 def utc_now() -> datetime:
-    """The present moment, as events carry it: aware, in UTC, and never on a full second.
+    """The present moment in UTC, never on a full second.
 
-    Encoders leave the fraction of a full second out; one microsecond more gives every timestamp
-    the same width, as in `2026-01-31T12:00:00.000001Z`.
+    Encoders leave a full second's fraction out; one microsecond more gives all timestamps the
+    same width, as in `2026-01-31T12:00:00.000001Z`.
     """
     now = datetime.now(UTC)
     return now if now.microsecond else now.replace(microsecond=1)
@@ -58,7 +57,7 @@ class ServiceDraining(Event, frozen=True, kw_only=True):
 
 
 class ServiceStopped(Event, frozen=True, kw_only=True):
-    """The last line: how it ended, and the final value of every counter of `/metrics`."""
+    """How it ended, and the final value of every counter of `/metrics`."""
 
     event: Literal["service_stopped"] = "service_stopped"
     reason: str
