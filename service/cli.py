@@ -1,7 +1,9 @@
 """The command line: flags and environment variables, and what is wrong with them in one line."""
 
 import importlib
+import os
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -20,7 +22,9 @@ class UsageError(Exception):
     """What was asked for can't be done; the message is one line for the person who asked."""
 
 
-@click.command("job-service", context_settings={"auto_envvar_prefix": "JOB_SERVICE"})
+@click.command(
+    "job-service", context_settings={"auto_envvar_prefix": "JOB_SERVICE", "show_default": True}
+)
 @click.version_option(package_name="trio-job-service", allow_from_autoenv=False)
 @click.option("--host", default=Settings.host, help="Address to listen on.")
 @click.option("--port", type=int, default=Settings.port, help="Port; 0 takes a free one.")
@@ -53,14 +57,21 @@ class UsageError(Exception):
     default=Settings.log_format,
     help="auto: console on a terminal, JSON elsewhere.",
 )
-@click.option("--log-level", type=click.Choice(get_args(LogLevel)), default=Settings.log_level)
+@click.option(
+    "--log-level",
+    type=click.Choice(get_args(LogLevel)),
+    default=Settings.log_level,
+    help="Lowest level to log.",
+)
 def _command(jobs: Sequence[str], **settings: Any) -> tuple[Settings, Registry]:
     """Serve jobs over HTTP, logging to stdout.
 
     Each option has an environment variable, such as JOB_SERVICE_PORT; options win. SIGTERM or
     SIGINT drains, a second one stops at once. Exit status: 0 where no job was abandoned, 1 where
-    one was, 2 for a bad option.
+    one was, 2 where it could not start.
     """
+    if os.environ.get("JOB_SERVICE_TOKEN") == "":  # which click takes for one that is not set
+        raise UsageError("--token must not be empty")
     return Settings(**settings), _load_registries(jobs or [DEMO_JOBS])
 
 
@@ -102,7 +113,7 @@ def _load_registry(name: str) -> Registry:
     try:
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:  # whatever it is, there are no jobs to serve
-        raise UsageError(f"--jobs {name}: {_one_line(error)}") from error
+        raise UsageError(f"--jobs {name}: {_one_line(error)}{_where(error)}") from error
     registry = getattr(module, attribute, None)
     if not isinstance(registry, Registry):
         raise UsageError(f"--jobs {name}: {module_name} has no Registry named {attribute!r}")
@@ -111,3 +122,13 @@ def _load_registry(name: str) -> Registry:
 
 def _one_line(error: BaseException) -> str:
     return " ".join(describe(error).split())
+
+
+def _where(error: BaseException) -> str:
+    """The place in the user's module, unless the import did not get that far."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "importlib" not in frame.filename and frame.filename != __file__
+    ]
+    return f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""

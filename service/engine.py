@@ -15,7 +15,7 @@ from service.jobs.queue import JobQueue
 from service.jobs.registry import Registry
 from service.jobs.store import JobStore
 from service.jobs.worker import Worker
-from service.lifecycle import StopReason, open_lifecycle_nursery
+from service.lifecycle import StopReason, is_cancellation, open_lifecycle_nursery
 from service.telemetry.events import (
     Event,
     WorkerStarted,
@@ -61,6 +61,7 @@ class Engine:
         self._scope = trio.CancelScope()
         self._started = False
         self._drained = False
+        self._crashed = False
         self._stop_reason = "grace_over"
         self.queue = JobQueue(registry, self._store, self._dispatcher)
 
@@ -71,10 +72,14 @@ class Engine:
 
     @property
     def outcome(self) -> str:
-        """How it ended: `drained`, `grace_over`, `crashed`, or the reason given to `stop`."""
+        """How it ended: `drained`, `crashed`, `grace_over`, the reason given to `stop`, or
+        `cancelled` where whoever runs it was.
+        """
         if self._drained:
             return "drained"
-        return self._stop_reason if self._scope.cancel_called else "crashed"
+        if self._crashed:
+            return "crashed"
+        return self._stop_reason if self._scope.cancel_called else "cancelled"
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Run jobs until drained or stopped; a crash of any part ends it with the error.
@@ -92,8 +97,8 @@ class Engine:
                     task_status.started()
                     await self._dispatcher.run(to_workers)
                 self._drained = True
-        except BaseException:
-            self._stop_reason = "crashed"
+        except BaseException as error:
+            self._crashed |= not is_cancellation(error)
             raise
         finally:
             self._dispatcher.close(NOW)
@@ -125,9 +130,14 @@ class Engine:
             self._store,
             self._dispatcher,
             self._log,
-            lambda: self.outcome,
+            self._stop_reason_of,
             self._random_source,
         )
+
+    def _stop_reason_of(self, interruption: BaseException | None) -> str:
+        if interruption is not None and not is_cancellation(interruption):
+            self._crashed = True
+        return self.outcome
 
     def _on_start(self, worker: Worker) -> None:
         self._emit(WorkerStarted(timestamp=self._clock.now(), worker_id=worker.id))

@@ -43,15 +43,19 @@ class LifecycleNursery(Generic[Child]):
         try:
             await child.run()
             reason = "finished"
-        except trio.Cancelled:
-            reason = "cancelled"
-            raise
-        except BaseExceptionGroup as group:
-            if group.split(trio.Cancelled)[1] is None:
+        except BaseException as error:
+            if is_cancellation(error):
                 reason = "cancelled"
             raise
         finally:
             self._on_stop(child, reason)
+
+
+def is_cancellation(error: BaseException) -> bool:
+    """Whether `error` is nothing but Trio's cancellation, alone or in groups."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(trio.Cancelled)[1] is None
+    return isinstance(error, trio.Cancelled)
 
 
 @asynccontextmanager

@@ -30,11 +30,15 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _serve(settings: Settings, registry: Registry) -> bool:
+    if sys.stdout is None:
+        raise UsageError("stdout is closed, and it is where the log goes")
+    on_terminal = sys.stdout.isatty()
     log_format = settings.log_format
     if log_format == "auto":
-        log_format = "console" if sys.stdout.isatty() else "json"
+        log_format = "console" if on_terminal else "json"
+    colors = on_terminal and "NO_COLOR" not in os.environ
     with LineSink(sys.stdout.fileno()) as sink:
-        log = Log(sink.write, log_format, settings.log_level)
+        log = Log(sink.write, log_format, settings.log_level, colors=colors)
         metrics = Metrics(settings.queue_capacity)
         emit = Emitter(metrics.observe, log.observe)
 

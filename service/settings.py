@@ -44,4 +44,7 @@ class Settings:
 
     def _require(self, setting: str, holds: bool, otherwise: str) -> None:
         if not holds:
-            raise SettingsError(setting, f"{otherwise}, not {getattr(self, setting)!r}")
+            value = getattr(self, setting)
+            raise SettingsError(
+                setting, f"{otherwise}, not {value!r}" if value != "" else otherwise
+            )

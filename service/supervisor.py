@@ -10,6 +10,7 @@ from msgspec import structs
 from structlog.typing import FilteringBoundLogger
 
 from service.engine import Engine
+from service.jobs.failure import describe, format_traceback
 from service.jobs.queue import JobQueue
 from service.jobs.registry import Registry
 from service.settings import Settings
@@ -115,8 +116,10 @@ class Supervisor:
                     task_status.started(RunningService(url, self._engine.queue))
                 await self._server.close()
                 service_nursery.cancel_scope.cancel()
-        finally:
-            self._say_stopped(self._engine.outcome)
+        except BaseException as error:
+            self._say_stopped(self._engine.outcome, error)
+            raise
+        self._say_stopped(self._engine.outcome)
         return self._telemetry.metrics.snapshot().jobs_abandoned == 0
 
     async def _run_engine(
@@ -182,17 +185,20 @@ class Supervisor:
         if lines:
             self._telemetry.emit(LogLinesDropped(timestamp=utc_now(), lines=lines))
 
-    def _say_stopped(self, reason: str) -> None:
+    def _say_stopped(self, reason: str, error: BaseException | None = None) -> None:
         if self._said_stopped:
             return
         self._said_stopped = True
         self._telemetry.sink.flush()
         self._say_dropped_lines()
-        metrics = structs.asdict(self._telemetry.metrics.snapshot())
-        counters = {
-            name: metrics[name] for name in ServiceStopped.__struct_fields__ if name in metrics
-        }
-        self._telemetry.emit(ServiceStopped(timestamp=utc_now(), reason=reason, **counters))
+        fields = structs.asdict(self._telemetry.metrics.snapshot())
+        fields = {name: fields[name] for name in ServiceStopped.__struct_fields__ if name in fields}
+        if reason == "crashed" and error is not None:
+            fields["level"] = "error"
+            fields["error"] = describe(error)
+            fields["traceback"] = format_traceback(error)
+        self._telemetry.emit(ServiceStopped(timestamp=utc_now(), reason=reason, **fields))
+        self._telemetry.sink.seal()
 
 
 async def _listen(host: str, port: int) -> list[trio.SocketListener]:

@@ -189,8 +189,8 @@ def test_modules_of_the_working_directory_can_be_served(
         (["--grace", "soon"], "Invalid value for '--grace': 'soon' is not a valid float."),
         (["--grace", "nan"], "--grace must be between 0 and 86400 seconds, not nan"),
         (["--retain", "-1"], "--retain must be 0 or more, not -1"),
-        (["--host", ""], "--host must not be empty, not ''"),
-        (["--token", ""], "--token must not be empty, not ''"),
+        (["--host", ""], "--host must not be empty"),
+        (["--token", ""], "--token must not be empty"),
         (["--log-format", "xml"], "'xml' is not one of 'auto', 'json', 'console'"),
         (["--log-level", "a\nb"], "'--log-level': 'a\\nb' is not one of 'debug', 'info'"),
         (["--speed", "9"], "No such option"),
@@ -277,3 +277,19 @@ def test_version_is_the_installed_one() -> None:
     ended = run("--version")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert version("trio-job-service") in ended.stdout
+
+
+def test_an_empty_token_in_the_environment_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A variable that was left empty must not leave the service open."""
+    monkeypatch.setenv("JOB_SERVICE_TOKEN", "")
+    assert refusal(capsys) == "--token must not be empty"
+
+
+def test_a_service_without_a_stdout_does_not_start() -> None:
+    """Its log would go nowhere."""
+    command = f"exec {sys.executable} -m service --port 0 >&-"
+    ended = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=20)
+    assert ended.returncode == 2
+    assert only_line(ended.stderr) == "stdout is closed, and it is where the log goes"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ import httpx
 import pytest
 import trio
 
+from service.jobs.context import JobContext
 from service.jobs.registry import Registry
 from service.settings import Settings
 from service.shutdown import Shutdown
@@ -153,8 +155,58 @@ async def test_a_crash_ends_the_service_visibly(registry: Registry, host: Host) 
     lines = service.lines()
     assert lines[-1]["event"] == "service_stopped"
     assert lines[-1]["reason"] == "crashed"
+    assert lines[-1]["level"] == "error"
+    assert (
+        lines[-1]["error"]
+        == "BaseExceptionGroup: [BaseExceptionGroup: [BaseException: out of bounds]]"
+    )
+    assert "in crash" in lines[-1]["traceback"]
     reasons = {line["reason"] for line in lines if line["event"] == "worker_stopped"}
     assert reasons == {"crashed", "cancelled"}
+
+
+async def test_a_service_that_is_cancelled_by_its_program_did_not_crash(
+    registry: Registry, host: Host
+) -> None:
+    """Its jobs are left behind and its last line is said all the same."""
+
+    @registry.job("hang")
+    async def hang() -> None:
+        await trio.sleep_forever()
+
+    with host(registry, workers=1) as service:
+        async with trio.open_nursery() as nursery:
+            running = await nursery.start(service.supervisor.run)
+            await running.queue.submit("hang")
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+    (abandoned,) = [line for line in service.lines() if line["event"] == "job_abandoned"]
+    assert abandoned["reason"] == "cancelled"
+    assert service.lines()[-1]["event"] == "service_stopped"
+    assert service.lines()[-1]["reason"] == "cancelled"
+    assert service.lines()[-1]["level"] == "info"
+
+
+async def test_after_its_last_line_a_service_says_nothing(registry: Registry, host: Host) -> None:
+    """Not even for a thread that was let go and still logs."""
+    released = threading.Event()
+    returned = threading.Event()
+
+    @registry.job("late")
+    def late(job: JobContext) -> None:
+        released.wait(10)
+        job.log.info("too_late")
+        returned.set()
+
+    with host(registry, workers=1, grace=0) as service:
+        async with trio.open_nursery() as nursery:
+            running = await nursery.start(service.supervisor.run)
+            await running.queue.submit("late")
+            await trio.testing.wait_all_tasks_blocked()
+            service.shutdown.request("requested")
+        released.set()
+        assert returned.wait(10)
+    assert service.events()[-1] == "service_stopped"
 
 
 async def test_a_handler_that_can_t_be_ended_is_given_up(registry: Registry, host: Host) -> None:

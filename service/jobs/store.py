@@ -123,6 +123,7 @@ class JobStore:
                 wait_seconds=round(monotonic - job.ready_monotonic, 6),
             )
         )
+        self._capacity.pending_fell_to(self._counts["pending"])
         return attempt
 
     def complete(self, job: Job, result: bytes) -> None:
@@ -173,6 +174,7 @@ class JobStore:
             now = self._clock.now()
             self._move(job, to, now)
             self._emit(event(timestamp=now, job_id=job.id, job_type=job.type, reason=reason))
+            self._capacity.pending_fell_to(self._counts["pending"])
 
     def _end_attempt(
         self, job: Job, to: Status, outcome: AttemptOutcome, error: str | None = None
@@ -202,8 +204,6 @@ class JobStore:
         job.status = to
         self._counts[came_from] -= 1
         self._counts[to] += 1
-        if came_from == "pending":
-            self._capacity.pending_fell_to(self._counts["pending"])
         if to in TERMINAL:
             job.finished_at = now
             self.jobs.finished(job)

@@ -24,7 +24,7 @@ class Worker:
     """Takes jobs from its clone of the workers' channel, one at a time, until the channel closes.
 
     A worker that is cancelled or crashes leaves no job in `processing`: the one it holds is
-    abandoned, for the reason that `stop_reason` gives.
+    abandoned, for the reason that `stop_reason` makes of what interrupted it.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Worker:
         store: JobStore,
         dispatcher: Dispatcher,
         log: FilteringBoundLogger,
-        stop_reason: Callable[[], str],
+        stop_reason: Callable[[BaseException | None], str],
         random_source: random.Random,
     ) -> None:
         self.id = id
@@ -80,10 +80,11 @@ class Worker:
             result = await self._call_handler(job_type, job, attempt)
         except BaseException as error:
             if _is_the_handlers_own(error):
-                self._end_attempt(job, job_type, error)
+                self._end_attempt(job, job_type, error=error)
             else:
-                self._end_attempt(job, job_type, None)
-                raise _without_the_handlers_own(error) from None
+                interruption = _without_the_handlers_own(error)
+                self._end_attempt(job, job_type, interruption=interruption)
+                raise interruption from None
         else:
             self._complete(job, result)
         finally:
@@ -103,7 +104,7 @@ class Worker:
 
     def _complete(self, job: Job, result: object) -> None:
         if job.status != "processing":
-            return  # as above
+            return  # as in _end_attempt
         try:
             text = msgspec.json.encode(result)
         except Exception as error:
@@ -113,8 +114,14 @@ class Worker:
         else:
             self._store.complete(job, text)
 
-    def _end_attempt(self, job: Job, job_type: JobType, error: BaseException | None) -> None:
-        """The handler was interrupted, or raised `error`, perhaps because it was interrupted."""
+    def _end_attempt(
+        self,
+        job: Job,
+        job_type: JobType,
+        error: BaseException | None = None,
+        interruption: BaseException | None = None,
+    ) -> None:
+        """The handler raised an `error`, perhaps for being interrupted, or the `interruption`."""
         if job.status != "processing":
             return  # it went on for so long that the service's end has left it behind
         interrupted = self._scope.cancel_called
@@ -124,7 +131,7 @@ class Worker:
             timeout = TimeoutError(f"the attempt took longer than {job_type.timeout} s")
             self._retry_or_fail(job, job_type, error or timeout)
         elif error is None or _is_being_cancelled():
-            self._store.abandon(job, self._stop_reason())
+            self._store.abandon(job, self._stop_reason(interruption))
         else:
             self._retry_or_fail(job, job_type, error)
 

@@ -73,6 +73,8 @@ class ServiceStopped(Event, frozen=True, kw_only=True):
     run_seconds_total: float
     loop_stalls: int
     log_lines_dropped: int
+    error: str | UnsetType = UNSET  # of a crash
+    traceback: str | UnsetType = UNSET
 
 
 class WorkerStarted(Event, frozen=True, kw_only=True):

@@ -31,12 +31,14 @@ class Log:
         write: Callable[[bytes], None],
         log_format: LogFormat = "json",
         level: LogLevel = "info",
+        *,
+        colors: bool = False,
     ) -> None:
         self._write = write
         self._render_event: Callable[[Event], bytes] = _render_event
         render_line: Callable[[WrappedLogger, str, EventDict], bytes] = _render_json
         if log_format == "console":
-            console = _ConsoleRenderer()
+            console = _ConsoleRenderer(colors)
             self._render_event = console.event
             render_line = console.line
         lowest = _LEVEL_NUMBERS[level]
@@ -49,7 +51,7 @@ class Log:
         ).bind()
 
     def observe(self, event: Event) -> None:
-        """Write `event`, which is its line already, at a third of what a call of `logger` costs."""
+        """Write `event`, which is its line; that costs a small part of a call of `logger`."""
         if event.logged and event.level in self._levels:
             self._write(self._render_event(event))
 
@@ -98,10 +100,10 @@ def _encodable(value: object) -> object:
 
 
 class _ConsoleRenderer:
-    """Renders lines for people: coloured where the terminal is, tracebacks below their line."""
+    """Renders lines for people, with a traceback below its line and not in it."""
 
-    def __init__(self) -> None:
-        self._render = structlog.dev.ConsoleRenderer(sort_keys=False)
+    def __init__(self, colors: bool) -> None:
+        self._render = structlog.dev.ConsoleRenderer(colors=colors, sort_keys=False)
 
     def event(self, event: Event) -> bytes:
         """The line of an event."""

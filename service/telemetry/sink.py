@@ -87,6 +87,10 @@ class LineSink:
                 lambda: not self._lines and not self._writing, timeout_seconds
             )
 
+    def seal(self) -> None:
+        """Take no more lines: the last one has been said, whoever may still run."""
+        self._capacity_lines = 0
+
     def take_dropped(self) -> int:
         """How many lines were dropped since the last call; 0 until there is room to say so."""
         with self._changed:

@@ -25,7 +25,7 @@ VOCABULARY = {
             " jobs_cancelled jobs_abandoned jobs_rejected wait_seconds_total run_seconds_total"
             " loop_stalls log_lines_dropped"
         ),
-        "",
+        "error traceback",
     ),
     "worker_started": ("info", "worker_id", ""),
     "worker_stopped": ("info", "worker_id reason jobs_run", ""),
