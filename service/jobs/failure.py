@@ -1,6 +1,7 @@
 """Turns exceptions into the bounded, printable text of log lines and job stories."""
 
 import traceback
+from collections.abc import Iterator
 
 MAX_ERROR_CHARS = 1_000
 MAX_TRACEBACK_CHARS = 16_000
@@ -18,10 +19,18 @@ def format_traceback(error: BaseException) -> str:
 
 def _describe(error: BaseException) -> str:
     if isinstance(error, BaseExceptionGroup):
-        inner = ", ".join(_describe(each) for each in error.exceptions)
-        return f"{type(error).__name__}: [{inner}]"
+        return f"{type(error).__name__}: [{', '.join(map(_describe, _leaves(error)))}]"
     lines = traceback.TracebackException.from_exception(error).format_exception_only()
     return "".join(lines).strip()
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    # Each nursery an error passes through wraps it once more, which says nothing about it.
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
 
 
 def _encodable(text: str) -> str:
