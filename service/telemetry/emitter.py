@@ -20,9 +20,10 @@ class Emitter:
         self._observers = observers
 
     def __call__(self, event: Event) -> None:
-        for observer in self._observers:
-            if self._is_detached(observer):
-                continue  # for what it did with the news that another one was
+        observers = self._observers
+        for observer in observers:
+            if observers is not self._observers and self._is_detached(observer):
+                continue  # for what it did when told that another one was
             try:
                 observer(event)
             except Exception as error:
