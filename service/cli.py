@@ -113,15 +113,11 @@ def _load_registry(name: str) -> Registry:
     try:
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:  # whatever it is, there are no jobs to serve
-        raise UsageError(f"--jobs {name}: {_one_line(error)}{_where(error)}") from error
+        raise UsageError(f"--jobs {name}: {describe(error)}{_where(error)}") from error
     registry = getattr(module, attribute, None)
     if not isinstance(registry, Registry):
         raise UsageError(f"--jobs {name}: {module_name} has no Registry named {attribute!r}")
     return registry
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(describe(error).split())
 
 
 def _where(error: BaseException) -> str:

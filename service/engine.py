@@ -75,10 +75,10 @@ class Engine:
         """How it ended: `drained`, `crashed`, `grace_over`, the reason given to `stop`, or
         `cancelled` where whoever runs it was.
         """
-        if self._drained:
-            return "drained"
         if self._crashed:
             return "crashed"
+        if self._drained:
+            return "drained"
         return self._stop_reason if self._scope.cancel_called else "cancelled"
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -96,7 +96,7 @@ class Engine:
                     self._started = True
                     task_status.started()
                     await self._dispatcher.run(to_workers)
-                self._drained = True
+                    self._drained = True
         except BaseException as error:
             self._crashed |= not is_cancellation(error)
             raise
@@ -130,19 +130,15 @@ class Engine:
             self._store,
             self._dispatcher,
             self._log,
-            self._stop_reason_of,
+            lambda: self.outcome,
             self._random_source,
         )
-
-    def _stop_reason_of(self, interruption: BaseException | None) -> str:
-        if interruption is not None and not is_cancellation(interruption):
-            self._crashed = True
-        return self.outcome
 
     def _on_start(self, worker: Worker) -> None:
         self._emit(WorkerStarted(timestamp=self._clock.now(), worker_id=worker.id))
 
     def _on_stop(self, worker: Worker, reason: StopReason) -> None:
+        self._crashed |= reason == "crashed"
         self._emit(
             WorkerStopped(
                 timestamp=self._clock.now(),

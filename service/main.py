@@ -52,8 +52,10 @@ def _serve(settings: Settings, registry: Registry) -> bool:
             supervisor = Supervisor(settings, registry, telemetry, shutdown, give_up=exit_at_once)
 
             def end_without_the_loop() -> None:
-                supervisor.close_the_books()
-                exit_at_once()
+                try:
+                    supervisor.close_the_books()
+                finally:
+                    exit_at_once()
 
             request_on_signals(
                 shutdown,

@@ -1,5 +1,6 @@
 """How the service is asked to end, once to drain and twice to stop, and made to if it can't."""
 
+import contextlib
 import signal
 import threading
 import time
@@ -29,7 +30,7 @@ class Shutdown:
 
 
 class Backstop:
-    """A thread that ends the process where the event loop can't, for a handler blocks it.
+    """A thread that ends the process where the event loop can't, because a handler blocks it.
 
     `end` is called in that thread, once, when the time of the last `arm` is over.
     """
@@ -37,18 +38,21 @@ class Backstop:
     def __init__(self, end: Callable[[], None]) -> None:
         self._end = end
         self._deadline = float("inf")
-        self._thread = threading.Thread(target=self._watch, name="backstop", daemon=True)
+        self._unarmed = threading.Lock()
+        self._unarmed.acquire()
+        threading.Thread(target=self._watch, name="backstop", daemon=True).start()
 
     def arm(self, seconds: float) -> None:
         """End the process in this many seconds, or when it was to end already, if that is sooner.
 
-        May be called in a signal handler: it takes no lock.
+        Made for signal handlers, which may interrupt each other: it waits for nothing.
         """
         self._deadline = min(self._deadline, time.monotonic() + seconds)
-        if self._thread.ident is None:
-            self._thread.start()
+        with contextlib.suppress(RuntimeError):  # armed already
+            self._unarmed.release()
 
     def _watch(self) -> None:
+        self._unarmed.acquire()
         while (seconds_left := self._deadline - time.monotonic()) > 0:
             time.sleep(min(seconds_left, 1.0))  # in steps, for a second signal shortens the time
         self._end()

@@ -28,7 +28,7 @@ from service.telemetry.sink import LineSink
 from service.web.app import create_app
 from service.web.server import CLOSE_SECONDS, Server
 
-CLEANUP_SECONDS = 3.0
+CLEANUP_SECONDS = 2.0
 BACKSTOP_SECONDS = CLEANUP_SECONDS + CLOSE_SECONDS + 1.0
 DROPPED_LINES_SECONDS = 1.0
 
@@ -92,6 +92,7 @@ class Supervisor:
         )
         self._server = Server(app, telemetry.emit)
         self._said_stopped = False
+        self._lost_reports = 0
 
     async def run(
         self, task_status: trio.TaskStatus[RunningService] = trio.TASK_STATUS_IGNORED
@@ -115,8 +116,11 @@ class Supervisor:
                     self._say_started(url)
                     task_status.started(RunningService(url, self._engine.queue))
                 await self._server.close()
+                with trio.CancelScope(shield=True):  # bounded by the flush's own time
+                    await trio.to_thread.run_sync(self._telemetry.sink.flush)
                 service_nursery.cancel_scope.cancel()
         except BaseException as error:
+            self._telemetry.sink.flush()
             self._say_stopped(self._engine.outcome, error)
             raise
         self._say_stopped(self._engine.outcome)
@@ -139,6 +143,7 @@ class Supervisor:
         # Still here: some handler swallows its cancellation, and Trio has no other way to end it.
         self._engine.abandon_the_rest(self._engine.outcome)
         await self._server.close()
+        await trio.to_thread.run_sync(self._telemetry.sink.flush)
         self._say_stopped(self._engine.outcome)
         self._give_up()
 
@@ -148,6 +153,7 @@ class Supervisor:
         The one method that another thread may call, and only when the process is to end at once.
         """
         self._engine.abandon_the_rest("loop_blocked")
+        self._telemetry.sink.flush()
         self._say_stopped("loop_blocked")
 
     async def _report_dropped_lines(self) -> None:
@@ -182,14 +188,16 @@ class Supervisor:
 
     def _say_dropped_lines(self) -> None:
         lines = self._telemetry.sink.take_dropped()
-        if lines:
+        if lines > self._lost_reports:  # else all that was lost since is the last such report
             self._telemetry.emit(LogLinesDropped(timestamp=utc_now(), lines=lines))
+            self._lost_reports = 1
+        elif lines == 0:
+            self._lost_reports = 0
 
     def _say_stopped(self, reason: str, error: BaseException | None = None) -> None:
         if self._said_stopped:
             return
         self._said_stopped = True
-        self._telemetry.sink.flush()
         self._say_dropped_lines()
         fields = structs.asdict(self._telemetry.metrics.snapshot())
         fields = {name: fields[name] for name in ServiceStopped.__struct_fields__ if name in fields}

@@ -45,9 +45,9 @@ class Backlog:
         self._later[job.id] = job
         heapq.heappush(self._due, (due, job.id))
 
-    def take(self) -> Job | None:
-        """The ready job whose turn it is, or None."""
-        return self._ready.popitem(last=False)[1] if self._ready else None
+    def take(self) -> Job:
+        """The ready job whose turn it is. Raises KeyError where there is none."""
+        return self._ready.popitem(last=False)[1]
 
     def take_due(self, now: float) -> list[Job]:
         """Those of the later jobs that are due, in the order of their moments."""

@@ -80,9 +80,7 @@ class Dispatcher:
 
     def _hand_over(self, workers: trio.MemorySendChannel[Job]) -> None:
         for _ in range(min(workers.statistics().tasks_waiting_receive, self._backlog.ready)):
-            job = self._backlog.take()
-            if job is not None:
-                workers.send_nowait(job)
+            workers.send_nowait(self._backlog.take())
 
     def _drained(self) -> bool:
         if self._closes_at is None:

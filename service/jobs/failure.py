@@ -8,20 +8,27 @@ MAX_TRACEBACK_CHARS = 16_000
 
 
 def describe(error: BaseException) -> str:
-    """`ValueError: what it says`, at most MAX_ERROR_CHARS long; of a group, each error in it."""
-    return _encodable(_describe(error))[:MAX_ERROR_CHARS]
+    """`ValueError: what it says`, one line of at most MAX_ERROR_CHARS; of a group, each error."""
+    try:
+        text = " ".join(_describe(error).split())
+    except Exception:  # an exception may be broken itself, or nested without end
+        text = type(error).__name__
+    return _encodable(text)[:MAX_ERROR_CHARS]
 
 
 def format_traceback(error: BaseException) -> str:
     """The traceback as Python prints it; where it is longer than MAX_TRACEBACK_CHARS, its end."""
-    return _encodable("".join(traceback.format_exception(error)))[-MAX_TRACEBACK_CHARS:]
+    try:
+        text = "".join(traceback.format_exception(error))
+    except Exception:  # as above
+        text = f"{type(error).__name__}, whose traceback can't be formatted"
+    return _encodable(text)[-MAX_TRACEBACK_CHARS:]
 
 
 def _describe(error: BaseException) -> str:
     if isinstance(error, BaseExceptionGroup):
         return f"{type(error).__name__}: [{', '.join(map(_describe, _leaves(error)))}]"
-    lines = traceback.TracebackException.from_exception(error).format_exception_only()
-    return "".join(lines).strip()
+    return "".join(traceback.format_exception_only(error)).strip()
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

@@ -62,6 +62,7 @@ class Job(msgspec.Struct, eq=False):
     max_retries: int
     created_at: datetime
     run_at: datetime
+    retry_of: str | None = None  # the finished job that this one runs again
     status: Status = "pending"
     ready_monotonic: float = 0.0
     attempts: list[Attempt] = []

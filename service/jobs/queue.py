@@ -3,7 +3,7 @@
 import msgspec
 
 from service.jobs.dispatcher import Dispatcher
-from service.jobs.model import Status
+from service.jobs.model import TERMINAL, Job, Status
 from service.jobs.registry import InvalidPayload, Registry
 from service.jobs.snapshots import JobStory, JobSummary, summarize, tell
 from service.jobs.store import JobStore
@@ -31,8 +31,16 @@ class AlreadyFinished(Exception):
         self.job = job
 
 
+class NotFinished(Exception):
+    """The job has not ended yet, as `job.status` tells; only one that has can be run again."""
+
+    def __init__(self, job: JobSummary) -> None:
+        super().__init__(f"job {job.id} is still {job.status}")
+        self.job = job
+
+
 class JobQueue:
-    """Submits, reads and cancels jobs.
+    """Submits, reads, cancels and repeats jobs.
 
     The methods are coroutines since another engine may have to wait for its answers; this one
     never does. None of them contains a checkpoint, so a caller who is cancelled has either done
@@ -62,22 +70,21 @@ class JobQueue:
             raise ValueError(f"max_retries must be between 0 and {MAX_RETRIES_LIMIT}")
         text = _encode(payload)
         registered.check_payload(text)
-        if not self._dispatcher.accepting:
-            self._store.reject(job_type, "draining")
-            raise QueueClosed("the service is draining and takes no more jobs")
-        if not self._store.has_room:
-            self._store.reject(job_type, "full")
-            raise QueueFull("as many jobs wait as may")
-        job = self._store.create(job_type, text, max_retries)
-        self._dispatcher.add(job)
-        return summarize(job)
+        return self._accept(job_type, text, max_retries)
+
+    async def retry(self, job_id: str) -> JobSummary:
+        """Run a job that has ended again, as a new job whose `retry_of` names it.
+
+        Raises UnknownJob, NotFinished, QueueFull or QueueClosed, and then nothing has changed.
+        """
+        job = self._find(job_id)
+        if job.status not in TERMINAL:
+            raise NotFinished(summarize(job))
+        return self._accept(job.type, job.payload, job.max_retries, retry_of=job.id)
 
     async def get(self, job_id: str) -> JobStory:
         """The whole story of a job. Raises UnknownJob."""
-        job = self._store.jobs.get(job_id)
-        if job is None:
-            raise UnknownJob(f"there is no job {job_id}")
-        return tell(job)
+        return tell(self._find(job_id))
 
     async def list(
         self,
@@ -96,9 +103,7 @@ class JobQueue:
 
         Raises UnknownJob, or AlreadyFinished where it has ended.
         """
-        job = self._store.jobs.get(job_id)
-        if job is None:
-            raise UnknownJob(f"there is no job {job_id}")
+        job = self._find(job_id)
         if job.status == "pending":
             self._store.cancel(job, reason)
             self._dispatcher.discard(job)
@@ -107,6 +112,25 @@ class JobQueue:
         else:
             raise AlreadyFinished(summarize(job))
         return tell(job)
+
+    def _find(self, job_id: str) -> Job:
+        job = self._store.jobs.get(job_id)
+        if job is None:
+            raise UnknownJob(f"there is no job {job_id}")
+        return job
+
+    def _accept(
+        self, job_type: str, payload: bytes, max_retries: int, retry_of: str | None = None
+    ) -> JobSummary:
+        if not self._dispatcher.accepting:
+            self._store.reject(job_type, "draining")
+            raise QueueClosed("the service is draining and takes no more jobs")
+        if not self._store.has_room:
+            self._store.reject(job_type, "full")
+            raise QueueFull(f"{self._store.pending} jobs wait, as many as may")
+        job = self._store.create(job_type, payload, max_retries, retry_of)
+        self._dispatcher.add(job)
+        return summarize(job)
 
 
 def _encode(payload: object) -> bytes:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from service.jobs.context import JobContext
+from service.jobs.failure import describe
 from service.jobs.retry import Retry
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
@@ -53,6 +54,8 @@ class JobType:
             raise InvalidPayload(str(error)) from error
         except RecursionError as error:
             raise InvalidPayload("it is nested too deeply") from error
+        except Exception as error:  # from a payload type that checks itself
+            raise InvalidPayload(describe(error)) from error
 
     def arguments(self, payload: bytes, context: JobContext) -> dict[str, Any]:
         """What the handler is called with: a fresh payload, and the context where it takes one."""

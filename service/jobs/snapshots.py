@@ -19,6 +19,7 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     attempt: int = 0
     max_retries: int
     error: str | None = None
+    retry_of: str | None = None
 
 
 class AttemptStory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -53,6 +54,7 @@ def summarize(job: Job) -> JobSummary:
         attempt=len(job.attempts),
         max_retries=job.max_retries,
         error=job.attempts[-1].error if job.attempts else None,
+        retry_of=job.retry_of,
     )
 
 

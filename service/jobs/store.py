@@ -69,8 +69,10 @@ class JobStore:
         """Whether the bound on pending jobs allows another submission."""
         return self._capacity.allows(self._counts["pending"])
 
-    def create(self, job_type: str, payload: bytes, max_retries: int) -> Job:
-        """Accept a submission: a new job, pending."""
+    def create(
+        self, job_type: str, payload: bytes, max_retries: int, retry_of: str | None = None
+    ) -> Job:
+        """Accept a submission: a new job, pending; `retry_of` names the one it runs again."""
         now = self._clock.now()
         job = Job(
             id=str(uuid_utils.uuid7()),  # RFC 9562: sorts by creation, also across machines
@@ -79,6 +81,7 @@ class JobStore:
             max_retries=max_retries,
             created_at=now,
             run_at=now,
+            retry_of=retry_of,
         )
         self.jobs.add(job)
         self._counts["pending"] += 1

@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Callable
+from contextvars import Context, copy_context
 from functools import partial
 from typing import Any
 
@@ -24,7 +25,7 @@ class Worker:
     """Takes jobs from its clone of the workers' channel, one at a time, until the channel closes.
 
     A worker that is cancelled or crashes leaves no job in `processing`: the one it holds is
-    abandoned, for the reason that `stop_reason` makes of what interrupted it.
+    abandoned: as crashed, or for the reason that `stop_reason` gives.
     """
 
     def __init__(
@@ -35,7 +36,7 @@ class Worker:
         store: JobStore,
         dispatcher: Dispatcher,
         log: FilteringBoundLogger,
-        stop_reason: Callable[[BaseException | None], str],
+        stop_reason: Callable[[], str],
         random_source: random.Random,
     ) -> None:
         self.id = id
@@ -55,20 +56,26 @@ class Worker:
 
     async def run(self) -> None:
         """Run jobs until the channel is closed and empty."""
+        clean = copy_context()
         with self._jobs:
             while not self._drained:
                 # Cancelling this scope interrupts the job in hand. It is entered anew only when
                 # it has been used: entering costs as much as all the bookkeeping of a job.
                 with trio.CancelScope() as self._scope:
-                    await self._run_jobs()
+                    await self._run_jobs(clean)
 
-    async def _run_jobs(self) -> None:
-        self._dispatcher.look_again()  # free again, if this comes after an interruption
+    async def _run_jobs(self, clean: Context) -> None:
+        self._free(clean)  # if this comes after an interruption
         async for job in self._jobs:
             if job.status == "pending":  # else it was cancelled on its way here
                 await self._run_attempt(job)
-            self._dispatcher.look_again()
+            self._free(clean)
         self._drained = True
+
+    def _free(self, clean: Context) -> None:
+        # From its next step on the task has a context that no job before has set variables in.
+        trio.lowlevel.current_task().context = clean.copy()
+        self._dispatcher.look_again()
 
     async def _run_attempt(self, job: Job) -> None:
         job_type = self._registry.lookup(job.type)
@@ -79,14 +86,14 @@ class Worker:
         try:
             result = await self._call_handler(job_type, job, attempt)
         except BaseException as error:
-            if _is_the_handlers_own(error):
-                self._end_attempt(job, job_type, error=error)
-            else:
-                interruption = _without_the_handlers_own(error)
-                self._end_attempt(job, job_type, interruption=interruption)
+            interruption = _interruption_in(error)
+            if job.status == "processing":  # else the service's end has left it behind
+                self._end_attempt(job, job_type, error, interruption)
+            if interruption is not None:
                 raise interruption from None
         else:
-            self._complete(job, result)
+            if job.status == "processing":
+                self._complete(job, result)
         finally:
             if job_type.timeout is not None:
                 self._scope.deadline = math.inf
@@ -103,8 +110,6 @@ class Worker:
         return await job_type.handler(**arguments)
 
     def _complete(self, job: Job, result: object) -> None:
-        if job.status != "processing":
-            return  # as in _end_attempt
         try:
             text = msgspec.json.encode(result)
         except Exception as error:
@@ -118,52 +123,61 @@ class Worker:
         self,
         job: Job,
         job_type: JobType,
-        error: BaseException | None = None,
-        interruption: BaseException | None = None,
+        error: BaseException,
+        interruption: BaseException | None,
     ) -> None:
-        """The handler raised an `error`, perhaps for being interrupted, or the `interruption`."""
-        if job.status != "processing":
-            return  # it went on for so long that the service's end has left it behind
-        interrupted = self._scope.cancel_called
-        if interrupted and job.cancel_reason is not None:
-            self._store.cancel(job, job.cancel_reason, describe(error) if error else None)
-        elif interrupted:
-            timeout = TimeoutError(f"the attempt took longer than {job_type.timeout} s")
-            self._retry_or_fail(job, job_type, error or timeout)
-        elif error is None or _is_being_cancelled():
-            self._store.abandon(job, self._stop_reason(interruption))
+        """Say what became of an attempt that ended with `error`, and why; first reason first."""
+        handlers_error = None if _is_cancellation(error) and interruption else describe(error)
+        if interruption is not None and not _is_cancellation(interruption):
+            self._store.abandon(job, "crashed")
+        elif self._scope.cancel_called and job.cancel_reason is not None:
+            self._store.cancel(job, job.cancel_reason, handlers_error)
+        elif self._scope.cancel_called:
+            message = f"TimeoutError: the attempt took longer than {job_type.timeout} s"
+            if handlers_error is not None:
+                message += f", and ended with {handlers_error}"
+            self._retry_or_fail(job, job_type, message, error)
+        elif _is_being_cancelled():
+            self._store.abandon(job, self._stop_reason())
         else:
-            self._retry_or_fail(job, job_type, error)
+            self._retry_or_fail(job, job_type, describe(error), error)
 
-    def _retry_or_fail(self, job: Job, job_type: JobType, failure: BaseException) -> None:
-        error = describe(failure)
+    def _retry_or_fail(
+        self, job: Job, job_type: JobType, message: str, error: BaseException
+    ) -> None:
         if len(job.attempts) <= job.max_retries:
             delay = job_type.retry.delay(len(job.attempts), self._random_source)
-            self._store.retry(job, error, delay)
+            self._store.retry(job, message, delay)
             self._dispatcher.add_later(job, delay)
         else:
-            self._store.fail(job, error, format_traceback(failure))
+            self._store.fail(job, message, format_traceback(error))
+
+
+def _interruption_in(error: BaseException) -> BaseException | None:
+    """What of a handler's error must go on: a crash, or the cancellation of its worker.
+
+    None where it ends just the attempt, as errors and sys.exit() do. So does a cancellation while
+    nobody is cancelling, which a handler can have kept from elsewhere; and errors that a handler's
+    nursery raises beside its cancellation must not outlive it, or they would end the worker.
+    """
+    cancellations, rest = _split(error, trio.Cancelled)
+    if rest is not None and _split(rest, (Exception, SystemExit))[1] is not None:
+        return error
+    return cancellations if _is_being_cancelled() else None
+
+
+def _is_cancellation(error: BaseException) -> bool:
+    return _split(error, trio.Cancelled)[1] is None
+
+
+def _split(
+    error: BaseException, kind: type[BaseException] | tuple[type[BaseException], ...]
+) -> tuple[BaseException | None, BaseException | None]:
+    """As `BaseExceptionGroup.split`, and for an error that is no group, too."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(kind)
+    return (error, None) if isinstance(error, kind) else (None, error)
 
 
 def _is_being_cancelled() -> bool:
     return trio.current_effective_deadline() == -math.inf
-
-
-def _is_the_handlers_own(error: BaseException) -> bool:
-    """Whether it ends just the attempt: sys.exit() in a handler ends that, not the service."""
-    if isinstance(error, BaseExceptionGroup):
-        return error.split((Exception, SystemExit))[1] is None
-    return isinstance(error, (Exception, SystemExit))
-
-
-def _without_the_handlers_own(interruption: BaseException) -> BaseException:
-    """Of a group, only its cancellations, where all else in it is the handler's own.
-
-    A handler with a nursery may raise errors while it is cancelled. They must not end the worker
-    when the scope has taken the cancellations out of the group.
-    """
-    if isinstance(interruption, BaseExceptionGroup):
-        cancellations, rest = interruption.split(trio.Cancelled)
-        if cancellations is not None and rest is not None and _is_the_handlers_own(rest):
-            return cancellations
-    return interruption

@@ -3,11 +3,9 @@
 import contextlib
 import math
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
 
-import h11
 import trio
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
@@ -18,18 +16,18 @@ from hypercorn.typing import (
     ASGIReceiveEvent,
     ASGISendEvent,
     ConnectionState,
-    H11SendableEvent,
     Scope,
 )
 from hypercorn.utils import parse_socket_addr
 
-from service.web.problems import PROBLEM_CONTENT_TYPE, problem_json
+from service.web.http1 import HTTP1, ResponseHead
 
 KEEP_ALIVE_SECONDS = 15.0
 SEND_SECONDS = 15.0
 LINGER_SECONDS = 2.0
 
 _RECEIVE_BYTES = 64 * 1024
+_SEND_BYTES = 256 * 1024
 _BODY_MESSAGES = 8
 
 
@@ -37,7 +35,7 @@ class Connection:
     """Serves the requests of one client, one after the other, until either side has enough.
 
     It is closed after KEEP_ALIVE_SECONDS without a complete request head, and when the client
-    takes longer than SEND_SECONDS to read what is sent to it.
+    takes longer than SEND_SECONDS to read a piece of what is sent to it.
     """
 
     def __init__(
@@ -65,7 +63,7 @@ class Connection:
                 return
             self.client = f"{client[0]}:{client[1]}" if client else self.client
             async with _RequestTasks() as requests:
-                protocol = _HTTP1(
+                protocol = HTTP1(
                     self._app,
                     self._config,
                     self._context,
@@ -115,8 +113,9 @@ class Connection:
             return
         async with self._sending:
             try:
-                with trio.fail_after(SEND_SECONDS):
-                    await self._stream.send_all(data)
+                for start in range(0, len(data), _SEND_BYTES):
+                    with trio.fail_after(SEND_SECONDS):
+                        await self._stream.send_all(data[start : start + _SEND_BYTES])
             except (trio.TooSlowError, trio.BrokenResourceError, trio.ClosedResourceError):
                 self._reading.cancel()
 
@@ -134,57 +133,6 @@ class Connection:
                     pass
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 return
-
-
-class ResponseHead(RawData):
-    """Status line and headers of a final response."""
-
-
-class _HTTP1(H11Protocol):
-    """Hypercorn's HTTP/1.1, without its ways out into HTTP/2 and WebSocket.
-
-    We have nothing to say in either; RFC 9110, section 7.8, lets a server ignore an Upgrade.
-    """
-
-    async def _check_protocol(self, event: h11.Request) -> None:
-        pass
-
-    async def _create_stream(self, request: h11.Request) -> None:
-        if any(name == b"upgrade" for name, _ in request.headers):
-            request = h11.Request(
-                method=request.method,
-                target=request.target,
-                http_version=request.http_version,
-                headers=[header for header in request.headers if header[0] != b"upgrade"],
-            )
-        await super()._create_stream(request)
-
-    async def _send_error_response(self, status_code: int) -> None:
-        """Called where h11 refuses what the client sent."""
-        status = HTTPStatus(status_code)
-        body = problem_json(status, "this is not a request of HTTP/1.1 that can be answered")
-        await self._send_h11_event(
-            h11.Response(
-                status_code=status_code,
-                headers=[
-                    (b"content-type", PROBLEM_CONTENT_TYPE.encode()),
-                    (b"content-length", str(len(body)).encode()),
-                    (b"connection", b"close"),
-                    *self.config.response_headers("h11"),
-                ],
-            )
-        )
-        await self._send_h11_event(h11.Data(data=body))
-        await self._send_h11_event(h11.EndOfMessage())
-
-    async def _send_h11_event(self, event: H11SendableEvent) -> None:
-        try:
-            data = self.connection.send(event)
-        except h11.LocalProtocolError:
-            if self.connection.their_state is not h11.ERROR:
-                raise
-            return
-        await self.send(ResponseHead(data) if isinstance(event, h11.Response) else RawData(data))
 
 
 class _RequestTasks:

@@ -12,6 +12,7 @@ from werkzeug.datastructures import MultiDict
 
 from service.jobs.model import Status
 from service.jobs.queue import MAX_RETRIES_LIMIT, JobQueue
+from service.jobs.snapshots import JobSummary
 from service.web.problems import Problem
 
 DEFAULT_PAGE = 100
@@ -39,12 +40,7 @@ def job_routes(queue: JobQueue) -> Blueprint:
         job = await queue.submit(
             submission.type, submission.payload, max_retries=submission.max_retries
         )
-        return Response(
-            msgspec.json.encode(job),
-            HTTPStatus.CREATED,
-            headers={"Location": f"/jobs/{job.id}"},
-            content_type="application/json",
-        )
+        return _created(job)
 
     @routes.get("/jobs")
     async def list_jobs() -> Response:
@@ -63,7 +59,25 @@ def job_routes(queue: JobQueue) -> Blueprint:
         job = await queue.get(job_id)
         return Response(msgspec.json.encode(job), content_type="application/json")
 
+    @routes.post("/jobs/<job_id>/cancel")
+    async def cancel_job(job_id: str) -> Response:
+        job = await queue.cancel(job_id)
+        return Response(msgspec.json.encode(job), content_type="application/json")
+
+    @routes.post("/jobs/<job_id>/retry")
+    async def retry_job(job_id: str) -> Response:
+        return _created(await queue.retry(job_id))
+
     return routes
+
+
+def _created(job: JobSummary) -> Response:
+    return Response(
+        msgspec.json.encode(job),
+        HTTPStatus.CREATED,
+        headers={"Location": f"/jobs/{job.id}"},
+        content_type="application/json",
+    )
 
 
 async def _read_json() -> bytes:

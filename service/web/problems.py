@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Final
 
-import msgspec
+from msgspec import UNSET, Struct, UnsetType, json
 from quart import Quart, Response
 from werkzeug.exceptions import HTTPException
 
-from service.jobs.queue import QueueClosed, QueueFull, UnknownJob
+from service.jobs.model import Status
+from service.jobs.queue import AlreadyFinished, NotFinished, QueueClosed, QueueFull, UnknownJob
 from service.jobs.registry import InvalidPayload, UnknownJobType
 
 PROBLEM_CONTENT_TYPE = "application/problem+json"
@@ -15,22 +17,28 @@ RETRY_AFTER_FULL_SECONDS = 1
 RETRY_AFTER_DRAINING_SECONDS = 10
 
 
-class ProblemDetails(msgspec.Struct, frozen=True):
-    """The members of RFC 9457, section 3.1, that we use."""
+class ProblemDetails(Struct, frozen=True):
+    """The members of RFC 9457, section 3.1, that we use, and one of our own: a job's status."""
 
     type: str
     title: str
     status: int
     detail: str
+    job_status: Status | UnsetType = UNSET
 
 
-def problem_json(status: HTTPStatus, detail: str, kind: str | None = None) -> bytes:
+def problem_json(
+    status: HTTPStatus,
+    detail: str,
+    kind: str | None = None,
+    job_status: Status | UnsetType = UNSET,
+) -> bytes:
     """The body that tells a problem; without a `kind` the status is all there is to it."""
     if kind is None:
         problem_type, title = "about:blank", status.phrase  # RFC 9457, section 4.2.1
     else:
         problem_type, title = f"/problems/{kind}", kind.replace("-", " ").capitalize()
-    return msgspec.json.encode(ProblemDetails(problem_type, title, int(status), detail))
+    return json.encode(ProblemDetails(problem_type, title, int(status), detail, job_status))
 
 
 class Problem(Exception):
@@ -43,65 +51,68 @@ class Problem(Exception):
         *,
         kind: str | None = None,
         headers: Mapping[str, str] | None = None,
+        job_status: Status | UnsetType = UNSET,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.kind = kind
         self.headers = headers
+        self.job_status = job_status
 
     def response(self) -> Response:
         """The answer that tells it."""
         return Response(
-            problem_json(self.status, self.detail, self.kind),
+            problem_json(self.status, self.detail, self.kind, self.job_status),
             self.status,
             headers=dict(self.headers or {}),
             content_type=PROBLEM_CONTENT_TYPE,
         )
 
 
+_PROBLEM_OF: Final[dict[type[Exception], tuple[HTTPStatus, str, dict[str, str]]]] = {
+    UnknownJobType: (HTTPStatus.BAD_REQUEST, "unknown-job-type", {}),
+    InvalidPayload: (HTTPStatus.BAD_REQUEST, "invalid-payload", {}),
+    UnknownJob: (HTTPStatus.NOT_FOUND, "unknown-job", {}),
+    AlreadyFinished: (HTTPStatus.CONFLICT, "already-finished", {}),
+    NotFinished: (HTTPStatus.CONFLICT, "not-finished", {}),
+    QueueFull: (
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "queue-full",
+        {"Retry-After": str(RETRY_AFTER_FULL_SECONDS)},
+    ),
+    QueueClosed: (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "draining",
+        {"Retry-After": str(RETRY_AFTER_DRAINING_SECONDS)},
+    ),
+}
+
+
 def install_error_handlers(app: Quart) -> None:
     """Let `app` answer every error as a problem, its own and its framework's."""
+    app.register_error_handler(Problem, _tell)
+    app.register_error_handler(HTTPException, _tell_frameworks_error)
+    for error in _PROBLEM_OF:
+        app.register_error_handler(error, _tell_queues_error)
 
-    @app.errorhandler(Problem)
-    async def problem(error: Problem) -> Response:
-        return error.response()
 
-    @app.errorhandler(UnknownJobType)
-    async def unknown_job_type(error: UnknownJobType) -> Response:
-        return Problem(HTTPStatus.BAD_REQUEST, str(error), kind="unknown-job-type").response()
+async def _tell(problem: Problem) -> Response:
+    return problem.response()
 
-    @app.errorhandler(InvalidPayload)
-    async def invalid_payload(error: InvalidPayload) -> Response:
-        return Problem(HTTPStatus.BAD_REQUEST, str(error), kind="invalid-payload").response()
 
-    @app.errorhandler(UnknownJob)
-    async def unknown_job(error: UnknownJob) -> Response:
-        return Problem(HTTPStatus.NOT_FOUND, str(error), kind="unknown-job").response()
+async def _tell_queues_error(error: Exception) -> Response:
+    status, kind, headers = _PROBLEM_OF[type(error)]
+    job_status: Status | UnsetType = UNSET
+    if isinstance(error, AlreadyFinished | NotFinished):
+        job_status = error.job.status
+    return Problem(status, str(error), kind=kind, headers=headers, job_status=job_status).response()
 
-    @app.errorhandler(QueueFull)
-    async def queue_full(error: QueueFull) -> Response:
-        return Problem(
-            HTTPStatus.TOO_MANY_REQUESTS,
-            str(error),
-            kind="queue-full",
-            headers={"Retry-After": str(RETRY_AFTER_FULL_SECONDS)},
-        ).response()
 
-    @app.errorhandler(QueueClosed)
-    async def queue_closed(error: QueueClosed) -> Response:
-        return Problem(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            str(error),
-            kind="draining",
-            headers={"Retry-After": str(RETRY_AFTER_DRAINING_SECONDS)},
-        ).response()
-
-    @app.errorhandler(HTTPException)
-    async def framework_error(error: HTTPException) -> Response:
-        status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
-        response = Problem(status, error.description or status.phrase).response()
-        for name, value in error.get_headers():
-            if name == "Allow":  # RFC 9110, section 15.5.6: a 405 must carry it
-                response.headers[name] = value
-        return response
+async def _tell_frameworks_error(error: HTTPException) -> Response:
+    status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
+    response = Problem(status, error.description or status.phrase).response()
+    for name, value in error.get_headers():
+        if name == "Allow":  # RFC 9110, section 15.5.6: a 405 must carry it
+            response.headers[name] = value
+    return response

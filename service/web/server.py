@@ -13,7 +13,7 @@ from service.jobs.failure import describe
 from service.telemetry.events import ConnectionFailed, Event, utc_now
 from service.web.connection import Connection
 
-CLOSE_SECONDS = 3.0
+CLOSE_SECONDS = 2.0
 FAILURE_LINE_SECONDS = 1.0
 
 

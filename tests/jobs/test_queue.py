@@ -10,7 +10,7 @@ import pytest
 import trio
 import trio.testing
 
-from service.jobs.queue import JobQueue, QueueClosed, QueueFull
+from service.jobs.queue import JobQueue, NotFinished, QueueClosed, QueueFull
 from service.jobs.registry import InvalidPayload, Registry, UnknownJobType
 from service.telemetry.events import JobRejected
 from tests.conftest import Rig
@@ -175,11 +175,17 @@ async def test_a_payload_is_a_value_or_json_text(payload: object, make_rig: Make
     assert (story.status, json.loads(bytes(story.payload))) == ("pending", 7)
 
 
+async def _retry(queue: JobQueue, job_id: str) -> None:
+    with pytest.raises(NotFinished):
+        await queue.retry(job_id)
+
+
 CALLS: dict[str, Callable[[JobQueue, str], Awaitable[object]]] = {
     "submit": lambda queue, _: queue.submit("number", 7),
     "get": lambda queue, job_id: queue.get(job_id),
     "list": lambda queue, _: queue.list(),
     "cancel": lambda queue, job_id: queue.cancel(job_id),
+    "retry": _retry,
 }
 
 

@@ -152,6 +152,21 @@ async def test_what_is_not_done_in_time_is_left_behind(
     assert service.lines()[-1]["reason"] == reason
 
 
+async def test_signals_in_a_burst_are_no_more_than_two(start: Start) -> None:
+    """However close they come, the service stops at once and as it should."""
+    service = await start("--workers", "1")
+    async with submitting(service) as submit:
+        await submit("sleep", {"seconds": 3600})
+    await service.line("job_started")
+    for _ in range(50):
+        service.signal()
+        service.signal(signal.SIGINT)
+
+    assert await service.exit_status() == 1
+    assert [line["reason"] for line in service.of("job_abandoned")] == ["second_signal"]
+    assert service.lines()[-1]["event"] == "service_stopped"
+
+
 async def test_no_handler_can_hold_the_end(start: Start, tmp_path: Path) -> None:
     """One that swallows or shields off its cancellation, blocks the loop, or never returns."""
     (tmp_path / "stubborn.py").write_text(STUBBORN_JOBS)

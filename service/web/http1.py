@@ -1,0 +1,74 @@
+"""Hypercorn's HTTP/1.1, without its ways out and with our own way to refuse."""
+
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import h11
+from hypercorn.events import Closed, RawData
+from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.typing import H11SendableEvent
+
+from service.web.problems import PROBLEM_CONTENT_TYPE, problem_json
+
+
+class ResponseHead(RawData):
+    """Status line and headers of a final response."""
+
+
+class HTTP1(H11Protocol):
+    """Hypercorn's HTTP/1.1, without its ways out into HTTP/2 and WebSocket.
+
+    We have nothing to say in either; RFC 9110, section 7.8, lets a server ignore an Upgrade.
+    """
+
+    async def _check_protocol(self, event: h11.Request) -> None:
+        pass
+
+    async def _create_stream(self, request: h11.Request) -> None:
+        if not _names_a_path(request.target):
+            await self._send_error_response(HTTPStatus.BAD_REQUEST)
+            await self.send(Closed())
+            return
+        if any(name == b"upgrade" for name, _ in request.headers):
+            request = h11.Request(
+                method=request.method,
+                target=request.target,
+                http_version=request.http_version,
+                headers=[header for header in request.headers if header[0] != b"upgrade"],
+            )
+        await super()._create_stream(request)
+
+    async def _send_error_response(self, status_code: int) -> None:
+        """Called where h11 refuses what the client sent."""
+        status = HTTPStatus(status_code)
+        body = problem_json(status, "this is not a request of HTTP/1.1 that can be answered")
+        await self._send_h11_event(
+            h11.Response(
+                status_code=status_code,
+                headers=[
+                    (b"content-type", PROBLEM_CONTENT_TYPE.encode()),
+                    (b"content-length", str(len(body)).encode()),
+                    (b"connection", b"close"),
+                    *self.config.response_headers("h11"),
+                ],
+            )
+        )
+        await self._send_h11_event(h11.Data(data=body))
+        await self._send_h11_event(h11.EndOfMessage())
+
+    async def _send_h11_event(self, event: H11SendableEvent) -> None:
+        try:
+            data = self.connection.send(event)
+        except h11.LocalProtocolError:
+            if self.connection.their_state is not h11.ERROR:
+                raise
+            return
+        await self.send(ResponseHead(data) if isinstance(event, h11.Response) else RawData(data))
+
+
+def _names_a_path(target: bytes) -> bool:
+    """Whether Quart can find the path in it; it takes all forms of RFC 9112, section 3.2."""
+    try:
+        return urlsplit(target.decode("ascii")).path != ""
+    except ValueError:
+        return False
