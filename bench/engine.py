@@ -15,12 +15,12 @@ from service.telemetry.metrics import Metrics
 from service.telemetry.sink import LineSink
 
 WORKERS = 10
-JOBS = 20_000
+JOBS = 5_000
 BATCH = 500
 POLL_SECONDS = 0.002
 
 
-def engine_against_channel(rounds: int = 7) -> Comparison:
+def engine_against_channel(rounds: int = 25) -> Comparison:
     """Jobs per second over items per second, with the same number of workers."""
     return compare(
         f"engine against a bare channel, {WORKERS} workers",

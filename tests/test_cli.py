@@ -234,9 +234,7 @@ def test_a_job_type_that_two_registries_have_is_told_in_one_line(
 @pytest.mark.parametrize(
     ("arguments", "environment", "said"),
     [
-        (["--workers", "none"], {}, "Invalid value for '--workers'"),
         ([], {"JOB_SERVICE_GRACE": "-1"}, "--grace must be between 0 and 86400 seconds, not -1.0"),
-        (["--jobs", "nowhere:registry"], {}, "--jobs nowhere:registry: ModuleNotFoundError"),
         (["--host", "not..a.host"], {}, "can't listen on not..a.host port 0: "),
     ],
 )

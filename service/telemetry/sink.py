@@ -12,12 +12,12 @@ from typing import Self
 DEFAULT_CAPACITY_LINES = 50_000
 
 # A busy loop lets go of the interpreter whenever it polls, and has it back before a thread that
-# waits for it has even woken; the thread might never get its turn. So whenever this many more
-# lines have piled up, `write` stands still for a moment: long enough to be overtaken once.
-_YIELD_LINES = 1_000
+# waits for it has even woken; the thread might never get its turn. So where the writer has work
+# and does not pause, `write` stands still for a moment at every so many lines.
+_YIELD_LINES = 100
 _YIELD_SECONDS = 0.0001
 
-# When it has caught up the thread pauses, so that under load it takes hundreds of lines at a time
+# After each piece the thread pauses, so that under load it takes hundreds of lines at a time
 # instead of contending with the loop for the interpreter at every one.
 _PAUSE_SECONDS = 0.01
 
@@ -42,6 +42,7 @@ class LineSink:
         self._changed = threading.Condition()  # guards all below, and the drop count
         self._writer_waits = False
         self._writing = False
+        self._pause_ends = 0.0
         self._closed = False
         self._cut_short = False  # the last thing written is a piece of a line
         self._thread = threading.Thread(target=self._drain, name="log-sink", daemon=True)
@@ -73,7 +74,7 @@ class LineSink:
             with self._changed:
                 self._writer_waits = False
                 self._changed.notify_all()
-        elif waiting % _YIELD_LINES == _YIELD_LINES - 1:
+        elif waiting % _YIELD_LINES == 0 and time.monotonic() > self._pause_ends:
             time.sleep(_YIELD_SECONDS)
 
     def flush(self, timeout_seconds: float = 1.0) -> bool:
@@ -108,8 +109,8 @@ class LineSink:
             with self._changed:
                 self._writing = False
                 self._changed.notify_all()
-            if not self._lines:
-                time.sleep(_PAUSE_SECONDS)
+            self._pause_ends = time.monotonic() + _PAUSE_SECONDS
+            time.sleep(_PAUSE_SECONDS)
 
     def _wait_for_lines(self) -> bool:
         with self._changed:

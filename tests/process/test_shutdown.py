@@ -127,7 +127,6 @@ async def test_a_drain_can_be_watched_until_its_last_job(start: Start) -> None:
     [
         (["--grace", "0.2"], 1, "grace_over"),
         (["--grace", "60"], 2, "second_signal"),
-        (["--grace", "60"], 20, "second_signal"),
     ],
 )
 async def test_what_is_not_done_in_time_is_left_behind(
