@@ -6,7 +6,7 @@ come between a change, its event and the counts.
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import uuid_utils
 from msgspec import UNSET
@@ -34,7 +34,6 @@ from service.telemetry.events import (
     JobRejected,
     JobRetried,
     JobStarted,
-    RejectReason,
 )
 
 
@@ -88,7 +87,7 @@ class JobStore:
         self._emit(JobCreated(timestamp=now, job_id=job.id, job_type=job_type))
         return job
 
-    def reject(self, job_type: str, reason: RejectReason) -> None:
+    def reject(self, job_type: str, reason: Literal["full", "draining"]) -> None:
         """Turn a submission away: it leaves no trace but its count."""
         self._emit(JobRejected(timestamp=self._clock.now(), job_type=job_type, reason=reason))
         if reason == "full":
@@ -166,7 +165,7 @@ class JobStore:
         self,
         job: Job,
         to: AttemptOutcome,
-        event: type[JobCancelled | JobAbandoned],
+        event: type[JobCancelled] | type[JobAbandoned],
         reason: str,
         error: str | None = None,
     ) -> None:

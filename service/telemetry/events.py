@@ -11,16 +11,12 @@ from msgspec import UNSET, Struct, UnsetType
 
 Level = Literal["info", "warning", "error"]
 WorkerStopReason = Literal["drained", "cancelled", "crashed"]
-RejectReason = Literal["full", "draining"]
 
 
 def utc_now() -> datetime:
-    """The present moment in UTC, never on a full second.
-
-    Encoders leave a full second's fraction out; one microsecond more gives all timestamps the
-    same width, as in `2026-01-31T12:00:00.000001Z`.
-    """
+    """The present moment in UTC, never on a full second."""
     now = datetime.now(UTC)
+    # Encoders leave out the fraction of a full second; so every timestamp has the same width.
     return now if now.microsecond else now.replace(microsecond=1)
 
 
@@ -156,25 +152,26 @@ class JobFailed(AttemptEvent, frozen=True, kw_only=True):
     traceback: str
 
 
-class JobCancelled(JobEvent, frozen=True, kw_only=True):
-    """A client called the job off; the last three fields where it was running."""
+class EarlyEndEvent(JobEvent, frozen=True, kw_only=True):
+    """A job ended before its handler had; the last three fields where it was running."""
 
-    event: Literal["job_cancelled"] = "job_cancelled"
     reason: str
     worker_id: str | UnsetType = UNSET
     attempt: int | UnsetType = UNSET
     run_seconds: float | UnsetType = UNSET
 
 
-class JobAbandoned(JobEvent, frozen=True, kw_only=True):
-    """The service's end left the job behind; the last three fields where it was running."""
+class JobCancelled(EarlyEndEvent, frozen=True, kw_only=True):
+    """A client called the job off."""
+
+    event: Literal["job_cancelled"] = "job_cancelled"
+
+
+class JobAbandoned(EarlyEndEvent, frozen=True, kw_only=True):
+    """The service's end left the job behind."""
 
     level: Level = "error"
     event: Literal["job_abandoned"] = "job_abandoned"
-    reason: str
-    worker_id: str | UnsetType = UNSET
-    attempt: int | UnsetType = UNSET
-    run_seconds: float | UnsetType = UNSET
 
 
 class JobRejected(Event, frozen=True, kw_only=True):
@@ -184,7 +181,7 @@ class JobRejected(Event, frozen=True, kw_only=True):
 
     event: Literal["job_rejected"] = "job_rejected"
     job_type: str
-    reason: RejectReason
+    reason: Literal["full", "draining"]
 
 
 class QueueFull(Event, frozen=True, kw_only=True):
