@@ -13,6 +13,7 @@ from service.engine import Engine
 from service.jobs.failure import describe, format_traceback
 from service.jobs.queue import JobQueue
 from service.jobs.registry import Registry
+from service.lifecycle import is_cancellation
 from service.settings import Settings
 from service.shutdown import Shutdown
 from service.telemetry.events import (
@@ -121,7 +122,8 @@ class Supervisor:
                 service_nursery.cancel_scope.cancel()
         except BaseException as error:
             self._telemetry.sink.flush()
-            self._say_stopped(self._engine.outcome, error)
+            reason = self._engine.outcome if is_cancellation(error) else "crashed"
+            self._say_stopped(reason, error)
             raise
         self._say_stopped(self._engine.outcome)
         return self._telemetry.metrics.snapshot().jobs_abandoned == 0

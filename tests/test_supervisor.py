@@ -162,6 +162,23 @@ async def test_a_crash_ends_the_service_visibly(registry: Registry, host: Host) 
     assert reasons == {"crashed", "cancelled"}
 
 
+async def test_a_crash_outside_the_engine_is_a_crash_too(
+    registry: Registry, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever part of the service breaks, its last line says so."""
+
+    async def broken(_: Supervisor) -> None:
+        await trio.lowlevel.checkpoint()
+        raise RuntimeError("a bug of ours")
+
+    monkeypatch.setattr(Supervisor, "_report_dropped_lines", broken)
+    with host(registry) as service:
+        with pytest.RaisesGroup(RuntimeError, flatten_subgroups=True):
+            await service.supervisor.run()
+    assert service.lines()[-1]["reason"] == "crashed"
+    assert "a bug of ours" in service.lines()[-1]["error"]
+
+
 async def test_a_service_that_is_cancelled_by_its_program_did_not_crash(
     registry: Registry, host: Host
 ) -> None:

@@ -65,14 +65,14 @@ class Worker:
                     await self._run_jobs(clean)
 
     async def _run_jobs(self, clean: Context) -> None:
-        self._free(clean)  # if this comes after an interruption
+        self._ready_for_next(clean)  # if this comes after an interruption
         async for job in self._jobs:
             if job.status == "pending":  # else it was cancelled on its way here
                 await self._run_attempt(job)
-            self._free(clean)
+            self._ready_for_next(clean)
         self._drained = True
 
-    def _free(self, clean: Context) -> None:
+    def _ready_for_next(self, clean: Context) -> None:
         # From its next step on the task has a context that no job before has set variables in.
         trio.lowlevel.current_task().context = clean.copy()
         self._dispatcher.look_again()
