@@ -172,9 +172,8 @@ async def test_a_crash_outside_the_engine_is_a_crash_too(
         raise RuntimeError("a bug of ours")
 
     monkeypatch.setattr(Supervisor, "_report_dropped_lines", broken)
-    with host(registry) as service:
-        with pytest.RaisesGroup(RuntimeError, flatten_subgroups=True):
-            await service.supervisor.run()
+    with host(registry) as service, pytest.RaisesGroup(RuntimeError, flatten_subgroups=True):
+        await service.supervisor.run()
     assert service.lines()[-1]["reason"] == "crashed"
     assert "a bug of ours" in service.lines()[-1]["error"]
 
