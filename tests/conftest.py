@@ -43,6 +43,18 @@ class Record:
         ]
 
 
+def assert_balanced(now: MetricsSnapshot) -> None:
+    """The conservation law, as `/metrics` states it."""
+    assert now.jobs_created == (
+        now.jobs_completed
+        + now.jobs_failed
+        + now.jobs_cancelled
+        + now.jobs_abandoned
+        + now.jobs_in_progress
+        + now.jobs_pending
+    )
+
+
 class Rig:
     """An engine on the test bench, with everything it says within reach."""
 
@@ -69,14 +81,7 @@ class Rig:
     def snapshot(self) -> MetricsSnapshot:
         """The metrics, after checking that the books balance."""
         now = self.metrics.snapshot()
-        assert now.jobs_created == (
-            now.jobs_completed
-            + now.jobs_failed
-            + now.jobs_cancelled
-            + now.jobs_abandoned
-            + now.jobs_in_progress
-            + now.jobs_pending
-        )
+        assert_balanced(now)
         return now
 
 

@@ -39,7 +39,7 @@ class LineSink:
         self._capacity_lines = capacity_lines
         self._lines: deque[bytes] = deque()
         self._dropped = 0
-        self._changed = threading.Condition()  # guards all below, and the drop count
+        self._changed = threading.Condition()  # guards the drop count, and what a flush waits for
         self._writer_waits = False
         self._writing = False
         self._pause_ends = 0.0

@@ -102,3 +102,17 @@ def abandoned(rig: Rig) -> list[tuple[str, str, bool]]:
         (event.job_type, event.reason, isinstance(event.worker_id, str))
         for event in rig.record.of(JobAbandoned)
     ]
+
+
+async def many_tasks() -> None:
+    """A handler with tasks of its own, one of which raises when it is cancelled."""
+
+    async def fails_when_cancelled() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise ValueError("in a task of the handler's own")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.sleep_forever)
+        nursery.start_soon(fails_when_cancelled)

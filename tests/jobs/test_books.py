@@ -18,6 +18,7 @@ from service.jobs.model import Job
 from service.jobs.store import JobStore
 from service.telemetry.events import Event, JobEvent, JobRejected
 from service.telemetry.metrics import Metrics
+from tests.conftest import assert_balanced
 from tests.jobs.steps import ENDINGS
 
 RETAIN = 3
@@ -120,15 +121,7 @@ class Books(RuleBasedStateMachine):
     @invariant()
     def the_books_balance(self) -> None:
         """The conservation law, as `/metrics` states it."""
-        now = self.metrics.snapshot()
-        assert now.jobs_created == (
-            now.jobs_completed
-            + now.jobs_failed
-            + now.jobs_cancelled
-            + now.jobs_abandoned
-            + now.jobs_in_progress
-            + now.jobs_pending
-        )
+        assert_balanced(self.metrics.snapshot())
 
     @invariant()
     def the_metrics_agree_with_a_plain_count(self) -> None:

@@ -11,7 +11,7 @@ from service.jobs.queue import AlreadyFinished, UnknownJob
 from service.jobs.registry import Registry
 from service.jobs.retry import Retry
 from service.telemetry.events import JobCancelled
-from tests.jobs.steps import MakeRig, endings, result_of, run_one
+from tests.jobs.steps import MakeRig, endings, many_tasks, result_of, run_one
 
 
 @pytest.fixture
@@ -56,17 +56,7 @@ def seen(registry: Registry) -> list[str]:
         except trio.Cancelled:
             return "finished all the same"
 
-    @registry.job("many_tasks")
-    async def many_tasks() -> None:
-        async def fails_when_cancelled() -> None:
-            try:
-                await trio.sleep_forever()
-            finally:
-                raise ValueError("in a task of the handler's own")
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(trio.sleep_forever)
-            nursery.start_soon(fails_when_cancelled)
+    registry.job("many_tasks")(many_tasks)
 
     @registry.job("thread")
     def thread() -> None:

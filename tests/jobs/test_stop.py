@@ -8,7 +8,7 @@ from service.jobs.queue import QueueClosed
 from service.jobs.registry import Registry
 from service.telemetry.events import WorkerStopped
 from tests.conftest import Rig
-from tests.jobs.steps import abandoned, check_the_end, crash, live
+from tests.jobs.steps import abandoned, check_the_end, crash, live, many_tasks
 
 Autojump = trio.testing.MockClock
 
@@ -92,17 +92,7 @@ async def test_errors_of_a_handlers_own_tasks_are_not_the_workers(
 ) -> None:
     """A worker whose handler raises a mixed group when it is stopped was cancelled, not crashed."""
 
-    @registry.job("many_tasks")
-    async def many_tasks() -> None:
-        async def fails_when_cancelled() -> None:
-            try:
-                await trio.sleep_forever()
-            finally:
-                raise ValueError("in a task of the handler's own")
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(trio.sleep_forever)
-            nursery.start_soon(fails_when_cancelled)
+    registry.job("many_tasks")(many_tasks)
 
     rig = await live(registry, "many_tasks", stop="second_signal")
     assert abandoned(rig) == [("many_tasks", "second_signal", True)]
