@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
+from setproctitle import setproctitle
 
 from service.jobs.failure import describe
 from service.jobs.registry import Registry
@@ -50,7 +51,30 @@ class UsageError(Exception):
     metavar="MODULE:NAME",
     help="Registry of job types; may be repeated. Without it, the demo job types.",
 )
-@click.option("--token", default=None, help="Bearer token that clients must send.")
+@click.option("--unix", metavar="PATH", help="Unix socket to listen on, instead of host and port.")
+@click.option("--certfile", metavar="PATH", help="Certificate chain, PEM: serve HTTPS and HTTP/2.")
+@click.option("--keyfile", metavar="PATH", help="Its private key, PEM.")
+@click.option(
+    "--max-connections",
+    type=int,
+    default=Settings.max_connections,
+    help="Connections at a time; more are turned away.",
+)
+@click.option("--token", help="Bearer token that clients must send; several with commas between.")
+@click.option("--token-file", metavar="PATH", help="File with such tokens, one a line.")
+@click.option("--no-auth", is_flag=True, help="Let everybody in who can reach the address.")
+@click.option(
+    "--allow-host",
+    default="",
+    metavar="NAME,…",
+    help="Host names that clients may use, besides those of this machine.",
+)
+@click.option(
+    "--allow-origin",
+    default="",
+    metavar="ORIGIN,…",
+    help="Other sites whose pages may call, such as https://example.com.",
+)
 @click.option(
     "--log-format",
     type=click.Choice(get_args(LogFormatChoice)),
@@ -63,7 +87,14 @@ class UsageError(Exception):
     default=Settings.log_level,
     help="Lowest level to log.",
 )
-def _command(jobs: Sequence[str], **settings: Any) -> tuple[Settings, Registry]:
+def _command(
+    jobs: Sequence[str],
+    token: str | None,
+    token_file: str | None,
+    allow_host: str,
+    allow_origin: str,
+    **settings: Any,
+) -> tuple[Settings, Registry]:
     """Serve jobs over HTTP, logging to stdout.
 
     Each option has an environment variable, such as JOB_SERVICE_PORT; options win. SIGTERM or
@@ -72,7 +103,27 @@ def _command(jobs: Sequence[str], **settings: Any) -> tuple[Settings, Registry]:
     """
     if os.environ.get("JOB_SERVICE_TOKEN") == "":  # which click takes for one that is not set
         raise UsageError("--token must not be empty")
-    return Settings(**settings), _load_registries(jobs or [DEMO_JOBS])
+    return (
+        Settings(
+            tokens=_tokens(token, token_file),
+            allow_host=_names(allow_host),
+            allow_origin=_names(allow_origin),
+            **settings,
+        ),
+        _load_registries(jobs or [DEMO_JOBS]),
+    )
+
+
+def hide_tokens(command_line: Sequence[str]) -> None:
+    """Where tokens are among `command_line`, take them out of what `ps` shows of this process."""
+    shown = list(command_line)
+    for index, argument in enumerate(command_line):
+        if argument.startswith("--token="):
+            shown[index] = "--token=…"
+        elif argument == "--token" and index + 1 < len(shown):
+            shown[index + 1] = "…"
+    if shown != list(command_line):
+        setproctitle(" ".join(shown))
 
 
 def read_command_line(arguments: Sequence[str] | None = None) -> tuple[Settings, Registry]:
@@ -92,6 +143,24 @@ def read_command_line(arguments: Sequence[str] | None = None) -> tuple[Settings,
         raise SystemExit(chosen)
     settings, registry = chosen
     return settings, registry
+
+
+def _tokens(option: str | None, file: str | None) -> tuple[str, ...]:
+    tokens = [] if option is None else [token.strip() for token in option.split(",")]
+    if file is not None:
+        try:
+            lines = Path(file).read_text("utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"--token-file {file}: {describe(error)}") from error
+        in_file = [line.strip() for line in lines if line.strip()]
+        if not in_file:
+            raise UsageError(f"--token-file {file}: there is no token in it")
+        tokens += in_file
+    return tuple(tokens)
+
+
+def _names(option: str) -> tuple[str, ...]:
+    return tuple(name.strip().lower() for name in option.split(",") if name.strip())
 
 
 def _load_registries(names: Sequence[str]) -> Registry:

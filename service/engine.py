@@ -86,7 +86,7 @@ class Engine:
 
         However it ends, no job is left pending or processing: what was not run is abandoned.
         """
-        to_workers, from_dispatcher = trio.open_memory_channel[Job](0)
+        to_workers, from_dispatcher = trio.open_memory_channel[Job](self._workers)
         try:
             with self._scope:
                 async with open_lifecycle_nursery(self._on_start, self._on_stop) as nursery:

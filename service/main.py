@@ -7,19 +7,23 @@ from typing import NoReturn
 
 import trio
 
-from service.cli import UsageError, read_command_line
+from service.cli import UsageError, hide_tokens, read_command_line
 from service.jobs.registry import Registry
 from service.settings import Settings
 from service.shutdown import Backstop, Shutdown, request_on_signals
-from service.supervisor import BACKSTOP_SECONDS, CannotListen, Supervisor, Telemetry
+from service.supervisor import BACKSTOP_SECONDS, Supervisor, Telemetry
 from service.telemetry.emitter import Emitter
+from service.telemetry.libraries import listen_to_libraries
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
 from service.telemetry.sink import LineSink
+from service.web.listeners import CannotListen
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run `job-service` and exit: 0, 1 where jobs were abandoned, 2 where it can't even start."""
+    if arguments is None:
+        hide_tokens(sys.argv)
     try:
         settings, registry = read_command_line(arguments)
         nothing_abandoned = _serve(settings, registry)
@@ -39,6 +43,7 @@ def _serve(settings: Settings, registry: Registry) -> bool:
     colors = on_terminal and "NO_COLOR" not in os.environ
     with LineSink(sys.stdout.fileno()) as sink:
         log = Log(sink.write, log_format, settings.log_level, colors=colors)
+        listen_to_libraries(log.logger)
         metrics = Metrics(settings.queue_capacity)
         emit = Emitter(metrics.observe, log.observe)
 

@@ -1,11 +1,16 @@
 """What the operator may choose, checked once, where it is built."""
 
-from dataclasses import dataclass
+import ipaddress
+import string
+from dataclasses import dataclass, field
 from typing import Literal
 
 from service.telemetry.log import LogLevel
 
 LogFormatChoice = Literal["auto", "json", "console"]
+
+
+_NOT_IN_TOKENS = frozenset(string.whitespace)
 
 
 class SettingsError(ValueError):
@@ -21,6 +26,8 @@ class Settings:
     """One service's settings, frozen. Raises SettingsError where one is out of its range.
 
     `grace` is in seconds, `queue_capacity` and `retain` in jobs; port 0 takes any free port.
+    `unix`, the path of a socket, takes the place of `host` and `port`. Without `tokens` the
+    service can only be had where no other machine reaches it, unless `no_auth` says so.
     """
 
     host: str = "127.0.0.1"
@@ -29,7 +36,14 @@ class Settings:
     queue_capacity: int = 1_000
     grace: float = 30.0
     retain: int = 10_000
-    token: str | None = None
+    unix: str | None = None
+    certfile: str | None = None
+    keyfile: str | None = None
+    max_connections: int = 4_096
+    tokens: tuple[str, ...] = field(default=(), repr=False)
+    no_auth: bool = False
+    allow_host: tuple[str, ...] = ()
+    allow_origin: tuple[str, ...] = ()
     log_format: LogFormatChoice = "auto"
     log_level: LogLevel = "info"
 
@@ -40,7 +54,28 @@ class Settings:
         self._require("queue_capacity", self.queue_capacity >= 1, "must be 1 or more")
         self._require("grace", 0 <= self.grace <= 86_400, "must be between 0 and 86400 seconds")
         self._require("retain", self.retain >= 0, "must be 0 or more")
-        self._require("token", self.token != "", "must not be empty")
+        self._require("max_connections", self.max_connections >= 1, "must be 1 or more")
+        self._require("unix", self.unix != "", "must not be empty")
+        if (self.certfile is None) != (self.keyfile is None):
+            raise SettingsError("certfile", "and --keyfile go together")
+        self._check_access()
+
+    @property
+    def is_local(self) -> bool:
+        """Whether no other machine can reach the service, by what it listens on."""
+        return self.unix is not None or _is_loopback(self.host)
+
+    def _check_access(self) -> None:
+        if any(not token or set(token) & _NOT_IN_TOKENS for token in self.tokens):
+            raise SettingsError("token", "must not be empty, nor have spaces in it")
+        if self.tokens and self.no_auth:
+            raise SettingsError("no-auth", "and --token exclude each other")
+        if not (self.tokens or self.no_auth or self.is_local):
+            raise SettingsError(
+                "host",
+                f"{self.host} can be reached from other machines: "
+                "choose a --token, or say --no-auth to let everybody in",
+            )
 
     def _require(self, setting: str, holds: bool, otherwise: str) -> None:
         if not holds:
@@ -48,3 +83,10 @@ class Settings:
             raise SettingsError(
                 setting, f"{otherwise}, not {value!r}" if value != "" else otherwise
             )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"  # RFC 6761, section 6.3

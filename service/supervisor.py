@@ -27,15 +27,13 @@ from service.telemetry.events import (
 from service.telemetry.metrics import Metrics
 from service.telemetry.sink import LineSink
 from service.web.app import create_app
+from service.web.guards import LOCAL_HOSTS, Access
+from service.web.listeners import Listener, listen_on_path, listen_on_port, load_tls, url
 from service.web.server import CLOSE_SECONDS, Server
 
 CLEANUP_SECONDS = 2.0
 BACKSTOP_SECONDS = CLEANUP_SECONDS + CLOSE_SECONDS + 1.0
 DROPPED_LINES_SECONDS = 1.0
-
-
-class CannotListen(Exception):
-    """The address is taken, forbidden or unknown; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ class RunningService:
 
 
 class Supervisor:
-    """Runs one service from its first line to its last.
+    """Runs one service from its first line to its last. Raises CannotListen for keys of no use.
 
     The nurseries are nested as the service ends: the engine's inside the service's, so that HTTP
     outlives the workers and the drain can be watched until its last job.
@@ -89,9 +87,14 @@ class Supervisor:
             read_metrics=telemetry.metrics.snapshot,
             is_ready=lambda: self._engine.accepting,
             emit=telemetry.emit,
-            token=settings.token,
+            access=_access(settings),
         )
-        self._server = Server(app, telemetry.emit)
+        tls = None
+        if settings.certfile is not None and settings.keyfile is not None:
+            tls = load_tls(settings.certfile, settings.keyfile)
+        self._server = Server(
+            app, telemetry.emit, max_connections=settings.max_connections, tls=tls
+        )
         self._said_stopped = False
         self._lost_reports = 0
 
@@ -105,8 +108,8 @@ class Supervisor:
         A handler that can't be ended keeps this call from returning. When all else is done,
         `give_up` is called then; it should end the process.
         """
-        listeners = await _listen(self._settings.host, self._settings.port)
-        url = _url(listeners[0])
+        listeners = await _listen(self._settings)
+        address = url(listeners[0], "http" if self._settings.certfile is None else "https")
         try:
             async with trio.open_nursery() as service_nursery:
                 service_nursery.start_soon(self._report_dropped_lines)
@@ -114,8 +117,8 @@ class Supervisor:
                 async with trio.open_nursery() as engine_nursery:
                     await engine_nursery.start(self._run_engine, engine_nursery.cancel_scope)
                     engine_nursery.start_soon(self._conduct_shutdown)
-                    self._say_started(url)
-                    task_status.started(RunningService(url, self._engine.queue))
+                    self._say_started(address)
+                    task_status.started(RunningService(address, self._engine.queue))
                 await self._server.close()
                 with trio.CancelScope(shield=True):  # bounded by the flush's own time
                     await trio.to_thread.run_sync(self._telemetry.sink.flush)
@@ -211,14 +214,14 @@ class Supervisor:
         self._telemetry.sink.seal()
 
 
-async def _listen(host: str, port: int) -> list[trio.SocketListener]:
-    try:
-        return await trio.open_tcp_listeners(port, host=host)
-    except (OSError, UnicodeError) as error:  # UnicodeError: no host name at all
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise CannotListen(f"can't listen on {host} port {port}: {reason}") from error
+async def _listen(settings: Settings) -> list[Listener]:
+    if settings.unix is not None:
+        return listen_on_path(settings.unix)
+    return await listen_on_port(settings.host, settings.port)
 
 
-def _url(listener: trio.SocketListener) -> str:
-    host, port = listener.socket.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def _access(settings: Settings) -> Access:
+    hosts = None
+    if settings.allow_host or not (settings.tokens or settings.no_auth or settings.unix):
+        hosts = LOCAL_HOSTS | {settings.host, *settings.allow_host}
+    return Access(settings.tokens, hosts, frozenset(settings.allow_origin))

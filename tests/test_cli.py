@@ -17,13 +17,17 @@ from service.settings import Settings
 
 # Each setting: a text for it, what that means, and another text that is allowed.
 SETTINGS: list[tuple[str, str, object, str]] = [
-    ("host", "0.0.0.0", "0.0.0.0", "::1"),  # noqa: S104
+    ("host", "localhost", "localhost", "::1"),
     ("port", "0", 0, "9000"),
     ("workers", "3", 3, "4"),
     ("queue_capacity", "50", 50, "60"),
     ("grace", "0.5", 0.5, "7"),
     ("retain", "0", 0, "1"),
-    ("token", "secret", "secret", "other"),
+    ("unix", "service.sock", "service.sock", "other.sock"),
+    ("max_connections", "5", 5, "6"),
+    ("tokens", "secret, another", ("secret", "another"), "other"),
+    ("allow_host", "a.test,B.test", ("a.test", "b.test"), "other"),
+    ("allow_origin", "https://a.test", ("https://a.test",), "other"),
     ("log_format", "console", "console", "json"),
     ("log_level", "debug", "debug", "error"),
 ]
@@ -61,12 +65,12 @@ WriteModule = Callable[[str, str], None]
 
 def flag(setting: str) -> str:
     """The flag of a setting."""
-    return f"--{setting.replace('_', '-')}"
+    return "--token" if setting == "tokens" else f"--{setting.replace('_', '-')}"
 
 
 def variable(setting: str) -> str:
     """The environment variable of a setting."""
-    return f"JOB_SERVICE_{setting.upper()}"
+    return "JOB_SERVICE_" + flag(setting)[2:].replace("-", "_").upper()
 
 
 @pytest.fixture(autouse=True)
@@ -131,8 +135,42 @@ def test_without_a_word_the_defaults_hold_and_the_demo_jobs_are_served() -> None
 
 
 def test_every_setting_can_be_chosen() -> None:
-    """There is no setting without a flag."""
-    assert [setting for setting, *_ in SETTINGS] == [field.name for field in fields(Settings)]
+    """There is no setting without a flag; three make sense only in company, and come below."""
+    chosen = {setting for setting, *_ in SETTINGS} | {"certfile", "keyfile", "no_auth"}
+    assert chosen == {field.name for field in fields(Settings)}
+
+
+def test_a_certificate_and_its_key_are_chosen_together() -> None:
+    """Either of them alone is a mistake."""
+    settings, _ = read_command_line(["--certfile", "c.pem", "--keyfile", "k.pem"])
+    assert (settings.certfile, settings.keyfile) == ("c.pem", "k.pem")
+
+
+def test_everybody_can_be_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--no-auth` is a flag without a value, and so is its variable."""
+    everywhere = ["--host", "0.0.0.0"]  # noqa: S104
+    assert read_command_line([*everywhere, "--no-auth"])[0].no_auth
+    monkeypatch.setenv("JOB_SERVICE_NO_AUTH", "1")
+    assert read_command_line(everywhere)[0].no_auth
+
+
+def test_tokens_may_stand_in_a_file(tmp_path: Path) -> None:
+    """One a line, beside those of the flag."""
+    file = tmp_path / "tokens"
+    file.write_text("secret\n\n another \n")
+    settings, _ = read_command_line(["--token", "third", "--token-file", str(file)])
+    assert settings.tokens == ("third", "secret", "another")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\n \n", b"\xff\xfe"])
+def test_a_token_file_of_no_use_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, content: bytes | None
+) -> None:
+    """A file that is absent, empty or unreadable must not leave the service open."""
+    file = tmp_path / "tokens"
+    if content is not None:
+        file.write_bytes(content)
+    assert refusal(capsys, "--token-file", str(file)).startswith(f"--token-file {file}: ")
 
 
 @each_setting
@@ -190,7 +228,11 @@ def test_modules_of_the_working_directory_can_be_served(
         (["--grace", "nan"], "--grace must be between 0 and 86400 seconds, not nan"),
         (["--retain", "-1"], "--retain must be 0 or more, not -1"),
         (["--host", ""], "--host must not be empty"),
-        (["--token", ""], "--token must not be empty"),
+        (["--token", ""], "--token must not be empty, nor have spaces in it"),
+        (["--token", "secret,"], "--token must not be empty, nor have spaces in it"),
+        (["--host", "0.0.0.0"], "--host 0.0.0.0 can be reached from other machines"),  # noqa: S104
+        (["--no-auth", "--token", "secret"], "--no-auth and --token exclude each other"),
+        (["--keyfile", "k.pem"], "--certfile and --keyfile go together"),
         (["--log-format", "xml"], "'xml' is not one of 'auto', 'json', 'console'"),
         (["--log-level", "a\nb"], "'--log-level': 'a\\nb' is not one of 'debug', 'info'"),
         (["--speed", "9"], "No such option"),
@@ -235,7 +277,7 @@ def test_a_job_type_that_two_registries_have_is_told_in_one_line(
     ("arguments", "environment", "said"),
     [
         ([], {"JOB_SERVICE_GRACE": "-1"}, "--grace must be between 0 and 86400 seconds, not -1.0"),
-        (["--host", "not..a.host"], {}, "can't listen on not..a.host port 0: "),
+        (["--host", "not..a.host", "--no-auth"], {}, "can't listen on not..a.host port 0: "),
     ],
 )
 def test_a_real_process_tells_it_in_one_line(
@@ -282,7 +324,7 @@ def test_an_empty_token_in_the_environment_is_refused(
 ) -> None:
     """A variable that was left empty must not leave the service open."""
     monkeypatch.setenv("JOB_SERVICE_TOKEN", "")
-    assert refusal(capsys) == "--token must not be empty"
+    assert refusal(capsys).startswith("--token must not be empty")
 
 
 def test_a_service_without_a_stdout_does_not_start() -> None:

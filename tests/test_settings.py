@@ -17,7 +17,14 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "queue_capacity": 1_000,
         "grace": 30.0,
         "retain": 10_000,
-        "token": None,
+        "unix": None,
+        "certfile": None,
+        "keyfile": None,
+        "max_connections": 4_096,
+        "tokens": (),
+        "no_auth": False,
+        "allow_host": (),
+        "allow_origin": (),
         "log_format": "auto",
         "log_level": "info",
     }
@@ -26,7 +33,11 @@ def test_the_defaults_are_those_of_the_contract() -> None:
 @pytest.mark.parametrize(
     ("setting", "value"),
     [
-        ("host", "h"),
+        ("host", "localhost"),
+        ("host", "127.1.2.3"),
+        ("host", "::1"),
+        ("unix", "s"),
+        ("max_connections", 1),
         ("port", 0),
         ("port", 65_535),
         ("workers", 1),
@@ -37,8 +48,8 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         ("grace", 86_400.0),
         ("retain", 0),
         ("retain", 10**9),
-        ("token", None),
-        ("token", "t"),
+        ("tokens", ("t",)),
+        ("tokens", ("schlüssel", "t" * 1_000)),
     ],
 )
 def test_a_value_just_inside_its_bounds_is_taken(setting: str, value: Any) -> None:
@@ -61,7 +72,8 @@ def test_a_value_just_inside_its_bounds_is_taken(setting: str, value: Any) -> No
         ("grace", float("nan"), "must be between 0 and 86400 seconds, not nan"),
         ("grace", float("inf"), "must be between 0 and 86400 seconds, not inf"),
         ("retain", -1, "must be 0 or more, not -1"),
-        ("token", "", "must not be empty"),
+        ("unix", "", "must not be empty"),
+        ("max_connections", 0, "must be 1 or more, not 0"),
     ],
 )
 def test_a_value_just_outside_its_bounds_is_refused(setting: str, value: Any, message: str) -> None:
@@ -78,3 +90,38 @@ def test_settings_cannot_be_changed() -> None:
     for field in fields(settings):
         with pytest.raises(FrozenInstanceError):
             setattr(settings, field.name, getattr(settings, field.name))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com", "127.1"])  # noqa: S104
+def test_others_are_let_in_only_on_purpose(host: str) -> None:
+    """An address that others may reach needs a token, or the word that none is wanted."""
+    with pytest.raises(SettingsError, match="can be reached from other machines") as refused:
+        Settings(host=host)
+    assert refused.value.setting == "host"
+    assert not Settings(host=host, tokens=("t",)).is_local
+    assert not Settings(host=host, no_auth=True).is_local
+    assert Settings(host=host, unix="s").is_local
+
+
+@pytest.mark.parametrize(
+    ("settings", "setting"),
+    [
+        ({"tokens": ("",)}, "token"),
+        ({"tokens": ("s3cret", "s3c ret")}, "token"),
+        ({"tokens": ("s3cret\n",)}, "token"),
+        ({"tokens": ("s3cret",), "no_auth": True}, "no-auth"),
+        ({"certfile": "c"}, "certfile"),
+        ({"keyfile": "k"}, "certfile"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(settings: dict[str, Any], setting: str) -> None:
+    """The error names a setting, and never a token."""
+    with pytest.raises(SettingsError) as refused:
+        Settings(**settings)
+    assert refused.value.setting == setting
+    assert "s3c" not in str(refused.value)
+
+
+def test_tokens_are_not_shown() -> None:
+    """Whoever prints the settings does not print the tokens."""
+    assert "s3cret" not in repr(Settings(tokens=("s3cret",)))

@@ -16,11 +16,12 @@ from service.jobs.context import JobContext
 from service.jobs.registry import Registry
 from service.settings import Settings
 from service.shutdown import Shutdown
-from service.supervisor import CannotListen, RunningService, Supervisor, Telemetry
+from service.supervisor import RunningService, Supervisor, Telemetry
 from service.telemetry.emitter import Emitter
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
 from service.telemetry.sink import LineSink
+from service.web.listeners import CannotListen
 
 
 class Hosted:

@@ -50,6 +50,7 @@ class Worker:
         self._random_source = random_source
         self._scope = trio.CancelScope()
         self._drained = False
+        self._has_asked = False
         # The default limiter would let abandoned threads, which hold their place until they
         # return, keep later jobs waiting. There is one live thread per worker at the most.
         self._threads = trio.CapacityLimiter(ANY_NUMBER_OF_THREADS)
@@ -65,17 +66,20 @@ class Worker:
                     await self._run_jobs(clean)
 
     async def _run_jobs(self, clean: Context) -> None:
-        self._ready_for_next(clean)  # if this comes after an interruption
+        self._ask_for_next(clean)
         async for job in self._jobs:
+            self._has_asked = False
             if job.status == "pending":  # else it was cancelled on its way here
                 await self._run_attempt(job)
-            self._ready_for_next(clean)
+            self._ask_for_next(clean)
         self._drained = True
 
-    def _ready_for_next(self, clean: Context) -> None:
+    def _ask_for_next(self, clean: Context) -> None:
         # From its next step on the task has a context that no job before has set variables in.
         trio.lowlevel.current_task().context = clean.copy()
-        self._dispatcher.look_again()
+        if not self._has_asked:  # else an interruption came too late for the job it was meant for
+            self._has_asked = True
+            self._dispatcher.worker_is_free()
 
     async def _run_attempt(self, job: Job) -> None:
         job_type = self._registry.lookup(job.type)

@@ -69,6 +69,7 @@ class ServiceStopped(Event, frozen=True, kw_only=True):
     run_seconds_total: float
     loop_stalls: int
     log_lines_dropped: int
+    connections_refused: int
     error: str | UnsetType = UNSET  # of a crash
     traceback: str | UnsetType = UNSET
 
@@ -219,6 +220,14 @@ class ConnectionFailed(Event, frozen=True, kw_only=True):
     event: Literal["connection_failed"] = "connection_failed"
     client: str
     error: str
+
+
+class ConnectionRefused(Event, frozen=True, kw_only=True):
+    """As many connections were open as may be. Counted, not logged: these come in floods, too."""
+
+    logged: ClassVar[bool] = False
+
+    event: Literal["connection_refused"] = "connection_refused"
 
 
 class RequestFailed(Event, frozen=True, kw_only=True):

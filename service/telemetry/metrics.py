@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Struct, UnsetType
 
 from service.telemetry.events import (
+    ConnectionRefused,
     Event,
     JobAbandoned,
     JobCancelled,
@@ -50,6 +51,7 @@ class MetricsSnapshot(Struct, frozen=True):
     loop_stalls: int
     log_lines_dropped: int
     uptime_seconds: float
+    connections_refused: int
 
 
 class Metrics:
@@ -75,6 +77,7 @@ class Metrics:
         self._run_seconds_total = 0.0
         self._loop_stalls = 0
         self._log_lines_dropped = 0
+        self._connections_refused = 0
         self._counts: dict[type[Event], Callable[[Any], None]] = {
             JobCreated: self._job_created,
             JobStarted: self._job_started,
@@ -88,6 +91,7 @@ class Metrics:
             WorkerStopped: self._worker_stopped,
             LoopStalled: self._loop_stalled,
             LogLinesDropped: self._log_lines_were_dropped,
+            ConnectionRefused: self._connection_refused,
         }
 
     def observe(self, event: Event) -> None:
@@ -115,6 +119,7 @@ class Metrics:
             loop_stalls=self._loop_stalls,
             log_lines_dropped=self._log_lines_dropped,
             uptime_seconds=round(self._monotonic() - self._started_at, 6),
+            connections_refused=self._connections_refused,
         )
 
     def _job_created(self, _: JobCreated) -> None:
@@ -171,3 +176,6 @@ class Metrics:
 
     def _log_lines_were_dropped(self, event: LogLinesDropped) -> None:
         self._log_lines_dropped += event.lines
+
+    def _connection_refused(self, _: ConnectionRefused) -> None:
+        self._connections_refused += 1

@@ -3,23 +3,37 @@
 from collections.abc import Callable
 from types import TracebackType
 
-from quart import has_request_context, request
+from quart import Quart, has_request_context, request
+from quart.sessions import NullSession, SecureCookieSessionInterface
+from quart.wrappers import BaseRequestWebsocket
 from quart_trio import QuartTrio
 
 from service.jobs.failure import describe, format_traceback
 from service.jobs.queue import JobQueue
 from service.telemetry.events import Event, RequestFailed, utc_now
 from service.telemetry.metrics import MetricsSnapshot
-from service.web.guards import require_token
+from service.web.asgi import RequestInOneTask
+from service.web.body import IncomingRequest
+from service.web.guards import Access, install_guards
 from service.web.jobs import job_routes
 from service.web.operations import operations_routes
 from service.web.problems import install_error_handlers
 
-MAX_BODY_BYTES = 1024 * 1024
+
+class NoSessions(SecureCookieSessionInterface):
+    """Spares each request what Quart would do for a browser's session: there are none."""
+
+    async def open_session(self, app: Quart, request: BaseRequestWebsocket) -> NullSession:  # noqa: ARG002  # Quart's signature
+        """An empty session, which is not saved."""
+        return self.null_session_class()
 
 
 class JobServiceApp(QuartTrio):
     """Tells an unhandled exception as a `request_failed` event instead of through `logging`."""
+
+    asgi_http_class = RequestInOneTask
+    request_class = IncomingRequest
+    session_interface = NoSessions()
 
     def __init__(self, emit: Callable[[Event], None]) -> None:
         super().__init__(__name__, static_folder=None)
@@ -49,16 +63,14 @@ def create_app(
     read_metrics: Callable[[], MetricsSnapshot],
     is_ready: Callable[[], bool],
     emit: Callable[[Event], None],
-    token: str | None = None,
+    access: Access,
 ) -> QuartTrio:
     """The HTTP API on `queue`. Nothing in it is global: each call makes an app of its own."""
     app = JobServiceApp(emit)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.config["PROPAGATE_EXCEPTIONS"] = False
     app.url_map.merge_slashes = False  # or //jobs would be redirected, in HTML
     install_error_handlers(app)
-    if token is not None:
-        require_token(app, token)
+    install_guards(app, access)
     app.register_blueprint(job_routes(queue))
     app.register_blueprint(operations_routes(read_metrics, is_ready))
     return app

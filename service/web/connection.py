@@ -1,51 +1,50 @@
-"""One client's connection: Hypercorn's HTTP/1.1 protocol between a socket and the app."""
+"""One client's connection: Hypercorn's protocols between a socket and the app."""
 
-import contextlib
 import math
-from collections.abc import Awaitable, Callable
-from types import TracebackType
-from typing import Any, Self
+import ssl
 
 import trio
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
-from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import (
-    AppWrapper,
-    ASGIReceiveEvent,
-    ASGISendEvent,
-    ConnectionState,
-    Scope,
-)
+from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import parse_socket_addr
 
 from service.web.http1 import HTTP1, ResponseHead
+from service.web.http2 import HTTP2
+from service.web.tasks import BODY_SECONDS, SEND_SECONDS, RequestTasks, StreamTasks
 
+HANDSHAKE_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 15.0
-SEND_SECONDS = 15.0
 LINGER_SECONDS = 2.0
 
 _RECEIVE_BYTES = 64 * 1024
 _SEND_BYTES = 256 * 1024
-_BODY_MESSAGES = 8
 
 
 class Connection:
-    """Serves the requests of one client, one after the other, until either side has enough.
+    """Serves the requests of one client until either side has enough.
 
-    It is closed after KEEP_ALIVE_SECONDS without a complete request head, and when the client
-    takes longer than SEND_SECONDS to read a piece of what is sent to it.
+    It is closed after KEEP_ALIVE_SECONDS without a complete request head, when the body of a
+    request takes longer than BODY_SECONDS, and when the client takes longer than SEND_SECONDS to
+    read a piece of what is sent to it.
     """
 
     def __init__(
-        self, stream: trio.SocketStream, app: AppWrapper, config: Config, context: WorkerContext
+        self,
+        stream: trio.SocketStream,
+        app: AppWrapper,
+        config: Config,
+        context: WorkerContext,
+        tls: ssl.SSLContext | None,
     ) -> None:
         self.client = "unknown"
-        self._stream = stream
+        self._socket_stream = stream
+        self._stream: trio.SocketStream | trio.SSLStream[trio.SocketStream] = stream
         self._app = app
         self._config = config
         self._context = context
+        self._tls = tls
         self._idle = True
         self._closed_by_us = False
         self._reading = trio.CancelScope()
@@ -54,47 +53,100 @@ class Connection:
 
     async def run(self) -> None:
         """Serve until the connection is closed. Errors of the socket end it quietly."""
-        socket = self._stream.socket
-        async with self._stream:
+        socket = self._socket_stream.socket
+        async with self._socket_stream:
             try:
                 client = parse_socket_addr(socket.family, socket.getpeername())
                 server = parse_socket_addr(socket.family, socket.getsockname())
             except OSError:  # gone before it was served
                 return
-            self.client = f"{client[0]}:{client[1]}" if client else self.client
-            async with _RequestTasks() as requests:
-                protocol = HTTP1(
-                    self._app,
-                    self._config,
-                    self._context,
-                    requests,
-                    ConnectionState({}),
-                    False,
-                    client,
-                    server,
-                    self._send,
-                )
-                await self._read(protocol)
-            if self._closed_by_us:
-                await self._linger()
+            self.client = f"{client[0]}:{client[1]}" if client else "unix"
+            if self._tls is None:
+                await self._serve_http1(client, server)
+                if self._closed_by_us:
+                    await self._linger()
+            elif (protocol := await self._shake_hands(self._tls)) is not None:
+                async with self._stream:
+                    serve = self._serve_http2 if protocol == "h2" else self._serve_http1
+                    await serve(client, server)
 
     def close_if_idle(self) -> None:
         """Close the connection unless it owes an answer."""
         if self._idle:
             self._reading.cancel()
 
-    async def _read(self, protocol: H11Protocol) -> None:
-        with self._reading:
-            self._set_idle(True)
-            while True:
-                try:
-                    data = await self._stream.receive_some(_RECEIVE_BYTES)
-                except (trio.BrokenResourceError, trio.ClosedResourceError):
-                    break
-                await protocol.handle(RawData(bytes(data)))
-                if not data:
-                    break
-        await protocol.handle(Closed())
+    async def _shake_hands(self, tls: ssl.SSLContext) -> str | None:
+        """The protocol agreed upon; None where nothing was."""
+        stream = trio.SSLStream(self._socket_stream, tls, server_side=True, https_compatible=True)
+        with trio.move_on_after(HANDSHAKE_SECONDS):
+            try:
+                await stream.do_handshake()
+            except trio.BrokenResourceError:
+                return None
+            self._stream = stream
+            return stream.selected_alpn_protocol() or "http/1.1"
+        return None
+
+    async def _serve_http1(
+        self, client: tuple[str, int] | None, server: tuple[str, int] | None
+    ) -> None:
+        async with RequestTasks() as requests:
+            protocol = HTTP1(
+                self._app,
+                self._config,
+                self._context,
+                requests,
+                ConnectionState({}),
+                self._tls is not None,
+                client,
+                server,
+                self._send,
+            )
+            with self._reading:
+                self._set_idle(True)
+                while data := await self._receive():
+                    await protocol.handle(RawData(data))
+                    if protocol.awaits_body and self._reading.deadline == math.inf:
+                        self._reading.deadline = trio.current_time() + BODY_SECONDS
+                await protocol.handle(RawData(b""))
+                if not self._idle:  # the client's half is closed, and ours is to be answered on
+                    await trio.sleep_forever()
+            if trio.current_time() >= self._reading.deadline:
+                await protocol.time_out()
+            await protocol.handle(Closed())
+
+    async def _serve_http2(
+        self, client: tuple[str, int] | None, server: tuple[str, int] | None
+    ) -> None:
+        async with StreamTasks(give_up=self._reading.cancel) as requests:
+            protocol = HTTP2(
+                self._app,
+                self._config,
+                self._context,
+                requests,
+                ConnectionState({}),
+                True,
+                client,
+                server,
+                self._send,
+            )
+            with self._reading:
+                self._set_idle(True)
+                await protocol.initiate()
+                while data := await self._receive():
+                    await protocol.handle(RawData(data))
+                    if protocol.idle and not self._idle:  # the last stream was reset
+                        self._set_idle(True)
+            await protocol.say_goodbye()
+            await protocol.handle(Closed())
+
+    async def _receive(self) -> bytes:
+        """What the client sends next; nothing where it sends no more."""
+        try:
+            return bytes(await self._stream.receive_some(_RECEIVE_BYTES))
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._reading.cancel()
+            return b""
 
     async def _send(self, event: Event) -> None:
         if isinstance(event, ResponseHead):
@@ -111,84 +163,35 @@ class Connection:
         self._unsent = b""
         if not data:
             return
-        async with self._sending:
-            try:
-                for start in range(0, len(data), _SEND_BYTES):
-                    with trio.fail_after(SEND_SECONDS):
-                        await self._stream.send_all(data[start : start + _SEND_BYTES])
-            except (trio.TooSlowError, trio.BrokenResourceError, trio.ClosedResourceError):
-                self._reading.cancel()
+        try:
+            self._sending.acquire_nowait()  # spares the checkpoint
+        except trio.WouldBlock:
+            await self._sending.acquire()
+        try:
+            for start in range(0, len(data), _SEND_BYTES):
+                with trio.CancelScope(deadline=trio.current_time() + SEND_SECONDS) as in_time:
+                    await self._stream.send_all(data[start : start + _SEND_BYTES])
+                if in_time.cancelled_caught:
+                    self._reading.cancel()
+                    return
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._reading.cancel()
+        finally:
+            self._sending.release()
 
     def _set_idle(self, idle: bool) -> None:
         self._idle = idle
         self._reading.deadline = trio.current_time() + KEEP_ALIVE_SECONDS if idle else math.inf
+        if idle and self._context.terminated.is_set():
+            self._reading.cancel()
 
     async def _linger(self) -> None:
         # Closing a socket with unread data in it resets the connection, and the reset may overtake
         # the answer (RFC 9112, section 9.6). So let the client finish first, for a while.
         with trio.move_on_after(LINGER_SECONDS):
             try:
-                await self._stream.send_eof()
-                while await self._stream.receive_some(_RECEIVE_BYTES):
+                await self._socket_stream.send_eof()
+                while await self._socket_stream.receive_some(_RECEIVE_BYTES):
                     pass
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 return
-
-
-class _RequestTasks:
-    """What Hypercorn calls a task group: runs the app once for each request of a connection.
-
-    It outlives no request: leaving it cancels those that still run.
-    """
-
-    def __init__(self) -> None:
-        self._opening = trio.open_nursery()
-
-    async def __aenter__(self) -> Self:
-        self._nursery = await self._opening.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._nursery.cancel_scope.cancel()
-        await self._opening.__aexit__(exc_type, exc, traceback)
-
-    async def spawn_app(
-        self,
-        app: AppWrapper,
-        config: Config,  # noqa: ARG002  # Hypercorn's signature
-        scope: Scope,
-        send: Callable[[ASGISendEvent | None], Awaitable[None]],
-    ) -> Callable[[ASGIReceiveEvent], Awaitable[None]]:
-        """Start the app on a request; gives what takes the rest of the request."""
-        to_app, from_client = trio.open_memory_channel[ASGIReceiveEvent](_BODY_MESSAGES)
-
-        async def run_app() -> None:
-            with from_client:
-                await app(
-                    scope,
-                    from_client.receive,
-                    send,
-                    trio.to_thread.run_sync,
-                    trio.from_thread.run,
-                )
-                await send(None)
-
-        async def receive_from_client(message: ASGIReceiveEvent) -> None:
-            # Hypercorn reports a disconnect after each answer, too, and Quart-Trio would take it as
-            # a reason to cancel the closing of the connection. Where a client is really gone, the
-            # connection ends and cancels its requests.
-            if message["type"] != "http.disconnect":
-                with contextlib.suppress(trio.BrokenResourceError):  # answered without the rest
-                    await to_app.send(message)
-
-        self._nursery.start_soon(run_app)
-        return receive_from_client
-
-    def spawn(self, func: Callable[..., Awaitable[Any]], *args: Any) -> None:
-        """Run a task of Hypercorn's own."""
-        self._nursery.start_soon(func, *args)

@@ -16,16 +16,30 @@ class ResponseHead(RawData):
 
 
 class HTTP1(H11Protocol):
-    """Hypercorn's HTTP/1.1, without its ways out into HTTP/2 and WebSocket.
+    """Hypercorn's HTTP/1.1 (RFC 9112), without its ways out into HTTP/2 and WebSocket.
 
     We have nothing to say in either; RFC 9110, section 7.8, lets a server ignore an Upgrade.
     """
+
+    @property
+    def awaits_body(self) -> bool:
+        """Whether the client has more of a request's body to send."""
+        return self.connection.their_state is h11.SEND_BODY
+
+    async def time_out(self) -> None:
+        """Answer 408 where the client has begun a request and takes too long over it."""
+        unfinished_head = (
+            self.connection.their_state is h11.IDLE and self.connection.trailing_data[0]
+        )
+        if unfinished_head or (self.awaits_body and self.connection.our_state is h11.SEND_RESPONSE):
+            await self._refuse(HTTPStatus.REQUEST_TIMEOUT, "the request did not come to its end")
+            await self.send(Closed())
 
     async def _check_protocol(self, event: h11.Request) -> None:
         pass
 
     async def _create_stream(self, request: h11.Request) -> None:
-        if not _names_a_path(request.target):
+        if not names_a_path(request.target):
             await self._send_error_response(HTTPStatus.BAD_REQUEST)
             await self.send(Closed())
             return
@@ -40,23 +54,23 @@ class HTTP1(H11Protocol):
 
     async def _send_error_response(self, status_code: int) -> None:
         """Called where h11 refuses what the client sent."""
-        status = HTTPStatus(status_code)
-        body = problem_json(status, "this is not a request of HTTP/1.1 that can be answered")
-        await self._send_h11_event(
-            h11.Response(
-                status_code=status_code,
-                headers=[
-                    (b"content-type", PROBLEM_CONTENT_TYPE.encode()),
-                    (b"content-length", str(len(body)).encode()),
-                    (b"connection", b"close"),
-                    *self.config.response_headers("h11"),
-                ],
-            )
+        await self._refuse(
+            HTTPStatus(status_code), "this is not a request of HTTP/1.1 that can be answered"
         )
+
+    async def _refuse(self, status: HTTPStatus, detail: str) -> None:
+        headers, body = refusal(status, detail)
+        headers += self.config.response_headers("h11")
+        await self._send_h11_event(h11.Response(status_code=status, headers=headers))
         await self._send_h11_event(h11.Data(data=body))
         await self._send_h11_event(h11.EndOfMessage())
 
     async def _send_h11_event(self, event: H11SendableEvent) -> None:
+        if isinstance(event, h11.Response) and self.context.terminated.is_set():
+            event = h11.Response(
+                status_code=event.status_code,
+                headers=[*event.headers.raw_items(), (b"connection", b"close")],
+            )
         try:
             data = self.connection.send(event)
         except h11.LocalProtocolError:
@@ -66,7 +80,18 @@ class HTTP1(H11Protocol):
         await self.send(ResponseHead(data) if isinstance(event, h11.Response) else RawData(data))
 
 
-def _names_a_path(target: bytes) -> bool:
+def refusal(status: HTTPStatus, detail: str) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """Headers and body of a problem after which the connection is closed."""
+    body = problem_json(status, detail)
+    headers = [
+        (b"content-type", PROBLEM_CONTENT_TYPE.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+    ]
+    return headers, body
+
+
+def names_a_path(target: bytes) -> bool:
     """Whether Quart can find the path in it; it takes all forms of RFC 9112, section 3.2."""
     try:
         return urlsplit(target.decode("ascii")).path != ""

@@ -13,8 +13,10 @@ from werkzeug.datastructures import MultiDict
 from service.jobs.model import Status
 from service.jobs.queue import MAX_RETRIES_LIMIT, JobQueue
 from service.jobs.snapshots import JobSummary
+from service.web.body import read_body
 from service.web.problems import Problem
 
+MAX_BODY_BYTES = 1024 * 1024
 DEFAULT_PAGE = 100
 MAX_PAGE = 1_000
 
@@ -86,7 +88,7 @@ async def _read_json() -> bytes:
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             "send the job as JSON, with the header Content-Type: application/json",
         )
-    return await request.get_data(cache=False, as_text=False, parse_form_data=False)
+    return await read_body(MAX_BODY_BYTES)
 
 
 def _decode(decode: Callable[[bytes], Submission], body: bytes) -> Submission:

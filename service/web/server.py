@@ -1,7 +1,8 @@
 """The HTTP edge: accepts connections, guards each from the others, and closes them in time."""
 
-from collections.abc import Callable
-from functools import partial
+import ssl
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
 
 import trio
 from hypercorn.config import Config
@@ -10,31 +11,49 @@ from hypercorn.typing import ASGIFramework
 from hypercorn.utils import wrap_app
 
 from service.jobs.failure import describe
-from service.telemetry.events import ConnectionFailed, Event, utc_now
-from service.web.connection import Connection
+from service.telemetry.events import ConnectionFailed, ConnectionRefused, Event, utc_now
+from service.web.connection import LINGER_SECONDS, Connection
+from service.web.http1 import refusal
+from service.web.listeners import Listener
 
 CLOSE_SECONDS = 2.0
 FAILURE_LINE_SECONDS = 1.0
+ACCEPT_PAUSE_SECONDS = 0.1
+MAX_REFUSALS = 100
 
 
 class Server:
-    """Serves one app on some listeners, on Hypercorn's protocol code and its own accept loop."""
+    """Serves one app on some listeners, on Hypercorn's protocol code and its own accept loop.
 
-    def __init__(self, app: ASGIFramework, emit: Callable[[Event], None]) -> None:
+    At most `max_connections` are served at a time. Those beyond are told so with a 503, or just
+    closed where `tls` would first have to be agreed upon, or where they come too fast for that.
+    """
+
+    def __init__(
+        self,
+        app: ASGIFramework,
+        emit: Callable[[Event], None],
+        *,
+        max_connections: int,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._app = wrap_app(app, wsgi_max_body_size=0, mode="asgi")
         self._emit = emit
+        self._max_connections = max_connections
+        self._tls = tls
         self._config = Config()
         self._config.errorlog = None
         self._config.include_server_header = False
         self._context = WorkerContext(max_requests=None)
         self._connections: set[Connection] = set()
+        self._refusals = 0
         self._next_failure_line = 0.0
         self._closing = trio.Event()
         self._closed = trio.Event()
 
     async def serve(
         self,
-        listeners: list[trio.SocketListener],
+        listeners: Sequence[Listener],
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Serve until `close` is called, and then for as long as answers are owed.
@@ -44,14 +63,8 @@ class Server:
         """
         async with trio.open_nursery() as connections:
             async with trio.open_nursery() as accepting:
-                await accepting.start(
-                    partial(
-                        trio.serve_listeners,
-                        self._serve_connection,
-                        listeners,
-                        handler_nursery=connections,
-                    )
-                )
+                for listener in listeners:
+                    accepting.start_soon(self._accept, listener, connections)
                 task_status.started()
                 await self._closing.wait()
                 accepting.cancel_scope.cancel()
@@ -66,25 +79,63 @@ class Server:
         self._closing.set()
         await self._closed.wait()
 
-    async def _serve_connection(self, stream: trio.SocketStream) -> None:
-        if self._closing.is_set():  # accepted in the last moment
-            await stream.aclose()
-            return
-        connection = Connection(stream, self._app, self._config, self._context)
-        self._connections.add(connection)
+    async def _accept(self, listener: Listener, connections: trio.Nursery) -> None:
+        async with listener:
+            while True:
+                try:
+                    stream = await listener.accept()
+                except OSError as error:  # such as too many open files; it passes
+                    self._report("none", error)
+                    await trio.sleep(ACCEPT_PAUSE_SECONDS)
+                    continue
+                if len(self._connections) < self._max_connections:
+                    connection = Connection(
+                        stream, self._app, self._config, self._context, self._tls
+                    )
+                    self._connections.add(connection)
+                    connections.start_soon(self._serve_connection, connection)
+                else:
+                    self._emit(ConnectionRefused(timestamp=utc_now()))
+                    connections.start_soon(self._refuse, stream)
+
+    async def _serve_connection(self, connection: Connection) -> None:
         try:
             await connection.run()
         except Exception as error:
-            self._report(connection, error)
+            self._report(connection.client, error)
         finally:
             self._connections.discard(connection)
 
-    def _report(self, connection: Connection, error: Exception) -> None:
+    async def _refuse(self, stream: trio.SocketStream) -> None:
+        self._report("none", TooManyConnections(f"{self._max_connections} are open"))
+        async with stream:
+            if self._tls is not None or self._refusals >= MAX_REFUSALS:
+                return
+            self._refusals += 1
+            try:
+                with trio.move_on_after(LINGER_SECONDS):
+                    await stream.send_all(_too_many_connections())
+                    await stream.send_eof()
+                    while await stream.receive_some():
+                        pass
+            except trio.BrokenResourceError:
+                return
+            finally:
+                self._refusals -= 1
+
+    def _report(self, client: str, error: Exception) -> None:
         # One hostile client can fail thousands of times a second; one line a second tells enough.
         if trio.current_time() >= self._next_failure_line:
             self._next_failure_line = trio.current_time() + FAILURE_LINE_SECONDS
-            self._emit(
-                ConnectionFailed(
-                    timestamp=utc_now(), client=connection.client, error=describe(error)
-                )
-            )
+            self._emit(ConnectionFailed(timestamp=utc_now(), client=client, error=describe(error)))
+
+
+class TooManyConnections(Exception):
+    """As many connections are open as may be."""
+
+
+def _too_many_connections() -> bytes:
+    headers, body = refusal(HTTPStatus.SERVICE_UNAVAILABLE, "as many connections are open as may")
+    lines = [b"HTTP/1.1 503 Service Unavailable", b"retry-after: 1"]
+    lines += [b"%s: %s" % header for header in headers]
+    return b"\r\n".join([*lines, b"", body])

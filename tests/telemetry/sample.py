@@ -36,6 +36,7 @@ VALUES: dict[str, Any] = {
     "jobs_retried": 8,
     "jobs_run": 9,
     "lines": 12,
+    "connections_refused": 13,
     "log_lines_dropped": 10,
     "loop_stalls": 11,
     "method": "GET",

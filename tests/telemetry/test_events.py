@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec import UnsetType
 
-from service.telemetry.events import Event, JobRejected, JobStarted, utc_now
+from service.telemetry.events import ConnectionRefused, Event, JobRejected, JobStarted, utc_now
 from service.telemetry.log import Log
 from tests.telemetry.sample import EVENT_KINDS, MOMENT, VALUES, name_of, own_fields, sample
 
@@ -23,7 +23,7 @@ VOCABULARY = {
         (
             "reason uptime_seconds jobs_created jobs_completed jobs_failed jobs_retried"
             " jobs_cancelled jobs_abandoned jobs_rejected wait_seconds_total run_seconds_total"
-            " loop_stalls log_lines_dropped"
+            " loop_stalls log_lines_dropped connections_refused"
         ),
         "error traceback",
     ),
@@ -50,12 +50,13 @@ VOCABULARY = {
     "queue_freed": ("info", "jobs_rejected full_seconds", ""),
     "loop_stalled": ("warning", "stalled_seconds where", "job_id job_type worker_id"),
     "connection_failed": ("warning", "client error", ""),
+    "connection_refused": ("info", "", ""),
     "request_failed": ("error", "method path error traceback", ""),
     "log_lines_dropped": ("error", "lines", ""),
     "observer_detached": ("error", "observer error traceback", ""),
 }
 
-LOGGED = [kind for kind in EVENT_KINDS if kind is not JobRejected]
+LOGGED = [kind for kind in EVENT_KINDS if kind.logged]
 
 every_kind = pytest.mark.parametrize("kind", EVENT_KINDS, ids=name_of)
 every_logged_kind = pytest.mark.parametrize("kind", LOGGED, ids=name_of)
@@ -142,7 +143,10 @@ def test_an_event_cannot_be_changed(kind: type[Event]) -> None:
 def test_rejections_are_not_logged() -> None:
     """A flood of rejections leaves no line: they are counted, and all other events are logged."""
     assert written(sample(JobRejected)) == []
-    assert [kind for kind in EVENT_KINDS if not kind.logged] == [JobRejected]
+    assert [kind for kind in EVENT_KINDS if not kind.logged] == [
+        JobRejected,
+        ConnectionRefused,
+    ]
 
 
 class Clock:

@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import asdict
 
 from service.telemetry.events import (
+    ConnectionRefused,
     Event,
     JobAbandoned,
     JobCancelled,
@@ -65,6 +66,7 @@ COUNTED: list[tuple[Event, dict[str, float]]] = [
     (sample(WorkerStopped), {"workers_running": -1}),
     (sample(LoopStalled), {"loop_stalls": 1}),
     (sample(LogLinesDropped, lines=40), {"log_lines_dropped": 40}),
+    (sample(ConnectionRefused), {"connections_refused": 1}),
 ]
 
 COUNTED_KINDS = {type(event) for event, _ in COUNTED}
@@ -152,6 +154,7 @@ def test_metrics_come_in_the_order_of_the_contract(metrics: Metrics) -> None:
         ("loop_stalls", 0),
         ("log_lines_dropped", 0),
         ("uptime_seconds", 0.0),
+        ("connections_refused", 0),
     ]
 
 

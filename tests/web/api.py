@@ -14,6 +14,7 @@ from service.jobs.context import JobContext
 from service.jobs.registry import Registry
 from service.jobs.retry import Retry
 from service.web.app import create_app
+from service.web.guards import Access
 from tests.conftest import Rig
 
 JSON = {"Content-Type": "application/json"}
@@ -36,14 +37,14 @@ class Answer:
 class Api:
     """The HTTP API of one rig, and a client that asks it."""
 
-    def __init__(self, rig: Rig, token: str | None = None) -> None:
+    def __init__(self, rig: Rig, access: Access | None = None) -> None:
         self.rig = rig
         self.app = create_app(
             rig.queue,
             read_metrics=rig.metrics.snapshot,
             is_ready=lambda: rig.engine.accepting,
             emit=rig.engine._emit,
-            token=token,
+            access=access or Access(),
         )
         self._client = TrioClient(self.app)
 

@@ -26,7 +26,7 @@ def registry() -> Registry:
 @pytest.fixture
 def make_api(make_rig: Callable[..., Rig]) -> MakeApi:
     """Builds the API on an engine that does not run yet; keyword arguments are the engine's."""
-    return lambda token=None, **options: Api(make_rig(**options), token)
+    return lambda access=None, **options: Api(make_rig(**options), access)
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def serve(nursery: trio.Nursery) -> Serve:
     async def start(app: ASGIFramework) -> Served:
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
         record = Record()
-        server = Server(app, record.observe)
+        server = Server(app, record.observe, max_connections=100)
         await nursery.start(partial(server.serve, listeners))
         return Served(server, record, listeners[0].socket.getsockname()[1])
 

@@ -124,8 +124,7 @@ async def test_a_handler_may_take_longer_than_a_connection_may_idle(
         assert (await wire.answer()).body == b"at last"
 
 
-@pytest.mark.parametrize("goodbye", ["closes", "resets"])
-async def test_a_client_that_goes_away_cancels_its_handler(serve: Serve, goodbye: str) -> None:
+async def test_a_client_that_goes_away_cancels_its_handler(serve: Serve) -> None:
     """Nobody waits for the answer any more, so nothing works on it any more."""
     stage = Stage()
     served = await serve(stage)
@@ -133,12 +132,65 @@ async def test_a_client_that_goes_away_cancels_its_handler(serve: Serve, goodbye
         await wire.send(request("/slow"))
         with trio.fail_after(5):
             await stage.entered.wait()
-        if goodbye == "resets":
-            wire.reset_when_closed()
+        wire.reset_when_closed()
     with trio.fail_after(5):
         await stage.left.wait()
     assert not stage.release.is_set()
     assert served.record.events == []
+
+
+async def test_a_client_that_sends_no_more_gets_its_answer(serve: Serve) -> None:
+    """To close one's half of the connection is no farewell (RFC 9112, section 9.6)."""
+    stage = Stage()
+    served = await serve(stage)
+    async with served.connect() as wire:
+        await wire.send(request("/slow"))
+        await wire.send_eof()
+        with trio.fail_after(5):
+            await stage.entered.wait()
+        assert not await wire.closes_within(SHORT_SECONDS)
+        stage.release.set()
+        assert (await wire.answer()).body == b"at last"
+        assert await wire.until_closed() == b""
+
+
+async def test_a_client_that_ends_in_its_body_is_told_so(serve: Serve) -> None:
+    """Half a request is none, and who can still listen hears it."""
+    served = await serve(Stage())
+    async with served.connect() as wire:
+        await wire.send(request("/upload", "Content-Length: 10", method="POST") + b"12345")
+        await wire.send_eof()
+        assert (await wire.answer()).status == 400
+        assert await wire.until_closed() == b""
+
+
+async def test_a_body_that_never_ends_is_given_up(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that takes longer than BODY_SECONDS over its body gets 408."""
+    monkeypatch.setattr(connection, "BODY_SECONDS", SHORT_SECONDS)
+    stage = Stage()
+    served = await serve(stage)
+    async with served.connect() as wire:
+        assert (await wire.ask("/hello")).status == 200
+        await wire.send(request("/upload", "Content-Length: 10", method="POST") + b"12345")
+        check_problem(await wire.answer(), 408)
+        assert await wire.until_closed() == b""
+        with trio.fail_after(5):
+            await stage.left.wait()
+    assert served.record.events == []
+
+
+async def test_a_head_that_never_ends_is_given_up(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that takes longer than KEEP_ALIVE_SECONDS over its head gets 408."""
+    monkeypatch.setattr(connection, "KEEP_ALIVE_SECONDS", SHORT_SECONDS)
+    served = await serve(Stage())
+    async with served.connect() as wire:
+        await wire.send(request("/hello")[:-2])
+        check_problem(await wire.answer(), 408)
+        assert await wire.until_closed() == b""
 
 
 async def test_an_app_may_tidy_up_after_its_answer(serve: Serve) -> None:

@@ -7,7 +7,7 @@ import trio
 
 from service.telemetry.events import ConnectionFailed
 from service.web import server
-from service.web.app import MAX_BODY_BYTES
+from service.web.jobs import MAX_BODY_BYTES
 from tests.web.api import Api, check_problem
 from tests.web.conftest import Serve
 from tests.web.wire import Served, Stage, request
@@ -169,7 +169,8 @@ async def test_clients_that_vanish_leave_nothing_behind(serve: Serve, goodbye: s
     """Clients may come and go at every point of a request; the server forgets them all."""
     stage = Stage()
     served = await serve(stage)
-    whole = request("/slow")
+    # One that closes only its half may still wait for its answer, so it must not have asked fully.
+    whole = request("/slow") if goodbye == "resets" else request("/slow")[:-1]
     for length in range(0, len(whole) + 1, 3):
         async with served.connect() as wire:
             await wire.send(whole[:length])

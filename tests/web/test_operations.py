@@ -8,13 +8,14 @@ import pytest
 import trio
 
 from service.telemetry.events import RequestFailed
+from service.web.guards import Access
 from tests.web.api import JSON, Answer, Api, check_problem
 
 METRICS = [
     *("jobs_created", "jobs_completed", "jobs_failed", "jobs_retried", "jobs_in_progress"),
     *("jobs_pending", "jobs_cancelled", "jobs_abandoned", "jobs_rejected", "workers_running"),
     *("queue_capacity", "wait_seconds_total", "run_seconds_total", "loop_stalls"),
-    *("log_lines_dropped", "uptime_seconds"),
+    *("log_lines_dropped", "uptime_seconds", "connections_refused"),
 ]
 EVERY_READ = [
     *("/jobs", "/jobs?status=failed&limit=1", "/jobs?limit=ten", "/jobs/nobody", "/nowhere"),
@@ -70,6 +71,7 @@ async def test_metrics_agree_with_what_was_done(
         "run_seconds_total": 5.0,  # that job
         "loop_stalls": 0,
         "log_lines_dropped": 0,
+        "connections_refused": 0,
     }
 
 
@@ -190,7 +192,7 @@ async def test_the_service_survives_its_bugs(
 async def test_two_services_share_nothing(make_api: Callable[..., Api]) -> None:
     """Two services in one process have jobs, metrics, readiness, bugs and tokens of their own."""
     word = "for-the-other"
-    one, other = make_api(), make_api(token=word)
+    one, other = make_api(), make_api(Access(tokens=(word,)))
     job_id = await one.submit("echo")
     await one.rig.start()
     with other.nothing_changes():

@@ -5,6 +5,7 @@ import base64
 import pytest
 import trio
 
+from service.web.guards import Access
 from tests.web.api import JSON, Answer, Api, check_problem
 from tests.web.conftest import MakeApi, Serve
 
@@ -33,7 +34,7 @@ GUARDED = [
 @pytest.fixture
 def guarded(make_api: MakeApi) -> Api:
     """The API with a token."""
-    return make_api(token=WORD)
+    return make_api(Access(tokens=(WORD,)))
 
 
 async def ask(api: Api, path: str, authorization: str | None, method: str = "GET") -> Answer:
@@ -88,7 +89,7 @@ async def test_the_scheme_may_be_written_in_any_case(guarded: Api) -> None:
 async def test_a_token_with_letters_beyond_ascii_lets_its_clients_in(make_api: MakeApi) -> None:
     """Whoever sends such a token as UTF-8, as curl does, is not locked out."""
     word = "schlüssel"
-    api = make_api(token=word)
+    api = make_api(Access(tokens=(word,)))
     assert (await ask(api, "/jobs", f"Bearer {word}")).status == 200
     check_turned_away(await ask(api, "/jobs", "Bearer schlussel"))
 

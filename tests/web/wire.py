@@ -30,6 +30,10 @@ class Wire:
         with trio.fail_after(PATIENCE_SECONDS):
             await self._stream.send_all(data)
 
+    async def send_eof(self) -> None:
+        """Close the client's half of the connection."""
+        await self._stream.send_eof()
+
     async def answer(self) -> Answer:
         """The next answer, which is to have a Content-Length."""
         with trio.fail_after(PATIENCE_SECONDS):
