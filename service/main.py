@@ -13,6 +13,7 @@ from service.settings import Settings
 from service.shutdown import Backstop, Shutdown, request_on_signals
 from service.supervisor import BACKSTOP_SECONDS, CannotListen, Supervisor, Telemetry
 from service.telemetry.emitter import Emitter
+from service.telemetry.feed import Feed
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
 from service.telemetry.sink import LineSink
@@ -40,7 +41,8 @@ def _serve(settings: Settings, registry: Registry) -> bool:
     with LineSink(sys.stdout.fileno()) as sink:
         log = Log(sink.write, log_format, settings.log_level, colors=colors)
         metrics = Metrics(settings.queue_capacity)
-        emit = Emitter(metrics.observe, log.observe)
+        feed = Feed()
+        emit = Emitter(metrics.observe, log.observe, feed.observe)
 
         def exit_at_once() -> None:
             sink.flush()
@@ -48,7 +50,7 @@ def _serve(settings: Settings, registry: Registry) -> bool:
 
         async def serve() -> bool:
             shutdown = Shutdown()
-            telemetry = Telemetry(emit, log.logger, metrics, sink)
+            telemetry = Telemetry(emit, log.logger, metrics, feed, sink)
             supervisor = Supervisor(settings, registry, telemetry, shutdown, give_up=exit_at_once)
 
             def end_without_the_loop() -> None:
