@@ -44,8 +44,7 @@ class Feed:
     def close(self) -> None:
         """Let the readers end as soon as they have read what is there."""
         self._closed = True
-        if self._news is not None:
-            self._wake()
+        self._wake()
 
     def ended(self, after: int) -> bool:
         """Whether nothing comes after event number `after`, because the feed is closed."""
