@@ -10,6 +10,7 @@ from bench.measure import Comparison, compare
 from service.engine import Engine
 from service.jobs.registry import Registry
 from service.telemetry.emitter import Emitter
+from service.telemetry.feed import Feed
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
 from service.telemetry.sink import LineSink
@@ -61,7 +62,7 @@ async def _jobs_per_second() -> float:
         metrics = Metrics(queue_capacity=2 * BATCH)
         engine = Engine(
             registry,
-            Emitter(metrics.observe, log.observe),
+            Emitter(metrics.observe, log.observe, Feed().observe),
             log.logger,
             workers=WORKERS,
             queue_capacity=2 * BATCH,

@@ -13,6 +13,7 @@ from service.jobs.dispatcher import Dispatcher
 from service.jobs.model import Job
 from service.jobs.queue import JobQueue
 from service.jobs.registry import Registry
+from service.jobs.snapshots import WorkerView
 from service.jobs.store import JobStore
 from service.jobs.worker import Worker
 from service.lifecycle import StopReason, is_cancellation, open_lifecycle_nursery
@@ -58,6 +59,7 @@ class Engine:
         self._random_source = random_source or random.Random()
         self._store = JobStore(emit, self._clock, capacity=queue_capacity, retain=retain)
         self._dispatcher = Dispatcher(self._store)
+        self._live_workers: list[Worker] = []
         self._scope = trio.CancelScope()
         self._started = False
         self._drained = False
@@ -122,6 +124,10 @@ class Engine:
             if job.status in ("pending", "processing"):
                 self._store.abandon(job, reason)
 
+    def workers(self) -> list[WorkerView]:
+        """What each live worker does now, in their order."""
+        return [worker.view() for worker in self._live_workers]
+
     def _worker(self, number: int, jobs: trio.MemoryReceiveChannel[Job]) -> Worker:
         return Worker(
             f"worker-{number}",
@@ -132,13 +138,16 @@ class Engine:
             self._log,
             lambda: self.outcome,
             self._random_source,
+            self._clock.now(),
         )
 
     def _on_start(self, worker: Worker) -> None:
-        self._emit(WorkerStarted(timestamp=self._clock.now(), worker_id=worker.id))
+        self._live_workers.append(worker)
+        self._emit(WorkerStarted(timestamp=worker.started_at, worker_id=worker.id))
 
     def _on_stop(self, worker: Worker, reason: StopReason) -> None:
         self._crashed |= reason == "crashed"
+        self._live_workers.remove(worker)
         self._emit(
             WorkerStopped(
                 timestamp=self._clock.now(),

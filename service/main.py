@@ -13,6 +13,7 @@ from service.settings import Settings
 from service.shutdown import Backstop, Shutdown, request_on_signals
 from service.supervisor import BACKSTOP_SECONDS, Supervisor, Telemetry
 from service.telemetry.emitter import Emitter
+from service.telemetry.feed import Feed
 from service.telemetry.libraries import listen_to_libraries
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
@@ -45,7 +46,8 @@ def _serve(settings: Settings, registry: Registry) -> bool:
         log = Log(sink.write, log_format, settings.log_level, colors=colors)
         listen_to_libraries(log.logger)
         metrics = Metrics(settings.queue_capacity)
-        emit = Emitter(metrics.observe, log.observe)
+        feed = Feed()
+        emit = Emitter(metrics.observe, log.observe, feed.observe)
 
         def exit_at_once() -> None:
             sink.flush()
@@ -53,7 +55,7 @@ def _serve(settings: Settings, registry: Registry) -> bool:
 
         async def serve() -> bool:
             shutdown = Shutdown()
-            telemetry = Telemetry(emit, log.logger, metrics, sink)
+            telemetry = Telemetry(emit, log.logger, metrics, feed, sink)
             supervisor = Supervisor(settings, registry, telemetry, shutdown, give_up=exit_at_once)
 
             def end_without_the_loop() -> None:

@@ -24,6 +24,7 @@ from service.telemetry.events import (
     ServiceStopped,
     utc_now,
 )
+from service.telemetry.feed import Feed
 from service.telemetry.metrics import Metrics
 from service.telemetry.sink import LineSink
 from service.web.app import create_app
@@ -38,11 +39,12 @@ DROPPED_LINES_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """What `main` builds and hands down: where events go, the free-form logger, the metrics."""
+    """What `main` builds and hands down: where events go, the free-form logger, and who listens."""
 
     emit: Callable[[Event], None]
     logger: FilteringBoundLogger
     metrics: Metrics
+    feed: Feed
     sink: LineSink
 
 
@@ -85,6 +87,8 @@ class Supervisor:
         app = create_app(
             self._engine.queue,
             read_metrics=telemetry.metrics.snapshot,
+            list_workers=self._engine.workers,
+            feed=telemetry.feed,
             is_ready=lambda: self._engine.accepting,
             emit=telemetry.emit,
             access=_access(settings),
@@ -119,7 +123,7 @@ class Supervisor:
                     engine_nursery.start_soon(self._conduct_shutdown)
                     self._say_started(address)
                     task_status.started(RunningService(address, self._engine.queue))
-                await self._server.close()
+                await self._close_http()
                 with trio.CancelScope(shield=True):  # bounded by the flush's own time
                     await trio.to_thread.run_sync(self._telemetry.sink.flush)
                 service_nursery.cancel_scope.cancel()
@@ -147,10 +151,14 @@ class Supervisor:
         await trio.sleep(CLEANUP_SECONDS)
         # Still here: some handler swallows its cancellation, and Trio has no other way to end it.
         self._engine.abandon_the_rest(self._engine.outcome)
-        await self._server.close()
+        await self._close_http()
         await trio.to_thread.run_sync(self._telemetry.sink.flush)
         self._say_stopped(self._engine.outcome)
         self._give_up()
+
+    async def _close_http(self) -> None:
+        self._telemetry.feed.close()  # else its streams would have to be cut off in the end
+        await self._server.close()
 
     def close_the_books(self) -> None:
         """Abandon what has not ended and say `service_stopped`, where the loop is blocked.

@@ -14,6 +14,7 @@ from service.jobs.queue import JobQueue
 from service.jobs.registry import Registry
 from service.telemetry.emitter import Emitter
 from service.telemetry.events import Event
+from service.telemetry.feed import Feed
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics, MetricsSnapshot
 
@@ -65,7 +66,9 @@ class Rig:
         self.lines: list[dict[str, Any]] = []
         self.metrics = Metrics(options["queue_capacity"])
         log = Log(lambda line: self.lines.append(msgspec.json.decode(line)))
-        emit = Emitter(self.metrics.observe, log.observe, self.record.observe)
+        self.feed = Feed()
+        observers = self.metrics.observe, log.observe, self.feed.observe, self.record.observe
+        emit = Emitter(*observers)
         self.engine = Engine(registry, emit, log.logger, random_source=random.Random(0), **options)
         self._nursery = nursery
 

@@ -4,6 +4,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from service.settings import Settings
 from service.shutdown import Shutdown
 from service.supervisor import RunningService, Supervisor, Telemetry
 from service.telemetry.emitter import Emitter
+from service.telemetry.feed import Feed
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
 from service.telemetry.sink import LineSink
@@ -31,12 +33,14 @@ class Hosted:
         self._log_path = log_path
         log = Log(sink.write)
         self.metrics = Metrics(queue_capacity=1000)
+        feed = Feed()
+        emit = Emitter(self.metrics.observe, log.observe, feed.observe)
         self.shutdown = Shutdown()
         self.given_up = trio.Event()
         self.supervisor = Supervisor(
             Settings(port=0, **settings),
             registry,
-            Telemetry(Emitter(self.metrics.observe, log.observe), log.logger, self.metrics, sink),
+            Telemetry(emit, log.logger, self.metrics, feed, sink),
             self.shutdown,
             give_up=self.given_up.set,
         )
@@ -247,6 +251,79 @@ async def test_a_handler_that_can_t_be_ended_is_given_up(registry: Registry, hos
     assert events.count("service_stopped") == 1
     assert events.count("job_abandoned") == 1
     assert "job_completed" not in events
+
+
+async def streamed(client: httpx.AsyncClient, url: str, then: Callable[[], None]) -> list[str]:
+    """Open the live stream, call `then`, and give the events of the stream once it has ended."""
+    with trio.fail_after(10):
+        async with client.stream("GET", f"{url}/events") as stream:
+            lines = stream.aiter_lines()
+            assert (await anext(lines)).startswith("retry: ")
+            then()
+            return [line[7:] async for line in lines if line.startswith("event: ")]
+
+
+async def test_the_live_stream_tells_a_drain_to_its_end(registry: Registry, host: Host) -> None:
+    """It outlives the workers and then ends as streams should, without being cut off."""
+
+    def shut_down() -> None:
+        service.shutdown.request("requested")
+
+    with host(registry, workers=2) as service:
+        async with trio.open_nursery() as nursery, httpx.AsyncClient() as client:
+            running = await nursery.start(service.supervisor.run)
+            told = await streamed(client, running.url, shut_down)
+    assert told == ["service_draining", "worker_stopped", "worker_stopped"]
+
+
+async def test_the_live_stream_ends_even_where_a_handler_does_not(
+    registry: Registry, host: Host
+) -> None:
+    """It tells that the handler's job was left behind, and holds up nothing."""
+    release = trio.Event()
+
+    @registry.job("stubborn")
+    async def stubborn() -> None:
+        with trio.CancelScope(shield=True):
+            await release.wait()
+
+    def shut_down() -> None:
+        service.shutdown.request("requested")
+
+    with host(registry, workers=1, grace=0) as service:
+        async with trio.open_nursery() as nursery, httpx.AsyncClient() as client:
+            running = await nursery.start(service.supervisor.run)
+            await running.queue.submit("stubborn")
+            await trio.testing.wait_all_tasks_blocked()
+            told = await streamed(client, running.url, shut_down)
+            assert told == ["service_draining", "job_abandoned"]
+            with trio.fail_after(10):
+                await service.given_up.wait()
+            release.set()
+
+
+async def test_the_books_can_be_closed_by_a_thread_while_clients_listen(
+    registry: Registry, host: Host
+) -> None:
+    """Where the loop is blocked nobody can be told any more, but all is logged and counted."""
+
+    @registry.job("hang")
+    async def hang() -> None:
+        await trio.sleep_forever()
+
+    with host(registry, workers=1) as service:
+        async with trio.open_nursery() as nursery:
+            running = await nursery.start(service.supervisor.run)
+            await running.queue.submit("hang")
+            feed = service.supervisor._telemetry.feed
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(feed.wait, feed.last)
+            await trio.testing.wait_all_tasks_blocked()
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(service.supervisor.close_the_books).result(timeout=10)
+            nursery.cancel_scope.cancel()
+    assert service.events()[-2:] == ["job_abandoned", "service_stopped"]
+    assert service.metrics.snapshot().jobs_abandoned == 1
 
 
 async def test_a_busy_port_is_said_plainly(registry: Registry, host: Host) -> None:

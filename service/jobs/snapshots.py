@@ -1,6 +1,7 @@
 """Jobs as others may see them: frozen copies, which are also the JSON of the API."""
 
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
@@ -78,3 +79,14 @@ def _tell_attempt(attempt: Attempt) -> AttemptStory:
         outcome=attempt.outcome,
         error=attempt.error,
     )
+
+
+class WorkerView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one worker does, and since when; the three fields of a job while it is busy."""
+
+    worker_id: str
+    state: Literal["idle", "busy"]
+    job_id: str | None = None
+    job_type: str | None = None
+    attempt: int | None = None
+    since: datetime

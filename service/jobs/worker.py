@@ -4,6 +4,7 @@ import math
 import random
 from collections.abc import Callable
 from contextvars import Context, copy_context
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,7 @@ from service.jobs.dispatcher import Dispatcher
 from service.jobs.failure import describe, format_traceback
 from service.jobs.model import Attempt, Job
 from service.jobs.registry import JobType, Registry
+from service.jobs.snapshots import WorkerView
 from service.jobs.store import JobStore
 
 ANY_NUMBER_OF_THREADS = math.inf
@@ -38,8 +40,10 @@ class Worker:
         log: FilteringBoundLogger,
         stop_reason: Callable[[], str],
         random_source: random.Random,
+        started_at: datetime,
     ) -> None:
         self.id = id
+        self.started_at = started_at
         self.jobs_run = 0
         self._jobs = jobs
         self._registry = registry
@@ -51,6 +55,8 @@ class Worker:
         self._scope = trio.CancelScope()
         self._drained = False
         self._has_asked = False
+        self._job: Job | None = None  # the one in hand
+        self._last_attempt: Attempt | None = None
         # The default limiter would let abandoned threads, which hold their place until they
         # return, keep later jobs waiting. There is one live thread per worker at the most.
         self._threads = trio.CapacityLimiter(ANY_NUMBER_OF_THREADS)
@@ -64,6 +70,21 @@ class Worker:
                 # it has been used: entering costs as much as all the bookkeeping of a job.
                 with trio.CancelScope() as self._scope:
                     await self._run_jobs(clean)
+
+    def view(self) -> WorkerView:
+        """What it does now, and since when."""
+        job, attempt = self._job, self._last_attempt
+        if job is not None and attempt is not None:
+            return WorkerView(
+                worker_id=self.id,
+                state="busy",
+                job_id=job.id,
+                job_type=job.type,
+                attempt=attempt.number,
+                since=attempt.started_at,
+            )
+        finished_at = attempt.finished_at if attempt is not None else None
+        return WorkerView(worker_id=self.id, state="idle", since=finished_at or self.started_at)
 
     async def _run_jobs(self, clean: Context) -> None:
         self._ask_for_next(clean)
@@ -85,6 +106,7 @@ class Worker:
         job_type = self._registry.lookup(job.type)
         self.jobs_run += 1
         attempt = self._store.start(job, self.id, self._scope.cancel)
+        self._job, self._last_attempt = job, attempt
         if job_type.timeout is not None:
             self._scope.deadline = trio.current_time() + job_type.timeout
         try:
@@ -99,6 +121,7 @@ class Worker:
             if job.status == "processing":
                 self._complete(job, result)
         finally:
+            self._job = None
             if job_type.timeout is not None:
                 self._scope.deadline = math.inf
 

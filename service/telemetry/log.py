@@ -35,7 +35,7 @@ class Log:
         colors: bool = False,
     ) -> None:
         self._write = write
-        self._render_event: Callable[[Event], bytes] = _render_event
+        self._render_event: Callable[[Event], bytes] = encode_event
         render_line: Callable[[WrappedLogger, str, EventDict], bytes] = _render_json
         if log_format == "console":
             console = _ConsoleRenderer(colors)
@@ -75,7 +75,8 @@ def _add_standard_keys(_: WrappedLogger, level: str, fields: EventDict) -> Event
     return line | {key: value for key, value in fields.items() if key not in line}
 
 
-def _render_event(event: Event) -> bytes:
+def encode_event(event: Event) -> bytes:
+    """The event as its line of JSON, which has no line break in it."""
     try:
         return json.encode(event)
     except ValueError:  # a lone surrogate in one of its texts

@@ -10,10 +10,13 @@ from quart_trio import QuartTrio
 
 from service.jobs.failure import describe, format_traceback
 from service.jobs.queue import JobQueue
+from service.jobs.snapshots import WorkerView
 from service.telemetry.events import Event, RequestFailed, utc_now
+from service.telemetry.feed import Feed
 from service.telemetry.metrics import MetricsSnapshot
 from service.web.asgi import RequestInOneTask
 from service.web.body import IncomingRequest
+from service.web.events import event_routes
 from service.web.guards import Access, install_guards
 from service.web.jobs import job_routes
 from service.web.operations import operations_routes
@@ -61,6 +64,8 @@ def create_app(
     queue: JobQueue,
     *,
     read_metrics: Callable[[], MetricsSnapshot],
+    list_workers: Callable[[], list[WorkerView]],
+    feed: Feed,
     is_ready: Callable[[], bool],
     emit: Callable[[Event], None],
     access: Access,
@@ -72,5 +77,6 @@ def create_app(
     install_error_handlers(app)
     install_guards(app, access)
     app.register_blueprint(job_routes(queue))
-    app.register_blueprint(operations_routes(read_metrics, is_ready))
+    app.register_blueprint(operations_routes(read_metrics, list_workers, is_ready))
+    app.register_blueprint(event_routes(feed))
     return app

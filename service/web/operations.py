@@ -1,4 +1,4 @@
-"""The routes for those who operate the service: its metrics and its health."""
+"""The routes for those who operate the service: its metrics, workers and health."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -6,19 +6,26 @@ from http import HTTPStatus
 import msgspec
 from quart import Blueprint, Response
 
+from service.jobs.snapshots import WorkerView
 from service.telemetry.metrics import MetricsSnapshot
 from service.web.problems import RETRY_AFTER_DRAINING_SECONDS, Problem
 
 
 def operations_routes(
-    read_metrics: Callable[[], MetricsSnapshot], is_ready: Callable[[], bool]
+    read_metrics: Callable[[], MetricsSnapshot],
+    list_workers: Callable[[], list[WorkerView]],
+    is_ready: Callable[[], bool],
 ) -> Blueprint:
-    """`/metrics`, `/health` and `/health/ready`; they read, and change nothing."""
+    """`/metrics`, `/workers`, `/health` and `/health/ready`; they read, and change nothing."""
     routes = Blueprint("operations", __name__)
 
     @routes.get("/metrics")
     async def metrics() -> Response:
         return _uncached(msgspec.json.encode(read_metrics()))
+
+    @routes.get("/workers")
+    async def workers() -> Response:
+        return _uncached(msgspec.json.encode(list_workers()))
 
     @routes.get("/health")
     async def health() -> Response:

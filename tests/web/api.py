@@ -42,6 +42,8 @@ class Api:
         self.app = create_app(
             rig.queue,
             read_metrics=rig.metrics.snapshot,
+            list_workers=rig.engine.workers,
+            feed=rig.feed,
             is_ready=lambda: rig.engine.accepting,
             emit=rig.engine._emit,
             access=access or Access(),

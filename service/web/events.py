@@ -1,0 +1,122 @@
+"""The live stream: `GET /events`, the feed as server-sent events."""
+
+import uuid
+from collections.abc import AsyncGenerator, Callable
+from http import HTTPStatus
+from typing import Final
+
+import trio
+from msgspec import NODEFAULT, structs
+from quart import Blueprint, Response, request
+from werkzeug.datastructures import MultiDict
+
+from service.telemetry import events
+from service.telemetry.events import Event
+from service.telemetry.feed import Feed, FellBehind
+from service.telemetry.log import encode_event
+from service.web.problems import Problem
+
+HEARTBEAT_SECONDS = 15.0
+RETRY_MILLISECONDS = 1_000
+CHUNK_EVENTS = 200
+CHUNK_BYTES = 64 * 1024
+
+EVENT_NAMES: Final = frozenset(
+    field.default
+    for kind in vars(events).values()
+    if isinstance(kind, type) and issubclass(kind, Event)
+    for field in structs.fields(kind)
+    if field.name == "event" and field.default is not NODEFAULT
+)
+
+Wanted = Callable[[Event], bool]
+
+
+def event_routes(feed: Feed) -> Blueprint:
+    """`/events`, on `feed`.
+
+    A stream begins with the present. With a `Last-Event-ID` it begins with what came after that;
+    where the feed can't tell, an event `reset` says that what the client knows may have holes, and
+    the stream goes on with the present. Ids also come without an event, at the beginning and with
+    each heartbeat: a client that saw nothing, or had most of it filtered out, can resume as well.
+
+    The stream ends when the feed is closed, and for a client that falls behind it.
+    """
+    routes = Blueprint("events", __name__)
+
+    @routes.get("/events")
+    async def stream_events() -> Response:
+        is_wanted = _wanted(request.args)
+        last_id = request.headers.get("Last-Event-ID")
+        after = feed.number_of(last_id) if last_id else feed.last
+        response = Response(
+            _stream(feed, after, is_wanted) if request.method == "GET" else b"",
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+            content_type="text/event-stream",
+        )
+        response.headers.pop("Content-Length", None)  # a HEAD's is not that of its empty body
+        response.timeout = None
+        return response
+
+    return routes
+
+
+async def _stream(feed: Feed, after: int | None, is_wanted: Wanted) -> AsyncGenerator[bytes, None]:
+    reset = "" if after is not None else "event: reset\ndata: {}\n"
+    number = feed.last if after is None else after
+    yield f"retry: {RETRY_MILLISECONDS}\n{reset}id: {feed.id_of(number)}\n\n".encode()
+    heartbeat_at = trio.current_time() + HEARTBEAT_SECONDS
+    while not feed.ended(number):
+        with trio.move_on_at(heartbeat_at):
+            await feed.wait(number)
+        try:
+            chunk, number = _read_chunk(feed, number, is_wanted)
+        except FellBehind:
+            return  # the client comes back for the rest and is told then that it is lost
+        if not chunk and trio.current_time() >= heartbeat_at:
+            chunk = f": heartbeat\nid: {feed.id_of(number)}\n\n".encode()
+        if chunk:
+            yield chunk
+            heartbeat_at = trio.current_time() + HEARTBEAT_SECONDS
+
+
+def _read_chunk(feed: Feed, after: int, is_wanted: Wanted) -> tuple[bytes, int]:
+    """The next events in one piece, and the number of the last that was read for it."""
+    chunk = bytearray()
+    number = after
+    for number, event in enumerate(feed.read(after, CHUNK_EVENTS), after + 1):
+        if is_wanted(event):
+            fields = feed.id_of(number).encode(), event.event.encode(), encode_event(event)
+            chunk += b"id: %b\nevent: %b\ndata: %b\n\n" % fields
+        if len(chunk) >= CHUNK_BYTES:
+            break
+    return bytes(chunk), number
+
+
+def _wanted(query: MultiDict[str, str]) -> Wanted:
+    names = _values(query, "event")
+    if not EVENT_NAMES.issuperset(names):
+        raise _bad_query("event", f"some of {', '.join(sorted(EVENT_NAMES))}")
+    job_ids = {_job_id(text) for text in _values(query, "job_id")}
+
+    def is_wanted(event: Event) -> bool:
+        return (not names or event.event in names) and (
+            not job_ids or getattr(event, "job_id", None) in job_ids
+        )
+
+    return is_wanted
+
+
+def _values(query: MultiDict[str, str], parameter: str) -> set[str]:
+    return {value for text in query.getlist(parameter) for value in text.split(",")}
+
+
+def _job_id(text: str) -> str:
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        raise _bad_query("job_id", "the id of a job") from None
+
+
+def _bad_query(parameter: str, wanted: str) -> Problem:
+    return Problem(HTTPStatus.BAD_REQUEST, f"{parameter} must be {wanted}", kind="malformed")
