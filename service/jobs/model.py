@@ -63,6 +63,7 @@ class Job(msgspec.Struct, eq=False):
     created_at: datetime
     run_at: datetime
     retry_of: str | None = None  # the finished job that this one runs again
+    row: int = -1  # its place in the table
     status: Status = "pending"
     ready_monotonic: float = 0.0
     attempts: list[Attempt] = []

@@ -209,6 +209,8 @@ class JobStore:
         if to in TERMINAL:
             job.finished_at = now
             self.jobs.finished(job)
+        else:
+            self.jobs.moved(job)
 
 
 def _nothing() -> None:
