@@ -23,8 +23,8 @@ class Capacity:
         self._rejected_while_full = 0
 
     def room(self, pending: int) -> int:
-        """How many more jobs fit where `pending` wait already."""
-        return max(0, self._limit - pending)
+        """How many more jobs fit where `pending` wait; below 0 where retries overfill it."""
+        return self._limit - pending
 
     def rejected(self, jobs: int, pending: int) -> None:
         """So many jobs were turned away for want of room where `pending` wait."""

@@ -26,7 +26,7 @@ class IdempotencyKeyReused(Exception):
 @dataclass(frozen=True, slots=True)
 class _Answer:
     asked: bytes
-    jobs: Sequence[JobSummary]
+    jobs: tuple[JobSummary, ...]
     until: float
 
 
@@ -60,7 +60,7 @@ class IdempotencyKeys:
     def remember(self, key: str, asked: object, jobs: Sequence[JobSummary]) -> None:
         """This was asked with `key`, which was not known, and made these jobs."""
         until = self._monotonic() + REMEMBERED_SECONDS
-        self._answers[key] = _Answer(_digest(asked), jobs, until)
+        self._answers[key] = _Answer(_digest(asked), tuple(jobs), until)
         self._jobs += len(jobs)
         self._forget_the_old()
 

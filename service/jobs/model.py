@@ -50,7 +50,7 @@ class Attempt(msgspec.Struct, eq=False):
     error: str | None = None
 
 
-class Draft(msgspec.Struct, frozen=True):
+class Draft(msgspec.Struct, frozen=True, gc=False):
     """A submission that has been checked; `payload` is JSON text."""
 
     type: str

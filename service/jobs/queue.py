@@ -1,7 +1,8 @@
 """The one way in: what routes and embedding programs may ask of the jobs."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import NoReturn
 
 import msgspec
 import trio
@@ -87,16 +88,17 @@ class JobQueue:
         return self._once(idempotency_key, ("submit", draft), lambda: [self._accept(draft)])[0]
 
     async def submit_all(
-        self, drafts: Sequence[Draft], *, idempotency_key: str | None = None
+        self, drafts: Iterable[Draft], *, idempotency_key: str | None = None
     ) -> Sequence[JobSummary]:
         """Accept many jobs, in their order, or none: each as `check` gave it.
 
         Raises ValueError (the key out of range), IdempotencyKeyReused, QueueFull, where not all of
         them fit, or QueueClosed, and then nothing has changed.
         """
+        wanted = list(drafts)
         if idempotency_key is None:
-            return self._accept_all(drafts)
-        return self._once(idempotency_key, ("submit_all", drafts), lambda: self._accept_all(drafts))
+            return self._accept_all(wanted)
+        return self._once(idempotency_key, ("submit_all", wanted), lambda: self._accept_all(wanted))
 
     def check(
         self, job_type: str, payload: object = None, *, max_retries: int | None = None
@@ -178,11 +180,13 @@ class JobQueue:
         return self._accept(Draft(job.type, job.payload, job.max_retries, retry_of=job.id))
 
     def _accept(self, draft: Draft) -> JobSummary:
-        self._require_room([draft])
+        if not self._dispatcher.accepting or self._store.room < 1:
+            self._refuse([draft])
         return self._add(draft)
 
     def _accept_all(self, drafts: Sequence[Draft]) -> Sequence[JobSummary]:
-        self._require_room(drafts)
+        if not self._dispatcher.accepting or self._store.room < len(drafts):
+            self._refuse(drafts)
         return [self._add(draft) for draft in drafts]
 
     def _add(self, draft: Draft) -> JobSummary:
@@ -190,19 +194,14 @@ class JobQueue:
         self._dispatcher.add(job)
         return summarize(job)
 
-    def _require_room(self, drafts: Sequence[Draft]) -> None:
+    def _refuse(self, drafts: Sequence[Draft]) -> NoReturn:
         if not self._dispatcher.accepting:
             self._reject(drafts, "draining")
             raise QueueClosed("the service is draining and takes no more jobs")
-        room = self._store.room
-        if len(drafts) > room:
-            pending = self._store.pending
-            self._reject(drafts, "full")
-            raise QueueFull(
-                f"{pending} jobs wait, as many as may"
-                if room == 0
-                else f"{room} more jobs fit, not {len(drafts)}; nothing was accepted"
-            )
+        self._reject(drafts, "full")
+        if self._store.room < 1:
+            raise QueueFull(f"{self._store.pending} jobs wait, as many as may")
+        raise QueueFull(f"{self._store.room} more jobs fit, not {len(drafts)}; none was accepted")
 
     def _reject(self, drafts: Sequence[Draft], reason: RejectReason) -> None:
         for job_type, jobs in Counter(draft.type for draft in drafts).items():

@@ -68,7 +68,7 @@ class JobStore:
 
     @property
     def room(self) -> int:
-        """How many more submissions the bound on pending jobs allows."""
+        """How many more submissions the bound on pending jobs allows; may be below 0."""
         return self._capacity.room(self._counts["pending"])
 
     def create(self, draft: Draft) -> Job:

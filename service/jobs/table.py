@@ -7,8 +7,6 @@ or a type. A page is read off these bits, so that it costs what is on it, and no
 from bisect import bisect_right
 from collections import defaultdict, deque
 from collections.abc import Iterator
-from functools import reduce
-from operator import or_
 from typing import cast
 
 from service.jobs.model import TERMINAL, TRANSITIONS, Job, Status
@@ -45,12 +43,14 @@ class JobTable:
     def add(self, job: Job) -> None:
         """Keep a new job, and give it its row."""
         row = job.row = self._rows
-        self._rows += 1
+        self._rows = row + 1
         self._jobs[job.id] = job
-        if row % CHUNK == 0:
+        place = row % CHUNK
+        if place == 0:
             self._newest = self._chunks[row // CHUNK] = _Chunk(job.id)
-        self._newest.jobs.append(job)
-        self._newest.of_type[job.type] |= _BITS[row % CHUNK]
+        chunk = self._newest
+        chunk.jobs.append(job)
+        chunk.of_type[job.type] |= _BITS[place]
 
     def moved(self, job: Job) -> None:
         """The job has entered another state, which is not its end."""
@@ -128,10 +128,13 @@ class _Chunk:
     def _of_status(self, status: Status) -> int:
         if status in TERMINAL:
             return self.entered[status]
-        ended = reduce(or_, (self.entered[end] for end in TERMINAL))
+        entered = self.entered
+        ended = 0
+        for end in TERMINAL:
+            ended |= entered[end]
         if status == "processing":
-            return self.entered["processing"] & ~ended
-        return ~(self.entered["processing"] | ended)
+            return entered["processing"] & ~ended
+        return ~(entered["processing"] | ended)
 
     def behind(self, job_id: str) -> int:
         """The bits of all rows behind that of the job, which may have been forgotten."""
