@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 import msgspec
+import trio
 
 AttemptOutcome = Literal["completed", "failed", "cancelled", "abandoned"]
 Status = Literal["pending", "processing", "completed", "failed", "cancelled", "abandoned"]
@@ -49,6 +50,15 @@ class Attempt(msgspec.Struct, eq=False):
     error: str | None = None
 
 
+class Draft(msgspec.Struct, frozen=True, gc=False):
+    """A submission that has been checked; `payload` is JSON text."""
+
+    type: str
+    payload: bytes
+    max_retries: int
+    retry_of: str | None = None  # the finished job that it runs again
+
+
 class Job(msgspec.Struct, eq=False):
     """One job, as its store keeps it; only the store changes one.
 
@@ -62,10 +72,12 @@ class Job(msgspec.Struct, eq=False):
     max_retries: int
     created_at: datetime
     run_at: datetime
-    retry_of: str | None = None  # the finished job that this one runs again
+    retry_of: str | None = None
+    row: int = -1  # its place in the table
     status: Status = "pending"
     ready_monotonic: float = 0.0
     attempts: list[Attempt] = []
     result: bytes | None = None
     finished_at: datetime | None = None
     cancel_reason: str | None = None  # set while a running attempt is being interrupted
+    ended: trio.Event | None = None  # made for those who wait for it, where there are any

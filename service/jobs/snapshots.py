@@ -9,7 +9,10 @@ from service.jobs.model import Attempt, AttemptOutcome, Job, Status
 
 
 class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What fits a line of a list. `attempt` counts those begun, `error` is the last one's."""
+    """What fits a line of a list. `attempt` counts those begun, `error` is the last one's.
+
+    `replayed` says that the job was there before, made by an earlier request with the same key.
+    """
 
     id: str
     type: str
@@ -21,6 +24,7 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     max_retries: int
     error: str | None = None
     retry_of: str | None = None
+    replayed: bool = False
 
 
 class AttemptStory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

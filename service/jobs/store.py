@@ -6,8 +6,9 @@ come between a change, its event and the counts.
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
+import trio
 import uuid_utils
 from msgspec import UNSET
 
@@ -18,6 +19,7 @@ from service.jobs.model import (
     TRANSITIONS,
     Attempt,
     AttemptOutcome,
+    Draft,
     IllegalTransition,
     Job,
     Status,
@@ -34,6 +36,7 @@ from service.telemetry.events import (
     JobRejected,
     JobRetried,
     JobStarted,
+    RejectReason,
 )
 
 
@@ -48,7 +51,7 @@ class JobStore:
         self, emit: Callable[[Event], None], clock: Clock, *, capacity: int, retain: int
     ) -> None:
         self._emit = emit
-        self._clock = clock
+        self.clock = clock
         self._capacity = Capacity(capacity, emit, clock)
         self.jobs = JobTable(retain)
         self._counts: dict[Status, int] = dict.fromkeys(TRANSITIONS, 0)  # since the start
@@ -64,48 +67,48 @@ class JobStore:
         return self._counts["processing"]
 
     @property
-    def has_room(self) -> bool:
-        """Whether the bound on pending jobs allows another submission."""
-        return self._capacity.allows(self._counts["pending"])
+    def room(self) -> int:
+        """How many more submissions the bound on pending jobs allows; may be below 0."""
+        return self._capacity.room(self._counts["pending"])
 
-    def create(
-        self, job_type: str, payload: bytes, max_retries: int, retry_of: str | None = None
-    ) -> Job:
-        """Accept a submission: a new job, pending; `retry_of` names the one it runs again."""
-        now = self._clock.now()
+    def create(self, draft: Draft) -> Job:
+        """Accept a submission: a new job, pending."""
+        now = self.clock.now()
         job = Job(
             id=str(uuid_utils.uuid7()),  # RFC 9562: sorts by creation, also across machines
-            type=job_type,
-            payload=payload,
-            max_retries=max_retries,
+            type=draft.type,
+            payload=draft.payload,
+            max_retries=draft.max_retries,
             created_at=now,
             run_at=now,
-            retry_of=retry_of,
+            retry_of=draft.retry_of,
         )
         self.jobs.add(job)
         self._counts["pending"] += 1
-        self._emit(JobCreated(timestamp=now, job_id=job.id, job_type=job_type))
+        self._emit(JobCreated(timestamp=now, job_id=job.id, job_type=job.type))
         return job
 
-    def reject(self, job_type: str, reason: Literal["full", "draining"]) -> None:
-        """Turn a submission away: it leaves no trace but its count."""
-        self._emit(JobRejected(timestamp=self._clock.now(), job_type=job_type, reason=reason))
+    def reject(self, job_type: str, reason: RejectReason, jobs: int = 1) -> None:
+        """Turn so many submissions away: they leave no trace but their count."""
+        self._emit(
+            JobRejected(timestamp=self.clock.now(), job_type=job_type, reason=reason, jobs=jobs)
+        )
         if reason == "full":
-            self._capacity.rejected_one()
+            self._capacity.rejected(jobs, self._counts["pending"])
 
     def enqueue(self, job: Job) -> None:
         """The pending job is ready for a worker from now on."""
         if job.status != "pending":
             raise IllegalTransition(job.id, job.status, "pending")
-        job.ready_monotonic = self._clock.monotonic()
+        job.ready_monotonic = self.clock.monotonic()
         # A new job is ready the moment it is created.
-        now = self._clock.now() if job.attempts else job.created_at
+        now = self.clock.now() if job.attempts else job.created_at
         attempt = len(job.attempts) + 1 if job.attempts else UNSET
         self._emit(JobEnqueued(timestamp=now, job_id=job.id, job_type=job.type, attempt=attempt))
 
     def start(self, job: Job, worker_id: str, interrupt: Callable[[], None]) -> Attempt:
         """A worker begins an attempt; `interrupt` is how a client's cancellation reaches it."""
-        now, monotonic = self._clock.now(), self._clock.monotonic()
+        now, monotonic = self.clock.now(), self.clock.monotonic()
         self._move(job, "processing", now)
         attempt = Attempt(
             number=len(job.attempts) + 1,
@@ -146,6 +149,14 @@ class JobStore:
         ended = self._end_attempt(job, "failed", "failed", error)
         self._emit(JobFailed(**ended, error=error, traceback=traceback))
 
+    def end_of(self, job: Job) -> trio.Event:
+        """What is set as soon as the job has ended; made when it is asked for. No transition."""
+        if job.ended is None:
+            job.ended = trio.Event()
+            if job.status in TERMINAL:
+                job.ended.set()
+        return job.ended
+
     def request_cancel(self, job: Job, reason: str) -> None:
         """Interrupt the running attempt; its worker says what became of it. No transition yet."""
         if job.status != "processing":
@@ -173,7 +184,7 @@ class JobStore:
             ended = self._end_attempt(job, to, to, error)
             self._emit(event(**ended, reason=reason))
         else:
-            now = self._clock.now()
+            now = self.clock.now()
             self._move(job, to, now)
             self._emit(event(timestamp=now, job_id=job.id, job_type=job.type, reason=reason))
             self._capacity.pending_fell_to(self._counts["pending"])
@@ -182,11 +193,11 @@ class JobStore:
         self, job: Job, to: Status, outcome: AttemptOutcome, error: str | None = None
     ) -> dict[str, Any]:
         """End the running attempt and move the job on; gives the fields of its event."""
-        now = self._clock.now()
+        now = self.clock.now()
         self._move(job, to, now)
         attempt = job.attempts[-1]
         attempt.finished_at = now
-        attempt.run_seconds = round(self._clock.monotonic() - attempt.started_monotonic, 6)
+        attempt.run_seconds = round(self.clock.monotonic() - attempt.started_monotonic, 6)
         attempt.outcome = outcome
         attempt.error = error
         attempt.interrupt = _nothing
@@ -209,6 +220,11 @@ class JobStore:
         if to in TERMINAL:
             job.finished_at = now
             self.jobs.finished(job)
+            # Where the service's end comes from another thread, nobody is left who could wait.
+            if job.ended is not None and trio.lowlevel.in_trio_run():
+                job.ended.set()
+        else:
+            self.jobs.moved(job)
 
 
 def _nothing() -> None:

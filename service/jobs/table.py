@@ -1,10 +1,20 @@
-"""The jobs in memory, in the order of their creation, and how long finished ones stay."""
+"""The jobs in memory, in the order of their creation, and how long finished ones stay.
+
+The order is kept in chunks, and each chunk knows by a bit per job which of its jobs have a status
+or a type. A page is read off these bits, so that it costs what is on it, and not what is kept.
+"""
 
 from bisect import bisect_right
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterator
+from typing import cast
 
-from service.jobs.model import Job, Status
+from service.jobs.model import TERMINAL, TRANSITIONS, Job, Status
+
+CHUNK = 1_024
+
+_BITS = tuple(1 << place for place in range(CHUNK))
+_ALL_BITS = (1 << CHUNK) - 1
 
 
 class JobTable:
@@ -17,8 +27,10 @@ class JobTable:
     def __init__(self, retain: int) -> None:
         self._retain = retain
         self._jobs: dict[str, Job] = {}
-        self._ids: list[str] = []  # sorted; may still hold ids of forgotten jobs
-        self._finished: deque[str] = deque()
+        self._finished: deque[Job] = deque()
+        self._chunks: dict[int, _Chunk] = {}  # by number, the oldest first
+        self._newest = _Chunk("")
+        self._rows = 0
 
     def __iter__(self) -> Iterator[Job]:
         """All jobs, the oldest first."""
@@ -29,32 +41,115 @@ class JobTable:
         return self._jobs.get(job_id)
 
     def add(self, job: Job) -> None:
-        """Keep a new job."""
+        """Keep a new job, and give it its row."""
+        row = job.row = self._rows
+        self._rows = row + 1
         self._jobs[job.id] = job
-        self._ids.append(job.id)
+        place = row % CHUNK
+        if place == 0:
+            self._newest = self._chunks[row // CHUNK] = _Chunk(job.id)
+        chunk = self._newest
+        chunk.jobs.append(job)
+        chunk.of_type[job.type] |= _BITS[place]
+
+    def moved(self, job: Job) -> None:
+        """The job has entered another state, which is not its end."""
+        row = job.row
+        if job.status == "processing":
+            self._chunks[row // CHUNK].entered["processing"] |= _BITS[row % CHUNK]
+        else:
+            self._chunks[row // CHUNK].entered["processing"] ^= _BITS[row % CHUNK]
 
     def finished(self, job: Job) -> None:
         """The job has reached its end; where too many have, the first of them is forgotten."""
-        self._finished.append(job.id)
+        row = job.row
+        self._chunks[row // CHUNK].entered[job.status] |= _BITS[row % CHUNK]
+        self._finished.append(job)
         if len(self._finished) > self._retain:
-            del self._jobs[self._finished.popleft()]
-            if len(self._ids) > 2 * len(self._jobs) + 1_000:
-                self._ids = list(self._jobs)
+            self._forget(self._finished.popleft())
 
     def page(
         self, *, status: Status | None, job_type: str | None, after: str | None, limit: int
     ) -> list[Job]:
         """Up to `limit` jobs of this status and type, oldest first, from behind the job `after`."""
         found: list[Job] = []
-        if limit < 1:
-            return found
-        for index in range(0 if after is None else bisect_right(self._ids, after), len(self._ids)):
-            job = self._jobs.get(self._ids[index])
-            if job is None or (status and job.status != status):
-                continue
-            if job_type and job.type != job_type:
-                continue
-            found.append(job)
-            if len(found) == limit:
-                break
+        chunks = list(self._chunks.values())
+        first = 0
+        if after is not None:
+            first = max(0, bisect_right(chunks, after, key=_first_id) - 1)
+        for chunk in chunks[first:]:
+            bits = chunk.matching(status, job_type)
+            if after is not None and bits and chunk is chunks[first]:
+                bits &= chunk.behind(after)
+            while bits:
+                if len(found) >= limit:
+                    return found
+                lowest = bits & -bits
+                found.append(chunk.job_at(lowest))
+                bits ^= lowest
         return found
+
+    def _forget(self, job: Job) -> None:
+        del self._jobs[job.id]
+        number, place = divmod(job.row, CHUNK)
+        chunk = self._chunks[number]
+        chunk.jobs[place] = None
+        chunk.forgotten |= _BITS[place]
+        if chunk.forgotten == _ALL_BITS:
+            del self._chunks[number]
+
+
+class _Chunk:
+    """The jobs of CHUNK successive rows; in its integers, the job of each row has one bit.
+
+    To spare the way of each job through its states, a bit that a later one outdoes is left set:
+    what a job has `entered` counts only until it has ended, and nothing of one that is forgotten.
+    """
+
+    __slots__ = ("entered", "first_id", "forgotten", "jobs", "of_type")
+
+    def __init__(self, first_id: str) -> None:
+        self.first_id = first_id
+        self.jobs: list[Job | None] = []  # None where it has been forgotten
+        self.forgotten = 0
+        self.of_type: defaultdict[str, int] = defaultdict(int)
+        self.entered: dict[Status, int] = dict.fromkeys(TRANSITIONS, 0)  # nothing for "pending"
+
+    def matching(self, status: Status | None, job_type: str | None) -> int:
+        """The bits of the jobs of this status and type."""
+        if job_type is not None:
+            bits = self.of_type.get(job_type, 0)
+        else:
+            bits = _ALL_BITS >> (CHUNK - len(self.jobs))
+        if status is not None and bits:
+            bits &= self._of_status(status)
+        return bits & ~self.forgotten
+
+    def _of_status(self, status: Status) -> int:
+        if status in TERMINAL:
+            return self.entered[status]
+        entered = self.entered
+        ended = 0
+        for end in TERMINAL:
+            ended |= entered[end]
+        if status == "processing":
+            return entered["processing"] & ~ended
+        return ~(entered["processing"] | ended)
+
+    def behind(self, job_id: str) -> int:
+        """The bits of all rows behind that of the job, which may have been forgotten."""
+        kept = [job for job in self.jobs if job is not None]
+        index = bisect_right(kept, job_id, key=_id)
+        return -_BITS[kept[index].row % CHUNK] if index < len(kept) else 0
+
+    def job_at(self, bit: int) -> Job:
+        """The job that has this one bit."""
+        return cast("Job", self.jobs[bit.bit_length() - 1])
+
+
+def _first_id(chunk: _Chunk) -> str:
+    return chunk.first_id
+
+
+def _id(job: Job) -> str:
+    return job.id

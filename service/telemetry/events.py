@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 from msgspec import UNSET, Struct, UnsetType
 
 Level = Literal["info", "warning", "error"]
+RejectReason = Literal["full", "draining"]
 WorkerStopReason = Literal["drained", "cancelled", "crashed"]
 
 
@@ -176,13 +177,14 @@ class JobAbandoned(EarlyEndEvent, frozen=True, kw_only=True):
 
 
 class JobRejected(Event, frozen=True, kw_only=True):
-    """A submission was turned away. Counted, not logged: rejections come in floods."""
+    """Submissions were turned away. Counted, not logged: rejections come in floods."""
 
     logged: ClassVar[bool] = False
 
     event: Literal["job_rejected"] = "job_rejected"
     job_type: str
-    reason: Literal["full", "draining"]
+    reason: RejectReason
+    jobs: int = 1
 
 
 class QueueFull(Event, frozen=True, kw_only=True):

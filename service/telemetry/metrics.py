@@ -162,8 +162,8 @@ class Metrics:
         self._jobs_in_progress -= 1
         self._run_seconds_total += run_seconds
 
-    def _job_rejected(self, _: JobRejected) -> None:
-        self._jobs_rejected += 1
+    def _job_rejected(self, event: JobRejected) -> None:
+        self._jobs_rejected += event.jobs
 
     def _worker_started(self, _: WorkerStarted) -> None:
         self._workers_running += 1

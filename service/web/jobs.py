@@ -1,9 +1,9 @@
 """The routes of jobs: decode the request, call the queue, encode its answer."""
 
+import re
 import uuid
-from collections.abc import Callable
 from http import HTTPStatus
-from typing import Annotated, get_args
+from typing import get_args
 from urllib.parse import urlencode
 
 import msgspec
@@ -11,38 +11,42 @@ from quart import Blueprint, Response, request
 from werkzeug.datastructures import MultiDict
 
 from service.jobs.model import Status
-from service.jobs.queue import MAX_RETRIES_LIMIT, JobQueue
+from service.jobs.queue import JobQueue
 from service.jobs.snapshots import JobSummary
-from service.web.body import read_body
+from service.web.conditional import json_response, require_match
 from service.web.problems import Problem
+from service.web.submissions import read_batch, read_idempotency_key, read_submission
 
-MAX_BODY_BYTES = 1024 * 1024
 DEFAULT_PAGE = 100
 MAX_PAGE = 1_000
+MAX_WAIT_SECONDS = 60
 
 _STATUSES: tuple[Status, ...] = get_args(Status)
-
-
-class Submission(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of `POST /jobs`; an absent payload is null."""
-
-    type: str
-    payload: msgspec.Raw = msgspec.Raw(b"null")
-    max_retries: Annotated[int, msgspec.Meta(ge=0, le=MAX_RETRIES_LIMIT)] | None = None
 
 
 def job_routes(queue: JobQueue) -> Blueprint:
     """`/jobs` and what is below it, on `queue`."""
     routes = Blueprint("jobs", __name__)
-    decode_submission = msgspec.json.Decoder(Submission).decode
 
     @routes.post("/jobs")
     async def submit_job() -> Response:
-        submission = _decode(decode_submission, await _read_json())
+        key = read_idempotency_key()
+        submission = await read_submission()
         job = await queue.submit(
-            submission.type, submission.payload, max_retries=submission.max_retries
+            submission.type,
+            submission.payload,
+            max_retries=submission.max_retries,
+            idempotency_key=key,
         )
         return _created(job)
+
+    @routes.post("/jobs/batch")
+    async def submit_batch() -> Response:
+        key = read_idempotency_key()
+        jobs = await queue.submit_all(await read_batch(queue), idempotency_key=key)
+        body = msgspec.json.encode({"ids": [job.id for job in jobs]})
+        response = Response(body, HTTPStatus.CREATED, content_type="application/json")
+        return _replayed(response) if jobs[0].replayed else response
 
     @routes.get("/jobs")
     async def list_jobs() -> Response:
@@ -50,56 +54,51 @@ def job_routes(queue: JobQueue) -> Blueprint:
         limit, cursor = _limit(request.args), _cursor(request.args)
         jobs = await queue.list(status=status, job_type=job_type, after=cursor, limit=limit + 1)
         page = jobs[:limit]
-        response = Response(msgspec.json.encode(page), content_type="application/json")
+        link = None
         if len(jobs) > limit:
             query = {**request.args.to_dict(), "limit": limit, "cursor": page[-1].id}
-            response.headers["Link"] = f'</jobs?{urlencode(query)}>; rel="next"'
-        return response
+            link = f'</jobs?{urlencode(query)}>; rel="next"'
+        return json_response(msgspec.json.encode(page), link)
 
     @routes.get("/jobs/<job_id>")
     async def get_job(job_id: str) -> Response:
-        job = await queue.get(job_id)
-        return Response(msgspec.json.encode(job), content_type="application/json")
+        seconds = _wait(request.args)
+        job = await (queue.get(job_id) if seconds is None else queue.wait(job_id, seconds))
+        return json_response(msgspec.json.encode(job))
 
     @routes.post("/jobs/<job_id>/cancel")
     async def cancel_job(job_id: str) -> Response:
+        await _require_present_state(queue, job_id)
         job = await queue.cancel(job_id)
         return Response(msgspec.json.encode(job), content_type="application/json")
 
     @routes.post("/jobs/<job_id>/retry")
     async def retry_job(job_id: str) -> Response:
-        return _created(await queue.retry(job_id))
+        key = read_idempotency_key()
+        await _require_present_state(queue, job_id)
+        return _created(await queue.retry(job_id, idempotency_key=key))
 
     return routes
 
 
+async def _require_present_state(queue: JobQueue, job_id: str) -> None:
+    if "If-Match" in request.headers:
+        require_match(msgspec.json.encode(await queue.get(job_id)))
+
+
 def _created(job: JobSummary) -> Response:
-    return Response(
+    response = Response(
         msgspec.json.encode(job),
         HTTPStatus.CREATED,
         headers={"Location": f"/jobs/{job.id}"},
         content_type="application/json",
     )
+    return _replayed(response) if job.replayed else response
 
 
-async def _read_json() -> bytes:
-    if request.mimetype != "application/json":
-        raise Problem(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            "send the job as JSON, with the header Content-Type: application/json",
-        )
-    return await read_body(MAX_BODY_BYTES)
-
-
-def _decode(decode: Callable[[bytes], Submission], body: bytes) -> Submission:
-    try:
-        return decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Problem(HTTPStatus.BAD_REQUEST, f"not a job: {error}", kind="malformed") from error
-    except RecursionError as error:
-        raise Problem(
-            HTTPStatus.BAD_REQUEST, "not a job: it is nested too deeply", kind="malformed"
-        ) from error
+def _replayed(response: Response) -> Response:
+    response.headers["Idempotent-Replayed"] = "true"
+    return response
 
 
 def _status(query: MultiDict[str, str]) -> Status | None:
@@ -127,6 +126,15 @@ def _cursor(query: MultiDict[str, str]) -> str | None:
         return str(uuid.UUID(cursor))
     except ValueError:
         raise _bad_query("cursor", "the one of a Link header") from None
+
+
+def _wait(query: MultiDict[str, str]) -> float | None:
+    text = query.get("wait")
+    if text is None:
+        return None
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) and float(text) <= MAX_WAIT_SECONDS:
+        return float(text)
+    raise _bad_query("wait", f"a number of seconds from 0 to {MAX_WAIT_SECONDS}")
 
 
 def _bad_query(parameter: str, wanted: str) -> Problem:

@@ -8,6 +8,7 @@ from msgspec import UNSET, Struct, UnsetType, json
 from quart import Quart, Response
 from werkzeug.exceptions import HTTPException
 
+from service.jobs.idempotency import IdempotencyKeyReused, InvalidIdempotencyKey
 from service.jobs.model import Status
 from service.jobs.queue import AlreadyFinished, NotFinished, QueueClosed, QueueFull, UnknownJob
 from service.jobs.registry import InvalidPayload, UnknownJobType
@@ -76,6 +77,8 @@ _PROBLEM_OF: Final[dict[type[Exception], tuple[HTTPStatus, str, dict[str, str]]]
     UnknownJob: (HTTPStatus.NOT_FOUND, "unknown-job", {}),
     AlreadyFinished: (HTTPStatus.CONFLICT, "already-finished", {}),
     NotFinished: (HTTPStatus.CONFLICT, "not-finished", {}),
+    InvalidIdempotencyKey: (HTTPStatus.BAD_REQUEST, "malformed", {}),
+    IdempotencyKeyReused: (HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused", {}),
     QueueFull: (
         HTTPStatus.TOO_MANY_REQUESTS,
         "queue-full",

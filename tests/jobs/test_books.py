@@ -14,7 +14,7 @@ from hypothesis.stateful import (
 )
 
 from service.jobs.clock import Clock
-from service.jobs.model import Job
+from service.jobs.model import Draft, Job
 from service.jobs.store import JobStore
 from service.telemetry.events import Event, JobEvent, JobRejected
 from service.telemetry.metrics import Metrics
@@ -58,7 +58,7 @@ class Books(RuleBasedStateMachine):
     @rule(target=pending)
     def create(self) -> Job:
         """A submission is accepted."""
-        job = self.store.create("email", b"{}", 3)
+        job = self.store.create(Draft("email", b"{}", 3))
         self.count["created"] += 1
         self.unfinished.add(job.id)
         return job

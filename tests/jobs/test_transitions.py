@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from service.jobs.clock import Clock
-from service.jobs.model import TRANSITIONS, IllegalTransition, Job, Status
+from service.jobs.model import TRANSITIONS, Draft, IllegalTransition, Job, Status
 from service.jobs.store import JobStore
 from service.telemetry.events import Event
 
@@ -31,7 +31,7 @@ class Desk:
 
     def job_in(self, status: Status) -> Job:
         """A new job that has come to `status` by the moves a service would make."""
-        job = self.store.create("email", b"{}", 3)
+        job = self.store.create(Draft("email", b"{}", 3))
         self.store.enqueue(job)
         if status != "pending":
             self.store.start(job, "worker-1", nothing)
@@ -128,7 +128,7 @@ def test_asking_a_running_job_to_end_is_no_transition_yet() -> None:
     """The attempt is interrupted; what became of the job is said when its worker knows."""
     desk = Desk()
     interrupted: list[bool] = []
-    job = desk.store.create("email", b"{}", 3)
+    job = desk.store.create(Draft("email", b"{}", 3))
     desk.store.start(job, "worker-1", lambda: interrupted.append(True))
     before = list(desk.events)
 
@@ -143,7 +143,7 @@ def test_an_ended_attempt_is_never_interrupted_again() -> None:
     """A job that is retried lets go of the worker of its earlier attempt."""
     desk = Desk()
     interrupted: list[str] = []
-    job = desk.store.create("email", b"{}", 3)
+    job = desk.store.create(Draft("email", b"{}", 3))
     desk.store.start(job, "worker-1", lambda: interrupted.append("first"))
     desk.store.retry(job, "ValueError: no", 0)
     job.attempts[0].interrupt()

@@ -45,7 +45,7 @@ VOCABULARY = {
     ),
     "job_cancelled": ("info", "job_id job_type reason", "worker_id attempt run_seconds"),
     "job_abandoned": ("error", "job_id job_type reason", "worker_id attempt run_seconds"),
-    "job_rejected": ("info", "job_type reason", ""),
+    "job_rejected": ("info", "job_type reason", "jobs"),
     "queue_full": ("warning", "queue_capacity", ""),
     "queue_freed": ("info", "jobs_rejected full_seconds", ""),
     "loop_stalled": ("warning", "stalled_seconds where", "job_id job_type worker_id"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.web.jobs import MAX_BODY_BYTES
+from service.web.submissions import MAX_JOB_BYTES
 from tests.web.api import JSON, Api, check_problem
 
 TOO_DEEP = 100_000
@@ -129,7 +129,7 @@ async def test_a_body_that_is_not_said_to_be_json_is_refused(
         assert "application/json" in check_problem(answer, 415)
 
 
-@pytest.mark.parametrize("length", [MAX_BODY_BYTES + 1, 10**12])
+@pytest.mark.parametrize("length", [MAX_JOB_BYTES + 1, 10**12])
 async def test_a_body_that_is_announced_too_large_is_refused_unread(api: Api, length: int) -> None:
     """A Content-Length above 1 MiB gets 413 before the body has come."""
     with api.nothing_changes():
@@ -141,14 +141,14 @@ async def test_a_body_that_grows_too_large_is_refused(api: Api) -> None:
     """A chunked body gets 413 as soon as more than 1 MiB of it has come."""
     with api.nothing_changes():
         headers = {**JSON, "Transfer-Encoding": "chunked"}
-        pieces = [b'{"type": "echo", "payload": "', b"x" * MAX_BODY_BYTES, b'"}']
+        pieces = [b'{"type": "echo", "payload": "', b"x" * MAX_JOB_BYTES, b'"}']
         check_problem(await api.ask_in_pieces("/jobs", headers, *pieces), 413)
 
 
 async def test_a_body_of_just_1_mib_is_taken(api: Api) -> None:
     """The bound is 1 MiB and not a byte less, however the body comes."""
     start, end = b'{"type": "echo", "payload": "', b'"}'
-    body = start + b"x" * (MAX_BODY_BYTES - len(start) - len(end)) + end
+    body = start + b"x" * (MAX_JOB_BYTES - len(start) - len(end)) + end
     announced = {**JSON, "Content-Length": str(len(body))}
     assert (await api.ask_in_pieces("/jobs", announced, body)).status == 201
     chunked = {**JSON, "Transfer-Encoding": "chunked"}

@@ -7,7 +7,7 @@ import trio
 
 from service.telemetry.events import ConnectionFailed
 from service.web import server
-from service.web.jobs import MAX_BODY_BYTES
+from service.web.submissions import MAX_JOB_BYTES
 from tests.web.api import Api, check_problem
 from tests.web.conftest import Serve
 from tests.web.wire import Served, Stage, request
@@ -158,7 +158,7 @@ async def test_a_client_that_uploads_too_much_reads_why(
         piece = b"100000\r\n" + piece + b"\r\n"
     with api.nothing_changes():
         async with served.connect() as wire:
-            await wire.send(head + piece * (20 * MIB // MAX_BODY_BYTES))
+            await wire.send(head + piece * (20 * MIB // MAX_JOB_BYTES))
             check_problem(await wire.answer(), 413)
         await check_next_client(served)
     assert served.record.events == []

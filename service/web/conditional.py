@@ -1,0 +1,37 @@
+"""Conditional requests, RFC 9110, section 13: what a client has already need not be sent again."""
+
+from hashlib import blake2b
+from http import HTTPStatus
+
+from quart import Response, request
+
+from service.web.problems import Problem
+
+
+def json_response(body: bytes, link: str | None = None) -> Response:
+    """200 with `body` and its ETag, or 304 where If-None-Match says that the client has it.
+
+    A `link` belongs to what the ETag stands for.
+    """
+    tag = _tag(body + link.encode() if link else body)
+    headers = {"ETag": f'"{tag}"', "Cache-Control": "no-cache"}
+    if link:
+        headers["Link"] = link
+    if request.if_none_match.contains_weak(tag):
+        response = Response(b"", HTTPStatus.NOT_MODIFIED, headers=headers)
+        del response.headers["Content-Type"], response.headers["Content-Length"]  # of no content
+        return response
+    return Response(body, headers=headers, content_type="application/json")
+
+
+def require_match(body: bytes) -> None:
+    """Raise Problem, 412, where If-Match is sent and does not name the ETag of `body`."""
+    if "If-Match" in request.headers and not request.if_match.contains(_tag(body)):
+        raise Problem(
+            HTTPStatus.PRECONDITION_FAILED,
+            "it has changed since: its ETag is none of those in If-Match",
+        )
+
+
+def _tag(body: bytes) -> str:
+    return blake2b(body, digest_size=16).hexdigest()

@@ -1,0 +1,87 @@
+"""Many jobs in one step: all of them or none."""
+
+from collections import Counter
+
+import pytest
+
+from service.jobs.queue import QueueClosed, QueueFull
+from service.jobs.registry import InvalidPayload, Registry, UnknownJobType
+from service.telemetry.events import JobRejected
+from tests.jobs.steps import MakeRig, running
+
+
+@pytest.fixture(autouse=True)
+def _job_types(registry: Registry) -> None:
+    @registry.job("number")
+    async def number(number: int) -> int:
+        return number
+
+    @registry.job("none")
+    async def none() -> None: ...
+
+
+async def test_a_batch_is_accepted_in_its_order(registry: Registry) -> None:
+    """Each job is one like any other, and all of them are run."""
+    async with running(registry) as rig:
+        drafts = [rig.queue.check("number", n, max_retries=n) for n in range(50)]
+        jobs = await rig.queue.submit_all(drafts)
+        assert [job.id for job in jobs] == [job.id for job in await rig.queue.list()]
+        assert [job.max_retries for job in jobs] == list(range(50))
+    stories = [await rig.queue.get(job.id) for job in jobs]
+    assert [bytes(story.result or b"") for story in stories] == [b"%d" % n for n in range(50)]
+
+
+async def test_checking_leaves_no_trace(make_rig: MakeRig) -> None:
+    """What is wrong with a job is said before anything is accepted."""
+    rig = make_rig()
+    rig.queue.check("number", 7)
+    with pytest.raises(UnknownJobType):
+        rig.queue.check("no_such_type")
+    with pytest.raises(InvalidPayload):
+        rig.queue.check("number", "seven")
+    with pytest.raises(ValueError, match="max_retries"):
+        rig.queue.check("number", 7, max_retries=-1)
+    assert rig.record.events == []
+
+
+async def test_a_batch_that_does_not_fit_is_turned_away_as_a_whole(make_rig: MakeRig) -> None:
+    """Each of its jobs is counted as rejected; the events are one for each job type."""
+    rig = make_rig(queue_capacity=10)
+    seven = [rig.queue.check("number", n) for n in range(7)]
+    await rig.queue.submit_all(seven)
+    with pytest.raises(QueueFull, match="3 more jobs fit, not 5"):
+        await rig.queue.submit_all([*seven[:4], rig.queue.check("none")])
+    assert len(await rig.queue.list()) == 7
+    rejected = rig.record.of(JobRejected)
+    assert Counter({event.job_type: event.jobs for event in rejected}) == {"number": 4, "none": 1}
+    assert rig.snapshot().jobs_rejected == 5
+    await rig.queue.submit_all(seven[:3])
+
+
+async def test_a_batch_too_large_for_a_queue_with_room_is_no_shortage(make_rig: MakeRig) -> None:
+    """It is counted; but the log tells of a full queue only where less than a quarter is free."""
+    rig = make_rig(queue_capacity=8)
+    draft = rig.queue.check("none")
+    await rig.queue.submit_all([draft] * 6)
+    for _ in range(3):
+        with pytest.raises(QueueFull):
+            await rig.queue.submit_all([draft] * 3)
+    assert "queue_full" not in rig.record.names()
+    job = await rig.queue.submit("none")
+    for _ in range(3):
+        with pytest.raises(QueueFull):
+            await rig.queue.submit_all([draft] * 2)
+    await rig.queue.cancel(job.id)
+    lines = [line for line in rig.lines if line["event"].startswith("queue_")]
+    assert [line["event"] for line in lines] == ["queue_full", "queue_freed"]
+    assert lines[1]["jobs_rejected"] == 6
+    assert rig.snapshot().jobs_rejected == 15
+
+
+async def test_a_draining_queue_takes_no_batch(make_rig: MakeRig) -> None:
+    """Its jobs are counted as rejected."""
+    rig = make_rig()
+    rig.engine.drain(10)
+    with pytest.raises(QueueClosed):
+        await rig.queue.submit_all([rig.queue.check("none")] * 3)
+    assert [(event.jobs, event.reason) for event in rig.record.of(JobRejected)] == [(3, "draining")]

@@ -1,0 +1,119 @@
+"""Conditional requests: nothing is sent twice, and nothing is done to what has changed."""
+
+import pytest
+import trio
+
+from tests.web.api import Answer, Api, check_problem
+from tests.web.conftest import MakeApi, Serve
+
+
+async def get(api: Api, path: str, **headers: str) -> Answer:
+    """GET with headers."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return await api.ask(path, headers=named)
+
+
+@pytest.fixture(params=["/jobs", "/jobs/{id}", "/jobs/{id}?wait=0"])
+async def path(request: pytest.FixtureRequest, api: Api) -> str:
+    """What can be asked for on condition."""
+    job_id = await api.submit("echo", 1)
+    return str(request.param).format(id=job_id)
+
+
+async def test_what_a_client_has_is_not_sent_again(api: Api, path: str) -> None:
+    """304 without a body, with the same ETag, until something has changed."""
+    first = await get(api, path)
+    tag = first.headers["ETag"]
+    assert tag.startswith('"')
+    assert tag.endswith('"')
+    again = await get(api, path, If_None_Match=tag)
+    assert (again.status, again.body, again.headers["ETag"]) == (304, b"", tag)
+    await api.rig.start()
+    await trio.testing.wait_all_tasks_blocked()
+    changed = await get(api, path, If_None_Match=tag)
+    assert changed.status == 200
+    assert changed.headers["ETag"] != tag
+    assert changed.json != first.json
+
+
+@pytest.mark.parametrize("form", ["W/{}", '"other", {}', '{} , W/"other"', "*", 'W/"a,b",{}'])
+async def test_if_none_match_may_be_weak_a_list_or_a_star(api: Api, path: str, form: str) -> None:
+    """As RFC 9110, section 13.1.2, has it: comparison is weak."""
+    tag = (await get(api, path)).headers["ETag"]
+    assert (await get(api, path, If_None_Match=form.format(tag))).status == 304
+
+
+@pytest.mark.parametrize("tag", ['"other"', 'W/"other"', '"*"', ""])
+async def test_another_tag_does_not_match(api: Api, path: str, tag: str) -> None:
+    """The whole answer is sent."""
+    assert (await get(api, path, If_None_Match=tag)).status == 200
+
+
+async def test_an_answer_without_content_says_nothing_of_content(api: Api, serve: Serve) -> None:
+    """A 304 has no length and no type of its own, and the connection goes on."""
+    served = await serve(api.app)
+    async with served.connect() as wire:
+        tag = (await wire.ask("/jobs")).headers["ETag"]
+        answer = await wire.ask("/jobs", f"If-None-Match: {tag}")
+        assert (answer.status, answer.headers["ETag"]) == (304, tag)
+        assert not [name for name, _ in answer.headers if name.lower().startswith("content-")]
+        assert (await wire.ask("/jobs")).body == b"[]"
+
+
+async def test_a_full_page_changes_when_another_follows_it(make_api: MakeApi) -> None:
+    """The link to the next page is part of what the ETag stands for."""
+    api = make_api()
+    for _ in range(2):
+        await api.submit("echo")
+    first = await get(api, "/jobs?limit=2")
+    await api.submit("echo")
+    second = await get(api, "/jobs?limit=2", If_None_Match=first.headers["ETag"])
+    assert (second.status, second.json) == (200, first.json)
+    third = await get(api, "/jobs?limit=2", If_None_Match=second.headers["ETag"])
+    assert (third.status, third.headers["Link"]) == (304, second.headers["Link"])
+
+
+async def test_an_unknown_job_is_unknown_on_any_condition(api: Api) -> None:
+    """A condition is about what is there."""
+    check_problem(await get(api, "/jobs/nobody", If_None_Match="*"), 404, "unknown-job")
+    for action in ("cancel", "retry"):
+        answer = await api.ask(f"/jobs/nobody/{action}", "POST", {"If-Match": "*"})
+        check_problem(answer, 404, "unknown-job")
+
+
+@pytest.mark.parametrize("form", ["{}", '"other", {}', "*"])
+@pytest.mark.parametrize("action", ["cancel", "retry"])
+async def test_an_action_is_done_to_what_has_not_changed(
+    running_api: Api, action: str, form: str
+) -> None:
+    """The ETag of GET /jobs/{id} still holds, so that the client knows what it does."""
+    job_id = await running_api.submit("endless" if action == "cancel" else "echo")
+    await trio.testing.wait_all_tasks_blocked()
+    tag = (await get(running_api, f"/jobs/{job_id}")).headers["ETag"]
+    headers = {"If-Match": form.format(tag)}
+    answer = await running_api.ask(f"/jobs/{job_id}/{action}", "POST", headers)
+    assert answer.status in (200, 201)
+
+
+@pytest.mark.parametrize("form", ['"other"', "W/{}", "", ","])
+@pytest.mark.parametrize("action", ["cancel", "retry"])
+async def test_an_action_is_not_done_to_what_has_changed(
+    running_api: Api, action: str, form: str
+) -> None:
+    """412: comparison is strong here, and what names no tag matches none."""
+    job_id = await running_api.submit("endless" if action == "cancel" else "echo")
+    await trio.testing.wait_all_tasks_blocked()
+    tag = (await get(running_api, f"/jobs/{job_id}")).headers["ETag"]
+    with running_api.nothing_changes():
+        headers = {"If-Match": form.format(tag)}
+        check_problem(await running_api.ask(f"/jobs/{job_id}/{action}", "POST", headers), 412)
+
+
+async def test_a_job_that_has_got_on_is_not_cancelled(api: Api) -> None:
+    """The client has seen it waiting; by now it runs."""
+    job_id = await api.submit("endless")
+    tag = (await get(api, f"/jobs/{job_id}")).headers["ETag"]
+    await api.rig.start()
+    await trio.testing.wait_all_tasks_blocked()
+    check_problem(await api.ask(f"/jobs/{job_id}/cancel", "POST", {"If-Match": tag}), 412)
+    assert (await api.story(job_id))["status"] == "processing"

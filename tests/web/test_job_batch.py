@@ -1,0 +1,162 @@
+"""`POST /jobs/batch`: a job a line, and all of them or none."""
+
+import json
+from typing import Any
+
+import pytest
+import trio
+
+from service.web.submissions import MAX_BATCH_JOBS, MAX_JOB_BYTES
+from tests.web.api import Answer, Api, check_problem
+from tests.web.conftest import MakeApi
+
+NDJSON = {"Content-Type": "application/x-ndjson"}
+ECHO = b'{"type": "echo"}'
+
+
+async def post_batch(api: Api, body: bytes, **headers: str) -> Answer:
+    """`POST /jobs/batch` with this body."""
+    return await api.ask("/jobs/batch", "POST", {**NDJSON, **headers}, body)
+
+
+def lines(*jobs: Any) -> bytes:
+    """The jobs as NDJSON."""
+    return b"".join(json.dumps(job).encode() + b"\n" for job in jobs)
+
+
+async def test_the_ids_are_answered_in_the_order_of_the_lines(running_api: Api) -> None:
+    """Each job is what POST /jobs would have made of its line."""
+    body = lines(
+        {"type": "echo", "payload": {"n": 1}},
+        {"type": "email", "payload": {"to": "a@example.org"}, "max_retries": 0},
+        {"type": "echo"},
+    )
+    answer = await post_batch(running_api, body)
+    assert answer.status == 201
+    assert answer.headers["Content-Type"] == "application/json"
+    assert list(answer.json) == ["ids"]
+    assert answer.json["ids"] == await running_api.listed()
+    await trio.testing.wait_all_tasks_blocked()
+    stories = [await running_api.story(job_id) for job_id in answer.json["ids"]]
+    assert [story["type"] for story in stories] == ["echo", "email", "echo"]
+    assert [story["max_retries"] for story in stories] == [3, 0, 3]
+    assert [story["status"] for story in stories] == ["completed"] * 3
+    assert stories[0]["result"] == {"n": 1}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        ECHO + b"\n" + ECHO,
+        ECHO + b"\n" + ECHO + b"\n",
+        ECHO + b"\r\n" + ECHO + b"\r\n",
+        b"\n\n" + ECHO + b"\n \t \n" + ECHO + b"\n\n\n",
+    ],
+    ids=["no newline at the end", "newlines", "CRLF", "blank lines"],
+)
+async def test_lines_may_end_as_they_like(api: Api, body: bytes) -> None:
+    """The last newline may be left out, and blank lines are skipped."""
+    answer = await post_batch(api, body)
+    assert answer.status == 201, answer
+    assert len(answer.json["ids"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("bad", "kind"),
+    [
+        (b"nonsense", "malformed"),
+        (b'{"payload": 1}', "malformed"),
+        (ECHO + ECHO, "malformed"),
+        (b"\x0c", "malformed"),
+        (b"[" * 100_000, "malformed"),
+        (b'{"type": "nobody_knows"}', "unknown-job-type"),
+        (b'{"type": "email", "payload": {"to": 7}}', "invalid-payload"),
+        (b'{"type": "echo", "payload": "\xff"}', "invalid-payload"),
+    ],
+)
+async def test_the_first_bad_line_is_named_and_nothing_accepted(
+    api: Api, bad: bytes, kind: str
+) -> None:
+    """Lines are counted as an editor does, from 1 and with the blank ones."""
+    body = b"\n".join([ECHO, b"", ECHO, bad, ECHO, b"nonsense"])
+    with api.nothing_changes():
+        detail = check_problem(await post_batch(api, body), 400, kind)
+        assert detail.startswith("line 4: ")
+
+
+@pytest.mark.parametrize("body", [b"", b"\n", b" \r\n\t\n"])
+async def test_a_batch_without_a_job_is_refused(api: Api, body: bytes) -> None:
+    """It is more likely a mistake than a wish."""
+    with api.nothing_changes():
+        check_problem(await post_batch(api, body), 400, "malformed")
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain", ""])
+async def test_a_batch_must_be_said_to_be_ndjson(api: Api, content_type: str) -> None:
+    """Else it gets 415, and the detail says what is wanted."""
+    with api.nothing_changes():
+        answer = await api.ask("/jobs/batch", "POST", {"Content-Type": content_type}, ECHO)
+        assert "application/x-ndjson" in check_problem(answer, 415)
+
+
+async def test_a_batch_that_does_not_fit_is_turned_away_as_a_whole(make_api: MakeApi) -> None:
+    """429 with Retry-After; the detail says how many would have fit."""
+    api = make_api(queue_capacity=5)
+    waiting = [await api.submit("echo") for _ in range(2)]
+    counters = api.counters()
+    answer = await post_batch(api, lines(*[{"type": "echo"}] * 4))
+    assert check_problem(answer, 429, "queue-full").startswith("3 more jobs fit, not 4")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert await api.listed() == waiting
+    assert api.counters() == {**counters, "jobs_rejected": 4}
+    assert (await post_batch(api, lines(*[{"type": "echo"}] * 3))).status == 201
+
+
+async def test_a_draining_service_takes_no_batch(running_api: Api) -> None:
+    """503 with Retry-After, as for a single job."""
+    running_api.rig.engine.drain(10)
+    answer = await post_batch(running_api, ECHO)
+    check_problem(answer, 503, "draining")
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+async def test_a_batch_has_a_largest_number_of_jobs(make_api: MakeApi) -> None:
+    """10,000 are taken, one more is not."""
+    api = make_api(queue_capacity=20_000)
+    body = (ECHO + b"\n\n") * MAX_BATCH_JOBS
+    with api.nothing_changes():
+        assert str(MAX_BATCH_JOBS) in check_problem(await post_batch(api, body + ECHO), 413)
+    assert len((await post_batch(api, body)).json["ids"]) == MAX_BATCH_JOBS == 10_000
+
+
+async def test_a_batch_has_a_largest_size(api: Api) -> None:
+    """16 MiB are taken, a byte more is not; and each of its lines may be as long as a job may."""
+    longest = b'{"type":"echo","payload":"%s"}\n' % (b"x" * (MAX_JOB_BYTES - 29))
+    assert len(longest) == MAX_JOB_BYTES
+    with api.nothing_changes():
+        check_problem(await post_batch(api, longest * 16 + b"\n"), 413)
+        too_long = longest.replace(b"x", b"xx", 1)
+        assert check_problem(await post_batch(api, ECHO + b"\n" + too_long), 413).startswith(
+            "line 2"
+        )
+    assert len((await post_batch(api, longest * 16)).json["ids"]) == 16
+
+
+async def test_a_large_batch_lets_other_requests_through_while_it_is_checked(
+    make_api: MakeApi,
+) -> None:
+    """Others have their turns before it is accepted, which is one step."""
+    api = make_api(queue_capacity=20_000)
+    seen: list[int] = []
+
+    async def watch() -> None:
+        while True:
+            seen.append(int(api.counters()["jobs_created"]))
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch)
+        await post_batch(api, (ECHO + b"\n") * 5_000)
+        nursery.cancel_scope.cancel()
+    assert set(seen) == {0, 5_000}
+    assert seen.count(0) >= 5_000 // 100
