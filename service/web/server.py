@@ -19,6 +19,7 @@ from service.web.listeners import Listener
 CLOSE_SECONDS = 2.0
 FAILURE_LINE_SECONDS = 1.0
 ACCEPT_PAUSE_SECONDS = 0.1
+LOOK_SECONDS = 1.0
 MAX_REFUSALS = 100
 
 
@@ -65,6 +66,7 @@ class Server:
             async with trio.open_nursery() as accepting:
                 for listener in listeners:
                     accepting.start_soon(self._accept, listener, connections)
+                accepting.start_soon(self._watch_deadlines)
                 task_status.started()
                 await self._closing.wait()
                 accepting.cancel_scope.cancel()
@@ -97,6 +99,13 @@ class Server:
                 else:
                     self._emit(ConnectionRefused(timestamp=utc_now()))
                     connections.start_soon(self._refuse, stream)
+
+    async def _watch_deadlines(self) -> None:
+        while True:
+            await trio.sleep(LOOK_SECONDS)
+            now = trio.current_time()
+            for connection in self._connections:
+                connection.close_if_overdue(now)
 
     async def _serve_connection(self, connection: Connection) -> None:
         try:

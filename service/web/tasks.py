@@ -2,12 +2,19 @@
 
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 import trio
 from hypercorn.config import Config
-from hypercorn.typing import AppWrapper, ASGIReceiveEvent, ASGISendEvent, Scope
+from hypercorn.typing import (
+    AppWrapper,
+    ASGIReceiveEvent,
+    ASGISendEvent,
+    HTTPRequestEvent,
+    Scope,
+)
 
 SEND_SECONDS = 15.0
 BODY_SECONDS = 60.0
@@ -15,26 +22,29 @@ BODY_SECONDS = 60.0
 Send = Callable[[ASGISendEvent | None], Awaitable[None]]
 Put = Callable[[ASGIReceiveEvent], Awaitable[None]]
 
-_BODY_MESSAGES = 8
+_SHORT_BODY_BYTES = 16 * 1024
+_UNREAD_BYTES = 128 * 1024
 
 
 class Inbox:
     """The messages of one request on their way from the protocol to the app, in order.
 
     Neither end meets a checkpoint where it need not wait. The protocol, and with it the reading
-    of the socket, waits while _BODY_MESSAGES are unread, unless the app takes no more.
+    of the socket, waits while _UNREAD_BYTES are unread, unless the app takes no more.
     """
 
     def __init__(self) -> None:
-        self._messages: deque[ASGIReceiveEvent] = deque()
+        self._messages: deque[HTTPRequestEvent] = deque()
+        self._unread = 0
         self._changed = trio.lowlevel.ParkingLot()
         self._closed = False
 
-    async def put(self, message: ASGIReceiveEvent) -> None:
+    async def put(self, message: HTTPRequestEvent) -> None:
         """Called by the protocol."""
-        while len(self._messages) >= _BODY_MESSAGES and not self._closed:
+        while self._unread >= _UNREAD_BYTES and not self._closed:
             await self._changed.park()
         self._messages.append(message)
+        self._unread += len(message["body"])
         self._changed.unpark_all()
 
     async def receive(self) -> ASGIReceiveEvent:
@@ -42,6 +52,7 @@ class Inbox:
         while not self._messages:
             await self._changed.park()
         message = self._messages.popleft()
+        self._unread -= len(message["body"])
         self._changed.unpark_all()
         return message
 
@@ -81,14 +92,25 @@ class RequestTasks:
         scope: Scope,
         send: Send,
     ) -> Put:
-        """Start the app on a request; gives what takes the rest of the request."""
+        """Start the app on a request; gives what takes the rest of the request.
+
+        Where a short body is announced, the app is run when that body is here, in the task that
+        reads the connection: a task of its own would cost as much as all that the app does. All
+        others have one: those without a body may wait or stream, and meanwhile the reading must
+        go on, for it tells when the client has gone.
+        """
         inbox = Inbox()
+        run_app = partial(_run_app, app, scope, inbox, send)
+        run_when_complete = _announces_short_body(scope)
+        if not run_when_complete:
+            self._nursery.start_soon(run_app)
 
         async def put(message: ASGIReceiveEvent) -> None:
-            if message["type"] != "http.disconnect":
+            if message["type"] == "http.request":
                 await inbox.put(message)
+                if run_when_complete and not message["more_body"]:
+                    await run_app()
 
-        self._nursery.start_soon(_run_app, app, scope, inbox, send)
         return put
 
     def spawn(self, func: Callable[..., Awaitable[Any]], *args: Any) -> None:
@@ -116,7 +138,7 @@ class StreamTasks(RequestTasks):
         answered = False
 
         async def put(message: ASGIReceiveEvent) -> None:
-            if message["type"] != "http.disconnect":
+            if message["type"] == "http.request":
                 await inbox.put(message)
             elif not answered:
                 request.cancel()
@@ -140,6 +162,15 @@ class StreamTasks(RequestTasks):
 
         self._nursery.start_soon(run)
         return put
+
+
+def _announces_short_body(scope: Scope) -> bool:
+    if scope["type"] != "http":
+        return False
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return int(value) <= _SHORT_BODY_BYTES
+    return False
 
 
 async def _run_app(

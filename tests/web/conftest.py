@@ -8,6 +8,7 @@ import trio
 from hypercorn.typing import ASGIFramework
 
 from service.jobs.registry import Registry
+from service.web import server as server_module
 from service.web.server import Server
 from tests.conftest import Record, Rig
 from tests.web.api import Api, job_types
@@ -43,8 +44,9 @@ async def running_api(api: Api) -> Api:
 
 
 @pytest.fixture
-def serve(nursery: trio.Nursery) -> Serve:
+def serve(nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch) -> Serve:
     """Serves an app on a loopback socket until the test ends."""
+    monkeypatch.setattr(server_module, "LOOK_SECONDS", 0.02)
 
     async def start(app: ASGIFramework) -> Served:
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
