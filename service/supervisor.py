@@ -86,6 +86,7 @@ class Supervisor:
         )
         app = create_app(
             self._engine.queue,
+            registry=registry,
             read_metrics=telemetry.metrics.snapshot,
             is_ready=lambda: self._engine.accepting,
             emit=telemetry.emit,

@@ -8,10 +8,12 @@ from quart_trio import QuartTrio
 
 from service.jobs.failure import describe, format_traceback
 from service.jobs.queue import JobQueue
+from service.jobs.registry import Registry
 from service.telemetry.events import Event, RequestFailed, utc_now
 from service.telemetry.metrics import MetricsSnapshot
 from service.web.guards import require_token
 from service.web.jobs import job_routes
+from service.web.openapi.routes import add_documentation
 from service.web.operations import operations_routes
 from service.web.problems import install_error_handlers
 
@@ -46,6 +48,7 @@ class JobServiceApp(QuartTrio):
 def create_app(
     queue: JobQueue,
     *,
+    registry: Registry,
     read_metrics: Callable[[], MetricsSnapshot],
     is_ready: Callable[[], bool],
     emit: Callable[[Event], None],
@@ -61,4 +64,5 @@ def create_app(
         require_token(app, token)
     app.register_blueprint(job_routes(queue))
     app.register_blueprint(operations_routes(read_metrics, is_ready))
+    add_documentation(app, registry, needs_token=token is not None)
     return app

@@ -40,6 +40,7 @@ class Api:
         self.rig = rig
         self.app = create_app(
             rig.queue,
+            registry=rig.registry,
             read_metrics=rig.metrics.snapshot,
             is_ready=lambda: rig.engine.accepting,
             emit=rig.engine._emit,
