@@ -30,7 +30,7 @@ from service.web.openapi.refusals import (
     NO_TOKEN,
     Refusal,
 )
-from service.web.openapi.schemas import REFERENCE, Schema
+from service.web.openapi.schemas import REFERENCE, Schema, answer_schemas, refer_to
 from service.web.openapi.submissions import describe_submissions
 from service.web.problems import PROBLEM_CONTENT_TYPE, problem_json
 
@@ -70,12 +70,12 @@ class _Provider(OpenAPIProvider):
     ) -> None:
         super().__init__(app, settings)
         self._needs_token = needs_token
-        self._schemas, self._examples = describe_submissions(registry)
+        self._submissions, self._examples = describe_submissions(registry)
 
     def schema(self) -> Document:
         """The whole document."""
         document = super().schema()
-        document["components"]["schemas"] = self._schemas
+        document["components"]["schemas"] = {**answer_schemas(), **self._submissions}
         document["components"]["headers"] = {
             name: {"description": description, "schema": schema, "example": example}
             for name, (description, schema, example) in HEADERS.items()
@@ -129,18 +129,16 @@ class _Provider(OpenAPIProvider):
             yield from self.build_headers_parameters(operation.headers)[0]
 
     def _request_body(self, kind: str) -> Schema:
-        submission = {"$ref": REFERENCE.format(name="Submission")}
+        submission = refer_to("Submission")
         if kind == "job":
             content: Schema = {JSON: {"schema": submission, "examples": self._examples}}
         else:
             lines = [msgspec.json.encode(example["value"]) for example in self._examples.values()]
-            content = {
-                NDJSON: {
-                    "schema": {"type": "string"},
-                    "x-itemSchema": submission,
-                    "example": b"".join(line + b"\n" for line in lines).decode(),
-                }
-            }
+            # Of lines, or of events, OpenAPI 3.1 tells the schema of all or of each; of 3.2
+            # there is yet too little that can read it.
+            schema = {"type": "array", "items": submission, "minItems": 1, "maxItems": 10_000}
+            example = b"".join(line + b"\n" for line in lines).decode()
+            content = {NDJSON: {"schema": schema, "example": example}}
         return {"required": True, "content": content}
 
     def _answer(self, answer: Answer) -> Schema:
@@ -148,18 +146,7 @@ class _Provider(OpenAPIProvider):
         if answer.headers:
             described["headers"] = _headers(answer.headers)
         if answer.body is not None:
-            media: Schema = {
-                "schema": msgspec.json.schema_components([answer.body], ref_template=REFERENCE)[0][
-                    0
-                ]
-            }
-            if answer.media_type == EVENT_STREAM:
-                data = msgspec.json.encode(answer.example).decode()
-                media["x-itemSchema"] = {"$ref": REFERENCE.format(name="Event")}
-                media["example"] = f"id: 1\nevent: {answer.example.event}\ndata: {data}\n\n"
-            elif answer.example is not None:
-                media["example"] = msgspec.json.decode(msgspec.json.encode(answer.example))
-            described["content"] = {answer.media_type: media}
+            described["content"] = {answer.media_type: _media(answer)}
         if answer.makes_job:
             described["links"] = {
                 name: {"operationId": name, "parameters": {"job_id": "$response.body#/id"}}
@@ -168,12 +155,26 @@ class _Provider(OpenAPIProvider):
         return described
 
 
+def _media(answer: Answer) -> Schema:
+    if answer.media_type == EVENT_STREAM:
+        data = msgspec.json.encode(answer.example).decode()
+        return {
+            "schema": refer_to("StreamedEvent"),
+            "example": f"id: 1\nevent: {answer.example.event}\ndata: {data}\n\n",
+        }
+    schemas, _ = msgspec.json.schema_components([answer.body], ref_template=REFERENCE)
+    media = {"schema": schemas[0]}
+    if answer.example is not None:
+        media["example"] = msgspec.json.decode(msgspec.json.encode(answer.example))
+    return media
+
+
 def _problems(refusals: list[Refusal]) -> Schema:
     described: Schema = {
         "description": " ".join(refusal.when for refusal in refusals),
         "content": {
             PROBLEM_CONTENT_TYPE: {
-                "schema": {"$ref": REFERENCE.format(name="ProblemDetails")},
+                "schema": refer_to("ProblemDetails"),
                 "examples": {_name(refusal): {"value": _example(refusal)} for refusal in refusals},
             }
         },

@@ -232,9 +232,8 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "stream_events",
         "operations",
         "Watch what happens",
-        "Every event as it happens, as server-sent events; `data` is an `Event` in JSON. The "
-        "stream goes on until the client or the service ends it. Where events before the present "
-        "were lost to the client, an event `reset` says so.",
+        "Every event as it happens, as server-sent events. The stream goes on until the client or "
+        "the service ends it.",
         {
             200: Answer(
                 "The stream.",

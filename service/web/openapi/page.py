@@ -67,6 +67,8 @@ def _kind(schema: dict[str, Any]) -> Markup:
         return Markup("<code>{}</code>").format(schema["const"])
     if "enum" in schema:
         return Markup(" or ").join(map(Markup("<code>{}</code>").format, schema["enum"]))
+    if "contentSchema" in schema:
+        return Markup("JSON: {}").format(_kind(schema["contentSchema"]))
     kind: str = schema.get("type", "any JSON")
     if kind == "array":
         return Markup("array of {}").format(_kind(schema.get("items", {})))

@@ -13,7 +13,8 @@ from service.web.jobs import DEFAULT_PAGE, MAX_PAGE
 from service.web.openapi.schemas import EVENTS, event_name
 
 MAX_WAIT_SECONDS: Final = 60
-IDEMPOTENCY_KEY_PATTERN: Final = r"^[!-~]{1,255}$"
+# Bare, or a string of RFC 8941; either way 1 to 255 visible characters.
+IDEMPOTENCY_KEY_PATTERN: Final = r'^([!#-~][!-~]{0,254}|"([!#-\[\]-~]|\\["\\]){1,255}")$'
 
 StatusNow = Annotated[Status, Meta(description="Only jobs that have this status now.")]
 TypeName = Annotated[str, Meta(description="Only jobs of this type.")]

@@ -63,29 +63,59 @@ ANSWERS: Final[list[type[Struct]]] = [
 ]
 
 
-def name_schemas(payload_types: list[Any]) -> tuple[list[Schema], dict[str, Schema]]:
-    """The schema of each payload type, and the named schemas they and all answers refer to."""
+def answer_schemas() -> dict[str, Schema]:
+    """The named schemas of all that the service answers."""
     kinds = [*ANSWERS, *EVENTS]
-    schemas, named = msgspec.json.schema_components(
-        [*kinds, *payload_types], ref_template=REFERENCE
-    )
-    for kind, schema in zip(kinds, schemas, strict=False):
-        name = schema["$ref"].rpartition("/")[2]
-        named[name] = _as_written(kind, named[name])
-    events_by_name = {
-        event_name(kind): schema
-        for kind, schema in zip(EVENTS, schemas[len(ANSWERS) :], strict=False)
-    }
+    _, named = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
+    named = {kind.__name__: _as_written(kind, named[kind.__name__]) for kind in kinds}
+    events_by_name = {event_name(kind): refer_to(kind.__name__) for kind in EVENTS}
     named["Event"] = {
         "title": "Event",
-        "description": "The `data` of an event of the stream, which is also its log line.",
+        "description": "What happened: the `data` of an event of the stream, and its log line.",
         "oneOf": list(events_by_name.values()),
         "discriminator": {
             "propertyName": "event",
             "mapping": {name: schema["$ref"] for name, schema in events_by_name.items()},
         },
     }
-    return list(schemas[len(kinds) :]), named
+    named["StreamedEvent"] = {
+        "title": "StreamedEvent",
+        "description": "One event of the stream; `reset`, with no fields, where some were lost.",
+        "type": "object",
+        "properties": {
+            "id": {"type": "string"},
+            "event": {"type": "string", "enum": [*events_by_name, "reset"]},
+            "data": {
+                "type": "string",
+                "contentMediaType": "application/json",
+                "contentSchema": {
+                    "anyOf": [
+                        refer_to("Event"),
+                        {"type": "object", "maxProperties": 0},
+                    ]
+                },
+            },
+            "retry": {"type": "integer", "description": "Milliseconds to wait before coming back."},
+        },
+        "required": ["event", "data"],
+    }
+    return named
+
+
+def payload_schemas(payload_types: list[Any]) -> tuple[list[Schema], dict[str, Schema]]:
+    """The schema of each payload type, and the named schemas they refer to.
+
+    Their names begin with `payload.`, so that no type of an application is taken for one of ours.
+    """
+    schemas, named = msgspec.json.schema_components(
+        payload_types, ref_template=REFERENCE.format(name="payload.{name}")
+    )
+    return list(schemas), {f"payload.{name}": schema for name, schema in named.items()}
+
+
+def refer_to(name: str) -> Schema:
+    """A reference to a named schema."""
+    return {"$ref": REFERENCE.format(name=name)}
 
 
 def _as_written(kind: type[Struct], schema: Schema) -> Schema:

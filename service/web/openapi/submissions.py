@@ -8,7 +8,7 @@ from msgspec import structs
 
 from service.jobs.registry import InvalidPayload, JobType, Registry
 from service.web.jobs import Submission
-from service.web.openapi.schemas import Schema, name_schemas
+from service.web.openapi.schemas import Schema, payload_schemas
 
 _TOLD: Final = {
     "max_retries": {
@@ -18,9 +18,9 @@ _TOLD: Final = {
 
 
 def describe_submissions(registry: Registry) -> tuple[dict[str, Schema], dict[str, Any]]:
-    """The named schemas of the service, `Submission` among them, and examples by job type."""
+    """The named schema `Submission` with those it refers to, and an example for each job type."""
     job_types = [registry.lookup(name) for name in registry.names]
-    payloads, named = name_schemas([_payload_type(job_type) for job_type in job_types])
+    payloads, named = payload_schemas([_payload_type(job_type) for job_type in job_types])
     settings = {
         field.name: {**msgspec.json.schema(field.type), **_TOLD.get(field.name, {})}
         for field in structs.fields(Submission)
