@@ -33,15 +33,17 @@ Wait = Annotated[
 ]
 JobIds = Annotated[
     list[UUID],
-    Meta(description="Only events of these jobs. Repeat it, or separate ids with commas."),
-]
-EventNames = Annotated[
-    list[str],
     Meta(
+        min_length=1,
+        description="Only events of these jobs. Repeat it, or separate ids with commas.",
+    ),
+]
+EventName = Annotated[str, Meta(extra_json_schema={"enum": [event_name(kind) for kind in EVENTS]})]
+EventNames = Annotated[
+    list[EventName],
+    Meta(
+        min_length=1,
         description="Only these events. Repeat it, or separate names with commas.",
-        extra_json_schema={
-            "items": {"type": "string", "enum": [event_name(kind) for kind in EVENTS]}
-        },
     ),
 ]
 IdempotencyKey = Annotated[
