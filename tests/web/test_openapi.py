@@ -3,9 +3,14 @@
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
 from hashlib import sha256
 from html.parser import HTMLParser
-from typing import Any
+from typing import Annotated, Any, Literal, TypedDict
+from uuid import UUID
 
 import jsonschema_rs
 import msgspec
@@ -140,6 +145,41 @@ class JobSummary(msgspec.Struct):
     inner: "JobSummary | None" = None
 
 
+class Colour(Enum):
+    """Some names."""
+
+    RED = "red"
+
+
+class Tree(msgspec.Struct):
+    """A type that contains itself."""
+
+    children: "list[Tree]"
+
+
+class Leaf(msgspec.Struct, tag=True):
+    """One of two."""
+
+
+class Branch(msgspec.Struct, tag=True):
+    """The other."""
+
+    left: "Leaf | Branch"
+
+
+class Window(TypedDict):
+    """Keys of a dict."""
+
+    width: int
+
+
+@dataclass
+class Dated:
+    """One with a date."""
+
+    day: date
+
+
 class Opaque:
     """A type that msgspec does not know."""
 
@@ -164,6 +204,33 @@ async def test_payload_types_may_be_of_any_kind(api: Api) -> None:
     listed = document["paths"]["/jobs"]["get"]["responses"]["200"]["content"]["application/json"]
     assert fits(document, listed["schema"], listed["example"])
     assert not fits(document, listed["schema"], [{"inner": None}])
+
+
+@pytest.mark.parametrize(
+    "payload_type",
+    [
+        *(None, bool, float, str, bytes, list, dict, set[int], frozenset, tuple[int, str]),
+        *(dict[str, list[int]], int | str | None, Literal["a", 1], Colour, datetime, UUID, Decimal),
+        *(list[Tree], Tree, Leaf | Branch, Window, Dated, msgspec.Raw),
+        Annotated[str, msgspec.Meta(pattern="^[0-9]{4}$", min_length=4)],
+        Annotated[list[int], msgspec.Meta(min_length=2)],
+    ],
+)
+async def test_whatever_msgspec_reads_can_be_told(api: Api, payload_type: Any) -> None:
+    """The document is valid, its example is one, and the page shows it."""
+
+    @api.rig.registry.job("new")
+    async def new(payload: payload_type) -> None:
+        pass
+
+    document = (await api.ask("/openapi.json")).json
+    schemathesis.openapi.from_dict(document).validate()
+    content = document["paths"]["/jobs"]["post"]["requestBody"]["content"]["application/json"]
+    example = content["examples"].get("new")
+    if example is not None:
+        assert submission_fits(document, example["value"])
+        await api.submit(**example["value"])
+    assert (await api.ask("/docs")).status == 200
 
 
 async def test_a_service_without_job_types_takes_none(api: Api) -> None:

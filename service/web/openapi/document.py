@@ -134,8 +134,7 @@ class _Provider(OpenAPIProvider):
             content: Schema = {JSON: {"schema": submission, "examples": self._examples}}
         else:
             lines = [msgspec.json.encode(example["value"]) for example in self._examples.values()]
-            # Of lines, or of events, OpenAPI 3.1 tells the schema of all or of each; of 3.2
-            # there is yet too little that can read it.
+            # The schema is that of the lines together, as from OpenAPI 3.2 on.
             schema = {"type": "array", "items": submission, "minItems": 1, "maxItems": 10_000}
             example = b"".join(line + b"\n" for line in lines).decode()
             content = {NDJSON: {"schema": schema, "example": example}}

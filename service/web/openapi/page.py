@@ -71,7 +71,8 @@ def _kind(schema: dict[str, Any]) -> Markup:
         return Markup("JSON: {}").format(_kind(schema["contentSchema"]))
     kind: str = schema.get("type", "any JSON")
     if kind == "array":
-        return Markup("array of {}").format(_kind(schema.get("items", {})))
+        members = schema.get("prefixItems") or [schema.get("items", {})]
+        return Markup("array of {}").format(Markup(", ").join(map(_kind, members)))
     facets = [kind, *([schema["format"]] if "format" in schema else [])]
     for word, sign in _FACETS.items():
         if word in schema:

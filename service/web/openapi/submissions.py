@@ -66,7 +66,7 @@ def _variant(job_type: JobType, payload: Schema, settings: dict[str, Schema]) ->
         "title": job_type.name,
         "description": inspect.getdoc(job_type.handler) or "",
         "type": "object",
-        "properties": {**settings, "type": {"const": job_type.name}, "payload": payload},
+        "properties": {"type": {"const": job_type.name}, "payload": payload, **settings},
         "required": required,
         "additionalProperties": False,
     }
@@ -85,7 +85,11 @@ def _sample(schema: Schema, named: dict[str, Schema]) -> Any:
         "object": lambda: {
             name: _sample(schema["properties"][name], named) for name in schema.get("required", [])
         },
-        "array": lambda: [_sample(schema["items"], named)] * schema.get("minItems", 0),
+        "array": lambda: [
+            _sample(item, named)
+            for item in schema.get("prefixItems")
+            or [schema.get("items", {})] * schema.get("minItems", 0)
+        ],
         "string": lambda: "text".ljust(schema.get("minLength", 0), "."),
         "integer": lambda: low,
         "number": lambda: low,
