@@ -86,6 +86,7 @@ class Supervisor:
         )
         app = create_app(
             self._engine.queue,
+            registry=registry,
             read_metrics=telemetry.metrics.snapshot,
             list_workers=self._engine.workers,
             feed=telemetry.feed,

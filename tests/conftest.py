@@ -62,6 +62,7 @@ class Rig:
     def __init__(self, nursery: trio.Nursery, registry: Registry, **options: Any) -> None:
         defaults = {"workers": 2, "queue_capacity": 100, "retain": 1_000}
         options = {**defaults, "clock": Clock(monotonic=trio.current_time), **options}
+        self.registry = registry
         self.record = Record()
         self.lines: list[dict[str, Any]] = []
         self.metrics = Metrics(options["queue_capacity"])

@@ -10,6 +10,7 @@ from quart_trio import QuartTrio
 
 from service.jobs.failure import describe, format_traceback
 from service.jobs.queue import JobQueue
+from service.jobs.registry import Registry
 from service.jobs.snapshots import WorkerView
 from service.telemetry.events import Event, RequestFailed, utc_now
 from service.telemetry.feed import Feed
@@ -19,6 +20,7 @@ from service.web.body import IncomingRequest
 from service.web.events import event_routes
 from service.web.guards import Access, install_guards
 from service.web.jobs import job_routes
+from service.web.openapi.routes import add_documentation
 from service.web.operations import operations_routes
 from service.web.problems import install_error_handlers
 
@@ -63,6 +65,7 @@ class JobServiceApp(QuartTrio):
 def create_app(
     queue: JobQueue,
     *,
+    registry: Registry,
     read_metrics: Callable[[], MetricsSnapshot],
     list_workers: Callable[[], list[WorkerView]],
     feed: Feed,
@@ -79,4 +82,5 @@ def create_app(
     app.register_blueprint(job_routes(queue))
     app.register_blueprint(operations_routes(read_metrics, list_workers, is_ready))
     app.register_blueprint(event_routes(feed))
+    add_documentation(app, registry, needs_token=bool(access.tokens))
     return app

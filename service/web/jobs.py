@@ -21,6 +21,7 @@ DEFAULT_PAGE = 100
 MAX_PAGE = 1_000
 MAX_WAIT_SECONDS = 60
 
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _STATUSES: tuple[Status, ...] = get_args(Status)
 
 
@@ -132,7 +133,10 @@ def _wait(query: MultiDict[str, str]) -> float | None:
     text = query.get("wait")
     if text is None:
         return None
-    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) and float(text) <= MAX_WAIT_SECONDS:
+    if (
+        re.fullmatch(r"[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?", text, re.IGNORECASE)
+        and float(text) <= MAX_WAIT_SECONDS
+    ):
         return float(text)
     raise _bad_query("wait", f"a number of seconds from 0 to {MAX_WAIT_SECONDS}")
 

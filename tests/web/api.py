@@ -41,6 +41,7 @@ class Api:
         self.rig = rig
         self.app = create_app(
             rig.queue,
+            registry=rig.registry,
             read_metrics=rig.metrics.snapshot,
             list_workers=rig.engine.workers,
             feed=rig.feed,

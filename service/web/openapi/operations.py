@@ -1,0 +1,303 @@
+"""Every call of the API, told: what it is for, what it takes, and all it can answer."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Literal, NamedTuple
+
+from msgspec import Raw, Struct
+
+from service.jobs.snapshots import AttemptStory, JobStory, JobSummary, WorkerView
+from service.telemetry.events import JobStarted
+from service.telemetry.metrics import MetricsSnapshot
+from service.web.openapi import parameters
+from service.web.openapi.refusals import (
+    ALREADY_FINISHED,
+    CHANGED,
+    DRAINING,
+    INVALID_PAYLOAD,
+    KEY_REUSED,
+    MALFORMED,
+    NOT_FINISHED,
+    NOT_READY,
+    NOT_THE_MEDIA_TYPE,
+    QUEUE_FULL,
+    SLOW_BODY,
+    TOO_LARGE,
+    UNKNOWN_JOB,
+    UNKNOWN_JOB_TYPE,
+    Refusal,
+)
+from service.web.openapi.schemas import BatchReceipt, Health
+
+JSON: Final = "application/json"
+NDJSON: Final = "application/x-ndjson"
+EVENT_STREAM: Final = "text/event-stream"
+
+
+class Answer(NamedTuple):
+    """What a call answers when all goes well. `body` is a struct, or a list of one."""
+
+    description: str
+    body: Any = None
+    example: Any = None
+    headers: tuple[str, ...] = ()
+    media_type: str = JSON
+    makes_job: bool = False
+
+
+class Operation(NamedTuple):
+    """One call; the problems that any call may have are not repeated here."""
+
+    id: str
+    tag: str
+    summary: str
+    description: str
+    answers: dict[int, Answer]
+    refusals: tuple[Refusal, ...] = ()
+    query: type[Struct] | None = None
+    headers: type[Struct] | None = None
+    body: Literal["job", "batch"] | None = None
+
+
+TAGS: Final = {
+    "jobs": "Submit work, follow it, call it off, run it again.",
+    "operations": "What those on call look at.",
+    "documentation": "This API, described.",
+}
+
+_ID: Final = "01890a5d-ac96-774b-bcce-b302099a8057"
+_T0: Final = datetime(2026, 1, 31, 9, 30, 0, 125_000, UTC)
+_T1: Final = _T0 + timedelta(seconds=0.75)
+
+_CREATED: Final = JobSummary(id=_ID, type="echo", status="pending", created_at=_T0, max_retries=3)
+_COMPLETED: Final = JobSummary(
+    id=_ID,
+    type="echo",
+    status="completed",
+    created_at=_T0,
+    finished_at=_T1,
+    attempt=1,
+    max_retries=3,
+)
+_STORY: Final = JobStory(
+    id=_ID,
+    type="echo",
+    status="completed",
+    created_at=_T0,
+    finished_at=_T1,
+    attempt=1,
+    max_retries=3,
+    payload=Raw(b'{"any":"JSON"}'),
+    result=Raw(b'{"any":"JSON"}'),
+    attempts=[
+        AttemptStory(
+            attempt=1,
+            worker_id="worker-1",
+            started_at=_T0 + timedelta(seconds=0.25),
+            finished_at=_T1,
+            run_seconds=0.5,
+            outcome="completed",
+        )
+    ],
+)
+_CALLED_OFF: Final = JobStory(
+    id=_ID,
+    type="echo",
+    status="cancelled",
+    created_at=_T0,
+    finished_at=_T1,
+    max_retries=3,
+    payload=Raw(b"null"),
+    attempts=[],
+)
+_WORKERS: Final = [
+    WorkerView(
+        worker_id="worker-1", state="busy", since=_T0, job_id=_ID, job_type="echo", attempt=1
+    ),
+    WorkerView(worker_id="worker-2", state="idle", since=_T1),
+]
+_METRICS: Final = MetricsSnapshot(
+    jobs_created=10,
+    jobs_completed=5,
+    jobs_failed=1,
+    jobs_retried=3,
+    jobs_in_progress=1,
+    jobs_pending=2,
+    jobs_cancelled=1,
+    jobs_abandoned=0,
+    jobs_rejected=4,
+    workers_running=10,
+    queue_capacity=1000,
+    wait_seconds_total=1.25,
+    run_seconds_total=7.5,
+    loop_stalls=0,
+    log_lines_dropped=0,
+    uptime_seconds=3600.5,
+    connections_refused=0,
+)
+_EVENT: Final = JobStarted(
+    timestamp=_T0,
+    job_id=_ID,
+    job_type="echo",
+    worker_id="worker-1",
+    attempt=1,
+    wait_seconds=0.25,
+)
+
+_MADE: Final = Answer(
+    "The job is accepted and waits for a worker.",
+    JobSummary,
+    _CREATED,
+    ("Location", "Idempotent-Replayed"),
+    makes_job=True,
+)
+_NOT_MODIFIED: Final = Answer("Nothing has changed since `If-None-Match`.", headers=("ETag",))
+_INTAKE: Final = (KEY_REUSED, QUEUE_FULL, DRAINING)
+_BODY: Final = (SLOW_BODY, TOO_LARGE, NOT_THE_MEDIA_TYPE)
+
+OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
+    ("POST", "/jobs"): Operation(
+        "submit_job",
+        "jobs",
+        "Submit a job",
+        "It is run as soon as a worker is free. The call never waits for room in a full queue. "
+        "A body may have up to 1 MiB.",
+        {201: _MADE},
+        (MALFORMED, UNKNOWN_JOB_TYPE, INVALID_PAYLOAD, *_BODY, *_INTAKE),
+        headers=parameters.SubmissionHeaders,
+        body="job",
+    ),
+    ("POST", "/jobs/batch"): Operation(
+        "submit_batch",
+        "jobs",
+        "Submit many jobs at once",
+        "One job a line, up to 10,000 lines and 16 MiB. All of them are accepted, or none.",
+        {
+            201: Answer(
+                "All jobs are accepted.", BatchReceipt, {"ids": [_ID]}, ("Idempotent-Replayed",)
+            )
+        },
+        (
+            MALFORMED._replace(when="A line is not a job; the detail names the first such line."),
+            UNKNOWN_JOB_TYPE,
+            INVALID_PAYLOAD,
+            *_BODY,
+            *_INTAKE,
+        ),
+        headers=parameters.SubmissionHeaders,
+        body="batch",
+    ),
+    ("GET", "/jobs"): Operation(
+        "list_jobs",
+        "jobs",
+        "List jobs",
+        "Oldest first, a page at a time.",
+        {
+            200: Answer("A page of jobs.", list[JobSummary], [_COMPLETED], ("Link", "ETag")),
+            304: _NOT_MODIFIED,
+        },
+        (MALFORMED,),
+        query=parameters.JobListQuery,
+        headers=parameters.ReadHeaders,
+    ),
+    ("GET", "/jobs/{job_id}"): Operation(
+        "get_job",
+        "jobs",
+        "Read a job",
+        "The whole story: its payload and result, and every attempt with its times, worker and "
+        "error.",
+        {200: Answer("The job.", JobStory, _STORY, ("ETag",)), 304: _NOT_MODIFIED},
+        (MALFORMED, UNKNOWN_JOB),
+        query=parameters.JobQuery,
+        headers=parameters.ReadHeaders,
+    ),
+    ("POST", "/jobs/{job_id}/cancel"): Operation(
+        "cancel_job",
+        "jobs",
+        "Call a job off",
+        "A pending job ends at once, a running one at its next checkpoint: it may still be "
+        "`processing` in the answer.",
+        {200: Answer("The job, as it is now.", JobStory, _CALLED_OFF)},
+        (UNKNOWN_JOB, ALREADY_FINISHED, CHANGED),
+        headers=parameters.CancelHeaders,
+    ),
+    ("POST", "/jobs/{job_id}/retry"): Operation(
+        "retry_job",
+        "jobs",
+        "Run a job again",
+        "Makes a new job of one that has ended, with the same payload; its `retry_of` names it.",
+        {201: _MADE._replace(example=_CREATED)},
+        (MALFORMED, UNKNOWN_JOB, NOT_FINISHED, CHANGED, *_INTAKE),
+        headers=parameters.RetryHeaders,
+    ),
+    ("GET", "/events"): Operation(
+        "stream_events",
+        "operations",
+        "Watch what happens",
+        "Every event as it happens, as server-sent events. The stream goes on until the client or "
+        "the service ends it.",
+        {
+            200: Answer(
+                "The stream.",
+                str,
+                _EVENT,
+                media_type=EVENT_STREAM,
+            )
+        },
+        (MALFORMED,),
+        query=parameters.EventsQuery,
+        headers=parameters.EventsHeaders,
+    ),
+    ("GET", "/workers"): Operation(
+        "list_workers",
+        "operations",
+        "See what each worker does",
+        "",
+        {200: Answer("All workers.", list[WorkerView], _WORKERS)},
+    ),
+    ("GET", "/metrics"): Operation(
+        "get_metrics",
+        "operations",
+        "Read the metrics",
+        "Counters since the start, and gauges. `jobs_created` always equals the sum of "
+        "`jobs_completed`, `jobs_failed`, `jobs_cancelled`, `jobs_abandoned`, `jobs_in_progress` "
+        "and `jobs_pending`.",
+        {200: Answer("The metrics at this moment.", MetricsSnapshot, _METRICS)},
+    ),
+    ("GET", "/health"): Operation(
+        "check_health",
+        "operations",
+        "See whether the service lives",
+        "Needs no token.",
+        {200: Answer("It lives.", Health, Health())},
+    ),
+    ("GET", "/health/ready"): Operation(
+        "check_readiness",
+        "operations",
+        "See whether the service takes jobs",
+        "Needs no token.",
+        {200: Answer("It takes jobs.", Health, Health())},
+        (NOT_READY,),
+    ),
+    ("GET", "/openapi.json"): Operation(
+        "get_openapi",
+        "documentation",
+        "Read this document",
+        "OpenAPI 3.1, with the job types of this service.",
+        {
+            200: Answer("The document.", dict[str, Any], headers=("ETag",)),
+            304: _NOT_MODIFIED,
+        },
+        headers=parameters.ReadHeaders,
+    ),
+    ("GET", "/docs"): Operation(
+        "read_docs",
+        "documentation",
+        "Read this document as a page",
+        "",
+        {
+            200: Answer("The page.", str, headers=("ETag",), media_type="text/html"),
+            304: _NOT_MODIFIED,
+        },
+        headers=parameters.ReadHeaders,
+    ),
+}

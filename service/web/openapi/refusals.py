@@ -1,0 +1,164 @@
+"""Every problem that a call can be answered with, by the name that ends its `type`."""
+
+from http import HTTPStatus
+from typing import Final, NamedTuple
+
+from msgspec import UNSET, UnsetType
+
+from service.jobs.model import Status
+from service.web.problems import RETRY_AFTER_FULL_SECONDS
+
+
+class Refusal(NamedTuple):
+    """One problem. Without a kind its `type` is about:blank, and the status is all there is."""
+
+    status: HTTPStatus
+    when: str
+    detail: str
+    kind: str | None = None
+    headers: tuple[str, ...] = ()
+    job_status: Status | UnsetType = UNSET
+
+
+_JOB: Final = "01890a5d-ac96-774b-bcce-b302099a8057"
+_WAITS: Final = ("Retry-After",)
+
+MALFORMED: Final = Refusal(
+    HTTPStatus.BAD_REQUEST,
+    "Something in the request is not as described here.",
+    "limit must be a number from 1 to 1000",
+    "malformed",
+)
+UNKNOWN_JOB_TYPE: Final = Refusal(
+    HTTPStatus.BAD_REQUEST,
+    "No job type has this name.",
+    "there is no job type 'telegram'; known are echo, sleep",
+    "unknown-job-type",
+)
+INVALID_PAYLOAD: Final = Refusal(
+    HTTPStatus.BAD_REQUEST,
+    "The payload is not what the job type takes.",
+    "Object missing required field `seconds`",
+    "invalid-payload",
+)
+NO_TOKEN: Final = Refusal(
+    HTTPStatus.UNAUTHORIZED,
+    "The token is missing or wrong.",
+    "send a valid token in the header Authorization: Bearer …",
+    headers=("WWW-Authenticate",),
+)
+FOREIGN_ORIGIN: Final = Refusal(
+    HTTPStatus.FORBIDDEN,
+    "A browser sent it for a page of another origin, which is not allowed here.",
+    "pages of this origin may change nothing here; see --allow-origin",
+)
+UNKNOWN_JOB: Final = Refusal(
+    HTTPStatus.NOT_FOUND,
+    "There is no such job, or it ended so long ago that it has been forgotten.",
+    f"there is no job {_JOB}",
+    "unknown-job",
+)
+SLOW_BODY: Final = Refusal(
+    HTTPStatus.REQUEST_TIMEOUT,
+    "The body took too long to arrive.",
+    "the body did not come to its end",
+)
+ALREADY_FINISHED: Final = Refusal(
+    HTTPStatus.CONFLICT,
+    "The job has ended; `job_status` tells how.",
+    f"job {_JOB} is already completed",
+    "already-finished",
+    job_status="completed",
+)
+NOT_FINISHED: Final = Refusal(
+    HTTPStatus.CONFLICT,
+    "The job has not ended yet; `job_status` tells where it is.",
+    f"job {_JOB} is still processing",
+    "not-finished",
+    job_status="processing",
+)
+CHANGED: Final = Refusal(
+    HTTPStatus.PRECONDITION_FAILED,
+    "The job has changed since the answer whose `ETag` is in `If-Match`.",
+    "the job has changed since",
+)
+TOO_LARGE: Final = Refusal(
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "The body is larger than this call takes.",
+    "the body is over 1,048,576 bytes",
+)
+NOT_THE_MEDIA_TYPE: Final = Refusal(
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    "The body is not said to be of the media type that this call takes.",
+    "send the job as JSON, with the header Content-Type: application/json",
+)
+FOREIGN_HOST: Final = Refusal(
+    HTTPStatus.MISDIRECTED_REQUEST,
+    "The request is for a host that this service does not answer for.",
+    "this service is not known by the name in the Host header; see --allow-host",
+)
+KEY_REUSED: Final = Refusal(
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "The idempotency key was used before, with another request.",
+    "this Idempotency-Key came with another request before",
+    "idempotency-key-reused",
+)
+QUEUE_FULL: Final = Refusal(
+    HTTPStatus.TOO_MANY_REQUESTS,
+    "As many jobs wait as may. Try again a little later.",
+    "1000 jobs wait, as many as may",
+    "queue-full",
+    _WAITS,
+)
+BUG: Final = Refusal(
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    "A bug of the service. Its log has a line `request_failed`.",
+    "The server encountered an internal error and was unable to complete your request.",
+)
+DRAINING: Final = Refusal(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "The service is shutting down and takes no more jobs.",
+    "the service is draining and takes no more jobs",
+    "draining",
+    _WAITS,
+)
+NOT_READY: Final = Refusal(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "The service is starting or draining.",
+    "the service is starting or draining",
+    "not-ready",
+    _WAITS,
+)
+
+HEADERS: Final[dict[str, tuple[str, dict[str, object], str | int]]] = {
+    "ETag": (
+        "The version of what was answered, for `If-None-Match` and `If-Match`.",
+        {"type": "string"},
+        '"6b86b273ff34fce1"',
+    ),
+    "Idempotent-Replayed": (
+        "There where the answer is that of an earlier request with the same key.",
+        {"const": "true"},
+        "true",
+    ),
+    "Link": (
+        'The next page, `rel="next"`, where there is one.',
+        {"type": "string"},
+        f'</jobs?limit=100&cursor={_JOB}>; rel="next"',
+    ),
+    "Location": (
+        "Where the job can be read.",
+        {"type": "string", "format": "uri-reference"},
+        f"/jobs/{_JOB}",
+    ),
+    "Retry-After": (
+        "Seconds until it is worth another try.",
+        {"type": "integer", "minimum": 0},
+        RETRY_AFTER_FULL_SECONDS,
+    ),
+    "WWW-Authenticate": (
+        "The scheme to authenticate with.",
+        {"type": "string"},
+        'Bearer realm="job-service"',
+    ),
+}

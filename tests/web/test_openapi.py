@@ -1,0 +1,349 @@
+"""The API describes itself, completely and truly, in a document and on a page."""
+
+import re
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from hashlib import sha256
+from html.parser import HTMLParser
+from typing import Annotated, Any, Literal, TypedDict
+from uuid import UUID
+
+import jsonschema_rs
+import msgspec
+import pytest
+import schemathesis
+
+from service.jobs.registry import Registry
+from service.web import problems
+from service.web.guards import OPEN_PATHS
+from service.web.openapi import refusals
+from service.web.openapi.document import build_document
+from service.web.openapi.operations import OPERATIONS
+from service.web.openapi.refusals import Refusal
+from tests.web.api import JSON, Api
+from tests.web.conftest import MakeApi
+
+Document = dict[str, Any]
+
+
+def documented(document: Document) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Method, path and operation of all there is in a document."""
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield method.upper(), path, operation
+
+
+def fits(document: Document, schema: dict[str, Any], value: object) -> bool:
+    """Whether the value is what the schema says, which may refer to others of the document."""
+    whole = {**schema, "components": document["components"]}
+    return bool(jsonschema_rs.validator_for(whole, validate_formats=True).is_valid(value))
+
+
+def submission_fits(document: Document, body: object) -> bool:
+    """Whether the document says that this can be submitted."""
+    return fits(document, {"$ref": "#/components/schemas/Submission"}, body)
+
+
+@pytest.fixture
+async def document(api: Api) -> Document:
+    """What `GET /openapi.json` answers."""
+    answer = await api.ask("/openapi.json")
+    assert answer.status == 200
+    assert answer.headers["Content-Type"] == "application/json"
+    whole: Document = answer.json
+    return whole
+
+
+async def test_every_route_is_documented_and_nothing_else_is(api: Api, document: Document) -> None:
+    """Whoever adds a route must say what it does; whoever removes one, that it is gone."""
+    routes = {
+        (method, re.sub("<(?:.*?:)?(.*?)>", r"{\1}", rule.rule))
+        for rule in api.app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    assert {(method, path) for method, path, _ in documented(document)} == routes
+    assert OPERATIONS.keys() == routes
+
+
+async def test_it_is_a_valid_document_of_openapi_3_1(document: Document) -> None:
+    """Any tool that reads OpenAPI 3.1 can read it."""
+    assert document["openapi"].startswith("3.1")
+    schemathesis.openapi.from_dict(document).validate()
+    operations = [operation for _, _, operation in documented(document)]
+    assert len({operation["operationId"] for operation in operations}) == len(operations)
+    tags = {tag["name"] for tag in document["tags"]}
+    for operation in operations:
+        assert operation["summary"]
+        assert set(operation["tags"]) <= tags
+        assert list(operation["responses"]) == sorted(operation["responses"])
+
+
+async def test_every_example_is_one(document: Document) -> None:
+    """All examples of answers, problems and headers fit their own schemas, and none is missing."""
+    for method, path, operation in documented(document):
+        for status, response in operation["responses"].items():
+            for media_type, media in response.get("content", {}).items():
+                where = f"{method} {path} {status}"
+                examples = [one["value"] for one in media.get("examples", {}).values()]
+                if "example" in media:
+                    examples.append(media["example"])
+                assert examples or path in ("/openapi.json", "/docs"), where
+                if "json" in media_type:
+                    assert all(fits(document, media["schema"], one) for one in examples), where
+    for header in document["components"]["headers"].values():
+        assert fits(document, header["schema"], header["example"])
+
+
+async def test_every_example_of_a_submission_can_be_submitted(api: Api, document: Document) -> None:
+    """What the document shows of each job type is taken, as it stands."""
+    content = document["paths"]["/jobs"]["post"]["requestBody"]["content"]["application/json"]
+    assert content["examples"].keys() == set(api.rig.registry.names)
+    for example in content["examples"].values():
+        assert submission_fits(document, example["value"])
+        await api.submit(**example["value"])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"type": "echo"},
+        {"type": "echo", "payload": [None, {"deep": 1}], "max_retries": 1000},
+        {"type": "email", "payload": {"to": "you", "more": True}, "max_retries": None},
+        {"type": "flaky", "payload": 3},
+        {"type": "endless", "payload": None},
+        {"type": "email"},
+        {"type": "email", "payload": {"to": 1}},
+        {"type": "flaky", "payload": "3"},
+        {"type": "endless", "payload": {}},
+        {"type": "echo", "max_retries": 1001},
+        {"type": "echo", "max_retries": -1},
+        {"type": "echo", "payload": 1, "priority_of_mine": 1},
+        {"type": "telegram"},
+        {"payload": 1},
+        [],
+    ],
+)
+async def test_what_it_says_of_a_submission_is_what_the_service_does(
+    api: Api, document: Document, body: object
+) -> None:
+    """Whatever fits the schema is taken, and whatever does not is refused."""
+    answer = await api.post(msgspec.json.encode(body))
+    assert (answer.status == 201) == submission_fits(document, body), answer
+
+
+class JobSummary(msgspec.Struct):
+    """A payload whose name is also that of an answer."""
+
+    inner: "JobSummary | None" = None
+
+
+class Colour(Enum):
+    """Some names."""
+
+    RED = "red"
+
+
+class Tree(msgspec.Struct):
+    """A type that contains itself."""
+
+    children: "list[Tree]"
+
+
+class Leaf(msgspec.Struct, tag=True):
+    """One of two."""
+
+
+class Branch(msgspec.Struct, tag=True):
+    """The other."""
+
+    left: "Leaf | Branch"
+
+
+class Window(TypedDict):
+    """Keys of a dict."""
+
+    width: int
+
+
+@dataclass
+class Dated:
+    """One with a date."""
+
+    day: date
+
+
+class Opaque:
+    """A type that msgspec does not know."""
+
+
+async def test_payload_types_may_be_of_any_kind(api: Api) -> None:
+    """Names that are taken, types that contain themselves, and those that have no schema."""
+    registry = Registry()
+
+    @registry.job("homonym")
+    async def homonym(payload: JobSummary) -> None:
+        """Show <script>alert(1)</script>."""
+
+    @registry.job("opaque")
+    async def opaque(payload: Opaque) -> None:
+        pass
+
+    document = build_document(api.app, registry, needs_token=False)
+    schemathesis.openapi.from_dict(document).validate()
+    assert submission_fits(document, {"type": "homonym", "payload": {"inner": {"inner": None}}})
+    assert not submission_fits(document, {"type": "homonym", "payload": {"inner": 1}})
+    assert submission_fits(document, {"type": "opaque", "payload": [1]})
+    listed = document["paths"]["/jobs"]["get"]["responses"]["200"]["content"]["application/json"]
+    assert fits(document, listed["schema"], listed["example"])
+    assert not fits(document, listed["schema"], [{"inner": None}])
+
+
+@pytest.mark.parametrize(
+    "payload_type",
+    [
+        *(None, bool, float, str, bytes, list, dict, set[int], frozenset, tuple[int, str]),
+        *(dict[str, list[int]], int | str | None, Literal["a", 1], Colour, datetime, UUID, Decimal),
+        *(list[Tree], Tree, Leaf | Branch, Window, Dated, msgspec.Raw),
+        Annotated[str, msgspec.Meta(pattern="^[0-9]{4}$", min_length=4)],
+        Annotated[list[int], msgspec.Meta(min_length=2)],
+    ],
+)
+async def test_whatever_msgspec_reads_can_be_told(api: Api, payload_type: Any) -> None:
+    """The document is valid, its example is one, and the page shows it."""
+
+    @api.rig.registry.job("new")
+    async def new(payload: payload_type) -> None:
+        pass
+
+    document = (await api.ask("/openapi.json")).json
+    schemathesis.openapi.from_dict(document).validate()
+    content = document["paths"]["/jobs"]["post"]["requestBody"]["content"]["application/json"]
+    example = content["examples"].get("new")
+    if example is not None:
+        assert submission_fits(document, example["value"])
+        await api.submit(**example["value"])
+    assert (await api.ask("/docs")).status == 200
+
+
+async def test_a_service_without_job_types_takes_none(api: Api) -> None:
+    """Its document is as valid as any."""
+    document = build_document(api.app, Registry(), needs_token=False)
+    schemathesis.openapi.from_dict(document).validate()
+    assert not submission_fits(document, {"type": "echo"})
+
+
+def test_every_problem_of_the_queue_is_documented() -> None:
+    """With its status and its headers."""
+    told = {
+        refusal.kind: refusal for refusal in vars(refusals).values() if isinstance(refusal, Refusal)
+    }
+    for status, kind, headers in problems._PROBLEM_OF.values():
+        assert told[kind].status == status
+        assert set(told[kind].headers) == set(headers)
+
+
+async def test_where_a_token_is_set_it_says_so(make_api: MakeApi) -> None:
+    """Every call but the health checks needs it, and can be answered with 401; else none can."""
+    word = "w0rd"
+    api = make_api(Access(tokens=(word,)))
+    assert (await api.ask("/openapi.json")).status == 401
+    assert (await api.ask("/docs")).status == 401
+    guarded = (await api.ask("/openapi.json", headers={"Authorization": f"Bearer {word}"})).json
+    assert guarded["security"] == [{"token": []}]
+    for _, path, operation in documented(guarded):
+        is_open = path in OPEN_PATHS
+        assert ("401" in operation["responses"]) != is_open
+        assert operation.get("security") == ([] if is_open else None)
+    unguarded = (await make_api().ask("/openapi.json")).json
+    assert "security" not in unguarded
+    assert not any("401" in operation["responses"] for _, _, operation in documented(unguarded))
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/docs"])
+async def test_who_has_it_need_not_load_it_again(api: Api, path: str) -> None:
+    """The answer has an ETag; who sends it back gets 304 and no body."""
+    first = await api.ask(path)
+    again = await api.ask(path, headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status, again.body) == (304, b"")
+    assert again.headers["ETag"] == first.headers["ETag"]
+    other = await api.ask(path, headers={"If-None-Match": '"another"'})
+    assert (other.status, other.body) == (200, first.body)
+
+
+class _Page(HTMLParser):
+    """What a page has in it that could load something, and where its links lead."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.ids: set[str] = set()
+        self.links: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        for name, value in attrs:
+            self.attributes.add(name)
+            if name == "id":
+                self.ids.add(value or "")
+            if name == "href":
+                self.links.add(value or "")
+
+
+async def test_the_page_loads_nothing_and_runs_nothing(api: Api) -> None:
+    """It is one file, and a browser is told to let it do nothing beyond showing itself."""
+    answer = await api.ask("/docs")
+    text = answer.body.decode()
+    page = _Page(text)
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert not page.tags & {"script", "link", "img", "iframe", "form", "object", "base"}
+    assert not page.attributes & {"src", "style", "onload", "onclick"}
+    style = text.partition("<style>")[2].partition("</style>")[0]
+    assert "url(" not in style
+    assert "@import" not in style
+    policy = answer.headers["Content-Security-Policy"].split("; ")
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    digest = b64encode(sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}'" in policy
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+
+
+async def test_the_page_shows_every_call_and_its_links_lead_somewhere(
+    api: Api, document: Document
+) -> None:
+    """All operations, job types and schemas are on it; it links to these and to the document."""
+    text = (await api.ask("/docs")).body.decode()
+    page = _Page(text)
+    assert {operation["operationId"] for _, _, operation in documented(document)} <= page.ids
+    assert {f"schema-{name}" for name in document["components"]["schemas"]} <= page.ids
+    assert {link.removeprefix("#") for link in page.links} - page.ids == {"/openapi.json"}
+    assert all(f"<h3><code>{name}</code></h3>" in text for name in api.rig.registry.names)
+
+
+async def test_what_a_job_type_says_of_itself_is_text(
+    api: Api, make_api: Callable[..., Api]
+) -> None:
+    """A docstring can't bring markup onto the page."""
+
+    @api.rig.registry.job("<b>bold</b>")
+    async def bold(payload: JobSummary) -> None:
+        """Run <script>alert(1)</script>, or not."""
+
+    text = (await api.ask("/docs")).body.decode()
+    assert "Run &lt;script&gt;alert(1)&lt;/script&gt;, or not." in text
+    assert not _Page(text).tags & {"script", "b"}
+
+
+async def test_other_answers_pay_nothing_for_it(api: Api) -> None:
+    """The way of an answer out of the app is Quart's own."""
+    assert (await api.ask("/openapi.json")).status == 200
+    assert "make_response" not in vars(api.app)
+    assert "QUART_SCHEMA" not in api.app.extensions
+    assert (await api.ask("/jobs", "POST", JSON, b'{"type": "echo"}')).status == 201
