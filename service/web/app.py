@@ -17,11 +17,11 @@ from service.telemetry.feed import Feed
 from service.telemetry.metrics import MetricsSnapshot
 from service.web.asgi import RequestInOneTask
 from service.web.body import IncomingRequest
-from service.web.events import event_routes
+from service.web.events import add_event_routes
 from service.web.guards import Access, install_guards
-from service.web.jobs import job_routes
+from service.web.jobs import add_job_routes
 from service.web.openapi.routes import add_documentation
-from service.web.operations import operations_routes
+from service.web.operations import add_operations_routes
 from service.web.problems import install_error_handlers
 
 
@@ -79,8 +79,8 @@ def create_app(
     app.url_map.merge_slashes = False  # or //jobs would be redirected, in HTML
     install_error_handlers(app)
     install_guards(app, access)
-    app.register_blueprint(job_routes(queue))
-    app.register_blueprint(operations_routes(read_metrics, list_workers, is_ready))
-    app.register_blueprint(event_routes(feed))
+    add_job_routes(app, queue)
+    add_operations_routes(app, read_metrics, list_workers, is_ready)
+    add_event_routes(app, feed)
     add_documentation(app, registry, needs_token=bool(access.tokens))
     return app

@@ -7,7 +7,7 @@ from typing import Final
 
 import trio
 from msgspec import NODEFAULT, structs
-from quart import Blueprint, Response, request
+from quart import Quart, Response, request
 from werkzeug.datastructures import MultiDict
 
 from service.telemetry import events
@@ -32,7 +32,7 @@ EVENT_NAMES: Final = frozenset(
 Wanted = Callable[[Event], bool]
 
 
-def event_routes(feed: Feed) -> Blueprint:
+def add_event_routes(app: Quart, feed: Feed) -> None:
     """`/events`, on `feed`.
 
     A stream begins with the present. With a `Last-Event-ID` it begins with what came after that;
@@ -42,9 +42,8 @@ def event_routes(feed: Feed) -> Blueprint:
 
     The stream ends when the feed is closed, and for a client that falls behind it.
     """
-    routes = Blueprint("events", __name__)
 
-    @routes.get("/events")
+    @app.get("/events")
     async def stream_events() -> Response:
         is_wanted = _wanted(request.args)
         last_id = request.headers.get("Last-Event-ID")
@@ -57,8 +56,6 @@ def event_routes(feed: Feed) -> Blueprint:
         response.headers.pop("Content-Length", None)  # a HEAD's is not that of its empty body
         response.timeout = None
         return response
-
-    return routes
 
 
 async def _stream(feed: Feed, after: int | None, is_wanted: Wanted) -> AsyncGenerator[bytes, None]:

@@ -7,7 +7,7 @@ from typing import get_args
 from urllib.parse import urlencode
 
 import msgspec
-from quart import Blueprint, Response, request
+from quart import Quart, Response, request
 from werkzeug.datastructures import MultiDict
 
 from service.jobs.model import Status
@@ -25,11 +25,10 @@ _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _STATUSES: tuple[Status, ...] = get_args(Status)
 
 
-def job_routes(queue: JobQueue) -> Blueprint:
+def add_job_routes(app: Quart, queue: JobQueue) -> None:
     """`/jobs` and what is below it, on `queue`."""
-    routes = Blueprint("jobs", __name__)
 
-    @routes.post("/jobs")
+    @app.post("/jobs")
     async def submit_job() -> Response:
         key = read_idempotency_key()
         submission = await read_submission()
@@ -41,7 +40,7 @@ def job_routes(queue: JobQueue) -> Blueprint:
         )
         return _created(job)
 
-    @routes.post("/jobs/batch")
+    @app.post("/jobs/batch")
     async def submit_batch() -> Response:
         key = read_idempotency_key()
         jobs = await queue.submit_all(await read_batch(queue), idempotency_key=key)
@@ -49,7 +48,7 @@ def job_routes(queue: JobQueue) -> Blueprint:
         response = Response(body, HTTPStatus.CREATED, content_type="application/json")
         return _replayed(response) if jobs[0].replayed else response
 
-    @routes.get("/jobs")
+    @app.get("/jobs")
     async def list_jobs() -> Response:
         status, job_type = _status(request.args), request.args.get("type")
         limit, cursor = _limit(request.args), _cursor(request.args)
@@ -61,25 +60,23 @@ def job_routes(queue: JobQueue) -> Blueprint:
             link = f'</jobs?{urlencode(query)}>; rel="next"'
         return json_response(msgspec.json.encode(page), link)
 
-    @routes.get("/jobs/<job_id>")
+    @app.get("/jobs/<job_id>")
     async def get_job(job_id: str) -> Response:
         seconds = _wait(request.args)
         job = await (queue.get(job_id) if seconds is None else queue.wait(job_id, seconds))
         return json_response(msgspec.json.encode(job))
 
-    @routes.post("/jobs/<job_id>/cancel")
+    @app.post("/jobs/<job_id>/cancel")
     async def cancel_job(job_id: str) -> Response:
         await _require_present_state(queue, job_id)
         job = await queue.cancel(job_id)
         return Response(msgspec.json.encode(job), content_type="application/json")
 
-    @routes.post("/jobs/<job_id>/retry")
+    @app.post("/jobs/<job_id>/retry")
     async def retry_job(job_id: str) -> Response:
         key = read_idempotency_key()
         await _require_present_state(queue, job_id)
         return _created(await queue.retry(job_id, idempotency_key=key))
-
-    return routes
 
 
 async def _require_present_state(queue: JobQueue, job_id: str) -> None:

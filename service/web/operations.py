@@ -4,34 +4,34 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 import msgspec
-from quart import Blueprint, Response
+from quart import Quart, Response
 
 from service.jobs.snapshots import WorkerView
 from service.telemetry.metrics import MetricsSnapshot
 from service.web.problems import RETRY_AFTER_DRAINING_SECONDS, Problem
 
 
-def operations_routes(
+def add_operations_routes(
+    app: Quart,
     read_metrics: Callable[[], MetricsSnapshot],
     list_workers: Callable[[], list[WorkerView]],
     is_ready: Callable[[], bool],
-) -> Blueprint:
+) -> None:
     """`/metrics`, `/workers`, `/health` and `/health/ready`; they read, and change nothing."""
-    routes = Blueprint("operations", __name__)
 
-    @routes.get("/metrics")
+    @app.get("/metrics")
     async def metrics() -> Response:
         return _uncached(msgspec.json.encode(read_metrics()))
 
-    @routes.get("/workers")
+    @app.get("/workers")
     async def workers() -> Response:
         return _uncached(msgspec.json.encode(list_workers()))
 
-    @routes.get("/health")
+    @app.get("/health")
     async def health() -> Response:
         return _uncached(b'{"status":"ok"}')
 
-    @routes.get("/health/ready")
+    @app.get("/health/ready")
     async def ready() -> Response:
         if not is_ready():
             raise Problem(
@@ -41,8 +41,6 @@ def operations_routes(
                 headers={"Retry-After": str(RETRY_AFTER_DRAINING_SECONDS)},
             )
         return _uncached(b'{"status":"ok"}')
-
-    return routes
 
 
 def _uncached(body: bytes) -> Response:

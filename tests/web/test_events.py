@@ -17,7 +17,7 @@ from service.web.events import (
     CHUNK_BYTES,
     CHUNK_EVENTS,
     HEARTBEAT_SECONDS,
-    event_routes,
+    add_event_routes,
 )
 from service.web.guards import Access
 from tests.telemetry.sample import EVENT_KINDS, name_of, sample
@@ -157,7 +157,7 @@ def feed() -> Feed:
 def listen(nursery: trio.Nursery, feed: Feed) -> Listen:
     """Connects a client to `/events`, of `app` where one is given; its opening is still to come."""
     bare_app = QuartTrio(__name__, static_folder=None)
-    bare_app.register_blueprint(event_routes(feed))
+    add_event_routes(bare_app, feed)
 
     async def connect(
         query: str = "", last_id: str | None = None, app: Any = bare_app, method: str = "GET"

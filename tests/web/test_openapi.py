@@ -19,7 +19,7 @@ import schemathesis
 
 from service.jobs.registry import Registry
 from service.web import problems
-from service.web.guards import OPEN_PATHS
+from service.web.guards import OPEN_PATHS, Access
 from service.web.openapi import refusals
 from service.web.openapi.document import build_document
 from service.web.openapi.operations import OPERATIONS
