@@ -1,6 +1,7 @@
 """The composition root: builds everything once, hands it down, and runs it."""
 
 import os
+import resource
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -20,6 +21,8 @@ from service.telemetry.metrics import Metrics
 from service.telemetry.sink import LineSink
 from service.web.listeners import CannotListen
 
+_OTHER_FILES = 256  # beside those of the connections
+
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run `job-service` and exit: 0, 1 where jobs were abandoned, 2 where it can't even start."""
@@ -34,6 +37,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(0 if nothing_abandoned else 1)
 
 
+def _allow_open_files(wanted: int) -> None:
+    """Lift the soft limit as far as the hard one lets us: systems often start with 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        lifted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lifted, hard))
+
+
 def _serve(settings: Settings, registry: Registry) -> bool:
     if sys.stdout is None:
         raise UsageError("stdout is closed, and it is where the log goes")
@@ -42,6 +53,7 @@ def _serve(settings: Settings, registry: Registry) -> bool:
     if log_format == "auto":
         log_format = "console" if on_terminal else "json"
     colors = on_terminal and "NO_COLOR" not in os.environ
+    _allow_open_files(settings.max_connections + _OTHER_FILES)
     with LineSink(sys.stdout.fileno()) as sink:
         log = Log(sink.write, log_format, settings.log_level, colors=colors)
         listen_to_libraries(log.logger)

@@ -1,5 +1,6 @@
 """How the app meets one HTTP request: in one task, from its head to the end of its answer."""
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPResponseStartEvent
@@ -7,6 +8,8 @@ from quart import Response
 from quart.utils import encode_headers
 from quart.wrappers.response import DataBody
 from quart_trio.asgi import TrioASGIHTTPConnection
+
+from service.web.empty import empty_response
 
 if TYPE_CHECKING:
     from service.web.body import IncomingRequest
@@ -21,6 +24,10 @@ class RequestInOneTask(TrioASGIHTTPConnection):
 
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Handle the request and send its response."""
+        if self.scope["path"] == "*" and self.scope["method"] == "OPTIONS":
+            allowed = {"Allow": "GET, HEAD, OPTIONS, POST"}
+            await _send_at_once(send, empty_response(HTTPStatus.NO_CONTENT, allowed))
+            return
         request = cast("IncomingRequest", self._create_request_from_scope(send))
         request.receive = receive
         response = await self.app.handle_request(request)

@@ -5,6 +5,7 @@ from http import HTTPStatus
 
 from quart import Response, request
 
+from service.web.empty import empty_response
 from service.web.problems import Problem
 
 
@@ -18,9 +19,7 @@ def json_response(body: bytes, link: str | None = None) -> Response:
     if link:
         headers["Link"] = link
     if request.if_none_match.contains_weak(tag):
-        response = Response(b"", HTTPStatus.NOT_MODIFIED, headers=headers)
-        del response.headers["Content-Type"], response.headers["Content-Length"]  # of no content
-        return response
+        return empty_response(HTTPStatus.NOT_MODIFIED, headers)
     return Response(body, headers=headers, content_type="application/json")
 
 

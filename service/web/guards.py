@@ -8,6 +8,7 @@ from typing import Final
 
 from quart import Quart, Response, request
 
+from service.web.empty import empty_response
 from service.web.problems import Problem
 
 OPEN_PATHS: Final = frozenset({"/health", "/health/ready"})
@@ -104,9 +105,9 @@ def _check_origin(origin: str, host: str, allowed: frozenset[str]) -> None:
 
 def _preflight(origin: str) -> Response:
     """What a browser asks before it lets a page of another site make a call (Fetch, CORS)."""
-    return Response(
-        status=HTTPStatus.NO_CONTENT,
-        headers={
+    return empty_response(
+        HTTPStatus.NO_CONTENT,
+        {
             "Access-Control-Allow-Origin": origin,
             "Access-Control-Allow-Methods": "GET, POST",
             "Access-Control-Allow-Headers": _SENDABLE_HEADERS,

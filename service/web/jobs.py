@@ -10,7 +10,7 @@ import msgspec
 from quart import Quart, Response, request
 from werkzeug.datastructures import MultiDict
 
-from service.jobs.model import Status
+from service.jobs.model import TERMINAL, Status
 from service.jobs.queue import JobQueue
 from service.jobs.snapshots import JobSummary
 from service.web.conditional import json_response, require_match
@@ -68,20 +68,22 @@ def add_job_routes(app: Quart, queue: JobQueue) -> None:
 
     @app.post("/jobs/<job_id>/cancel")
     async def cancel_job(job_id: str) -> Response:
-        await _require_present_state(queue, job_id)
+        await _require_present_state(queue, job_id, of_ended_jobs=False)
         job = await queue.cancel(job_id)
         return Response(msgspec.json.encode(job), content_type="application/json")
 
     @app.post("/jobs/<job_id>/retry")
     async def retry_job(job_id: str) -> Response:
         key = read_idempotency_key()
-        await _require_present_state(queue, job_id)
+        await _require_present_state(queue, job_id, of_ended_jobs=True)
         return _created(await queue.retry(job_id, idempotency_key=key))
 
 
-async def _require_present_state(queue: JobQueue, job_id: str) -> None:
+async def _require_present_state(queue: JobQueue, job_id: str, *, of_ended_jobs: bool) -> None:
     if "If-Match" in request.headers:
-        require_match(msgspec.json.encode(await queue.get(job_id)))
+        job = await queue.get(job_id)
+        if (job.status in TERMINAL) == of_ended_jobs:  # else 409 it is: RFC 9110, section 13.2.1
+            require_match(msgspec.json.encode(job))
 
 
 def _created(job: JobSummary) -> Response:

@@ -1,5 +1,6 @@
 """The HTTP edge: accepts connections, guards each from the others, and closes them in time."""
 
+import logging
 import ssl
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
@@ -43,7 +44,7 @@ class Server:
         self._max_connections = max_connections
         self._tls = tls
         self._config = Config()
-        self._config.errorlog = None
+        self._config.errorlog = logging.getLogger("hypercorn.error")  # not a stream of its own
         self._config.include_server_header = False
         self._context = WorkerContext(max_requests=None)
         self._connections: set[Connection] = set()
