@@ -1,4 +1,4 @@
-"""`POST /jobs`, each job validated, logged and completed, against a bare Quart-Trio route."""
+"""Submissions over HTTP, each job validated, logged and completed, one by one and in batches."""
 
 import json
 import re
@@ -11,18 +11,20 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 from bench.measure import Comparison, compare
 
 CONNECTIONS = 32
 SECONDS = 3
+BATCH = 1_000
+JOB = '{"type":"echo","payload":{"n":1}}'
 START_SECONDS = 20.0
 
-WRK_SCRIPT = """
+WRK_SCRIPT = f"""
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
-wrk.body = '{"type":"echo","payload":{"n":1}}'
+wrk.body = '{JOB}'
 """
 
 
@@ -49,6 +51,40 @@ def post_against_bare_route(rounds: int = 5) -> Comparison | None:
     return comparison
 
 
+def batches_against_single_posts(rounds: int = 5) -> Comparison | None:
+    """Jobs per second in batches over jobs per second one by one, or None without wrk."""
+    if shutil.which("wrk") is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "post.lua"
+        script.write_text(WRK_SCRIPT)
+        port = _free_port()
+        service = [sys.executable, "-m", "service", "--port", str(port), "--log-format", "json"]
+        with _running(service, port, Path(folder) / "service.log"):
+            return compare(
+                f"batches of {BATCH:,} against POST /jobs, {CONNECTIONS} connections",
+                "jobs",
+                lambda: _batched_jobs_per_second(port),
+                lambda: _requests_per_second(port, script),
+                rounds,
+            )
+
+
+def _batched_jobs_per_second(port: int) -> float:
+    url = _url(port, "/jobs/batch")
+    batch = Request(  # noqa: S310  # our own loopback server
+        url, f"{JOB}\n".encode() * BATCH, {"Content-Type": "application/x-ndjson"}
+    )
+    _check_all_completed(port)
+    jobs = 0
+    start = time.perf_counter()
+    while time.perf_counter() - start < SECONDS:
+        with urlopen(batch) as response:  # noqa: S310
+            jobs += len(json.load(response)["ids"])
+        _check_all_completed(port)
+    return jobs / (time.perf_counter() - start)
+
+
 def _requests_per_second(port: int, script: Path) -> float:
     report = subprocess.run(
         ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "-s", script, _url(port, "/jobs")],
@@ -68,10 +104,10 @@ def _check_all_completed(port: int) -> None:
     while True:
         with urlopen(_url(port, "/metrics")) as response:  # noqa: S310  # our own loopback server
             metrics = json.load(response)
-        if metrics["jobs_completed"] == metrics["jobs_created"] > 0:
+        if metrics["jobs_completed"] == metrics["jobs_created"]:
             return
         assert time.monotonic() < deadline, metrics
-        time.sleep(0.1)
+        time.sleep(0.002)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import pytest
 import trio
 import trio.testing
 
+from service.jobs import worker as worker_module
 from service.jobs.registry import Registry
 from tests.conftest import Rig
 from tests.jobs.steps import MakeRig, run_one
@@ -93,3 +94,53 @@ async def test_a_job_on_its_way_to_a_worker_can_still_be_called_off(
     assert rig.record.names(job.id) == ["job_created", "job_enqueued", "job_cancelled"]
     await run_one(rig, "notes", "another")
     assert seen == ["another"], "and its worker goes on"
+
+
+async def test_short_jobs_give_way_to_others(
+    registry: Registry, make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many wait, the loop is not theirs alone: each worker pauses now and then."""
+    monkeypatch.setattr(worker_module, "GIVE_WAY_SECONDS", 0)
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    seen: list[int] = []
+
+    @registry.job("short")
+    async def short() -> None:
+        seen.append(turns)
+
+    rig = make_rig(workers=1)
+    for _ in range(10):
+        await rig.queue.submit("short")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(take_turns)
+        await rig.start()
+        while len(seen) < 10:
+            await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+    assert len(set(seen)) >= 5, "the order within a turn is anybody's"
+    rig.engine.drain(0)
+
+
+async def test_no_job_begins_after_the_stop(registry: Registry, make_rig: MakeRig) -> None:
+    """Not even one that a worker could take without a pause."""
+    begun: list[int] = []
+    rig = make_rig(workers=1)
+
+    @registry.job("stops")
+    async def stops(number: int) -> None:
+        begun.append(number)
+        rig.engine.stop("second_signal")
+
+    for number in range(3):
+        await rig.queue.submit("stops", number)
+    await rig.start()
+    await trio.testing.wait_all_tasks_blocked()
+    assert begun == [0]
+    assert rig.snapshot().jobs_abandoned == 2

@@ -123,3 +123,55 @@ def test_no_error_is_too_odd_to_be_told(error: BaseException) -> None:
 def test_an_error_is_told_in_one_line() -> None:
     """Whatever its message looks like."""
     assert describe(ValueError("one\n  two")) == "ValueError: one two"
+
+
+@pytest.mark.parametrize("checkpoints", [0, 1])
+async def test_context_variables_don_t_leak_into_jobs_that_wait_already(
+    checkpoints: int, registry: Registry, make_rig: MakeRig
+) -> None:
+    """A worker that goes from one short job to the next without a pause keeps them apart, too."""
+    seen: list[str] = []
+
+    @registry.job("both")
+    async def both(name: str) -> None:
+        seen.append(TENANT.get())
+        for _ in range(checkpoints):
+            await trio.lowlevel.checkpoint()
+        if name:
+            TENANT.set(name)
+
+    rig = make_rig(workers=1)
+    for name in ("acme", "", "", "evil corp", ""):
+        await rig.queue.submit("both", name)
+    await rig.start()
+    await trio.testing.wait_all_tasks_blocked()
+    assert seen == ["nobody"] * 5
+    rig.engine.drain(0)
+
+
+async def test_an_interruption_that_comes_too_late_does_not_hit_the_next_job(
+    registry: Registry, make_rig: MakeRig
+) -> None:
+    """A handler that finishes although it was called off leaves nothing to the job behind it."""
+
+    @registry.job("swallows")
+    async def swallows() -> str:
+        try:
+            await trio.sleep_forever()
+        except trio.Cancelled:
+            return "finished all the same"
+
+    @registry.job("pauses")
+    async def pauses() -> str:
+        await trio.lowlevel.checkpoint()
+        return "undisturbed"
+
+    rig = make_rig(workers=1)
+    await rig.start()
+    stubborn = await run_one(rig, "swallows")
+    others = [await rig.queue.submit("pauses") for _ in range(3)]
+    await rig.queue.cancel(stubborn.id)
+    await trio.testing.wait_all_tasks_blocked()
+    for other in others:
+        assert result_of(await rig.queue.get(other.id)) == "undisturbed"
+    rig.engine.drain(0)
