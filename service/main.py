@@ -19,7 +19,7 @@ from service.telemetry.libraries import listen_to_libraries
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
 from service.telemetry.sink import LineSink
-from service.web.listeners import CannotListen
+from service.web.edge.listeners import CannotListen
 
 _OTHER_FILES = 256  # beside those of the connections
 

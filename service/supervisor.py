@@ -28,9 +28,9 @@ from service.telemetry.feed import Feed
 from service.telemetry.metrics import Metrics
 from service.telemetry.sink import LineSink
 from service.web.app import create_app
+from service.web.edge.listeners import Listener, listen_on_path, listen_on_port, load_tls, url
+from service.web.edge.server import CLOSE_SECONDS, Server
 from service.web.guards import LOCAL_HOSTS, Access
-from service.web.listeners import Listener, listen_on_path, listen_on_port, load_tls, url
-from service.web.server import CLOSE_SECONDS, Server
 
 CLEANUP_SECONDS = 2.0
 BACKSTOP_SECONDS = CLEANUP_SECONDS + CLOSE_SECONDS + 1.0

@@ -23,7 +23,7 @@ from service.telemetry.feed import Feed
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
 from service.telemetry.sink import LineSink
-from service.web.listeners import CannotListen
+from service.web.edge.listeners import CannotListen
 
 
 class Hosted:

@@ -1,1 +1,1 @@
-"""HTTP: the app with its routes and errors, and the server it runs on."""
+"""HTTP: the app with its routes and errors, and the edge it is served on."""

@@ -8,8 +8,8 @@ import trio
 from hypercorn.typing import ASGIFramework
 
 from service.jobs.registry import Registry
-from service.web import server as server_module
-from service.web.server import Server
+from service.web.edge import server as server_module
+from service.web.edge.server import Server
 from tests.conftest import Record, Rig
 from tests.web.api import Api, job_types
 from tests.web.wire import Served

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from service.telemetry.events import ConnectionFailed
-from service.web import server
+from service.web.edge import server
 from service.web.submissions import MAX_JOB_BYTES
 from tests.web.api import Api, check_problem
 from tests.web.conftest import Serve

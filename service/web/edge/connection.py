@@ -10,9 +10,9 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import parse_socket_addr
 
-from service.web.http1 import HTTP1, ResponseHead
-from service.web.http2 import HTTP2
-from service.web.tasks import BODY_SECONDS, SEND_SECONDS, RequestTasks, StreamTasks
+from service.web.edge.http1 import HTTP1, ResponseHead
+from service.web.edge.http2 import HTTP2
+from service.web.edge.tasks import BODY_SECONDS, SEND_SECONDS, RequestTasks, StreamTasks
 
 HANDSHAKE_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 15.0

@@ -13,9 +13,9 @@ from hypercorn.utils import wrap_app
 
 from service.jobs.failure import describe
 from service.telemetry.events import ConnectionFailed, ConnectionRefused, Event, utc_now
-from service.web.connection import LINGER_SECONDS, Connection
-from service.web.http1 import refusal
-from service.web.listeners import Listener
+from service.web.edge.connection import LINGER_SECONDS, Connection
+from service.web.edge.http1 import refusal
+from service.web.edge.listeners import Listener
 
 CLOSE_SECONDS = 2.0
 FAILURE_LINE_SECONDS = 1.0

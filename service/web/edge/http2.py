@@ -10,7 +10,7 @@ from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 from hypercorn.protocol.h2 import H2Protocol
 
-from service.web.http1 import names_a_path
+from service.web.edge.http1 import names_a_path
 
 
 class HTTP2(H2Protocol):
