@@ -111,6 +111,7 @@ class Stage:
         self.entered = trio.Event()
         self.release = trio.Event()
         self.left = trio.Event()
+        self.sent_bytes = 0
 
     async def __call__(
         self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
@@ -145,6 +146,21 @@ class Stage:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         while True:
             await send({"type": "http.response.body", "body": bytes(65536), "more_body": True})
+            self.sent_bytes += 65536
+            assert self.sent_bytes < 100 * 2**20, "what nobody reads must not be produced forever"
+
+    async def _slow_upload(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        message: Any = {"more_body": True}
+        while message["more_body"]:
+            message = await receive()
+        await self.release.wait()
+        await answer(send, b"at last")
+
+    async def _early(self, _: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        await answer(send, b"no need to read on")
+
+    async def _large(self, _: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        await answer(send, bytes(1_000_000))
 
     async def _grudge(self, _: ASGIReceiveCallable, __: ASGISendCallable) -> None:
         async with trio.open_nursery() as nursery:
