@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import h2.connection
 import h2.events
@@ -36,7 +37,9 @@ class H2Client:
     takes raw bytes. One that does not `read` leaves the server's windows as they are.
     """
 
-    def __init__(self, stream: trio.abc.Stream, *, reads: bool = True, window: int = 65_535):
+    def __init__(
+        self, stream: trio.abc.Stream, *, reads: bool = True, window: int = 65_535
+    ) -> None:
         self.connection = h2.connection.H2Connection(
             H2Configuration(
                 header_encoding=None,
@@ -125,7 +128,9 @@ class H2Client:
                 await self.read_on()
         return Answer(int(stream.headers[":status"]), stream.headers, stream.body)
 
-    async def ask(self, path: str = "/hello", *more: tuple[str, str], method: str = "GET") -> Answer:
+    async def ask(
+        self, path: str = "/hello", *more: tuple[str, str], method: str = "GET"
+    ) -> Answer:
         """Send a request without a body and take its answer."""
         return await self.answer(await self.open(path, *more, method=method))
 
@@ -180,7 +185,7 @@ class H2Client:
 
 
 @asynccontextmanager
-async def open_h2(port: int, tls: ssl.SSLContext, **options: int) -> AsyncIterator[H2Client]:
+async def open_h2(port: int, tls: ssl.SSLContext, **options: Any) -> AsyncIterator[H2Client]:
     """A client's connection, which the client keeps for the whole block."""
     stream = await open_tls(port, tls)
     assert stream.selected_alpn_protocol() == "h2"
@@ -202,6 +207,10 @@ async def open_tls(port: int, tls: ssl.SSLContext) -> trio.SSLStream[trio.Socket
         server_hostname="localhost",
         https_compatible=True,
     )
-    with trio.fail_after(PATIENCE_SECONDS):
-        await stream.do_handshake()
+    try:
+        with trio.fail_after(PATIENCE_SECONDS):
+            await stream.do_handshake()
+    except BaseException:
+        await trio.aclose_forcefully(stream)
+        raise
     return stream

@@ -21,7 +21,7 @@ PATIENCE_SECONDS = 5.0
 class Wire:
     """One connection to the server; all that waits here is bounded."""
 
-    def __init__(self, stream: trio.SocketStream) -> None:
+    def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = stream
         self._unread = b""
 
@@ -32,6 +32,7 @@ class Wire:
 
     async def send_eof(self) -> None:
         """Close the client's half of the connection."""
+        assert isinstance(self._stream, trio.SocketStream)
         await self._stream.send_eof()
 
     async def answer(self) -> Answer:
@@ -58,6 +59,7 @@ class Wire:
 
     def reset_when_closed(self) -> None:
         """Let the client's end go with a reset, as where its machine lost the connection."""
+        assert isinstance(self._stream, trio.SocketStream)
         self._stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     async def closes_within(self, seconds: float) -> bool:
