@@ -68,9 +68,9 @@ class ServiceProcess:
     def client(self, **options: Any) -> httpx.AsyncClient:
         """A client that knows its address, over a Unix socket where that is what it listens on."""
         if self.url.startswith("unix:"):
-            transport = httpx.AsyncHTTPTransport(uds=self.url.removeprefix("unix:"))
-            options = {"base_url": "http://localhost", "transport": transport} | options
-        return httpx.AsyncClient(**({"base_url": self.url, "timeout": 20} | options))
+            options["transport"] = httpx.AsyncHTTPTransport(uds=self.url.removeprefix("unix:"))
+            return httpx.AsyncClient(base_url="http://localhost", timeout=20, **options)
+        return httpx.AsyncClient(base_url=self.url, timeout=20, **options)
 
     def signal(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Send it a signal."""

@@ -39,7 +39,7 @@ def leave_stale(path: Path) -> None:
         left_over.bind(str(path))
 
 
-async def test_jobs_are_submitted_over_it(start: Start, path: Path) -> None:
+async def test_jobs_are_submitted_over_it(start: Start, path: Path, curl: str) -> None:
     """Only its owner may open it, no port is open, and SIGTERM removes it."""
     mask = os.umask(0)
     try:
@@ -55,14 +55,6 @@ async def test_jobs_are_submitted_over_it(start: Start, path: Path) -> None:
         story = await client.get(created.headers["Location"])
         assert story.json()["result"] == 1
         assert (await client.get("/metrics", headers={"Host": "any.example"})).status_code == 200
-    service.signal()
-    assert await service.exit_status() == 0
-    assert not path.exists()
-
-
-async def test_curl_reaches_it(start: Start, path: Path, curl: str) -> None:
-    """With --unix-socket, as documented."""
-    service = await start("--unix", str(path))
     done = await trio.run_process(
         [curl, "-sS", "--max-time", "10", "--unix-socket", str(path), "http://localhost/health"],
         capture_stdout=True,
@@ -70,6 +62,7 @@ async def test_curl_reaches_it(start: Start, path: Path, curl: str) -> None:
     assert done.stdout == b'{"status":"ok"}'
     service.signal()
     assert await service.exit_status() == 0
+    assert not path.exists()
 
 
 async def test_a_stale_one_is_replaced(start: Start, path: Path) -> None:
@@ -98,29 +91,26 @@ async def test_a_live_one_is_refused(start: Start, path: Path) -> None:
     assert service.count()["connection_failed"] == 0
 
 
-@pytest.mark.parametrize("kind", ["file", "directory", "dangling link", "link to a file"])
-async def test_anything_else_at_the_path_is_kept(path: Path, kind: str) -> None:
+async def test_anything_else_at_the_path_is_kept(tmp_path: Path) -> None:
     """It is not ours to remove."""
-    other = path.with_name("other")
-    if kind == "file":
-        path.write_text("precious")
-    elif kind == "directory":
-        path.mkdir()
-    else:
-        path.symlink_to(other)
-        if kind == "link to a file":
-            other.write_text("precious")
-    before = path.lstat()
-    await refused(path)
-    assert path.lstat().st_ino == before.st_ino
-    if kind in ("file", "link to a file"):
-        assert path.read_text() == "precious"
+    precious = tmp_path / "file"
+    precious.write_text("precious")
+    (tmp_path / "directory").mkdir()
+    (tmp_path / "link").symlink_to(precious)
+    (tmp_path / "dangling link").symlink_to(tmp_path / "nothing")
+    before = {path: path.lstat().st_ino for path in tmp_path.iterdir()}
+    async with trio.open_nursery() as side_by_side:
+        for path in before:
+            side_by_side.start_soon(refused, path)
+    assert {path: path.lstat().st_ino for path in tmp_path.iterdir()} == before
+    assert precious.read_text() == "precious"
 
 
-@pytest.mark.parametrize("where", ["nowhere/service.sock", "x" * 200])
-async def test_a_path_that_can_t_be_is_told_in_one_line(tmp_path: Path, where: str) -> None:
+async def test_a_path_that_can_t_be_is_told_in_one_line(tmp_path: Path) -> None:
     """No such directory, or longer than a socket's path may be."""
-    await refused(tmp_path / where)
+    async with trio.open_nursery() as side_by_side:
+        side_by_side.start_soon(refused, tmp_path / "nowhere" / "service.sock")
+        side_by_side.start_soon(refused, tmp_path / ("x" * 200))
 
 
 async def test_it_is_removed_at_every_end_but_a_kill(start: Start, tmp_path: Path) -> None:
@@ -166,7 +156,7 @@ async def test_it_is_removed_where_the_loop_is_blocked(start: Start, tmp_path: P
 async def test_another_service_that_took_the_path_keeps_it(start: Start, path: Path) -> None:
     """Who ends removes its own socket, and not the one that came after it."""
     first = await start("--unix", str(path))
-    path.unlink()
+    path.rename(path.with_name("lost.sock"))  # its inode stays taken
     second = await start("--unix", str(path))
     first.signal()
     assert await first.exit_status() == 0
