@@ -247,7 +247,7 @@ async def test_a_client_that_reads_nothing_at_all_is_cut_off(
     monkeypatch.setattr(tasks, "SEND_SECONDS", SHORT_SECONDS)
     async with site.connect(window=2**31 - 1) as client:
         client.connection.increment_flow_control_window(2**30)
-        await client.open("/flood")
+        await client.open("/drip")
         await until(stage.left)
         await site.check_next_client()
     assert site.served.record.events == []

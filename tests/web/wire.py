@@ -164,6 +164,12 @@ class Stage:
     async def _large(self, _: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         await answer(send, bytes(1_000_000))
 
+    async def _drip(self, _: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while True:
+            await trio.lowlevel.checkpoint()
+            await send({"type": "http.response.body", "body": bytes(65536), "more_body": True})
+
     async def _grudge(self, _: ASGIReceiveCallable, __: ASGISendCallable) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(trio.sleep_forever)
