@@ -17,6 +17,7 @@ from service.telemetry.events import Event
 from service.telemetry.feed import Feed
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics, MetricsSnapshot
+from tests.certificates import Certificate, issue
 
 Kind = TypeVar("Kind", bound=Event)
 
@@ -99,3 +100,9 @@ def registry() -> Registry:
 def make_rig(nursery: trio.Nursery, registry: Registry) -> Callable[..., Rig]:
     """Builds an engine on `registry`; keyword arguments are the engine's own."""
     return lambda **options: Rig(nursery, registry, **options)
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    """A certificate for this machine, made for the test run."""
+    return issue(tmp_path_factory.mktemp("certificate"))

@@ -1,6 +1,8 @@
 """A service as a real process: started, asked over real sockets, signalled, and its log read."""
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -52,9 +54,23 @@ class ServiceProcess:
                 await trio.sleep(POLL_SECONDS)
         return found[number - 1]
 
-    def client(self) -> httpx.AsyncClient:
-        """A client that knows its address."""
-        return httpx.AsyncClient(base_url=self.of("service_started")[0]["url"], timeout=20)
+    @property
+    def url(self) -> str:
+        """Where it listens, as it says itself."""
+        url: str = self.of("service_started")[0]["url"]
+        return url
+
+    @property
+    def port(self) -> int:
+        """The port of its URL."""
+        return int(self.url.rpartition(":")[2])
+
+    def client(self, **options: Any) -> httpx.AsyncClient:
+        """A client that knows its address, over a Unix socket where that is what it listens on."""
+        if self.url.startswith("unix:"):
+            options["transport"] = httpx.AsyncHTTPTransport(uds=self.url.removeprefix("unix:"))
+            return httpx.AsyncClient(base_url="http://localhost", timeout=20, **options)
+        return httpx.AsyncClient(base_url=self.url, timeout=20, **options)
 
     def signal(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Send it a signal."""
@@ -66,22 +82,34 @@ class ServiceProcess:
             return await self.process.wait()
 
 
+def prepared(before: str) -> list[str]:
+    """The command of a service that does something else first."""
+    start = "from service import main; import sys"
+    return [
+        *(sys.executable, "-c", f"{start}; {before}; main.main(sys.argv[1:])"),
+        *("--port", "0", "--log-format", "json"),
+    ]
+
+
 Start = Callable[..., Awaitable[ServiceProcess]]
 
 
 @pytest.fixture
 async def start(nursery: trio.Nursery, tmp_path: Path) -> AsyncIterator[Start]:
-    """Starts services; what is left of them at the end of the test is killed."""
+    """Starts services; what is left of them at the end of the test is killed.
+
+    `before` is what a process does before it becomes a service, in Python.
+    """
     processes: list[trio.Process] = []
     numbers = count()
 
-    async def start_service(*options: str) -> ServiceProcess:
+    async def start_service(*options: str, before: str = "") -> ServiceProcess:
         log_path = tmp_path / f"{next(numbers)}.log"
         with log_path.open("wb") as log:
             process = await nursery.start(
                 partial(
                     trio.run_process,
-                    [*COMMAND, *options],
+                    [*(prepared(before) if before else COMMAND), *options],
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     check=False,
@@ -112,3 +140,13 @@ async def submitting(service: ServiceProcess) -> AsyncIterator[Callable[..., Awa
             return job_id
 
         yield submit
+
+
+@pytest.fixture
+def curl() -> str:
+    """The program; only on a developer's machine may it be missing."""
+    path = shutil.which("curl")
+    if path is None:
+        assert not os.environ.get("CI"), "curl must be there, or nothing is said of it"
+        pytest.skip("curl is not installed")
+    return path

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import Any
 
 import pytest
 import trio
@@ -15,7 +16,7 @@ from tests.web.api import Api, job_types
 from tests.web.wire import Served
 
 MakeApi = Callable[..., Api]
-Serve = Callable[[ASGIFramework], Awaitable[Served]]
+Serve = Callable[..., Awaitable[Served]]
 
 
 @pytest.fixture
@@ -45,13 +46,13 @@ async def running_api(api: Api) -> Api:
 
 @pytest.fixture
 def serve(nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch) -> Serve:
-    """Serves an app on a loopback socket until the test ends."""
+    """Serves an app on a loopback socket until the test ends; options are the server's own."""
     monkeypatch.setattr(server_module, "LOOK_SECONDS", 0.02)
 
-    async def start(app: ASGIFramework) -> Served:
+    async def start(app: ASGIFramework, **options: Any) -> Served:
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
         record = Record()
-        server = Server(app, record.observe, max_connections=100)
+        server = Server(app, record.observe, **({"max_connections": 100} | options))
         await nursery.start(partial(server.serve, listeners))
         return Served(server, record, listeners[0].socket.getsockname()[1])
 

@@ -21,7 +21,7 @@ PATIENCE_SECONDS = 5.0
 class Wire:
     """One connection to the server; all that waits here is bounded."""
 
-    def __init__(self, stream: trio.SocketStream) -> None:
+    def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = stream
         self._unread = b""
 
@@ -32,6 +32,7 @@ class Wire:
 
     async def send_eof(self) -> None:
         """Close the client's half of the connection."""
+        assert isinstance(self._stream, trio.SocketStream)
         await self._stream.send_eof()
 
     async def answer(self) -> Answer:
@@ -58,6 +59,7 @@ class Wire:
 
     def reset_when_closed(self) -> None:
         """Let the client's end go with a reset, as where its machine lost the connection."""
+        assert isinstance(self._stream, trio.SocketStream)
         self._stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     async def closes_within(self, seconds: float) -> bool:
@@ -111,6 +113,7 @@ class Stage:
         self.entered = trio.Event()
         self.release = trio.Event()
         self.left = trio.Event()
+        self.sent_bytes = 0
 
     async def __call__(
         self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
@@ -144,6 +147,27 @@ class Stage:
     async def _flood(self, _: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         while True:
+            await send({"type": "http.response.body", "body": bytes(65536), "more_body": True})
+            self.sent_bytes += 65536
+            assert self.sent_bytes < 100 * 2**20, "what nobody reads must not be produced forever"
+
+    async def _slow_upload(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        message: Any = {"more_body": True}
+        while message["more_body"]:
+            message = await receive()
+        await self.release.wait()
+        await answer(send, b"at last")
+
+    async def _early(self, _: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        await answer(send, b"no need to read on")
+
+    async def _large(self, _: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        await answer(send, bytes(1_000_000))
+
+    async def _drip(self, _: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while True:
+            await trio.lowlevel.checkpoint()
             await send({"type": "http.response.body", "body": bytes(65536), "more_body": True})
 
     async def _grudge(self, _: ASGIReceiveCallable, __: ASGISendCallable) -> None:
