@@ -28,7 +28,14 @@ from service.telemetry.feed import Feed
 from service.telemetry.metrics import Metrics
 from service.telemetry.sink import LineSink
 from service.web.app import create_app
-from service.web.edge.listeners import Listener, listen_on_path, listen_on_port, load_tls, url
+from service.web.edge.listeners import (
+    Listener,
+    UnixListener,
+    listen_on_path,
+    listen_on_port,
+    load_tls,
+    url,
+)
 from service.web.edge.server import CLOSE_SECONDS, Server
 from service.web.guards import LOCAL_HOSTS, Access
 
@@ -100,6 +107,7 @@ class Supervisor:
         self._server = Server(
             app, telemetry.emit, max_connections=settings.max_connections, tls=tls
         )
+        self._listeners: list[Listener] = []
         self._said_stopped = False
         self._lost_reports = 0
 
@@ -113,7 +121,7 @@ class Supervisor:
         A handler that can't be ended keeps this call from returning. When all else is done,
         `give_up` is called then; it should end the process.
         """
-        listeners = await _listen(self._settings)
+        self._listeners = listeners = await _listen(self._settings)
         address = url(listeners[0], "http" if self._settings.certfile is None else "https")
         try:
             async with trio.open_nursery() as service_nursery:
@@ -167,6 +175,9 @@ class Supervisor:
         The one method that another thread may call, and only when the process is to end at once.
         """
         self._engine.abandon_the_rest("loop_blocked")
+        for listener in self._listeners:
+            if isinstance(listener, UnixListener):
+                listener.remove()
         self._telemetry.sink.flush()
         self._say_stopped("loop_blocked")
 

@@ -5,6 +5,8 @@ from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
+from service.telemetry.text import printable
+
 _METHODS: Final = {"WARNING": "warning", "ERROR": "error", "CRITICAL": "error"}
 
 
@@ -23,7 +25,7 @@ class LibraryMessages(logging.Handler):
         try:
             message = record.getMessage()
         except Exception:  # arguments that do not fit
-            message = str(record.msg)
+            message = printable(record.msg)
         write = getattr(self._logger, _METHODS.get(record.levelname, "warning"))
         write(
             "library_message",

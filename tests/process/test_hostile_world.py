@@ -207,7 +207,6 @@ async def test_what_libraries_say_is_in_the_log(start: Start, tmp_path: Path) ->
     assert await service.exit_status() == 0
 
 
-@pytest.mark.xfail(strict=True, reason="LibraryMessages.emit raises into the caller")
 async def test_a_message_without_a_text_harms_nobody(start: Start, tmp_path: Path) -> None:
     """As with any handler of `logging`, its errors are not those of who logs."""
     (tmp_path / "noisy.py").write_text(NOISY_JOBS)

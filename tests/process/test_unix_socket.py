@@ -135,7 +135,6 @@ async def test_it_is_removed_at_every_end_but_a_kill(start: Start, tmp_path: Pat
         side_by_side.start_soon(end, "thread", 2)
 
 
-@pytest.mark.xfail(strict=True, reason="os._exit from the backstop's thread leaves the socket")
 async def test_it_is_removed_where_the_loop_is_blocked(start: Start, tmp_path: Path) -> None:
     """The process ends all the same, and so should its socket."""
     (tmp_path / "stubborn.py").write_text(STUBBORN_JOBS)

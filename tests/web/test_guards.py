@@ -211,7 +211,6 @@ async def test_pages_of_an_allowed_site_can_read_why_they_were_refused(befriende
         assert answer.headers["Access-Control-Allow-Origin"] == FRIEND
 
 
-@pytest.mark.xfail(strict=True, reason="a Response without a body needs asyncio")
 async def test_a_browser_may_ask_first(befriended: Api, serve: Serve) -> None:
     """A preflight carries no token; it gets 204 with what may be sent."""
     asks = [
@@ -232,7 +231,6 @@ async def test_a_browser_may_ask_first(befriended: Api, serve: Serve) -> None:
     assert served.record.events == []
 
 
-@pytest.mark.xfail(strict=True, reason="werkzeug raises BadHost before there is an error handler")
 @pytest.mark.parametrize("host", [".", "a..b", "a" * 64])
 async def test_what_can_be_no_name_is_refused_in_order(api: Api, serve: Serve, host: str) -> None:
     """Such a Host header is a client's error and no failure of ours."""

@@ -143,6 +143,7 @@ async def test_many_crashes_are_told_in_few_lines(
         async with served.connect() as wire:
             await wire.send(request("/crash"))
             await wire.until_closed()
+    await trio.testing.wait_all_tasks_blocked(0.01)
     assert served.record.names() == ["connection_failed"] * lines
 
 

@@ -97,9 +97,6 @@ async def test_a_client_may_ask_many_things_at_once(site: Site, stage: Stage) ->
     assert site.served.record.events == []
 
 
-@pytest.mark.xfail(
-    strict=True, reason="after 1,000 requests GOAWAY is sent before the present answer"
-)
 async def test_a_connection_has_no_end_of_its_own(site: Site) -> None:
     """However many requests a client has made, the next one on its connection is answered."""
     async with site.connect() as client:
@@ -182,7 +179,6 @@ async def test_a_stream_that_is_reset_cancels_its_handler(site: Site, stage: Sta
     assert site.served.record.events == []
 
 
-@pytest.mark.xfail(strict=True, reason="a reset does not wake what waits for a closed window")
 async def test_a_reset_in_the_middle_of_an_answer_harms_no_other(
     site: Site, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,7 +221,6 @@ async def test_a_client_whose_window_is_closed_is_cut_off(
     assert site.served.record.events == []
 
 
-@pytest.mark.xfail(strict=True, reason="StreamBuffer.pop(0) wakes the sender")
 async def test_a_stream_that_nobody_reads_is_not_produced_forever(
     site: Site, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -266,7 +261,6 @@ async def test_a_body_that_never_comes_is_given_up(
     assert site.served.record.events == []
 
 
-@pytest.mark.xfail(strict=True, reason="a full inbox stops the reading of the whole connection")
 async def test_a_body_that_nobody_reads_holds_up_no_other_stream(site: Site, stage: Stage) -> None:
     """A handler that has not come to its body yet is its own affair."""
     async with site.connect() as client:
@@ -647,7 +641,6 @@ async def test_when_the_server_closes_idle_clients_are_told_goodbye(site: Site) 
 
 
 @pytest.mark.parametrize("number", [1, 3])
-@pytest.mark.xfail(strict=True, reason="GOAWAY is sent before END_STREAM")
 async def test_when_the_server_closes_requests_in_flight_are_answered(
     site: Site, stage: Stage, nursery: trio.Nursery, number: int
 ) -> None:
@@ -665,7 +658,6 @@ async def test_when_the_server_closes_requests_in_flight_are_answered(
         assert client.goodbye
 
 
-@pytest.mark.xfail(strict=True, reason="late streams are reset with NO_ERROR")
 async def test_when_the_server_closes_new_requests_can_be_sent_elsewhere(
     site: Site, stage: Stage, nursery: trio.Nursery
 ) -> None:

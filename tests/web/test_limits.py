@@ -98,6 +98,7 @@ async def test_in_a_flood_the_late_are_just_closed(
         assert sum(b" 503 " in answer for answer in told) == 3
         assert told.count(b"") == 7
         assert (await kept.ask("/hello")).status == 200
+    await settle(served, 0)
     async with served.connect() as wire:
         assert (await wire.ask("/hello")).status == 200
 

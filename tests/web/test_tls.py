@@ -99,7 +99,6 @@ async def test_a_handshake_that_stalls_holds_up_nobody_else(
 
 
 @pytest.mark.parametrize("data", ["nothing", "half a hello"])
-@pytest.mark.xfail(strict=True, reason="a handshake is not ended when the server closes")
 async def test_a_handshake_that_stalls_holds_up_no_end(served: Served, data: str) -> None:
     """Nothing has been asked, so the connection is idle, and closes at once with the server."""
     async with served.connect() as stalled:
@@ -138,7 +137,6 @@ async def test_garbage_after_the_handshake_harms_nobody(
     assert served.record.events == []
 
 
-@pytest.mark.xfail(strict=True, reason="sending after a failed send has no checkpoint")
 async def test_a_client_that_stops_reading_is_cut_off(
     served: Served, certificate: Certificate, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,7 +151,6 @@ async def test_a_client_that_stops_reading_is_cut_off(
     assert served.record.events == []
 
 
-@pytest.mark.xfail(strict=True, reason="over TLS the server does not linger, and resets")
 async def test_a_client_that_uploads_too_much_reads_why(
     api: Api, serve: Serve, certificate: Certificate, server_tls: ssl.SSLContext
 ) -> None:

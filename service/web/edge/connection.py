@@ -48,6 +48,7 @@ class Connection:
         self._tls = tls
         self._idle = True
         self._closed_by_us = False
+        self._shaking_hands = trio.CancelScope()
         self._reading = trio.CancelScope()
         self._read_by = math.inf
         self._sent_by = math.inf
@@ -65,18 +66,21 @@ class Connection:
             except OSError:  # gone before it was served
                 return
             self.client = f"{client[0]}:{client[1]}" if client else "unix"
-            if self._tls is None:
-                await self._serve_http1(client, server)
+            protocol: str | None = "http/1.1"
+            if self._tls is not None:
+                protocol = await self._shake_hands(self._tls)
+            async with self._stream:
+                if protocol == "h2":
+                    await self._serve_http2(client, server)
+                elif protocol is not None:
+                    await self._serve_http1(client, server)
                 if self._closed_by_us:
                     await self._linger()
-            elif (protocol := await self._shake_hands(self._tls)) is not None:
-                async with self._stream:
-                    serve = self._serve_http2 if protocol == "h2" else self._serve_http1
-                    await serve(client, server)
 
     def close_if_idle(self) -> None:
         """Close the connection unless it owes an answer."""
         if self._idle:
+            self._shaking_hands.cancel()
             self._reading.cancel()
 
     def close_if_overdue(self, now: float) -> None:
@@ -88,7 +92,8 @@ class Connection:
     async def _shake_hands(self, tls: ssl.SSLContext) -> str | None:
         """The protocol agreed upon; None where nothing was."""
         stream = trio.SSLStream(self._socket_stream, tls, server_side=True, https_compatible=True)
-        with trio.move_on_after(HANDSHAKE_SECONDS):
+        self._shaking_hands.deadline = trio.current_time() + HANDSHAKE_SECONDS
+        with self._shaking_hands:
             try:
                 await stream.do_handshake()
             except trio.BrokenResourceError:
@@ -116,8 +121,8 @@ class Connection:
                 self._set_idle(True)
                 while data := await self._receive():
                     await protocol.handle(RawData(data))
-                    if protocol.awaits_body and self._read_by == math.inf:
-                        self._read_by = trio.current_time() + BODY_SECONDS
+                    if not self._idle:
+                        self._expect_body(protocol.awaits_body)
                 await protocol.handle(RawData(b""))
                 if not self._idle:  # the client's half is closed, and ours is to be answered on
                     await trio.sleep_forever()
@@ -151,6 +156,12 @@ class Connection:
             with trio.move_on_after(LINGER_SECONDS):
                 await protocol.say_goodbye()
             await protocol.handle(Closed())
+
+    def _expect_body(self, is_awaited: bool) -> None:
+        if not is_awaited:
+            self._read_by = math.inf
+        elif self._read_by == math.inf:
+            self._read_by = trio.current_time() + BODY_SECONDS
 
     async def _receive(self) -> bytes:
         """What the client sends next; nothing where it sends no more."""
@@ -186,6 +197,7 @@ class Connection:
             self._sent_by = math.inf
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self._reading.cancel()
+            await trio.lowlevel.checkpoint()  # or who sends on and on would never be cancelled
         finally:
             self._sending.release()
 

@@ -1,6 +1,7 @@
 """Hypercorn's HTTP/1.1, without its ways out and with our own way to refuse."""
 
 from http import HTTPStatus
+from typing import Final
 from urllib.parse import urlsplit
 
 import h11
@@ -9,6 +10,9 @@ from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.typing import H11SendableEvent
 
 from service.web.problems import PROBLEM_CONTENT_TYPE, problem_json
+
+# Both in one request are how requests are smuggled past proxies (RFC 9112, section 6.3).
+_FRAMINGS: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 
 class ResponseHead(RawData):
@@ -20,6 +24,8 @@ class HTTP1(H11Protocol):
 
     We have nothing to say in either; RFC 9110, section 7.8, lets a server ignore an Upgrade.
     """
+
+    _answers_head = False
 
     @property
     def awaits_body(self) -> bool:
@@ -39,17 +45,14 @@ class HTTP1(H11Protocol):
         pass
 
     async def _create_stream(self, request: h11.Request) -> None:
-        if not names_a_path(request.target):
+        self._answers_head = request.method == b"HEAD"
+        names = {name for name, _ in request.headers}
+        if not names_a_path(request.target) or names >= _FRAMINGS:
             await self._send_error_response(HTTPStatus.BAD_REQUEST)
             await self.send(Closed())
             return
-        if any(name == b"upgrade" for name, _ in request.headers):
-            request = h11.Request(
-                method=request.method,
-                target=request.target,
-                http_version=request.http_version,
-                headers=[header for header in request.headers if header[0] != b"upgrade"],
-            )
+        if b"upgrade" in names or not request.target.startswith(b"/"):
+            request = _plain(request)
         await super()._create_stream(request)
 
     async def _send_error_response(self, status_code: int) -> None:
@@ -59,10 +62,12 @@ class HTTP1(H11Protocol):
         )
 
     async def _refuse(self, status: HTTPStatus, detail: str) -> None:
+        has_body = self.connection.our_state is h11.IDLE or not self._answers_head
         headers, body = refusal(status, detail)
         headers += self.config.response_headers("h11")
         await self._send_h11_event(h11.Response(status_code=status, headers=headers))
-        await self._send_h11_event(h11.Data(data=body))
+        if has_body:
+            await self._send_h11_event(h11.Data(data=body))
         await self._send_h11_event(h11.EndOfMessage())
 
     async def _send_h11_event(self, event: H11SendableEvent) -> None:
@@ -89,6 +94,23 @@ def refusal(status: HTTPStatus, detail: str) -> tuple[list[tuple[bytes, bytes]],
         (b"connection", b"close"),
     ]
     return headers, body
+
+
+def _plain(request: h11.Request) -> h11.Request:
+    """The request without an Upgrade, and where its target is a URL, with that in two parts."""
+    target, headers = request.target, [item for item in request.headers if item[0] != b"upgrade"]
+    if not target.startswith(
+        (b"/", b"*")
+    ):  # its host counts, whatever Host says: RFC 9112, section 3.2.2
+        url = urlsplit(target)
+        headers = [item for item in headers if item[0] != b"host"] + [(b"host", url.netloc)]
+        target = b"?".join(part for part in (url.path, url.query) if part)
+    return h11.Request(
+        method=request.method,
+        target=target,
+        http_version=request.http_version,
+        headers=headers,
+    )
 
 
 def names_a_path(target: bytes) -> bool:

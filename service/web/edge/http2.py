@@ -1,13 +1,15 @@
-"""Hypercorn's HTTP/2, without WebSocket, and unmoved by what comes for a stream that has ended."""
+"""Hypercorn's HTTP/2, without WebSocket, and with the ends of its streams in order."""
 
 import contextlib
 from typing import Any
 
-import h2.config
-import h2.events
+import trio
 from h2.errors import ErrorCodes
+from h2.events import DataReceived, Event, RequestReceived, StreamReset
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
+from hypercorn.protocol.events import Body, StreamClosed
+from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.h2 import H2Protocol
 
 from service.web.edge.http1 import names_a_path
@@ -18,6 +20,7 @@ class HTTP2(H2Protocol):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
+        self._sent_whole = trio.lowlevel.ParkingLot()
         self.connection.local_settings = Settings(  # leaves out the offer of WebSocket, RFC 8441
             client=False,
             initial_values={
@@ -32,22 +35,44 @@ class HTTP2(H2Protocol):
             self.connection.close_connection()
             await self._flush()
 
-    async def _handle_events(self, events: list[h2.events.Event]) -> None:
+    async def stream_send(self, event: StreamEvent) -> None:
+        """Called by a stream with what the app sends."""
+        if isinstance(event, StreamClosed):
+            # Its last bytes are out, but their end may not be, and a GOAWAY would swallow it.
+            while event.stream_id in self.stream_buffers and not self.closed:
+                await self._sent_whole.park()
+        await super().stream_send(event)
+        if isinstance(event, Body) and (buffer := self.stream_buffers.get(event.stream_id)):
+            await buffer.drain()  # one piece a stream is enough to keep, whatever the client reads
+        if self.closed:
+            await trio.lowlevel.checkpoint()  # what comes from now on meets no wait
+
+    async def _send_data(self, stream_id: int) -> None:
+        await super()._send_data(stream_id)
+        if stream_id not in self.stream_buffers:
+            self._sent_whole.unpark_all()
+
+    async def _handle_events(self, events: list[Event]) -> None:
         for event in events:
-            if (
-                isinstance(event, h2.events.DataReceived) and event.stream_id not in self.streams
-            ):  # answered before its body had come; what comes still counts for flow control
-                self.connection.acknowledge_received_data(
-                    event.flow_controlled_length, event.stream_id
-                )
-            else:
-                await super()._handle_events([event])
+            await self._handle_event(event)
         await self._flush()
 
-    async def _create_stream(self, request: h2.events.RequestReceived) -> None:
+    async def _handle_event(self, event: Event) -> None:
+        if isinstance(event, DataReceived) and event.stream_id not in self.streams:
+            # It was answered before its body had come; what comes still counts for flow control.
+            self.connection.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+        elif isinstance(event, RequestReceived) and self.context.terminated.is_set():
+            # The client may try it again elsewhere (RFC 9113, section 8.7).
+            self.connection.reset_stream(event.stream_id, ErrorCodes.REFUSED_STREAM)
+        else:
+            if isinstance(event, StreamReset) and event.stream_id in self.stream_buffers:
+                await self.stream_buffers[event.stream_id].close()  # nobody waits for it any more
+            await super()._handle_events([event])
+
+    async def _create_stream(self, request: RequestReceived) -> None:
         fields = dict(request.headers or [])
         method, path = fields.get(b":method", b""), fields.get(b":path", b"")
-        if not (method.isascii() and names_a_path(path)):
+        if method == b"CONNECT" or not (method.isascii() and names_a_path(path)):
             self.connection.reset_stream(request.stream_id, ErrorCodes.PROTOCOL_ERROR)
         else:
             await super()._create_stream(request)

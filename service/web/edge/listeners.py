@@ -42,9 +42,15 @@ class UnixListener(trio.abc.Listener[trio.SocketStream]):
         return await self._listener.accept()
 
     async def aclose(self) -> None:
-        """Stop listening, and remove the socket unless another service has taken its path."""
-        _remove(self.path, self._identity)
+        """Stop listening, and remove the socket."""
+        self.remove()
         await self._listener.aclose()
+
+    def remove(self) -> None:
+        """Remove the socket, unless another service has taken its path."""
+        with contextlib.suppress(OSError):
+            if _identity(self.path) == self._identity:
+                Path(self.path).unlink()
 
 
 Listener = trio.SocketListener | UnixListener
@@ -100,12 +106,6 @@ def _remove_if_stale(path: str) -> None:
                 probe.connect(path)
             except ConnectionRefusedError:
                 Path(path).unlink()
-
-
-def _remove(path: str, identity: tuple[int, int]) -> None:
-    with contextlib.suppress(OSError):
-        if _identity(path) == identity:
-            Path(path).unlink()
 
 
 def _identity(path: str) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 import logging
 import ssl
+import sys
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 
@@ -46,6 +47,7 @@ class Server:
         self._config = Config()
         self._config.errorlog = logging.getLogger("hypercorn.error")  # not a stream of its own
         self._config.include_server_header = False
+        self._config.keep_alive_max_requests = sys.maxsize  # HTTP/2 would lose the last answer
         self._context = WorkerContext(max_requests=None)
         self._connections: set[Connection] = set()
         self._refusals = 0
