@@ -1,6 +1,7 @@
 """What the operator may choose, checked once, where it is built."""
 
 import ipaddress
+import re
 import string
 from dataclasses import dataclass, field
 from typing import Literal
@@ -10,6 +11,7 @@ from service.telemetry.log import LogLevel
 LogFormatChoice = Literal["auto", "json", "console"]
 
 
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#]+")
 _NOT_IN_TOKENS = frozenset(string.whitespace)
 
 
@@ -59,6 +61,11 @@ class Settings:
         if (self.certfile is None) != (self.keyfile is None):
             raise SettingsError("certfile", "and --keyfile go together")
         self._check_access()
+        for origin in self.allow_origin:
+            if _ORIGIN.fullmatch(origin) is None:
+                raise SettingsError(
+                    "allow_origin", f"takes origins such as https://example.com, not {origin!r}"
+                )
 
     @property
     def is_local(self) -> bool:

@@ -242,6 +242,7 @@ async def _listen(settings: Settings) -> list[Listener]:
 
 def _access(settings: Settings) -> Access:
     hosts = None
-    if settings.allow_host or not (settings.tokens or settings.no_auth or settings.unix):
+    is_open_to_browsers = settings.is_local and not (settings.tokens or settings.unix)
+    if settings.allow_host or is_open_to_browsers:
         hosts = LOCAL_HOSTS | {settings.host, *settings.allow_host}
     return Access(settings.tokens, hosts, frozenset(settings.allow_origin))

@@ -20,8 +20,8 @@ from service.web.body import IncomingRequest
 from service.web.events import add_event_routes
 from service.web.guards import Access, install_guards
 from service.web.jobs import add_job_routes
+from service.web.monitoring import add_monitoring_routes
 from service.web.openapi.routes import add_documentation
-from service.web.operations import add_operations_routes
 from service.web.problems import install_error_handlers
 
 
@@ -80,7 +80,7 @@ def create_app(
     install_error_handlers(app)
     install_guards(app, access)
     add_job_routes(app, queue)
-    add_operations_routes(app, read_metrics, list_workers, is_ready)
+    add_monitoring_routes(app, read_metrics, list_workers, is_ready)
     add_event_routes(app, feed)
     add_documentation(app, registry, needs_token=bool(access.tokens))
     return app

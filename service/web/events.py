@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import AsyncGenerator, Callable
-from http import HTTPStatus
 from typing import Final
 
 import trio
@@ -14,7 +13,7 @@ from service.telemetry import events
 from service.telemetry.events import Event
 from service.telemetry.feed import Feed, FellBehind
 from service.telemetry.log import encode_event
-from service.web.problems import Problem
+from service.web.problems import bad_query
 
 HEARTBEAT_SECONDS = 15.0
 RETRY_MILLISECONDS = 1_000
@@ -93,7 +92,7 @@ def _read_chunk(feed: Feed, after: int, is_wanted: Wanted) -> tuple[bytes, int]:
 def _wanted(query: MultiDict[str, str]) -> Wanted:
     names = _values(query, "event")
     if not EVENT_NAMES.issuperset(names):
-        raise _bad_query("event", f"some of {', '.join(sorted(EVENT_NAMES))}")
+        raise bad_query("event", f"some of {', '.join(sorted(EVENT_NAMES))}")
     job_ids = {_job_id(text) for text in _values(query, "job_id")}
 
     def is_wanted(event: Event) -> bool:
@@ -112,8 +111,4 @@ def _job_id(text: str) -> str:
     try:
         return str(uuid.UUID(text))
     except ValueError:
-        raise _bad_query("job_id", "the id of a job") from None
-
-
-def _bad_query(parameter: str, wanted: str) -> Problem:
-    return Problem(HTTPStatus.BAD_REQUEST, f"{parameter} must be {wanted}", kind="malformed")
+        raise bad_query("job_id", "the id of a job") from None

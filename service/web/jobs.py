@@ -7,6 +7,7 @@ from typing import get_args
 from urllib.parse import urlencode
 
 import msgspec
+import trio
 from quart import Quart, Response, request
 from werkzeug.datastructures import MultiDict
 
@@ -14,12 +15,13 @@ from service.jobs.model import TERMINAL, Status
 from service.jobs.queue import JobQueue
 from service.jobs.snapshots import JobSummary
 from service.web.conditional import json_response, require_match
-from service.web.problems import Problem
+from service.web.problems import bad_query
 from service.web.submissions import read_batch, read_idempotency_key, read_submission
 
 DEFAULT_PAGE = 100
 MAX_PAGE = 1_000
 MAX_WAIT_SECONDS = 60
+BATCHES_AT_A_TIME = 16
 
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _STATUSES: tuple[Status, ...] = get_args(Status)
@@ -27,6 +29,7 @@ _STATUSES: tuple[Status, ...] = get_args(Status)
 
 def add_job_routes(app: Quart, queue: JobQueue) -> None:
     """`/jobs` and what is below it, on `queue`."""
+    batches = trio.CapacityLimiter(BATCHES_AT_A_TIME)  # which bounds the memory that they take
 
     @app.post("/jobs")
     async def submit_job() -> Response:
@@ -43,7 +46,9 @@ def add_job_routes(app: Quart, queue: JobQueue) -> None:
     @app.post("/jobs/batch")
     async def submit_batch() -> Response:
         key = read_idempotency_key()
-        jobs = await queue.submit_all(await read_batch(queue), idempotency_key=key)
+        async with batches:
+            drafts = await read_batch(queue)
+        jobs = await queue.submit_all(drafts, idempotency_key=key)
         body = msgspec.json.encode({"ids": [job.id for job in jobs]})
         response = Response(body, HTTPStatus.CREATED, content_type="application/json")
         return _replayed(response) if jobs[0].replayed else response
@@ -108,14 +113,14 @@ def _status(query: MultiDict[str, str]) -> Status | None:
     for status in _STATUSES:
         if status == asked_for:
             return status
-    raise _bad_query("status", f"one of {', '.join(_STATUSES)}")
+    raise bad_query("status", f"one of {', '.join(_STATUSES)}")
 
 
 def _limit(query: MultiDict[str, str]) -> int:
     text = query.get("limit", str(DEFAULT_PAGE))
     if text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MAX_PAGE:
         return int(text)
-    raise _bad_query("limit", f"a number from 1 to {MAX_PAGE}")
+    raise bad_query("limit", f"a number from 1 to {MAX_PAGE}")
 
 
 def _cursor(query: MultiDict[str, str]) -> str | None:
@@ -125,7 +130,7 @@ def _cursor(query: MultiDict[str, str]) -> str | None:
     try:
         return str(uuid.UUID(cursor))
     except ValueError:
-        raise _bad_query("cursor", "the one of a Link header") from None
+        raise bad_query("cursor", "the one of a Link header") from None
 
 
 def _wait(query: MultiDict[str, str]) -> float | None:
@@ -137,8 +142,4 @@ def _wait(query: MultiDict[str, str]) -> float | None:
         and float(text) <= MAX_WAIT_SECONDS
     ):
         return float(text)
-    raise _bad_query("wait", f"a number of seconds from 0 to {MAX_WAIT_SECONDS}")
-
-
-def _bad_query(parameter: str, wanted: str) -> Problem:
-    return Problem(HTTPStatus.BAD_REQUEST, f"{parameter} must be {wanted}", kind="malformed")
+    raise bad_query("wait", f"a number of seconds from 0 to {MAX_WAIT_SECONDS}")

@@ -71,6 +71,11 @@ class Problem(Exception):
         )
 
 
+def bad_query(parameter: str, wanted: str) -> Problem:
+    """What to raise where a query parameter is not what it must be."""
+    return Problem(HTTPStatus.BAD_REQUEST, f"{parameter} must be {wanted}", kind="malformed")
+
+
 _PROBLEM_OF: Final[dict[type[Exception], tuple[HTTPStatus, str, dict[str, str]]]] = {
     UnknownJobType: (HTTPStatus.BAD_REQUEST, "unknown-job-type", {}),
     InvalidPayload: (HTTPStatus.BAD_REQUEST, "invalid-payload", {}),

@@ -211,11 +211,11 @@ async def test_a_handler_may_take_longer_than_a_body_may(
     served = await serve(stage)
     async with served.connect() as wire:
         if data is None:
-            await wire.send(request("/slow_upload", "Content-Length: 10", method="POST"))
+            await wire.send(request("/slow_upload", "Content-Length: 20000", method="POST"))
             with trio.fail_after(5):
                 await stage.entered.wait()
             await trio.testing.wait_all_tasks_blocked(0.01)
-            await wire.send(bytes(10))
+            await wire.send(bytes(20_000))
         else:
             await wire.send(data)
         assert not await wire.closes_within(0.2)

@@ -111,7 +111,7 @@ async def test_http_1_0_needs_no_host(local: Api, serve: Serve) -> None:
     [
         (Settings(), 421),
         (Settings(tokens=("word",)), 401),
-        (Settings(no_auth=True), 200),
+        (Settings(no_auth=True), 421),
         (Settings(host="0.0.0.0", no_auth=True), 200),  # noqa: S104
         (Settings(unix="/tmp/service"), 200),  # noqa: S108
         (Settings(host="0.0.0.0", tokens=("word",)), 401),  # noqa: S104

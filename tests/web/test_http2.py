@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import trio
 from h2.errors import ErrorCodes
+from h2.settings import SettingCodes
 from hypercorn.typing import ASGIFramework
 from hyperframe.frame import (
     ContinuationFrame,
@@ -23,7 +24,7 @@ from hyperframe.frame import (
 )
 
 from service.telemetry.events import ConnectionFailed
-from service.web.edge import connection, server, tasks
+from service.web.edge import connection, http2, server, tasks
 from service.web.edge.listeners import load_tls
 from service.web.guards import Access
 from service.web.submissions import MAX_JOB_BYTES
@@ -183,7 +184,7 @@ async def test_a_reset_in_the_middle_of_an_answer_harms_no_other(
     site: Site, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A client may give up a download that its windows hold back, at no cost to the others."""
-    monkeypatch.setattr(tasks, "SEND_SECONDS", 1.0)
+    monkeypatch.setattr(http2, "SEND_SECONDS", 1.0)
     async with site.connect(reads=False) as client:
         stream_id = await client.open("/large")
         with trio.fail_after(PATIENCE_SECONDS):
@@ -211,12 +212,13 @@ async def test_who_vanishes_cancels_all_its_handlers(site: Site, stage: Stage) -
 async def test_a_client_whose_window_is_closed_is_cut_off(
     site: Site, stage: Stage, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    """Whoever lets nothing out for SEND_SECONDS loses its connection, and the others do not."""
-    monkeypatch.setattr(tasks, "SEND_SECONDS", SHORT_SECONDS)
+    """Whoever lets nothing out for SEND_SECONDS loses that stream, and no other."""
+    monkeypatch.setattr(http2, "SEND_SECONDS", SHORT_SECONDS)
     async with site.connect(window=0) as client:
-        await client.open(path)
-        await client.until_closed()
+        await client.reset_of(await client.open(path))
         await until(stage.left)
+        client.connection.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 65_535})
+        assert (await client.ask("/hello")).body == b"hello"
     await site.check_next_client()
     assert site.served.record.events == []
 
@@ -225,10 +227,9 @@ async def test_a_stream_that_nobody_reads_is_not_produced_forever(
     site: Site, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An endless answer behind a closed window is cut off, and does not fill the memory first."""
-    monkeypatch.setattr(tasks, "SEND_SECONDS", SHORT_SECONDS)
+    monkeypatch.setattr(http2, "SEND_SECONDS", SHORT_SECONDS)
     async with site.connect(window=0) as client:
-        await client.open("/flood")
-        await client.until_closed()
+        await client.reset_of(await client.open("/flood"))
         await until(stage.left)
     assert stage.sent_bytes <= 2**20
     assert site.served.record.events == []
@@ -239,7 +240,7 @@ async def test_a_client_that_reads_nothing_at_all_is_cut_off(
 ) -> None:
     """With its windows wide open and its socket full, too."""
     monkeypatch.setattr(connection, "SEND_SECONDS", SHORT_SECONDS)
-    monkeypatch.setattr(tasks, "SEND_SECONDS", SHORT_SECONDS)
+    monkeypatch.setattr(http2, "SEND_SECONDS", SHORT_SECONDS)
     async with site.connect(window=2**31 - 1) as client:
         client.connection.increment_flow_control_window(2**30)
         await client.open("/drip")

@@ -11,11 +11,12 @@ from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import parse_socket_addr
 
 from service.web.edge.http1 import HTTP1, ResponseHead
-from service.web.edge.http2 import HTTP2
-from service.web.edge.tasks import BODY_SECONDS, SEND_SECONDS, RequestTasks, StreamTasks
+from service.web.edge.http2 import HTTP2, SEND_SECONDS
+from service.web.edge.tasks import BODY_SECONDS, RequestTasks, StreamTasks
 
 HANDSHAKE_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 15.0
+HALF_CLOSED_SECONDS = 10.0
 LINGER_SECONDS = 2.0
 
 _RECEIVE_BYTES = 64 * 1024
@@ -55,6 +56,8 @@ class Connection:
         self._overdue = False
         self._sending = trio.Lock()
         self._unsent = b""
+        self._buffered = bytearray()
+        self._buffer_changed = trio.lowlevel.ParkingLot()
 
     async def run(self) -> None:
         """Serve until the connection is closed. Errors of the socket end it quietly."""
@@ -124,7 +127,10 @@ class Connection:
                     if not self._idle:
                         self._expect_body(protocol.awaits_body)
                 await protocol.handle(RawData(b""))
-                if not self._idle:  # the client's half is closed, and ours is to be answered on
+                if not self._idle:
+                    # It may have closed only its half, and still wait for its answer; but it looks
+                    # the same when it has gone.
+                    self._read_by = trio.current_time() + HALF_CLOSED_SECONDS
                     await trio.sleep_forever()
             if self._overdue:
                 with trio.move_on_after(LINGER_SECONDS):
@@ -134,7 +140,8 @@ class Connection:
     async def _serve_http2(
         self, client: tuple[str, int] | None, server: tuple[str, int] | None
     ) -> None:
-        async with StreamTasks(give_up=self._reading.cancel) as requests:
+        async with StreamTasks() as requests:
+            requests.spawn(self._send_buffered)
             protocol = HTTP2(
                 self._app,
                 self._config,
@@ -144,7 +151,7 @@ class Connection:
                 True,
                 client,
                 server,
-                self._send,
+                self._send_later,
             )
             with self._reading:
                 self._set_idle(True)
@@ -155,6 +162,7 @@ class Connection:
                         self._set_idle(True)
             with trio.move_on_after(LINGER_SECONDS):
                 await protocol.say_goodbye()
+                await self._until_buffered(below=1)
             await protocol.handle(Closed())
 
     def _expect_body(self, is_awaited: bool) -> None:
@@ -166,7 +174,8 @@ class Connection:
     async def _receive(self) -> bytes:
         """What the client sends next; nothing where it sends no more."""
         try:
-            return bytes(await self._stream.receive_some(_RECEIVE_BYTES))
+            data = bytes(await self._stream.receive_some(_RECEIVE_BYTES))
+            return b"" if self._reading.cancel_called else data  # too late: it is being closed
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self._reading.cancel()
             return b""
@@ -181,6 +190,28 @@ class Connection:
         elif isinstance(event, Closed):
             self._closed_by_us = True
             self._reading.cancel()
+
+    async def _send_later(self, event: Event) -> None:
+        """As `_send`, but for what must go out whole: a stream's end must not tear it apart."""
+        if isinstance(event, RawData):
+            self._buffered += event.data
+            self._buffer_changed.unpark_all()
+            await self._until_buffered(below=_SEND_BYTES)
+        else:
+            await self._send(event)
+
+    async def _until_buffered(self, below: int) -> None:
+        while len(self._buffered) >= below:
+            await self._buffer_changed.park()
+
+    async def _send_buffered(self) -> None:
+        while True:
+            while not self._buffered:
+                await self._buffer_changed.park()
+            data = bytes(self._buffered)
+            await self._send_bytes(data)
+            del self._buffered[: len(data)]
+            self._buffer_changed.unpark_all()
 
     async def _send_bytes(self, data: bytes) -> None:
         self._unsent = b""

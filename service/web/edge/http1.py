@@ -1,7 +1,6 @@
 """Hypercorn's HTTP/1.1, without its ways out and with our own way to refuse."""
 
 from http import HTTPStatus
-from typing import Final
 from urllib.parse import urlsplit
 
 import h11
@@ -10,9 +9,6 @@ from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.typing import H11SendableEvent
 
 from service.web.problems import PROBLEM_CONTENT_TYPE, problem_json
-
-# Both in one request are how requests are smuggled past proxies (RFC 9112, section 6.3).
-_FRAMINGS: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 
 class ResponseHead(RawData):
@@ -47,7 +43,7 @@ class HTTP1(H11Protocol):
     async def _create_stream(self, request: h11.Request) -> None:
         self._answers_head = request.method == b"HEAD"
         names = {name for name, _ in request.headers}
-        if not names_a_path(request.target) or names >= _FRAMINGS:
+        if not names_a_path(request.target) or _is_ambiguous(request, names):
             await self._send_error_response(HTTPStatus.BAD_REQUEST)
             await self.send(Closed())
             return
@@ -94,6 +90,13 @@ def refusal(status: HTTPStatus, detail: str) -> tuple[list[tuple[bytes, bytes]],
         (b"connection", b"close"),
     ]
     return headers, body
+
+
+def _is_ambiguous(request: h11.Request, names: set[bytes]) -> bool:
+    """Whether two readers might not agree on where it ends (RFC 9112, sections 6.1 and 6.3)."""
+    return b"transfer-encoding" in names and (
+        b"content-length" in names or request.http_version < b"1.1"
+    )
 
 
 def _plain(request: h11.Request) -> h11.Request:

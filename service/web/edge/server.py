@@ -113,8 +113,8 @@ class Server:
     async def _serve_connection(self, connection: Connection) -> None:
         try:
             await connection.run()
-        except Exception as error:
-            self._report(connection.client, error)
+        except* Exception as errors:
+            self._report(connection.client, errors)
         finally:
             self._connections.discard(connection)
 

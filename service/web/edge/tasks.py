@@ -16,14 +16,15 @@ from hypercorn.typing import (
     Scope,
 )
 
-SEND_SECONDS = 15.0
 BODY_SECONDS = 60.0
 
+Receive = Callable[[], Awaitable[ASGIReceiveEvent]]
 Send = Callable[[ASGISendEvent | None], Awaitable[None]]
 Put = Callable[[ASGIReceiveEvent], Awaitable[None]]
 
 _SHORT_BODY_BYTES = 16 * 1024
 _UNREAD_BYTES = 128 * 1024
+_MESSAGE_BYTES = 256  # about what a message costs beside its body, which may be a single byte
 
 
 class Inbox:
@@ -41,10 +42,12 @@ class Inbox:
 
     async def put(self, message: HTTPRequestEvent) -> None:
         """Called by the protocol."""
+        if not message["body"] and message["more_body"]:
+            return
         while self._unread >= _UNREAD_BYTES and not self._closed:
             await self._changed.park()
         self._messages.append(message)
-        self._unread += len(message["body"])
+        self._unread += len(message["body"]) + _MESSAGE_BYTES
         self._changed.unpark_all()
 
     async def receive(self) -> ASGIReceiveEvent:
@@ -52,7 +55,7 @@ class Inbox:
         while not self._messages:
             await self._changed.park()
         message = self._messages.popleft()
-        self._unread -= len(message["body"])
+        self._unread -= len(message["body"]) + _MESSAGE_BYTES
         self._changed.unpark_all()
         return message
 
@@ -62,12 +65,8 @@ class Inbox:
         self._changed.unpark_all()
 
 
-class RequestTasks:
-    """What Hypercorn calls a task group. It outlives no request: leaving it cancels all of them.
-
-    Here a request ends with its connection, and not before: the disconnect that Hypercorn tells
-    after each answer is no news.
-    """
+class _Tasks:
+    """What Hypercorn calls a task group. Leaving it cancels all that is in it."""
 
     def __init__(self) -> None:
         self._opening = trio.open_nursery()
@@ -85,13 +84,18 @@ class RequestTasks:
         self._nursery.cancel_scope.cancel()
         await self._opening.__aexit__(exc_type, exc, traceback)
 
-    async def spawn_app(
-        self,
-        app: AppWrapper,
-        config: Config,  # noqa: ARG002  # Hypercorn's signature
-        scope: Scope,
-        send: Send,
-    ) -> Put:
+    def spawn(self, func: Callable[..., Awaitable[Any]], *args: Any) -> None:
+        """Run a task of Hypercorn's own, or of the connection's."""
+        self._nursery.start_soon(func, *args)
+
+
+class RequestTasks(_Tasks):
+    """Of an HTTP/1.1 connection, where a request ends with its connection and not before.
+
+    The disconnect that Hypercorn tells after each answer is no news.
+    """
+
+    async def spawn_app(self, app: AppWrapper, config: Config, scope: Scope, send: Send) -> Put:  # noqa: ARG002  # Hypercorn's signature
         """Start the app on a request; gives what takes the rest of the request.
 
         Where a short body is announced, the app is run when that body is here, in the task that
@@ -100,37 +104,35 @@ class RequestTasks:
         go on, for it tells when the client has gone.
         """
         inbox = Inbox()
-        run_app = partial(_run_app, app, scope, inbox, send)
-        run_when_complete = _announces_short_body(scope)
-        if not run_when_complete:
-            self._nursery.start_soon(run_app)
+        run_app = partial(_run_app, app, scope, inbox, inbox.receive, send)
 
         async def put(message: ASGIReceiveEvent) -> None:
             if message["type"] == "http.request":
                 await inbox.put(message)
-                if run_when_complete and not message["more_body"]:
+
+        short_body = bytearray()
+
+        async def put_until_complete(message: ASGIReceiveEvent) -> None:
+            if message["type"] == "http.request":
+                short_body.extend(message["body"])
+                if not message["more_body"]:
+                    await inbox.put({**message, "body": bytes(short_body)})
                     await run_app()
 
+        if _announces_short_body(scope):
+            return put_until_complete
+        self._nursery.start_soon(run_app)
         return put
 
-    def spawn(self, func: Callable[..., Awaitable[Any]], *args: Any) -> None:
-        """Run a task of Hypercorn's own."""
-        self._nursery.start_soon(func, *args)
 
+class StreamTasks(_Tasks):
+    """Of an HTTP/2 connection, where each request is a stream, which can end by itself.
 
-class StreamTasks(RequestTasks):
-    """The same for a connection of many streams (HTTP/2), each of which can end by itself.
-
-    A stream that its client resets is cancelled. One whose client does not send its body within
-    BODY_SECONDS is told that it is disconnected, and one whose client does not let a message out
-    within SEND_SECONDS ends its connection, by way of `give_up`.
+    A stream that is reset is cancelled. One whose client does not send its body within
+    BODY_SECONDS is told that it is disconnected.
     """
 
-    def __init__(self, give_up: Callable[[], None]) -> None:
-        super().__init__()
-        self._give_up = give_up
-
-    async def spawn_app(self, app: AppWrapper, config: Config, scope: Scope, send: Send) -> Put:  # noqa: ARG002
+    async def spawn_app(self, app: AppWrapper, config: Config, scope: Scope, send: Send) -> Put:  # noqa: ARG002  # Hypercorn's signature
         """Start the app on a request; gives what takes the rest of the request."""
         inbox = Inbox()
         request = trio.CancelScope()
@@ -148,24 +150,21 @@ class StreamTasks(RequestTasks):
                 return await inbox.receive()
             return {"type": "http.disconnect"}
 
-        async def send_in_time(message: ASGISendEvent | None) -> None:
+        async def send_and_note_the_end(message: ASGISendEvent | None) -> None:
             nonlocal answered
             answered |= message is not None and not message.get("more_body", True)
-            with trio.CancelScope(deadline=trio.current_time() + SEND_SECONDS) as sending:
-                await send(message)
-            if sending.cancelled_caught:
-                self._give_up()
+            await send(message)
 
         async def run() -> None:
             with request:
-                await _run_app(app, scope, inbox, send_in_time, receive_in_time)
+                await _run_app(app, scope, inbox, receive_in_time, send_and_note_the_end)
 
         self._nursery.start_soon(run)
         return put
 
 
 def _announces_short_body(scope: Scope) -> bool:
-    if scope["type"] != "http":
+    if scope["type"] != "http" or scope["method"] != "POST":
         return False
     for name, value in scope["headers"]:
         if name == b"content-length":
@@ -174,20 +173,10 @@ def _announces_short_body(scope: Scope) -> bool:
 
 
 async def _run_app(
-    app: AppWrapper,
-    scope: Scope,
-    inbox: Inbox,
-    send: Send,
-    receive: Callable[[], Awaitable[ASGIReceiveEvent]] | None = None,
+    app: AppWrapper, scope: Scope, inbox: Inbox, receive: Receive, send: Send
 ) -> None:
     try:
-        await app(
-            scope,
-            receive or inbox.receive,
-            send,
-            trio.to_thread.run_sync,
-            trio.from_thread.run,
-        )
+        await app(scope, receive, send, trio.to_thread.run_sync, trio.from_thread.run)
         await send(None)
     finally:
         inbox.close()

@@ -11,7 +11,7 @@ from service.telemetry.metrics import MetricsSnapshot
 from service.web.problems import RETRY_AFTER_DRAINING_SECONDS, Problem
 
 
-def add_operations_routes(
+def add_monitoring_routes(
     app: Quart,
     read_metrics: Callable[[], MetricsSnapshot],
     list_workers: Callable[[], list[WorkerView]],
