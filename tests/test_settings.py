@@ -112,6 +112,10 @@ def test_others_are_let_in_only_on_purpose(host: str) -> None:
         ({"tokens": ("s3cret",), "no_auth": True}, "no-auth"),
         ({"certfile": "c"}, "certfile"),
         ({"keyfile": "k"}, "certfile"),
+        ({"allow_origin": ("*",)}, "allow_origin"),
+        ({"allow_origin": ("null",)}, "allow_origin"),
+        ({"allow_origin": ("https://a.test/",)}, "allow_origin"),
+        ({"allow_origin": ("a.test",)}, "allow_origin"),
     ],
 )
 def test_what_does_not_go_together_is_refused(settings: dict[str, Any], setting: str) -> None:

@@ -137,9 +137,6 @@ def _wait(query: MultiDict[str, str]) -> float | None:
     text = query.get("wait")
     if text is None:
         return None
-    if (
-        re.fullmatch(r"[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?", text, re.IGNORECASE)
-        and float(text) <= MAX_WAIT_SECONDS
-    ):
+    if _NUMBER.fullmatch(text) and float(text) <= MAX_WAIT_SECONDS:
         return float(text)
     raise bad_query("wait", f"a number of seconds from 0 to {MAX_WAIT_SECONDS}")

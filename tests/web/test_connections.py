@@ -154,6 +154,22 @@ async def test_a_client_that_sends_no_more_gets_its_answer(serve: Serve) -> None
         assert await wire.until_closed() == b""
 
 
+async def test_a_client_that_only_seems_to_listen_is_owed_an_answer_for_a_while(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that has gone for good looks the same, and must not hold its handler for ever."""
+    monkeypatch.setattr(connection, "HALF_CLOSED_SECONDS", SHORT_SECONDS)
+    stage = Stage()
+    served = await serve(stage)
+    async with served.connect() as wire:
+        await wire.send(request("/slow"))
+        await wire.send_eof()
+        assert await wire.until_closed() == b""
+        with trio.fail_after(5):
+            await stage.left.wait()
+    assert not stage.release.is_set()
+
+
 async def test_a_client_that_ends_in_its_body_is_told_so(serve: Serve) -> None:
     """Half a request is none, and who can still listen hears it."""
     served = await serve(Stage())

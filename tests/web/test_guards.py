@@ -256,3 +256,18 @@ async def test_without_friends_there_is_no_cors_at_all(local: Api) -> None:
         for path in ("/jobs", "/health", "/nowhere", "/metrics"):
             answer = await call(local, at(Origin=FRIEND), path, method)
             assert not cors(answer)
+
+
+async def test_a_page_without_an_origin_of_its_own_is_no_friend(
+    make_api: MakeApi, serve: Serve
+) -> None:
+    """`Origin: null` matches no Host, not even one that was left out."""
+    served = await serve(make_api(Access(tokens=("word",))).app)
+    for line in (b"", b"Host: \r\n"):
+        async with served.connect() as wire:
+            await wire.send(
+                b"POST /jobs HTTP/1.0\r\nAuthorization: Bearer word\r\nOrigin: null\r\n"
+                + line
+                + b'Content-Type: application/json\r\nContent-Length: 15\r\n\r\n{"type":"echo"}'
+            )
+            assert (await wire.answer()).status == 403

@@ -698,3 +698,22 @@ async def test_a_service_that_is_asked_over_http2_knows_the_host(
         for name in (":authority", "host"):
             answer = await client.answer(await client.open_raw([*fields, (name, "evil.example")]))
             check_h2_problem(answer, 421)
+
+
+async def test_a_reset_while_the_socket_is_full_harms_no_other(
+    open_site: OpenSite, stage: Stage
+) -> None:
+    """What was said on other streams meanwhile reaches the client whole, and in its order."""
+    site = await open_site(stage)
+    async with site.connect(reads=False, window=2**30) as client:
+        client.connection.increment_flow_control_window(2**30)
+        await client.flush()
+        floods = [await client.open("/flood") for _ in range(3)]
+        await trio.testing.wait_all_tasks_blocked(0.1)  # the socket takes no more
+        late = await client.open("/hello")
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        for stream_id in (*floods, late):
+            client.connection.reset_stream(stream_id, ErrorCodes.CANCEL)
+        await client.flush()
+        assert (await client.ask("/hello")).body == b"hello"
+    assert site.served.record.events == []

@@ -61,7 +61,8 @@ class HTTP2(H2Protocol):
         """Send on when this is out: no stream keeps more than a piece, whatever is read of it."""
         await super().stream_send(piece)
         buffer = self.stream_buffers.get(piece.stream_id)
-        if buffer is None:
+        if buffer is None:  # reset meanwhile: its app is cancelled as soon as it lets itself be
+            await trio.lowlevel.checkpoint()
             return
         with trio.CancelScope(deadline=trio.current_time() + SEND_SECONDS) as in_time:
             await buffer.drain()
