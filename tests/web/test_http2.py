@@ -709,9 +709,9 @@ async def test_a_reset_while_the_socket_is_full_harms_no_other(
         client.connection.increment_flow_control_window(2**30)
         await client.flush()
         floods = [await client.open("/flood") for _ in range(3)]
-        await trio.testing.wait_all_tasks_blocked(0.1)  # the socket takes no more
+        await trio.testing.wait_all_tasks_blocked(0.01)  # the socket takes no more
         late = await client.open("/hello")
-        await trio.testing.wait_all_tasks_blocked(0.05)
+        await trio.testing.wait_all_tasks_blocked(0.01)
         for stream_id in (*floods, late):
             client.connection.reset_stream(stream_id, ErrorCodes.CANCEL)
         await client.flush()
