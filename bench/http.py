@@ -17,7 +17,7 @@ from bench.measure import Comparison, compare
 
 CONNECTIONS = 32
 SECONDS = 3
-BATCH = 1_000
+BATCH = 5_000
 JOB = '{"type":"echo","payload":{"n":1}}'
 START_SECONDS = 20.0
 
@@ -60,6 +60,7 @@ def batches_against_single_posts(rounds: int = 5) -> Comparison | None:
         script.write_text(WRK_SCRIPT)
         port = _free_port()
         service = [sys.executable, "-m", "service", "--port", str(port), "--log-format", "json"]
+        service += ["--queue-capacity", str(2 * BATCH)]
         with _running(service, port, Path(folder) / "service.log"):
             return compare(
                 f"batches of {BATCH:,} against POST /jobs, {CONNECTIONS} connections",
