@@ -16,7 +16,7 @@ from urllib.request import Request, urlopen
 from bench.measure import Comparison, compare
 
 CONNECTIONS = 32
-SECONDS = 3
+SECONDS = 1
 BATCH = 5_000
 JOB = '{"type":"echo","payload":{"n":1}}'
 START_SECONDS = 20.0
@@ -28,7 +28,7 @@ wrk.body = '{JOB}'
 """
 
 
-def post_against_bare_route(rounds: int = 5) -> Comparison | None:
+def post_against_bare_route(rounds: int = 15) -> Comparison | None:
     """Requests per second of both, or None where wrk, which makes the load, is not installed."""
     if shutil.which("wrk") is None:
         return None
@@ -51,7 +51,7 @@ def post_against_bare_route(rounds: int = 5) -> Comparison | None:
     return comparison
 
 
-def batches_against_single_posts(rounds: int = 5) -> Comparison | None:
+def batches_against_single_posts(rounds: int = 9) -> Comparison | None:
     """Jobs per second in batches over jobs per second one by one, or None without wrk."""
     if shutil.which("wrk") is None:
         return None
