@@ -153,6 +153,8 @@ def _tokens(option: str | None, file: str | None) -> tuple[str, ...]:
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"--token-file {file}: {describe(error)}") from error
         in_file = [line.strip() for line in lines if line.strip()]
+        if any(" " in token or "\t" in token for token in in_file):
+            raise UsageError(f"--token-file {file}: a token must not have spaces in it")
         if not in_file:
             raise UsageError(f"--token-file {file}: there is no token in it")
         tokens += in_file

@@ -162,7 +162,7 @@ def test_tokens_may_stand_in_a_file(tmp_path: Path) -> None:
     assert settings.tokens == ("third", "secret", "another")
 
 
-@pytest.mark.parametrize("content", [None, b"", b"\n \n", b"\xff\xfe"])
+@pytest.mark.parametrize("content", [None, b"", b"\n \n", b"\xff\xfe", b"# tokens\ns3cret\n"])
 def test_a_token_file_of_no_use_is_refused(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, content: bytes | None
 ) -> None:
@@ -170,7 +170,9 @@ def test_a_token_file_of_no_use_is_refused(
     file = tmp_path / "tokens"
     if content is not None:
         file.write_bytes(content)
-    assert refusal(capsys, "--token-file", str(file)).startswith(f"--token-file {file}: ")
+    said = refusal(capsys, "--token-file", str(file))
+    assert said.startswith(f"--token-file {file}: ")
+    assert "s3cret" not in said
 
 
 @each_setting

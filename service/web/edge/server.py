@@ -90,7 +90,7 @@ class Server:
                 try:
                     stream = await listener.accept()
                 except OSError as error:  # such as too many open files; it passes
-                    self._report("none", error)
+                    self._report("none", describe(error))
                     await trio.sleep(ACCEPT_PAUSE_SECONDS)
                     continue
                 if len(self._connections) < self._max_connections:
@@ -114,12 +114,12 @@ class Server:
         try:
             await connection.run()
         except* Exception as errors:
-            self._report(connection.client, errors)
+            self._report(connection.client, describe(errors))
         finally:
             self._connections.discard(connection)
 
     async def _refuse(self, stream: trio.SocketStream) -> None:
-        self._report("none", TooManyConnections(f"{self._max_connections} are open"))
+        self._report("none", f"refused, for {self._max_connections} connections are open")
         async with stream:
             if self._tls is not None or self._refusals >= MAX_REFUSALS:
                 return
@@ -135,15 +135,11 @@ class Server:
             finally:
                 self._refusals -= 1
 
-    def _report(self, client: str, error: Exception) -> None:
+    def _report(self, client: str, error: str) -> None:
         # One hostile client can fail thousands of times a second; one line a second tells enough.
         if trio.current_time() >= self._next_failure_line:
             self._next_failure_line = trio.current_time() + FAILURE_LINE_SECONDS
-            self._emit(ConnectionFailed(timestamp=utc_now(), client=client, error=describe(error)))
-
-
-class TooManyConnections(Exception):
-    """As many connections are open as may be."""
+            self._emit(ConnectionFailed(timestamp=utc_now(), client=client, error=error))
 
 
 def _too_many_connections() -> bytes:
