@@ -10,6 +10,7 @@ import msgspec
 import trio
 from quart import Quart, Response, request
 from werkzeug.datastructures import MultiDict
+from werkzeug.routing import BaseConverter
 
 from service.jobs.model import TERMINAL, Status
 from service.jobs.queue import JobQueue
@@ -27,8 +28,15 @@ _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _STATUSES: tuple[Status, ...] = get_args(Status)
 
 
+class JobPath(BaseConverter):
+    """Any id, but not the name of another call: else GET /jobs/batch would be one of no job."""
+
+    regex = r"(?!batch\Z)[^/]+"
+
+
 def add_job_routes(app: Quart, queue: JobQueue) -> None:
     """`/jobs` and what is below it, on `queue`."""
+    app.url_map.converters["job"] = JobPath
     batches = trio.CapacityLimiter(BATCHES_AT_A_TIME)  # which bounds the memory that they take
 
     @app.post("/jobs")
@@ -65,19 +73,19 @@ def add_job_routes(app: Quart, queue: JobQueue) -> None:
             link = f'</jobs?{urlencode(query)}>; rel="next"'
         return json_response(msgspec.json.encode(page), link)
 
-    @app.get("/jobs/<job_id>")
+    @app.get("/jobs/<job:job_id>")
     async def get_job(job_id: str) -> Response:
         seconds = _wait(request.args)
         job = await (queue.get(job_id) if seconds is None else queue.wait(job_id, seconds))
         return json_response(msgspec.json.encode(job))
 
-    @app.post("/jobs/<job_id>/cancel")
+    @app.post("/jobs/<job:job_id>/cancel")
     async def cancel_job(job_id: str) -> Response:
         await _require_present_state(queue, job_id, of_ended_jobs=False)
         job = await queue.cancel(job_id)
         return Response(msgspec.json.encode(job), content_type="application/json")
 
-    @app.post("/jobs/<job_id>/retry")
+    @app.post("/jobs/<job:job_id>/retry")
     async def retry_job(job_id: str) -> Response:
         key = read_idempotency_key()
         await _require_present_state(queue, job_id, of_ended_jobs=True)

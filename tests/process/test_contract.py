@@ -88,9 +88,6 @@ checks.positive_data_acceptance.expected-statuses = [
 [[operations]]
 include-operation-id = "submit_batch"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "422", "429"]
-# To a router, GET /jobs/batch reads a job of the name batch: 404, and not 405.
-checks.unsupported_method.enabled = false
-checks.allow_header_conformance.enabled = false
 """
 
 SECONDS = 120.0

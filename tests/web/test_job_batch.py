@@ -160,3 +160,11 @@ async def test_a_large_batch_lets_other_requests_through_while_it_is_checked(
         nursery.cancel_scope.cancel()
     assert set(seen) == {0, 5_000}
     assert seen.count(0) >= 5_000 // 100
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
+async def test_a_batch_is_no_job_that_could_be_read(api: Api, method: str) -> None:
+    """The path is there for POST alone, and says so."""
+    answer = await api.ask("/jobs/batch", method)
+    assert answer.status == 405
+    assert set(answer.headers["Allow"].split(", ")) == {"POST", "OPTIONS"}

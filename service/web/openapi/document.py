@@ -1,5 +1,6 @@
 """The OpenAPI document of one app: the operations it has routes for, and its job types."""
 
+import re
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from itertools import groupby
@@ -86,7 +87,7 @@ class _Provider(OpenAPIProvider):
 
     def build_paths(self, rule: Rule) -> tuple[dict[str, Any], dict[str, Any]]:
         """The operations of one route."""
-        path = rule.rule.replace("<", "{").replace(">", "}")
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
         operations = {
             method.lower(): self._describe(operation, method, path, rule)
             for method in self.generate_methods(rule)
