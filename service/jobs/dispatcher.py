@@ -62,8 +62,8 @@ class Dispatcher:
     async def run(self, workers: trio.MemorySendChannel[Job]) -> None:
         """Dispatch until drained, then close `workers`, which tells them to stop.
 
-        The channel must have a place for each of them.
-        Jobs that are not due before the drain's deadline are left in the store, pending.
+        The channel must have a place for each of them. Jobs that are not due before the drain's
+        deadline are left in the store, pending.
         """
         with workers:
             self._workers = workers

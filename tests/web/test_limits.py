@@ -7,7 +7,7 @@ import trio
 
 from service.telemetry.events import ConnectionFailed, ConnectionRefused
 from service.telemetry.metrics import Metrics
-from service.web.edge import server
+from service.web.edge import connection, server
 from service.web.edge.listeners import load_tls
 from tests.certificates import Certificate
 from tests.web.api import check_problem
@@ -88,7 +88,7 @@ async def test_in_a_flood_the_late_are_just_closed(
 ) -> None:
     """Refusing costs something, too: beyond MAX_REFUSALS at a time there is no answer."""
     monkeypatch.setattr(server, "MAX_REFUSALS", 3)
-    monkeypatch.setattr(server, "LINGER_SECONDS", 60)
+    monkeypatch.setattr(connection, "LINGER_SECONDS", 60)
     served = await serve(Stage(), max_connections=1)
     async with AsyncExitStack() as clients:
         kept = await clients.enter_async_context(served.connect())

@@ -2,6 +2,8 @@
 
 import math
 import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import trio
 from hypercorn.config import Config
@@ -21,6 +23,8 @@ LINGER_SECONDS = 2.0
 
 _RECEIVE_BYTES = 64 * 1024
 _SEND_BYTES = 256 * 1024
+
+Addresses = tuple[tuple[str, int] | None, tuple[str, int] | None]  # the client's, and our own
 
 
 class Connection:
@@ -74,11 +78,11 @@ class Connection:
                 protocol = await self._shake_hands(self._tls)
             async with self._stream:
                 if protocol == "h2":
-                    await self._serve_http2(client, server)
+                    await self._serve_http2((client, server))
                 elif protocol is not None:
-                    await self._serve_http1(client, server)
+                    await self._serve_http1((client, server))
                 if self._closed_by_us:
-                    await self._linger()
+                    await linger(self._socket_stream)
 
     def close_if_idle(self) -> None:
         """Close the connection unless it owes an answer."""
@@ -105,21 +109,9 @@ class Connection:
             return stream.selected_alpn_protocol() or "http/1.1"
         return None
 
-    async def _serve_http1(
-        self, client: tuple[str, int] | None, server: tuple[str, int] | None
-    ) -> None:
-        async with RequestTasks() as requests:
-            protocol = HTTP1(
-                self._app,
-                self._config,
-                self._context,
-                requests,
-                ConnectionState({}),
-                self._tls is not None,
-                client,
-                server,
-                self._send,
-            )
+    async def _serve_http1(self, addresses: Addresses) -> None:
+        async with RequestTasks() as tasks:
+            protocol = HTTP1(*self._parties(tasks, addresses, self._send))
             with self._reading:
                 self._set_idle(True)
                 while data := await self._receive():
@@ -137,22 +129,10 @@ class Connection:
                     await protocol.time_out()
             await protocol.handle(Closed())
 
-    async def _serve_http2(
-        self, client: tuple[str, int] | None, server: tuple[str, int] | None
-    ) -> None:
-        async with StreamTasks() as requests:
-            requests.spawn(self._send_buffered)
-            protocol = HTTP2(
-                self._app,
-                self._config,
-                self._context,
-                requests,
-                ConnectionState({}),
-                True,
-                client,
-                server,
-                self._send_later,
-            )
+    async def _serve_http2(self, addresses: Addresses) -> None:
+        async with StreamTasks() as tasks:
+            tasks.spawn(self._send_buffered)
+            protocol = HTTP2(*self._parties(tasks, addresses, self._send_later))
             with self._reading:
                 self._set_idle(True)
                 await protocol.initiate()
@@ -164,6 +144,16 @@ class Connection:
                 await protocol.say_goodbye()
                 await self._until_buffered(below=1)
             await protocol.handle(Closed())
+
+    def _parties(
+        self,
+        tasks: RequestTasks | StreamTasks,
+        addresses: Addresses,
+        send: Callable[[Event], Awaitable[None]],
+    ) -> tuple[Any, ...]:
+        """Whom a protocol of Hypercorn's has to do with, as it wants to be told."""
+        state, is_tls = ConnectionState({}), self._tls is not None
+        return (self._app, self._config, self._context, tasks, state, is_tls, *addresses, send)
 
     def _expect_body(self, is_awaited: bool) -> None:
         if not is_awaited:
@@ -238,13 +228,17 @@ class Connection:
         if idle and self._context.terminated.is_set():
             self._reading.cancel()
 
-    async def _linger(self) -> None:
-        # Closing a socket with unread data in it resets the connection, and the reset may overtake
-        # the answer (RFC 9112, section 9.6). So let the client finish first, for a while.
-        with trio.move_on_after(LINGER_SECONDS):
-            try:
-                await self._socket_stream.send_eof()
-                while await self._socket_stream.receive_some(_RECEIVE_BYTES):
-                    pass
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
-                return
+
+async def linger(stream: trio.SocketStream) -> None:
+    """Let the client finish before the socket is closed, for LINGER_SECONDS at most.
+
+    Closing a socket with unread data in it resets the connection, and the reset may overtake the
+    answer (RFC 9112, section 9.6).
+    """
+    with trio.move_on_after(LINGER_SECONDS):
+        try:
+            await stream.send_eof()
+            while await stream.receive_some(_RECEIVE_BYTES):
+                pass
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return

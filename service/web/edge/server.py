@@ -14,7 +14,7 @@ from hypercorn.utils import wrap_app
 
 from service.jobs.failure import describe
 from service.telemetry.events import ConnectionFailed, ConnectionRefused, Event, utc_now
-from service.web.edge.connection import LINGER_SECONDS, Connection
+from service.web.edge.connection import Connection, linger
 from service.web.edge.http1 import refusal
 from service.web.edge.listeners import Listener
 
@@ -125,11 +125,8 @@ class Server:
                 return
             self._refusals += 1
             try:
-                with trio.move_on_after(LINGER_SECONDS):
-                    await stream.send_all(_too_many_connections())
-                    await stream.send_eof()
-                    while await stream.receive_some():
-                        pass
+                await stream.send_all(_too_many_connections())  # for which a new socket has room
+                await linger(stream)
             except trio.BrokenResourceError:
                 return
             finally:
