@@ -58,7 +58,9 @@ class Engine:
         self._clock = clock or Clock()
         self._random_source = random_source or random.Random()
         self._store = JobStore(emit, self._clock, capacity=queue_capacity, retain=retain)
-        self._dispatcher = Dispatcher(self._store)
+        self._dispatcher = Dispatcher(
+            self._store, limit_of=lambda name: registry.lookup(name).concurrency
+        )
         self._live_workers: list[Worker] = []
         self._scope = trio.CancelScope()
         self._started = False
@@ -104,8 +106,7 @@ class Engine:
             raise
         finally:
             self._dispatcher.close(NOW)
-            # After a drain only those are left that are not due before its deadline.
-            self.abandon_the_rest("not_due_in_time" if self._drained else self.outcome)
+            self.abandon_the_rest(None if self._drained else self.outcome)
 
     def drain(self, grace_seconds: float) -> None:
         """Take no more jobs; finish what is queued, and cancel what is not done in time."""
@@ -118,11 +119,11 @@ class Engine:
         self._dispatcher.close(NOW)
         self._scope.cancel()
 
-    def abandon_the_rest(self, reason: str) -> None:
-        """Leave behind all jobs that have not ended."""
+    def abandon_the_rest(self, reason: str | None) -> None:
+        """Leave behind all jobs that have not ended; None after a drain, which each outlasted."""
         for job in list(self._store.jobs):
             if job.status in ("pending", "processing"):
-                self._store.abandon(job, reason)
+                self._store.abandon(job, reason or _what_kept(job))
 
     def workers(self) -> list[WorkerView]:
         """What each live worker does now, in their order."""
@@ -156,3 +157,10 @@ class Engine:
                 jobs_run=worker.jobs_run,
             )
         )
+
+
+def _what_kept(job: Job) -> str:
+    """Why a drain left the job."""
+    if job.awaits is not None:
+        return "waits_for_jobs"
+    return "not_due_in_time" if job.ready_monotonic is None else "paused"

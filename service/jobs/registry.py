@@ -40,6 +40,7 @@ class JobType:
     handler: Callable[..., Any]
     retry: Retry
     timeout: float | None
+    concurrency: int | None
     runs_in_thread: bool
     payload_decoder: msgspec.json.Decoder[Any]
     payload_parameter: str | None
@@ -93,7 +94,12 @@ class Registry:
             self._add(other.lookup(name))
 
     def job(
-        self, name: str, *, retry: Retry | None = None, timeout: float | None = None
+        self,
+        name: str,
+        *,
+        retry: Retry | None = None,
+        timeout: float | None = None,
+        concurrency: int | None = None,
     ) -> Callable[[Handler], Handler]:
         """Register the decorated function as the handler of the job type `name`.
 
@@ -108,6 +114,8 @@ class Registry:
             raise ValueError("a job type needs a name")
         if timeout is not None and not timeout > 0:
             raise ValueError(f"timeout must be above 0, not {timeout}")
+        if concurrency is not None and concurrency < 1:
+            raise ValueError(f"concurrency must be 1 or more, not {concurrency}")
 
         def register(handler: Handler) -> Handler:
             payload_parameter, payload_type, context_parameter = _read_signature(handler)
@@ -117,6 +125,7 @@ class Registry:
                     handler=handler,
                     retry=retry or Retry(),
                     timeout=timeout,
+                    concurrency=concurrency,
                     runs_in_thread=not inspect.iscoroutinefunction(handler),
                     payload_decoder=msgspec.json.Decoder(payload_type),
                     payload_parameter=payload_parameter,
