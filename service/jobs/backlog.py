@@ -65,7 +65,10 @@ class Backlog:
 
     def add(self, job: Job) -> None:
         """Put a ready job behind all others of its priority."""
-        self._queue_of(job.type).add(job)
+        queue = self._of_type.get(job.type)
+        if queue is None:
+            queue = self._open_queue(job.type)
+        queue.add(job)
 
     def add_later(self, job: Job, due: float) -> None:
         """Keep a job until `due`."""
@@ -74,18 +77,21 @@ class Backlog:
 
     def take(self) -> Job | None:
         """The ready job whose turn it is; None where none may start."""
-        queue = self._common
-        if self._own:
-            startable = [queue for queue in self._own.values() if queue and queue.may_start]
-            queue = min((self._common, *startable), key=_rank)
-        if self.paused or not queue:
+        if self.paused:
             return None
-        queue.running += 1
-        return queue.take()
+        if not self._own:
+            return self._common.take()
+        startable = [queue for queue in self._own.values() if queue.may_start]
+        queue = min((self._common, *startable), key=_rank)
+        job = queue.take()
+        if job is not None:
+            queue.running += 1
+        return job
 
     def ended(self, job: Job) -> None:
         """A job that was taken has made room for others of its type."""
-        self._of_type[job.type].running -= 1
+        if self._own:
+            self._of_type[job.type].running -= 1
 
     def take_due(self, now: float, limit: int) -> list[Job]:
         """Those of the later jobs that are due, in the order of their moments; up to `limit`."""
@@ -97,15 +103,19 @@ class Backlog:
     def discard(self, job: Job) -> None:
         """Drop a job that was called off, if it is here."""
         if self._later.pop(job.id, None) is None:
-            self._queue_of(job.type).discard(job)
+            queue = self._of_type.get(job.type)
+            if queue is not None:
+                queue.discard(job)
         elif len(self._due) > 2 * len(self._later) + _STALE_ENTRIES:
             self._due = [entry for entry in self._due if entry[1] in self._later]
             heapq.heapify(self._due)
 
     def pause(self, job_type: str) -> bool:
         """Hold back the jobs of this type; whether they were not already."""
-        queue = self._queue_of(job_type)
-        if queue is self._common:
+        if job_type not in self._of_type:
+            self._open_queue(job_type)
+        queue = self._own.get(job_type)
+        if queue is None:
             queue = self._of_type[job_type] = self._own[job_type] = ReadyQueue()
             self._common.move_type(job_type, queue)
         was_paused, queue.paused = queue.paused, True
@@ -119,13 +129,11 @@ class Backlog:
         queue.paused = False
         return True
 
-    def _queue_of(self, job_type: str) -> ReadyQueue:
-        queue = self._of_type.get(job_type)
-        if queue is None:
-            queue, limit = self._common, self._limit_of(job_type)
-            if limit is not None:
-                queue = self._own[job_type] = ReadyQueue(limit)
-            self._of_type[job_type] = queue
+    def _open_queue(self, job_type: str) -> ReadyQueue:
+        queue, limit = self._common, self._limit_of(job_type)
+        if limit is not None:
+            queue = self._own[job_type] = ReadyQueue(limit)
+        self._of_type[job_type] = queue
         return queue
 
 

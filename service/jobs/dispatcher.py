@@ -45,7 +45,11 @@ class Dispatcher:
                 self._fail(job, failed)
                 return
             self._succession.add(job, predecessors)
-        if job.awaits is None:
+            if job.awaits is not None:
+                return
+        if job.run_at is job.created_at:
+            self._make_ready(job)
+        else:
             self._schedule(job)
 
     def add_later(self, job: Job, delay_seconds: float) -> None:
@@ -70,7 +74,7 @@ class Dispatcher:
         """
         if done is not None:
             self._backlog.ended(done)
-            if done.successors is not None and done.status in TERMINAL:
+            if done.successors and done.status in TERMINAL:
                 self._follow(done)
         self._free_workers += 1
         self._hand_over()
@@ -156,17 +160,16 @@ class Dispatcher:
 
     def _schedule(self, job: Job) -> None:
         """Nothing but time keeps the job from starting."""
-        if job.run_at > job.created_at:
-            delay = (job.run_at - self._store.clock.now()).total_seconds()
-            if delay > 0:
-                self.add_later(job, delay)
-                return
-        self._make_ready(job)
-        self._hand_over()
+        delay = (job.run_at - self._store.clock.now()).total_seconds()
+        if delay > 0:
+            self.add_later(job, delay)
+        else:
+            self._make_ready(job)
 
     def _make_ready(self, job: Job) -> None:
         self._store.enqueue(job)
         self._backlog.add(job)
+        self._hand_over()
 
     def _follow(self, ended: Job) -> None:
         """Start what awaited this job, or fail it, and then what came after that."""

@@ -98,8 +98,8 @@ class JobQueue:
         """
         draft = self.check(job_type, payload, **options)
         if idempotency_key is None:
-            return self._accept([draft])[0]
-        return self._once(idempotency_key, ("submit", draft), lambda: self._accept([draft]))[0]
+            return self._accept(draft)
+        return self._once(idempotency_key, ("submit", draft), lambda: [self._accept(draft)])[0]
 
     async def submit_all(
         self, drafts: Iterable[Draft], *, idempotency_key: str | None = None
@@ -111,8 +111,8 @@ class JobQueue:
         """
         wanted = list(drafts)
         if idempotency_key is None:
-            return self._accept(wanted)
-        return self._once(idempotency_key, ("submit_all", wanted), lambda: self._accept(wanted))
+            return self._accept_all(wanted)
+        return self._once(idempotency_key, ("submit_all", wanted), lambda: self._accept_all(wanted))
 
     def check(self, job_type: str, payload: object = None, **options: Unpack[JobOptions]) -> Draft:
         """What `submit` would accept, for `submit_all`; nothing has changed.
@@ -147,8 +147,8 @@ class JobQueue:
         QueueFull or QueueClosed, and then nothing has changed.
         """
         if idempotency_key is None:
-            return self._run_again(job_id)[0]
-        return self._once(idempotency_key, ("retry", job_id), lambda: self._run_again(job_id))[0]
+            return self._run_again(job_id)
+        return self._once(idempotency_key, ("retry", job_id), lambda: [self._run_again(job_id)])[0]
 
     async def get(self, job_id: str) -> JobStory:
         """The whole story of a job. Raises UnknownJob."""
@@ -263,21 +263,19 @@ class JobQueue:
             raise UnknownJob(f"there is no job {job_id}")
         return job
 
-    def _run_again(self, job_id: str) -> Sequence[JobSummary]:
+    def _run_again(self, job_id: str) -> JobSummary:
         job = self._find(job_id)
         if job.status not in TERMINAL:
             raise NotFinished(summarize(job))
         return self._accept(
-            [
-                Draft(
-                    job.type,
-                    job.payload,
-                    job.max_retries,
-                    job.priority,
-                    unique_key=job.unique_key,
-                    retry_of=job.id,
-                )
-            ]
+            Draft(
+                job.type,
+                job.payload,
+                job.max_retries,
+                job.priority,
+                unique_key=job.unique_key,
+                retry_of=job.id,
+            )
         )
 
     def _cancel(self, job: Job, reason: str) -> None:
@@ -287,24 +285,23 @@ class JobQueue:
         else:
             self._store.request_cancel(job, reason)
 
-    def _accept(self, drafts: Sequence[Draft]) -> Sequence[JobSummary]:
-        wanted = len(drafts)
-        if any(draft.unique_key is not None for draft in drafts):
-            wanted = self._count_new(drafts)
+    def _accept(self, draft: Draft) -> JobSummary:
+        if draft.unique_key is not None:
+            return self._accept_all([draft])[0]
+        if not self._dispatcher.accepting or self._store.room < 1:
+            self._refuse([draft], wanted=1)
+        return self._add(draft, self._predecessors(draft) if draft.after else ())
+
+    def _accept_all(self, drafts: Sequence[Draft]) -> Sequence[JobSummary]:
+        keys = [(draft.type, draft.unique_key) for draft in drafts if draft.unique_key is not None]
+        unheld = {key for key in keys if self._store.holder(*key) is None}
+        wanted = len(drafts) - len(keys) + len(unheld)
         if wanted and (not self._dispatcher.accepting or self._store.room < wanted):
             self._refuse(drafts, wanted)
         predecessors = [self._predecessors(draft) for draft in drafts]
         return [self._add(*each) for each in zip(drafts, predecessors, strict=True)]
 
-    def _count_new(self, drafts: Sequence[Draft]) -> int:
-        """How many jobs these would make."""
-        keys = [(draft.type, draft.unique_key) for draft in drafts if draft.unique_key is not None]
-        unheld = {key for key in keys if self._store.holder(*key) is None}
-        return len(drafts) - len(keys) + len(unheld)
-
     def _predecessors(self, draft: Draft) -> Sequence[Job]:
-        if not draft.after:
-            return ()
         jobs = []
         for job_id in draft.after:
             job = self._store.jobs.get(job_id)

@@ -7,32 +7,31 @@ from service.jobs.model import LAST_PRIORITY, Job
 
 
 class ReadyQueue:
-    """Ready jobs, and whether they may start: for `limit`, if any, and for `paused`.
+    """Ready jobs, of which at most `limit` may run at a time, and none may start while `paused`.
 
-    `running` counts those that were taken and have not ended; it is kept where there is a limit.
+    `running` counts those that were taken and have not ended, where there is a limit.
     """
 
-    def __init__(self, limit: int | None = None) -> None:
-        self.limit = math.inf if limit is None else limit
+    def __init__(self, limit: float = math.inf) -> None:
+        self.limit = limit
         self.running = 0
         self.paused = False
         self._lanes = [OrderedDict[str, Job]() for _ in range(LAST_PRIORITY + 1)]
-        self._size = 0
 
     def __len__(self) -> int:
-        return self._size
+        return sum(map(len, self._lanes))
 
     @property
     def may_start(self) -> bool:
-        """Whether one of its jobs, if there is any, may start now."""
+        """Whether its next job, where there is one, may start now."""
         return not self.paused and self.running < self.limit
 
     @property
     def rank(self) -> tuple[int, float]:
-        """What its first job is to be compared by: priority, and since when it is ready."""
+        """What its next job is to be compared by: priority, and since when it is ready."""
         for priority, lane in enumerate(self._lanes):
-            for job in lane.values():
-                return priority, job.ready_monotonic or 0.0
+            if lane:
+                return priority, next(iter(lane.values())).ready_monotonic or 0.0
         return LAST_PRIORITY, math.inf
 
     @property
@@ -44,20 +43,17 @@ class ReadyQueue:
     def add(self, job: Job) -> None:
         """Put a job behind all others of its priority."""
         self._lanes[job.priority][job.id] = job
-        self._size += 1
 
-    def take(self) -> Job:
-        """The job whose turn it is. Raises IndexError where there is none."""
+    def take(self) -> Job | None:
+        """The next job, whether it may start or not; None where there is none."""
         for lane in self._lanes:
             if lane:
-                self._size -= 1
                 return lane.popitem(last=False)[1]
-        raise IndexError("no job is ready")
+        return None
 
     def discard(self, job: Job) -> None:
         """Drop a job, if it is here."""
-        if self._lanes[job.priority].pop(job.id, None) is not None:
-            self._size -= 1
+        self._lanes[job.priority].pop(job.id, None)
 
     def move_type(self, job_type: str, to: "ReadyQueue") -> None:
         """Move all jobs of one type, in their order; that takes a look at each that is here."""
