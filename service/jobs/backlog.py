@@ -63,6 +63,10 @@ class Backlog:
             heapq.heappop(self._due)
         return self._due[0][0] if self._due else math.inf
 
+    def queue_of(self, job: Job) -> ReadyQueue:
+        """Where the job is once it is ready, among others that it may have to wait for."""
+        return self._of_type[job.type]
+
     def add(self, job: Job) -> None:
         """Put a ready job behind all others of its priority."""
         queue = self._of_type.get(job.type)

@@ -11,6 +11,7 @@ from service.jobs.model import TERMINAL, Job
 from service.jobs.snapshots import QueueView
 from service.jobs.store import JobStore
 from service.jobs.succession import Succession, obstacle
+from service.jobs.waiting import why_it_waits
 
 _DUE_IN_ONE_GO = 500
 
@@ -100,6 +101,11 @@ class Dispatcher:
         if changed:
             self._store.resume(job_type)
             self._hand_over()
+
+    def why_it_waits(self, job: Job) -> str:
+        """Why a pending job is not running now, in one sentence."""
+        now = self._store.clock.now()
+        return why_it_waits(job, self._backlog, (job.run_at - now).total_seconds())
 
     def view(self) -> QueueView:
         """How many jobs wait, and for what."""

@@ -152,7 +152,7 @@ class JobQueue:
 
     async def get(self, job_id: str) -> JobStory:
         """The whole story of a job. Raises UnknownJob."""
-        return tell(self._find(job_id))
+        return self._tell(self._find(job_id))
 
     async def wait(self, job_id: str, seconds: float) -> JobStory:
         """The story of a job as soon as it has ended, or as it is after so many seconds.
@@ -162,7 +162,7 @@ class JobQueue:
         job = self._find(job_id)
         with trio.move_on_after(seconds):
             await self._store.end_of(job).wait()
-        return tell(job)
+        return self._tell(job)
 
     async def list(
         self,
@@ -185,7 +185,7 @@ class JobQueue:
         if job.status in TERMINAL:
             raise AlreadyFinished(summarize(job))
         self._cancel(job, reason)
-        return tell(job)
+        return self._tell(job)
 
     async def cancel_all(
         self, job_type: str, *, status: Status | None = None, reason: str = "requested"
@@ -256,6 +256,10 @@ class JobQueue:
                 )
             )
         return views
+
+    def _tell(self, job: Job) -> JobStory:
+        waits = job.status == "pending"
+        return tell(job, self._dispatcher.why_it_waits(job) if waits else None)
 
     def _find(self, job_id: str) -> Job:
         job = self._store.jobs.get(job_id)

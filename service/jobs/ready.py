@@ -51,6 +51,13 @@ class ReadyQueue:
                 return lane.popitem(last=False)[1]
         return None
 
+    def count_ahead_of(self, job: Job) -> int | None:
+        """How many jobs come before this one; None where it is not here. Looks at each of them."""
+        if job.id not in self._lanes[job.priority]:
+            return None
+        place = next(n for n, other in enumerate(self._lanes[job.priority]) if other == job.id)
+        return sum(map(len, self._lanes[: job.priority])) + place
+
     def discard(self, job: Job) -> None:
         """Drop a job, if it is here."""
         self._lanes[job.priority].pop(job.id, None)

@@ -46,8 +46,12 @@ class AttemptStory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class JobStory(JobSummary, frozen=True, kw_only=True, omit_defaults=True):
-    """All there is to know of a job. `payload` and `result` are raw JSON."""
+    """All there is to know of a job. `payload` and `result` are raw JSON.
 
+    `waits_because` says, while it is pending, why it is not running now.
+    """
+
+    waits_because: str | None = None
     payload: msgspec.Raw
     result: msgspec.Raw | None = None
     attempts: list[AttemptStory]
@@ -73,10 +77,11 @@ def summarize(job: Job) -> JobSummary:
     )
 
 
-def tell(job: Job) -> JobStory:
+def tell(job: Job, waits_because: str | None = None) -> JobStory:
     """The job as it is now, whole."""
     return JobStory(
         **msgspec.structs.asdict(summarize(job)),
+        waits_because=waits_because,
         payload=msgspec.Raw(job.payload),
         result=msgspec.Raw(job.result) if job.result is not None else None,
         attempts=[_tell_attempt(attempt) for attempt in job.attempts],

@@ -8,13 +8,14 @@ from urllib.parse import urlencode
 
 import msgspec
 import trio
+from msgspec import structs
 from quart import Quart, Response, request
 from werkzeug.datastructures import MultiDict
 from werkzeug.routing import BaseConverter
 
 from service.jobs.model import TERMINAL, Status
 from service.jobs.queue import JobQueue
-from service.jobs.snapshots import JobSummary
+from service.jobs.snapshots import JobStory, JobSummary
 from service.web.conditional import json_response, require_match
 from service.web.problems import bad_query
 from service.web.submissions import (
@@ -95,7 +96,7 @@ def add_job_routes(app: Quart, queue: JobQueue) -> None:
     async def get_job(job_id: str) -> Response:
         seconds = _wait(request.args)
         job = await (queue.get(job_id) if seconds is None else queue.wait(job_id, seconds))
-        return json_response(msgspec.json.encode(job))
+        return json_response(msgspec.json.encode(job), state=_state(job))
 
     @app.post("/jobs/<job:job_id>/cancel")
     async def cancel_job(job_id: str) -> Response:
@@ -114,7 +115,12 @@ async def _require_present_state(queue: JobQueue, job_id: str, *, of_ended_jobs:
     if "If-Match" in request.headers:
         job = await queue.get(job_id)
         if (job.status in TERMINAL) == of_ended_jobs:  # else 409 it is: RFC 9110, section 13.2.1
-            require_match(msgspec.json.encode(job))
+            require_match(_state(job))
+
+
+def _state(job: JobStory) -> bytes:
+    """What the job is, without what others keep it from."""
+    return msgspec.json.encode(structs.replace(job, waits_because=None))
 
 
 def _created(job: JobSummary) -> Response:
