@@ -49,7 +49,7 @@ def test_a_registered_function_is_found_under_its_name_and_stays_itself(
     job_type = registry.lookup("work")
     assert (job_type.name, job_type.retry, job_type.timeout) == ("work", retry, 1.5)
     assert job_type.handler is works
-    assert not job_type.runs_in_thread
+    assert job_type.runs_in == "loop"
 
 
 def test_without_terms_a_job_is_retried_as_usual_and_takes_its_time(registry: Registry) -> None:
