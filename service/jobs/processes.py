@@ -130,8 +130,8 @@ def _call_here(handler: Callable[..., Any], payload: bytes, job: tuple[str, str,
             arguments[signature.context] = ProcessContext(*job)
         return _portable(handler(**arguments))
     except Exception as error:
-        _require_portable(error)
-        raise
+        portable = _portable_error(error)
+    raise portable  # out here it does not drag along the error that it may stand for
 
 
 @cache
@@ -154,14 +154,14 @@ def _portable(result: object) -> object:
         return result
 
 
-def _require_portable(error: Exception) -> None:
-    """Raise another error in the place of one that the service could not read."""
+def _portable_error(error: Exception) -> Exception:
+    """The error, or another in the place of one that the service could not read."""
     from tblib.pickling_support import install  # it comes with trio-parallel
 
     install(error)
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301  # its own
     except Exception:
-        raise RuntimeError(
-            f"{describe(error)} (an error that can't be brought back from its process)"
-        ).with_traceback(error.__traceback__) from None
+        message = f"{describe(error)} (an error that can't be brought back from its process)"
+        return RuntimeError(message).with_traceback(error.__traceback__)
+    return error

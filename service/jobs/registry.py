@@ -215,7 +215,9 @@ def _where_to_run(handler: Callable[..., Any], wanted: str | None) -> RunsIn:
         case "thread" | "process" if not is_async:
             return "thread" if wanted == "thread" else "process"
         case "loop" | "thread" | "process":
-            kind, places = ("async def", "'loop'") if is_async else ("def", "'thread' or 'process'")
-            raise TypeError(f"{handler.__qualname__} is a {kind}: it runs in {places}")
+            kind, places = (
+                ("an async def", "'loop'") if is_async else ("a def", "'thread' or 'process'")
+            )
+            raise TypeError(f"{handler.__qualname__} is {kind}: it runs in {places}")
         case _:
             raise ValueError(f"runs_in must be 'loop', 'thread' or 'process', not {wanted!r}")
