@@ -70,6 +70,7 @@ class Engine:
         self._started = False
         self._drained = False
         self._crashed = False
+        self._crash: BaseException | None = None
         self._stop_reason = "grace_over"
         self.queue = JobQueue(registry, self._store, self._dispatcher)
 
@@ -108,6 +109,8 @@ class Engine:
             ):
                 with self._ending(), self._scope:
                     await self._run_workers(resources, processes, task_status)
+        if self._crash is not None:  # a resource that was cut short has put itself in its place
+            raise self._crash
 
     async def _run_workers(
         self,
@@ -132,7 +135,8 @@ class Engine:
         try:
             yield
         except BaseException as error:
-            self._crashed |= not is_cancellation(error)
+            if not is_cancellation(error):
+                self._crashed, self._crash = True, error
             raise
         finally:
             self._dispatcher.close(NOW)

@@ -10,6 +10,8 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import cache
+from multiprocessing import resource_tracker
+from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from trio_parallel import WorkerContext
 
 IDLE_EXIT_SECONDS = 0.5
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class ProcessContext(JobContext):
@@ -40,6 +43,25 @@ class ProcessContext(JobContext):
                 "attempt do"
             )
         return super().__getattribute__(name)
+
+
+class ShelteredProcess(SpawnProcess):
+    """A process that no signal to all processes can end while it is still starting."""
+
+    def start(self) -> None:
+        """Start it, with the signals held back that `_live_with_the_service` deals with."""
+        resource_tracker.ensure_running()  # which would let them through, if it came later
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        try:
+            super().start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class ShelteredSpawn(SpawnContext):
+    """How processes are started here."""
+
+    Process = ShelteredProcess
 
 
 class Processes:
@@ -84,6 +106,10 @@ async def open_processes(needed: bool) -> AsyncIterator[Processes | None]:
         init=_live_with_the_service, grace_period=IDLE_EXIT_SECONDS
     )
     context = await manager.__aenter__()
+    # There is no public way to say how processes are to be started.
+    worker_class = vars(context)["_worker_class"]
+    sheltered = type("ShelteredWorker", (worker_class,), {"mp_context": ShelteredSpawn()})
+    vars(context)["_worker_class"] = sheltered
     try:
         yield Processes(context)
     finally:
@@ -109,7 +135,9 @@ def _live_with_the_service() -> None:
     """In the process, at first: leave signals to the service, but don't outlive it."""
     # What is sent to all processes at once, as systemd does, only begins the drain. A handler,
     # unlike SIG_IGN, is not inherited by programs that are run from here.
-    signal.signal(signal.SIGTERM, lambda *_: None)
+    for number in STOP_SIGNALS:
+        signal.signal(number, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     threading.Thread(target=_end_with_the_service, daemon=True).start()
 
 
