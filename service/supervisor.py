@@ -39,7 +39,8 @@ from service.web.edge.listeners import (
 from service.web.edge.server import CLOSE_SECONDS, Server
 from service.web.guards import LOCAL_HOSTS, Access
 
-BACKSTOP_SECONDS = CLEANUP_SECONDS + CLOSING_SECONDS + CLOSE_SECONDS + 1.0
+END_SECONDS = CLEANUP_SECONDS + CLOSING_SECONDS + 0.25  # for what is cut off then to get out
+BACKSTOP_SECONDS = END_SECONDS + CLOSE_SECONDS + 1.0
 DROPPED_LINES_SECONDS = 1.0
 
 
@@ -158,7 +159,7 @@ class Supervisor:
         with trio.move_on_after(self._settings.grace):
             await self._shutdown.insisted.wait()
             self._engine.stop("second_signal")
-        await trio.sleep(CLEANUP_SECONDS + CLOSING_SECONDS)
+        await trio.sleep(END_SECONDS)
         # Still here: some handler swallows its cancellation, and Trio has no other way to end it.
         self._engine.abandon_the_rest(self._engine.outcome)
         await self._close_http()
