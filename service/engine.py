@@ -63,7 +63,9 @@ class Engine:
         self._clock = clock or Clock()
         self._random_source = random_source or random.Random()
         self._store = JobStore(emit, self._clock, capacity=queue_capacity, retain=retain)
-        self._dispatcher = Dispatcher(self._store)
+        self._dispatcher = Dispatcher(
+            self._store, limit_of=lambda name: registry.lookup(name).concurrency
+        )
         self._live_workers: list[Worker] = []
         self._scope = trio.CancelScope()
         self._resource_scope = trio.CancelScope()  # around the other, for they outlive the jobs
@@ -140,8 +142,7 @@ class Engine:
             raise
         finally:
             self._dispatcher.close(NOW)
-            # After a drain only those are left that are not due before its deadline.
-            self.abandon_the_rest("not_due_in_time" if self._drained else self.outcome)
+            self.abandon_the_rest(None if self._drained else self.outcome)
 
     def _bound_closing(self) -> None:
         self._resource_scope.shield = True  # whoever cancelled the jobs did not mean the resources
@@ -165,11 +166,11 @@ class Engine:
         self._dispatcher.close(NOW)
         self._scope.cancel()
 
-    def abandon_the_rest(self, reason: str) -> None:
-        """Leave behind all jobs that have not ended."""
+    def abandon_the_rest(self, reason: str | None) -> None:
+        """Leave behind all jobs that have not ended; None after a drain, which each outlasted."""
         for job in list(self._store.jobs):
             if job.status in ("pending", "processing"):
-                self._store.abandon(job, reason)
+                self._store.abandon(job, reason or _what_kept(job))
 
     def workers(self) -> list[WorkerView]:
         """What each live worker does now, in their order."""
@@ -211,3 +212,10 @@ class Engine:
                 jobs_run=worker.jobs_run,
             )
         )
+
+
+def _what_kept(job: Job) -> str:
+    """Why a drain left the job."""
+    if job.awaits is not None:
+        return "waits_for_jobs"
+    return "not_due_in_time" if job.ready_monotonic is None else "paused"

@@ -162,7 +162,7 @@ class Registry:
         if timeout is not None and not timeout > 0:
             raise ValueError(f"timeout must be above 0, not {timeout}")
         if concurrency is not None and concurrency < 1:
-            raise ValueError(f"concurrency must be at least 1, not {concurrency}")
+            raise ValueError(f"concurrency must be 1 or more, not {concurrency}")
 
         def register(handler: Handler) -> Handler:
             signature = read_signature(handler, self._resources)

@@ -62,6 +62,7 @@ class Worker:
         self._scope = trio.CancelScope()
         self._drained = False
         self._has_asked = False
+        self._taken: Job | None = None  # since it asked last
         self._job: Job | None = None  # the one in hand
         self._last_attempt: Attempt | None = None
         # The default limiter would let abandoned threads, which hold their place until they
@@ -99,7 +100,7 @@ class Worker:
             give_way_at = time.monotonic() + GIVE_WAY_SECONDS
             next_job: Job | None = job
             while next_job is not None:
-                self._has_asked = False
+                self._has_asked, self._taken = False, next_job
                 if next_job.status == "pending":  # else it was cancelled on its way here
                     await self._run_attempt(next_job)
                 self._ask_for_next(clean)
@@ -125,7 +126,8 @@ class Worker:
         trio.lowlevel.current_task().context = clean.copy()
         if not self._has_asked:  # else an interruption came too late for the job it was meant for
             self._has_asked = True
-            self._dispatcher.worker_is_free()
+            done, self._taken = self._taken, None
+            self._dispatcher.worker_is_free(done)
 
     async def _run_attempt(self, job: Job) -> None:
         job_type = self._registry.lookup(job.type)

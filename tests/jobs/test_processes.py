@@ -99,7 +99,7 @@ async def test_whatever_goes_wrong_there_fails_the_attempt_only(registry: Regist
             assert str(story.attempts[0].error).startswith(error)
         assert (await run(rig, process_handlers.process_id)).status == "completed"
 
-    traceback = rig.record.of(JobFailed)[0].traceback
+    traceback = str(rig.record.of(JobFailed)[0].traceback)
     assert 'raise ValueError("no luck")' in traceback
     assert "process_handlers.py" in traceback
 

@@ -279,5 +279,5 @@ def test_a_limit_lets_one_job_run_at_least(registry: Registry) -> None:
     registry.job("unlimited")(works)
     assert registry.lookup("limited").concurrency == 1
     assert registry.lookup("unlimited").concurrency is None
-    with pytest.raises(ValueError, match="concurrency must be at least 1, not 0"):
+    with pytest.raises(ValueError, match="concurrency must be 1 or more, not 0"):
         registry.job("none", concurrency=0)
