@@ -33,7 +33,10 @@ async def test_ctrl_c_is_the_services_alone(start: Start, tmp_path: Path) -> Non
     service = await start("--jobs", "spinning_jobs:registry", before=IN_A_GROUP)
     async with submitting(service) as submit:
         await submit("spin", 1)
-    os.killpg(service.process.pid, signal.SIGINT)
+        with trio.fail_after(SECONDS):
+            while not is_starting_one(service.process.pid):
+                await trio.sleep(0.001)
+        os.killpg(service.process.pid, signal.SIGINT)
 
     assert await service.exit_status() == 0
     assert service.count()["job_completed"] == 1  # each line of its output is a line of the log
@@ -53,6 +56,12 @@ async def test_a_process_ends_with_a_service_that_is_killed(start: Start, tmp_pa
         service.signal(signal.SIGKILL)
         while is_running(process):
             await trio.sleep(0.02)
+
+
+def is_starting_one(process_id: int) -> bool:
+    """Whether a process beside multiprocessing's own tracker has been started."""
+    children = Path(f"/proc/{process_id}/task").glob("*/children")
+    return sum(len(path.read_text().split()) for path in children) > 1
 
 
 def is_running(process_id: int) -> bool:
