@@ -36,6 +36,7 @@ async def test_ctrl_c_is_the_services_alone(start: Start, tmp_path: Path) -> Non
         with trio.fail_after(SECONDS):
             while not is_starting_one(service.process.pid):
                 await trio.sleep(0.001)
+        await trio.sleep(0.03)  # till it is a program of its own, without the service's handlers
         os.killpg(service.process.pid, signal.SIGINT)
 
     assert await service.exit_status() == 0
