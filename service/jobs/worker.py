@@ -3,7 +3,7 @@
 import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import Context, copy_context
 from datetime import datetime
 from functools import partial
@@ -17,6 +17,7 @@ from service.jobs.context import JobContext
 from service.jobs.dispatcher import Dispatcher
 from service.jobs.failure import describe, format_traceback
 from service.jobs.model import Attempt, Job
+from service.jobs.processes import Processes
 from service.jobs.registry import JobType, Registry
 from service.jobs.snapshots import WorkerView
 from service.jobs.store import JobStore
@@ -43,6 +44,8 @@ class Worker:
         stop_reason: Callable[[], str],
         random_source: random.Random,
         started_at: datetime,
+        resources: Mapping[str, Any],
+        processes: Processes | None,
     ) -> None:
         self.id = id
         self.started_at = started_at
@@ -54,6 +57,8 @@ class Worker:
         self._log = log
         self._stop_reason = stop_reason
         self._random_source = random_source
+        self._resources = resources
+        self._processes = processes
         self._scope = trio.CancelScope()
         self._drained = False
         self._has_asked = False
@@ -149,14 +154,18 @@ class Worker:
 
     async def _call_handler(self, job_type: JobType, job: Job, attempt: Attempt) -> Any:
         context = JobContext(job.id, job.type, self.id, attempt.number, self._log)
-        arguments = job_type.arguments(job.payload, context)
-        if job_type.runs_in_thread:
-            return await trio.to_thread.run_sync(
-                partial(job_type.handler, **arguments),
-                abandon_on_cancel=True,
-                limiter=self._threads,
-            )
-        return await job_type.handler(**arguments)
+        if job_type.runs_in == "process":
+            if self._processes is None:
+                raise RuntimeError(f"{job_type.name} was registered after the service's start")
+            return await self._processes.call(job_type.handler, job.payload, context)
+        arguments = job_type.arguments(job.payload, context, self._resources)
+        if job_type.runs_in == "loop":
+            return await job_type.handler(**arguments)
+        return await trio.to_thread.run_sync(
+            partial(job_type.handler, **arguments),
+            abandon_on_cancel=True,
+            limiter=self._threads,
+        )
 
     def _complete(self, job: Job, result: object) -> None:
         try:
