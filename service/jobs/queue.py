@@ -248,6 +248,7 @@ class JobQueue:
             views.append(
                 TypeView(
                     type=name,
+                    runs_in=job_type.runs_in,
                     max_retries=job_type.retry.max_retries,
                     timeout_seconds=job_type.timeout,
                     concurrency=job_type.concurrency,

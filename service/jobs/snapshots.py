@@ -135,6 +135,7 @@ class TypeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     type: str
+    runs_in: Literal["loop", "thread", "process"]
     max_retries: int
     timeout_seconds: float | None = None
     concurrency: int | None = None

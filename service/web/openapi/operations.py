@@ -161,6 +161,7 @@ _QUEUE: Final = QueueView(
 )
 _TYPE: Final = TypeView(
     type="echo",
+    runs_in="loop",
     max_retries=3,
     concurrency=2,
     paused=False,
