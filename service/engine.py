@@ -13,7 +13,8 @@ from service.jobs.dispatcher import Dispatcher
 from service.jobs.model import Job
 from service.jobs.queue import JobQueue
 from service.jobs.registry import Registry
-from service.jobs.snapshots import WorkerView
+from service.jobs.scheduler import Scheduler
+from service.jobs.snapshots import ScheduleView, WorkerView
 from service.jobs.store import JobStore
 from service.jobs.worker import Worker
 from service.lifecycle import StopReason, is_cancellation, open_lifecycle_nursery
@@ -66,6 +67,7 @@ class Engine:
         self._crashed = False
         self._stop_reason = "grace_over"
         self.queue = JobQueue(registry, self._store, self._dispatcher)
+        self._scheduler = Scheduler(registry.schedules, self.queue, emit, self._clock)
 
     @property
     def accepting(self) -> bool:
@@ -97,7 +99,9 @@ class Engine:
                             await nursery.start(self._worker(number, from_dispatcher.clone()))
                     self._started = True
                     task_status.started()
-                    await self._dispatcher.run(to_workers)
+                    async with trio.open_nursery() as beside:
+                        beside.start_soon(self._schedule)
+                        await self._dispatcher.run(to_workers)
                     self._drained = True
         except BaseException as error:
             self._crashed |= not is_cancellation(error)
@@ -110,11 +114,13 @@ class Engine:
     def drain(self, grace_seconds: float) -> None:
         """Take no more jobs; finish what is queued, and cancel what is not done in time."""
         self._scope.deadline = trio.current_time() + grace_seconds
+        self._scheduler.stop()
         self._dispatcher.close(self._scope.deadline)
 
     def stop(self, reason: str) -> None:
         """Cancel running jobs at their next checkpoint and abandon all others."""
         self._stop_reason = reason
+        self._scheduler.stop()
         self._dispatcher.close(NOW)
         self._scope.cancel()
 
@@ -127,6 +133,17 @@ class Engine:
     def workers(self) -> list[WorkerView]:
         """What each live worker does now, in their order."""
         return [worker.view() for worker in self._live_workers]
+
+    def schedules(self) -> list[ScheduleView]:
+        """What each schedule has done, and does next."""
+        return self._scheduler.views()
+
+    async def _schedule(self) -> None:
+        try:
+            await self._scheduler.run()
+        except Exception:  # told here, since workers say why they end before `run` hears of it
+            self._crashed = True
+            raise
 
     def _worker(self, number: int, jobs: trio.MemoryReceiveChannel[Job]) -> Worker:
         return Worker(

@@ -57,6 +57,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     payload: bytes
     max_retries: int
     retry_of: str | None = None  # the finished job that it runs again
+    schedule: str | None = None  # the one that made it
 
 
 class Job(msgspec.Struct, eq=False):
@@ -81,3 +82,4 @@ class Job(msgspec.Struct, eq=False):
     finished_at: datetime | None = None
     cancel_reason: str | None = None  # set while a running attempt is being interrupted
     ended: trio.Event | None = None  # made for those who wait for it, where there are any
+    schedule: str | None = None

@@ -4,17 +4,25 @@ import inspect
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar, Unpack
 
 import msgspec
 
 from service.jobs.context import JobContext
 from service.jobs.failure import describe
 from service.jobs.retry import Retry
+from service.jobs.schedule import Cron, Every, Schedule
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 _CALLABLE_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
+class JobOptions(TypedDict, total=False):
+    """What a scheduled job passes on to `Registry.job`."""
+
+    retry: Retry | None
+    timeout: float | None
 
 
 class UnknownJobType(Exception):
@@ -72,11 +80,17 @@ class Registry:
 
     def __init__(self) -> None:
         self._types: dict[str, JobType] = {}
+        self._schedules: list[Schedule] = []
 
     @property
     def names(self) -> list[str]:
         """The names of all job types, sorted."""
         return sorted(self._types)
+
+    @property
+    def schedules(self) -> list[Schedule]:
+        """All schedules, in the order of their registration."""
+        return list(self._schedules)
 
     def lookup(self, name: str) -> JobType:
         """The job type `name`. Raises UnknownJobType where there is none."""
@@ -91,6 +105,7 @@ class Registry:
             self._require_free(name)
         for name in other.names:
             self._add(other.lookup(name))
+        self._schedules += other.schedules
 
     def job(
         self, name: str, *, retry: Retry | None = None, timeout: float | None = None
@@ -123,6 +138,64 @@ class Registry:
                     context_parameter=context_parameter,
                 )
             )
+            return handler
+
+        return register
+
+    def cron(
+        self,
+        expression: str,
+        *,
+        tz: str = "UTC",
+        name: str | None = None,
+        payload: object = None,
+        overlap: bool = False,
+        **options: Unpack[JobOptions],
+    ) -> Callable[[Handler], Handler]:
+        """Register the decorated function as a job type that runs when a cron expression says.
+
+        Its name is the function's where none is given; `options` are those of `job`. While one of
+        its jobs has not ended, no other is made, unless `overlap` allows it.
+
+        Raises what `job` does, ValueError where the expression or the time zone is none, and
+        InvalidPayload where the handler does not take `payload`.
+        """
+        return self._scheduled(Cron(expression, tz), name, payload, overlap, options)
+
+    def every(
+        self,
+        seconds: float,
+        *,
+        name: str | None = None,
+        payload: object = None,
+        overlap: bool = False,
+        **options: Unpack[JobOptions],
+    ) -> Callable[[Handler], Handler]:
+        """Register the decorated function as a job type that runs every so many seconds.
+
+        The first time is one interval after the start; for the rest see `cron`. Raises ValueError
+        where `seconds` is not above 0.
+        """
+        return self._scheduled(Every(seconds), name, payload, overlap, options)
+
+    def _scheduled(
+        self,
+        times: Cron | Every,
+        name: str | None,
+        payload: object,
+        overlap: bool,
+        options: JobOptions,
+    ) -> Callable[[Handler], Handler]:
+        def register(handler: Handler) -> Handler:
+            job_type = handler.__name__ if name is None else name
+            text = msgspec.json.encode(payload)
+            self.job(job_type, **options)(handler)
+            try:
+                self.lookup(job_type).check_payload(text)
+            except InvalidPayload:
+                del self._types[job_type]
+                raise
+            self._schedules.append(Schedule(job_type, text, times, overlap))
             return handler
 
         return register

@@ -25,6 +25,7 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     error: str | None = None
     retry_of: str | None = None
     replayed: bool = False
+    schedule: str | None = None
 
 
 class AttemptStory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -60,6 +61,7 @@ def summarize(job: Job) -> JobSummary:
         max_retries=job.max_retries,
         error=job.attempts[-1].error if job.attempts else None,
         retry_of=job.retry_of,
+        schedule=job.schedule,
     )
 
 
@@ -94,3 +96,20 @@ class WorkerView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     job_type: str | None = None
     attempt: int | None = None
     since: datetime
+
+
+class ScheduleView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One schedule: when it runs, and what came of its ticks; `skipped` counts those without a job.
+
+    `next_run_at` is absent until the engine runs.
+    """
+
+    schedule: str
+    type: str
+    cron: str | None = None
+    timezone: str | None = None
+    every_seconds: float | None = None
+    next_run_at: datetime | None = None
+    last_run_at: datetime | None = None
+    last_job_id: str | None = None
+    skipped: int

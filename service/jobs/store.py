@@ -82,10 +82,12 @@ class JobStore:
             created_at=now,
             run_at=now,
             retry_of=draft.retry_of,
+            schedule=draft.schedule,
         )
         self.jobs.add(job)
         self._counts["pending"] += 1
-        self._emit(JobCreated(timestamp=now, job_id=job.id, job_type=job.type))
+        schedule = UNSET if job.schedule is None else job.schedule
+        self._emit(JobCreated(timestamp=now, job_id=job.id, job_type=job.type, schedule=schedule))
         return job
 
     def reject(self, job_type: str, reason: RejectReason, jobs: int = 1) -> None:

@@ -11,6 +11,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 Level = Literal["info", "warning", "error"]
 RejectReason = Literal["full", "draining"]
+SkipReason = Literal["overlap", "full", "missed"]
 WorkerStopReason = Literal["drained", "cancelled", "crashed"]
 
 
@@ -71,6 +72,7 @@ class ServiceStopped(Event, frozen=True, kw_only=True):
     loop_stalls: int
     log_lines_dropped: int
     connections_refused: int
+    ticks_skipped: int
     error: str | UnsetType = UNSET  # of a crash
     traceback: str | UnsetType = UNSET
 
@@ -111,6 +113,7 @@ class JobCreated(JobEvent, frozen=True, kw_only=True):
     event: Literal["job_created"] = "job_created"
     run_at: datetime | UnsetType = UNSET
     priority: int | UnsetType = UNSET
+    schedule: str | UnsetType = UNSET
 
 
 class JobEnqueued(JobEvent, frozen=True, kw_only=True):
@@ -185,6 +188,17 @@ class JobRejected(Event, frozen=True, kw_only=True):
     job_type: str
     reason: RejectReason
     jobs: int = 1
+
+
+class ScheduleSkipped(Event, frozen=True, kw_only=True):
+    """So many ticks of a schedule made no job; info where one of its jobs is still under way."""
+
+    level: Level = "warning"
+    event: Literal["schedule_skipped"] = "schedule_skipped"
+    schedule: str
+    job_type: str
+    reason: SkipReason
+    ticks: int = 1
 
 
 class QueueFull(Event, frozen=True, kw_only=True):

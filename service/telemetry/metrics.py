@@ -23,6 +23,7 @@ from service.telemetry.events import (
     JobStarted,
     LogLinesDropped,
     LoopStalled,
+    ScheduleSkipped,
     WorkerStarted,
     WorkerStopped,
 )
@@ -52,6 +53,7 @@ class MetricsSnapshot(Struct, frozen=True):
     log_lines_dropped: int
     uptime_seconds: float
     connections_refused: int
+    ticks_skipped: int
 
 
 class Metrics:
@@ -78,6 +80,7 @@ class Metrics:
         self._loop_stalls = 0
         self._log_lines_dropped = 0
         self._connections_refused = 0
+        self._ticks_skipped = 0
         self._counts: dict[type[Event], Callable[[Any], None]] = {
             JobCreated: self._job_created,
             JobStarted: self._job_started,
@@ -92,6 +95,7 @@ class Metrics:
             LoopStalled: self._loop_stalled,
             LogLinesDropped: self._log_lines_were_dropped,
             ConnectionRefused: self._connection_refused,
+            ScheduleSkipped: self._schedule_skipped,
         }
 
     def observe(self, event: Event) -> None:
@@ -120,6 +124,7 @@ class Metrics:
             log_lines_dropped=self._log_lines_dropped,
             uptime_seconds=round(self._monotonic() - self._started_at, 6),
             connections_refused=self._connections_refused,
+            ticks_skipped=self._ticks_skipped,
         )
 
     def _job_created(self, _: JobCreated) -> None:
@@ -179,3 +184,6 @@ class Metrics:
 
     def _connection_refused(self, _: ConnectionRefused) -> None:
         self._connections_refused += 1
+
+    def _schedule_skipped(self, event: ScheduleSkipped) -> None:
+        self._ticks_skipped += event.ticks

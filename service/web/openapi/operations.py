@@ -5,7 +5,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from msgspec import Raw, Struct
 
-from service.jobs.snapshots import AttemptStory, JobStory, JobSummary, WorkerView
+from service.jobs.snapshots import AttemptStory, JobStory, JobSummary, ScheduleView, WorkerView
 from service.telemetry.events import JobStarted
 from service.telemetry.metrics import MetricsSnapshot
 from service.web.openapi import parameters
@@ -115,6 +115,16 @@ _WORKERS: Final = [
     ),
     WorkerView(worker_id="worker-2", state="idle", since=_T1),
 ]
+_SCHEDULES: Final = [
+    ScheduleView(
+        schedule="nightly",
+        type="nightly",
+        cron="0 3 * * *",
+        timezone="Europe/Berlin",
+        next_run_at=datetime(2026, 2, 1, 2, 0, 0, 0, UTC),
+        skipped=0,
+    )
+]
 _METRICS: Final = MetricsSnapshot(
     jobs_created=10,
     jobs_completed=5,
@@ -133,6 +143,7 @@ _METRICS: Final = MetricsSnapshot(
     log_lines_dropped=0,
     uptime_seconds=3600.5,
     connections_refused=0,
+    ticks_skipped=0,
 )
 _EVENT: Final = JobStarted(
     timestamp=_T0,
@@ -253,6 +264,13 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "See what each worker does",
         "",
         {200: Answer("All workers.", list[WorkerView], _WORKERS)},
+    ),
+    ("GET", "/schedules"): Operation(
+        "list_schedules",
+        "operations",
+        "See what runs by itself, and when",
+        "",
+        {200: Answer("All schedules.", list[ScheduleView], _SCHEDULES)},
     ),
     ("GET", "/metrics"): Operation(
         "get_metrics",
