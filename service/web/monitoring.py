@@ -18,7 +18,7 @@ def add_monitoring_routes(
     list_schedules: Callable[[], list[ScheduleView]],
     is_ready: Callable[[], bool],
 ) -> None:
-    """`/metrics`, `/workers`, `/schedules`, `/health` and `/health/ready`; they read, and change nothing."""
+    """`/metrics`, `/workers`, `/schedules`, `/health`, `/health/ready`; they only read."""
 
     @app.get("/metrics")
     async def metrics() -> Response:
