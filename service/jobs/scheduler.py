@@ -6,7 +6,7 @@ from itertools import islice, takewhile
 
 import msgspec
 import trio
-from msgspec import structs
+from msgspec import UNSET, structs
 
 from service.jobs.clock import Clock
 from service.jobs.model import TERMINAL
@@ -131,7 +131,7 @@ class _Timer:
                 schedule=self._schedule.job_type,
                 job_type=self._schedule.job_type,
                 reason=reason,
-                ticks=ticks,
+                ticks=ticks if reason == "missed" else UNSET,
             )
         )
 

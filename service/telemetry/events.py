@@ -191,14 +191,17 @@ class JobRejected(Event, frozen=True, kw_only=True):
 
 
 class ScheduleSkipped(Event, frozen=True, kw_only=True):
-    """So many ticks of a schedule made no job; info where one of its jobs is still under way."""
+    """A tick of a schedule made no job, or so many `ticks` where they were missed.
+
+    Info where one of its jobs is still under way, which is no trouble.
+    """
 
     level: Level = "warning"
     event: Literal["schedule_skipped"] = "schedule_skipped"
     schedule: str
     job_type: str
     reason: SkipReason
-    ticks: int = 1
+    ticks: int | UnsetType = UNSET
 
 
 class QueueFull(Event, frozen=True, kw_only=True):

@@ -186,4 +186,4 @@ class Metrics:
         self._connections_refused += 1
 
     def _schedule_skipped(self, event: ScheduleSkipped) -> None:
-        self._ticks_skipped += event.ticks
+        self._ticks_skipped += 1 if isinstance(event.ticks, UnsetType) else event.ticks

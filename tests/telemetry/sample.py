@@ -16,6 +16,7 @@ MOMENT = datetime(2026, 1, 31, 12, 0, 0, 123456, UTC)
 
 # A plausible value for each field that any event has, by its name.
 VALUES: dict[str, Any] = {
+    "ticks": 15,
     "timestamp": MOMENT,
     "attempt": 2,
     "client": "127.0.0.1:50000",

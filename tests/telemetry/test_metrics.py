@@ -20,6 +20,7 @@ from service.telemetry.events import (
     JobStarted,
     LogLinesDropped,
     LoopStalled,
+    ScheduleSkipped,
     WorkerStarted,
     WorkerStopped,
 )
@@ -67,6 +68,7 @@ COUNTED: list[tuple[Event, dict[str, float]]] = [
     (sample(LoopStalled), {"loop_stalls": 1}),
     (sample(LogLinesDropped, lines=40), {"log_lines_dropped": 40}),
     (sample(ConnectionRefused), {"connections_refused": 1}),
+    (sample(ScheduleSkipped, reason="missed", ticks=3), {"ticks_skipped": 3}),
 ]
 
 COUNTED_KINDS = {type(event) for event, _ in COUNTED}
@@ -155,6 +157,7 @@ def test_metrics_come_in_the_order_of_the_contract(metrics: Metrics) -> None:
         ("log_lines_dropped", 0),
         ("uptime_seconds", 0.0),
         ("connections_refused", 0),
+        ("ticks_skipped", 0),
     ]
 
 
