@@ -199,3 +199,24 @@ async def test_a_crash_of_the_scheduler_is_one_of_the_engine(
     with pytest.raises(ExceptionGroup):
         await rig.engine.run()
     assert rig.engine.outcome == "crashed"
+
+
+async def test_ticks_of_a_blocked_loop_are_not_piled_up(
+    autojump_clock: trio.testing.MockClock, make_rig: Callable[..., Rig], registry: Registry
+) -> None:
+    """One run makes up for all, and the next comes at its own time."""
+    ran: list[float] = []
+
+    @registry.every(10)
+    async def refresh() -> None:
+        ran.append(round(trio.current_time() - start, 6))
+
+    rig = make_rig()
+    await rig.start()
+    start = trio.current_time()
+    await trio.testing.wait_all_tasks_blocked()
+    autojump_clock.jump(45)
+    await trio.sleep(10)
+    assert ran == [45, 50]
+    assert skips(rig) == [("missed", 3, "warning")]
+    await finish(rig)

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec import NODEFAULT, UNSET, Struct, structs
 
-from service.jobs.snapshots import AttemptStory, JobStory, JobSummary, WorkerView
+from service.jobs.snapshots import AttemptStory, JobStory, JobSummary, ScheduleView, WorkerView
 from service.telemetry import events
 from service.telemetry.metrics import MetricsSnapshot
 from service.web.problems import ProblemDetails
@@ -25,7 +25,7 @@ EVENTS: Final[list[type[events.Event]]] = [
     and structs.fields(kind)[2].default is not NODEFAULT  # or it is a base of others
 ]
 
-_IDS: Final = frozenset({"id", "job_id", "retry_of"})
+_IDS: Final = frozenset({"id", "job_id", "last_job_id", "retry_of"})
 
 
 def event_name(kind: type[events.Event]) -> str:
@@ -48,7 +48,7 @@ class BatchReceipt(Struct):
 
 ANSWERS: Final[list[type[Struct]]] = [
     *(JobSummary, JobStory, AttemptStory, BatchReceipt),
-    *(WorkerView, MetricsSnapshot, Health, ProblemDetails),
+    *(WorkerView, ScheduleView, MetricsSnapshot, Health, ProblemDetails),
 ]
 
 
