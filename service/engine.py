@@ -16,7 +16,8 @@ from service.jobs.processes import Processes, open_processes
 from service.jobs.queue import JobQueue
 from service.jobs.registry import Registry
 from service.jobs.resources import open_resources
-from service.jobs.snapshots import WorkerView
+from service.jobs.scheduler import Scheduler
+from service.jobs.snapshots import ScheduleView, WorkerView
 from service.jobs.store import JobStore
 from service.jobs.worker import Worker
 from service.lifecycle import StopReason, is_cancellation, open_lifecycle_nursery
@@ -75,6 +76,7 @@ class Engine:
         self._crash: BaseException | None = None
         self._stop_reason = "grace_over"
         self.queue = JobQueue(registry, self._store, self._dispatcher)
+        self._scheduler = Scheduler(registry.schedules, self.queue, emit, self._clock)
 
     @property
     def started(self) -> bool:
@@ -128,7 +130,9 @@ class Engine:
                     await nursery.start(self._worker(number, jobs, resources, processes))
             self._started = True
             task_status.started()
-            await self._dispatcher.run(to_workers)
+            async with trio.open_nursery() as beside:
+                beside.start_soon(self._schedule)
+                await self._dispatcher.run(to_workers)
             self._drained = True
 
     @contextmanager
@@ -157,12 +161,14 @@ class Engine:
         """Take no more jobs; finish what is queued, and cancel what is not done in time."""
         self._scope.deadline = trio.current_time() + grace_seconds
         self._end_resources_in(grace_seconds + CLEANUP_SECONDS + CLOSING_SECONDS)
+        self._scheduler.stop()
         self._dispatcher.close(self._scope.deadline)
 
     def stop(self, reason: str) -> None:
         """Cancel running jobs at their next checkpoint and abandon all others."""
         self._stop_reason = reason
         self._end_resources_in(CLEANUP_SECONDS + CLOSING_SECONDS)
+        self._scheduler.stop()
         self._dispatcher.close(NOW)
         self._scope.cancel()
 
@@ -175,6 +181,17 @@ class Engine:
     def workers(self) -> list[WorkerView]:
         """What each live worker does now, in their order."""
         return [worker.view() for worker in self._live_workers]
+
+    def schedules(self) -> list[ScheduleView]:
+        """What each schedule has done, and does next."""
+        return self._scheduler.views()
+
+    async def _schedule(self) -> None:
+        try:
+            await self._scheduler.run()
+        except Exception:  # told here, since workers say why they end before `run` hears of it
+            self._crashed = True
+            raise
 
     def _worker(
         self,

@@ -96,6 +96,7 @@ class Supervisor:
             registry=registry,
             read_metrics=telemetry.metrics.snapshot,
             list_workers=self._engine.workers,
+            list_schedules=self._engine.schedules,
             feed=telemetry.feed,
             is_ready=lambda: self._engine.accepting,
             emit=telemetry.emit,

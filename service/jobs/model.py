@@ -67,6 +67,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     unique_key: str | None = None
     after: tuple[str, ...] = ()  # the jobs that must have completed before
     retry_of: str | None = None  # the finished job that it runs again
+    schedule: str | None = None  # the one that made it
 
 
 class Job(msgspec.Struct, eq=False):
@@ -86,6 +87,7 @@ class Job(msgspec.Struct, eq=False):
     unique_key: str | None = None
     after: tuple[str, ...] = ()
     retry_of: str | None = None
+    schedule: str | None = None
     row: int = -1  # its place in the table
     status: Status = "pending"
     ready_monotonic: float | None = None  # since when it is ready for a worker, while it is

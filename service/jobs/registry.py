@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
 import msgspec
 
@@ -12,11 +12,21 @@ from service.jobs.failure import describe
 from service.jobs.processes import check_can_run_in_process
 from service.jobs.resources import OpenResource, opener_of
 from service.jobs.retry import Retry
+from service.jobs.schedule import Cron, Every, Schedule
 from service.jobs.signature import read_signature
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 Resource = TypeVar("Resource", bound=Callable[[], Any])
 RunsIn = Literal["loop", "thread", "process"]
+
+
+class TypeOptions(TypedDict, total=False):
+    """What a scheduled job passes on to `Registry.job`."""
+
+    retry: Retry | None
+    timeout: float | None
+    concurrency: int | None
+    runs_in: RunsIn | None
 
 
 class UnknownJobType(Exception):
@@ -82,6 +92,7 @@ class Registry:
     def __init__(self) -> None:
         self._types: dict[str, JobType] = {}
         self._resources: dict[str, OpenResource] = {}
+        self._schedules: list[Schedule] = []
 
     @property
     def names(self) -> list[str]:
@@ -98,6 +109,11 @@ class Registry:
         """Whether any handler runs in a process."""
         return any(job_type.runs_in == "process" for job_type in self._types.values())
 
+    @property
+    def schedules(self) -> list[Schedule]:
+        """All schedules, in the order of their registration."""
+        return list(self._schedules)
+
     def lookup(self, name: str) -> JobType:
         """The job type `name`. Raises UnknownJobType where there is none."""
         try:
@@ -106,7 +122,7 @@ class Registry:
             raise UnknownJobType(name, self.names) from None
 
     def include(self, other: "Registry") -> None:
-        """Add all job types and resources of `other`, or none.
+        """Add all job types, resources and schedules of `other`, or none.
 
         Raises ValueError where a name is taken.
         """
@@ -117,6 +133,7 @@ class Registry:
         for name in other.names:
             self._add(other.lookup(name))
         self._resources.update(other.resources)
+        self._schedules += other.schedules
 
     def resource(self, function: Resource) -> Resource:
         """Register the decorated function as the resource of its name.
@@ -188,6 +205,64 @@ class Registry:
                     resource_parameters=signature.resources,
                 )
             )
+            return handler
+
+        return register
+
+    def cron(
+        self,
+        expression: str,
+        *,
+        tz: str = "UTC",
+        name: str | None = None,
+        payload: object = None,
+        overlap: bool = False,
+        **options: Unpack[TypeOptions],
+    ) -> Callable[[Handler], Handler]:
+        """Register the decorated function as a job type that runs when a cron expression says.
+
+        Its name is the function's where none is given; `options` are those of `job`. While one of
+        its jobs has not ended, no other is made, unless `overlap` allows it.
+
+        Raises what `job` does, ValueError where the expression or the time zone is none, and
+        InvalidPayload where the handler does not take `payload`.
+        """
+        return self._scheduled(Cron(expression, tz), name, payload, overlap, options)
+
+    def every(
+        self,
+        seconds: float,
+        *,
+        name: str | None = None,
+        payload: object = None,
+        overlap: bool = False,
+        **options: Unpack[TypeOptions],
+    ) -> Callable[[Handler], Handler]:
+        """Register the decorated function as a job type that runs every so many seconds.
+
+        The first time is one interval after the start; for the rest see `cron`. Raises ValueError
+        where `seconds` is not above 0.
+        """
+        return self._scheduled(Every(seconds), name, payload, overlap, options)
+
+    def _scheduled(
+        self,
+        times: Cron | Every,
+        name: str | None,
+        payload: object,
+        overlap: bool,
+        options: TypeOptions,
+    ) -> Callable[[Handler], Handler]:
+        def register(handler: Handler) -> Handler:
+            job_type = handler.__name__ if name is None else name
+            text = msgspec.json.encode(payload)
+            self.job(job_type, **options)(handler)
+            try:
+                self.lookup(job_type).check_payload(text)
+            except InvalidPayload:
+                del self._types[job_type]
+                raise
+            self._schedules.append(Schedule(job_type, text, times, overlap))
             return handler
 
         return register

@@ -29,6 +29,7 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cancel_requested: bool = False
     error: str | None = None
     retry_of: str | None = None
+    schedule: str | None = None
     replayed: bool = False
     duplicate: bool = False
 
@@ -74,6 +75,7 @@ def summarize(job: Job) -> JobSummary:
         cancel_requested=job.status == "processing" and job.cancel_reason is not None,
         error=job.attempts[-1].error if job.attempts else job.failure,
         retry_of=job.retry_of,
+        schedule=job.schedule,
     )
 
 
@@ -153,3 +155,20 @@ class Cancellations(msgspec.Struct, frozen=True, kw_only=True):
 
     cancelled: int
     interrupted: int
+
+
+class ScheduleView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One schedule: when it runs, and what came of its ticks; `skipped` counts those without a job.
+
+    `next_run_at` is absent until the engine runs.
+    """
+
+    schedule: str
+    type: str
+    cron: str | None = None
+    timezone: str | None = None
+    every_seconds: float | None = None
+    next_run_at: datetime | None = None
+    last_run_at: datetime | None = None
+    last_job_id: str | None = None
+    skipped: int

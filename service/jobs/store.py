@@ -92,6 +92,7 @@ class JobStore:
             unique_key=draft.unique_key,
             after=draft.after,
             retry_of=draft.retry_of,
+            schedule=draft.schedule,
         )
         if job.unique_key is not None:
             self._holders[job.type, job.unique_key] = job
@@ -106,6 +107,7 @@ class JobStore:
                 priority=job.priority if job.priority != DEFAULT_PRIORITY else UNSET,
                 unique_key=job.unique_key if job.unique_key is not None else UNSET,
                 after=job.after or UNSET,
+                schedule=job.schedule if job.schedule is not None else UNSET,
             )
         )
         return job

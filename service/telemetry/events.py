@@ -11,6 +11,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 Level = Literal["info", "warning", "error"]
 RejectReason = Literal["full", "draining"]
+SkipReason = Literal["overlap", "full", "missed"]
 WorkerStopReason = Literal["drained", "cancelled", "crashed"]
 
 
@@ -72,6 +73,7 @@ class ServiceStopped(Event, frozen=True, kw_only=True):
     log_lines_dropped: int
     connections_refused: int
     jobs_deduplicated: int
+    ticks_skipped: int
     error: str | UnsetType = UNSET  # of a crash
     traceback: str | UnsetType = UNSET
 
@@ -114,6 +116,7 @@ class JobCreated(JobEvent, frozen=True, kw_only=True):
     priority: int | UnsetType = UNSET  # where it is not the default
     unique_key: str | UnsetType = UNSET
     after: tuple[str, ...] | UnsetType = UNSET
+    schedule: str | UnsetType = UNSET  # the one that made it
 
 
 class JobDeduplicated(JobEvent, frozen=True, kw_only=True):
@@ -201,6 +204,20 @@ class JobRejected(Event, frozen=True, kw_only=True):
     job_type: str
     reason: RejectReason
     jobs: int = 1
+
+
+class ScheduleSkipped(Event, frozen=True, kw_only=True):
+    """A tick of a schedule made no job, or so many `ticks` where they were missed.
+
+    Info where one of its jobs is still under way, which is no trouble.
+    """
+
+    level: Level = "warning"
+    event: Literal["schedule_skipped"] = "schedule_skipped"
+    schedule: str
+    job_type: str
+    reason: SkipReason
+    ticks: int | UnsetType = UNSET
 
 
 class QueueFull(Event, frozen=True, kw_only=True):

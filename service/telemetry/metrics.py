@@ -27,6 +27,7 @@ from service.telemetry.events import (
     LoopStalled,
     QueuePaused,
     QueueResumed,
+    ScheduleSkipped,
     WorkerStarted,
     WorkerStopped,
 )
@@ -60,6 +61,7 @@ class MetricsSnapshot(Struct, frozen=True):
     jobs_deduplicated: int
     queue_paused: int
     job_types_paused: int
+    ticks_skipped: int
 
 
 class Metrics:
@@ -90,6 +92,7 @@ class Metrics:
         self._jobs_deduplicated = 0
         self._queue_paused = 0
         self._job_types_paused = 0
+        self._ticks_skipped = 0
         self._counts: dict[type[Event], Callable[[Any], None]] = {
             JobCreated: self._job_created,
             JobEnqueued: self._job_enqueued,
@@ -108,6 +111,7 @@ class Metrics:
             JobDeduplicated: self._job_deduplicated,
             QueuePaused: self._was_paused,
             QueueResumed: self._was_resumed,
+            ScheduleSkipped: self._schedule_skipped,
         }
 
     def observe(self, event: Event) -> None:
@@ -140,6 +144,7 @@ class Metrics:
             jobs_deduplicated=self._jobs_deduplicated,
             queue_paused=self._queue_paused,
             job_types_paused=self._job_types_paused,
+            ticks_skipped=self._ticks_skipped,
         )
 
     def _job_created(self, _: JobCreated) -> None:
@@ -223,3 +228,6 @@ class Metrics:
             self._queue_paused = 0
         else:
             self._job_types_paused -= 1
+
+    def _schedule_skipped(self, event: ScheduleSkipped) -> None:
+        self._ticks_skipped += 1 if isinstance(event.ticks, UnsetType) else event.ticks

@@ -11,7 +11,7 @@ from quart_trio import QuartTrio
 from service.jobs.failure import describe, format_traceback
 from service.jobs.queue import JobQueue
 from service.jobs.registry import Registry
-from service.jobs.snapshots import WorkerView
+from service.jobs.snapshots import ScheduleView, WorkerView
 from service.telemetry.events import Event, RequestFailed, utc_now
 from service.telemetry.feed import Feed
 from service.telemetry.metrics import MetricsSnapshot
@@ -69,6 +69,7 @@ def create_app(
     registry: Registry,
     read_metrics: Callable[[], MetricsSnapshot],
     list_workers: Callable[[], list[WorkerView]],
+    list_schedules: Callable[[], list[ScheduleView]],
     feed: Feed,
     is_ready: Callable[[], bool],
     emit: Callable[[Event], None],
@@ -82,7 +83,7 @@ def create_app(
     install_guards(app, access)
     add_job_routes(app, queue)
     add_queue_routes(app, queue)
-    add_monitoring_routes(app, read_metrics, list_workers, is_ready)
+    add_monitoring_routes(app, read_metrics, list_workers, list_schedules, is_ready)
     add_event_routes(app, feed)
     add_documentation(app, registry, needs_token=bool(access.tokens))
     return app

@@ -1,4 +1,4 @@
-"""The routes for those who operate the service: its metrics, workers and health."""
+"""The routes for those who operate the service: its metrics, workers, schedules and health."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -6,7 +6,7 @@ from http import HTTPStatus
 import msgspec
 from quart import Quart, Response
 
-from service.jobs.snapshots import WorkerView
+from service.jobs.snapshots import ScheduleView, WorkerView
 from service.telemetry.metrics import MetricsSnapshot
 from service.web.problems import RETRY_AFTER_DRAINING_SECONDS, Problem
 
@@ -15,9 +15,10 @@ def add_monitoring_routes(
     app: Quart,
     read_metrics: Callable[[], MetricsSnapshot],
     list_workers: Callable[[], list[WorkerView]],
+    list_schedules: Callable[[], list[ScheduleView]],
     is_ready: Callable[[], bool],
 ) -> None:
-    """`/metrics`, `/workers`, `/health` and `/health/ready`; they read, and change nothing."""
+    """`/metrics`, `/workers`, `/schedules`, `/health`, `/health/ready`; they only read."""
 
     @app.get("/metrics")
     async def metrics() -> Response:
@@ -26,6 +27,10 @@ def add_monitoring_routes(
     @app.get("/workers")
     async def workers() -> Response:
         return _uncached(msgspec.json.encode(list_workers()))
+
+    @app.get("/schedules")
+    async def schedules() -> Response:
+        return _uncached(msgspec.json.encode(list_schedules()))
 
     @app.get("/health")
     async def health() -> Response:

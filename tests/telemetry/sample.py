@@ -16,6 +16,7 @@ MOMENT = datetime(2026, 1, 31, 12, 0, 0, 123456, UTC)
 
 # A plausible value for each field that any event has, by its name.
 VALUES: dict[str, Any] = {
+    "ticks": 15,
     "timestamp": MOMENT,
     "after": ["job-0"],
     "attempt": 2,
@@ -52,7 +53,9 @@ VALUES: dict[str, Any] = {
     "run_at": MOMENT,
     "run_seconds": 0.25,
     "run_seconds_total": 8.5,
+    "schedule": "nightly",
     "stalled_seconds": 0.75,
+    "ticks_skipped": 14,
     "traceback": "Traceback (most recent call last):\nValueError: no\n",
     "unique_key": "user-42",
     "uptime_seconds": 60.5,

@@ -24,12 +24,13 @@ VOCABULARY = {
             "reason uptime_seconds jobs_created jobs_completed jobs_failed jobs_retried"
             " jobs_cancelled jobs_abandoned jobs_rejected wait_seconds_total run_seconds_total"
             " loop_stalls log_lines_dropped connections_refused jobs_deduplicated"
+            " ticks_skipped"
         ),
         "error traceback",
     ),
     "worker_started": ("info", "worker_id", ""),
     "worker_stopped": ("info", "worker_id reason jobs_run", ""),
-    "job_created": ("info", "job_id job_type", "run_at priority unique_key after"),
+    "job_created": ("info", "job_id job_type", "run_at priority unique_key after schedule"),
     "job_deduplicated": ("info", "job_id job_type unique_key", ""),
     "job_enqueued": ("info", "job_id job_type", "attempt"),
     "job_started": ("info", "job_id job_type worker_id attempt wait_seconds", ""),
@@ -55,6 +56,7 @@ VOCABULARY = {
         "worker_id attempt run_seconds wait_seconds",
     ),
     "job_rejected": ("info", "job_type reason", "jobs"),
+    "schedule_skipped": ("warning", "schedule job_type reason", "ticks"),
     "queue_full": ("warning", "queue_capacity", ""),
     "queue_freed": ("info", "jobs_rejected full_seconds", ""),
     "queue_paused": ("info", "", "job_type"),

@@ -23,6 +23,7 @@ from service.telemetry.events import (
     LoopStalled,
     QueuePaused,
     QueueResumed,
+    ScheduleSkipped,
     WorkerStarted,
     WorkerStopped,
 )
@@ -85,6 +86,7 @@ COUNTED: list[tuple[Event, dict[str, float]]] = [
     (sample(QueuePaused), {"queue_paused": 1}),
     (sample(QueuePaused, job_type="echo"), {"job_types_paused": 1}),
     (sample(QueueResumed, job_type="echo"), {"job_types_paused": -1}),
+    (sample(ScheduleSkipped, reason="missed", ticks=3), {"ticks_skipped": 3}),
 ]
 
 COUNTED_KINDS = {type(event) for event, _ in COUNTED}
@@ -185,6 +187,7 @@ def test_metrics_come_in_the_order_of_the_contract(metrics: Metrics) -> None:
         ("jobs_deduplicated", 0),
         ("queue_paused", 0),
         ("job_types_paused", 0),
+        ("ticks_skipped", 0),
     ]
 
 

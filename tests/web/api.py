@@ -44,6 +44,7 @@ class Api:
             registry=rig.registry,
             read_metrics=rig.metrics.snapshot,
             list_workers=rig.engine.workers,
+            list_schedules=rig.engine.schedules,
             feed=rig.feed,
             is_ready=lambda: rig.engine.accepting,
             emit=rig.engine._emit,

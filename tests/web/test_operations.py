@@ -15,8 +15,8 @@ METRICS = [
     *("jobs_created", "jobs_completed", "jobs_failed", "jobs_retried", "jobs_in_progress"),
     *("jobs_pending", "jobs_cancelled", "jobs_abandoned", "jobs_rejected", "workers_running"),
     *("queue_capacity", "wait_seconds_total", "run_seconds_total", "loop_stalls"),
-    *("log_lines_dropped", "uptime_seconds", "connections_refused"),
-    *("jobs_ready", "jobs_deduplicated", "queue_paused", "job_types_paused"),
+    *("log_lines_dropped", "uptime_seconds", "connections_refused", "jobs_ready"),
+    *("jobs_deduplicated", "queue_paused", "job_types_paused", "ticks_skipped"),
 ]
 EVERY_READ = [
     *("/jobs", "/jobs?status=failed&limit=1", "/jobs?limit=ten", "/jobs/nobody", "/nowhere"),
@@ -77,6 +77,7 @@ async def test_metrics_agree_with_what_was_done(
         "jobs_deduplicated": 0,
         "queue_paused": 0,
         "job_types_paused": 0,
+        "ticks_skipped": 0,
     }
 
 

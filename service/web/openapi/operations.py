@@ -11,6 +11,7 @@ from service.jobs.snapshots import (
     JobStory,
     JobSummary,
     QueueView,
+    ScheduleView,
     TypeView,
     WorkerView,
 )
@@ -125,6 +126,16 @@ _WORKERS: Final = [
     ),
     WorkerView(worker_id="worker-2", state="idle", since=_T1),
 ]
+_SCHEDULES: Final = [
+    ScheduleView(
+        schedule="nightly",
+        type="nightly",
+        cron="0 3 * * *",
+        timezone="Europe/Berlin",
+        next_run_at=datetime(2026, 2, 1, 2, 0, 0, 0, UTC),
+        skipped=0,
+    )
+]
 _METRICS: Final = MetricsSnapshot(
     jobs_created=10,
     jobs_completed=5,
@@ -147,6 +158,7 @@ _METRICS: Final = MetricsSnapshot(
     jobs_deduplicated=0,
     queue_paused=0,
     job_types_paused=0,
+    ticks_skipped=0,
 )
 _QUEUE: Final = QueueView(
     paused=False,
@@ -353,6 +365,13 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "See what each worker does",
         "",
         {200: Answer("All workers.", list[WorkerView], _WORKERS)},
+    ),
+    ("GET", "/schedules"): Operation(
+        "list_schedules",
+        "operations",
+        "See what runs by itself, and when",
+        "",
+        {200: Answer("All schedules.", list[ScheduleView], _SCHEDULES)},
     ),
     ("GET", "/metrics"): Operation(
         "get_metrics",

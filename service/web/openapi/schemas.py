@@ -13,6 +13,7 @@ from service.jobs.snapshots import (
     JobStory,
     JobSummary,
     QueueView,
+    ScheduleView,
     TypeView,
     WorkerView,
 )
@@ -33,7 +34,7 @@ EVENTS: Final[list[type[events.Event]]] = [
     and structs.fields(kind)[2].default is not NODEFAULT  # or it is a base of others
 ]
 
-_IDS: Final = frozenset({"id", "job_id", "retry_of"})
+_IDS: Final = frozenset({"id", "job_id", "last_job_id", "retry_of"})
 _LISTS_OF_IDS: Final = frozenset({"ids", "after"})
 
 
@@ -53,6 +54,7 @@ ANSWERS: Final[list[type[Struct]]] = [
     *(JobSummary, JobStory, AttemptStory, BatchReceipt),
     *(Cancellations, QueueView, TypeView),
     *(WorkerView, MetricsSnapshot, Health, ProblemDetails),
+    *(WorkerView, ScheduleView, MetricsSnapshot, Health, ProblemDetails),
 ]
 
 

@@ -1,0 +1,222 @@
+"""Schedules at work: what makes a job, what makes none and says so."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import trio
+from msgspec import UNSET
+
+from service.jobs.clock import Clock
+from service.jobs.registry import Registry
+from service.telemetry.events import JobCreated, ScheduleSkipped
+from tests.conftest import Rig
+
+START = datetime(2026, 3, 29, 0, 58, 30, tzinfo=UTC)
+
+
+class WallClock:
+    """Virtual time as a wall clock that can be set."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+        self._zero = trio.current_time()
+
+    def now(self) -> datetime:
+        """The moment it shows."""
+        return START + self.ahead + timedelta(seconds=trio.current_time() - self._zero)
+
+
+def skips(rig: Rig) -> list[tuple[str, object, str]]:
+    """What was said of ticks that made no job."""
+    return [(e.reason, e.ticks, e.level) for e in rig.record.of(ScheduleSkipped)]
+
+
+def made(rig: Rig) -> int:
+    """How many jobs were made."""
+    return len(rig.record.of(JobCreated))
+
+
+async def finish(rig: Rig) -> None:
+    """End the engine."""
+    rig.engine.stop("requested")
+    await trio.testing.wait_all_tasks_blocked()
+
+
+async def test_an_interval_does_not_drift(
+    autojump_clock: trio.abc.Clock, make_rig: Callable[..., Rig], registry: Registry
+) -> None:
+    """It ticks at whole multiples from the start, however long its jobs take."""
+    ran: list[float] = []
+
+    @registry.every(30)
+    async def refresh() -> None:
+        ran.append(round(trio.current_time() - start, 6))
+        await trio.sleep(7)
+
+    rig = make_rig()
+    await rig.start()
+    start = trio.current_time()
+    await trio.sleep(100)
+    assert ran == [30, 60, 90]
+    assert [job.schedule for job in await rig.queue.list()] == ["refresh"] * 3
+    assert [event.schedule for event in rig.record.of(JobCreated)] == ["refresh"] * 3
+    await finish(rig)
+
+
+async def test_a_cron_job_runs_at_its_moment(
+    autojump_clock: trio.abc.Clock, make_rig: Callable[..., Rig], registry: Registry
+) -> None:
+    """02:30 on the day it is skipped: at 03:00, which is 90 seconds from now."""
+    ran: list[datetime] = []
+    wall = WallClock()
+
+    @registry.cron("30 2 * * *", tz="Europe/Berlin")
+    async def nightly() -> None:
+        ran.append(wall.now())
+
+    rig = make_rig(clock=Clock(wall.now, trio.current_time))
+    await rig.start()
+    await trio.sleep(3600)
+    assert [moment.replace(microsecond=0) for moment in ran] == [START + timedelta(seconds=90)]
+    await finish(rig)
+
+
+@pytest.mark.parametrize(("overlap", "jobs"), [(False, 1), (True, 3)])
+async def test_jobs_of_a_schedule_overlap_only_where_asked_for(
+    autojump_clock: trio.abc.Clock,
+    make_rig: Callable[..., Rig],
+    registry: Registry,
+    overlap: bool,
+    jobs: int,
+) -> None:
+    """A tick while the last job is under way makes none and says so."""
+
+    @registry.every(10, overlap=overlap)
+    async def slow() -> None:
+        await trio.sleep_forever()
+
+    rig = make_rig()
+    await rig.start()
+    await trio.sleep(35)
+    assert made(rig) == jobs
+    assert skips(rig) == [("overlap", UNSET, "info")] * (3 - jobs)
+    assert rig.snapshot().ticks_skipped == 3 - jobs
+    await finish(rig)
+
+
+async def test_a_full_queue_skips_the_tick(
+    autojump_clock: trio.abc.Clock, make_rig: Callable[..., Rig], registry: Registry
+) -> None:
+    """It says so, and goes on ticking."""
+
+    @registry.every(10, overlap=True)
+    async def slow() -> None:
+        await trio.sleep_forever()
+
+    rig = make_rig(workers=1, queue_capacity=1)
+    await rig.start()
+    await trio.sleep(45)
+    assert made(rig) == 2
+    assert skips(rig) == [("full", UNSET, "warning")] * 2
+    await finish(rig)
+
+
+async def test_ticks_of_a_suspended_machine_are_not_piled_up(
+    autojump_clock: trio.abc.Clock, make_rig: Callable[..., Rig], registry: Registry
+) -> None:
+    """An hour that the clock jumped makes one run, within a minute, and says the rest."""
+    wall = WallClock()
+
+    @registry.cron("*/10 * * * *")
+    async def refresh() -> None: ...
+
+    rig = make_rig(clock=Clock(wall.now, trio.current_time))
+    await rig.start()
+    await trio.sleep(1)
+    wall.ahead = timedelta(hours=1)
+    await trio.sleep(70)
+    assert made(rig) == 1
+    assert skips(rig) == [("missed", 5, "warning")]
+    await finish(rig)
+
+
+async def test_a_clock_set_back_a_little_repeats_nothing(
+    autojump_clock: trio.abc.Clock, make_rig: Callable[..., Rig], registry: Registry
+) -> None:
+    """And one that was days ahead and is set right starts anew."""
+    wall = WallClock()
+
+    @registry.cron("* * * * *")
+    async def refresh() -> None: ...
+
+    rig = make_rig(clock=Clock(wall.now, trio.current_time))
+    await rig.start()
+    await trio.sleep(31)
+    assert made(rig) == 1
+    wall.ahead = timedelta(minutes=-20)
+    await trio.sleep(600)
+    assert made(rig) == 1
+    wall.ahead = timedelta(days=-2)
+    await trio.sleep(180)
+    assert made(rig) >= 3
+    await finish(rig)
+
+
+async def test_a_drain_ends_all_ticks(
+    autojump_clock: trio.abc.Clock, make_rig: Callable[..., Rig], registry: Registry
+) -> None:
+    """No job is made after its beginning, even while others still run."""
+
+    @registry.every(10, overlap=True)
+    async def slow() -> None:
+        await trio.sleep(100)
+
+    rig = make_rig()
+    await rig.start()
+    await trio.sleep(15)
+    rig.engine.drain(1000)
+    await trio.sleep(500)
+    assert made(rig) == 1
+    assert rig.engine.outcome == "drained"
+    assert skips(rig) == []
+
+
+async def test_a_crash_of_the_scheduler_is_one_of_the_engine(
+    autojump_clock: trio.abc.Clock, make_rig: Callable[..., Rig], registry: Registry
+) -> None:
+    """Nobody has to find out from jobs that don't come."""
+
+    @registry.every(10)
+    async def refresh() -> None: ...
+
+    rig = make_rig()
+
+    async def broken(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    rig.queue.submit_all = broken  # type: ignore[assignment,method-assign]
+    with pytest.raises(ExceptionGroup):
+        await rig.engine.run()
+    assert rig.engine.outcome == "crashed"
+
+
+async def test_ticks_of_a_blocked_loop_are_not_piled_up(
+    autojump_clock: trio.testing.MockClock, make_rig: Callable[..., Rig], registry: Registry
+) -> None:
+    """One run makes up for all, and the next comes at its own time."""
+    ran: list[float] = []
+
+    @registry.every(10)
+    async def refresh() -> None:
+        ran.append(round(trio.current_time() - start, 6))
+
+    rig = make_rig()
+    await rig.start()
+    start = trio.current_time()
+    await trio.testing.wait_all_tasks_blocked()
+    autojump_clock.jump(45)
+    await trio.sleep(10)
+    assert ran == [45, 50]
+    assert skips(rig) == [("missed", 3, "warning")]
+    await finish(rig)
