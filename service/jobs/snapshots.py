@@ -6,10 +6,13 @@ from typing import Literal
 import msgspec
 
 from service.jobs.model import Attempt, AttemptOutcome, Job, Status
+from service.jobs.progress import Progress
 
 
 class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What fits a line of a list. `attempt` counts those begun, `error` is the last one's.
+
+    `snoozes` counts how often the job came back later, and `progress` is the last run's latest.
 
     `replayed` says that the job was there before, made by an earlier request with the same key.
     """
@@ -22,6 +25,8 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     finished_at: datetime | None = None
     attempt: int = 0
     max_retries: int
+    snoozes: int = 0
+    progress: Progress | None = None
     error: str | None = None
     retry_of: str | None = None
     replayed: bool = False
@@ -58,6 +63,8 @@ def summarize(job: Job) -> JobSummary:
         finished_at=job.finished_at,
         attempt=len(job.attempts),
         max_retries=job.max_retries,
+        snoozes=job.snoozes,
+        progress=job.meter.latest if job.meter is not None else None,
         error=job.attempts[-1].error if job.attempts else None,
         retry_of=job.retry_of,
     )

@@ -24,6 +24,7 @@ from service.jobs.model import (
     Job,
     Status,
 )
+from service.jobs.progress import Meter, Progress
 from service.jobs.table import JobTable
 from service.telemetry.events import (
     Event,
@@ -33,8 +34,10 @@ from service.telemetry.events import (
     JobCreated,
     JobEnqueued,
     JobFailed,
+    JobProgressed,
     JobRejected,
     JobRetried,
+    JobSnoozed,
     JobStarted,
     RejectReason,
 )
@@ -102,8 +105,9 @@ class JobStore:
             raise IllegalTransition(job.id, job.status, "pending")
         job.ready_monotonic = self.clock.monotonic()
         # A new job is ready the moment it is created.
-        now = self.clock.now() if job.attempts else job.created_at
-        attempt = len(job.attempts) + 1 if job.attempts else UNSET
+        comes_back = job.attempts or job.snoozes
+        now = self.clock.now() if comes_back else job.created_at
+        attempt = len(job.attempts) + 1 if comes_back else UNSET
         self._emit(JobEnqueued(timestamp=now, job_id=job.id, job_type=job.type, attempt=attempt))
 
     def start(self, job: Job, worker_id: str, interrupt: Callable[[], None]) -> Attempt:
@@ -118,6 +122,7 @@ class JobStore:
             interrupt=interrupt,
         )
         job.attempts.append(attempt)
+        job.meter = None
         self._emit(
             JobStarted(
                 timestamp=now,
@@ -143,6 +148,34 @@ class JobStore:
         ended = self._end_attempt(job, "pending", "failed", error)
         job.run_at = ended["timestamp"] + delay
         self._emit(JobRetried(**ended, error=error, retry_in_seconds=round(delay_seconds, 6)))
+
+    def snooze(self, job: Job, seconds: float) -> None:
+        """The handler wants the job back in `seconds`; its run does not count as an attempt."""
+        ended = self._end_attempt(job, "pending", None)
+        job.attempts.pop()
+        job.snoozes += 1
+        job.run_at = ended["timestamp"] + timedelta(seconds=seconds)
+        self._emit(JobSnoozed(**ended, snooze_seconds=round(seconds, 6)))
+
+    def progress(self, job: Job, attempt: Attempt, progress: Progress) -> None:
+        """The attempt has come so far; ignored where it is not the running one. No transition."""
+        if job.status != "processing" or job.attempts[-1] is not attempt:
+            return
+        if job.meter is None:
+            job.meter = Meter()
+        if job.meter.read(progress, self.clock.monotonic()):
+            self._emit(
+                JobProgressed(
+                    timestamp=self.clock.now(),
+                    job_id=job.id,
+                    job_type=job.type,
+                    worker_id=attempt.worker_id,
+                    attempt=attempt.number,
+                    done=progress.done,
+                    total=UNSET if progress.total is None else progress.total,
+                    note=UNSET if progress.note is None else progress.note,
+                )
+            )
 
     def fail(self, job: Job, error: str, traceback: str) -> None:
         """The attempt failed and no other follows."""
@@ -190,7 +223,7 @@ class JobStore:
             self._capacity.pending_fell_to(self._counts["pending"])
 
     def _end_attempt(
-        self, job: Job, to: Status, outcome: AttemptOutcome, error: str | None = None
+        self, job: Job, to: Status, outcome: AttemptOutcome | None, error: str | None = None
     ) -> dict[str, Any]:
         """End the running attempt and move the job on; gives the fields of its event."""
         now = self.clock.now()

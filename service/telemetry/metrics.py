@@ -20,6 +20,7 @@ from service.telemetry.events import (
     JobFailed,
     JobRejected,
     JobRetried,
+    JobSnoozed,
     JobStarted,
     LogLinesDropped,
     LoopStalled,
@@ -52,6 +53,7 @@ class MetricsSnapshot(Struct, frozen=True):
     log_lines_dropped: int
     uptime_seconds: float
     connections_refused: int
+    jobs_snoozed: int
 
 
 class Metrics:
@@ -78,11 +80,13 @@ class Metrics:
         self._loop_stalls = 0
         self._log_lines_dropped = 0
         self._connections_refused = 0
+        self._jobs_snoozed = 0
         self._counts: dict[type[Event], Callable[[Any], None]] = {
             JobCreated: self._job_created,
             JobStarted: self._job_started,
             JobCompleted: self._job_completed,
             JobRetried: self._job_retried,
+            JobSnoozed: self._job_snoozed,
             JobFailed: self._job_failed,
             JobCancelled: self._job_cancelled,
             JobAbandoned: self._job_abandoned,
@@ -120,6 +124,7 @@ class Metrics:
             log_lines_dropped=self._log_lines_dropped,
             uptime_seconds=round(self._monotonic() - self._started_at, 6),
             connections_refused=self._connections_refused,
+            jobs_snoozed=self._jobs_snoozed,
         )
 
     def _job_created(self, _: JobCreated) -> None:
@@ -137,6 +142,11 @@ class Metrics:
 
     def _job_retried(self, event: JobRetried) -> None:
         self._jobs_retried += 1
+        self._jobs_pending += 1
+        self._attempt_ended(event.run_seconds)
+
+    def _job_snoozed(self, event: JobSnoozed) -> None:
+        self._jobs_snoozed += 1
         self._jobs_pending += 1
         self._attempt_ended(event.run_seconds)
 

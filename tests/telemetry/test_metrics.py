@@ -17,6 +17,7 @@ from service.telemetry.events import (
     JobFailed,
     JobRejected,
     JobRetried,
+    JobSnoozed,
     JobStarted,
     LogLinesDropped,
     LoopStalled,
@@ -42,6 +43,10 @@ COUNTED: list[tuple[Event, dict[str, float]]] = [
     (
         sample(JobRetried, run_seconds=0.5),
         {"jobs_retried": 1, "jobs_pending": 1, "jobs_in_progress": -1, "run_seconds_total": 0.5},
+    ),
+    (
+        sample(JobSnoozed, run_seconds=0.5),
+        {"jobs_snoozed": 1, "jobs_pending": 1, "jobs_in_progress": -1, "run_seconds_total": 0.5},
     ),
     (
         sample(JobFailed, run_seconds=0.5),
@@ -85,6 +90,7 @@ LIVES: dict[str, tuple[list[Event], str]] = {
         [*BEGUN, *AGAIN, *AGAIN, sample(JobCompleted)],
         "jobs_completed",
     ),
+    "snoozing": ([*BEGUN, sample(JobSnoozed)], "jobs_pending"),
     "failed": ([*BEGUN, sample(JobFailed)], "jobs_failed"),
     "failed after a retry": ([*BEGUN, *AGAIN, sample(JobFailed)], "jobs_failed"),
     "cancelled while waiting": ([*BEGUN[:2], sample(JobCancelled)], "jobs_cancelled"),
@@ -155,6 +161,7 @@ def test_metrics_come_in_the_order_of_the_contract(metrics: Metrics) -> None:
         ("log_lines_dropped", 0),
         ("uptime_seconds", 0.0),
         ("connections_refused", 0),
+        ("jobs_snoozed", 0),
     ]
 
 

@@ -15,7 +15,7 @@ METRICS = [
     *("jobs_created", "jobs_completed", "jobs_failed", "jobs_retried", "jobs_in_progress"),
     *("jobs_pending", "jobs_cancelled", "jobs_abandoned", "jobs_rejected", "workers_running"),
     *("queue_capacity", "wait_seconds_total", "run_seconds_total", "loop_stalls"),
-    *("log_lines_dropped", "uptime_seconds", "connections_refused"),
+    *("log_lines_dropped", "uptime_seconds", "connections_refused", "jobs_snoozed"),
 ]
 EVERY_READ = [
     *("/jobs", "/jobs?status=failed&limit=1", "/jobs?limit=ten", "/jobs/nobody", "/nowhere"),
@@ -72,6 +72,7 @@ async def test_metrics_agree_with_what_was_done(
         "loop_stalls": 0,
         "log_lines_dropped": 0,
         "connections_refused": 0,
+        "jobs_snoozed": 0,
     }
 
 

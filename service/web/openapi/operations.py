@@ -133,6 +133,7 @@ _METRICS: Final = MetricsSnapshot(
     log_lines_dropped=0,
     uptime_seconds=3600.5,
     connections_refused=0,
+    jobs_snoozed=2,
 )
 _EVENT: Final = JobStarted(
     timestamp=_T0,
