@@ -48,10 +48,7 @@ class Retry:
         _require("jitter", self.jitter, 0, 1)
         _require_error_types("retry_on", self.retry_on)
         _require_error_types("give_up_on", self.give_up_on)
-        if self.backoff is not None and (
-            not callable(self.backoff) or inspect.iscoroutinefunction(self.backoff)
-        ):
-            raise TypeError(f"backoff must be a plain function, not {self.backoff!r}")
+        _require_function("backoff", self.backoff)
 
     def is_worth(self, error: BaseException) -> bool:
         """Whether a job that ended with `error` is to be tried again, if it has retries left."""
@@ -70,11 +67,12 @@ class Retry:
             seconds = self.backoff(retry, error)
             if isinstance(seconds, bool) or not isinstance(seconds, int | float):
                 raise TypeError(f"it gave {seconds!r}")
-            if math.isnan(min(seconds, LONGEST_WAIT_SECONDS)):  # which no integer is too big for
+            bounded = min(max(seconds, 0), LONGEST_WAIT_SECONDS)
+            if math.isnan(bounded):
                 raise ValueError("it gave nan")
         except (Exception, SystemExit) as problem:  # as of a handler
             return self.delay(retry, source), f"backoff failed: {describe(problem)}"
-        return float(min(max(seconds, 0), LONGEST_WAIT_SECONDS)), None
+        return float(bounded), None
 
     def delay(self, retry: int, source: random.Random) -> float:
         """Seconds to wait before the `retry`-th retry, which counts from 1."""
@@ -94,3 +92,8 @@ def _require_error_types(name: str, value: object) -> None:
     for each in value if isinstance(value, tuple) else (value,):
         if not (isinstance(each, type) and issubclass(each, BaseException)):
             raise TypeError(f"{name} must be an exception type or a tuple of them, not {value!r}")
+
+
+def _require_function(name: str, value: object) -> None:
+    if value is not None and (not callable(value) or inspect.iscoroutinefunction(value)):
+        raise TypeError(f"{name} must be a plain function, not {value!r}")
