@@ -90,5 +90,5 @@ async def test_a_timeout_comes_before_a_discard(
 
 def test_a_discard_survives_the_way_from_a_process() -> None:
     """It can be pickled."""
-    again = pickle.loads(pickle.dumps(Discard("why")))
+    again = pickle.loads(pickle.dumps(Discard("why")))  # noqa: S301  # our own
     assert (type(again), again.args) == (Discard, ("why",))

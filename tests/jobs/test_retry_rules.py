@@ -29,7 +29,7 @@ ONLY = Retry(retry_on=(OSError, TimeoutError), give_up_on=FileNotFoundError)
 async def test_only_some_errors_are_worth_a_retry(
     error: Exception, worth: bool, registry: Registry, make_rig: MakeRig
 ) -> None:
-    """One that is not fails the job at once, with its own error; a group is as good as its worst."""
+    """One that is not fails the job at once, with its own error; of a group, each counts."""
 
     @registry.job("raises", retry=ONLY)
     async def raises() -> None:

@@ -126,4 +126,4 @@ def test_what_is_no_number_is_refused() -> None:
 
 def test_a_snooze_survives_the_way_from_a_process() -> None:
     """It can be pickled."""
-    assert pickle.loads(pickle.dumps(Snooze(2.5))).seconds == 2.5
+    assert pickle.loads(pickle.dumps(Snooze(2.5))).seconds == 2.5  # noqa: S301  # our own
