@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec import NODEFAULT, UNSET, Struct, structs
 
+from service.jobs.progress import Progress
 from service.jobs.snapshots import AttemptStory, JobStory, JobSummary, WorkerView
 from service.telemetry import events
 from service.telemetry.metrics import MetricsSnapshot
@@ -47,7 +48,7 @@ class BatchReceipt(Struct):
 
 
 ANSWERS: Final[list[type[Struct]]] = [
-    *(JobSummary, JobStory, AttemptStory, BatchReceipt),
+    *(JobSummary, JobStory, AttemptStory, Progress, BatchReceipt),
     *(WorkerView, MetricsSnapshot, Health, ProblemDetails),
 ]
 
