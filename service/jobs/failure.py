@@ -13,7 +13,7 @@ def describe(error: BaseException) -> str:
         text = " ".join(_describe(error).split())
     except Exception:  # an exception may be broken itself, or nested without end
         text = type(error).__name__
-    return _encodable(text)[:MAX_ERROR_CHARS]
+    return encodable(text)[:MAX_ERROR_CHARS]
 
 
 def format_traceback(error: BaseException) -> str:
@@ -22,24 +22,27 @@ def format_traceback(error: BaseException) -> str:
         text = "".join(traceback.format_exception(error))
     except Exception:  # as above
         text = f"{type(error).__name__}, whose traceback can't be formatted"
-    return _encodable(text)[-MAX_TRACEBACK_CHARS:]
+    return encodable(text)[-MAX_TRACEBACK_CHARS:]
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """The errors in a group, however deep; of an error that is no group, itself."""
+    # Each nursery an error passes through wraps it once more, which says nothing about it.
+    waiting = [error]
+    while waiting:
+        next_one = waiting.pop()
+        if isinstance(next_one, BaseExceptionGroup):
+            waiting.extend(reversed(next_one.exceptions))
+        else:
+            yield next_one
 
 
 def _describe(error: BaseException) -> str:
     if isinstance(error, BaseExceptionGroup):
-        return f"{type(error).__name__}: [{', '.join(map(_describe, _leaves(error)))}]"
+        return f"{type(error).__name__}: [{', '.join(map(_describe, leaves(error)))}]"
     return "".join(traceback.format_exception_only(error)).strip()
 
 
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    # Each nursery an error passes through wraps it once more, which says nothing about it.
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
-
-
-def _encodable(text: str) -> str:
-    # A lone surrogate, as in a file name that is not UTF-8, can't go into a log line or a reply.
+def encodable(text: str) -> str:
+    """The text without lone surrogates, which can't go into a log line or a reply."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

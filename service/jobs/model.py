@@ -7,13 +7,15 @@ from typing import Final, Literal
 import msgspec
 import trio
 
+from service.jobs.progress import Meter
+
 AttemptOutcome = Literal["completed", "failed", "cancelled", "abandoned"]
 Status = Literal["pending", "processing", "completed", "failed", "cancelled", "abandoned"]
 
 TRANSITIONS: Final[dict[Status, frozenset[Status]]] = {
-    # Entered on creation, and again when a failed attempt is to be repeated; left for a worker,
-    # for a client who calls it off, for a job it comes after that has not completed, or for a
-    # service that ends without having run it.
+    # Entered on creation, and again when a failed attempt is to be repeated or a handler wants the
+    # job back later; left for a worker, for a client who calls it off, when a job that it comes
+    # after has not completed, or for a service that ends without having run it.
     "pending": frozenset({"processing", "failed", "cancelled", "abandoned"}),
     # Entered when a worker begins an attempt; left when that attempt is over.
     "processing": frozenset({"completed", "failed", "pending", "cancelled", "abandoned"}),
@@ -92,6 +94,8 @@ class Job(msgspec.Struct, eq=False):
     status: Status = "pending"
     ready_monotonic: float | None = None  # since when it is ready for a worker, while it is
     attempts: list[Attempt] = []
+    snoozes: int = 0
+    meter: Meter | None = None  # of the attempt that began last, where it has told its progress
     result: bytes | None = None
     finished_at: datetime | None = None
     cancel_reason: str | None = None  # set while a running attempt is being interrupted

@@ -6,10 +6,13 @@ from typing import Literal
 import msgspec
 
 from service.jobs.model import DEFAULT_PRIORITY, Attempt, AttemptOutcome, Job, Status
+from service.jobs.progress import Progress
 
 
 class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What fits a line of a list. `attempt` counts those begun, `error` is the last one's.
+
+    `snoozes` counts how often the job came back later, and `progress` is the last run's latest.
 
     `replayed` says that the job was there before, made by an earlier request with the same
     idempotency key; `duplicate`, that it holds the unique key of the submission that it answers.
@@ -27,6 +30,8 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     unique_key: str | None = None
     after: tuple[str, ...] = ()
     cancel_requested: bool = False
+    snoozes: int = 0
+    progress: Progress | None = None
     error: str | None = None
     retry_of: str | None = None
     schedule: str | None = None
@@ -74,6 +79,8 @@ def summarize(job: Job) -> JobSummary:
         after=job.after,
         cancel_requested=job.status == "processing" and job.cancel_reason is not None,
         error=job.attempts[-1].error if job.attempts else job.failure,
+        snoozes=job.snoozes,
+        progress=job.meter.latest if job.meter is not None else None,
         retry_of=job.retry_of,
         schedule=job.schedule,
     )

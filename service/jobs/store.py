@@ -25,6 +25,7 @@ from service.jobs.model import (
     Job,
     Status,
 )
+from service.jobs.progress import Meter, Progress
 from service.jobs.table import JobTable
 from service.telemetry.events import (
     Event,
@@ -35,8 +36,10 @@ from service.telemetry.events import (
     JobDeduplicated,
     JobEnqueued,
     JobFailed,
+    JobProgressed,
     JobRejected,
     JobRetried,
+    JobSnoozed,
     JobStarted,
     QueuePaused,
     QueueResumed,
@@ -143,7 +146,7 @@ class JobStore:
         # Most jobs are ready the moment they are created.
         at_once = job.run_at is job.created_at and not job.after
         now = job.created_at if at_once else self.clock.now()
-        attempt = len(job.attempts) + 1 if job.attempts else UNSET
+        attempt = len(job.attempts) + 1 if job.attempts or job.snoozes else UNSET
         self._emit(JobEnqueued(timestamp=now, job_id=job.id, job_type=job.type, attempt=attempt))
 
     def start(self, job: Job, worker_id: str, interrupt: Callable[[], None]) -> Attempt:
@@ -162,6 +165,7 @@ class JobStore:
             interrupt=interrupt,
         )
         job.attempts.append(attempt)
+        job.meter = None
         self._emit(
             JobStarted(
                 timestamp=now,
@@ -187,6 +191,34 @@ class JobStore:
         ended = self._end_attempt(job, "pending", "failed", error)
         job.run_at = ended["timestamp"] + delay
         self._emit(JobRetried(**ended, error=error, retry_in_seconds=round(delay_seconds, 6)))
+
+    def snooze(self, job: Job, seconds: float) -> None:
+        """The handler wants the job back in `seconds`; its run does not count as an attempt."""
+        ended = self._end_attempt(job, "pending", None)
+        job.attempts.pop()
+        job.snoozes += 1
+        job.run_at = ended["timestamp"] + timedelta(seconds=seconds)
+        self._emit(JobSnoozed(**ended, snooze_seconds=round(seconds, 6)))
+
+    def progress(self, job: Job, attempt: Attempt, progress: Progress) -> None:
+        """The attempt has come so far; ignored where it is not the running one. No transition."""
+        if job.status != "processing" or job.attempts[-1] is not attempt:
+            return
+        if job.meter is None:
+            job.meter = Meter()
+        if job.meter.read(progress, self.clock.monotonic()):
+            self._emit(
+                JobProgressed(
+                    timestamp=self.clock.now(),
+                    job_id=job.id,
+                    job_type=job.type,
+                    worker_id=attempt.worker_id,
+                    attempt=attempt.number,
+                    done=progress.done,
+                    total=UNSET if progress.total is None else progress.total,
+                    note=UNSET if progress.note is None else progress.note,
+                )
+            )
 
     def fail(self, job: Job, error: str, traceback: str) -> None:
         """The attempt failed and no other follows."""
@@ -267,7 +299,7 @@ class JobStore:
         return waited
 
     def _end_attempt(
-        self, job: Job, to: Status, outcome: AttemptOutcome, error: str | None = None
+        self, job: Job, to: Status, outcome: AttemptOutcome | None, error: str | None = None
     ) -> dict[str, Any]:
         """End the running attempt and move the job on; gives the fields of its event."""
         if job.status != "processing":

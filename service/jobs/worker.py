@@ -17,6 +17,7 @@ from service.jobs.context import JobContext
 from service.jobs.dispatcher import Dispatcher
 from service.jobs.failure import describe, format_traceback
 from service.jobs.model import Attempt, Job
+from service.jobs.outcome import Snooze, asked_for
 from service.jobs.processes import Processes
 from service.jobs.registry import JobType, Registry
 from service.jobs.snapshots import WorkerView
@@ -153,7 +154,8 @@ class Worker:
                 self._scope.deadline = math.inf
 
     async def _call_handler(self, job_type: JobType, job: Job, attempt: Attempt) -> Any:
-        context = JobContext(job.id, job.type, self.id, attempt.number, self._log)
+        report = partial(self._store.progress, job, attempt)
+        context = JobContext(job.id, job.type, self.id, attempt.number, self._log, report)
         if job_type.runs_in == "process":
             if self._processes is None:
                 raise RuntimeError(f"{job_type.name} was registered after the service's start")
@@ -194,17 +196,36 @@ class Worker:
             message = f"TimeoutError: the attempt took longer than {job_type.timeout} s"
             if handlers_error is not None:
                 message += f", and ended with {handlers_error}"
-            self._retry_or_fail(job, job_type, message, error)
+            self._retry_or_fail(job, job_type, message, error, TimeoutError(message))
         elif _is_being_cancelled():
             self._store.abandon(job, self._stop_reason())
         else:
-            self._retry_or_fail(job, job_type, describe(error), error)
+            self._do_as_asked(job, job_type, error)
+
+    def _do_as_asked(self, job: Job, job_type: JobType, error: BaseException) -> None:
+        asked = asked_for(error)
+        if asked is None:
+            self._retry_or_fail(job, job_type, describe(error), error, error)
+        elif isinstance(asked, Snooze):
+            self._store.snooze(job, asked.seconds)
+            self._dispatcher.add_later(job, asked.seconds)
+        else:
+            self._store.fail(job, describe(error), format_traceback(error))
 
     def _retry_or_fail(
-        self, job: Job, job_type: JobType, message: str, error: BaseException
+        self,
+        job: Job,
+        job_type: JobType,
+        message: str,
+        error: BaseException,
+        reason: BaseException,
     ) -> None:
-        if len(job.attempts) <= job.max_retries:
-            delay = job_type.retry.delay(len(job.attempts), self._random_source)
+        if len(job.attempts) <= job.max_retries and job_type.retry.is_worth(reason):
+            delay, problem = job_type.retry.delay_after(
+                reason, len(job.attempts), self._random_source
+            )
+            if problem is not None:
+                message += f"; {problem}"
             self._store.retry(job, message, delay)
             self._dispatcher.add_later(job, delay)
         else:

@@ -1,7 +1,8 @@
 """The vocabulary: everything the service can say happened, each as one frozen struct.
 
 An event is its log line: encoded as JSON, its fields are the line's keys in their order, and one
-that is UNSET is absent. Fields that end in `_seconds` are durations; other numbers are counts.
+that is UNSET is absent. Fields that end in `_seconds` are durations; other numbers are counts, but
+for the `done` and `total` of a job's progress, which are in its handler's own unit.
 """
 
 from datetime import UTC, datetime
@@ -72,6 +73,7 @@ class ServiceStopped(Event, frozen=True, kw_only=True):
     loop_stalls: int
     log_lines_dropped: int
     connections_refused: int
+    jobs_snoozed: int
     jobs_deduplicated: int
     ticks_skipped: int
     error: str | UnsetType = UNSET  # of a crash
@@ -127,7 +129,7 @@ class JobDeduplicated(JobEvent, frozen=True, kw_only=True):
 
 
 class JobEnqueued(JobEvent, frozen=True, kw_only=True):
-    """The job is ready for a worker; `attempt` is the coming one where it is a retry."""
+    """The job is ready for a worker; `attempt` is the coming one where it comes back."""
 
     event: Literal["job_enqueued"] = "job_enqueued"
     attempt: int | UnsetType = UNSET
@@ -155,6 +157,25 @@ class JobRetried(AttemptEvent, frozen=True, kw_only=True):
     run_seconds: float
     error: str
     retry_in_seconds: float
+
+
+class JobSnoozed(AttemptEvent, frozen=True, kw_only=True):
+    """The handler wants the job back in `snooze_seconds`; this run costs no attempt."""
+
+    event: Literal["job_snoozed"] = "job_snoozed"
+    run_seconds: float
+    snooze_seconds: float
+
+
+class JobProgressed(AttemptEvent, frozen=True, kw_only=True):
+    """The handler told how far it has come. Not logged, and not each time: it may tell often."""
+
+    logged: ClassVar[bool] = False
+
+    event: Literal["job_progressed"] = "job_progressed"
+    done: int | float
+    total: int | float | UnsetType = UNSET
+    note: str | UnsetType = UNSET
 
 
 class JobFailed(JobEvent, frozen=True, kw_only=True):

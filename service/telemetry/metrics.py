@@ -22,6 +22,7 @@ from service.telemetry.events import (
     JobFailed,
     JobRejected,
     JobRetried,
+    JobSnoozed,
     JobStarted,
     LogLinesDropped,
     LoopStalled,
@@ -58,6 +59,7 @@ class MetricsSnapshot(Struct, frozen=True):
     uptime_seconds: float
     connections_refused: int
     jobs_ready: int
+    jobs_snoozed: int
     jobs_deduplicated: int
     queue_paused: int
     job_types_paused: int
@@ -89,6 +91,7 @@ class Metrics:
         self._log_lines_dropped = 0
         self._connections_refused = 0
         self._jobs_ready = 0
+        self._jobs_snoozed = 0
         self._jobs_deduplicated = 0
         self._queue_paused = 0
         self._job_types_paused = 0
@@ -99,6 +102,7 @@ class Metrics:
             JobStarted: self._job_started,
             JobCompleted: self._job_completed,
             JobRetried: self._job_retried,
+            JobSnoozed: self._job_snoozed,
             JobFailed: self._job_failed,
             JobCancelled: self._job_cancelled,
             JobAbandoned: self._job_abandoned,
@@ -141,6 +145,7 @@ class Metrics:
             uptime_seconds=round(self._monotonic() - self._started_at, 6),
             connections_refused=self._connections_refused,
             jobs_ready=self._jobs_ready,
+            jobs_snoozed=self._jobs_snoozed,
             jobs_deduplicated=self._jobs_deduplicated,
             queue_paused=self._queue_paused,
             job_types_paused=self._job_types_paused,
@@ -166,6 +171,11 @@ class Metrics:
 
     def _job_retried(self, event: JobRetried) -> None:
         self._jobs_retried += 1
+        self._jobs_pending += 1
+        self._attempt_ended(event.run_seconds)
+
+    def _job_snoozed(self, event: JobSnoozed) -> None:
+        self._jobs_snoozed += 1
         self._jobs_pending += 1
         self._attempt_ended(event.run_seconds)
 

@@ -119,6 +119,16 @@ class Books(RuleBasedStateMachine):
         self.run_seconds += self.seconds - self.started.pop(job.id)
         return job
 
+    @rule(target=pending, job=consumes(processing))
+    def snooze(self, job: Job) -> Job:
+        """The handler wants the job back later, which costs no attempt."""
+        attempts, snoozes = len(job.attempts), job.snoozes
+        self.store.snooze(job, 1.0)
+        assert (len(job.attempts), job.snoozes) == (attempts - 1, snoozes + 1)
+        self.count["snoozed"] += 1
+        self.run_seconds += self.seconds - self.started.pop(job.id)
+        return job
+
     @rule(job=consumes(processing), end=st.sampled_from(["completed", "failed"]))
     def finish(self, job: Job, end: str) -> None:
         """The attempt is over, and so is the job."""
@@ -159,7 +169,15 @@ class Books(RuleBasedStateMachine):
     def the_metrics_agree_with_a_plain_count(self) -> None:
         """No counter is off, and the store's own view is the same."""
         now = self.metrics.snapshot()
-        for name in ("created", "completed", "failed", "retried", "cancelled", "abandoned"):
+        for name in (
+            "created",
+            "completed",
+            "failed",
+            "retried",
+            "snoozed",
+            "cancelled",
+            "abandoned",
+        ):
             assert getattr(now, f"jobs_{name}") == self.count[name], name
         assert now.jobs_rejected == self.count["rejected"]
         assert now.jobs_in_progress == self.store.processing == len(self.started)

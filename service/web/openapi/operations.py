@@ -155,6 +155,7 @@ _METRICS: Final = MetricsSnapshot(
     uptime_seconds=3600.5,
     connections_refused=0,
     jobs_ready=1,
+    jobs_snoozed=2,
     jobs_deduplicated=0,
     queue_paused=0,
     job_types_paused=0,

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, get_args
 import msgspec
 from msgspec import NODEFAULT, UNSET, Struct, structs
 
+from service.jobs.progress import Progress
 from service.jobs.snapshots import (
     AttemptStory,
     Cancellations,
@@ -51,9 +52,8 @@ class Health(Struct):
 
 
 ANSWERS: Final[list[type[Struct]]] = [
-    *(JobSummary, JobStory, AttemptStory, BatchReceipt),
+    *(JobSummary, JobStory, AttemptStory, Progress, BatchReceipt),
     *(Cancellations, QueueView, TypeView),
-    *(WorkerView, MetricsSnapshot, Health, ProblemDetails),
     *(WorkerView, ScheduleView, MetricsSnapshot, Health, ProblemDetails),
 ]
 
