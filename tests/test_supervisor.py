@@ -15,6 +15,7 @@ import trio
 
 from service.jobs.context import JobContext
 from service.jobs.registry import Registry
+from service.jobs.worker import job_of_frame
 from service.settings import Settings
 from service.shutdown import Shutdown
 from service.supervisor import RunningService, Supervisor, Telemetry
@@ -23,6 +24,7 @@ from service.telemetry.feed import Feed
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
 from service.telemetry.sink import LineSink
+from service.telemetry.watchdog import Watchdog
 from service.web.edge.listeners import CannotListen
 
 
@@ -35,12 +37,13 @@ class Hosted:
         self.metrics = Metrics(queue_capacity=1000)
         feed = Feed()
         emit = Emitter(self.metrics.observe, log.observe, feed.observe)
+        watchdog = Watchdog(0.25, warn=log.observe, emit=emit, job_of_frame=job_of_frame)
         self.shutdown = Shutdown()
         self.given_up = trio.Event()
         self.supervisor = Supervisor(
             Settings(port=0, **settings),
             registry,
-            Telemetry(emit, log.logger, self.metrics, feed, sink),
+            Telemetry(emit, log.logger, self.metrics, feed, sink, watchdog),
             self.shutdown,
             give_up=self.given_up.set,
         )

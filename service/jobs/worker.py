@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextvars import Context, copy_context
 from datetime import datetime
 from functools import partial
+from types import FrameType
 from typing import Any
 
 import msgspec
@@ -198,6 +199,18 @@ class Worker:
             self._dispatcher.add_later(job, delay)
         else:
             self._store.fail(job, message, format_traceback(error))
+
+
+def job_of_frame(frame: FrameType) -> tuple[str, str, str] | None:
+    """The job that a worker runs in this frame, its type and the worker; None if it is no worker's.
+
+    It is for the thread that looks at a stalled loop, and costs a job nothing.
+    """
+    worker = frame.f_locals.get("self") if frame.f_code.co_filename == __file__ else None
+    view = worker.view() if isinstance(worker, Worker) else None
+    if view is None or view.job_id is None or view.job_type is None:
+        return None
+    return view.job_id, view.job_type, view.worker_id
 
 
 def _interruption_in(error: BaseException) -> BaseException | None:

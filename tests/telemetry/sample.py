@@ -41,6 +41,7 @@ VALUES: dict[str, Any] = {
     "loop_stalls": 11,
     "method": "GET",
     "observer": "Feed.observe",
+    "over": True,
     "path": "/jobs",
     "pid": 4711,
     "priority": 5,

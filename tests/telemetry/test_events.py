@@ -48,7 +48,7 @@ VOCABULARY = {
     "job_rejected": ("info", "job_type reason", "jobs"),
     "queue_full": ("warning", "queue_capacity", ""),
     "queue_freed": ("info", "jobs_rejected full_seconds", ""),
-    "loop_stalled": ("warning", "stalled_seconds where", "job_id job_type worker_id"),
+    "loop_stalled": ("warning", "stalled_seconds where", "over job_id job_type worker_id"),
     "connection_failed": ("warning", "client error", ""),
     "connection_refused": ("info", "", ""),
     "request_failed": ("error", "method path error traceback", ""),
