@@ -47,8 +47,13 @@ def find_culprit(
         frame = frame.f_back
     else:
         # It may be a task that the handler has started: the worker is among its ancestors.
-        task = _task_of(stack, root)
-        job = _job_of_ancestor(task, job_of_frame) if task is not None else None
+        try:
+            task = _task_of(stack, root)
+            job = _job_of_ancestor(task, job_of_frame) if task is not None else None
+        except Exception:
+            # The stall has ended and the tree changed while it was read, or some task awaits what
+            # Trio finds no frames in. The place is known all the same.
+            task = None
         if task is not None and job is not None:
             outermost = task.coro.cr_frame or innermost
     return _told(next((frame for frame in stack if not _is_library(frame)), outermost)), job
@@ -70,8 +75,8 @@ def _tasks(root: trio.lowlevel.Task) -> Iterator[trio.lowlevel.Task]:
 
 
 def _job_of_ancestor(task: trio.lowlevel.Task, job_of_frame: JobOfFrame) -> JobAtWork | None:
-    while task.parent_nursery is not None:
-        task = task.parent_nursery.parent_task
+    while (nursery := task.parent_nursery) is not None:
+        task = nursery.parent_task
         for frame, _ in task.iter_await_frames():
             if (found := job_of_frame(frame)) is not None:
                 return JobAtWork(*found)

@@ -5,8 +5,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
-import pytest
 import trio
 from msgspec import UNSET
 
@@ -224,10 +224,10 @@ async def test_a_handler_that_is_installed_is_named_as_well(
     registry: Registry, make_rig: MakeRig
 ) -> None:
     """Where the job types are themselves in site-packages, the place is in the handler."""
-    module = {"threading": threading, "STALL": STALL}
+    module: dict[str, Any] = {"threading": threading, "STALL": STALL}
     source = "async def handler():\n    threading.Event().wait(STALL)"
     exec(compile(source, "/venv/site-packages/jobs.py", "exec"), module)  # noqa: S102
-    registry.job("installed")(module["handler"])  # type: ignore[arg-type]
+    registry.job("installed")(module["handler"])
 
     where = await run_one(make_rig(), "installed")
     assert where == "/venv/site-packages/jobs.py:2 in handler"
