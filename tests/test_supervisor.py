@@ -345,11 +345,13 @@ async def test_a_stall_at_the_very_end_is_in_the_log_and_in_its_last_line(
         time.sleep(0.3)  # noqa: ASYNC251 (it is what the test is about)
         raise BaseException("out of bounds")
 
-    with host(registry, workers=1, stall_threshold=0.05) as service:
-        with pytest.RaisesGroup(BaseException, flatten_subgroups=True):
-            async with trio.open_nursery() as nursery:
-                running = await nursery.start(service.supervisor.run)
-                await running.queue.submit("last")
+    with (
+        host(registry, workers=1, stall_threshold=0.05) as service,
+        pytest.RaisesGroup(BaseException, flatten_subgroups=True),
+    ):
+        async with trio.open_nursery() as nursery:
+            running = await nursery.start(service.supervisor.run)
+            await running.queue.submit("last")
     first, over = [
         line
         for line in service.lines()
