@@ -9,8 +9,8 @@ import trio
 
 from bench.measure import Comparison, compare
 from service.engine import Engine
+from service.jobs.blame import job_of_frame
 from service.jobs.registry import Registry
-from service.jobs.worker import job_of_frame
 from service.settings import Settings
 from service.telemetry.emitter import Emitter
 from service.telemetry.feed import Feed

@@ -2,8 +2,9 @@
 
 import math
 import random
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
 
 import trio
 from structlog.typing import FilteringBoundLogger
@@ -11,8 +12,10 @@ from structlog.typing import FilteringBoundLogger
 from service.jobs.clock import Clock
 from service.jobs.dispatcher import Dispatcher
 from service.jobs.model import Job
+from service.jobs.processes import Processes, open_processes
 from service.jobs.queue import JobQueue
 from service.jobs.registry import Registry
+from service.jobs.resources import open_resources
 from service.jobs.snapshots import WorkerView
 from service.jobs.store import JobStore
 from service.jobs.worker import Worker
@@ -25,6 +28,8 @@ from service.telemetry.events import (
 )
 
 NOW: Final = -math.inf  # a deadline that has passed
+CLEANUP_SECONDS: Final = 2.0  # that jobs have when they are cancelled
+CLOSING_SECONDS: Final = 1.0  # that resources have when the jobs were not left to end
 
 _WORKER_STOP_REASONS: Final[dict[StopReason, WorkerStopReason]] = {
     "finished": "drained",
@@ -58,14 +63,23 @@ class Engine:
         self._clock = clock or Clock()
         self._random_source = random_source or random.Random()
         self._store = JobStore(emit, self._clock, capacity=queue_capacity, retain=retain)
-        self._dispatcher = Dispatcher(self._store)
+        self._dispatcher = Dispatcher(
+            self._store, limit_of=lambda name: registry.lookup(name).concurrency
+        )
         self._live_workers: list[Worker] = []
         self._scope = trio.CancelScope()
+        self._resource_scope = trio.CancelScope()  # around the other, for they outlive the jobs
         self._started = False
         self._drained = False
         self._crashed = False
+        self._crash: BaseException | None = None
         self._stop_reason = "grace_over"
         self.queue = JobQueue(registry, self._store, self._dispatcher)
+
+    @property
+    def started(self) -> bool:
+        """Whether workers have run; false until all resources are open."""
+        return self._started
 
     @property
     def accepting(self) -> bool:
@@ -84,51 +98,91 @@ class Engine:
         return self._stop_reason if self._scope.cancel_called else "cancelled"
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Run jobs until drained or stopped; a crash of any part ends it with the error.
+        """Open the resources and run jobs until drained or stopped.
 
-        However it ends, no job is left pending or processing: what was not run is abandoned.
+        A crash of any part, or of a resource, ends it with the error. However it ends, no job is
+        left pending or processing: what was not run is abandoned. Stopped before the resources
+        were open, it returns without having started.
         """
+        with self._ending(), self._resource_scope:
+            async with (
+                open_processes(self._registry.needs_processes) as processes,
+                open_resources(self._registry.resources, self._bound_closing) as resources,
+            ):
+                with self._ending(), self._scope:
+                    await self._run_workers(resources, processes, task_status)
+        if self._crash is not None:  # a resource that was cut short has put itself in its place
+            raise self._crash
+
+    async def _run_workers(
+        self,
+        resources: Mapping[str, Any],
+        processes: Processes | None,
+        task_status: trio.TaskStatus[None],
+    ) -> None:
         to_workers, from_dispatcher = trio.open_memory_channel[Job](self._workers)
+        async with open_lifecycle_nursery(self._on_start, self._on_stop) as nursery:
+            with from_dispatcher:
+                for number in range(1, self._workers + 1):
+                    jobs = from_dispatcher.clone()
+                    await nursery.start(self._worker(number, jobs, resources, processes))
+            self._started = True
+            task_status.started()
+            await self._dispatcher.run(to_workers)
+            self._drained = True
+
+    @contextmanager
+    def _ending(self) -> Iterator[None]:
+        """Leave no job behind the block, and note when a crash ends it."""
         try:
-            with self._scope:
-                async with open_lifecycle_nursery(self._on_start, self._on_stop) as nursery:
-                    with from_dispatcher:
-                        for number in range(1, self._workers + 1):
-                            await nursery.start(self._worker(number, from_dispatcher.clone()))
-                    self._started = True
-                    task_status.started()
-                    await self._dispatcher.run(to_workers)
-                    self._drained = True
+            yield
         except BaseException as error:
-            self._crashed |= not is_cancellation(error)
+            if not is_cancellation(error):
+                self._crashed, self._crash = True, error
             raise
         finally:
             self._dispatcher.close(NOW)
-            # After a drain only those are left that are not due before its deadline.
-            self.abandon_the_rest("not_due_in_time" if self._drained else self.outcome)
+            self.abandon_the_rest(None if self._drained else self.outcome)
+
+    def _bound_closing(self) -> None:
+        self._resource_scope.shield = True  # whoever cancelled the jobs did not mean the resources
+        if not self._drained:
+            self._end_resources_in(CLOSING_SECONDS)
+
+    def _end_resources_in(self, seconds: float) -> None:
+        deadline = trio.current_time() + seconds
+        self._resource_scope.deadline = min(self._resource_scope.deadline, deadline)
 
     def drain(self, grace_seconds: float) -> None:
         """Take no more jobs; finish what is queued, and cancel what is not done in time."""
         self._scope.deadline = trio.current_time() + grace_seconds
+        self._end_resources_in(grace_seconds + CLEANUP_SECONDS + CLOSING_SECONDS)
         self._dispatcher.close(self._scope.deadline)
 
     def stop(self, reason: str) -> None:
         """Cancel running jobs at their next checkpoint and abandon all others."""
         self._stop_reason = reason
+        self._end_resources_in(CLEANUP_SECONDS + CLOSING_SECONDS)
         self._dispatcher.close(NOW)
         self._scope.cancel()
 
-    def abandon_the_rest(self, reason: str) -> None:
-        """Leave behind all jobs that have not ended."""
+    def abandon_the_rest(self, reason: str | None) -> None:
+        """Leave behind all jobs that have not ended; None after a drain, which each outlasted."""
         for job in list(self._store.jobs):
             if job.status in ("pending", "processing"):
-                self._store.abandon(job, reason)
+                self._store.abandon(job, reason or _what_kept(job))
 
     def workers(self) -> list[WorkerView]:
         """What each live worker does now, in their order."""
         return [worker.view() for worker in self._live_workers]
 
-    def _worker(self, number: int, jobs: trio.MemoryReceiveChannel[Job]) -> Worker:
+    def _worker(
+        self,
+        number: int,
+        jobs: trio.MemoryReceiveChannel[Job],
+        resources: Mapping[str, Any],
+        processes: Processes | None,
+    ) -> Worker:
         return Worker(
             f"worker-{number}",
             jobs,
@@ -139,6 +193,8 @@ class Engine:
             lambda: self.outcome,
             self._random_source,
             self._clock.now(),
+            resources,
+            processes,
         )
 
     def _on_start(self, worker: Worker) -> None:
@@ -156,3 +212,10 @@ class Engine:
                 jobs_run=worker.jobs_run,
             )
         )
+
+
+def _what_kept(job: Job) -> str:
+    """Why a drain left the job."""
+    if job.awaits is not None:
+        return "waits_for_jobs"
+    return "not_due_in_time" if job.ready_monotonic is None else "paused"

@@ -9,8 +9,8 @@ from typing import NoReturn
 import trio
 
 from service.cli import UsageError, hide_tokens, read_command_line
+from service.jobs.blame import job_of_frame
 from service.jobs.registry import Registry
-from service.jobs.worker import job_of_frame
 from service.settings import Settings
 from service.shutdown import Backstop, Shutdown, request_on_signals
 from service.supervisor import BACKSTOP_SECONDS, Supervisor, Telemetry

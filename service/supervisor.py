@@ -9,7 +9,7 @@ import trio
 from msgspec import structs
 from structlog.typing import FilteringBoundLogger
 
-from service.engine import Engine
+from service.engine import CLEANUP_SECONDS, CLOSING_SECONDS, Engine
 from service.jobs.failure import describe, format_traceback
 from service.jobs.queue import JobQueue
 from service.jobs.registry import Registry
@@ -40,8 +40,8 @@ from service.web.edge.listeners import (
 from service.web.edge.server import CLOSE_SECONDS, Server
 from service.web.guards import LOCAL_HOSTS, Access
 
-CLEANUP_SECONDS = 2.0
-BACKSTOP_SECONDS = CLEANUP_SECONDS + CLOSE_SECONDS + 1.0
+END_SECONDS = CLEANUP_SECONDS + CLOSING_SECONDS + 0.25  # for what is cut off then to get out
+BACKSTOP_SECONDS = END_SECONDS + CLOSE_SECONDS + 1.0
 DROPPED_LINES_SECONDS = 1.0
 
 
@@ -131,8 +131,8 @@ class Supervisor:
                     service_nursery.start_soon(self._report_dropped_lines)
                     await service_nursery.start(self._server.serve, listeners)
                     async with trio.open_nursery() as engine_nursery:
-                        await engine_nursery.start(self._run_engine, engine_nursery.cancel_scope)
                         engine_nursery.start_soon(self._conduct_shutdown)
+                        await engine_nursery.start(self._run_engine, engine_nursery.cancel_scope)
                         self._say_started(address)
                         task_status.started(RunningService(address, self._engine.queue))
                     await self._close_http()
@@ -152,6 +152,8 @@ class Supervisor:
     ) -> None:
         await self._engine.run(task_status)
         others.cancel()
+        if not self._engine.started:  # stopped while a resource was being opened
+            await trio.sleep_forever()
 
     async def _conduct_shutdown(self) -> None:
         await self._shutdown.requested.wait()
@@ -160,7 +162,7 @@ class Supervisor:
         with trio.move_on_after(self._settings.grace):
             await self._shutdown.insisted.wait()
             self._engine.stop("second_signal")
-        await trio.sleep(CLEANUP_SECONDS)
+        await trio.sleep(END_SECONDS)
         # Still here: some handler swallows its cancellation, and Trio has no other way to end it.
         self._engine.abandon_the_rest(self._engine.outcome)
         await self._close_http()

@@ -14,9 +14,9 @@ import httpx
 import pytest
 import trio
 
+from service.jobs.blame import job_of_frame
 from service.jobs.context import JobContext
 from service.jobs.registry import Registry
-from service.jobs.worker import job_of_frame
 from service.settings import Settings
 from service.shutdown import Shutdown
 from service.supervisor import RunningService, Supervisor, Telemetry

@@ -2,32 +2,59 @@
 
 import heapq
 import math
-from collections import OrderedDict
+from collections.abc import Callable
 
 from service.jobs.model import Job
+from service.jobs.ready import ReadyQueue
+
+_STALE_ENTRIES = 64  # as many as are not worth the tidying
 
 
 class Backlog:
-    """Ready jobs first in, first out, and later ones by the moment at which they are due.
+    """Ready jobs by priority and then first in, first out; later ones by when they are due.
 
-    It has no bound of its own: submissions are bounded where they come in, and a retry must never
-    be lost. All moments are on Trio's clock.
+    A job type whose jobs may have to be held back, for `limit_of` bounds how many run at a time
+    or for it is paused, has a queue of its own, so that they never stand in the way of others.
+
+    There is no bound on all this: submissions are bounded where they come in, and a retry must
+    never be lost. All moments are on Trio's clock.
     """
 
-    def __init__(self) -> None:
-        self._ready: OrderedDict[str, Job] = OrderedDict()
+    def __init__(self, limit_of: Callable[[str], int | None]) -> None:
+        self.paused = False
+        self._limit_of = limit_of
+        self._common = ReadyQueue()
+        self._of_type: dict[str, ReadyQueue] = {}  # which is `_common` for most
+        self._own: dict[str, ReadyQueue] = {}  # those of `_of_type` that are not
         self._later: dict[str, Job] = {}
         self._due: list[tuple[float, str]] = []  # a heap; entries whose job has left are skipped
 
     @property
     def ready(self) -> int:
-        """How many jobs could start at once."""
-        return len(self._ready)
+        """How many jobs could start at once, but for pauses and limits."""
+        return len(self._common) + sum(map(len, self._own.values()))
+
+    @property
+    def held(self) -> int:
+        """How many of the ready jobs can't start for a pause."""
+        if self.paused:
+            return self.ready
+        return sum(len(queue) for queue in self._own.values() if queue.paused)
 
     @property
     def later(self) -> int:
         """How many jobs are not due yet."""
         return len(self._later)
+
+    @property
+    def paused_types(self) -> list[str]:
+        """The job types that are paused, sorted."""
+        return sorted(job_type for job_type, queue in self._own.items() if queue.paused)
+
+    @property
+    def oldest_ready(self) -> float:
+        """Since when the job is ready that has waited longest; infinity where there is none."""
+        return min(queue.oldest for queue in (self._common, *self._own.values()))
 
     @property
     def next_due(self) -> float:
@@ -36,27 +63,83 @@ class Backlog:
             heapq.heappop(self._due)
         return self._due[0][0] if self._due else math.inf
 
+    def queue_of(self, job: Job) -> ReadyQueue:
+        """Where the job is once it is ready, among others that it may have to wait for."""
+        return self._of_type[job.type]
+
     def add(self, job: Job) -> None:
-        """Put a ready job behind all others."""
-        self._ready[job.id] = job
+        """Put a ready job behind all others of its priority."""
+        queue = self._of_type.get(job.type)
+        if queue is None:
+            queue = self._open_queue(job.type)
+        queue.add(job)
 
     def add_later(self, job: Job, due: float) -> None:
         """Keep a job until `due`."""
         self._later[job.id] = job
         heapq.heappush(self._due, (due, job.id))
 
-    def take(self) -> Job:
-        """The ready job whose turn it is. Raises KeyError where there is none."""
-        return self._ready.popitem(last=False)[1]
+    def take(self) -> Job | None:
+        """The ready job whose turn it is; None where none may start."""
+        if self.paused:
+            return None
+        if not self._own:
+            return self._common.take()
+        startable = [queue for queue in self._own.values() if queue.may_start]
+        queue = min((self._common, *startable), key=_rank)
+        job = queue.take()
+        if job is not None:
+            queue.running += 1
+        return job
 
-    def take_due(self, now: float) -> list[Job]:
-        """Those of the later jobs that are due, in the order of their moments."""
-        due = []
-        while self.next_due <= now:
+    def ended(self, job: Job) -> None:
+        """A job that was taken has made room for others of its type."""
+        if self._own:
+            self._of_type[job.type].running -= 1
+
+    def take_due(self, now: float, limit: int) -> list[Job]:
+        """Those of the later jobs that are due, in the order of their moments; up to `limit`."""
+        due: list[Job] = []
+        while self.next_due <= now and len(due) < limit:
             due.append(self._later.pop(heapq.heappop(self._due)[1]))
         return due
 
     def discard(self, job: Job) -> None:
         """Drop a job that was called off, if it is here."""
-        self._ready.pop(job.id, None)
-        self._later.pop(job.id, None)
+        if self._later.pop(job.id, None) is None:
+            queue = self._of_type.get(job.type)
+            if queue is not None:
+                queue.discard(job)
+        elif len(self._due) > 2 * len(self._later) + _STALE_ENTRIES:
+            self._due = [entry for entry in self._due if entry[1] in self._later]
+            heapq.heapify(self._due)
+
+    def pause(self, job_type: str) -> bool:
+        """Hold back the jobs of this type; whether they were not already."""
+        if job_type not in self._of_type:
+            self._open_queue(job_type)
+        queue = self._own.get(job_type)
+        if queue is None:
+            queue = self._of_type[job_type] = self._own[job_type] = ReadyQueue()
+            self._common.move_type(job_type, queue)
+        was_paused, queue.paused = queue.paused, True
+        return not was_paused
+
+    def resume(self, job_type: str) -> bool:
+        """Let the jobs of this type start again; whether they were held back."""
+        queue = self._own.get(job_type)
+        if queue is None or not queue.paused:
+            return False
+        queue.paused = False
+        return True
+
+    def _open_queue(self, job_type: str) -> ReadyQueue:
+        queue, limit = self._common, self._limit_of(job_type)
+        if limit is not None:
+            queue = self._own[job_type] = ReadyQueue(limit)
+        self._of_type[job_type] = queue
+        return queue
+
+
+def _rank(queue: ReadyQueue) -> tuple[int, float]:
+    return queue.rank

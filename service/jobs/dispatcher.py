@@ -1,13 +1,19 @@
-"""Hands ready jobs to free workers, and holds back those that are not due."""
+"""Hands ready jobs to free workers, and holds back those that are not to start yet."""
 
 import contextlib
 import math
+from collections.abc import Callable, Sequence
 
 import trio
 
 from service.jobs.backlog import Backlog
-from service.jobs.model import Job
+from service.jobs.model import TERMINAL, Job
+from service.jobs.snapshots import QueueView
 from service.jobs.store import JobStore
+from service.jobs.succession import Succession, obstacle
+from service.jobs.waiting import why_it_waits
+
+_DUE_IN_ONE_GO = 500
 
 
 class Dispatcher:
@@ -18,9 +24,10 @@ class Dispatcher:
     can be lost inside the channel.
     """
 
-    def __init__(self, store: JobStore) -> None:
+    def __init__(self, store: JobStore, limit_of: Callable[[str], int | None]) -> None:
         self._store = store
-        self._backlog = Backlog()
+        self._backlog = Backlog(limit_of)
+        self._succession = Succession()
         self._changed = trio.lowlevel.ParkingLot()
         self._workers: trio.MemorySendChannel[Job] | None = None
         self._free_workers = 0
@@ -31,28 +38,90 @@ class Dispatcher:
         """Whether the drain has not begun yet."""
         return self._closes_at is None
 
-    def add(self, job: Job) -> None:
-        """The job may start as soon as a worker is free."""
-        self._store.enqueue(job)
-        self._backlog.add(job)
-        self._hand_over()
+    def add(self, job: Job, predecessors: Sequence[Job] = ()) -> None:
+        """A new job may start when its time has come and all of `predecessors` have completed."""
+        if predecessors:
+            failed = obstacle(predecessors)
+            if failed is not None:
+                self._fail(job, failed)
+                return
+            self._succession.add(job, predecessors)
+            if job.awaits is not None:
+                return
+        if job.run_at is job.created_at:
+            self._make_ready(job)
+        else:
+            self._schedule(job)
 
     def add_later(self, job: Job, delay_seconds: float) -> None:
         """The job may start in `delay_seconds`."""
-        self._backlog.add_later(job, trio.current_time() + delay_seconds)
-        self._look_again()
+        due = trio.current_time() + delay_seconds
+        is_next = due < self._backlog.next_due
+        self._backlog.add_later(job, due)
+        if is_next or self._closes_at is not None:
+            self._look_again()
 
     def discard(self, job: Job) -> None:
-        """The job was called off."""
+        """The job was called off before it ran."""
         self._backlog.discard(job)
+        self._succession.discard(job)
+        self._follow(job)
         self._look_again()
 
-    def worker_is_free(self) -> None:
-        """A worker asks for a job, and will take what comes through the channel next."""
+    def worker_is_free(self, done: Job | None) -> None:
+        """A worker asks for a job, and will take what comes through the channel next.
+
+        `done` is the one that came before, which has ended or is to be run again.
+        """
+        if done is not None:
+            self._backlog.ended(done)
+            if done.successors and done.status in TERMINAL:
+                self._follow(done)
         self._free_workers += 1
         self._hand_over()
         if self._closes_at is not None:
             self._look_again()
+
+    def pause(self, job_type: str | None) -> None:
+        """Start no job, or none of this type, until `resume`; what runs goes on."""
+        if job_type is None:
+            changed, self._backlog.paused = not self._backlog.paused, True
+        else:
+            changed = self._backlog.pause(job_type)
+        if changed:
+            self._store.pause(job_type)
+            self._look_again()
+
+    def resume(self, job_type: str | None) -> None:
+        """Take back a `pause` of the same kind."""
+        if job_type is None:
+            changed, self._backlog.paused = self._backlog.paused, False
+        else:
+            changed = self._backlog.resume(job_type)
+        if changed:
+            self._store.resume(job_type)
+            self._hand_over()
+
+    def why_it_waits(self, job: Job) -> str:
+        """Why a pending job is not running now, in one sentence."""
+        now = self._store.clock.now()
+        return why_it_waits(job, self._backlog, (job.run_at - now).total_seconds())
+
+    def view(self) -> QueueView:
+        """How many jobs wait, and for what."""
+        oldest = self._backlog.oldest_ready
+        waited = self._store.clock.monotonic() - oldest
+        return QueueView(
+            paused=self._backlog.paused,
+            paused_types=self._backlog.paused_types,
+            capacity=self._store.capacity,
+            pending=self._store.pending,
+            ready=self._backlog.ready,
+            later=self._backlog.later,
+            blocked=self._succession.waiting,
+            processing=self._store.processing,
+            oldest_ready_seconds=round(waited, 6) if oldest < math.inf else None,
+        )
 
     def close(self, deadline: float) -> None:
         """Stop once all jobs are done that can start before `deadline`, on Trio's clock."""
@@ -62,17 +131,20 @@ class Dispatcher:
     async def run(self, workers: trio.MemorySendChannel[Job]) -> None:
         """Dispatch until drained, then close `workers`, which tells them to stop.
 
-        The channel must have a place for each of them. Jobs that are not due before the drain's
+        The channel must have a place for each of them. Jobs that can't start before the drain's
         deadline are left in the store, pending.
         """
         with workers:
             self._workers = workers
             try:
                 while True:
-                    for job in self._backlog.take_due(trio.current_time()):
-                        self._store.enqueue(job)
-                        self._backlog.add(job)
+                    due = self._backlog.take_due(trio.current_time(), _DUE_IN_ONE_GO)
+                    for job in due:
+                        self._make_ready(job)
                     self._hand_over()
+                    if len(due) == _DUE_IN_ONE_GO:  # let others run before the rest
+                        await trio.lowlevel.checkpoint()
+                        continue
                     if self._drained():
                         return
                     await self._wait_for_change()
@@ -92,20 +164,51 @@ class Dispatcher:
         if self._changed:
             self._changed.unpark_all()
 
+    def _schedule(self, job: Job) -> None:
+        """Nothing but time keeps the job from starting."""
+        delay = (job.run_at - self._store.clock.now()).total_seconds()
+        if delay > 0:
+            self.add_later(job, delay)
+        else:
+            self._make_ready(job)
+
+    def _make_ready(self, job: Job) -> None:
+        self._store.enqueue(job)
+        self._backlog.add(job)
+        self._hand_over()
+
+    def _follow(self, ended: Job) -> None:
+        """Start what awaited this job, or fail it, and then what came after that."""
+        all_ended = [ended]
+        while all_ended:
+            predecessor = all_ended.pop()
+            for job in self._succession.end(predecessor):
+                if predecessor.status == "completed":
+                    self._schedule(job)
+                else:
+                    self._fail(job, predecessor)
+                    all_ended.append(job)
+
+    def _fail(self, job: Job, predecessor: Job) -> None:
+        self._store.fail_unstarted(
+            job, f"it comes after job {predecessor.id}, which is {predecessor.status}"
+        )
+
     def _hand_over(self) -> None:
         if self._workers is None:  # not running, yet or any more
             return
         with contextlib.suppress(trio.BrokenResourceError):  # the last worker has left: the end
-            while self._free_workers and self._backlog.ready:
+            while self._free_workers and (job := self._backlog.take()) is not None:
                 self._free_workers -= 1
-                self._workers.send_nowait(self._backlog.take())
+                self._workers.send_nowait(job)
 
     def _drained(self) -> bool:
         if self._closes_at is None:
             return False
-        only_later_ones_wait = self._store.pending == self._backlog.later
+        backlog = self._backlog
+        can_not_start = backlog.later + backlog.held + self._succession.waiting
         return (
-            only_later_ones_wait
+            self._store.pending == can_not_start
             and self._store.processing == 0
-            and self._backlog.next_due > self._closes_at
+            and backlog.next_due > self._closes_at
         )

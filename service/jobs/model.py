@@ -12,13 +12,14 @@ Status = Literal["pending", "processing", "completed", "failed", "cancelled", "a
 
 TRANSITIONS: Final[dict[Status, frozenset[Status]]] = {
     # Entered on creation, and again when a failed attempt is to be repeated; left for a worker,
-    # for a client who calls it off, or for a service that ends without having run it.
-    "pending": frozenset({"processing", "cancelled", "abandoned"}),
+    # for a client who calls it off, for a job it comes after that has not completed, or for a
+    # service that ends without having run it.
+    "pending": frozenset({"processing", "failed", "cancelled", "abandoned"}),
     # Entered when a worker begins an attempt; left when that attempt is over.
     "processing": frozenset({"completed", "failed", "pending", "cancelled", "abandoned"}),
     # The handler returned, and its result is kept.
     "completed": frozenset(),
-    # The last attempt raised or timed out.
+    # The last attempt raised or timed out; or what it was to come after has not completed.
     "failed": frozenset(),
     # A client called it off before it had ended.
     "cancelled": frozenset(),
@@ -27,6 +28,10 @@ TRANSITIONS: Final[dict[Status, frozenset[Status]]] = {
 }
 
 TERMINAL: Final = frozenset(status for status, moves in TRANSITIONS.items() if not moves)
+
+FIRST_PRIORITY: Final = 0
+DEFAULT_PRIORITY: Final = 5
+LAST_PRIORITY: Final = 9
 
 
 class IllegalTransition(Exception):
@@ -56,6 +61,11 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     type: str
     payload: bytes
     max_retries: int
+    priority: int = DEFAULT_PRIORITY
+    delay_seconds: float | None = None  # from when it is accepted; or else
+    run_at: datetime | None = None
+    unique_key: str | None = None
+    after: tuple[str, ...] = ()  # the jobs that must have completed before
     retry_of: str | None = None  # the finished job that it runs again
 
 
@@ -72,12 +82,18 @@ class Job(msgspec.Struct, eq=False):
     max_retries: int
     created_at: datetime
     run_at: datetime
+    priority: int = DEFAULT_PRIORITY
+    unique_key: str | None = None
+    after: tuple[str, ...] = ()
     retry_of: str | None = None
     row: int = -1  # its place in the table
     status: Status = "pending"
-    ready_monotonic: float = 0.0
+    ready_monotonic: float | None = None  # since when it is ready for a worker, while it is
     attempts: list[Attempt] = []
     result: bytes | None = None
     finished_at: datetime | None = None
     cancel_reason: str | None = None  # set while a running attempt is being interrupted
     ended: trio.Event | None = None  # made for those who wait for it, where there are any
+    awaits: "dict[str, Job] | None" = None  # those of `after` that have not ended yet, by id
+    successors: "dict[str, Job] | None" = None  # those that await it, by id
+    failure: str | None = None  # why it failed without an attempt

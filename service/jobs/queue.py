@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import NoReturn
+from typing import NoReturn, Unpack
 
 import msgspec
 import trio
@@ -10,13 +10,22 @@ from msgspec import structs
 
 from service.jobs.dispatcher import Dispatcher
 from service.jobs.idempotency import IdempotencyKeys
-from service.jobs.model import TERMINAL, Draft, Job, Status
+from service.jobs.model import DEFAULT_PRIORITY, TERMINAL, TRANSITIONS, Draft, Job, Status
+from service.jobs.options import JobOptions, check_options
 from service.jobs.registry import InvalidPayload, Registry
-from service.jobs.snapshots import JobStory, JobSummary, summarize, tell
+from service.jobs.snapshots import (
+    Cancellations,
+    JobStory,
+    JobSummary,
+    QueueView,
+    TypeView,
+    summarize,
+    tell,
+)
 from service.jobs.store import JobStore
 from service.telemetry.events import RejectReason
 
-MAX_RETRIES_LIMIT = 1_000
+_CANCELLED_IN_ONE_GO = 100
 
 
 class QueueFull(Exception):
@@ -29,6 +38,10 @@ class QueueClosed(Exception):
 
 class UnknownJob(Exception):
     """There is no job of this id, or it finished so long ago that it has been forgotten."""
+
+
+class UnknownPredecessor(Exception):
+    """A job that another is to come after does not exist, or has been forgotten."""
 
 
 class AlreadyFinished(Exception):
@@ -51,8 +64,8 @@ class JobQueue:
     """Submits, reads, cancels and repeats jobs.
 
     The methods are coroutines since another engine may have to wait for its answers; this one
-    never does. But for `wait`, none of them contains a checkpoint, so a caller who is cancelled has
-    either done the whole of it or nothing.
+    never does. But for `wait` and `cancel_all`, none of them contains a checkpoint, so a caller who
+    is cancelled has either done the whole of it or nothing.
 
     Who can't know whether a submission arrived may repeat it with the same `idempotency_key`, 1 to
     255 visible ASCII characters of its own choice: for a day, what is asked with a known key
@@ -71,18 +84,19 @@ class JobQueue:
         job_type: str,
         payload: object = None,
         *,
-        max_retries: int | None = None,
         idempotency_key: str | None = None,
+        **options: Unpack[JobOptions],
     ) -> JobSummary:
-        """Accept a job, to be run by a worker as soon as one is free.
+        """Accept a job, to be run by a worker as soon as one is free, or as `options` say.
 
-        `payload` is anything msgspec can write as JSON, or JSON text as a `msgspec.Raw`.
-        `max_retries` takes the place of the job type's own.
+        `payload` is anything msgspec can write as JSON, or JSON text as a `msgspec.Raw`. Where
+        another job holds its `unique_key`, that one is given, `duplicate`, and no job is made.
 
-        Raises UnknownJobType, InvalidPayload, ValueError (max_retries or the key out of range),
-        IdempotencyKeyReused, QueueFull or QueueClosed, and then nothing has changed.
+        Raises UnknownJobType, InvalidPayload, ValueError (an option or the key out of range),
+        UnknownPredecessor, IdempotencyKeyReused, QueueFull or QueueClosed, and then nothing has
+        changed.
         """
-        draft = self.check(job_type, payload, max_retries=max_retries)
+        draft = self.check(job_type, payload, **options)
         if idempotency_key is None:
             return self._accept(draft)
         return self._once(idempotency_key, ("submit", draft), lambda: [self._accept(draft)])[0]
@@ -92,32 +106,42 @@ class JobQueue:
     ) -> Sequence[JobSummary]:
         """Accept many jobs, in their order, or none: each as `check` gave it.
 
-        Raises ValueError (the key out of range), IdempotencyKeyReused, QueueFull, where not all of
-        them fit, or QueueClosed, and then nothing has changed.
+        Raises ValueError (the key out of range), UnknownPredecessor, IdempotencyKeyReused,
+        QueueFull, where not all of them fit, or QueueClosed, and then nothing has changed.
         """
         wanted = list(drafts)
         if idempotency_key is None:
             return self._accept_all(wanted)
         return self._once(idempotency_key, ("submit_all", wanted), lambda: self._accept_all(wanted))
 
-    def check(
-        self, job_type: str, payload: object = None, *, max_retries: int | None = None
-    ) -> Draft:
+    def check(self, job_type: str, payload: object = None, **options: Unpack[JobOptions]) -> Draft:
         """What `submit` would accept, for `submit_all`; nothing has changed.
 
-        Raises UnknownJobType, InvalidPayload or ValueError (max_retries out of range).
+        Raises UnknownJobType, InvalidPayload, ValueError (an option out of range) or
+        UnknownPredecessor.
         """
         registered = self._registry.lookup(job_type)
-        if max_retries is None:
-            max_retries = registered.retry.max_retries
-        elif not 0 <= max_retries <= MAX_RETRIES_LIMIT:
-            raise ValueError(f"max_retries must be between 0 and {MAX_RETRIES_LIMIT}")
         text = _encode(payload)
         registered.check_payload(text)
-        return Draft(job_type, text, max_retries)
+        if not options:
+            return Draft(job_type, text, registered.retry.max_retries)
+        check_options(options, self._store.clock.now())
+        max_retries, priority = options.get("max_retries"), options.get("priority")
+        draft = Draft(
+            job_type,
+            text,
+            registered.retry.max_retries if max_retries is None else max_retries,
+            DEFAULT_PRIORITY if priority is None else priority,
+            options.get("delay_seconds"),
+            options.get("run_at"),
+            options.get("unique_key"),
+            tuple(dict.fromkeys(options.get("after") or ())),
+        )
+        self._predecessors(draft)
+        return draft
 
     async def retry(self, job_id: str, *, idempotency_key: str | None = None) -> JobSummary:
-        """Run a job that has ended again, as a new job whose `retry_of` names it.
+        """Run a job that has ended again, at once, as a new job whose `retry_of` names it.
 
         Raises UnknownJob, NotFinished, ValueError (the key out of range), IdempotencyKeyReused,
         QueueFull or QueueClosed, and then nothing has changed.
@@ -128,7 +152,7 @@ class JobQueue:
 
     async def get(self, job_id: str) -> JobStory:
         """The whole story of a job. Raises UnknownJob."""
-        return tell(self._find(job_id))
+        return self._tell(self._find(job_id))
 
     async def wait(self, job_id: str, seconds: float) -> JobStory:
         """The story of a job as soon as it has ended, or as it is after so many seconds.
@@ -138,7 +162,7 @@ class JobQueue:
         job = self._find(job_id)
         with trio.move_on_after(seconds):
             await self._store.end_of(job).wait()
-        return tell(job)
+        return self._tell(job)
 
     async def list(
         self,
@@ -158,14 +182,85 @@ class JobQueue:
         Raises UnknownJob, or AlreadyFinished where it has ended.
         """
         job = self._find(job_id)
-        if job.status == "pending":
-            self._store.cancel(job, reason)
-            self._dispatcher.discard(job)
-        elif job.status == "processing":
-            self._store.request_cancel(job, reason)
-        else:
+        if job.status in TERMINAL:
             raise AlreadyFinished(summarize(job))
-        return tell(job)
+        self._cancel(job, reason)
+        return self._tell(job)
+
+    async def cancel_all(
+        self, job_type: str, *, status: Status | None = None, reason: str = "requested"
+    ) -> Cancellations:
+        """Call off all jobs of this type, or those of them that are pending or processing.
+
+        Those that come in meanwhile are spared. Raises UnknownJobType. Other tasks run between
+        portions of them; a caller who is cancelled has done a part.
+        """
+        self._registry.lookup(job_type)
+        began = self._store.clock.now()
+        cancelled = interrupted = 0
+        # Pending ones first: so none of them starts because another was interrupted.
+        for wanted in ("pending", "processing") if status is None else (status,):
+            last: str | None = None
+            while jobs := self._store.jobs.page(
+                status=wanted, job_type=job_type, after=last, limit=_CANCELLED_IN_ONE_GO
+            ):
+                last = jobs[-1].id
+                for job in jobs:
+                    if job.created_at > began:
+                        break
+                    if job.status == "pending":
+                        cancelled += 1
+                        self._cancel(job, reason)
+                    elif job.status == "processing" and job.cancel_reason is None:
+                        interrupted += 1
+                        self._cancel(job, reason)
+                await trio.lowlevel.checkpoint()
+        return Cancellations(cancelled=cancelled, interrupted=interrupted)
+
+    async def pause(self, job_type: str | None = None) -> QueueView:
+        """Start no more jobs, or none of this type, until `resume`; those that run go on.
+
+        A pause of the queue and those of types are independent. Raises UnknownJobType.
+        """
+        if job_type is not None:
+            self._registry.lookup(job_type)
+        self._dispatcher.pause(job_type)
+        return self._dispatcher.view()
+
+    async def resume(self, job_type: str | None = None) -> QueueView:
+        """Take back a pause of the same kind, if there is one. Raises UnknownJobType."""
+        if job_type is not None:
+            self._registry.lookup(job_type)
+        self._dispatcher.resume(job_type)
+        return self._dispatcher.view()
+
+    async def view(self) -> QueueView:
+        """How many jobs wait, and for what."""
+        return self._dispatcher.view()
+
+    async def types(self) -> Sequence[TypeView]:
+        """All job types, and how many of their jobs are in which state."""
+        counts = self._store.jobs.count()
+        paused = self._dispatcher.view().paused_types
+        views = []
+        for name in self._registry.names:
+            job_type = self._registry.lookup(name)
+            views.append(
+                TypeView(
+                    type=name,
+                    runs_in=job_type.runs_in,
+                    max_retries=job_type.retry.max_retries,
+                    timeout_seconds=job_type.timeout,
+                    concurrency=job_type.concurrency,
+                    paused=name in paused,
+                    **counts.get(name, dict.fromkeys(TRANSITIONS, 0)),
+                )
+            )
+        return views
+
+    def _tell(self, job: Job) -> JobStory:
+        waits = job.status == "pending"
+        return tell(job, self._dispatcher.why_it_waits(job) if waits else None)
 
     def _find(self, job_id: str) -> Job:
         job = self._store.jobs.get(job_id)
@@ -177,31 +272,69 @@ class JobQueue:
         job = self._find(job_id)
         if job.status not in TERMINAL:
             raise NotFinished(summarize(job))
-        return self._accept(Draft(job.type, job.payload, job.max_retries, retry_of=job.id))
+        return self._accept(
+            Draft(
+                job.type,
+                job.payload,
+                job.max_retries,
+                job.priority,
+                unique_key=job.unique_key,
+                retry_of=job.id,
+            )
+        )
+
+    def _cancel(self, job: Job, reason: str) -> None:
+        if job.status == "pending":
+            self._store.cancel(job, reason)
+            self._dispatcher.discard(job)
+        else:
+            self._store.request_cancel(job, reason)
 
     def _accept(self, draft: Draft) -> JobSummary:
+        if draft.unique_key is not None:
+            return self._accept_all([draft])[0]
         if not self._dispatcher.accepting or self._store.room < 1:
-            self._refuse([draft])
-        return self._add(draft)
+            self._refuse([draft], wanted=1)
+        return self._add(draft, self._predecessors(draft) if draft.after else ())
 
     def _accept_all(self, drafts: Sequence[Draft]) -> Sequence[JobSummary]:
-        if not self._dispatcher.accepting or self._store.room < len(drafts):
-            self._refuse(drafts)
-        return [self._add(draft) for draft in drafts]
+        keys = [(draft.type, draft.unique_key) for draft in drafts if draft.unique_key is not None]
+        unheld = {key for key in keys if self._store.holder(*key) is None}
+        wanted = len(drafts) - len(keys) + len(unheld)
+        if wanted and (not self._dispatcher.accepting or self._store.room < wanted):
+            self._refuse(drafts, wanted)
+        predecessors = [self._predecessors(draft) for draft in drafts]
+        return [self._add(*each) for each in zip(drafts, predecessors, strict=True)]
 
-    def _add(self, draft: Draft) -> JobSummary:
+    def _predecessors(self, draft: Draft) -> Sequence[Job]:
+        jobs = []
+        for job_id in draft.after:
+            job = self._store.jobs.get(job_id)
+            if job is None:
+                raise UnknownPredecessor(
+                    f"it is to come after job {job_id[:100]}, which there is not"
+                )
+            jobs.append(job)
+        return jobs
+
+    def _add(self, draft: Draft, predecessors: Sequence[Job]) -> JobSummary:
+        if draft.unique_key is not None:
+            holder = self._store.holder(draft.type, draft.unique_key)
+            if holder is not None:
+                self._store.deduplicate(holder, draft.unique_key)
+                return structs.replace(summarize(holder), duplicate=True)
         job = self._store.create(draft)
-        self._dispatcher.add(job)
+        self._dispatcher.add(job, predecessors)
         return summarize(job)
 
-    def _refuse(self, drafts: Sequence[Draft]) -> NoReturn:
+    def _refuse(self, drafts: Sequence[Draft], wanted: int) -> NoReturn:
         if not self._dispatcher.accepting:
             self._reject(drafts, "draining")
             raise QueueClosed("the service is draining and takes no more jobs")
         self._reject(drafts, "full")
         if self._store.room < 1:
             raise QueueFull(f"{self._store.pending} jobs wait, as many as may")
-        raise QueueFull(f"{self._store.room} more jobs fit, not {len(drafts)}; none was accepted")
+        raise QueueFull(f"{self._store.room} more jobs fit, not {wanted}; none was accepted")
 
     def _reject(self, drafts: Sequence[Draft], reason: RejectReason) -> None:
         for job_type, jobs in Counter(draft.type for draft in drafts).items():

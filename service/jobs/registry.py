@@ -1,20 +1,22 @@
 """The job types a service knows: a handler each, with what its payload must look like."""
 
 import inspect
-import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from service.jobs.context import JobContext
 from service.jobs.failure import describe
+from service.jobs.processes import check_can_run_in_process
+from service.jobs.resources import OpenResource, opener_of
 from service.jobs.retry import Retry
+from service.jobs.signature import read_signature
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
-
-_CALLABLE_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+Resource = TypeVar("Resource", bound=Callable[[], Any])
+RunsIn = Literal["loop", "thread", "process"]
 
 
 class UnknownJobType(Exception):
@@ -34,16 +36,19 @@ class JobType:
     """One registered handler and the terms on which it is run.
 
     `timeout` bounds each attempt, in seconds; None lets it run for as long as it likes.
+    `concurrency` is how many may be processed at a time; None sets no limit but the workers'.
     """
 
     name: str
     handler: Callable[..., Any]
     retry: Retry
     timeout: float | None
-    runs_in_thread: bool
+    concurrency: int | None
+    runs_in: RunsIn
     payload_decoder: msgspec.json.Decoder[Any]
     payload_parameter: str | None
     context_parameter: str | None
+    resource_parameters: tuple[str, ...]
 
     def check_payload(self, payload: bytes) -> None:
         """Raise InvalidPayload where `payload`, JSON text, is not what the handler takes."""
@@ -57,26 +62,41 @@ class JobType:
         except Exception as error:  # from a payload type that checks itself
             raise InvalidPayload(describe(error)) from error
 
-    def arguments(self, payload: bytes, context: JobContext) -> dict[str, Any]:
-        """What the handler is called with: a fresh payload, and the context where it takes one."""
+    def arguments(
+        self, payload: bytes, context: JobContext, resources: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """What the handler is called with: a fresh payload, the context, and its resources."""
         arguments: dict[str, Any] = {}
         if self.payload_parameter is not None:
             arguments[self.payload_parameter] = self.payload_decoder.decode(payload)
         if self.context_parameter is not None:
             arguments[self.context_parameter] = context
+        if self.resource_parameters:
+            arguments.update({name: resources[name] for name in self.resource_parameters})
         return arguments
 
 
 class Registry:
-    """The job types of one application, by name."""
+    """The job types of one application, by name, and the resources that their handlers share."""
 
     def __init__(self) -> None:
         self._types: dict[str, JobType] = {}
+        self._resources: dict[str, OpenResource] = {}
 
     @property
     def names(self) -> list[str]:
         """The names of all job types, sorted."""
         return sorted(self._types)
+
+    @property
+    def resources(self) -> Mapping[str, OpenResource]:
+        """How each resource is opened, in the order of their registration."""
+        return self._resources
+
+    @property
+    def needs_processes(self) -> bool:
+        """Whether any handler runs in a process."""
+        return any(job_type.runs_in == "process" for job_type in self._types.values())
 
     def lookup(self, name: str) -> JobType:
         """The job type `name`. Raises UnknownJobType where there is none."""
@@ -86,41 +106,86 @@ class Registry:
             raise UnknownJobType(name, self.names) from None
 
     def include(self, other: "Registry") -> None:
-        """Add all job types of `other`, or none: raises ValueError where a name is taken."""
+        """Add all job types and resources of `other`, or none.
+
+        Raises ValueError where a name is taken.
+        """
         for name in other.names:
             self._require_free(name)
+        for name in other.resources:
+            self._require_free_resource(name)
         for name in other.names:
             self._add(other.lookup(name))
+        self._resources.update(other.resources)
+
+    def resource(self, function: Resource) -> Resource:
+        """Register the decorated function as the resource of its name.
+
+        An async generator function that yields once, or any callable that returns an async
+        context manager. It is entered before the workers start and left when the last has
+        stopped, in the reverse order; handlers registered after it receive what it yields in their
+        parameter of its name. Where entering or leaving it raises, or a task of its own, that
+        ends the service. When jobs have ended, closing has a bounded time; then it is cancelled.
+
+        Raises ValueError where the name is taken, and TypeError where it is not as above.
+        """
+        opener = opener_of(function)
+        self._require_free_resource(function.__name__)
+        self._resources[function.__name__] = opener
+        return function
 
     def job(
-        self, name: str, *, retry: Retry | None = None, timeout: float | None = None
+        self,
+        name: str,
+        *,
+        retry: Retry | None = None,
+        timeout: float | None = None,
+        concurrency: int | None = None,
+        runs_in: RunsIn | None = None,
     ) -> Callable[[Handler], Handler]:
         """Register the decorated function as the handler of the job type `name`.
 
-        The parameter annotated `JobContext`, if there is one, receives the job's context. The
-        other one, if there is one, receives the payload; its annotation, any type msgspec knows,
-        is what submissions are checked against. `async def` runs on the loop, `def` in a thread.
+        The parameter annotated `JobContext`, if there is one, receives the job's context; those
+        named as a resource that was registered before, the resource. The other one, if there is
+        one, receives the payload; its annotation, any type msgspec knows, is what submissions are
+        checked against.
 
-        Raises ValueError where the name is taken or empty, or the timeout is not above 0, and
-        TypeError where the signature does not fit the above.
+        `async def` runs on the loop, `def` in a thread or, where `runs_in` says so, in a process,
+        which must be able to import it by name and is killed when the attempt is interrupted.
+
+        Raises ValueError where the name is taken or empty, the timeout is not above 0, or the
+        concurrency is below 1; TypeError where the function does not fit the above; and ImportError
+        where trio-parallel, which processes need, is not installed.
         """
         if not name:
             raise ValueError("a job type needs a name")
         if timeout is not None and not timeout > 0:
             raise ValueError(f"timeout must be above 0, not {timeout}")
+        if concurrency is not None and concurrency < 1:
+            raise ValueError(f"concurrency must be 1 or more, not {concurrency}")
 
         def register(handler: Handler) -> Handler:
-            payload_parameter, payload_type, context_parameter = _read_signature(handler)
+            signature = read_signature(handler, self._resources)
+            where = _where_to_run(handler, runs_in)
+            if where == "process":
+                check_can_run_in_process(handler)
+                if signature.resources:
+                    raise TypeError(
+                        f"{handler.__qualname__} can't take {', '.join(signature.resources)}: "
+                        "resources don't reach into processes"
+                    )
             self._add(
                 JobType(
                     name=name,
                     handler=handler,
                     retry=retry or Retry(),
                     timeout=timeout,
-                    runs_in_thread=not inspect.iscoroutinefunction(handler),
-                    payload_decoder=msgspec.json.Decoder(payload_type),
-                    payload_parameter=payload_parameter,
-                    context_parameter=context_parameter,
+                    concurrency=concurrency,
+                    runs_in=where,
+                    payload_decoder=msgspec.json.Decoder(signature.payload_type),
+                    payload_parameter=signature.payload,
+                    context_parameter=signature.context,
+                    resource_parameters=signature.resources,
                 )
             )
             return handler
@@ -135,25 +200,24 @@ class Registry:
         if name in self._types:
             raise ValueError(f"there is already a job type {name!r}")
 
+    def _require_free_resource(self, name: str) -> None:
+        if name in self._resources:
+            raise ValueError(f"there is already a resource {name!r}")
 
-def _read_signature(handler: Callable[..., Any]) -> tuple[str | None, Any, str | None]:
-    """The payload's parameter and type and the context's parameter, None where there is none."""
-    annotations = typing.get_type_hints(handler)
-    parameters = inspect.signature(handler).parameters
-    contexts = [name for name in parameters if annotations.get(name) is JobContext]
-    payloads = [name for name in parameters if name not in contexts]
-    if (
-        inspect.isgeneratorfunction(handler)
-        or inspect.isasyncgenfunction(handler)
-        or len(contexts) > 1
-        or len(payloads) > 1
-        or any(parameter.kind not in _CALLABLE_BY_NAME for parameter in parameters.values())
-    ):
-        signature = ", ".join(map(str, parameters.values()))
-        raise TypeError(
-            f"{handler.__qualname__}({signature}) can't handle jobs: a handler takes "
-            "a payload and a parameter annotated JobContext, each at most once, and returns"
-        )
-    payload_parameter = payloads[0] if payloads else None
-    payload_type = annotations.get(payload_parameter, Any) if payload_parameter else None
-    return payload_parameter, payload_type, contexts[0] if contexts else None
+
+def _where_to_run(handler: Callable[..., Any], wanted: str | None) -> RunsIn:
+    is_async = inspect.iscoroutinefunction(handler)
+    match wanted:
+        case None:
+            return "loop" if is_async else "thread"
+        case "loop" if is_async:
+            return "loop"
+        case "thread" | "process" if not is_async:
+            return "thread" if wanted == "thread" else "process"
+        case "loop" | "thread" | "process":
+            kind, places = (
+                ("an async def", "'loop'") if is_async else ("a def", "'thread' or 'process'")
+            )
+            raise TypeError(f"{handler.__qualname__} is {kind}: it runs in {places}")
+        case _:
+            raise ValueError(f"runs_in must be 'loop', 'thread' or 'process', not {wanted!r}")

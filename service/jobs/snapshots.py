@@ -5,13 +5,14 @@ from typing import Literal
 
 import msgspec
 
-from service.jobs.model import Attempt, AttemptOutcome, Job, Status
+from service.jobs.model import DEFAULT_PRIORITY, Attempt, AttemptOutcome, Job, Status
 
 
 class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What fits a line of a list. `attempt` counts those begun, `error` is the last one's.
 
-    `replayed` says that the job was there before, made by an earlier request with the same key.
+    `replayed` says that the job was there before, made by an earlier request with the same
+    idempotency key; `duplicate`, that it holds the unique key of the submission that it answers.
     """
 
     id: str
@@ -22,9 +23,14 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     finished_at: datetime | None = None
     attempt: int = 0
     max_retries: int
+    priority: int = DEFAULT_PRIORITY
+    unique_key: str | None = None
+    after: tuple[str, ...] = ()
+    cancel_requested: bool = False
     error: str | None = None
     retry_of: str | None = None
     replayed: bool = False
+    duplicate: bool = False
 
 
 class AttemptStory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -40,8 +46,12 @@ class AttemptStory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class JobStory(JobSummary, frozen=True, kw_only=True, omit_defaults=True):
-    """All there is to know of a job. `payload` and `result` are raw JSON."""
+    """All there is to know of a job. `payload` and `result` are raw JSON.
 
+    `waits_because` says, while it is pending, why it is not running now.
+    """
+
+    waits_because: str | None = None
     payload: msgspec.Raw
     result: msgspec.Raw | None = None
     attempts: list[AttemptStory]
@@ -58,15 +68,20 @@ def summarize(job: Job) -> JobSummary:
         finished_at=job.finished_at,
         attempt=len(job.attempts),
         max_retries=job.max_retries,
-        error=job.attempts[-1].error if job.attempts else None,
+        priority=job.priority,
+        unique_key=job.unique_key,
+        after=job.after,
+        cancel_requested=job.status == "processing" and job.cancel_reason is not None,
+        error=job.attempts[-1].error if job.attempts else job.failure,
         retry_of=job.retry_of,
     )
 
 
-def tell(job: Job) -> JobStory:
+def tell(job: Job, waits_because: str | None = None) -> JobStory:
     """The job as it is now, whole."""
     return JobStory(
         **msgspec.structs.asdict(summarize(job)),
+        waits_because=waits_because,
         payload=msgspec.Raw(job.payload),
         result=msgspec.Raw(job.result) if job.result is not None else None,
         attempts=[_tell_attempt(attempt) for attempt in job.attempts],
@@ -94,3 +109,47 @@ class WorkerView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     job_type: str | None = None
     attempt: int | None = None
     since: datetime
+
+
+class QueueView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How many jobs wait, and for what: a worker (`ready`), their time or other jobs.
+
+    `oldest_ready_seconds` is how long the job is ready that is so for longest.
+    """
+
+    paused: bool
+    paused_types: list[str]
+    capacity: int
+    pending: int
+    ready: int
+    later: int
+    blocked: int
+    processing: int
+    oldest_ready_seconds: float | None = None
+
+
+class TypeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A job type: the terms on which its jobs are run, and how many there are in each state.
+
+    What has ended is counted for as long as it is kept.
+    """
+
+    type: str
+    runs_in: Literal["loop", "thread", "process"]
+    max_retries: int
+    timeout_seconds: float | None = None
+    concurrency: int | None = None
+    paused: bool
+    pending: int
+    processing: int
+    completed: int
+    failed: int
+    cancelled: int
+    abandoned: int
+
+
+class Cancellations(msgspec.Struct, frozen=True, kw_only=True):
+    """How many jobs were cancelled at once, and how many are being interrupted."""
+
+    cancelled: int
+    interrupted: int

@@ -5,16 +5,17 @@ come between a change, its event and the counts.
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import trio
 import uuid_utils
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from service.jobs.capacity import Capacity
 from service.jobs.clock import Clock
 from service.jobs.model import (
+    DEFAULT_PRIORITY,
     TERMINAL,
     TRANSITIONS,
     Attempt,
@@ -31,11 +32,14 @@ from service.telemetry.events import (
     JobCancelled,
     JobCompleted,
     JobCreated,
+    JobDeduplicated,
     JobEnqueued,
     JobFailed,
     JobRejected,
     JobRetried,
     JobStarted,
+    QueuePaused,
+    QueueResumed,
     RejectReason,
 )
 
@@ -52,9 +56,11 @@ class JobStore:
     ) -> None:
         self._emit = emit
         self.clock = clock
+        self.capacity = capacity
         self._capacity = Capacity(capacity, emit, clock)
         self.jobs = JobTable(retain)
         self._counts: dict[Status, int] = dict.fromkeys(TRANSITIONS, 0)  # since the start
+        self._holders: dict[tuple[str, str], Job] = {}  # by type and unique key
 
     @property
     def pending(self) -> int:
@@ -74,19 +80,50 @@ class JobStore:
     def create(self, draft: Draft) -> Job:
         """Accept a submission: a new job, pending."""
         now = self.clock.now()
+        run_at = _run_at(draft, now)
         job = Job(
             id=str(uuid_utils.uuid7()),  # RFC 9562: sorts by creation, also across machines
             type=draft.type,
             payload=draft.payload,
             max_retries=draft.max_retries,
             created_at=now,
-            run_at=now,
+            run_at=run_at,
+            priority=draft.priority,
+            unique_key=draft.unique_key,
+            after=draft.after,
             retry_of=draft.retry_of,
         )
+        if job.unique_key is not None:
+            self._holders[job.type, job.unique_key] = job
         self.jobs.add(job)
         self._counts["pending"] += 1
-        self._emit(JobCreated(timestamp=now, job_id=job.id, job_type=job.type))
+        self._emit(
+            JobCreated(
+                timestamp=now,
+                job_id=job.id,
+                job_type=job.type,
+                run_at=run_at if run_at is not now else UNSET,
+                priority=job.priority if job.priority != DEFAULT_PRIORITY else UNSET,
+                unique_key=job.unique_key if job.unique_key is not None else UNSET,
+                after=job.after or UNSET,
+            )
+        )
         return job
+
+    def holder(self, job_type: str, unique_key: str) -> Job | None:
+        """The job of this type that has this unique key and has not ended. No transition."""
+        return self._holders.get((job_type, unique_key))
+
+    def deduplicate(self, holder: Job, unique_key: str) -> None:
+        """A submission makes no job, since `holder` has its unique key. No transition."""
+        self._emit(
+            JobDeduplicated(
+                timestamp=self.clock.now(),
+                job_id=holder.id,
+                job_type=holder.type,
+                unique_key=unique_key,
+            )
+        )
 
     def reject(self, job_type: str, reason: RejectReason, jobs: int = 1) -> None:
         """Turn so many submissions away: they leave no trace but their count."""
@@ -98,18 +135,23 @@ class JobStore:
 
     def enqueue(self, job: Job) -> None:
         """The pending job is ready for a worker from now on."""
-        if job.status != "pending":
+        if job.status != "pending" or job.ready_monotonic is not None:
             raise IllegalTransition(job.id, job.status, "pending")
         job.ready_monotonic = self.clock.monotonic()
-        # A new job is ready the moment it is created.
-        now = self.clock.now() if job.attempts else job.created_at
+        # Most jobs are ready the moment they are created.
+        at_once = job.run_at is job.created_at and not job.after
+        now = job.created_at if at_once else self.clock.now()
         attempt = len(job.attempts) + 1 if job.attempts else UNSET
         self._emit(JobEnqueued(timestamp=now, job_id=job.id, job_type=job.type, attempt=attempt))
 
     def start(self, job: Job, worker_id: str, interrupt: Callable[[], None]) -> Attempt:
         """A worker begins an attempt; `interrupt` is how a client's cancellation reaches it."""
+        ready_monotonic = job.ready_monotonic
+        if ready_monotonic is None:
+            raise IllegalTransition(job.id, job.status, "processing")
         now, monotonic = self.clock.now(), self.clock.monotonic()
         self._move(job, "processing", now)
+        job.ready_monotonic = None
         attempt = Attempt(
             number=len(job.attempts) + 1,
             worker_id=worker_id,
@@ -125,7 +167,7 @@ class JobStore:
                 job_type=job.type,
                 worker_id=worker_id,
                 attempt=attempt.number,
-                wait_seconds=round(monotonic - job.ready_monotonic, 6),
+                wait_seconds=round(monotonic - ready_monotonic, 6),
             )
         )
         self._capacity.pending_fell_to(self._counts["pending"])
@@ -149,6 +191,16 @@ class JobStore:
         ended = self._end_attempt(job, "failed", "failed", error)
         self._emit(JobFailed(**ended, error=error, traceback=traceback))
 
+    def fail_unstarted(self, job: Job, error: str) -> None:
+        """The pending job can't be run, for what it was to come after has not completed."""
+        if job.status != "pending" or job.ready_monotonic is not None:
+            raise IllegalTransition(job.id, job.status, "failed")
+        now = self.clock.now()
+        self._move(job, "failed", now)
+        job.failure = error
+        self._emit(JobFailed(timestamp=now, job_id=job.id, job_type=job.type, error=error))
+        self._capacity.pending_fell_to(self._counts["pending"])
+
     def end_of(self, job: Job) -> trio.Event:
         """What is set as soon as the job has ended; made when it is asked for. No transition."""
         if job.ended is None:
@@ -156,6 +208,14 @@ class JobStore:
             if job.status in TERMINAL:
                 job.ended.set()
         return job.ended
+
+    def pause(self, job_type: str | None) -> None:
+        """No job is to start, or none of this type. No transition."""
+        self._emit(QueuePaused(timestamp=self.clock.now(), job_type=job_type or UNSET))
+
+    def resume(self, job_type: str | None) -> None:
+        """Jobs may start again, or those of this type. No transition."""
+        self._emit(QueueResumed(timestamp=self.clock.now(), job_type=job_type or UNSET))
 
     def request_cancel(self, job: Job, reason: str) -> None:
         """Interrupt the running attempt; its worker says what became of it. No transition yet."""
@@ -186,13 +246,30 @@ class JobStore:
         else:
             now = self.clock.now()
             self._move(job, to, now)
-            self._emit(event(timestamp=now, job_id=job.id, job_type=job.type, reason=reason))
+            self._emit(
+                event(
+                    timestamp=now,
+                    job_id=job.id,
+                    job_type=job.type,
+                    reason=reason,
+                    wait_seconds=self._end_wait(job),
+                )
+            )
             self._capacity.pending_fell_to(self._counts["pending"])
+
+    def _end_wait(self, job: Job) -> float | UnsetType:
+        if job.ready_monotonic is None:
+            return UNSET
+        waited = round(self.clock.monotonic() - job.ready_monotonic, 6)
+        job.ready_monotonic = None
+        return waited
 
     def _end_attempt(
         self, job: Job, to: Status, outcome: AttemptOutcome, error: str | None = None
     ) -> dict[str, Any]:
         """End the running attempt and move the job on; gives the fields of its event."""
+        if job.status != "processing":
+            raise IllegalTransition(job.id, job.status, to)
         now = self.clock.now()
         self._move(job, to, now)
         attempt = job.attempts[-1]
@@ -220,11 +297,21 @@ class JobStore:
         if to in TERMINAL:
             job.finished_at = now
             self.jobs.finished(job)
+            if job.unique_key is not None:
+                del self._holders[job.type, job.unique_key]
             # Where the service's end comes from another thread, nobody is left who could wait.
             if job.ended is not None and trio.lowlevel.in_trio_run():
                 job.ended.set()
         else:
             self.jobs.moved(job)
+
+
+def _run_at(draft: Draft, now: datetime) -> datetime:
+    if draft.delay_seconds:
+        return now + timedelta(seconds=draft.delay_seconds)
+    if draft.run_at is not None and draft.run_at > now:
+        return draft.run_at.astimezone(UTC)
+    return now
 
 
 def _nothing() -> None:

@@ -89,6 +89,17 @@ class JobTable:
                 bits ^= lowest
         return found
 
+    def count(self) -> dict[str, dict[Status, int]]:
+        """How many jobs of each type have which status."""
+        counts: dict[str, dict[Status, int]] = {}
+        for chunk in self._chunks.values():
+            of_status = {status: chunk.matching(status, None) for status in TRANSITIONS}
+            for job_type, of_type in chunk.of_type.items():
+                of_this_type = counts.setdefault(job_type, dict.fromkeys(TRANSITIONS, 0))
+                for status, bits in of_status.items():
+                    of_this_type[status] += (bits & of_type).bit_count()
+        return counts
+
     def _forget(self, job: Job) -> None:
         del self._jobs[job.id]
         number, place = divmod(job.row, CHUNK)

@@ -3,11 +3,10 @@
 import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import Context, copy_context
 from datetime import datetime
 from functools import partial
-from types import FrameType
 from typing import Any
 
 import msgspec
@@ -18,6 +17,7 @@ from service.jobs.context import JobContext
 from service.jobs.dispatcher import Dispatcher
 from service.jobs.failure import describe, format_traceback
 from service.jobs.model import Attempt, Job
+from service.jobs.processes import Processes
 from service.jobs.registry import JobType, Registry
 from service.jobs.snapshots import WorkerView
 from service.jobs.store import JobStore
@@ -44,6 +44,8 @@ class Worker:
         stop_reason: Callable[[], str],
         random_source: random.Random,
         started_at: datetime,
+        resources: Mapping[str, Any],
+        processes: Processes | None,
     ) -> None:
         self.id = id
         self.started_at = started_at
@@ -55,9 +57,12 @@ class Worker:
         self._log = log
         self._stop_reason = stop_reason
         self._random_source = random_source
+        self._resources = resources
+        self._processes = processes
         self._scope = trio.CancelScope()
         self._drained = False
         self._has_asked = False
+        self._taken: Job | None = None  # since it asked last
         self._job: Job | None = None  # the one in hand
         self._last_attempt: Attempt | None = None
         # The default limiter would let abandoned threads, which hold their place until they
@@ -95,7 +100,7 @@ class Worker:
             give_way_at = time.monotonic() + GIVE_WAY_SECONDS
             next_job: Job | None = job
             while next_job is not None:
-                self._has_asked = False
+                self._has_asked, self._taken = False, next_job
                 if next_job.status == "pending":  # else it was cancelled on its way here
                     await self._run_attempt(next_job)
                 self._ask_for_next(clean)
@@ -121,7 +126,8 @@ class Worker:
         trio.lowlevel.current_task().context = clean.copy()
         if not self._has_asked:  # else an interruption came too late for the job it was meant for
             self._has_asked = True
-            self._dispatcher.worker_is_free()
+            done, self._taken = self._taken, None
+            self._dispatcher.worker_is_free(done)
 
     async def _run_attempt(self, job: Job) -> None:
         job_type = self._registry.lookup(job.type)
@@ -148,14 +154,18 @@ class Worker:
 
     async def _call_handler(self, job_type: JobType, job: Job, attempt: Attempt) -> Any:
         context = JobContext(job.id, job.type, self.id, attempt.number, self._log)
-        arguments = job_type.arguments(job.payload, context)
-        if job_type.runs_in_thread:
-            return await trio.to_thread.run_sync(
-                partial(job_type.handler, **arguments),
-                abandon_on_cancel=True,
-                limiter=self._threads,
-            )
-        return await job_type.handler(**arguments)
+        if job_type.runs_in == "process":
+            if self._processes is None:
+                raise RuntimeError(f"{job_type.name} was registered after the service's start")
+            return await self._processes.call(job_type.handler, job.payload, context)
+        arguments = job_type.arguments(job.payload, context, self._resources)
+        if job_type.runs_in == "loop":
+            return await job_type.handler(**arguments)
+        return await trio.to_thread.run_sync(
+            partial(job_type.handler, **arguments),
+            abandon_on_cancel=True,
+            limiter=self._threads,
+        )
 
     def _complete(self, job: Job, result: object) -> None:
         try:
@@ -199,18 +209,6 @@ class Worker:
             self._dispatcher.add_later(job, delay)
         else:
             self._store.fail(job, message, format_traceback(error))
-
-
-def job_of_frame(frame: FrameType) -> tuple[str, str, str] | None:
-    """The job that a worker runs in this frame, its type and the worker; None if it is no worker's.
-
-    It is for the thread that looks at a stalled loop, and costs a job nothing.
-    """
-    worker = frame.f_locals.get("self") if frame.f_code.co_filename == __file__ else None
-    view = worker.view() if isinstance(worker, Worker) else None
-    if view is None or view.job_id is None or view.job_type is None:
-        return None
-    return view.job_id, view.job_type, view.worker_id
 
 
 def _interruption_in(error: BaseException) -> BaseException | None:

@@ -71,6 +71,7 @@ class ServiceStopped(Event, frozen=True, kw_only=True):
     loop_stalls: int
     log_lines_dropped: int
     connections_refused: int
+    jobs_deduplicated: int
     error: str | UnsetType = UNSET  # of a crash
     traceback: str | UnsetType = UNSET
 
@@ -106,11 +107,20 @@ class AttemptEvent(JobEvent, frozen=True, kw_only=True):
 
 
 class JobCreated(JobEvent, frozen=True, kw_only=True):
-    """A submission was accepted; `run_at` where it is to start later."""
+    """A submission was accepted; `run_at` where it is to start later, `after` which jobs."""
 
     event: Literal["job_created"] = "job_created"
     run_at: datetime | UnsetType = UNSET
-    priority: int | UnsetType = UNSET
+    priority: int | UnsetType = UNSET  # where it is not the default
+    unique_key: str | UnsetType = UNSET
+    after: tuple[str, ...] | UnsetType = UNSET
+
+
+class JobDeduplicated(JobEvent, frozen=True, kw_only=True):
+    """A submission made no job, for this one holds its unique key."""
+
+    event: Literal["job_deduplicated"] = "job_deduplicated"
+    unique_key: str
 
 
 class JobEnqueued(JobEvent, frozen=True, kw_only=True):
@@ -144,23 +154,29 @@ class JobRetried(AttemptEvent, frozen=True, kw_only=True):
     retry_in_seconds: float
 
 
-class JobFailed(AttemptEvent, frozen=True, kw_only=True):
-    """The attempt failed and was the last: the job has failed for good."""
+class JobFailed(JobEvent, frozen=True, kw_only=True):
+    """The job has failed for good, with its last attempt; or with none, for want of another job."""
 
     level: Level = "error"
     event: Literal["job_failed"] = "job_failed"
-    run_seconds: float
+    worker_id: str | UnsetType = UNSET
+    attempt: int | UnsetType = UNSET
+    run_seconds: float | UnsetType = UNSET
     error: str
-    traceback: str
+    traceback: str | UnsetType = UNSET
 
 
 class EarlyEndEvent(JobEvent, frozen=True, kw_only=True):
-    """A job ended before its handler had; the last three fields where it was running."""
+    """A job ended before its handler had.
+
+    The three fields of an attempt where it was running, `wait_seconds` where it was ready.
+    """
 
     reason: str
     worker_id: str | UnsetType = UNSET
     attempt: int | UnsetType = UNSET
     run_seconds: float | UnsetType = UNSET
+    wait_seconds: float | UnsetType = UNSET
 
 
 class JobCancelled(EarlyEndEvent, frozen=True, kw_only=True):
@@ -201,6 +217,20 @@ class QueueFreed(Event, frozen=True, kw_only=True):
     event: Literal["queue_freed"] = "queue_freed"
     jobs_rejected: int
     full_seconds: float
+
+
+class QueuePaused(Event, frozen=True, kw_only=True):
+    """No job starts from now on, or none of this type."""
+
+    event: Literal["queue_paused"] = "queue_paused"
+    job_type: str | UnsetType = UNSET
+
+
+class QueueResumed(Event, frozen=True, kw_only=True):
+    """Jobs start again, or those of this type."""
+
+    event: Literal["queue_resumed"] = "queue_resumed"
+    job_type: str | UnsetType = UNSET
 
 
 class LoopStalled(Event, frozen=True, kw_only=True):

@@ -17,12 +17,16 @@ from service.telemetry.events import (
     JobCancelled,
     JobCompleted,
     JobCreated,
+    JobDeduplicated,
+    JobEnqueued,
     JobFailed,
     JobRejected,
     JobRetried,
     JobStarted,
     LogLinesDropped,
     LoopStalled,
+    QueuePaused,
+    QueueResumed,
     WorkerStarted,
     WorkerStopped,
 )
@@ -52,6 +56,10 @@ class MetricsSnapshot(Struct, frozen=True):
     log_lines_dropped: int
     uptime_seconds: float
     connections_refused: int
+    jobs_ready: int
+    jobs_deduplicated: int
+    queue_paused: int
+    job_types_paused: int
 
 
 class Metrics:
@@ -78,8 +86,13 @@ class Metrics:
         self._loop_stalls = 0
         self._log_lines_dropped = 0
         self._connections_refused = 0
+        self._jobs_ready = 0
+        self._jobs_deduplicated = 0
+        self._queue_paused = 0
+        self._job_types_paused = 0
         self._counts: dict[type[Event], Callable[[Any], None]] = {
             JobCreated: self._job_created,
+            JobEnqueued: self._job_enqueued,
             JobStarted: self._job_started,
             JobCompleted: self._job_completed,
             JobRetried: self._job_retried,
@@ -92,6 +105,9 @@ class Metrics:
             LoopStalled: self._loop_stalled,
             LogLinesDropped: self._log_lines_were_dropped,
             ConnectionRefused: self._connection_refused,
+            JobDeduplicated: self._job_deduplicated,
+            QueuePaused: self._was_paused,
+            QueueResumed: self._was_resumed,
         }
 
     def observe(self, event: Event) -> None:
@@ -120,14 +136,22 @@ class Metrics:
             log_lines_dropped=self._log_lines_dropped,
             uptime_seconds=round(self._monotonic() - self._started_at, 6),
             connections_refused=self._connections_refused,
+            jobs_ready=self._jobs_ready,
+            jobs_deduplicated=self._jobs_deduplicated,
+            queue_paused=self._queue_paused,
+            job_types_paused=self._job_types_paused,
         )
 
     def _job_created(self, _: JobCreated) -> None:
         self._jobs_created += 1
         self._jobs_pending += 1
 
+    def _job_enqueued(self, _: JobEnqueued) -> None:
+        self._jobs_ready += 1
+
     def _job_started(self, event: JobStarted) -> None:
         self._jobs_pending -= 1
+        self._jobs_ready -= 1
         self._jobs_in_progress += 1
         self._wait_seconds_total += event.wait_seconds
 
@@ -142,15 +166,20 @@ class Metrics:
 
     def _job_failed(self, event: JobFailed) -> None:
         self._jobs_failed += 1
-        self._attempt_ended(event.run_seconds)
+        self._pending_or_attempt_ended(event.run_seconds)
 
     def _job_cancelled(self, event: JobCancelled) -> None:
         self._jobs_cancelled += 1
-        self._pending_or_attempt_ended(event.run_seconds)
+        self._ended_early(event)
 
     def _job_abandoned(self, event: JobAbandoned) -> None:
         self._jobs_abandoned += 1
+        self._ended_early(event)
+
+    def _ended_early(self, event: JobCancelled | JobAbandoned) -> None:
         self._pending_or_attempt_ended(event.run_seconds)
+        if not isinstance(event.wait_seconds, UnsetType):
+            self._jobs_ready -= 1
 
     def _pending_or_attempt_ended(self, run_seconds: float | UnsetType) -> None:
         if isinstance(run_seconds, UnsetType):
@@ -179,3 +208,18 @@ class Metrics:
 
     def _connection_refused(self, _: ConnectionRefused) -> None:
         self._connections_refused += 1
+
+    def _job_deduplicated(self, _: JobDeduplicated) -> None:
+        self._jobs_deduplicated += 1
+
+    def _was_paused(self, event: QueuePaused) -> None:
+        if isinstance(event.job_type, UnsetType):
+            self._queue_paused = 1
+        else:
+            self._job_types_paused += 1
+
+    def _was_resumed(self, event: QueueResumed) -> None:
+        if isinstance(event.job_type, UnsetType):
+            self._queue_paused = 0
+        else:
+            self._job_types_paused -= 1

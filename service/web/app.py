@@ -23,6 +23,7 @@ from service.web.jobs import add_job_routes
 from service.web.monitoring import add_monitoring_routes
 from service.web.openapi.routes import add_documentation
 from service.web.problems import install_error_handlers
+from service.web.queue import add_queue_routes
 
 
 class NoSessions(SecureCookieSessionInterface):
@@ -80,6 +81,7 @@ def create_app(
     install_error_handlers(app)
     install_guards(app, access)
     add_job_routes(app, queue)
+    add_queue_routes(app, queue)
     add_monitoring_routes(app, read_metrics, list_workers, is_ready)
     add_event_routes(app, feed)
     add_documentation(app, registry, needs_token=bool(access.tokens))

@@ -8,16 +8,22 @@ from urllib.parse import urlencode
 
 import msgspec
 import trio
+from msgspec import structs
 from quart import Quart, Response, request
 from werkzeug.datastructures import MultiDict
 from werkzeug.routing import BaseConverter
 
 from service.jobs.model import TERMINAL, Status
 from service.jobs.queue import JobQueue
-from service.jobs.snapshots import JobSummary
+from service.jobs.snapshots import JobStory, JobSummary
 from service.web.conditional import json_response, require_match
 from service.web.problems import bad_query
-from service.web.submissions import read_batch, read_idempotency_key, read_submission
+from service.web.submissions import (
+    BatchReceipt,
+    read_batch,
+    read_idempotency_key,
+    read_submission,
+)
 
 DEFAULT_PAGE = 100
 MAX_PAGE = 1_000
@@ -26,12 +32,13 @@ BATCHES_AT_A_TIME = 16
 
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _STATUSES: tuple[Status, ...] = get_args(Status)
+_UNFINISHED = tuple(status for status in _STATUSES if status not in TERMINAL)
 
 
 class JobPath(BaseConverter):
     """Any id, but not the name of another call: else GET /jobs/batch would be one of no job."""
 
-    regex = r"(?!batch\Z)[^/]+"
+    regex = r"(?!(?:batch|cancel)\Z)[^/]+"
 
 
 def add_job_routes(app: Quart, queue: JobQueue) -> None:
@@ -46,8 +53,8 @@ def add_job_routes(app: Quart, queue: JobQueue) -> None:
         job = await queue.submit(
             submission.type,
             submission.payload,
-            max_retries=submission.max_retries,
             idempotency_key=key,
+            **submission.options(),
         )
         return _created(job)
 
@@ -57,9 +64,21 @@ def add_job_routes(app: Quart, queue: JobQueue) -> None:
         async with batches:
             drafts = await read_batch(queue)
         jobs = await queue.submit_all(drafts, idempotency_key=key)
-        body = msgspec.json.encode({"ids": [job.id for job in jobs]})
-        response = Response(body, HTTPStatus.CREATED, content_type="application/json")
+        receipt = BatchReceipt(
+            ids=[job.id for job in jobs], duplicates=sum(job.duplicate for job in jobs)
+        )
+        response = Response(
+            msgspec.json.encode(receipt), HTTPStatus.CREATED, content_type="application/json"
+        )
         return _replayed(response) if jobs[0].replayed else response
+
+    @app.post("/jobs/cancel")
+    async def cancel_jobs() -> Response:
+        job_type, status = request.args.get("type"), _status(request.args, _UNFINISHED)
+        if job_type is None:
+            raise bad_query("type", "given, the one whose jobs to cancel")
+        done = await queue.cancel_all(job_type, status=status)
+        return Response(msgspec.json.encode(done), content_type="application/json")
 
     @app.get("/jobs")
     async def list_jobs() -> Response:
@@ -77,7 +96,7 @@ def add_job_routes(app: Quart, queue: JobQueue) -> None:
     async def get_job(job_id: str) -> Response:
         seconds = _wait(request.args)
         job = await (queue.get(job_id) if seconds is None else queue.wait(job_id, seconds))
-        return json_response(msgspec.json.encode(job))
+        return json_response(msgspec.json.encode(job), state=_state(job))
 
     @app.post("/jobs/<job:job_id>/cancel")
     async def cancel_job(job_id: str) -> Response:
@@ -96,13 +115,18 @@ async def _require_present_state(queue: JobQueue, job_id: str, *, of_ended_jobs:
     if "If-Match" in request.headers:
         job = await queue.get(job_id)
         if (job.status in TERMINAL) == of_ended_jobs:  # else 409 it is: RFC 9110, section 13.2.1
-            require_match(msgspec.json.encode(job))
+            require_match(_state(job))
+
+
+def _state(job: JobStory) -> bytes:
+    """What the job is, without what others keep it from."""
+    return msgspec.json.encode(structs.replace(job, waits_because=None))
 
 
 def _created(job: JobSummary) -> Response:
     response = Response(
         msgspec.json.encode(job),
-        HTTPStatus.CREATED,
+        HTTPStatus.OK if job.duplicate else HTTPStatus.CREATED,
         headers={"Location": f"/jobs/{job.id}"},
         content_type="application/json",
     )
@@ -114,14 +138,14 @@ def _replayed(response: Response) -> Response:
     return response
 
 
-def _status(query: MultiDict[str, str]) -> Status | None:
+def _status(query: MultiDict[str, str], known: tuple[Status, ...] = _STATUSES) -> Status | None:
     asked_for = query.get("status")
     if asked_for is None:
         return None
-    for status in _STATUSES:
+    for status in known:
         if status == asked_for:
             return status
-    raise bad_query("status", f"one of {', '.join(_STATUSES)}")
+    raise bad_query("status", f"one of {', '.join(known)}")
 
 
 def _limit(query: MultiDict[str, str]) -> int:

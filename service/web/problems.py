@@ -10,7 +10,15 @@ from werkzeug.exceptions import HTTPException
 
 from service.jobs.idempotency import IdempotencyKeyReused, InvalidIdempotencyKey
 from service.jobs.model import Status
-from service.jobs.queue import AlreadyFinished, NotFinished, QueueClosed, QueueFull, UnknownJob
+from service.jobs.options import InvalidOption
+from service.jobs.queue import (
+    AlreadyFinished,
+    NotFinished,
+    QueueClosed,
+    QueueFull,
+    UnknownJob,
+    UnknownPredecessor,
+)
 from service.jobs.registry import InvalidPayload, UnknownJobType
 
 PROBLEM_CONTENT_TYPE = "application/problem+json"
@@ -79,6 +87,8 @@ def bad_query(parameter: str, wanted: str) -> Problem:
 _PROBLEM_OF: Final[dict[type[Exception], tuple[HTTPStatus, str, dict[str, str]]]] = {
     UnknownJobType: (HTTPStatus.BAD_REQUEST, "unknown-job-type", {}),
     InvalidPayload: (HTTPStatus.BAD_REQUEST, "invalid-payload", {}),
+    InvalidOption: (HTTPStatus.BAD_REQUEST, "malformed", {}),
+    UnknownPredecessor: (HTTPStatus.CONFLICT, "unknown-predecessor", {}),
     UnknownJob: (HTTPStatus.NOT_FOUND, "unknown-job", {}),
     AlreadyFinished: (HTTPStatus.CONFLICT, "already-finished", {}),
     NotFinished: (HTTPStatus.CONFLICT, "not-finished", {}),

@@ -1,17 +1,27 @@
 """What a client submits: one job as JSON, or many, a line each."""
 
 import re
+from datetime import datetime
 from http import HTTPStatus
 from io import BytesIO
-from typing import Annotated
+from typing import Annotated, Final, cast
 
 import msgspec
 import trio
+from msgspec import Meta
 from quart import request
 
-from service.jobs.model import Draft
-from service.jobs.queue import MAX_RETRIES_LIMIT, JobQueue
+from service.jobs.model import FIRST_PRIORITY, LAST_PRIORITY, Draft
+from service.jobs.options import (
+    MAX_PREDECESSORS,
+    MAX_RETRIES_LIMIT,
+    MAX_UNIQUE_KEY_CHARS,
+    InvalidOption,
+    JobOptions,
+)
+from service.jobs.queue import JobQueue, UnknownPredecessor
 from service.jobs.registry import InvalidPayload, UnknownJobType
+from service.jobs.retry import LONGEST_WAIT_SECONDS
 from service.web.body import read_body
 from service.web.problems import Problem
 
@@ -29,8 +39,32 @@ class Submission(msgspec.Struct, forbid_unknown_fields=True):
 
     type: str
     payload: msgspec.Raw = msgspec.Raw(b"null")
-    max_retries: Annotated[int, msgspec.Meta(ge=0, le=MAX_RETRIES_LIMIT)] | None = None
+    max_retries: Annotated[int, Meta(ge=0, le=MAX_RETRIES_LIMIT)] | None = None
+    priority: Annotated[int, Meta(ge=FIRST_PRIORITY, le=LAST_PRIORITY)] | None = None
+    delay_seconds: Annotated[float, Meta(ge=0, le=LONGEST_WAIT_SECONDS)] | None = None
+    run_at: Annotated[datetime, Meta(tz=True)] | None = None
+    unique_key: Annotated[str, Meta(min_length=1, max_length=MAX_UNIQUE_KEY_CHARS)] | None = None
+    after: Annotated[list[str], Meta(max_length=MAX_PREDECESSORS)] | None = None
 
+    def options(self) -> JobOptions:
+        """Those that are set, as the queue takes them."""
+        options = {name: getattr(self, name) for name in _OPTIONS}
+        return cast(
+            "JobOptions", {name: value for name, value in options.items() if value is not None}
+        )
+
+
+class BatchReceipt(msgspec.Struct, omit_defaults=True):
+    """The ids of the jobs of a batch, in the order of its lines.
+
+    `duplicates` counts the lines that made no job, for the one of this id holds their unique key.
+    """
+
+    ids: list[str]
+    duplicates: int = 0
+
+
+_OPTIONS: Final = tuple(JobOptions.__annotations__)
 
 _decode = msgspec.json.Decoder(Submission).decode
 
@@ -115,7 +149,7 @@ def _check_line(queue: JobQueue, number: int, line: bytes) -> Draft:
         )
     try:
         submission = _parse(line)
-        return queue.check(submission.type, submission.payload, max_retries=submission.max_retries)
+        return queue.check(submission.type, submission.payload, **submission.options())
     except Problem as problem:
         raise Problem(
             problem.status, f"line {number}: {problem.detail}", kind=problem.kind
@@ -124,6 +158,12 @@ def _check_line(queue: JobQueue, number: int, line: bytes) -> Draft:
         raise _bad_line(number, error, "unknown-job-type") from error
     except InvalidPayload as error:
         raise _bad_line(number, error, "invalid-payload") from error
+    except InvalidOption as error:
+        raise _bad_line(number, error, "malformed") from error
+    except UnknownPredecessor as error:
+        raise Problem(
+            HTTPStatus.CONFLICT, f"line {number}: {error}", kind="unknown-predecessor"
+        ) from error
 
 
 def _bad_line(number: int, error: Exception, kind: str) -> Problem:

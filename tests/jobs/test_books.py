@@ -7,9 +7,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
+    MultipleResults,
     RuleBasedStateMachine,
     consumes,
     invariant,
+    multiple,
     rule,
 )
 
@@ -29,6 +31,7 @@ class Books(RuleBasedStateMachine):
     """Does to a store whatever its table allows, and compares the metrics with a plain count."""
 
     pending = Bundle("pending")
+    ready = Bundle("ready")
     processing = Bundle("processing")
 
     def __init__(self) -> None:
@@ -39,6 +42,8 @@ class Books(RuleBasedStateMachine):
         self.count: Counter[str] = Counter()
         self.finished: list[str] = []
         self.unfinished: set[str] = set()
+        self.ready_now: set[str] = set()
+        self.holders: dict[str, str] = {}  # the job of each unique key
         self.run_seconds = 0.0
         self.started: dict[str, float] = {}
         start = datetime(2026, 1, 31, tzinfo=UTC)
@@ -55,13 +60,29 @@ class Books(RuleBasedStateMachine):
         """Both clocks go on."""
         self.seconds += seconds
 
-    @rule(target=pending)
-    def create(self) -> Job:
-        """A submission is accepted."""
-        job = self.store.create(Draft("email", b"{}", 3))
+    @rule(
+        target=pending,
+        priority=st.integers(0, 9),
+        delay_seconds=st.sampled_from([None, 0.0, 60.0]),
+        key=st.sampled_from([None, None, "a", "b"]),
+    )
+    def submit(
+        self, priority: int, delay_seconds: float | None, key: str | None
+    ) -> MultipleResults[Job]:
+        """A submission is accepted, or finds its unique key held."""
+        holder = self.store.holder("email", key) if key is not None else None
+        assert (holder.id if holder else None) == self.holders.get(key or "")
+        if holder is not None:
+            self.store.deduplicate(holder, str(key))
+            self.count["deduplicated"] += 1
+            return multiple()
+        draft = Draft("email", b"{}", 3, priority, delay_seconds, unique_key=key)
+        job = self.store.create(draft)
         self.count["created"] += 1
         self.unfinished.add(job.id)
-        return job
+        if key is not None:
+            self.holders[key] = job.id
+        return multiple(job)
 
     @rule(reason=st.sampled_from(["full", "draining"]))
     def reject(self, reason: str) -> None:
@@ -69,14 +90,23 @@ class Books(RuleBasedStateMachine):
         self.store.reject("email", "full" if reason == "full" else "draining")
         self.count["rejected"] += 1
 
-    @rule(job=pending)
-    def enqueue(self, job: Job) -> None:
+    @rule(target=ready, job=consumes(pending))
+    def enqueue(self, job: Job) -> Job:
         """A pending job becomes ready, for the first time or again."""
         self.store.enqueue(job)
+        self.ready_now.add(job.id)
+        return job
 
-    @rule(target=processing, job=consumes(pending))
+    @rule(job=consumes(pending))
+    def fail_unstarted(self, job: Job) -> None:
+        """What the job was to come after has not completed."""
+        self.store.fail_unstarted(job, "it comes after another")
+        self.ended(job, "failed")
+
+    @rule(target=processing, job=consumes(ready))
     def start(self, job: Job) -> Job:
         """A worker begins an attempt."""
+        self.ready_now.remove(job.id)
         self.store.start(job, "worker-1", lambda: None)
         self.started[job.id] = self.seconds
         return job
@@ -99,7 +129,7 @@ class Books(RuleBasedStateMachine):
         self.ended(job, end)
 
     @rule(
-        job=st.one_of(consumes(pending), consumes(processing)),
+        job=st.one_of(consumes(pending), consumes(ready), consumes(processing)),
         end=st.sampled_from(["cancelled", "abandoned"]),
     )
     def end_early(self, job: Job, end: str) -> None:
@@ -114,6 +144,8 @@ class Books(RuleBasedStateMachine):
         """Note the end in the model."""
         self.count[end] += 1
         self.unfinished.remove(job.id)
+        self.ready_now.discard(job.id)
+        self.holders = {key: held for key, held in self.holders.items() if held != job.id}
         self.finished.append(job.id)
         if job.id in self.started:
             self.run_seconds += self.seconds - self.started.pop(job.id)
@@ -132,6 +164,8 @@ class Books(RuleBasedStateMachine):
         assert now.jobs_rejected == self.count["rejected"]
         assert now.jobs_in_progress == self.store.processing == len(self.started)
         assert now.jobs_pending == self.store.pending
+        assert now.jobs_ready == len(self.ready_now)
+        assert now.jobs_deduplicated == self.count["deduplicated"]
         assert now.jobs_pending == len(self.unfinished) - len(self.started)
         assert now.run_seconds_total == round(self.run_seconds, 6)
 

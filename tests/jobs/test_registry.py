@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from service.jobs.context import JobContext
-from service.jobs.registry import InvalidPayload, Registry, UnknownJobType
+from service.jobs.registry import InvalidPayload, Registry, RunsIn, UnknownJobType
 from service.jobs.retry import Retry
 
 
@@ -49,7 +49,7 @@ def test_a_registered_function_is_found_under_its_name_and_stays_itself(
     job_type = registry.lookup("work")
     assert (job_type.name, job_type.retry, job_type.timeout) == ("work", retry, 1.5)
     assert job_type.handler is works
-    assert not job_type.runs_in_thread
+    assert job_type.runs_in == "loop"
 
 
 def test_without_terms_a_job_is_retried_as_usual_and_takes_its_time(registry: Registry) -> None:
@@ -246,3 +246,38 @@ def test_a_generator_can_t_handle_jobs() -> None:
 
     with pytest.raises(TypeError, match="can't handle jobs"):
         registry.job("yields")(yields)
+
+
+def test_a_function_runs_where_its_kind_belongs(registry: Registry) -> None:
+    """Unless it is told otherwise."""
+
+    def plain() -> None: ...
+
+    registry.job("loop")(works)
+    registry.job("thread")(plain)
+    registry.job("process", runs_in="process")(plain_function)
+    assert [registry.lookup(name).runs_in for name in ("loop", "thread", "process")] == [
+        *("loop", "thread", "process")
+    ]
+    places: tuple[RunsIn, ...] = ("thread", "process")
+    for runs_in in places:
+        with pytest.raises(TypeError, match="works is an async def: it runs in 'loop'"):
+            registry.job("wrong", runs_in=runs_in)(works)
+    with pytest.raises(TypeError, match="is a def: it runs in 'thread' or 'process'"):
+        registry.job("wrong", runs_in="loop")(plain)
+    with pytest.raises(ValueError, match="runs_in must be"):
+        registry.job("wrong", runs_in="moon")(plain)  # type: ignore[arg-type]
+
+
+def plain_function() -> None:
+    """A process can import it."""
+
+
+def test_a_limit_lets_one_job_run_at_least(registry: Registry) -> None:
+    """And without one there is none."""
+    registry.job("limited", concurrency=1)(works)
+    registry.job("unlimited")(works)
+    assert registry.lookup("limited").concurrency == 1
+    assert registry.lookup("unlimited").concurrency is None
+    with pytest.raises(ValueError, match="concurrency must be 1 or more, not 0"):
+        registry.job("none", concurrency=0)

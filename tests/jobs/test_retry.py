@@ -85,6 +85,7 @@ async def test_failed_is_said_once_and_retried_every_time_before(
     ]
     (failed,) = rig.record.of(JobFailed)
     assert (failed.attempt, failed.error) == (3, "ValueError: no luck on attempt 3")
+    assert isinstance(failed.traceback, str)
     assert failed.traceback.startswith("Traceback (most recent call last):")
     assert "in fails" in failed.traceback
     assert failed.traceback.endswith("ValueError: no luck on attempt 3\n")

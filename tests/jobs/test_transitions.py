@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import product
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 import pytest
@@ -19,6 +19,15 @@ def nothing() -> None:
     """What interrupts an attempt that nobody watches."""
 
 
+Move = Callable[[JobStore, Job], object]
+Where = Status | Literal["ready"]  # a pending job is ready for a worker, or not yet
+
+
+def status_of(where: Where) -> Status:
+    """The job's status there."""
+    return "pending" if where == "ready" else where
+
+
 @dataclass
 class Desk:
     """A store, and what it said."""
@@ -29,15 +38,16 @@ class Desk:
         clock = Clock(now=lambda: datetime(2026, 1, 31, tzinfo=UTC), monotonic=lambda: 1.0)
         self.store = JobStore(self.events.append, clock, capacity=10, retain=10)
 
-    def job_in(self, status: Status) -> Job:
-        """A new job that has come to `status` by the moves a service would make."""
+    def job_in(self, where: Where) -> Job:
+        """A new job that has come to this state by the moves a service would make."""
         job = self.store.create(Draft("email", b"{}", 3))
-        self.store.enqueue(job)
-        if status != "pending":
+        if where != "pending":
+            self.store.enqueue(job)
+        if where not in ("pending", "ready"):
             self.store.start(job, "worker-1", nothing)
-        if status in ENDS:
-            ENDS[status](self.store, job)
-        assert job.status == status
+        if where in ENDS:
+            ENDS[where](self.store, job)
+        assert job.status == status_of(where)
         return job
 
     def seen(self, job: Job) -> tuple[object, ...]:
@@ -49,53 +59,56 @@ class Desk:
         return parts, attempts, counts, kept, list(self.events)
 
 
-Move = Callable[[JobStore, Job], object]
-
 MOVES: Final[dict[str, Move]] = {
     "enqueue": lambda store, job: store.enqueue(job),
     "start": lambda store, job: store.start(job, "worker-2", nothing),
     "complete": lambda store, job: store.complete(job, b'"250 OK"'),
     "retry": lambda store, job: store.retry(job, "ValueError: no", 5.0),
     "fail": lambda store, job: store.fail(job, "ValueError: no", "Traceback: no"),
+    "fail_unstarted": lambda store, job: store.fail_unstarted(job, "it comes after another"),
     "cancel": lambda store, job: store.cancel(job, "requested"),
     "abandon": lambda store, job: store.abandon(job, "grace_over"),
     "request_cancel": lambda store, job: store.request_cancel(job, "requested"),
 }
-ENDS: Final[dict[Status, Move]] = {
+ENDS: Final[dict[Where, Move]] = {
     "completed": MOVES["complete"],
     "failed": MOVES["fail"],
     "cancelled": MOVES["cancel"],
     "abandoned": MOVES["abandon"],
 }
 # What the picture in the README shows: from where, by which move, to where, saying what.
-LEGAL: Final[dict[tuple[Status, str], tuple[Status, str]]] = {
+LEGAL: Final[dict[tuple[Where, str], tuple[Status, str]]] = {
     ("pending", "enqueue"): ("pending", "job_enqueued"),
-    ("pending", "start"): ("processing", "job_started"),
+    ("pending", "fail_unstarted"): ("failed", "job_failed"),
     ("pending", "cancel"): ("cancelled", "job_cancelled"),
     ("pending", "abandon"): ("abandoned", "job_abandoned"),
+    ("ready", "start"): ("processing", "job_started"),
+    ("ready", "cancel"): ("cancelled", "job_cancelled"),
+    ("ready", "abandon"): ("abandoned", "job_abandoned"),
     ("processing", "complete"): ("completed", "job_completed"),
     ("processing", "retry"): ("pending", "job_retried"),
     ("processing", "fail"): ("failed", "job_failed"),
     ("processing", "cancel"): ("cancelled", "job_cancelled"),
     ("processing", "abandon"): ("abandoned", "job_abandoned"),
 }
+PLACES: Final[list[Where]] = [*TRANSITIONS, "ready"]
 ILLEGAL: Final = [
-    (status, move)
-    for status, move in product(TRANSITIONS, MOVES)
-    if (status, move) not in LEGAL and (status, move) != ("processing", "request_cancel")
+    (where, move)
+    for where, move in product(PLACES, MOVES)
+    if (where, move) not in LEGAL and (where, move) != ("processing", "request_cancel")
 ]
 
 
-@pytest.mark.parametrize(("status", "move"), LEGAL)
-def test_a_legal_move_moves_the_job_and_says_so_once(status: Status, move: str) -> None:
+@pytest.mark.parametrize(("where", "move"), LEGAL)
+def test_a_legal_move_moves_the_job_and_says_so_once(where: Where, move: str) -> None:
     """Each arrow of the picture changes the job's state and is told in exactly one event."""
     desk = Desk()
-    job = desk.job_in(status)
+    job = desk.job_in(where)
     before = len(desk.events)
 
     MOVES[move](desk.store, job)
 
-    to, event = LEGAL[status, move]
+    to, event = LEGAL[where, move]
     assert job.status == to
     assert [each.event for each in desk.events[before:]] == [event]
     assert getattr(desk.events[-1], "job_id", None) == job.id
@@ -104,14 +117,14 @@ def test_a_legal_move_moves_the_job_and_says_so_once(status: Status, move: str) 
     assert (job.finished_at is not None) == (to in ENDS)
 
 
-@pytest.mark.parametrize(("status", "move"), ILLEGAL)
-def test_an_illegal_move_raises_and_changes_nothing(status: Status, move: str) -> None:
+@pytest.mark.parametrize(("where", "move"), ILLEGAL)
+def test_an_illegal_move_raises_and_changes_nothing(where: Where, move: str) -> None:
     """What the picture has no arrow for is refused, and job, counts and events stay as they are."""
     desk = Desk()
-    job = desk.job_in(status)
+    job = desk.job_in(where)
     before = desk.seen(job)
 
-    with pytest.raises(IllegalTransition, match=f"{job.id} is {status}"):
+    with pytest.raises(IllegalTransition, match=f"{job.id} is {status_of(where)}"):
         MOVES[move](desk.store, job)
 
     assert desk.seen(job) == before
@@ -119,8 +132,9 @@ def test_an_illegal_move_raises_and_changes_nothing(status: Status, move: str) -
 
 def test_every_state_meets_every_move() -> None:
     """No combination is left out of the two tests above but the one of the test below."""
-    assert len(LEGAL) + len(ILLEGAL) + 1 == len(TRANSITIONS) * len(MOVES)
-    moves_made = {(status, to) for (status, _), (to, _) in LEGAL.items() if to != status}
+    assert len(LEGAL) + len(ILLEGAL) + 1 == len(PLACES) * len(MOVES)
+    ways = {(status_of(where), to) for (where, _), (to, _) in LEGAL.items()}
+    moves_made = {(status, to) for status, to in ways if to != status}
     assert moves_made == {(status, to) for status in TRANSITIONS for to in TRANSITIONS[status]}
 
 
@@ -129,6 +143,7 @@ def test_asking_a_running_job_to_end_is_no_transition_yet() -> None:
     desk = Desk()
     interrupted: list[bool] = []
     job = desk.store.create(Draft("email", b"{}", 3))
+    desk.store.enqueue(job)
     desk.store.start(job, "worker-1", lambda: interrupted.append(True))
     before = list(desk.events)
 
@@ -144,9 +159,11 @@ def test_an_ended_attempt_is_never_interrupted_again() -> None:
     desk = Desk()
     interrupted: list[str] = []
     job = desk.store.create(Draft("email", b"{}", 3))
+    desk.store.enqueue(job)
     desk.store.start(job, "worker-1", lambda: interrupted.append("first"))
     desk.store.retry(job, "ValueError: no", 0)
     job.attempts[0].interrupt()
+    desk.store.enqueue(job)
     desk.store.start(job, "worker-2", lambda: interrupted.append("second"))
     desk.store.request_cancel(job, "requested")
 

@@ -77,7 +77,7 @@ checks.positive_data_acceptance.expected-statuses = [
 # Any key may be used, and some have been, for something else.
 [[operations]]
 include-operation-id = "submit_job"
-checks.positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "422", "429"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "409", "422", "429"]
 
 [[operations]]
 include-operation-id = "retry_job"
@@ -85,9 +85,14 @@ checks.positive_data_acceptance.expected-statuses = [
     "2xx", "401", "403", "404", "409", "412", "422", "429",
 ]
 
+# Any string may be the name of a job type, and hardly any is.
+[[operations]]
+include-operation-id = ["cancel_jobs", "pause_queue", "resume_queue"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "403"]
+
 [[operations]]
 include-operation-id = "submit_batch"
-checks.positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "422", "429"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "409", "422", "429"]
 """
 
 SECONDS = 120.0

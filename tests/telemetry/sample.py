@@ -17,6 +17,7 @@ MOMENT = datetime(2026, 1, 31, 12, 0, 0, 123456, UTC)
 # A plausible value for each field that any event has, by its name.
 VALUES: dict[str, Any] = {
     "timestamp": MOMENT,
+    "after": ["job-0"],
     "attempt": 2,
     "client": "127.0.0.1:50000",
     "error": "ValueError: no",
@@ -29,6 +30,7 @@ VALUES: dict[str, Any] = {
     "jobs_cancelled": 2,
     "jobs_completed": 3,
     "jobs_created": 13,
+    "jobs_deduplicated": 14,
     "jobs_failed": 4,
     "jobs_in_progress": 5,
     "jobs_pending": 6,
@@ -53,6 +55,7 @@ VALUES: dict[str, Any] = {
     "run_seconds_total": 8.5,
     "stalled_seconds": 0.75,
     "traceback": "Traceback (most recent call last):\nValueError: no\n",
+    "unique_key": "user-42",
     "uptime_seconds": 60.5,
     "url": "http://127.0.0.1:8080",
     "version": "0.1.0",

@@ -6,7 +6,7 @@ import pytest
 
 from service.telemetry.events import JobCreated, JobFailed, JobStarted
 from service.telemetry.log import Log
-from tests.telemetry.sample import sample
+from tests.telemetry.sample import VALUES, sample
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -75,7 +75,7 @@ def test_timestamps_have_one_form_in_all_lines(log: Log, lines: list[bytes]) -> 
 
 def test_an_events_traceback_stands_below_its_line(log: Log, lines: list[bytes]) -> None:
     """A traceback is printed as Python does, not as one escaped string."""
-    log.observe(sample(JobFailed))
+    log.observe(sample(JobFailed, traceback=VALUES["traceback"]))
     first, *below = read(lines).splitlines()
     assert "job_failed" in first
     assert "error='ValueError: no'" in first

@@ -23,13 +23,14 @@ VOCABULARY = {
         (
             "reason uptime_seconds jobs_created jobs_completed jobs_failed jobs_retried"
             " jobs_cancelled jobs_abandoned jobs_rejected wait_seconds_total run_seconds_total"
-            " loop_stalls log_lines_dropped connections_refused"
+            " loop_stalls log_lines_dropped connections_refused jobs_deduplicated"
         ),
         "error traceback",
     ),
     "worker_started": ("info", "worker_id", ""),
     "worker_stopped": ("info", "worker_id reason jobs_run", ""),
-    "job_created": ("info", "job_id job_type", "run_at priority"),
+    "job_created": ("info", "job_id job_type", "run_at priority unique_key after"),
+    "job_deduplicated": ("info", "job_id job_type unique_key", ""),
     "job_enqueued": ("info", "job_id job_type", "attempt"),
     "job_started": ("info", "job_id job_type worker_id attempt wait_seconds", ""),
     "job_completed": ("info", "job_id job_type worker_id attempt run_seconds", ""),
@@ -40,14 +41,24 @@ VOCABULARY = {
     ),
     "job_failed": (
         "error",
-        "job_id job_type worker_id attempt run_seconds error traceback",
-        "",
+        "job_id job_type error",
+        "worker_id attempt run_seconds traceback",
     ),
-    "job_cancelled": ("info", "job_id job_type reason", "worker_id attempt run_seconds"),
-    "job_abandoned": ("error", "job_id job_type reason", "worker_id attempt run_seconds"),
+    "job_cancelled": (
+        "info",
+        "job_id job_type reason",
+        "worker_id attempt run_seconds wait_seconds",
+    ),
+    "job_abandoned": (
+        "error",
+        "job_id job_type reason",
+        "worker_id attempt run_seconds wait_seconds",
+    ),
     "job_rejected": ("info", "job_type reason", "jobs"),
     "queue_full": ("warning", "queue_capacity", ""),
     "queue_freed": ("info", "jobs_rejected full_seconds", ""),
+    "queue_paused": ("info", "", "job_type"),
+    "queue_resumed": ("info", "", "job_type"),
     "loop_stalled": ("warning", "stalled_seconds where", "over job_id job_type worker_id"),
     "connection_failed": ("warning", "client error", ""),
     "connection_refused": ("info", "", ""),
@@ -108,7 +119,8 @@ def test_optional_fields_are_in_the_line_where_they_apply(kind: type[Event]) -> 
     """With all that it can tell, an event's line has all fields of the table, in its order."""
     _, required, optional = VOCABULARY[name_of(kind)]
     (line,) = written(sample(kind, **{field: VALUES[field] for field in optional.split()}))
-    names = [*required.split(), *optional.split()]
+    names = [field.name for field in own_fields(kind)]
+    assert sorted(names) == sorted([*required.split(), *optional.split()])
     assert list(line) == ["timestamp", "level", "event", *names]
     assert [line[name] for name in names] == [as_json(name) for name in names]
 

@@ -13,6 +13,7 @@ from service.telemetry.events import (
     JobCancelled,
     JobCompleted,
     JobCreated,
+    JobDeduplicated,
     JobEnqueued,
     JobFailed,
     JobRejected,
@@ -20,6 +21,8 @@ from service.telemetry.events import (
     JobStarted,
     LogLinesDropped,
     LoopStalled,
+    QueuePaused,
+    QueueResumed,
     WorkerStarted,
     WorkerStopped,
 )
@@ -31,9 +34,15 @@ RAN = {"worker_id": "worker-1", "attempt": 1, "run_seconds": 0.5}
 # Each event that counts, and by how much it changes which metrics.
 COUNTED: list[tuple[Event, dict[str, float]]] = [
     (sample(JobCreated), {"jobs_created": 1, "jobs_pending": 1}),
+    (sample(JobEnqueued), {"jobs_ready": 1}),
     (
         sample(JobStarted, wait_seconds=0.25),
-        {"jobs_pending": -1, "jobs_in_progress": 1, "wait_seconds_total": 0.25},
+        {
+            "jobs_pending": -1,
+            "jobs_ready": -1,
+            "jobs_in_progress": 1,
+            "wait_seconds_total": 0.25,
+        },
     ),
     (
         sample(JobCompleted, run_seconds=0.5),
@@ -43,11 +52,16 @@ COUNTED: list[tuple[Event, dict[str, float]]] = [
         sample(JobRetried, run_seconds=0.5),
         {"jobs_retried": 1, "jobs_pending": 1, "jobs_in_progress": -1, "run_seconds_total": 0.5},
     ),
+    (sample(JobFailed), {"jobs_failed": 1, "jobs_pending": -1}),
     (
-        sample(JobFailed, run_seconds=0.5),
+        sample(JobFailed, **RAN),
         {"jobs_failed": 1, "jobs_in_progress": -1, "run_seconds_total": 0.5},
     ),
     (sample(JobCancelled), {"jobs_cancelled": 1, "jobs_pending": -1}),
+    (
+        sample(JobCancelled, wait_seconds=0.5),
+        {"jobs_cancelled": 1, "jobs_pending": -1, "jobs_ready": -1},
+    ),
     (
         sample(JobCancelled, **RAN),
         {"jobs_cancelled": 1, "jobs_in_progress": -1, "run_seconds_total": 0.5},
@@ -67,10 +81,14 @@ COUNTED: list[tuple[Event, dict[str, float]]] = [
     (sample(LoopStalled), {"loop_stalls": 1}),
     (sample(LogLinesDropped, lines=40), {"log_lines_dropped": 40}),
     (sample(ConnectionRefused), {"connections_refused": 1}),
+    (sample(JobDeduplicated), {"jobs_deduplicated": 1}),
+    (sample(QueuePaused), {"queue_paused": 1}),
+    (sample(QueuePaused, job_type="echo"), {"job_types_paused": 1}),
+    (sample(QueueResumed, job_type="echo"), {"job_types_paused": -1}),
 ]
 
 COUNTED_KINDS = {type(event) for event, _ in COUNTED}
-UNCOUNTED = [kind for kind in EVENT_KINDS if kind not in COUNTED_KINDS]
+UNCOUNTED = [kind for kind in EVENT_KINDS if kind not in COUNTED_KINDS and kind is not QueueResumed]
 
 BEGUN: list[Event] = [sample(JobCreated), sample(JobEnqueued), sample(JobStarted)]
 AGAIN: list[Event] = [sample(JobRetried), sample(JobEnqueued), sample(JobStarted)]
@@ -85,12 +103,20 @@ LIVES: dict[str, tuple[list[Event], str]] = {
         [*BEGUN, *AGAIN, *AGAIN, sample(JobCompleted)],
         "jobs_completed",
     ),
-    "failed": ([*BEGUN, sample(JobFailed)], "jobs_failed"),
-    "failed after a retry": ([*BEGUN, *AGAIN, sample(JobFailed)], "jobs_failed"),
-    "cancelled while waiting": ([*BEGUN[:2], sample(JobCancelled)], "jobs_cancelled"),
+    "failed": ([*BEGUN, sample(JobFailed, **RAN)], "jobs_failed"),
+    "failed after a retry": ([*BEGUN, *AGAIN, sample(JobFailed, **RAN)], "jobs_failed"),
+    "failed without an attempt": ([BEGUN[0], sample(JobFailed)], "jobs_failed"),
+    "cancelled before its time": ([BEGUN[0], sample(JobCancelled)], "jobs_cancelled"),
+    "cancelled while waiting": (
+        [*BEGUN[:2], sample(JobCancelled, wait_seconds=0.5)],
+        "jobs_cancelled",
+    ),
     "cancelled while running": ([*BEGUN, sample(JobCancelled, **RAN)], "jobs_cancelled"),
     "cancelled before a retry": ([*BEGUN, AGAIN[0], sample(JobCancelled)], "jobs_cancelled"),
-    "abandoned while waiting": ([*BEGUN[:2], sample(JobAbandoned)], "jobs_abandoned"),
+    "abandoned while waiting": (
+        [*BEGUN[:2], sample(JobAbandoned, wait_seconds=0.5)],
+        "jobs_abandoned",
+    ),
     "abandoned while running": ([*BEGUN, sample(JobAbandoned, **RAN)], "jobs_abandoned"),
     "abandoned before a retry": ([*BEGUN, AGAIN[0], sample(JobAbandoned)], "jobs_abandoned"),
 }
@@ -155,6 +181,10 @@ def test_metrics_come_in_the_order_of_the_contract(metrics: Metrics) -> None:
         ("log_lines_dropped", 0),
         ("uptime_seconds", 0.0),
         ("connections_refused", 0),
+        ("jobs_ready", 0),
+        ("jobs_deduplicated", 0),
+        ("queue_paused", 0),
+        ("job_types_paused", 0),
     ]
 
 
@@ -214,10 +244,20 @@ def test_workers_running_goes_up_and_down(metrics: Metrics) -> None:
     assert seen == [1, 2, 1, 2, 1]
 
 
+def test_a_resumed_queue_is_not_paused_any_more(metrics: Metrics) -> None:
+    """The gauge tells whether the queue is paused now."""
+    seen = []
+    for kind in (QueuePaused, QueueResumed):
+        metrics.observe(sample(kind))
+        seen.append(read(metrics)["queue_paused"])
+    assert seen == [1, 0]
+
+
 def test_seconds_add_up_to_the_microsecond(metrics: Metrics) -> None:
     """Totals are sums, without the stray digits that adding fractions leaves."""
     for seconds in (0.1, 0.2):
         metrics.observe(sample(JobCreated))
+        metrics.observe(sample(JobEnqueued))
         metrics.observe(sample(JobStarted, wait_seconds=seconds))
         metrics.observe(sample(JobCompleted, run_seconds=seconds))
     now = read(metrics)

@@ -10,9 +10,9 @@ from typing import Any
 import trio
 from msgspec import UNSET
 
+from service.jobs.blame import job_of_frame
 from service.jobs.registry import Registry
 from service.jobs.retry import Retry
-from service.jobs.worker import job_of_frame
 from service.telemetry.events import Event, JobCompleted, LoopStalled
 from service.telemetry.watchdog import Watchdog
 from tests.conftest import Rig

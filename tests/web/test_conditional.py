@@ -127,3 +127,15 @@ async def test_what_can_not_be_done_anyway_is_told_first(running_api: Api, actio
     with running_api.nothing_changes():
         answer = await running_api.ask(f"/jobs/{job_id}/{action}", "POST", {"If-Match": '"other"'})
     assert answer.status == 409
+
+
+async def test_what_others_keep_a_job_from_is_no_change_of_its_own(api: Api) -> None:
+    """Its ETag moves when the line before it does, but it can still be cancelled on the old one."""
+    first, second = await api.submit("echo"), await api.submit("echo")
+    seen = await get(api, f"/jobs/{second}")
+    await api.rig.queue.cancel(first)
+    now = await get(api, f"/jobs/{second}", If_None_Match=seen.headers["ETag"])
+    assert (now.status, now.json["waits_because"]) == (200, "waits for a free worker")
+    tag = seen.headers["ETag"]
+    answer = await api.ask(f"/jobs/{second}/cancel", method="POST", headers={"If-Match": tag})
+    assert answer.json["status"] == "cancelled"

@@ -37,7 +37,12 @@ async def test_a_submission_gets_201_and_the_address_of_its_job(api: Api) -> Non
     assert abs(moment(job["created_at"]) - datetime.now(UTC)) < timedelta(minutes=1)
     assert answer.headers["Location"] == f"/jobs/{job['id']}"
     told = await api.ask(answer.headers["Location"])
-    assert told.json == {**job, "payload": {"n": 1}, "attempts": []}
+    assert told.json == {
+        **job,
+        "waits_because": "waits for a free worker",
+        "payload": {"n": 1},
+        "attempts": [],
+    }
 
 
 @pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON"])

@@ -16,6 +16,7 @@ METRICS = [
     *("jobs_pending", "jobs_cancelled", "jobs_abandoned", "jobs_rejected", "workers_running"),
     *("queue_capacity", "wait_seconds_total", "run_seconds_total", "loop_stalls"),
     *("log_lines_dropped", "uptime_seconds", "connections_refused"),
+    *("jobs_ready", "jobs_deduplicated", "queue_paused", "job_types_paused"),
 ]
 EVERY_READ = [
     *("/jobs", "/jobs?status=failed&limit=1", "/jobs?limit=ten", "/jobs/nobody", "/nowhere"),
@@ -72,6 +73,10 @@ async def test_metrics_agree_with_what_was_done(
         "loop_stalls": 0,
         "log_lines_dropped": 0,
         "connections_refused": 0,
+        "jobs_ready": 1,
+        "jobs_deduplicated": 0,
+        "queue_paused": 0,
+        "job_types_paused": 0,
     }
 
 

@@ -3,9 +3,17 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
 
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, structs
 
-from service.jobs.snapshots import AttemptStory, JobStory, JobSummary, WorkerView
+from service.jobs.snapshots import (
+    AttemptStory,
+    Cancellations,
+    JobStory,
+    JobSummary,
+    QueueView,
+    TypeView,
+    WorkerView,
+)
 from service.telemetry.events import JobStarted
 from service.telemetry.metrics import MetricsSnapshot
 from service.web.openapi import parameters
@@ -24,9 +32,11 @@ from service.web.openapi.refusals import (
     TOO_LARGE,
     UNKNOWN_JOB,
     UNKNOWN_JOB_TYPE,
+    UNKNOWN_PREDECESSOR,
     Refusal,
 )
-from service.web.openapi.schemas import BatchReceipt, Health
+from service.web.openapi.schemas import Health
+from service.web.submissions import BatchReceipt
 
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
@@ -133,6 +143,34 @@ _METRICS: Final = MetricsSnapshot(
     log_lines_dropped=0,
     uptime_seconds=3600.5,
     connections_refused=0,
+    jobs_ready=1,
+    jobs_deduplicated=0,
+    queue_paused=0,
+    job_types_paused=0,
+)
+_QUEUE: Final = QueueView(
+    paused=False,
+    paused_types=["report"],
+    capacity=1000,
+    pending=5,
+    ready=3,
+    later=1,
+    blocked=1,
+    processing=10,
+    oldest_ready_seconds=0.75,
+)
+_TYPE: Final = TypeView(
+    type="echo",
+    runs_in="loop",
+    max_retries=3,
+    concurrency=2,
+    paused=False,
+    pending=5,
+    processing=2,
+    completed=100,
+    failed=1,
+    cancelled=0,
+    abandoned=0,
 )
 _EVENT: Final = JobStarted(
     timestamp=_T0,
@@ -150,6 +188,12 @@ _MADE: Final = Answer(
     ("Location", "Idempotent-Replayed"),
     makes_job=True,
 )
+_DUPLICATE: Final = Answer(
+    "No job was made: this one holds the unique key.",
+    JobSummary,
+    structs.replace(_CREATED, unique_key="a key", duplicate=True),
+    ("Location", "Idempotent-Replayed"),
+)
 _NOT_MODIFIED: Final = Answer("Nothing has changed since `If-None-Match`.", headers=("ETag",))
 _INTAKE: Final = (KEY_REUSED, QUEUE_FULL, DRAINING)
 _BODY: Final = (SLOW_BODY, TOO_LARGE, NOT_THE_MEDIA_TYPE)
@@ -161,8 +205,15 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "Submit a job",
         "It is run as soon as a worker is free. The call never waits for room in a full queue. "
         "A body may have up to 1 MiB.",
-        {201: _MADE},
-        (MALFORMED, UNKNOWN_JOB_TYPE, INVALID_PAYLOAD, *_BODY, *_INTAKE),
+        {200: _DUPLICATE, 201: _MADE},
+        (
+            MALFORMED,
+            UNKNOWN_JOB_TYPE,
+            INVALID_PAYLOAD,
+            UNKNOWN_PREDECESSOR,
+            *_BODY,
+            *_INTAKE,
+        ),
         headers=parameters.SubmissionHeaders,
         body="job",
     ),
@@ -180,11 +231,27 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
             MALFORMED._replace(when="A line is not a job; the detail names the first such line."),
             UNKNOWN_JOB_TYPE,
             INVALID_PAYLOAD,
+            UNKNOWN_PREDECESSOR,
             *_BODY,
             *_INTAKE,
         ),
         headers=parameters.SubmissionHeaders,
         body="batch",
+    ),
+    ("POST", "/jobs/cancel"): Operation(
+        "cancel_jobs",
+        "jobs",
+        "Call off all jobs of a type",
+        "Those that come in meanwhile are spared.",
+        {
+            200: Answer(
+                "All were called off that had not ended.",
+                Cancellations,
+                Cancellations(cancelled=4, interrupted=1),
+            )
+        },
+        (MALFORMED, UNKNOWN_JOB_TYPE),
+        query=parameters.CancelJobsQuery,
     ),
     ("GET", "/jobs"): Operation(
         "list_jobs",
@@ -225,7 +292,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "jobs",
         "Run a job again",
         "Makes a new job of one that has ended, with the same payload; its `retry_of` names it.",
-        {201: _MADE._replace(example=_CREATED)},
+        {200: _DUPLICATE, 201: _MADE._replace(example=_CREATED)},
         (MALFORMED, UNKNOWN_JOB, NOT_FINISHED, CHANGED, *_INTAKE),
         headers=parameters.RetryHeaders,
     ),
@@ -246,6 +313,39 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         (MALFORMED,),
         query=parameters.EventsQuery,
         headers=parameters.EventsHeaders,
+    ),
+    ("GET", "/queue"): Operation(
+        "get_queue",
+        "operations",
+        "See what waits, and for what",
+        "",
+        {200: Answer("The queue at this moment.", QueueView, _QUEUE)},
+    ),
+    ("POST", "/queue/pause"): Operation(
+        "pause_queue",
+        "operations",
+        "Start no more jobs",
+        "None at all, or none of one type, until the same is resumed. What runs goes on, and jobs "
+        "are accepted as ever.",
+        {200: Answer("The queue at this moment.", QueueView, _QUEUE)},
+        (UNKNOWN_JOB_TYPE,),
+        query=parameters.QueueQuery,
+    ),
+    ("POST", "/queue/resume"): Operation(
+        "resume_queue",
+        "operations",
+        "Start jobs again",
+        "A pause of the queue and those of its types are independent of each other.",
+        {200: Answer("The queue at this moment.", QueueView, _QUEUE)},
+        (UNKNOWN_JOB_TYPE,),
+        query=parameters.QueueQuery,
+    ),
+    ("GET", "/types"): Operation(
+        "list_types",
+        "operations",
+        "See the job types",
+        "How each is run, and how many of its jobs are in each state, as far as they are kept.",
+        {200: Answer("All job types.", list[TypeView], [_TYPE])},
     ),
     ("GET", "/workers"): Operation(
         "list_workers",

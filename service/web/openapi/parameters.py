@@ -3,7 +3,7 @@
 The routes read requests themselves; these structs only tell what they take.
 """
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
@@ -74,6 +74,25 @@ class JobListQuery(Struct):
     type: TypeName | UnsetType = UNSET
     limit: Limit = DEFAULT_PAGE
     cursor: Cursor | UnsetType = UNSET
+
+
+class CancelJobsQuery(Struct):
+    """Of `POST /jobs/cancel`."""
+
+    type: Annotated[str, Meta(description="The type whose jobs to cancel.")]
+    status: (
+        Annotated[
+            Literal["pending", "processing"],
+            Meta(description="Only those that have this status."),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+class QueueQuery(Struct):
+    """Of `POST /queue/pause` and `POST /queue/resume`."""
+
+    type: Annotated[str, Meta(description="Only jobs of this type.")] | UnsetType = UNSET
 
 
 class JobQuery(Struct):

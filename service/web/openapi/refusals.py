@@ -77,6 +77,12 @@ NOT_FINISHED: Final = Refusal(
     "not-finished",
     job_status="processing",
 )
+UNKNOWN_PREDECESSOR: Final = Refusal(
+    HTTPStatus.CONFLICT,
+    "A job named in `after` does not exist, or ended so long ago that it has been forgotten.",
+    f"it is to come after job {_JOB}, which there is not",
+    "unknown-predecessor",
+)
 CHANGED: Final = Refusal(
     HTTPStatus.PRECONDITION_FAILED,
     "The job has changed since the answer whose `ETag` is in `If-Match`.",

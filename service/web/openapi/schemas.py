@@ -3,15 +3,23 @@
 from datetime import datetime
 from types import UnionType
 from typing import Any, Final, Literal, get_args
-from uuid import UUID
 
 import msgspec
 from msgspec import NODEFAULT, UNSET, Struct, structs
 
-from service.jobs.snapshots import AttemptStory, JobStory, JobSummary, WorkerView
+from service.jobs.snapshots import (
+    AttemptStory,
+    Cancellations,
+    JobStory,
+    JobSummary,
+    QueueView,
+    TypeView,
+    WorkerView,
+)
 from service.telemetry import events
 from service.telemetry.metrics import MetricsSnapshot
 from service.web.problems import ProblemDetails
+from service.web.submissions import BatchReceipt
 
 REFERENCE: Final = "#/components/schemas/{name}"
 
@@ -26,6 +34,7 @@ EVENTS: Final[list[type[events.Event]]] = [
 ]
 
 _IDS: Final = frozenset({"id", "job_id", "retry_of"})
+_LISTS_OF_IDS: Final = frozenset({"ids", "after"})
 
 
 def event_name(kind: type[events.Event]) -> str:
@@ -40,14 +49,9 @@ class Health(Struct):
     status: Literal["ok"] = "ok"
 
 
-class BatchReceipt(Struct):
-    """The ids of the jobs of a batch, in the order of its lines."""
-
-    ids: list[UUID]
-
-
 ANSWERS: Final[list[type[Struct]]] = [
     *(JobSummary, JobStory, AttemptStory, BatchReceipt),
+    *(Cancellations, QueueView, TypeView),
     *(WorkerView, MetricsSnapshot, Health, ProblemDetails),
 ]
 
@@ -122,6 +126,8 @@ def _as_written(kind: type[Struct], schema: Schema) -> Schema:
             value["format"] = "date-time"
         elif field.name in _IDS:
             value["format"] = "uuid"
+        elif field.name in _LISTS_OF_IDS:
+            value["items"] = {**value["items"], "format": "uuid"}
         properties[field.encode_name] = value
         if field.required or not (omits_defaults or field.default is UNSET):
             required.append(field.encode_name)

@@ -14,6 +14,13 @@ _TOLD: Final = {
     "max_retries": {
         "description": "How often it is tried again where it fails; without it as its type says."
     },
+    "priority": {"description": "From 0 (first) to 9; 5 without it."},
+    "delay_seconds": {"description": "Seconds from now until it may start."},
+    "run_at": {"description": "When it may start, in the next 10 years; not with delay_seconds."},
+    "unique_key": {
+        "description": "While a job of this type with this key has not ended, no other is made."
+    },
+    "after": {"description": "Ids of jobs that must have completed before; else it fails."},
 }
 
 
@@ -69,6 +76,7 @@ def _variant(job_type: JobType, payload: Schema, settings: dict[str, Schema]) ->
         "properties": {"type": {"const": job_type.name}, "payload": payload, **settings},
         "required": required,
         "additionalProperties": False,
+        "not": {"required": ["delay_seconds", "run_at"]},
     }
 
 

@@ -1,0 +1,70 @@
+"""Jobs that are ready for a worker, in the order of their priority and then of their coming."""
+
+import math
+from collections import OrderedDict
+
+from service.jobs.model import LAST_PRIORITY, Job
+
+
+class ReadyQueue:
+    """Ready jobs, of which at most `limit` may run at a time, and none may start while `paused`.
+
+    `running` counts those that were taken and have not ended, where there is a limit.
+    """
+
+    def __init__(self, limit: float = math.inf) -> None:
+        self.limit = limit
+        self.running = 0
+        self.paused = False
+        self._lanes = [OrderedDict[str, Job]() for _ in range(LAST_PRIORITY + 1)]
+
+    def __len__(self) -> int:
+        return sum(map(len, self._lanes))
+
+    @property
+    def may_start(self) -> bool:
+        """Whether its next job, where there is one, may start now."""
+        return not self.paused and self.running < self.limit
+
+    @property
+    def rank(self) -> tuple[int, float]:
+        """What its next job is to be compared by: priority, and since when it is ready."""
+        for priority, lane in enumerate(self._lanes):
+            if lane:
+                return priority, next(iter(lane.values())).ready_monotonic or 0.0
+        return LAST_PRIORITY, math.inf
+
+    @property
+    def oldest(self) -> float:
+        """Since when the job is ready that has waited longest; infinity where there is none."""
+        heads = [next(iter(lane.values())) for lane in self._lanes if lane]
+        return min((head.ready_monotonic or 0.0 for head in heads), default=math.inf)
+
+    def add(self, job: Job) -> None:
+        """Put a job behind all others of its priority."""
+        self._lanes[job.priority][job.id] = job
+
+    def take(self) -> Job | None:
+        """The next job, whether it may start or not; None where there is none."""
+        for lane in self._lanes:
+            if lane:
+                return lane.popitem(last=False)[1]
+        return None
+
+    def count_ahead_of(self, job: Job) -> int | None:
+        """How many jobs come before this one; None where it is not here. Looks at each of them."""
+        if job.id not in self._lanes[job.priority]:
+            return None
+        place = next(n for n, other in enumerate(self._lanes[job.priority]) if other == job.id)
+        return sum(map(len, self._lanes[: job.priority])) + place
+
+    def discard(self, job: Job) -> None:
+        """Drop a job, if it is here."""
+        self._lanes[job.priority].pop(job.id, None)
+
+    def move_type(self, job_type: str, to: "ReadyQueue") -> None:
+        """Move all jobs of one type, in their order; that takes a look at each that is here."""
+        for lane in self._lanes:
+            for job in [job for job in lane.values() if job.type == job_type]:
+                self.discard(job)
+                to.add(job)

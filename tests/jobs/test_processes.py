@@ -1,0 +1,175 @@
+"""Handlers that run in processes: what they get, what they give back, and how they are ended."""
+
+import importlib.util
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from service.jobs.registry import Registry
+from service.jobs.retry import Retry
+from service.jobs.snapshots import JobStory
+from service.telemetry.events import JobFailed
+from tests.conftest import Rig
+from tests.jobs import process_handlers
+from tests.jobs.steps import check_the_end, result_of, running
+
+SECONDS = 30.0
+
+Handler = Callable[..., Any]
+
+
+async def run(rig: Rig, handler: Handler, payload: object = None) -> JobStory:
+    """The story of a job that has ended."""
+    job = await rig.queue.submit(handler.__name__, payload)
+    story = await rig.queue.wait(job.id, SECONDS)
+    assert story.status not in ("pending", "processing")
+    return story
+
+
+def register(registry: Registry, *handlers: Handler, **terms: Any) -> None:
+    """Each under its own name, to be tried once."""
+    for handler in handlers:
+        once = Retry(max_retries=0)
+        registry.job(handler.__name__, retry=once, runs_in="process", **terms)(handler)
+
+
+async def until_it_spins(path: Path) -> int:
+    """The process that `spin` runs in."""
+    with trio.fail_after(SECONDS):
+        while not path.exists():
+            await trio.sleep(0.01)
+    return int(path.read_text())
+
+
+def is_alive(process_id: int) -> bool:
+    """Whether there is such a process."""
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def test_a_handler_runs_in_another_process(registry: Registry) -> None:
+    """It gets its payload as its annotation says, and the process is kept for the next job."""
+    register(registry, process_handlers.area, process_handlers.process_id)
+    async with running(registry, workers=1) as rig:
+        assert result_of(await run(rig, process_handlers.area, {"side": 7})) == 49
+        first = result_of(await run(rig, process_handlers.process_id))
+        assert first != os.getpid()
+        assert result_of(await run(rig, process_handlers.process_id)) == first
+    assert not is_alive(first)
+
+
+async def test_a_process_knows_which_job_it_runs(registry: Registry) -> None:
+    """And says clearly what of its context is out of reach."""
+    register(registry, process_handlers.who, process_handlers.asks)
+    async with running(registry, workers=1) as rig:
+        story = await run(rig, process_handlers.who)
+        assert result_of(story) == [story.id, "who", "worker-1", 1]
+        for name in ("log", "progress"):
+            error = (await run(rig, process_handlers.asks, name)).attempts[0].error
+            assert error is not None
+            assert error.startswith(f"RuntimeError: JobContext.{name} does not work in a process")
+
+
+ENDS = {
+    process_handlers.raises: "ValueError: no luck",
+    process_handlers.raises_picky: "tests.jobs.process_handlers.Picky: this: that",
+    process_handlers.raises_unreadable: "RuntimeError: ValueError: <function raises_unreadable",
+    process_handlers.returns_unreadable: "TypeError: the result can't be brought back",
+    process_handlers.returns_a_complex_number: "the result can't be written as JSON: ",
+    process_handlers.exits: "trio_parallel._proc.BrokenWorkerProcessError: ",
+    process_handlers.is_killed: "trio_parallel._proc.BrokenWorkerProcessError: ",
+    process_handlers.leaves: "SystemExit: bye",
+}
+
+
+async def test_whatever_goes_wrong_there_fails_the_attempt_only(registry: Registry) -> None:
+    """The error says what it was, and the worker goes on to the next job."""
+    register(registry, *ENDS, process_handlers.process_id)
+    async with running(registry, workers=1) as rig:
+        for handler, error in ENDS.items():
+            story = await run(rig, handler)
+            assert story.status == "failed"
+            assert str(story.attempts[0].error).startswith(error)
+        assert (await run(rig, process_handlers.process_id)).status == "completed"
+
+    traceback = str(rig.record.of(JobFailed)[0].traceback)
+    assert 'raise ValueError("no luck")' in traceback
+    assert "process_handlers.py" in traceback
+
+
+async def test_cancelling_a_job_kills_its_process(registry: Registry, tmp_path: Path) -> None:
+    """It need not notice anything by itself, and the worker is free at once."""
+    register(registry, process_handlers.spin, process_handlers.process_id)
+    async with running(registry, workers=1) as rig:
+        job = await rig.queue.submit("spin", str(tmp_path / "id"))
+        process = await until_it_spins(tmp_path / "id")
+        await rig.queue.cancel(job.id)
+        assert (await rig.queue.wait(job.id, SECONDS)).status == "cancelled"
+        assert not is_alive(process)
+        assert (await run(rig, process_handlers.process_id)).status == "completed"
+
+
+async def test_a_timeout_kills_its_process(registry: Registry, tmp_path: Path) -> None:
+    """As a cancellation does."""
+    register(registry, process_handlers.spin, timeout=3)
+    async with running(registry, workers=1) as rig:
+        story = await run(rig, process_handlers.spin, str(tmp_path / "id"))
+        assert story.status == "failed"
+        assert str(story.attempts[0].error).startswith("TimeoutError: ")
+    assert not is_alive(await until_it_spins(tmp_path / "id"))
+
+
+@pytest.mark.parametrize("way", ["stop", "grace", "cancel"])
+async def test_no_process_outlives_the_engine(way: str, registry: Registry, tmp_path: Path) -> None:
+    """Stopped, out of grace, or cancelled with the program around it."""
+    register(registry, process_handlers.spin)
+    with trio.fail_after(SECONDS):
+        async with trio.open_nursery() as nursery:
+            rig = Rig(nursery, registry)
+            await rig.start()
+            await rig.queue.submit("spin", str(tmp_path / "id"))
+            process = await until_it_spins(tmp_path / "id")
+            if way == "stop":
+                rig.engine.stop("second_signal")
+            elif way == "grace":
+                rig.engine.drain(0)
+            else:
+                nursery.cancel_scope.cancel()
+    assert not is_alive(process)
+    check_the_end(rig)
+    assert rig.snapshot().jobs_abandoned == 1
+
+
+def in_main() -> None:
+    """As in the program that is run."""
+
+
+in_main.__module__ = "__main__"
+
+
+def test_what_a_process_cant_import_is_refused(registry: Registry) -> None:
+    """Where it is registered, and not when its first job runs."""
+
+    def nested() -> None: ...
+
+    for handler in (nested, lambda: None, in_main):
+        with pytest.raises(TypeError, match="can't run in a process: it must be"):
+            registry.job("job", runs_in="process")(handler)
+    assert registry.names == []
+
+
+def test_without_trio_parallel_the_extra_is_named(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only those who want processes have to install it."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    registry.job("thread")(process_handlers.area)
+    with pytest.raises(ImportError, match=r"trio-job-service\[process\]"):
+        register(registry, process_handlers.area)

@@ -1,0 +1,254 @@
+"""Resources: opened before the first job, shared by handlers, closed after the last."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import pytest
+import trio
+import trio.testing
+
+from service.jobs.registry import Registry
+from tests.conftest import Rig
+from tests.jobs import process_handlers
+from tests.jobs.steps import check_the_end, crash, result_of, run_one, running
+
+Autojump = trio.testing.MockClock
+
+
+@pytest.fixture
+def said(registry: Registry) -> list[str]:
+    """What the resources `first` and `second`, and a job that takes time, did, in its order."""
+    said: list[str] = []
+
+    @registry.resource
+    async def first() -> AsyncIterator[str]:
+        said.append("first opened")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+            try:
+                yield "the first"
+            finally:
+                await trio.sleep(0.5)
+                said.append("first closed")
+                nursery.cancel_scope.cancel()
+
+    @registry.resource
+    def second() -> AbstractAsyncContextManager[str]:
+        @asynccontextmanager
+        async def opened() -> AsyncIterator[str]:
+            said.append("second opened")
+            try:
+                yield "the second"
+            finally:
+                await trio.sleep(0.4)
+                said.append("second closed")
+
+        return opened()
+
+    @registry.job("uses")
+    async def uses(second: str, word: str, first: str) -> list[str]:
+        said.append("job")
+        return [first, second, word]
+
+    @registry.job("lasts")
+    async def lasts(first: str) -> None:
+        try:
+            await trio.sleep(1_000)
+        finally:
+            said.append("job ended")
+
+    return said
+
+
+async def test_handlers_get_the_resources_they_name(
+    registry: Registry, said: list[str], autojump_clock: Autojump
+) -> None:
+    """Beside the payload; opened once, in order, and closed in the reverse one."""
+    async with running(registry) as rig:
+        for _ in range(2):
+            story = await run_one(rig, "uses", "word")
+            assert result_of(story) == ["the first", "the second", "word"]
+    assert said == [
+        *("first opened", "second opened", "job", "job", "second closed", "first closed"),
+    ]
+
+
+@pytest.mark.parametrize("way", ["stop", "grace"])
+async def test_resources_are_closed_in_peace_however_the_engine_ends(
+    way: str, registry: Registry, said: list[str], autojump_clock: Autojump
+) -> None:
+    """Interrupted are the jobs; what they used has a moment of its own, when they have ended."""
+    async with trio.open_nursery() as nursery:
+        rig = Rig(nursery, registry)
+        await rig.start()
+        await rig.queue.submit("lasts")
+        await trio.testing.wait_all_tasks_blocked()
+        if way == "stop":
+            rig.engine.stop("second_signal")
+        else:
+            rig.engine.drain(5)
+    check_the_end(rig)
+    assert said[2:] == ["job ended", "second closed", "first closed"]
+
+
+async def test_a_program_that_is_cancelled_lets_resources_close(
+    registry: Registry, autojump_clock: Autojump
+) -> None:
+    """Where they wait for no task of their own, which is cancelled with the program."""
+    closed_at = []
+
+    @registry.resource
+    async def pool() -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await trio.sleep(0.5)
+            closed_at.append(trio.current_time())
+
+    with trio.CancelScope() as program:
+        async with trio.open_nursery() as nursery:
+            await Rig(nursery, registry).start()
+            program.cancel()
+    assert closed_at == [0.5]
+
+
+@pytest.mark.parametrize("way", ["drain", "stop", "crash"])
+async def test_a_resource_that_cant_close_holds_nothing_up(
+    way: str, registry: Registry, autojump_clock: Autojump
+) -> None:
+    """It has what is left of the grace, and a moment more; after a crash, a second."""
+
+    @registry.resource
+    async def stuck() -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await trio.sleep_forever()
+
+    @registry.job("breaks")
+    async def breaks(stuck: None) -> None:
+        raise KeyboardInterrupt
+
+    if way == "crash":
+        await crash(registry, "breaks", workers=1)
+        assert trio.current_time() == 1
+        return
+    async with trio.open_nursery() as nursery:
+        rig = Rig(nursery, registry)
+        await rig.start()
+        if way == "drain":
+            rig.engine.drain(5)
+        else:
+            rig.engine.stop("second_signal")
+    assert trio.current_time() == (8 if way == "drain" else 3)
+    check_the_end(rig)
+
+
+async def test_an_engine_can_be_stopped_while_a_resource_opens(
+    registry: Registry, said: list[str], autojump_clock: Autojump
+) -> None:
+    """It never starts; jobs that were submitted meanwhile are abandoned."""
+
+    @registry.resource
+    async def stuck() -> AsyncIterator[None]:
+        await trio.sleep_forever()
+        yield
+
+    async with trio.open_nursery() as nursery:
+        rig = Rig(nursery, registry)
+        nursery.start_soon(rig.engine.run)
+        await rig.queue.submit("lasts")
+        await trio.sleep(10)
+        rig.engine.stop("second_signal")
+    assert not rig.engine.started
+    assert rig.snapshot().jobs_abandoned == 1
+
+
+@pytest.mark.parametrize("when", ["opening", "meanwhile", "closing"])
+async def test_an_error_of_a_resource_ends_the_engine_visibly(
+    when: str, registry: Registry, said: list[str], autojump_clock: Autojump
+) -> None:
+    """No job is lost, and the other resources are closed."""
+
+    async def breaks() -> None:
+        await trio.sleep(0.05)
+        raise OSError("gone")
+
+    @registry.resource
+    async def broken() -> AsyncIterator[None]:
+        if when == "opening":
+            await breaks()
+        async with trio.open_nursery() as nursery:
+            if when == "meanwhile":
+                nursery.start_soon(breaks)
+            yield
+        if when == "closing":
+            await breaks()
+
+    with pytest.RaisesGroup(OSError, flatten_subgroups=True):
+        async with trio.open_nursery() as nursery:
+            rig = Rig(nursery, registry)
+            await rig.queue.submit("lasts")
+            await rig.start()
+            if when == "closing":
+                rig.engine.drain(3)
+            await trio.sleep(100)
+    assert rig.engine.outcome == "crashed"
+    assert said[-2:] == ["second closed", "first closed"]
+    assert rig.snapshot().jobs_abandoned == 1
+    check_the_end(rig)
+
+
+def test_a_resource_is_named_once(registry: Registry, said: list[str]) -> None:
+    """Also where a registry is taken in, all or nothing."""
+    other = Registry()
+
+    @other.job("other")
+    async def handler() -> None: ...
+
+    @other.resource
+    async def second() -> AsyncIterator[None]:
+        yield
+
+    with pytest.raises(ValueError, match="there is already a resource 'second'"):
+        registry.resource(second)
+    with pytest.raises(ValueError, match="there is already a resource 'second'"):
+        registry.include(other)
+    assert registry.names == ["lasts", "uses"]
+
+
+async def test_a_registry_brings_its_resources_along(
+    registry: Registry, said: list[str], autojump_clock: Autojump
+) -> None:
+    """Handlers find them in whatever registry runs them."""
+    application = Registry()
+    application.include(registry)
+    async with running(application) as rig:
+        story = await run_one(rig, "uses", "word")
+        assert result_of(story) == ["the first", "the second", "word"]
+
+
+def test_what_is_no_resource_is_refused(registry: Registry) -> None:
+    """A coroutine function opens nothing, and nobody would give parameters."""
+
+    async def coroutine() -> None: ...
+
+    async def takes(parameter: int) -> AsyncIterator[None]:
+        yield
+
+    with pytest.raises(TypeError, match="is no resource"):
+        registry.resource(coroutine)
+    with pytest.raises(TypeError, match="must not have parameters"):
+        registry.resource(takes)  # type: ignore[type-var]  # as a user might
+    assert dict(registry.resources) == {}
+
+
+def test_resources_dont_reach_into_processes(registry: Registry) -> None:
+    """A connection can't be handed over."""
+
+    @registry.resource
+    async def square() -> AsyncIterator[None]:
+        yield
+
+    with pytest.raises(TypeError, match="resources don't reach into processes"):
+        registry.job("area", runs_in="process")(process_handlers.area)

@@ -1,0 +1,95 @@
+"""Why a job is not running now, as its story says in one sentence."""
+
+import pytest
+import trio
+import trio.testing
+
+from service.jobs.registry import Registry
+from service.jobs.retry import Retry
+from tests.conftest import Rig
+from tests.jobs.steps import MakeRig
+
+
+@pytest.fixture
+def rig(registry: Registry, make_rig: MakeRig) -> Rig:
+    """An engine of one worker with a few job types, not running yet."""
+
+    @registry.job("minute")
+    async def minute() -> None:
+        await trio.sleep(60)
+
+    @registry.job("scrape", concurrency=1)
+    async def scrape() -> None:
+        await trio.sleep(60)
+
+    @registry.job("late", retry=Retry(max_retries=3, base_seconds=14, jitter=0))
+    async def late() -> None:
+        raise TimeoutError("nobody answers")
+
+    return make_rig(workers=1)
+
+
+async def why(rig: Rig, job_id: str) -> str | None:
+    """What the story says of this job."""
+    return (await rig.queue.get(job_id)).waits_because
+
+
+async def test_it_waits_for_a_worker_behind_others(
+    rig: Rig, autojump_clock: trio.testing.MockClock
+) -> None:
+    """The place in the queue is told, by priority; a job that runs waits for nothing."""
+    await rig.start()
+    running = await rig.queue.submit("minute")
+    await trio.testing.wait_all_tasks_blocked()
+    first, second = [(await rig.queue.submit("minute")).id for _ in range(2)]
+    urgent = (await rig.queue.submit("minute", priority=0)).id
+    assert await why(rig, running.id) is None
+    assert await why(rig, urgent) == "waits for a free worker"
+    assert await why(rig, first) == "waits for a free worker; 1 ahead of it"
+    assert await why(rig, second) == "waits for a free worker; 2 ahead of it"
+    rig.engine.stop("second_signal")
+
+
+async def test_it_waits_for_its_time(rig: Rig, autojump_clock: trio.testing.MockClock) -> None:
+    """A later job says how long; a retry says of how many it is, and what went wrong."""
+    await rig.start()
+    later = (await rig.queue.submit("minute", delay_seconds=90)).id
+    retried = (await rig.queue.submit("late")).id
+    await trio.testing.wait_all_tasks_blocked()
+    assert await why(rig, later) == "due in 90 s"
+    assert await why(rig, retried) == "retry 1 of 3 due in 14 s after TimeoutError"
+    rig.engine.stop("second_signal")
+
+
+async def test_it_is_held_back(rig: Rig, autojump_clock: trio.testing.MockClock) -> None:
+    """A limit, a pause of its type and one of the queue are each told for what they are."""
+    ready = (await rig.queue.submit("minute")).id
+    await rig.queue.pause("minute")
+    assert await why(rig, ready) == "minute is paused"
+    await rig.queue.pause()
+    assert await why(rig, ready) == "the queue is paused"
+    await rig.queue.resume()
+    await rig.start()
+    await rig.queue.submit("scrape")
+    await trio.testing.wait_all_tasks_blocked()
+    held = (await rig.queue.submit("scrape")).id
+    assert await why(rig, held) == "held back: scrape runs 1 of at most 1"
+    rig.engine.stop("second_signal")
+
+
+async def test_it_waits_for_other_jobs(rig: Rig, autojump_clock: trio.testing.MockClock) -> None:
+    """The first of them is named, and how many more there are."""
+    first, second = [(await rig.queue.submit("minute")).id for _ in range(2)]
+    one = (await rig.queue.submit("minute", after=[first])).id
+    both = (await rig.queue.submit("minute", after=[first, second])).id
+    assert await why(rig, one) == f"waits for job {first}"
+    assert await why(rig, both) == f"waits for job {first} and 1 other"
+
+
+async def test_it_is_on_its_way(rig: Rig, autojump_clock: trio.testing.MockClock) -> None:
+    """What a worker has asked for and not yet begun is about to start."""
+    await rig.start()
+    await trio.testing.wait_all_tasks_blocked()
+    job = (await rig.queue.submit("minute")).id
+    assert await why(rig, job) == "about to start: it is on its way to a worker"
+    rig.engine.stop("second_signal")

@@ -1,0 +1,74 @@
+"""Handlers in processes of a real service, and signals that reach all of its processes."""
+
+import os
+import signal
+from pathlib import Path
+
+import trio
+
+from tests.process.conftest import Start, submitting
+
+JOBS = """
+import os
+import pathlib
+import time
+from service import Registry
+
+registry = Registry()
+
+@registry.job("spin", runs_in="process")
+def spin(seconds: float) -> None:
+    pathlib.Path("spinning").write_text(str(os.getpid()))
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+"""
+IN_A_GROUP = "import os; os.setpgid(0, 0)"
+SECONDS = 20.0
+
+
+async def test_ctrl_c_is_the_services_alone(start: Start, tmp_path: Path) -> None:
+    """While a process is starting, too: the job is finished, and there is no traceback."""
+    (tmp_path / "spinning_jobs.py").write_text(JOBS)
+    service = await start("--jobs", "spinning_jobs:registry", before=IN_A_GROUP)
+    async with submitting(service) as submit:
+        await submit("spin", 1)
+        with trio.fail_after(SECONDS):
+            while not is_starting_one(service.process.pid):
+                await trio.sleep(0.001)
+        await trio.sleep(0.03)  # till it is a program of its own, without the service's handlers
+        os.killpg(service.process.pid, signal.SIGINT)
+
+    assert await service.exit_status() == 0
+    assert service.count()["job_completed"] == 1  # each line of its output is a line of the log
+    assert service.count()["job_retried"] == 0
+
+
+async def test_a_process_ends_with_a_service_that_is_killed(start: Start, tmp_path: Path) -> None:
+    """It does not go on for nobody."""
+    (tmp_path / "spinning_jobs.py").write_text(JOBS)
+    service = await start("--jobs", "spinning_jobs:registry")
+    async with submitting(service) as submit:
+        await submit("spin", 3_600)
+    with trio.fail_after(SECONDS):
+        while not (tmp_path / "spinning").exists() or not (tmp_path / "spinning").read_text():
+            await trio.sleep(0.02)
+        process = int((tmp_path / "spinning").read_text())
+        service.signal(signal.SIGKILL)
+        while is_running(process):
+            await trio.sleep(0.02)
+
+
+def is_starting_one(process_id: int) -> bool:
+    """Whether a process beside multiprocessing's own tracker has been started."""
+    children = Path(f"/proc/{process_id}/task").glob("*/children")
+    return sum(len(path.read_text().split()) for path in children) > 1
+
+
+def is_running(process_id: int) -> bool:
+    """Whether there is such a process, other than one that nobody has buried."""
+    try:
+        status = Path(f"/proc/{process_id}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
