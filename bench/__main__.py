@@ -2,11 +2,13 @@
 
 from bench.engine import engine_against_channel
 from bench.http import batches_against_single_posts, post_against_bare_route
+from bench.watchdog import watched_against_unwatched
 
 
 def main() -> None:
     """Run them one after the other; takes about a minute."""
     print(engine_against_channel(), flush=True)
+    print(watched_against_unwatched(), flush=True)
     for compare in (post_against_bare_route, batches_against_single_posts):
         print(compare() or "skipped, for it needs wrk (apt-get install wrk)", flush=True)
 

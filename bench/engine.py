@@ -3,17 +3,21 @@
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import trio
 
 from bench.measure import Comparison, compare
 from service.engine import Engine
+from service.jobs.blame import job_of_frame
 from service.jobs.registry import Registry
+from service.settings import Settings
 from service.telemetry.emitter import Emitter
 from service.telemetry.feed import Feed
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
 from service.telemetry.sink import LineSink
+from service.telemetry.watchdog import Watchdog
 
 WORKERS = 10
 JOBS = 5_000
@@ -26,7 +30,7 @@ def engine_against_channel(rounds: int = 25) -> Comparison:
     return compare(
         f"engine against a bare channel, {WORKERS} workers",
         "jobs or items",
-        lambda: trio.run(_jobs_per_second),
+        lambda: trio.run(jobs_per_second),
         lambda: trio.run(_items_per_second),
         rounds,
     )
@@ -50,19 +54,28 @@ async def _items_per_second() -> float:
     return JOBS / (time.perf_counter() - start)
 
 
-async def _jobs_per_second() -> float:
+async def jobs_per_second(watched: bool = True) -> float:
+    """How many no-op jobs the engine runs in a second, with the stall watchdog or without."""
     registry = Registry()
 
     @registry.job("noop")
     async def noop() -> None:
         pass
 
-    with tempfile.TemporaryFile() as log_file, LineSink(log_file.fileno()) as sink:
+    with (
+        tempfile.TemporaryFile() as log_file,
+        LineSink(log_file.fileno()) as sink,
+        ExitStack() as watch,
+    ):
         log = Log(sink.write)
         metrics = Metrics(queue_capacity=2 * BATCH)
+        emit = Emitter(metrics.observe, log.observe, Feed().observe)
+        watchdog = Watchdog(
+            Settings.stall_threshold, warn=log.observe, emit=emit, job_of_frame=job_of_frame
+        )
         engine = Engine(
             registry,
-            Emitter(metrics.observe, log.observe, Feed().observe),
+            emit,
             log.logger,
             workers=WORKERS,
             queue_capacity=2 * BATCH,
@@ -70,6 +83,8 @@ async def _jobs_per_second() -> float:
         )
         async with trio.open_nursery() as nursery:
             await nursery.start(engine.run)
+            if watched:
+                watch.enter_context(watchdog)
             start = time.perf_counter()
             for _ in range(JOBS // BATCH):
                 await _until(lambda: metrics.snapshot().jobs_pending < BATCH)

@@ -87,6 +87,12 @@ class UsageError(Exception):
     default=Settings.log_level,
     help="Lowest level to log.",
 )
+@click.option(
+    "--stall-threshold",
+    type=float,
+    default=Settings.stall_threshold,
+    help="Seconds a turn of the event loop may take before what blocks it is logged.",
+)
 def _command(
     jobs: Sequence[str],
     token: str | None,

@@ -9,6 +9,7 @@ from typing import NoReturn
 import trio
 
 from service.cli import UsageError, hide_tokens, read_command_line
+from service.jobs.blame import job_of_frame
 from service.jobs.registry import Registry
 from service.settings import Settings
 from service.shutdown import Backstop, Shutdown, request_on_signals
@@ -19,6 +20,7 @@ from service.telemetry.libraries import listen_to_libraries
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
 from service.telemetry.sink import LineSink
+from service.telemetry.watchdog import Watchdog
 from service.web.edge.listeners import CannotListen
 
 _OTHER_FILES = 256  # beside those of the connections
@@ -60,6 +62,9 @@ def _serve(settings: Settings, registry: Registry) -> bool:
         metrics = Metrics(settings.queue_capacity)
         feed = Feed()
         emit = Emitter(metrics.observe, log.observe, feed.observe)
+        watchdog = Watchdog(
+            settings.stall_threshold, warn=log.observe, emit=emit, job_of_frame=job_of_frame
+        )
 
         def exit_at_once() -> None:
             sink.flush()
@@ -67,7 +72,7 @@ def _serve(settings: Settings, registry: Registry) -> bool:
 
         async def serve() -> bool:
             shutdown = Shutdown()
-            telemetry = Telemetry(emit, log.logger, metrics, feed, sink)
+            telemetry = Telemetry(emit, log.logger, metrics, feed, sink, watchdog)
             supervisor = Supervisor(settings, registry, telemetry, shutdown, give_up=exit_at_once)
 
             def end_without_the_loop() -> None:

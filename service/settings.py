@@ -27,9 +27,10 @@ class SettingsError(ValueError):
 class Settings:
     """One service's settings, frozen. Raises SettingsError where one is out of its range.
 
-    `grace` is in seconds, `queue_capacity` and `retain` in jobs; port 0 takes any free port.
-    `unix`, the path of a socket, takes the place of `host` and `port`. Without `tokens` the
-    service can only be had where no other machine reaches it, unless `no_auth` says so.
+    `grace` and `stall_threshold` are in seconds, `queue_capacity` and `retain` in jobs; port 0
+    takes any free port. `unix`, the path of a socket, takes the place of `host` and `port`.
+    Without `tokens` the service can only be had where no other machine reaches it, unless
+    `no_auth` says so.
     """
 
     host: str = "127.0.0.1"
@@ -48,6 +49,7 @@ class Settings:
     allow_origin: tuple[str, ...] = ()
     log_format: LogFormatChoice = "auto"
     log_level: LogLevel = "info"
+    stall_threshold: float = 0.25
 
     def __post_init__(self) -> None:
         self._require("host", self.host != "", "must not be empty")
@@ -57,6 +59,11 @@ class Settings:
         self._require("grace", 0 <= self.grace <= 86_400, "must be between 0 and 86400 seconds")
         self._require("retain", self.retain >= 0, "must be 0 or more")
         self._require("max_connections", self.max_connections >= 1, "must be 1 or more")
+        self._require(
+            "stall_threshold",
+            0.01 <= self.stall_threshold <= 3_600,
+            "must be between 0.01 and 3600 seconds",
+        )
         self._require("unix", self.unix != "", "must not be empty")
         if (self.certfile is None) != (self.keyfile is None):
             raise SettingsError("certfile", "and --keyfile go together")

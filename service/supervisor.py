@@ -27,6 +27,7 @@ from service.telemetry.events import (
 from service.telemetry.feed import Feed
 from service.telemetry.metrics import Metrics
 from service.telemetry.sink import LineSink
+from service.telemetry.watchdog import Watchdog
 from service.web.app import create_app
 from service.web.edge.listeners import (
     Listener,
@@ -53,6 +54,7 @@ class Telemetry:
     metrics: Metrics
     feed: Feed
     sink: LineSink
+    watchdog: Watchdog
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,18 +127,19 @@ class Supervisor:
         self._listeners = listeners = await _listen(self._settings)
         address = url(listeners[0], "http" if self._settings.certfile is None else "https")
         try:
-            async with trio.open_nursery() as service_nursery:
-                service_nursery.start_soon(self._report_dropped_lines)
-                await service_nursery.start(self._server.serve, listeners)
-                async with trio.open_nursery() as engine_nursery:
-                    engine_nursery.start_soon(self._conduct_shutdown)
-                    await engine_nursery.start(self._run_engine, engine_nursery.cancel_scope)
-                    self._say_started(address)
-                    task_status.started(RunningService(address, self._engine.queue))
-                await self._close_http()
-                with trio.CancelScope(shield=True):  # bounded by the flush's own time
-                    await trio.to_thread.run_sync(self._telemetry.sink.flush)
-                service_nursery.cancel_scope.cancel()
+            with self._telemetry.watchdog:
+                async with trio.open_nursery() as service_nursery:
+                    service_nursery.start_soon(self._report_dropped_lines)
+                    await service_nursery.start(self._server.serve, listeners)
+                    async with trio.open_nursery() as engine_nursery:
+                        engine_nursery.start_soon(self._conduct_shutdown)
+                        await engine_nursery.start(self._run_engine, engine_nursery.cancel_scope)
+                        self._say_started(address)
+                        task_status.started(RunningService(address, self._engine.queue))
+                    await self._close_http()
+                    with trio.CancelScope(shield=True):  # bounded by the flush's own time
+                        await trio.to_thread.run_sync(self._telemetry.sink.flush)
+                    service_nursery.cancel_scope.cancel()
         except BaseException as error:
             self._telemetry.sink.flush()
             reason = self._engine.outcome if is_cancellation(error) else "crashed"
@@ -177,6 +180,7 @@ class Supervisor:
 
         The one method that another thread may call, and only when the process is to end at once.
         """
+        self._telemetry.watchdog.conclude()
         self._engine.abandon_the_rest("loop_blocked")
         for listener in self._listeners:
             if isinstance(listener, UnixListener):

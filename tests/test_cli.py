@@ -30,6 +30,7 @@ SETTINGS: list[tuple[str, str, object, str]] = [
     ("allow_origin", "https://a.test", ("https://a.test",), "other"),
     ("log_format", "console", "console", "json"),
     ("log_level", "debug", "debug", "error"),
+    ("stall_threshold", "0.5", 0.5, "nan"),
 ]
 
 each_setting = pytest.mark.parametrize(

@@ -27,6 +27,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "allow_origin": (),
         "log_format": "auto",
         "log_level": "info",
+        "stall_threshold": 0.25,
     }
 
 
@@ -48,6 +49,8 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         ("grace", 86_400.0),
         ("retain", 0),
         ("retain", 10**9),
+        ("stall_threshold", 0.01),
+        ("stall_threshold", 3_600.0),
         ("tokens", ("t",)),
         ("tokens", ("schlüssel", "t" * 1_000)),
     ],
@@ -72,6 +75,9 @@ def test_a_value_just_inside_its_bounds_is_taken(setting: str, value: Any) -> No
         ("grace", float("nan"), "must be between 0 and 86400 seconds, not nan"),
         ("grace", float("inf"), "must be between 0 and 86400 seconds, not inf"),
         ("retain", -1, "must be 0 or more, not -1"),
+        ("stall_threshold", 0.0, "must be between 0.01 and 3600 seconds, not 0.0"),
+        ("stall_threshold", 3_601.0, "must be between 0.01 and 3600 seconds, not 3601.0"),
+        ("stall_threshold", float("nan"), "must be between 0.01 and 3600 seconds, not nan"),
         ("unix", "", "must not be empty"),
         ("max_connections", 0, "must be 1 or more, not 0"),
     ],

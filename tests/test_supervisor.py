@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import httpx
 import pytest
 import trio
 
+from service.jobs.blame import job_of_frame
 from service.jobs.context import JobContext
 from service.jobs.registry import Registry
 from service.settings import Settings
@@ -23,6 +25,7 @@ from service.telemetry.feed import Feed
 from service.telemetry.log import Log
 from service.telemetry.metrics import Metrics
 from service.telemetry.sink import LineSink
+from service.telemetry.watchdog import Watchdog
 from service.web.edge.listeners import CannotListen
 
 
@@ -35,12 +38,17 @@ class Hosted:
         self.metrics = Metrics(queue_capacity=1000)
         feed = Feed()
         emit = Emitter(self.metrics.observe, log.observe, feed.observe)
+        # A slow machine is no stall of ours, but for those who ask.
+        chosen = Settings(port=0, **{"stall_threshold": 60.0, **settings})
+        watchdog = Watchdog(
+            chosen.stall_threshold, warn=log.observe, emit=emit, job_of_frame=job_of_frame
+        )
         self.shutdown = Shutdown()
         self.given_up = trio.Event()
         self.supervisor = Supervisor(
-            Settings(port=0, **settings),
+            chosen,
             registry,
-            Telemetry(emit, log.logger, self.metrics, feed, sink),
+            Telemetry(emit, log.logger, self.metrics, feed, sink, watchdog),
             self.shutdown,
             give_up=self.given_up.set,
         )
@@ -324,6 +332,37 @@ async def test_the_books_can_be_closed_by_a_thread_while_clients_listen(
             nursery.cancel_scope.cancel()
     assert service.events()[-2:] == ["job_abandoned", "service_stopped"]
     assert service.metrics.snapshot().jobs_abandoned == 1
+
+
+async def test_a_stall_at_the_very_end_is_in_the_log_and_in_its_last_line(
+    registry: Registry, host: Host
+) -> None:
+    """Twice in the log, with its job, once in the counters, and before the service's last line."""
+
+    @registry.job("last")
+    async def last() -> None:
+        service.shutdown.request("requested")
+        time.sleep(0.3)  # noqa: ASYNC251 (it is what the test is about)
+        raise BaseException("out of bounds")
+
+    with (
+        host(registry, workers=1, stall_threshold=0.05) as service,
+        pytest.RaisesGroup(BaseException, flatten_subgroups=True),
+    ):
+        async with trio.open_nursery() as nursery:
+            running = await nursery.start(service.supervisor.run)
+            await running.queue.submit("last")
+    first, over = [
+        line
+        for line in service.lines()
+        if line["event"] == "loop_stalled" and line.get("job_type") == "last"
+    ]
+    assert "over" not in first
+    assert over["over"]
+    assert first["where"] == over["where"]
+    assert service.lines()[-1]["event"] == "service_stopped"
+    stalls = [line for line in service.lines() if line.get("over")]
+    assert service.lines()[-1]["loop_stalls"] == len(stalls)
 
 
 async def test_a_busy_port_is_said_plainly(registry: Registry, host: Host) -> None:

@@ -272,12 +272,16 @@ class QueueResumed(Event, frozen=True, kw_only=True):
 
 
 class LoopStalled(Event, frozen=True, kw_only=True):
-    """The event loop stood still at `where` (file:line in function)."""
+    """The event loop stands still at `where` (file:line in function), or did, where it is `over`.
+
+    The log has it while it lasts, and again with its whole time; all others only then.
+    """
 
     level: Level = "warning"
     event: Literal["loop_stalled"] = "loop_stalled"
     stalled_seconds: float
     where: str
+    over: bool | UnsetType = UNSET
     job_id: str | UnsetType = UNSET
     job_type: str | UnsetType = UNSET
     worker_id: str | UnsetType = UNSET

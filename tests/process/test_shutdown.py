@@ -60,6 +60,17 @@ def assert_books_agree(service: ServiceProcess) -> None:
     assert counted["worker_started"] == counted["worker_stopped"] == 10
 
 
+def assert_the_stall_is_named(service: ServiceProcess, job_id: str) -> None:
+    """The log says what blocked the loop before it was ended, and once more when it was."""
+    first, last = service.of("loop_stalled")
+    for line in first, last:
+        assert line["job_id"] == job_id
+        assert line["where"].endswith("in block")
+    assert "over" not in first
+    assert last["over"]
+    assert service.lines()[-1]["loop_stalls"] == 1
+
+
 async def test_a_drain_in_mid_load_loses_nothing(start: Start) -> None:
     """After SIGTERM under load every receipt, log line and counter tells the same story."""
     service = await start()
@@ -183,6 +194,8 @@ async def test_no_handler_can_hold_the_end(start: Start, tmp_path: Path) -> None
         assert abandoned["reason"] == reason
         assert service.lines()[-1]["event"] == "service_stopped"
         assert service.lines()[-1]["jobs_abandoned"] == 1
+        if reason == "loop_blocked":
+            assert_the_stall_is_named(service, job_id)
 
     async with trio.open_nursery() as side_by_side:
         side_by_side.start_soon(run_and_stop, "swallow", "grace_over")

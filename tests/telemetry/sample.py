@@ -47,6 +47,7 @@ VALUES: dict[str, Any] = {
     "method": "GET",
     "note": "page 3",
     "observer": "Feed.observe",
+    "over": True,
     "path": "/jobs",
     "pid": 4711,
     "priority": 5,

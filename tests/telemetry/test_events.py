@@ -70,7 +70,7 @@ VOCABULARY = {
     "queue_freed": ("info", "jobs_rejected full_seconds", ""),
     "queue_paused": ("info", "", "job_type"),
     "queue_resumed": ("info", "", "job_type"),
-    "loop_stalled": ("warning", "stalled_seconds where", "job_id job_type worker_id"),
+    "loop_stalled": ("warning", "stalled_seconds where", "over job_id job_type worker_id"),
     "connection_failed": ("warning", "client error", ""),
     "connection_refused": ("info", "", ""),
     "request_failed": ("error", "method path error traceback", ""),
