@@ -1,18 +1,15 @@
 """The one way in: what routes and embedding programs may ask of the jobs."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from typing import NoReturn, Unpack
+from collections.abc import Iterable, Sequence
+from typing import Unpack
 
-import msgspec
 import trio
-from msgspec import structs
 
 from service.jobs.dispatcher import Dispatcher
-from service.jobs.idempotency import IdempotencyKeys
-from service.jobs.model import DEFAULT_PRIORITY, TERMINAL, TRANSITIONS, Draft, Job, Status
-from service.jobs.options import JobOptions, check_options
-from service.jobs.registry import InvalidPayload, Registry
+from service.jobs.intake import Intake
+from service.jobs.model import TERMINAL, TRANSITIONS, Draft, Job, Status
+from service.jobs.options import JobOptions
+from service.jobs.registry import Registry
 from service.jobs.snapshots import (
     Cancellations,
     JobStory,
@@ -23,25 +20,12 @@ from service.jobs.snapshots import (
     tell,
 )
 from service.jobs.store import JobStore
-from service.telemetry.events import RejectReason
 
 _CANCELLED_IN_ONE_GO = 100
 
 
-class QueueFull(Exception):
-    """As many jobs wait as may; try again a little later."""
-
-
-class QueueClosed(Exception):
-    """The service is draining and takes no more jobs."""
-
-
 class UnknownJob(Exception):
     """There is no job of this id, or it finished so long ago that it has been forgotten."""
-
-
-class UnknownPredecessor(Exception):
-    """A job that another is to come after does not exist, or has been forgotten."""
 
 
 class AlreadyFinished(Exception):
@@ -77,7 +61,7 @@ class JobQueue:
         self._registry = registry
         self._store = store
         self._dispatcher = dispatcher
-        self._keys = IdempotencyKeys(store.clock.monotonic)
+        self._intake = Intake(registry, store, dispatcher)
 
     async def submit(
         self,
@@ -98,8 +82,10 @@ class JobQueue:
         """
         draft = self.check(job_type, payload, **options)
         if idempotency_key is None:
-            return self._accept(draft)
-        return self._once(idempotency_key, ("submit", draft), lambda: [self._accept(draft)])[0]
+            return self._intake.accept(draft)
+        return self._intake.once(
+            idempotency_key, ("submit", draft), lambda: [self._intake.accept(draft)]
+        )[0]
 
     async def submit_all(
         self, drafts: Iterable[Draft], *, idempotency_key: str | None = None
@@ -111,8 +97,10 @@ class JobQueue:
         """
         wanted = list(drafts)
         if idempotency_key is None:
-            return self._accept_all(wanted)
-        return self._once(idempotency_key, ("submit_all", wanted), lambda: self._accept_all(wanted))
+            return self._intake.accept_all(wanted)
+        return self._intake.once(
+            idempotency_key, ("submit_all", wanted), lambda: self._intake.accept_all(wanted)
+        )
 
     def check(self, job_type: str, payload: object = None, **options: Unpack[JobOptions]) -> Draft:
         """What `submit` would accept, for `submit_all`; nothing has changed.
@@ -120,25 +108,7 @@ class JobQueue:
         Raises UnknownJobType, InvalidPayload, ValueError (an option out of range) or
         UnknownPredecessor.
         """
-        registered = self._registry.lookup(job_type)
-        text = _encode(payload)
-        registered.check_payload(text)
-        if not options:
-            return Draft(job_type, text, registered.retry.max_retries)
-        check_options(options, self._store.clock.now())
-        max_retries, priority = options.get("max_retries"), options.get("priority")
-        draft = Draft(
-            job_type,
-            text,
-            registered.retry.max_retries if max_retries is None else max_retries,
-            DEFAULT_PRIORITY if priority is None else priority,
-            options.get("delay_seconds"),
-            options.get("run_at"),
-            options.get("unique_key"),
-            tuple(dict.fromkeys(options.get("after") or ())),
-        )
-        self._predecessors(draft)
-        return draft
+        return self._intake.check(job_type, payload, **options)
 
     async def retry(self, job_id: str, *, idempotency_key: str | None = None) -> JobSummary:
         """Run a job that has ended again, at once, as a new job whose `retry_of` names it.
@@ -148,7 +118,9 @@ class JobQueue:
         """
         if idempotency_key is None:
             return self._run_again(job_id)
-        return self._once(idempotency_key, ("retry", job_id), lambda: [self._run_again(job_id)])[0]
+        return self._intake.once(
+            idempotency_key, ("retry", job_id), lambda: [self._run_again(job_id)]
+        )[0]
 
     async def get(self, job_id: str) -> JobStory:
         """The whole story of a job. Raises UnknownJob."""
@@ -272,7 +244,7 @@ class JobQueue:
         job = self._find(job_id)
         if job.status not in TERMINAL:
             raise NotFinished(summarize(job))
-        return self._accept(
+        return self._intake.accept(
             Draft(
                 job.type,
                 job.payload,
@@ -289,75 +261,3 @@ class JobQueue:
             self._dispatcher.discard(job)
         else:
             self._store.request_cancel(job, reason)
-
-    def _accept(self, draft: Draft) -> JobSummary:
-        if draft.unique_key is not None:
-            return self._accept_all([draft])[0]
-        if not self._dispatcher.accepting or self._store.room < 1:
-            self._refuse([draft], wanted=1)
-        return self._add(draft, self._predecessors(draft) if draft.after else ())
-
-    def _accept_all(self, drafts: Sequence[Draft]) -> Sequence[JobSummary]:
-        keys = [(draft.type, draft.unique_key) for draft in drafts if draft.unique_key is not None]
-        unheld = {key for key in keys if self._store.holder(*key) is None}
-        wanted = len(drafts) - len(keys) + len(unheld)
-        if wanted and (not self._dispatcher.accepting or self._store.room < wanted):
-            self._refuse(drafts, wanted)
-        predecessors = [self._predecessors(draft) for draft in drafts]
-        return [self._add(*each) for each in zip(drafts, predecessors, strict=True)]
-
-    def _predecessors(self, draft: Draft) -> Sequence[Job]:
-        jobs = []
-        for job_id in draft.after:
-            job = self._store.jobs.get(job_id)
-            if job is None:
-                raise UnknownPredecessor(
-                    f"it is to come after job {job_id[:100]}, which there is not"
-                )
-            jobs.append(job)
-        return jobs
-
-    def _add(self, draft: Draft, predecessors: Sequence[Job]) -> JobSummary:
-        if draft.unique_key is not None:
-            holder = self._store.holder(draft.type, draft.unique_key)
-            if holder is not None:
-                self._store.deduplicate(holder, draft.unique_key)
-                return structs.replace(summarize(holder), duplicate=True)
-        job = self._store.create(draft)
-        self._dispatcher.add(job, predecessors)
-        return summarize(job)
-
-    def _refuse(self, drafts: Sequence[Draft], wanted: int) -> NoReturn:
-        if not self._dispatcher.accepting:
-            self._reject(drafts, "draining")
-            raise QueueClosed("the service is draining and takes no more jobs")
-        self._reject(drafts, "full")
-        if self._store.room < 1:
-            raise QueueFull(f"{self._store.pending} jobs wait, as many as may")
-        raise QueueFull(f"{self._store.room} more jobs fit, not {wanted}; none was accepted")
-
-    def _reject(self, drafts: Sequence[Draft], reason: RejectReason) -> None:
-        for job_type, jobs in Counter(draft.type for draft in drafts).items():
-            self._store.reject(job_type, reason, jobs)
-
-    def _once(
-        self, key: str, asked: object, accept: Callable[[], Sequence[JobSummary]]
-    ) -> Sequence[JobSummary]:
-        """What `accept` gives, or gave when the same was asked with this key before."""
-        known = self._keys.recall(key, asked)
-        if known is None:
-            jobs = accept()
-            self._keys.remember(key, asked, jobs)
-            return jobs
-        return [self._replay(job) for job in known]
-
-    def _replay(self, first: JobSummary) -> JobSummary:
-        job = self._store.jobs.get(first.id)
-        return structs.replace(summarize(job) if job else first, replayed=True)
-
-
-def _encode(payload: object) -> bytes:
-    try:
-        return msgspec.json.encode(payload)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidPayload(f"it can't be written as JSON: {error}") from error

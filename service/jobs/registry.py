@@ -1,14 +1,11 @@
-"""The job types a service knows: a handler each, with what its payload must look like."""
+"""What an application registers: its job types, the resources they share, and schedules."""
 
-import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, TypedDict, TypeVar, Unpack
+from typing import Any, TypedDict, TypeVar, Unpack
 
 import msgspec
 
-from service.jobs.context import JobContext
-from service.jobs.failure import describe
+from service.jobs.job_type import InvalidPayload, JobType, RunsIn, where_to_run
 from service.jobs.processes import check_can_run_in_process
 from service.jobs.resources import OpenResource, opener_of
 from service.jobs.retry import Retry
@@ -17,7 +14,6 @@ from service.jobs.signature import read_signature
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 Resource = TypeVar("Resource", bound=Callable[[], Any])
-RunsIn = Literal["loop", "thread", "process"]
 
 
 class TypeOptions(TypedDict, total=False):
@@ -35,55 +31,6 @@ class UnknownJobType(Exception):
     def __init__(self, name: str, known: list[str]) -> None:
         shown = name if len(name) <= 100 else f"{name[:100]}…"
         super().__init__(f"there is no job type {shown!r}; known are {', '.join(known) or 'none'}")
-
-
-class InvalidPayload(Exception):
-    """The payload is not what the job type's handler takes."""
-
-
-@dataclass(frozen=True, slots=True)
-class JobType:
-    """One registered handler and the terms on which it is run.
-
-    `timeout` bounds each attempt, in seconds; None lets it run for as long as it likes.
-    `concurrency` is how many may be processed at a time; None sets no limit but the workers'.
-    """
-
-    name: str
-    handler: Callable[..., Any]
-    retry: Retry
-    timeout: float | None
-    concurrency: int | None
-    runs_in: RunsIn
-    payload_decoder: msgspec.json.Decoder[Any]
-    payload_parameter: str | None
-    context_parameter: str | None
-    resource_parameters: tuple[str, ...]
-
-    def check_payload(self, payload: bytes) -> None:
-        """Raise InvalidPayload where `payload`, JSON text, is not what the handler takes."""
-        try:
-            payload.decode()  # the decoder does not look into what its type does not name
-            self.payload_decoder.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise InvalidPayload(str(error)) from error
-        except RecursionError as error:
-            raise InvalidPayload("it is nested too deeply") from error
-        except Exception as error:  # from a payload type that checks itself
-            raise InvalidPayload(describe(error)) from error
-
-    def arguments(
-        self, payload: bytes, context: JobContext, resources: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """What the handler is called with: a fresh payload, the context, and its resources."""
-        arguments: dict[str, Any] = {}
-        if self.payload_parameter is not None:
-            arguments[self.payload_parameter] = self.payload_decoder.decode(payload)
-        if self.context_parameter is not None:
-            arguments[self.context_parameter] = context
-        if self.resource_parameters:
-            arguments.update({name: resources[name] for name in self.resource_parameters})
-        return arguments
 
 
 class Registry:
@@ -183,7 +130,7 @@ class Registry:
 
         def register(handler: Handler) -> Handler:
             signature = read_signature(handler, self._resources)
-            where = _where_to_run(handler, runs_in)
+            where = where_to_run(handler, runs_in)
             if where == "process":
                 check_can_run_in_process(handler)
                 if signature.resources:
@@ -278,21 +225,3 @@ class Registry:
     def _require_free_resource(self, name: str) -> None:
         if name in self._resources:
             raise ValueError(f"there is already a resource {name!r}")
-
-
-def _where_to_run(handler: Callable[..., Any], wanted: str | None) -> RunsIn:
-    is_async = inspect.iscoroutinefunction(handler)
-    match wanted:
-        case None:
-            return "loop" if is_async else "thread"
-        case "loop" if is_async:
-            return "loop"
-        case "thread" | "process" if not is_async:
-            return "thread" if wanted == "thread" else "process"
-        case "loop" | "thread" | "process":
-            kind, places = (
-                ("an async def", "'loop'") if is_async else ("a def", "'thread' or 'process'")
-            )
-            raise TypeError(f"{handler.__qualname__} is {kind}: it runs in {places}")
-        case _:
-            raise ValueError(f"runs_in must be 'loop', 'thread' or 'process', not {wanted!r}")

@@ -9,8 +9,9 @@ import trio
 from msgspec import UNSET, structs
 
 from service.jobs.clock import Clock
+from service.jobs.intake import QueueFull
 from service.jobs.model import TERMINAL
-from service.jobs.queue import JobQueue, QueueFull, UnknownJob
+from service.jobs.queue import JobQueue, UnknownJob
 from service.jobs.schedule import Cron, Every, Schedule
 from service.jobs.snapshots import ScheduleView
 from service.telemetry.events import Event, ScheduleSkipped, SkipReason

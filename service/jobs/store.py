@@ -12,12 +12,12 @@ import trio
 import uuid_utils
 from msgspec import UNSET, UnsetType
 
+from service.jobs.books import Books
 from service.jobs.capacity import Capacity
 from service.jobs.clock import Clock
 from service.jobs.model import (
     DEFAULT_PRIORITY,
     TERMINAL,
-    TRANSITIONS,
     Attempt,
     AttemptOutcome,
     Draft,
@@ -26,7 +26,6 @@ from service.jobs.model import (
     Status,
 )
 from service.jobs.progress import Meter, Progress
-from service.jobs.table import JobTable
 from service.telemetry.events import (
     Event,
     JobAbandoned,
@@ -61,24 +60,23 @@ class JobStore:
         self.clock = clock
         self.capacity = capacity
         self._capacity = Capacity(capacity, emit, clock)
-        self.jobs = JobTable(retain)
-        self._counts: dict[Status, int] = dict.fromkeys(TRANSITIONS, 0)  # since the start
-        self._holders: dict[tuple[str, str], Job] = {}  # by type and unique key
+        self._books = Books(retain)
+        self.jobs = self._books.jobs
 
     @property
     def pending(self) -> int:
         """How many jobs wait, ready or not."""
-        return self._counts["pending"]
+        return self._books.counts["pending"]
 
     @property
     def processing(self) -> int:
         """How many jobs are being run."""
-        return self._counts["processing"]
+        return self._books.counts["processing"]
 
     @property
     def room(self) -> int:
         """How many more submissions the bound on pending jobs allows; may be below 0."""
-        return self._capacity.room(self._counts["pending"])
+        return self._capacity.room(self._books.counts["pending"])
 
     def create(self, draft: Draft) -> Job:
         """Accept a submission: a new job, pending."""
@@ -97,10 +95,7 @@ class JobStore:
             retry_of=draft.retry_of,
             schedule=draft.schedule,
         )
-        if job.unique_key is not None:
-            self._holders[job.type, job.unique_key] = job
-        self.jobs.add(job)
-        self._counts["pending"] += 1
+        self._books.add(job)
         self._emit(
             JobCreated(
                 timestamp=now,
@@ -117,7 +112,7 @@ class JobStore:
 
     def holder(self, job_type: str, unique_key: str) -> Job | None:
         """The job of this type that has this unique key and has not ended. No transition."""
-        return self._holders.get((job_type, unique_key))
+        return self._books.holder(job_type, unique_key)
 
     def deduplicate(self, holder: Job, unique_key: str) -> None:
         """A submission makes no job, since `holder` has its unique key. No transition."""
@@ -136,7 +131,7 @@ class JobStore:
             JobRejected(timestamp=self.clock.now(), job_type=job_type, reason=reason, jobs=jobs)
         )
         if reason == "full":
-            self._capacity.rejected(jobs, self._counts["pending"])
+            self._capacity.rejected(jobs, self._books.counts["pending"])
 
     def enqueue(self, job: Job) -> None:
         """The pending job is ready for a worker from now on."""
@@ -155,7 +150,7 @@ class JobStore:
         if ready_monotonic is None:
             raise IllegalTransition(job.id, job.status, "processing")
         now, monotonic = self.clock.now(), self.clock.monotonic()
-        self._move(job, "processing", now)
+        self._books.move(job, "processing", now)
         job.ready_monotonic = None
         attempt = Attempt(
             number=len(job.attempts) + 1,
@@ -176,7 +171,7 @@ class JobStore:
                 wait_seconds=round(monotonic - ready_monotonic, 6),
             )
         )
-        self._capacity.pending_fell_to(self._counts["pending"])
+        self._capacity.pending_fell_to(self._books.counts["pending"])
         return attempt
 
     def complete(self, job: Job, result: bytes) -> None:
@@ -230,10 +225,10 @@ class JobStore:
         if job.status != "pending" or job.ready_monotonic is not None:
             raise IllegalTransition(job.id, job.status, "failed")
         now = self.clock.now()
-        self._move(job, "failed", now)
+        self._books.move(job, "failed", now)
         job.failure = error
         self._emit(JobFailed(timestamp=now, job_id=job.id, job_type=job.type, error=error))
-        self._capacity.pending_fell_to(self._counts["pending"])
+        self._capacity.pending_fell_to(self._books.counts["pending"])
 
     def end_of(self, job: Job) -> trio.Event:
         """What is set as soon as the job has ended; made when it is asked for. No transition."""
@@ -279,7 +274,7 @@ class JobStore:
             self._emit(event(**ended, reason=reason))
         else:
             now = self.clock.now()
-            self._move(job, to, now)
+            self._books.move(job, to, now)
             self._emit(
                 event(
                     timestamp=now,
@@ -289,7 +284,7 @@ class JobStore:
                     wait_seconds=self._end_wait(job),
                 )
             )
-            self._capacity.pending_fell_to(self._counts["pending"])
+            self._capacity.pending_fell_to(self._books.counts["pending"])
 
     def _end_wait(self, job: Job) -> float | UnsetType:
         if job.ready_monotonic is None:
@@ -305,7 +300,7 @@ class JobStore:
         if job.status != "processing":
             raise IllegalTransition(job.id, job.status, to)
         now = self.clock.now()
-        self._move(job, to, now)
+        self._books.move(job, to, now)
         attempt = job.attempts[-1]
         attempt.finished_at = now
         attempt.run_seconds = round(self.clock.monotonic() - attempt.started_monotonic, 6)
@@ -320,24 +315,6 @@ class JobStore:
             "attempt": attempt.number,
             "run_seconds": attempt.run_seconds,
         }
-
-    def _move(self, job: Job, to: Status, now: datetime) -> None:
-        came_from = job.status
-        if to not in TRANSITIONS[came_from]:
-            raise IllegalTransition(job.id, came_from, to)
-        job.status = to
-        self._counts[came_from] -= 1
-        self._counts[to] += 1
-        if to in TERMINAL:
-            job.finished_at = now
-            self.jobs.finished(job)
-            if job.unique_key is not None:
-                del self._holders[job.type, job.unique_key]
-            # Where the service's end comes from another thread, nobody is left who could wait.
-            if job.ended is not None and trio.lowlevel.in_trio_run():
-                job.ended.set()
-        else:
-            self.jobs.moved(job)
 
 
 def _run_at(draft: Draft, now: datetime) -> datetime:

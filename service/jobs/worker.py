@@ -16,10 +16,11 @@ from structlog.typing import FilteringBoundLogger
 from service.jobs.context import JobContext
 from service.jobs.dispatcher import Dispatcher
 from service.jobs.failure import describe, format_traceback
+from service.jobs.job_type import JobType
 from service.jobs.model import Attempt, Job
 from service.jobs.outcome import Snooze, asked_for
 from service.jobs.processes import Processes
-from service.jobs.registry import JobType, Registry
+from service.jobs.registry import Registry
 from service.jobs.snapshots import WorkerView
 from service.jobs.store import JobStore
 

@@ -9,17 +9,12 @@ from quart import Quart, Response
 from werkzeug.exceptions import HTTPException
 
 from service.jobs.idempotency import IdempotencyKeyReused, InvalidIdempotencyKey
+from service.jobs.intake import QueueClosed, QueueFull, UnknownPredecessor
+from service.jobs.job_type import InvalidPayload
 from service.jobs.model import Status
 from service.jobs.options import InvalidOption
-from service.jobs.queue import (
-    AlreadyFinished,
-    NotFinished,
-    QueueClosed,
-    QueueFull,
-    UnknownJob,
-    UnknownPredecessor,
-)
-from service.jobs.registry import InvalidPayload, UnknownJobType
+from service.jobs.queue import AlreadyFinished, NotFinished, UnknownJob
+from service.jobs.registry import UnknownJobType
 
 PROBLEM_CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER_FULL_SECONDS = 1

@@ -11,6 +11,8 @@ import trio
 from msgspec import Meta
 from quart import request
 
+from service.jobs.intake import UnknownPredecessor
+from service.jobs.job_type import InvalidPayload
 from service.jobs.model import FIRST_PRIORITY, LAST_PRIORITY, Draft
 from service.jobs.options import (
     MAX_PREDECESSORS,
@@ -19,8 +21,8 @@ from service.jobs.options import (
     InvalidOption,
     JobOptions,
 )
-from service.jobs.queue import JobQueue, UnknownPredecessor
-from service.jobs.registry import InvalidPayload, UnknownJobType
+from service.jobs.queue import JobQueue
+from service.jobs.registry import UnknownJobType
 from service.jobs.retry import LONGEST_WAIT_SECONDS
 from service.web.body import read_body
 from service.web.problems import Problem

@@ -4,8 +4,9 @@ from collections import Counter
 
 import pytest
 
-from service.jobs.queue import QueueClosed, QueueFull
-from service.jobs.registry import InvalidPayload, Registry, UnknownJobType
+from service.jobs.intake import QueueClosed, QueueFull
+from service.jobs.job_type import InvalidPayload
+from service.jobs.registry import Registry, UnknownJobType
 from service.telemetry.events import JobRejected
 from tests.jobs.steps import MakeRig, running
 

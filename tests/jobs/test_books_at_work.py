@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.jobs.context import JobContext
-from service.jobs.queue import AlreadyFinished, QueueFull, UnknownJob
+from service.jobs.intake import QueueFull
+from service.jobs.queue import AlreadyFinished, UnknownJob
 from service.jobs.registry import Registry
 from service.jobs.retry import Retry
 from tests.conftest import Rig

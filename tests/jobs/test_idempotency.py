@@ -6,8 +6,9 @@ import trio.testing
 
 from service.jobs import idempotency
 from service.jobs.idempotency import IdempotencyKeyReused, InvalidIdempotencyKey
-from service.jobs.queue import QueueClosed, QueueFull
-from service.jobs.registry import InvalidPayload, Registry
+from service.jobs.intake import QueueClosed, QueueFull
+from service.jobs.job_type import InvalidPayload
+from service.jobs.registry import Registry
 from tests.jobs.steps import MakeRig, run_one
 
 Autojump = trio.testing.MockClock

@@ -10,8 +10,10 @@ import pytest
 import trio
 import trio.testing
 
-from service.jobs.queue import JobQueue, NotFinished, QueueClosed, QueueFull
-from service.jobs.registry import InvalidPayload, Registry, UnknownJobType
+from service.jobs.intake import QueueClosed, QueueFull
+from service.jobs.job_type import InvalidPayload
+from service.jobs.queue import JobQueue, NotFinished
+from service.jobs.registry import Registry, UnknownJobType
 from service.telemetry.events import JobRejected
 from tests.conftest import Rig
 from tests.jobs.steps import MakeRig, run_one

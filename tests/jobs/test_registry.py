@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from service.jobs.context import JobContext
-from service.jobs.registry import InvalidPayload, Registry, RunsIn, UnknownJobType
+from service.jobs.job_type import InvalidPayload, RunsIn
+from service.jobs.registry import Registry, UnknownJobType
 from service.jobs.retry import Retry
 
 

@@ -9,7 +9,7 @@ import trio.testing
 
 from service.jobs.clock import Clock
 from service.jobs.context import JobContext
-from service.jobs.queue import QueueFull
+from service.jobs.intake import QueueFull
 from service.jobs.registry import Registry
 from service.jobs.retry import Retry
 from service.telemetry.events import JobEnqueued, JobFailed, JobRetried

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.jobs.registry import InvalidPayload, Registry
+from service.jobs.job_type import InvalidPayload
+from service.jobs.registry import Registry
 from service.jobs.schedule import Cron, Every
 
 BERLIN = "Europe/Berlin"

@@ -4,7 +4,7 @@ import pytest
 import trio
 import trio.testing
 
-from service.jobs.queue import QueueClosed
+from service.jobs.intake import QueueClosed
 from service.jobs.registry import Registry
 from service.telemetry.events import WorkerStopped
 from tests.conftest import Rig

@@ -55,7 +55,7 @@ class Desk:
         kept = [each.id for each in self.store.jobs]
         parts = msgspec.structs.astuple(job)
         attempts = [msgspec.structs.astuple(attempt) for attempt in job.attempts]
-        counts = dict(self.store._counts)
+        counts = dict(self.store._books.counts)
         return parts, attempts, counts, kept, list(self.events)
 
 

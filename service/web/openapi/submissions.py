@@ -6,7 +6,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import structs
 
-from service.jobs.registry import InvalidPayload, JobType, Registry
+from service.jobs.job_type import InvalidPayload, JobType
+from service.jobs.registry import Registry
 from service.web.openapi.schemas import Schema, payload_schemas
 from service.web.submissions import Submission
 
