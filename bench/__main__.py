@@ -2,6 +2,7 @@
 
 from bench.engine import engine_against_channel
 from bench.http import batches_against_single_posts, post_against_bare_route
+from bench.stuck_reader import stuck_against_reading
 from bench.watchdog import watched_against_unwatched
 
 
@@ -9,7 +10,11 @@ def main() -> None:
     """Run them one after the other; takes about a minute."""
     print(engine_against_channel(), flush=True)
     print(watched_against_unwatched(), flush=True)
-    for compare in (post_against_bare_route, batches_against_single_posts):
+    for compare in (
+        post_against_bare_route,
+        batches_against_single_posts,
+        stuck_against_reading,
+    ):
         print(compare() or "skipped, for it needs wrk (apt-get install wrk)", flush=True)
 
 

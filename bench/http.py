@@ -43,8 +43,8 @@ def post_against_bare_route(rounds: int = 15) -> Comparison | None:
             comparison = compare(
                 f"POST /jobs against a bare Quart-Trio route, {CONNECTIONS} connections",
                 "requests",
-                lambda: _requests_per_second(ours, script),
-                lambda: _requests_per_second(bare, script),
+                lambda: requests_per_second(ours, script),
+                lambda: requests_per_second(bare, script),
                 rounds,
             )
             _check_all_completed(ours)
@@ -66,7 +66,7 @@ def batches_against_single_posts(rounds: int = 9) -> Comparison | None:
                 f"batches of {BATCH:,} against POST /jobs, {CONNECTIONS} connections",
                 "jobs",
                 lambda: _batched_jobs_per_second(port),
-                lambda: _requests_per_second(port, script),
+                lambda: requests_per_second(port, script),
                 rounds,
             )
 
@@ -86,7 +86,8 @@ def _batched_jobs_per_second(port: int) -> float:
     return jobs / (time.perf_counter() - start)
 
 
-def _requests_per_second(port: int, script: Path) -> float:
+def requests_per_second(port: int, script: Path) -> float:
+    """What wrk measures in a second of posting jobs."""
     report = subprocess.run(
         ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "-s", script, _url(port, "/jobs")],
         check=True,

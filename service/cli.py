@@ -14,6 +14,7 @@ from setproctitle import setproctitle
 from service.jobs.failure import describe
 from service.jobs.registry import Registry
 from service.settings import LogFormatChoice, Settings, SettingsError
+from service.telemetry import vocabulary
 from service.telemetry.log import LogLevel
 
 DEMO_JOBS = "service.demo_jobs:registry"
@@ -23,8 +24,10 @@ class UsageError(Exception):
     """What was asked for can't be done; the message is one line for the person who asked."""
 
 
-@click.command(
-    "job-service", context_settings={"auto_envvar_prefix": "JOB_SERVICE", "show_default": True}
+@click.group(
+    "job-service",
+    context_settings={"auto_envvar_prefix": "JOB_SERVICE", "show_default": True},
+    invoke_without_command=True,
 )
 @click.version_option(package_name="trio-job-service", allow_from_autoenv=False)
 @click.option("--host", default=Settings.host, help="Address to listen on.")
@@ -88,25 +91,35 @@ class UsageError(Exception):
     help="Lowest level to log.",
 )
 @click.option(
+    "--log-file",
+    metavar="PATH",
+    help="File to append the log to, instead of stdout; SIGHUP reopens it.",
+)
+@click.option(
     "--stall-threshold",
     type=float,
     default=Settings.stall_threshold,
     help="Seconds a turn of the event loop may take before what blocks it is logged.",
 )
+@click.pass_context
 def _command(
+    context: click.Context,
+    /,
     jobs: Sequence[str],
     token: str | None,
     token_file: str | None,
     allow_host: str,
     allow_origin: str,
     **settings: Any,
-) -> tuple[Settings, Registry]:
+) -> tuple[Settings, Registry] | None:
     """Serve jobs over HTTP, logging to stdout.
 
     Each option has an environment variable, such as JOB_SERVICE_PORT; options win. SIGTERM or
     SIGINT drains, a second one stops at once. Exit status: 0 where no job was abandoned, 1 where
     one was, 2 where it could not start.
     """
+    if context.invoked_subcommand is not None:
+        return None  # what that one returns counts
     if os.environ.get("JOB_SERVICE_TOKEN") == "":  # which click takes for one that is not set
         raise UsageError("--token must not be empty")
     return (
@@ -118,6 +131,14 @@ def _command(
         ),
         _load_registries(jobs or [DEMO_JOBS]),
     )
+
+
+@_command.command("events")
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of the lines instead.")
+def _events(schema: bool) -> int:
+    """Print every event of the log, with its level, meaning and fields."""
+    click.echo(vocabulary.schema() if schema else vocabulary.table())
+    return 0
 
 
 def hide_tokens(command_line: Sequence[str]) -> None:
@@ -135,7 +156,7 @@ def hide_tokens(command_line: Sequence[str]) -> None:
 def read_command_line(arguments: Sequence[str] | None = None) -> tuple[Settings, Registry]:
     """The settings and job types that were asked for, by `sys.argv` if nothing is given.
 
-    Raises UsageError. `--help` and `--version` print and raise SystemExit.
+    Raises UsageError. `--help`, `--version` and `events` print and raise SystemExit.
     """
     try:
         chosen = _command.main(arguments and list(arguments), standalone_mode=False)
@@ -145,7 +166,7 @@ def read_command_line(arguments: Sequence[str] | None = None) -> tuple[Settings,
         raise UsageError(error.format_message()) from error
     except click.Abort as error:
         raise SystemExit(1) from error
-    if isinstance(chosen, int):  # what --help and --version return
+    if isinstance(chosen, int):  # what those return that only print
         raise SystemExit(chosen)
     settings, registry = chosen
     return settings, registry

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -17,9 +18,9 @@ from service.supervisor import BACKSTOP_SECONDS, Supervisor, Telemetry
 from service.telemetry.emitter import Emitter
 from service.telemetry.feed import Feed
 from service.telemetry.libraries import listen_to_libraries
-from service.telemetry.log import Log
+from service.telemetry.log import Log, event_renderer
 from service.telemetry.metrics import Metrics
-from service.telemetry.sink import LineSink
+from service.telemetry.sink import LineSink, open_log_file
 from service.telemetry.watchdog import Watchdog
 from service.web.edge.listeners import CannotListen
 
@@ -47,16 +48,30 @@ def _allow_open_files(wanted: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (lifted, hard))
 
 
+def _open_log(path: str | None) -> int:
+    """The descriptor of stdout or of the log file; it stays open for as long as the process."""
+    if path is None:
+        if sys.stdout is None:
+            raise UsageError("stdout is closed, and it is where the log goes")
+        return sys.stdout.fileno()
+    try:
+        return open_log_file(path)
+    except OSError as error:
+        raise UsageError(f"--log-file {path}: {error.strerror}") from error
+
+
 def _serve(settings: Settings, registry: Registry) -> bool:
-    if sys.stdout is None:
-        raise UsageError("stdout is closed, and it is where the log goes")
-    on_terminal = sys.stdout.isatty()
+    fd = _open_log(settings.log_file)
+    on_terminal = os.isatty(fd)
     log_format = settings.log_format
     if log_format == "auto":
         log_format = "console" if on_terminal else "json"
     colors = on_terminal and "NO_COLOR" not in os.environ
     _allow_open_files(settings.max_connections + _OTHER_FILES)
-    with LineSink(sys.stdout.fileno()) as sink:
+    render = event_renderer(log_format, colors=colors)
+    with LineSink(fd, render, path=settings.log_file) as sink:
+        if settings.log_file is not None:  # else SIGHUP ends the process, as it always does
+            signal.signal(signal.SIGHUP, lambda *_: sink.reopen())
         log = Log(sink.write, log_format, settings.log_level, colors=colors)
         listen_to_libraries(log.logger)
         metrics = Metrics(settings.queue_capacity)

@@ -28,9 +28,9 @@ class Settings:
     """One service's settings, frozen. Raises SettingsError where one is out of its range.
 
     `grace` and `stall_threshold` are in seconds, `queue_capacity` and `retain` in jobs; port 0
-    takes any free port. `unix`, the path of a socket, takes the place of `host` and `port`.
-    Without `tokens` the service can only be had where no other machine reaches it, unless
-    `no_auth` says so.
+    takes any free port. `unix`, the path of a socket, takes the place of `host` and `port`, and
+    `log_file` that of stdout. Without `tokens` the service can only be had where no other machine
+    reaches it, unless `no_auth` says so.
     """
 
     host: str = "127.0.0.1"
@@ -49,6 +49,7 @@ class Settings:
     allow_origin: tuple[str, ...] = ()
     log_format: LogFormatChoice = "auto"
     log_level: LogLevel = "info"
+    log_file: str | None = None
     stall_threshold: float = 0.25
 
     def __post_init__(self) -> None:
@@ -65,6 +66,7 @@ class Settings:
             "must be between 0.01 and 3600 seconds",
         )
         self._require("unix", self.unix != "", "must not be empty")
+        self._require("log_file", self.log_file != "", "must not be empty")
         if (self.certfile is None) != (self.keyfile is None):
             raise SettingsError("certfile", "and --keyfile go together")
         self._check_access()

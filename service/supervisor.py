@@ -19,13 +19,14 @@ from service.shutdown import Shutdown
 from service.telemetry.events import (
     Event,
     LogLinesDropped,
+    LogReopenFailed,
     ServiceDraining,
     ServiceStarted,
     ServiceStopped,
     utc_now,
 )
 from service.telemetry.feed import Feed
-from service.telemetry.metrics import Metrics
+from service.telemetry.metrics import Metrics, MetricsSnapshot
 from service.telemetry.sink import LineSink
 from service.telemetry.watchdog import Watchdog
 from service.web.app import create_app
@@ -42,7 +43,7 @@ from service.web.guards import LOCAL_HOSTS, Access
 
 END_SECONDS = CLEANUP_SECONDS + CLOSING_SECONDS + 0.25  # for what is cut off then to get out
 BACKSTOP_SECONDS = END_SECONDS + CLOSE_SECONDS + 1.0
-DROPPED_LINES_SECONDS = 1.0
+LOG_CHECK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class Supervisor:
         app = create_app(
             self._engine.queue,
             registry=registry,
-            read_metrics=telemetry.metrics.snapshot,
+            read_metrics=self._read_metrics,
             list_workers=self._engine.workers,
             list_schedules=self._engine.schedules,
             feed=telemetry.feed,
@@ -112,7 +113,6 @@ class Supervisor:
         )
         self._listeners: list[Listener] = []
         self._said_stopped = False
-        self._lost_reports = 0
 
     async def run(
         self, task_status: trio.TaskStatus[RunningService] = trio.TASK_STATUS_IGNORED
@@ -129,7 +129,7 @@ class Supervisor:
         try:
             with self._telemetry.watchdog:
                 async with trio.open_nursery() as service_nursery:
-                    service_nursery.start_soon(self._report_dropped_lines)
+                    service_nursery.start_soon(self._watch_log)
                     await service_nursery.start(self._server.serve, listeners)
                     async with trio.open_nursery() as engine_nursery:
                         engine_nursery.start_soon(self._conduct_shutdown)
@@ -188,10 +188,25 @@ class Supervisor:
         self._telemetry.sink.flush()
         self._say_stopped("loop_blocked")
 
-    async def _report_dropped_lines(self) -> None:
+    async def _watch_log(self) -> None:
         while True:
-            await trio.sleep(DROPPED_LINES_SECONDS)
-            self._say_dropped_lines()
+            await trio.sleep(LOG_CHECK_SECONDS)
+            self._count_dropped_lines()
+            if (error := self._telemetry.sink.take_reopen_error()) is not None:
+                path, said = str(error.filename), describe(error)
+                self._telemetry.emit(LogReopenFailed(timestamp=utc_now(), path=path, error=said))
+
+    def _read_metrics(self) -> MetricsSnapshot:
+        self._count_dropped_lines()
+        return self._telemetry.metrics.snapshot()
+
+    def _count_dropped_lines(self) -> None:
+        """Tell those who listen of lost lines, but for the log, which tells it where the gap is."""
+        lines = self._telemetry.sink.take_dropped()
+        if lines:
+            event = LogLinesDropped(timestamp=utc_now(), lines=lines)
+            self._telemetry.metrics.observe(event)
+            self._telemetry.feed.observe(event)
 
     def _say_started(self, url: str) -> None:
         self._telemetry.emit(
@@ -218,20 +233,11 @@ class Supervisor:
             )
         )
 
-    def _say_dropped_lines(self) -> None:
-        lines = self._telemetry.sink.take_dropped()
-        if lines > self._lost_reports:  # else all that was lost since is the last such report
-            self._telemetry.emit(LogLinesDropped(timestamp=utc_now(), lines=lines))
-            self._lost_reports = 1
-        elif lines == 0:
-            self._lost_reports = 0
-
     def _say_stopped(self, reason: str, error: BaseException | None = None) -> None:
         if self._said_stopped:
             return
         self._said_stopped = True
-        self._say_dropped_lines()
-        fields = structs.asdict(self._telemetry.metrics.snapshot())
+        fields = structs.asdict(self._read_metrics())
         fields = {name: fields[name] for name in ServiceStopped.__struct_fields__ if name in fields}
         if reason == "crashed" and error is not None:
             fields["level"] = "error"

@@ -31,6 +31,7 @@ SETTINGS: list[tuple[str, str, object, str]] = [
     ("log_format", "console", "console", "json"),
     ("log_level", "debug", "debug", "error"),
     ("stall_threshold", "0.5", 0.5, "nan"),
+    ("log_file", "service.log", "service.log", "other.log"),
 ]
 
 each_setting = pytest.mark.parametrize(
@@ -240,7 +241,10 @@ def test_modules_of_the_working_directory_can_be_served(
         (["--log-level", "a\nb"], "'--log-level': 'a\\nb' is not one of 'debug', 'info'"),
         (["--speed", "9"], "No such option"),
         (["--workers"], "'--workers' requires an argument"),
-        (["serve"], "unexpected extra argument (serve)"),
+        (["serve"], "No such command 'serve'."),
+        (["--log-file", ""], "--log-file must not be empty"),
+        (["--log-file", "/nowhere/log"], "--log-file /nowhere/log: No such file or directory"),
+        (["--log-file", "/"], "--log-file /: Is a directory"),
         (["--jobs", "myjobs"], "must be MODULE:NAME"),
         (["--jobs", ":registry"], "must be MODULE:NAME"),
         (["--jobs", "myjobs:"], "must be MODULE:NAME"),

@@ -27,6 +27,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "allow_origin": (),
         "log_format": "auto",
         "log_level": "info",
+        "log_file": None,
         "stall_threshold": 0.25,
     }
 

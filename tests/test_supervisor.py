@@ -34,6 +34,7 @@ class Hosted:
 
     def __init__(self, log_path: Path, sink: LineSink, registry: Registry, **settings: Any) -> None:
         self._log_path = log_path
+        self.sink = sink
         log = Log(sink.write)
         self.metrics = Metrics(queue_capacity=1000)
         feed = Feed()
@@ -184,7 +185,7 @@ async def test_a_crash_outside_the_engine_is_a_crash_too(
         await trio.lowlevel.checkpoint()
         raise RuntimeError("a bug of ours")
 
-    monkeypatch.setattr(Supervisor, "_report_dropped_lines", broken)
+    monkeypatch.setattr(Supervisor, "_watch_log", broken)
     with host(registry) as service, pytest.RaisesGroup(RuntimeError, flatten_subgroups=True):
         await service.supervisor.run()
     assert service.lines()[-1]["reason"] == "crashed"
@@ -382,20 +383,37 @@ async def test_a_busy_port_is_said_plainly(registry: Registry, host: Host) -> No
     await listener.aclose()
 
 
-async def test_lines_that_were_dropped_are_counted_and_said(
-    registry: Registry, host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The log's own losses are in the log and in the final counters."""
+async def test_lines_that_were_dropped_are_counted_at_once(registry: Registry, host: Host) -> None:
+    """Metrics and live stream tell it while the log can't; the log tells it in its own place."""
     with host(registry) as service:
+        async with trio.open_nursery() as nursery, httpx.AsyncClient() as client:
+            running = await nursery.start(service.supervisor.run)
+            service.sink._dropped = 3
+            metrics = (await client.get(f"{running.url}/metrics")).json()
+            assert metrics["log_lines_dropped"] == 3
+            feed = service.supervisor._telemetry.feed
+            assert feed.read(feed.last - 1, 1)[0].event == "log_lines_dropped"
+            service.shutdown.request("requested")
+    assert "log_lines_dropped" not in service.events()
+    assert service.lines()[-1]["log_lines_dropped"] == 3
+
+
+async def test_a_log_that_cannot_be_reopened_is_said(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line names the file and the reason, in the old file, which is still written to."""
+    monkeypatch.setattr("service.supervisor.LOG_CHECK_SECONDS", 0.01)
+    nowhere = str(tmp_path / "gone" / "log")
+    with hosted(tmp_path / "log", registry) as service:
+        service.sink._path = nowhere
         async with trio.open_nursery() as nursery:
             await nursery.start(service.supervisor.run)
-            dropped = iter([3])
-            monkeypatch.setattr(LineSink, "take_dropped", lambda _: next(dropped, 0))
+            service.sink.reopen()
+            with trio.fail_after(10):
+                while "log_reopen_failed" not in service.events():
+                    await trio.sleep(0.01)
             service.shutdown.request("requested")
-    assert service.lines()[-2] == {
-        **service.lines()[-2],
-        "level": "error",
-        "event": "log_lines_dropped",
-        "lines": 3,
-    }
-    assert service.lines()[-1]["log_lines_dropped"] == 3
+    (said,) = [line for line in service.lines() if line["event"] == "log_reopen_failed"]
+    assert (said["level"], said["path"]) == ("error", nowhere)
+    assert "No such file or directory" in said["error"]
+    assert service.events().count("service_stopped") == 1

@@ -32,7 +32,7 @@ from service.telemetry.events import (
     JobCancelled,
     JobCompleted,
     JobCreated,
-    JobDeduplicated,
+    JobDuplicate,
     JobEnqueued,
     JobFailed,
     JobProgressed,
@@ -117,7 +117,7 @@ class JobStore:
     def deduplicate(self, holder: Job, unique_key: str) -> None:
         """A submission makes no job, since `holder` has its unique key. No transition."""
         self._emit(
-            JobDeduplicated(
+            JobDuplicate(
                 timestamp=self.clock.now(),
                 job_id=holder.id,
                 job_type=holder.type,

@@ -121,10 +121,10 @@ class JobCreated(JobEvent, frozen=True, kw_only=True):
     schedule: str | UnsetType = UNSET  # the one that made it
 
 
-class JobDeduplicated(JobEvent, frozen=True, kw_only=True):
+class JobDuplicate(JobEvent, frozen=True, kw_only=True):
     """A submission made no job, for this one holds its unique key."""
 
-    event: Literal["job_deduplicated"] = "job_deduplicated"
+    event: Literal["job_duplicate"] = "job_duplicate"
     unique_key: str
 
 
@@ -316,11 +316,20 @@ class RequestFailed(Event, frozen=True, kw_only=True):
 
 
 class LogLinesDropped(Event, frozen=True, kw_only=True):
-    """The log's reader was too slow, and this many lines were lost."""
+    """The log's reader was too slow, or writing failed: right here this many lines are missing."""
 
     level: Level = "error"
     event: Literal["log_lines_dropped"] = "log_lines_dropped"
     lines: int
+
+
+class LogReopenFailed(Event, frozen=True, kw_only=True):
+    """The log file could not be opened anew after a SIGHUP; the old one is still written to."""
+
+    level: Level = "error"
+    event: Literal["log_reopen_failed"] = "log_reopen_failed"
+    path: str
+    error: str
 
 
 class ObserverDetached(Event, frozen=True, kw_only=True):

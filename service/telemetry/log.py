@@ -2,13 +2,13 @@
 
 import traceback
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any, Literal
 
 import structlog
 from msgspec import json, to_builtins
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
+from service.telemetry.console import console_line
 from service.telemetry.events import Event, utc_now
 from service.telemetry.text import printable
 
@@ -35,12 +35,8 @@ class Log:
         colors: bool = False,
     ) -> None:
         self._write = write
-        self._render_event: Callable[[Event], bytes] = encode_event
-        render_line: Callable[[WrappedLogger, str, EventDict], bytes] = _render_json
-        if log_format == "console":
-            console = _ConsoleRenderer(colors)
-            self._render_event = console.event
-            render_line = console.line
+        self._render_event = event_renderer(log_format, colors=colors)
+        render_line = _render_json if log_format == "json" else console_line(colors)
         lowest = _LEVEL_NUMBERS[level]
         self._levels = {name for name, number in _LEVEL_NUMBERS.items() if number >= lowest}
         self.logger: FilteringBoundLogger = structlog.wrap_logger(
@@ -75,6 +71,14 @@ def _add_standard_keys(_: WrappedLogger, level: str, fields: EventDict) -> Event
     return line | {key: value for key, value in fields.items() if key not in line}
 
 
+def event_renderer(log_format: LogFormat, *, colors: bool = False) -> Callable[[Event], bytes]:
+    """What makes a line of an event, in this format."""
+    if log_format == "json":
+        return encode_event
+    render = console_line(colors)
+    return lambda event: render(None, event.level, to_builtins(event))
+
+
 def encode_event(event: Event) -> bytes:
     """The event as its line of JSON, which has no line break in it."""
     try:
@@ -98,27 +102,3 @@ def _encodable(value: object) -> object:
     except Exception:
         return printable(value)
     return value
-
-
-class _ConsoleRenderer:
-    """Renders lines for people, with a traceback below its line and not in it."""
-
-    def __init__(self, colors: bool) -> None:
-        self._render = structlog.dev.ConsoleRenderer(colors=colors, sort_keys=False)
-
-    def event(self, event: Event) -> bytes:
-        """The line of an event."""
-        return self.line(None, event.level, to_builtins(event))
-
-    def line(self, log: WrappedLogger, level: str, line: EventDict) -> bytes:
-        """The line of a call of the logger."""
-        shown = {key: _plain(value) for key, value in line.items()}
-        story = shown.pop("traceback", None)
-        text = self._render(log, level, shown)
-        if story is not None:
-            text = f"{text}\n{story.rstrip()}"
-        return text.encode("utf-8", "backslashreplace")
-
-
-def _plain(value: object) -> str:
-    return to_builtins(value) if isinstance(value, datetime) else printable(value)

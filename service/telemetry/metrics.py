@@ -17,7 +17,7 @@ from service.telemetry.events import (
     JobCancelled,
     JobCompleted,
     JobCreated,
-    JobDeduplicated,
+    JobDuplicate,
     JobEnqueued,
     JobFailed,
     JobRejected,
@@ -112,7 +112,7 @@ class Metrics:
             LoopStalled: self._loop_stalled,
             LogLinesDropped: self._log_lines_were_dropped,
             ConnectionRefused: self._connection_refused,
-            JobDeduplicated: self._job_deduplicated,
+            JobDuplicate: self._job_deduplicated,
             QueuePaused: self._was_paused,
             QueueResumed: self._was_resumed,
             ScheduleSkipped: self._schedule_skipped,
@@ -224,7 +224,7 @@ class Metrics:
     def _connection_refused(self, _: ConnectionRefused) -> None:
         self._connections_refused += 1
 
-    def _job_deduplicated(self, _: JobDeduplicated) -> None:
+    def _job_deduplicated(self, _: JobDuplicate) -> None:
         self._jobs_deduplicated += 1
 
     def _was_paused(self, event: QueuePaused) -> None:

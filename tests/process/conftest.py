@@ -98,14 +98,17 @@ Start = Callable[..., Awaitable[ServiceProcess]]
 async def start(nursery: trio.Nursery, tmp_path: Path) -> AsyncIterator[Start]:
     """Starts services; what is left of them at the end of the test is killed.
 
-    `before` is what a process does before it becomes a service, in Python.
+    `before` is what a process does before it becomes a service, in Python; `log_path` is where
+    its log is, if not on its stdout.
     """
     processes: list[trio.Process] = []
     numbers = count()
 
-    async def start_service(*options: str, before: str = "") -> ServiceProcess:
-        log_path = tmp_path / f"{next(numbers)}.log"
-        with log_path.open("wb") as log:
+    async def start_service(
+        *options: str, before: str = "", log_path: Path | None = None
+    ) -> ServiceProcess:
+        output = tmp_path / f"{next(numbers)}.log"
+        with output.open("wb") as log:
             process = await nursery.start(
                 partial(
                     trio.run_process,
@@ -117,6 +120,8 @@ async def start(nursery: trio.Nursery, tmp_path: Path) -> AsyncIterator[Start]:
                 )
             )
         processes.append(process)
+        log_path = log_path or output
+        log_path.touch()
         service = ServiceProcess(process, log_path)
         await service.line("service_started")
         return service

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from service.telemetry.events import LogLinesDropped
 from service.telemetry.sink import LineSink
 
 ENOUGH_SECONDS = 10.0  # for whatever should take none
@@ -64,6 +65,11 @@ def write_all(sink: LineSink, lines: list[bytes]) -> None:
     """Give the sink these lines."""
     for line in lines:
         sink.write(line)
+
+
+def told(event: LogLinesDropped) -> bytes:
+    """The line that a sink of a test tells its losses with."""
+    return b"dropped %d" % event.lines
 
 
 def within_time(act: Callable[[], object]) -> None:

@@ -38,7 +38,7 @@ VOCABULARY = {
     "worker_started": ("info", "worker_id", ""),
     "worker_stopped": ("info", "worker_id reason jobs_run", ""),
     "job_created": ("info", "job_id job_type", "run_at priority unique_key after schedule"),
-    "job_deduplicated": ("info", "job_id job_type unique_key", ""),
+    "job_duplicate": ("info", "job_id job_type unique_key", ""),
     "job_enqueued": ("info", "job_id job_type", "attempt"),
     "job_started": ("info", "job_id job_type worker_id attempt wait_seconds", ""),
     "job_completed": ("info", "job_id job_type worker_id attempt run_seconds", ""),
@@ -75,6 +75,7 @@ VOCABULARY = {
     "connection_refused": ("info", "", ""),
     "request_failed": ("error", "method path error traceback", ""),
     "log_lines_dropped": ("error", "lines", ""),
+    "log_reopen_failed": ("error", "path error", ""),
     "observer_detached": ("error", "observer error traceback", ""),
 }
 

@@ -15,6 +15,7 @@ from tests.telemetry.streams import (
     numbered,
     opened,
     stall,
+    told,
     write_all,
 )
 
@@ -94,12 +95,15 @@ def test_threads_that_write_at_once_lose_nothing_uncounted(
     """Each thread's lines come out whole and in its order; those that don't are counted."""
     names = [f"thread-{number}" for number in range(8)]
     stories = [numbered(2_000, name) for name in names]
-    with opened(tmp_path / "log") as fd, LineSink(fd, capacity_lines=capacity) as sink:
+    with opened(tmp_path / "log") as fd, LineSink(fd, told, capacity_lines=capacity) as sink:
         write_at_once(sink, stories)
         assert sink.flush(ENOUGH_SECONDS)
         dropped = sink.take_dropped()
 
     lines = (tmp_path / "log").read_bytes().splitlines()
+    reports = [line for line in lines if line.startswith(b"dropped ")]
+    assert sum(int(report.split()[1]) for report in reports) == dropped
+    lines = [line for line in lines if line not in reports]
     assert len(lines) + dropped == 8 * 2_000
     assert (dropped > 0) == room_is_short
     for name, story in zip(names, stories, strict=True):

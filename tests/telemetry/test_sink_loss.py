@@ -1,6 +1,7 @@
 """Log lines that can't go out: they hold nobody, harm nothing, and are counted."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,15 +18,16 @@ from tests.telemetry.streams import (
     numbered,
     opened,
     stall,
+    told,
     within_time,
     write_all,
 )
 
 
 def test_a_stopped_reader_holds_nobody(pipe: Pipe) -> None:
-    """Writing never blocks; what is over the capacity is dropped, and counted."""
+    """Writing never blocks; what is over the capacity is dropped, and told where it is missing."""
     kept, over = numbered(10, "kept"), numbered(7, "over")
-    with LineSink(pipe.writing, capacity_lines=10) as sink:
+    with LineSink(pipe.writing, told, capacity_lines=10) as sink:
         stall(sink, pipe)
         within_time(lambda: write_all(sink, kept + over))
         assert sink.take_dropped() == 7, "told while it lasts"
@@ -34,7 +36,7 @@ def test_a_stopped_reader_holds_nobody(pipe: Pipe) -> None:
         assert sink.flush(ENOUGH_SECONDS)
         assert sink.take_dropped() == 0, "each is told once"
         sink.write(b"after")
-    assert pipe.end() == ended([LONG_LINE, *kept, b"after"])
+    assert pipe.end() == ended([LONG_LINE, *kept, b"dropped 7", b"after"])
 
 
 def test_flush_is_bounded_where_nobody_reads(pipe: Pipe) -> None:
@@ -91,16 +93,60 @@ def test_a_line_with_a_traceback_below_it_counts_once(pipe: Pipe) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_costs_lines_until_there_is_room(tmp_path: Path) -> None:
     """While the disk is full lines are dropped and counted; with room again, they come out."""
-    with opened("/dev/full") as fd, LineSink(fd) as sink, opened(tmp_path / "log") as roomy:
+    with opened("/dev/full") as fd, LineSink(fd, told) as sink, opened(tmp_path / "log") as roomy:
         write_all(sink, numbered(5))
         assert sink.flush(ENOUGH_SECONDS)
         assert sink.take_dropped() == 5
 
+        sink.write(b"while it is still full")
+        assert sink.flush(ENOUGH_SECONDS)
         os.dup2(roomy, fd)
         sink.write(b"after")
         assert sink.flush(ENOUGH_SECONDS)
-        assert sink.take_dropped() == 0
-    assert (tmp_path / "log").read_bytes() == b"after\n"
+        assert sink.take_dropped() == 1
+    assert (tmp_path / "log").read_bytes() == b"dropped 6\nafter\n", "told once, with the sum"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_loss_is_told_without_waiting_for_another_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service that has nothing more to say still tells it once there is room."""
+    monkeypatch.setattr("service.telemetry.sink._RETRY_SECONDS", 0.01)
+    with opened("/dev/full") as fd, LineSink(fd, told) as sink, opened(tmp_path / "log") as roomy:
+        sink.write(b"lost")
+        assert sink.flush(ENOUGH_SECONDS)
+        os.dup2(roomy, fd)
+        deadline = time.monotonic() + ENOUGH_SECONDS
+        while not (tmp_path / "log").read_bytes() and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert (tmp_path / "log").read_bytes() == b"dropped 1\n"
+
+
+def test_a_report_that_is_lost_itself_comes_again_with_the_sum(pipe: Pipe, tmp_path: Path) -> None:
+    """A reader that dies before it was told: the next one hears of all that is missing."""
+    with LineSink(pipe.writing, told, capacity_lines=10) as sink:
+        stall(sink, pipe)
+        write_all(sink, numbered(13))
+        pipe.stop_reading()
+        assert sink.flush(ENOUGH_SECONDS)
+        with opened(tmp_path / "log") as file:
+            os.dup2(file, pipe.writing)
+        sink.write(b"after")
+        assert sink.flush(ENOUGH_SECONDS)
+        assert sink.take_dropped() == 14
+    # An empty line ends what was cut short: that the first reader had it, the sink can't know.
+    assert (tmp_path / "log").read_bytes().split() == [b"dropped", b"14", b"after"]
+
+
+def test_after_its_last_line_no_loss_is_told(pipe: Pipe) -> None:
+    """Lines that come when all has been said are nobody's loss."""
+    with LineSink(pipe.writing, told) as sink:
+        sink.write(b"last")
+        sink.seal()
+        sink.write(b"too late")
+    assert pipe.end() == ended([b"last"])
+    assert sink.take_dropped() == 0
 
 
 @contextmanager

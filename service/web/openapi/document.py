@@ -13,6 +13,7 @@ from quart_schema.openapi import HttpSecurityScheme
 from werkzeug.routing import Rule
 
 from service.jobs.registry import Registry
+from service.telemetry.schemas import Schema
 from service.web.guards import OPEN_PATHS
 from service.web.openapi.operations import (
     EVENT_STREAM,
@@ -31,7 +32,7 @@ from service.web.openapi.refusals import (
     NO_TOKEN,
     Refusal,
 )
-from service.web.openapi.schemas import REFERENCE, Schema, answer_schemas, refer_to
+from service.web.openapi.schemas import REFERENCE, answer_schemas, refer_to
 from service.web.openapi.submissions import describe_submissions
 from service.web.problems import PROBLEM_CONTENT_TYPE, problem_json
 

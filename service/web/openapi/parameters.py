@@ -9,8 +9,8 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from service.jobs.model import Status
+from service.telemetry.vocabulary import EVENTS, event_name
 from service.web.jobs import DEFAULT_PAGE, MAX_PAGE, MAX_WAIT_SECONDS
-from service.web.openapi.schemas import EVENTS, event_name
 
 # Bare, or a string of RFC 8941; either way 1 to 255 visible characters.
 IDEMPOTENCY_KEY_PATTERN: Final = r'^([!#-~][!-~]{0,254}|"([!#-\[\]-~]|\\["\\]){1,255}")$'

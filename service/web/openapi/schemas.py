@@ -1,11 +1,9 @@
 """JSON Schemas of what the service reads and writes, as msgspec tells them."""
 
-from datetime import datetime
-from types import UnionType
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal
 
 import msgspec
-from msgspec import NODEFAULT, UNSET, Struct, structs
+from msgspec import Struct
 
 from service.jobs.progress import Progress
 from service.jobs.snapshots import (
@@ -18,31 +16,13 @@ from service.jobs.snapshots import (
     TypeView,
     WorkerView,
 )
-from service.telemetry import events
 from service.telemetry.metrics import MetricsSnapshot
+from service.telemetry.schemas import Schema, as_written
+from service.telemetry.vocabulary import EVENTS, event_name
 from service.web.problems import ProblemDetails
 from service.web.submissions import BatchReceipt
 
 REFERENCE: Final = "#/components/schemas/{name}"
-
-Schema = dict[str, Any]
-
-EVENTS: Final[list[type[events.Event]]] = [
-    kind
-    for kind in vars(events).values()
-    if isinstance(kind, type)
-    and issubclass(kind, events.Event)
-    and structs.fields(kind)[2].default is not NODEFAULT  # or it is a base of others
-]
-
-_IDS: Final = frozenset({"id", "job_id", "last_job_id", "retry_of"})
-_LISTS_OF_IDS: Final = frozenset({"ids", "after"})
-
-
-def event_name(kind: type[events.Event]) -> str:
-    """The value of its field `event`."""
-    name: str = structs.fields(kind)[2].default
-    return name
 
 
 class Health(Struct):
@@ -62,7 +42,7 @@ def answer_schemas() -> dict[str, Schema]:
     """The named schemas of all that the service answers."""
     kinds = [*ANSWERS, *EVENTS]
     _, named = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
-    named = {kind.__name__: _as_written(kind, named[kind.__name__]) for kind in kinds}
+    named = {kind.__name__: as_written(kind, named[kind.__name__]) for kind in kinds}
     events_by_name = {event_name(kind): refer_to(kind.__name__) for kind in EVENTS}
     named["Event"] = {
         "title": "Event",
@@ -111,30 +91,3 @@ def payload_schemas(payload_types: list[Any]) -> tuple[list[Schema], dict[str, S
 def refer_to(name: str) -> Schema:
     """A reference to a named schema."""
     return {"$ref": REFERENCE.format(name=name)}
-
-
-def _as_written(kind: type[Struct], schema: Schema) -> Schema:
-    """msgspec tells what it would read; what it writes is narrower.
-
-    What has its default is left out or always there, and so is never null.
-    """
-    omits_defaults = kind.__struct_config__.omit_defaults
-    properties, required = {}, []
-    for field in structs.fields(kind):
-        value = dict(schema["properties"][field.encode_name])
-        if "default" in value and value.pop("default") is None:
-            value = dict(value["anyOf"][0])
-        if datetime in _members(field.type):
-            value["format"] = "date-time"
-        elif field.name in _IDS:
-            value["format"] = "uuid"
-        elif field.name in _LISTS_OF_IDS:
-            value["items"] = {**value["items"], "format": "uuid"}
-        properties[field.encode_name] = value
-        if field.required or not (omits_defaults or field.default is UNSET):
-            required.append(field.encode_name)
-    return {**schema, "properties": properties, "required": required}
-
-
-def _members(annotation: Any) -> tuple[Any, ...]:
-    return get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)

@@ -8,7 +8,8 @@ from msgspec import structs
 
 from service.jobs.job_type import InvalidPayload, JobType
 from service.jobs.registry import Registry
-from service.web.openapi.schemas import Schema, payload_schemas
+from service.telemetry.schemas import Schema
+from service.web.openapi.schemas import payload_schemas
 from service.web.submissions import Submission
 
 _TOLD: Final = {

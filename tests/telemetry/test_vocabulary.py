@@ -1,0 +1,117 @@
+"""The vocabulary as documentation: what is printed, and the README's table, are the structs'."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jsonschema_rs
+import pytest
+
+from service.main import main
+from service.telemetry import vocabulary
+from service.telemetry.events import Event, ScheduleSkipped
+from service.telemetry.log import encode_event
+from service.telemetry.metrics import MetricsSnapshot
+from tests.telemetry.sample import EVENT_KINDS, VALUES, name_of, own_fields, sample
+
+README = Path(__file__).parents[2] / "README.md"
+ALL_COUNTERS = "every counter of `/metrics`"
+
+LOGGED = [kind for kind in EVENT_KINDS if kind.logged]
+every_kind = pytest.mark.parametrize("kind", EVENT_KINDS, ids=name_of)
+every_logged_kind = pytest.mark.parametrize("kind", LOGGED, ids=name_of)
+
+
+class Row(NamedTuple):
+    """What the README's table says of an event."""
+
+    level: str
+    fields: list[str]
+
+
+def readme_rows() -> dict[str, Row]:
+    """The rows of the table of events, by the event."""
+    section = README.read_text().partition("\n## The log\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*) \|$", section, re.MULTILINE)
+    return {event: Row(level, fields_of(text)) for event, level, text in rows}
+
+
+def fields_of(text: str) -> list[str]:
+    """The fields that a cell names: all its words in backticks."""
+    counters = [name for name in MetricsSnapshot.__struct_fields__ if name != "uptime_seconds"]
+    text = text.replace(ALL_COUNTERS, f"`{' '.join(counters)}`")
+    return " ".join(re.findall(r"`([^`]*)`", text)).split()
+
+
+def names(kind: type[Event]) -> list[str]:
+    """The fields of an event of its own."""
+    return [field.name for field in own_fields(kind)]
+
+
+def test_the_readme_has_every_event_that_is_logged_and_no_other() -> None:
+    """One row each, in the order in which the events are declared."""
+    assert sorted(readme_rows()) == sorted(map(name_of, LOGGED))
+
+
+@every_logged_kind
+def test_the_readme_tells_each_event_as_it_is(kind: type[Event]) -> None:
+    """Its level, and all its fields, in their order."""
+    row = readme_rows()[name_of(kind)]
+    assert row.level == vocabulary.event_level(kind)
+    told = row.fields
+    if name_of(kind) == "service_stopped":  # gauges have no final value
+        told = [name for name in told if name in names(kind)]
+    assert told == names(kind)
+
+
+def test_events_prints_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """`job-service events` names every event, its meaning and its fields, within 100 columns."""
+    with pytest.raises(SystemExit) as exited:
+        main(["events"])
+    said = capsys.readouterr()
+    assert (exited.value.code, said.err) == (0, "")
+    assert max(map(len, said.out.splitlines())) <= 100
+    entries = {entry.split()[0]: entry for entry in said.out.split("\n\n")[1:]}
+    assert sorted(entries) == sorted(map(name_of, EVENT_KINDS))
+    for kind in EVENT_KINDS:
+        _, *rest = entries[name_of(kind)].splitlines()
+        fields = [line.split()[0].strip("[]") for line in rest if line.startswith("    ")]
+        assert fields == names(kind)
+        assert (kind.__doc__ or "").split()[0] in rest[0]
+        assert ("counted and not logged" in entries[name_of(kind)]) == (not kind.logged)
+
+
+def test_types_are_told_in_words() -> None:
+    """Nobody has to know Python to read them."""
+    entries = vocabulary.table().split("\n\n")
+    worker_stopped = next(entry for entry in entries if entry.startswith("worker_stopped"))
+    assert worker_stopped.splitlines()[-2:] == [
+        "    reason                drained or cancelled or crashed",
+        "    jobs_run              whole number",
+    ]
+    assert "class" not in vocabulary.table()
+    assert "Unset" not in vocabulary.table()
+
+
+@pytest.fixture
+def schema(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """What `job-service events --schema` prints."""
+    with pytest.raises(SystemExit) as exited:
+        main(["events", "--schema"])
+    assert exited.value.code == 0
+    printed: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return printed
+
+
+@every_logged_kind
+def test_lines_fit_the_schema(kind: type[Event], schema: dict[str, Any]) -> None:
+    """Each with what it must have, and with all that it can have; and not with a field less."""
+    validator = jsonschema_rs.validator_for(schema)
+    optional = {name: VALUES[name] for name in names(kind)}
+    given = {"reason": "missed"} if kind is ScheduleSkipped else {}  # it has reasons of its own
+    for event in (sample(kind, **given), sample(kind, **optional | given)):
+        line = json.loads(encode_event(event))
+        assert validator.is_valid(line), list(validator.iter_errors(line))
+    for name in line.keys() & {field.name for field in own_fields(kind) if field.required}:
+        assert not validator.is_valid({key: line[key] for key in line if key != name})
