@@ -30,7 +30,7 @@ def require_match(state: bytes) -> None:
     """Raise Problem, 412, where If-Match is sent and names no ETag of this `state`."""
     if "If-Match" not in request.headers or request.if_match.star_tag:
         return
-    if _tag(state) not in {tag.partition("-")[0] for tag in request.if_match.as_set()}:
+    if _tag(state) not in {tag.partition("-")[0] for tag in request.if_match.as_set() if tag}:
         raise Problem(
             HTTPStatus.PRECONDITION_FAILED,
             "it has changed since: its ETag is none of those in If-Match",
