@@ -1,21 +1,79 @@
-"""`python -m bench` runs every benchmark and prints its ratio."""
+"""`python -m bench` answers how fast, how many and how much memory, on the machine it runs on."""
+
+import argparse
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 from bench.engine import engine_against_channel
 from bench.http import batches_against_single_posts, post_against_bare_route
+from bench.measure import Result
+from bench.report import write_report
 from bench.stuck_reader import stuck_against_reading
 from bench.watchdog import watched_against_unwatched
 
 
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """What it is called on the command line, and how many rounds it takes; 0: not when quick."""
+
+    name: str
+    measure: Callable[[int], Result]
+    rounds: int
+    quick_rounds: int = 0
+    needs: str | None = None
+
+    def missing(self) -> str | None:
+        """Why it can't be run here, if so."""
+        if self.needs is None or shutil.which(self.needs):
+            return None
+        return f"{self.name}: skipped, for it needs {self.needs} (apt-get install {self.needs})"
+
+
+BENCHMARKS = [
+    Benchmark("engine", engine_against_channel, rounds=25, quick_rounds=9),
+    Benchmark("watchdog", watched_against_unwatched, rounds=25, quick_rounds=9),
+    Benchmark("post", post_against_bare_route, rounds=15, quick_rounds=5, needs="wrk"),
+    Benchmark("batches", batches_against_single_posts, rounds=9, quick_rounds=3, needs="wrk"),
+    Benchmark("stuck-reader", stuck_against_reading, rounds=9, quick_rounds=3, needs="wrk"),
+]
+
+
 def main() -> None:
-    """Run them one after the other; takes about a minute."""
-    print(engine_against_channel(), flush=True)
-    print(watched_against_unwatched(), flush=True)
-    for compare in (
-        post_against_bare_route,
-        batches_against_single_posts,
-        stuck_against_reading,
-    ):
-        print(compare() or "skipped, for it needs wrk (apt-get install wrk)", flush=True)
+    """Run the quick ones, all, or those that are named, and write down what came of it."""
+    names = [benchmark.name for benchmark in BENCHMARKS]
+    parser = argparse.ArgumentParser("python -m bench", description=__doc__)
+    parser.add_argument(
+        "names",
+        nargs="*",
+        choices=["quick", "all", *names],
+        default=["quick"],
+        metavar="NAME",
+        help=f"quick (two minutes), all, or any of: {', '.join(names)}",
+    )
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write the results there, JSON")
+    arguments = parser.parse_args()
+    results = []
+    for benchmark, rounds in _chosen(set(arguments.names)):
+        if reason := benchmark.missing():
+            print(reason, end="\n\n", flush=True)
+            continue
+        result = benchmark.measure(rounds)
+        print(result, end="\n\n", flush=True)
+        results.append(result)
+    if arguments.output is not None:
+        write_report(results, arguments.output)
+
+
+def _chosen(names: set[str]) -> list[tuple[Benchmark, int]]:
+    chosen = []
+    for benchmark in BENCHMARKS:
+        if "all" in names or benchmark.name in names:
+            chosen.append((benchmark, benchmark.rounds))
+        elif "quick" in names and benchmark.quick_rounds:
+            chosen.append((benchmark, benchmark.quick_rounds))
+    return chosen
 
 
 if __name__ == "__main__":

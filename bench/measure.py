@@ -1,45 +1,129 @@
-"""Compares two rates by taking turns, since a shared machine is never twice the same."""
+"""What a benchmark answers with; and taking turns, since a shared machine varies all the time."""
 
+import math
 import statistics
-from collections.abc import Callable
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 RateOf = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
+class Goal:
+    """A bound that a median must keep."""
+
+    at_least: float = -math.inf
+    at_most: float = math.inf
+
+    def is_met(self, value: float) -> bool:
+        """Whether it keeps within the bound."""
+        return self.at_least <= value <= self.at_most
+
+    def __str__(self) -> str:
+        if self.at_most < math.inf:
+            return f"at most {self.at_most:,}"
+        return f"at least {self.at_least:,}"
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
-    """Rates per second of both sides, round by round."""
+    """Ours, the first side, and others in the same rounds; goals are of the ratio to each."""
 
     name: str
     unit: str
-    ours: list[float]
-    baseline: list[float]
+    sides: dict[str, list[float]]
+    goals: dict[str, Goal] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def ratios(self) -> list[float]:
-        """Ours over the baseline's, of each round."""
-        return [ours / base for ours, base in zip(self.ours, self.baseline, strict=True)]
+    def ratios_to(self, side: str) -> list[float]:
+        """Ours over that side's, round by round."""
+        ours = next(iter(self.sides.values()))
+        return [our / their for our, their in zip(ours, self.sides[side], strict=True)]
 
     def __str__(self) -> str:
-        return "\n".join(
-            (
-                f"{self.name}, {self.unit} per second: median (min to max)",
-                f"  ours      {_spread(self.ours, '9,.0f')}",
-                f"  baseline  {_spread(self.baseline, '9,.0f')}",
-                f"  ratio     {_spread(self.ratios, '9.3f')}",
-            )
-        )
+        ours, *others = self.sides
+        lines = [f"{self.name}, {self.unit}: median (min to max)", _row(ours, self.sides[ours])]
+        for side in others:
+            ratios = self.ratios_to(side)
+            verdict = _verdict(self.goals.get(side), ratios)
+            lines.append(f"{_row(side, self.sides[side])}   ratio {_spread(ratios)}{verdict}")
+        return "\n".join(lines + _reasons(self.skipped))
 
 
-def compare(name: str, unit: str, ours: RateOf, baseline: RateOf, rounds: int) -> Comparison:
-    """Measure each side once to warm up and then `rounds` times, in turns."""
-    ours()
-    baseline()
-    turns = [(baseline(), ours()) for _ in range(rounds)]
-    return Comparison(name, unit, [our for _, our in turns], [base for base, _ in turns])
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Values that stand for themselves, with goals of their own."""
+
+    name: str
+    unit: str
+    rows: dict[str, list[float]]
+    goals: dict[str, Goal] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        lines = [f"{self.name}, {self.unit}: median (min to max)"]
+        for row, values in self.rows.items():
+            lines.append(f"{_row(row, values)}{_verdict(self.goals.get(row), values)}")
+        return "\n".join(lines + _reasons(self.skipped))
 
 
-def _spread(values: list[float], form: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """What a cost comes to as something grows: each line has values by how much there is of it."""
+
+    name: str
+    across: str
+    unit: str
+    lines: dict[str, dict[int, list[float]]]
+
+    def __str__(self) -> str:
+        text = [f"{self.name}, {self.unit} by {self.across}: median (min to max)"]
+        for line, points in self.lines.items():
+            text += [_row(f"{line} at {amount:,}", values) for amount, values in points.items()]
+        return "\n".join(text)
+
+
+Result = Comparison | Figures | Growth
+
+
+def take_turns(sides: Mapping[str, RateOf], rounds: int) -> dict[str, list[float]]:
+    """Measure each side once to warm up and then `rounds` times, one after the other."""
+    values: dict[str, list[float]] = {side: [] for side in sides}
+    for turn in range(rounds + 1):
+        for side, rate in sides.items():
+            show_progress(f"{side}, {f'round {turn} of {rounds}' if turn else 'warming up'}")
+            value = rate()
+            if turn:
+                values[side].append(value)
+    show_progress("")
+    return values
+
+
+def show_progress(doing: str) -> None:
+    """Say on a terminal what is being done, in place of what was said before."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{doing}", end="", file=sys.stderr, flush=True)
+
+
+def _row(name: str, values: list[float]) -> str:
+    return f"  {name:<44} {_spread(values)}"
+
+
+def _spread(values: list[float]) -> str:
     median, low, high = statistics.median(values), min(values), max(values)
-    return f"{median:{form}}   ({low:{form}} to {high:{form}})"
+    return f"{_number(median):>10} ({_number(low)} to {_number(high)})"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _verdict(goal: Goal | None, values: list[float]) -> str:
+    if goal is None:
+        return ""
+    return f"   goal: {goal}{'' if goal.is_met(statistics.median(values)) else ', MISSED'}"
+
+
+def _reasons(skipped: Mapping[str, str]) -> list[str]:
+    return [f"  {side:<44} skipped: {reason}" for side, reason in skipped.items()]
