@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 MAX_ERROR_CHARS = 1_000
 MAX_TRACEBACK_CHARS = 16_000
+MAX_KEPT_TRACEBACK_CHARS = 4_000  # of each attempt, for as long as its job is kept
 
 
 def describe(error: BaseException) -> str:

@@ -55,6 +55,7 @@ class Attempt(msgspec.Struct, eq=False):
     run_seconds: float | None = None
     outcome: AttemptOutcome | None = None
     error: str | None = None
+    traceback: str | None = None  # its end, where it is long
 
 
 class Draft(msgspec.Struct, frozen=True, gc=False):

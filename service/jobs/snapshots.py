@@ -40,7 +40,10 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class AttemptStory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One attempt; without `finished_at`, `run_seconds` and `outcome` while it runs."""
+    """One attempt; without `finished_at`, `run_seconds` and `outcome` while it runs.
+
+    Of a long `traceback`, this has the last 4,000 characters.
+    """
 
     attempt: int
     worker_id: str
@@ -49,6 +52,7 @@ class AttemptStory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     run_seconds: float | None = None
     outcome: AttemptOutcome | None = None
     error: str | None = None
+    traceback: str | None = None
 
 
 class JobStory(JobSummary, frozen=True, kw_only=True, omit_defaults=True):
@@ -106,6 +110,7 @@ def _tell_attempt(attempt: Attempt) -> AttemptStory:
         run_seconds=attempt.run_seconds,
         outcome=attempt.outcome,
         error=attempt.error,
+        traceback=attempt.traceback,
     )
 
 

@@ -15,6 +15,7 @@ from msgspec import UNSET, UnsetType
 from service.jobs.books import Books
 from service.jobs.capacity import Capacity
 from service.jobs.clock import Clock
+from service.jobs.failure import MAX_KEPT_TRACEBACK_CHARS
 from service.jobs.model import (
     DEFAULT_PRIORITY,
     TERMINAL,
@@ -180,10 +181,10 @@ class JobStore:
         job.result = result
         self._emit(JobCompleted(**ended))
 
-    def retry(self, job: Job, error: str, delay_seconds: float) -> None:
+    def retry(self, job: Job, error: str, traceback: str, delay_seconds: float) -> None:
         """The attempt failed; the job is to be ready again in `delay_seconds`."""
         delay = timedelta(seconds=delay_seconds)
-        ended = self._end_attempt(job, "pending", "failed", error)
+        ended = self._end_attempt(job, "pending", "failed", error, traceback)
         job.run_at = ended["timestamp"] + delay
         self._emit(JobRetried(**ended, error=error, retry_in_seconds=round(delay_seconds, 6)))
 
@@ -217,7 +218,7 @@ class JobStore:
 
     def fail(self, job: Job, error: str, traceback: str) -> None:
         """The attempt failed and no other follows."""
-        ended = self._end_attempt(job, "failed", "failed", error)
+        ended = self._end_attempt(job, "failed", "failed", error, traceback)
         self._emit(JobFailed(**ended, error=error, traceback=traceback))
 
     def fail_unstarted(self, job: Job, error: str) -> None:
@@ -253,9 +254,11 @@ class JobStore:
         job.cancel_reason = reason
         job.attempts[-1].interrupt()
 
-    def cancel(self, job: Job, reason: str, error: str | None = None) -> None:
+    def cancel(
+        self, job: Job, reason: str, error: str | None = None, traceback: str | None = None
+    ) -> None:
         """The job was called off, pending or in an attempt, which may have left an `error`."""
-        self._end_early(job, "cancelled", JobCancelled, reason, error)
+        self._end_early(job, "cancelled", JobCancelled, reason, error, traceback)
 
     def abandon(self, job: Job, reason: str) -> None:
         """The service ends and leaves the job behind, pending or interrupted."""
@@ -268,9 +271,10 @@ class JobStore:
         event: type[JobCancelled] | type[JobAbandoned],
         reason: str,
         error: str | None = None,
+        traceback: str | None = None,
     ) -> None:
         if job.status == "processing":
-            ended = self._end_attempt(job, to, to, error)
+            ended = self._end_attempt(job, to, to, error, traceback)
             self._emit(event(**ended, reason=reason))
         else:
             now = self.clock.now()
@@ -294,7 +298,12 @@ class JobStore:
         return waited
 
     def _end_attempt(
-        self, job: Job, to: Status, outcome: AttemptOutcome | None, error: str | None = None
+        self,
+        job: Job,
+        to: Status,
+        outcome: AttemptOutcome | None,
+        error: str | None = None,
+        traceback: str | None = None,
     ) -> dict[str, Any]:
         """End the running attempt and move the job on; gives the fields of its event."""
         if job.status != "processing":
@@ -306,6 +315,8 @@ class JobStore:
         attempt.run_seconds = round(self.clock.monotonic() - attempt.started_monotonic, 6)
         attempt.outcome = outcome
         attempt.error = error
+        if traceback is not None:
+            attempt.traceback = traceback[-MAX_KEPT_TRACEBACK_CHARS:]
         attempt.interrupt = _nothing
         return {
             "timestamp": now,

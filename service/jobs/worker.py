@@ -192,7 +192,8 @@ class Worker:
         if interruption is not None and not _is_cancellation(interruption):
             self._store.abandon(job, "crashed")
         elif self._scope.cancel_called and job.cancel_reason is not None:
-            self._store.cancel(job, job.cancel_reason, handlers_error)
+            traceback = format_traceback(error) if handlers_error is not None else None
+            self._store.cancel(job, job.cancel_reason, handlers_error, traceback)
         elif self._scope.cancel_called:
             message = f"TimeoutError: the attempt took longer than {job_type.timeout} s"
             if handlers_error is not None:
@@ -227,7 +228,7 @@ class Worker:
             )
             if problem is not None:
                 message += f"; {problem}"
-            self._store.retry(job, message, delay)
+            self._store.retry(job, message, format_traceback(error), delay)
             self._dispatcher.add_later(job, delay)
         else:
             self._store.fail(job, message, format_traceback(error))

@@ -114,7 +114,7 @@ class Books(RuleBasedStateMachine):
     @rule(target=pending, job=consumes(processing))
     def retry(self, job: Job) -> Job:
         """The attempt failed and is to be repeated."""
-        self.store.retry(job, "ValueError: no", 1.0)
+        self.store.retry(job, "ValueError: no", "Traceback …", 1.0)
         self.count["retried"] += 1
         self.run_seconds += self.seconds - self.started.pop(job.id)
         return job

@@ -94,7 +94,7 @@ async def test_failed_is_said_once_and_retried_every_time_before(
 async def test_a_job_tells_of_each_of_its_attempts(
     registry: Registry, make_rig: MakeRig, autojump_clock: trio.testing.MockClock
 ) -> None:
-    """Worker, outcome, error, begin, end and seconds of every attempt are kept."""
+    """Worker, outcome, error, traceback, begin, end and seconds of every attempt are kept."""
 
     @registry.job("second_time", retry=Retry(base_seconds=10, jitter=0))
     async def second_time(job: JobContext) -> int:
@@ -123,6 +123,7 @@ async def test_a_job_tells_of_each_of_its_attempts(
             "run_seconds": 1.0,
             "outcome": "failed",
             "error": "LookupError: not yet",
+            "traceback": story.attempts[0].traceback,
         },
         {
             "attempt": 2,
@@ -134,6 +135,55 @@ async def test_a_job_tells_of_each_of_its_attempts(
         },
     ]
     assert {attempt.worker_id for attempt in story.attempts} <= {"worker-1", "worker-2"}
+    traceback = str(story.attempts[0].traceback)
+    assert 'raise LookupError("not yet")' in traceback
+    assert traceback.endswith("LookupError: not yet\n")
+
+
+async def test_of_a_long_traceback_a_story_has_the_end(
+    registry: Registry, make_rig: MakeRig, autojump_clock: trio.testing.MockClock
+) -> None:
+    """It is kept for as long as the job; the log line of a job that has failed has more of it."""
+
+    @registry.job("long_winded")
+    async def long_winded() -> None:
+        raise ValueError("no luck" + 10_000 * "!")
+
+    rig = make_rig()
+    await rig.start()
+    job = await rig.queue.submit("long_winded", max_retries=1)
+    await trio.sleep(HOUR)
+
+    story = await rig.queue.get(job.id)
+    kept = [str(attempt.traceback) for attempt in story.attempts]
+    assert [len(traceback) for traceback in kept] == [4_000, 4_000]
+    assert str(rig.record.of(JobFailed)[0].traceback).endswith(kept[-1])
+    assert len(str(rig.record.of(JobFailed)[0].traceback)) > 10_000
+
+
+async def test_what_a_handler_raises_while_it_is_cancelled_is_told(
+    registry: Registry, make_rig: MakeRig, autojump_clock: trio.testing.MockClock
+) -> None:
+    """With its traceback, in the attempt: an error of the clean-up is not lost."""
+
+    @registry.job("clumsy")
+    async def clumsy() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise RuntimeError("can't clean up")
+
+    rig = make_rig()
+    await rig.start()
+    job = await rig.queue.submit("clumsy")
+    await trio.sleep(1)
+    await rig.queue.cancel(job.id)
+    await trio.sleep(1)
+
+    (attempt,) = (await rig.queue.get(job.id)).attempts
+    assert attempt.outcome == "cancelled"
+    assert attempt.error == "RuntimeError: can't clean up"
+    assert "clumsy" in str(attempt.traceback)
 
 
 @pytest.mark.parametrize("retries", [0, 1, 4])

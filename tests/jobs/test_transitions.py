@@ -63,7 +63,7 @@ MOVES: Final[dict[str, Move]] = {
     "enqueue": lambda store, job: store.enqueue(job),
     "start": lambda store, job: store.start(job, "worker-2", nothing),
     "complete": lambda store, job: store.complete(job, b'"250 OK"'),
-    "retry": lambda store, job: store.retry(job, "ValueError: no", 5.0),
+    "retry": lambda store, job: store.retry(job, "ValueError: no", "Traceback …", 5.0),
     "snooze": lambda store, job: store.snooze(job, 5.0),
     "fail": lambda store, job: store.fail(job, "ValueError: no", "Traceback: no"),
     "fail_unstarted": lambda store, job: store.fail_unstarted(job, "it comes after another"),
@@ -163,7 +163,7 @@ def test_an_ended_attempt_is_never_interrupted_again() -> None:
     job = desk.store.create(Draft("email", b"{}", 3))
     desk.store.enqueue(job)
     desk.store.start(job, "worker-1", lambda: interrupted.append("first"))
-    desk.store.retry(job, "ValueError: no", 0)
+    desk.store.retry(job, "ValueError: no", "Traceback …", 0)
     job.attempts[0].interrupt()
     desk.store.enqueue(job)
     desk.store.start(job, "worker-2", lambda: interrupted.append("second"))
