@@ -4,7 +4,8 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,16 +13,27 @@ import click
 from setproctitle import setproctitle
 
 from service.jobs.failure import describe
+from service.jobs.queue import JobQueue
 from service.jobs.registry import Registry
 from service.settings import LogFormatChoice, Settings, SettingsError
 from service.telemetry import vocabulary
 from service.telemetry.log import LogLevel
 
 DEMO_JOBS = "service.demo_jobs:registry"
+DEMO_SHOP = "service.demo.shop:registry"
 
 
 class UsageError(Exception):
     """What was asked for can't be done; the message is one line for the person who asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What to run, and what else is to submit jobs while it runs, if anything."""
+
+    settings: Settings
+    registry: Registry
+    workload: Callable[[JobQueue], Awaitable[None]] | None = None
 
 
 @click.group(
@@ -111,26 +123,41 @@ def _command(
     allow_host: str,
     allow_origin: str,
     **settings: Any,
-) -> tuple[Settings, Registry] | None:
+) -> Command | None:
     """Serve jobs over HTTP, logging to stdout.
 
     Each option has an environment variable, such as JOB_SERVICE_PORT; options win. SIGTERM or
     SIGINT drains, a second one stops at once. Exit status: 0 where no job was abandoned, 1 where
     one was, 2 where it could not start.
     """
-    if context.invoked_subcommand is not None:
+    if context.invoked_subcommand == "events":
         return None  # what that one returns counts
     if os.environ.get("JOB_SERVICE_TOKEN") == "":  # which click takes for one that is not set
         raise UsageError("--token must not be empty")
-    return (
-        Settings(
-            tokens=_tokens(token, token_file),
-            allow_host=_names(allow_host),
-            allow_origin=_names(allow_origin),
-            **settings,
-        ),
-        _load_registries(jobs or [DEMO_JOBS]),
+    checked = Settings(
+        tokens=_tokens(token, token_file),
+        allow_host=_names(allow_host),
+        allow_origin=_names(allow_origin),
+        **settings,
     )
+    if context.invoked_subcommand == "demo":
+        if jobs:
+            raise UsageError("demo has job types of its own, and takes no --jobs")
+        context.obj = checked
+        return None
+    return Command(checked, _load_registries(jobs or [DEMO_JOBS]))
+
+
+@_command.command("demo")
+@click.pass_obj
+def _demo(settings: Settings) -> Command:
+    """Serve a make-believe shop that keeps itself busy, to see it all at once.
+
+    The options go before it: job-service --port 9000 demo.
+    """
+    from service.demo.workload import keep_busy  # which no other service needs
+
+    return Command(settings, _load_registries([DEMO_SHOP]), keep_busy)
 
 
 @_command.command("events")
@@ -153,13 +180,13 @@ def hide_tokens(command_line: Sequence[str]) -> None:
         setproctitle(" ".join(shown))
 
 
-def read_command_line(arguments: Sequence[str] | None = None) -> tuple[Settings, Registry]:
-    """The settings and job types that were asked for, by `sys.argv` if nothing is given.
+def read_command_line(arguments: Sequence[str] | None = None) -> Command:
+    """What was asked for, by `sys.argv` if nothing is given.
 
     Raises UsageError. `--help`, `--version` and `events` print and raise SystemExit.
     """
     try:
-        chosen = _command.main(arguments and list(arguments), standalone_mode=False)
+        chosen: Command | int = _command.main(arguments and list(arguments), standalone_mode=False)
     except SettingsError as error:
         raise UsageError(f"--{error.setting.replace('_', '-')} {error}") from error
     except click.ClickException as error:
@@ -168,8 +195,7 @@ def read_command_line(arguments: Sequence[str] | None = None) -> tuple[Settings,
         raise SystemExit(1) from error
     if isinstance(chosen, int):  # what those return that only print
         raise SystemExit(chosen)
-    settings, registry = chosen
-    return settings, registry
+    return chosen
 
 
 def _tokens(option: str | None, file: str | None) -> tuple[str, ...]:

@@ -9,10 +9,8 @@ from typing import NoReturn
 
 import trio
 
-from service.cli import UsageError, hide_tokens, read_command_line
+from service.cli import Command, UsageError, hide_tokens, read_command_line
 from service.jobs.blame import job_of_frame
-from service.jobs.registry import Registry
-from service.settings import Settings
 from service.shutdown import Backstop, Shutdown, request_on_signals
 from service.supervisor import BACKSTOP_SECONDS, Supervisor, Telemetry
 from service.telemetry.emitter import Emitter
@@ -32,8 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if arguments is None:
         hide_tokens(sys.argv)
     try:
-        settings, registry = read_command_line(arguments)
-        nothing_abandoned = _serve(settings, registry)
+        nothing_abandoned = _serve(read_command_line(arguments))
     except (UsageError, CannotListen) as error:
         sys.stderr.write(f"job-service: {error}\n")
         sys.exit(2)
@@ -60,7 +57,8 @@ def _open_log(path: str | None) -> int:
         raise UsageError(f"--log-file {path}: {error.strerror}") from error
 
 
-def _serve(settings: Settings, registry: Registry) -> bool:
+def _serve(command: Command) -> bool:
+    settings = command.settings
     fd = _open_log(settings.log_file)
     on_terminal = os.isatty(fd)
     log_format = settings.log_format
@@ -88,7 +86,14 @@ def _serve(settings: Settings, registry: Registry) -> bool:
         async def serve() -> bool:
             shutdown = Shutdown()
             telemetry = Telemetry(emit, log.logger, metrics, feed, sink, watchdog)
-            supervisor = Supervisor(settings, registry, telemetry, shutdown, give_up=exit_at_once)
+            supervisor = Supervisor(
+                settings,
+                command.registry,
+                telemetry,
+                shutdown,
+                give_up=exit_at_once,
+                workload=command.workload,
+            )
 
             def end_without_the_loop() -> None:
                 try:

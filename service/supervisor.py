@@ -1,7 +1,7 @@
 """The service nursery: owns HTTP, the engine and their end, in the order of their nesting."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -80,12 +80,14 @@ class Supervisor:
         telemetry: Telemetry,
         shutdown: Shutdown,
         give_up: Callable[[], None],
+        workload: Callable[[JobQueue], Awaitable[None]] | None = None,
     ) -> None:
         self._settings = settings
         self._registry = registry
         self._telemetry = telemetry
         self._shutdown = shutdown
         self._give_up = give_up
+        self._workload = workload
         self._engine = Engine(
             registry,
             telemetry.emit,
@@ -122,7 +124,8 @@ class Supervisor:
         Raises CannotListen where the address can't be had, and whatever crashed the service.
 
         A handler that can't be ended keeps this call from returning. When all else is done,
-        `give_up` is called then; it should end the process.
+        `give_up` is called then; it should end the process. `workload`, if there is one, submits
+        jobs until the queue is closed, and is cancelled when the engine has ended.
         """
         self._listeners = listeners = await _listen(self._settings)
         address = url(listeners[0], "http" if self._settings.certfile is None else "https")
@@ -136,6 +139,8 @@ class Supervisor:
                         await engine_nursery.start(self._run_engine, engine_nursery.cancel_scope)
                         self._say_started(address)
                         task_status.started(RunningService(address, self._engine.queue))
+                        if self._workload is not None:
+                            engine_nursery.start_soon(self._workload, self._engine.queue)
                     await self._close_http()
                     with trio.CancelScope(shield=True):  # bounded by the flush's own time
                         await trio.to_thread.run_sync(self._telemetry.sink.flush)

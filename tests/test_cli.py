@@ -131,7 +131,8 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 def test_without_a_word_the_defaults_hold_and_the_demo_jobs_are_served() -> None:
     """`job-service` alone serves, so that it can be tried out."""
-    settings, registry = read_command_line([])
+    command = read_command_line([])
+    settings, registry = command.settings, command.registry
     assert settings == Settings()
     assert registry.names == ["count_words", "echo", "fail", "flaky", "sleep"]
 
@@ -144,23 +145,23 @@ def test_every_setting_can_be_chosen() -> None:
 
 def test_a_certificate_and_its_key_are_chosen_together() -> None:
     """Either of them alone is a mistake."""
-    settings, _ = read_command_line(["--certfile", "c.pem", "--keyfile", "k.pem"])
+    settings = read_command_line(["--certfile", "c.pem", "--keyfile", "k.pem"]).settings
     assert (settings.certfile, settings.keyfile) == ("c.pem", "k.pem")
 
 
 def test_everybody_can_be_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """`--no-auth` is a flag without a value, and so is its variable."""
     everywhere = ["--host", "0.0.0.0"]  # noqa: S104
-    assert read_command_line([*everywhere, "--no-auth"])[0].no_auth
+    assert read_command_line([*everywhere, "--no-auth"]).settings.no_auth
     monkeypatch.setenv("JOB_SERVICE_NO_AUTH", "1")
-    assert read_command_line(everywhere)[0].no_auth
+    assert read_command_line(everywhere).settings.no_auth
 
 
 def test_tokens_may_stand_in_a_file(tmp_path: Path) -> None:
     """One a line, beside those of the flag."""
     file = tmp_path / "tokens"
     file.write_text("secret\n\n another \n")
-    settings, _ = read_command_line(["--token", "third", "--token-file", str(file)])
+    settings = read_command_line(["--token", "third", "--token-file", str(file)]).settings
     assert settings.tokens == ("third", "secret", "another")
 
 
@@ -182,7 +183,7 @@ def test_a_flag_sets_its_setting_and_no_other(
     setting: str, text: str, value: object, other: str
 ) -> None:
     """What a flag says holds, and the defaults hold for the rest."""
-    settings, _ = read_command_line([flag(setting), text])
+    settings = read_command_line([flag(setting), text]).settings
     assert settings == Settings(**{setting: value})  # type: ignore[arg-type]  # of each its own
 
 
@@ -192,7 +193,7 @@ def test_an_environment_variable_sets_what_its_flag_does(
 ) -> None:
     """Every flag has a variable, named after it."""
     monkeypatch.setenv(variable(setting), text)
-    settings, _ = read_command_line([])
+    settings = read_command_line([]).settings
     assert settings == Settings(**{setting: value})  # type: ignore[arg-type]  # of each its own
 
 
@@ -202,7 +203,7 @@ def test_a_flag_wins_over_its_environment_variable(
 ) -> None:
     """Where both are given, the flag holds."""
     monkeypatch.setenv(variable(setting), other)
-    settings, _ = read_command_line([flag(setting), text])
+    settings = read_command_line([flag(setting), text]).settings
     assert getattr(settings, setting) == value
 
 
@@ -212,12 +213,14 @@ def test_modules_of_the_working_directory_can_be_served(
     """`--jobs` names a registry beside which the service is started, and can be repeated."""
     write_module("myjobs", ONE_JOB_TYPE.format(name="mine"))
     write_module("yourjobs", ONE_JOB_TYPE.format(name="yours"))
-    _, registry = read_command_line(["--jobs", "myjobs:registry", "--jobs", "yourjobs:registry"])
+    registry = read_command_line(
+        ["--jobs", "myjobs:registry", "--jobs", "yourjobs:registry"]
+    ).registry
     assert registry.names == ["mine", "yours"]
 
     monkeypatch.setenv("JOB_SERVICE_JOBS", "myjobs:registry yourjobs:registry")
-    assert read_command_line([])[1].names == ["mine", "yours"]
-    assert read_command_line(["--jobs", "yourjobs:registry"])[1].names == ["yours"]
+    assert read_command_line([]).registry.names == ["mine", "yours"]
+    assert read_command_line(["--jobs", "yourjobs:registry"]).registry.names == ["yours"]
 
 
 @pytest.mark.parametrize(
@@ -278,6 +281,21 @@ def test_a_job_type_that_two_registries_have_is_told_in_one_line(
     write_module("myjobs", ONE_JOB_TYPE.format(name="echo"))
     names = ["--jobs", "service.demo_jobs:registry", "--jobs", "myjobs:registry"]
     assert refusal(capsys, *names) == "--jobs myjobs:registry: there is already a job type 'echo'"
+
+
+def test_the_demo_takes_the_options_of_the_service() -> None:
+    """They go before the word, and it brings its own job types and work to do."""
+    command = read_command_line(["--port", "9000", "demo"])
+    assert command.settings.port == 9000
+    assert "charge_card" in command.registry.names
+    assert command.workload is not None
+    assert read_command_line([]).workload is None
+
+
+def test_the_demo_takes_no_other_job_types(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its work to do is for its own."""
+    said = refusal(capsys, "--jobs", "service.demo_jobs:registry", "demo")
+    assert said == "demo has job types of its own, and takes no --jobs"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""`job-service demo`: a make-believe shop, for whoever wants to see the service at work at once."""
