@@ -169,7 +169,7 @@ class Engine:
         self._stop_reason = reason
         self._end_resources_in(CLEANUP_SECONDS + CLOSING_SECONDS)
         self._scheduler.stop()
-        self._dispatcher.close(NOW)
+        self._dispatcher.stop()
         self._scope.cancel()
 
     def abandon_the_rest(self, reason: str | None) -> None:

@@ -1,6 +1,5 @@
 """Hands ready jobs to free workers, and holds back those that are not to start yet."""
 
-import contextlib
 import math
 from collections.abc import Callable, Sequence
 
@@ -128,6 +127,11 @@ class Dispatcher:
         self._closes_at = deadline
         self._look_again()
 
+    def stop(self) -> None:
+        """Hand over no more jobs; whoever runs the dispatcher and the workers cancels them."""
+        self.close(-math.inf)
+        self._workers = None
+
     async def run(self, workers: trio.MemorySendChannel[Job]) -> None:
         """Dispatch until drained, then close `workers`, which tells them to stop.
 
@@ -197,10 +201,12 @@ class Dispatcher:
     def _hand_over(self) -> None:
         if self._workers is None:  # not running, yet or any more
             return
-        with contextlib.suppress(trio.BrokenResourceError):  # the last worker has left: the end
+        try:
             while self._free_workers and (job := self._backlog.take()) is not None:
                 self._free_workers -= 1
                 self._workers.send_nowait(job)
+        except trio.BrokenResourceError:  # the last worker has left
+            self._workers = None
 
     def _drained(self) -> bool:
         if self._closes_at is None:

@@ -50,14 +50,14 @@ class JobType:
             raise InvalidPayload(describe(error)) from error
 
     def arguments(
-        self, payload: bytes, context: JobContext, resources: Mapping[str, Any]
+        self, payload: bytes, make_context: Callable[[], JobContext], resources: Mapping[str, Any]
     ) -> dict[str, Any]:
         """What the handler is called with: a fresh payload, the context, and its resources."""
         arguments: dict[str, Any] = {}
         if self.payload_parameter is not None:
             arguments[self.payload_parameter] = self.payload_decoder.decode(payload)
         if self.context_parameter is not None:
-            arguments[self.context_parameter] = context
+            arguments[self.context_parameter] = make_context()
         if self.resource_parameters:
             arguments.update({name: resources[name] for name in self.resource_parameters})
         return arguments

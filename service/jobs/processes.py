@@ -75,16 +75,19 @@ class Processes:
         # `processing` without being run.
         self._limiter = trio.CapacityLimiter(math.inf)
 
-    async def call(self, handler: Callable[..., Any], payload: bytes, context: JobContext) -> Any:
+    async def call(
+        self, handler: Callable[..., Any], payload: bytes, identity: tuple[str, str, str, int]
+    ) -> Any:
         """What `handler` returns, or raises, in a process; killed when this is cancelled.
 
-        A process that ends by itself raises BrokenWorkerError.
+        `identity` is what the handler's context knows: id, type, worker and attempt of the job. A
+        process that ends by itself raises BrokenWorkerError.
         """
         return await self._context.run_sync(
             _call_here,
             handler,
             payload,
-            (context.id, context.type, context.worker_id, context.attempt),
+            identity,
             kill_on_cancel=True,
             limiter=self._limiter,
         )

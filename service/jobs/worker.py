@@ -115,7 +115,7 @@ class Worker:
         if (
             copy_context() != clean  # a job has set variables
             or time.monotonic() >= give_way_at
-            or _is_being_cancelled()
+            or self._scope.cancel_called  # too late for the job that it was meant for
         ):
             return None
         try:
@@ -155,13 +155,14 @@ class Worker:
                 self._scope.deadline = math.inf
 
     async def _call_handler(self, job_type: JobType, job: Job, attempt: Attempt) -> Any:
-        report = partial(self._store.progress, job, attempt)
-        context = JobContext(job.id, job.type, self.id, attempt.number, self._log, report)
         if job_type.runs_in == "process":
             if self._processes is None:
                 raise RuntimeError(f"{job_type.name} was registered after the service's start")
-            return await self._processes.call(job_type.handler, job.payload, context)
-        arguments = job_type.arguments(job.payload, context, self._resources)
+            identity = (job.id, job.type, self.id, attempt.number)
+            return await self._processes.call(job_type.handler, job.payload, identity)
+        arguments = job_type.arguments(
+            job.payload, lambda: self._context(job, attempt), self._resources
+        )
         if job_type.runs_in == "loop":
             return await job_type.handler(**arguments)
         return await trio.to_thread.run_sync(
@@ -169,6 +170,10 @@ class Worker:
             abandon_on_cancel=True,
             limiter=self._threads,
         )
+
+    def _context(self, job: Job, attempt: Attempt) -> JobContext:
+        report = partial(self._store.progress, job, attempt)
+        return JobContext(job.id, job.type, self.id, attempt.number, self._log, report)
 
     def _complete(self, job: Job, result: object) -> None:
         try:
