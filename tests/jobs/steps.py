@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 import trio
 import trio.testing
 
+from service.jobs.clock import Clock
 from service.jobs.registry import Registry
 from service.jobs.snapshots import JobStory
 from service.telemetry.events import JobAbandoned, JobEvent
@@ -15,7 +17,14 @@ from tests.conftest import Rig
 
 MakeRig = Callable[..., Rig]
 
+START = datetime(2026, 1, 31, tzinfo=UTC)
+
 ENDINGS = frozenset({"job_completed", "job_failed", "job_cancelled", "job_abandoned"})
+
+
+def virtual_clock() -> Clock:
+    """Both clocks of an engine on the test's virtual time, which begins at `START`."""
+    return Clock(lambda: START + timedelta(seconds=trio.current_time()), trio.current_time)
 
 
 @asynccontextmanager
