@@ -353,6 +353,19 @@ async def test_what_has_been_forgotten_can_t_be_named(
     assert ran == [1, 4, 2, 3]
 
 
+async def test_a_repeated_submission_is_answered_whatever_has_been_forgotten(
+    registry: Registry, ran: list[object], autojump_clock: Autojump
+) -> None:
+    """A client that had no answer may ask again: its job was made when the other was there."""
+    async with running(registry, retain=1) as rig:
+        first = await run_one(rig, "quick", 1)
+        asked = {"after": [first.id], "idempotency_key": "once"}
+        job = await rig.queue.submit("slow", 2, **asked)
+        await run_one(rig, "quick", 3)
+        again = await rig.queue.submit("slow", 2, **asked)
+        assert (again.id, again.replayed) == (job.id, True)
+
+
 async def test_too_many_can_t_be_named(ran: list[object], make_rig: MakeRig) -> None:
     """There is a bound, and the refusal says which."""
     rig = make_rig()
