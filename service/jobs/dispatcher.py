@@ -75,7 +75,8 @@ class Dispatcher:
         """
         if done is not None:
             self._backlog.ended(done)
-            if done.successors and done.status in TERMINAL:
+            # The end of the service is no failure: it leaves what comes after the job behind, too.
+            if done.successors and done.status in TERMINAL and done.status != "abandoned":
                 self._follow(done)
         self._free_workers += 1
         self._hand_over()

@@ -1,6 +1,6 @@
 """A job may come after others: it starts when all of them have completed, or fails with them."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 import trio
@@ -359,10 +359,9 @@ async def test_a_repeated_submission_is_answered_whatever_has_been_forgotten(
     """A client that had no answer may ask again: its job was made when the other was there."""
     async with running(registry, retain=1) as rig:
         first = await run_one(rig, "quick", 1)
-        asked = {"after": [first.id], "idempotency_key": "once"}
-        job = await rig.queue.submit("slow", 2, **asked)
+        job = await rig.queue.submit("slow", 2, after=[first.id], idempotency_key="once")
         await run_one(rig, "quick", 3)
-        again = await rig.queue.submit("slow", 2, **asked)
+        again = await rig.queue.submit("slow", 2, after=[first.id], idempotency_key="once")
         assert (again.id, again.replayed) == (job.id, True)
 
 
@@ -393,7 +392,7 @@ async def test_it_has_a_place_in_the_queue(
     registry: Registry, ran: list[object], autojump_clock: Autojump
 ) -> None:
     """What waits for others counts against the capacity, until it is cancelled or has failed."""
-    async with running(registry, queue_capacity=2) as rig:
+    async with running(registry, workers=1, queue_capacity=2) as rig:
         bad = await run_one(rig, "fails")
         one, two = [(await rig.queue.submit("quick", n, after=[bad.id])).id for n in (1, 2)]
         with pytest.raises(QueueFull):
@@ -492,3 +491,32 @@ async def test_a_drain_leaves_what_waits_for_a_job_that_is_left(
         ("quick", "waits_for_jobs", False),
     ]
     assert (trio.current_time(), rig.engine.outcome) == (0, "drained")
+
+
+async def cleans_up_badly() -> None:
+    """A handler that raises when the service's end interrupts it."""
+    try:
+        await trio.sleep_forever()
+    finally:
+        raise OSError("the cleanup failed")
+
+
+@pytest.mark.parametrize("handler", [trio.sleep_forever, cleans_up_badly])
+async def test_what_a_shutdown_interrupts_fails_nothing(
+    handler: Callable[[], Awaitable[None]],
+    registry: Registry,
+    ran: list[object],
+    autojump_clock: Autojump,
+) -> None:
+    """The service ends before the job has: what comes after it is left behind just the same."""
+    registry.job("first")(handler)
+    async with running(registry, grace=10) as rig:
+        first = await rig.queue.submit("first")
+        await chain(rig, first.id, 2)
+        await trio.testing.wait_all_tasks_blocked()
+    assert abandoned(rig) == [
+        ("first", "grace_over", True),
+        ("quick", "grace_over", False),
+        ("quick", "grace_over", False),
+    ]
+    assert rig.record.of(JobFailed) == []
