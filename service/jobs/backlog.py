@@ -141,5 +141,5 @@ class Backlog:
         return queue
 
 
-def _rank(queue: ReadyQueue) -> tuple[int, float]:
+def _rank(queue: ReadyQueue) -> tuple[int, float, str]:
     return queue.rank

@@ -107,6 +107,27 @@ async def test_submissions_are_taken_as_ever(
     rig.engine.stop("second_signal")
 
 
+async def test_they_start_by_priority_and_then_in_the_order_of_their_coming(
+    registry: Registry, begun: list[object], autojump_clock: Autojump
+) -> None:
+    """After pauses of all kinds the order is as if there had been none."""
+    async with running(registry, workers=1, grace=1_000) as rig:
+        await rig.queue.pause()
+        await rig.queue.submit("mail", "1st")
+        await rig.queue.submit("other", "2nd")
+        await rig.queue.pause("mail")
+        await rig.queue.submit("mail", "3rd")
+        await rig.queue.submit("other", "4th")
+        await rig.queue.submit("mail", "first of all", priority=0)
+        await rig.queue.submit("other", "last of all", priority=9)
+        await rig.queue.pause("other")
+        await rig.queue.submit("mail", "5th")
+        await rig.queue.submit("other", "6th")
+        for job_type in ("other", "mail", None):
+            await rig.queue.resume(job_type)
+    assert begun == ["first of all", "1st", "2nd", "3rd", "4th", "5th", "6th", "last of all"]
+
+
 async def test_pauses_of_the_queue_and_of_types_are_independent(
     begun: list[object], make_rig: MakeRig
 ) -> None:
