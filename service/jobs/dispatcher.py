@@ -108,6 +108,12 @@ class Dispatcher:
         now = self._store.clock.now()
         return why_it_waits(job, self._backlog, (job.run_at - now).total_seconds())
 
+    def what_keeps(self, job: Job) -> str:
+        """Why a drain leaves a pending job behind."""
+        if job.awaits is not None:
+            return "waits_for_jobs"
+        return "paused" if self._backlog.is_paused(job) else "not_due_in_time"
+
     def view(self) -> QueueView:
         """How many jobs wait, and for what."""
         oldest = self._backlog.oldest_ready
@@ -211,5 +217,5 @@ class Dispatcher:
         return (
             self._store.pending == can_not_start
             and self._store.processing == 0
-            and backlog.next_due > self._closes_at
+            and not backlog.starts_any_by(self._closes_at)
         )
