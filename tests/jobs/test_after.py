@@ -1,6 +1,7 @@
 """A job may come after others: it starts when all of them have completed, or fails with them."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 
 import pytest
 import trio
@@ -14,9 +15,9 @@ from service.jobs.queue import AlreadyFinished
 from service.jobs.registry import Registry
 from service.jobs.retry import Retry
 from service.jobs.snapshots import JobStory
-from service.telemetry.events import JobFailed
+from service.telemetry.events import JobEnqueued, JobFailed
 from tests.conftest import Rig
-from tests.jobs.steps import MakeRig, abandoned, endings, run_one, running, virtual_clock
+from tests.jobs.steps import START, MakeRig, abandoned, endings, run_one, running, virtual_clock
 
 Autojump = trio.testing.MockClock
 
@@ -90,6 +91,8 @@ async def test_it_starts_when_the_last_of_them_has_completed(
         assert sorted(worker.state for worker in rig.engine.workers()) == ["busy", "idle"]
     assert ran == ["first", "last", "after both"]
     assert trio.current_time() == 15
+    (enqueued,) = [event for event in rig.record.of(JobEnqueued) if event.job_id == job.id]
+    assert enqueued.timestamp == START + timedelta(seconds=15)
     names = rig.record.names(job.id)
     assert names == ["job_created", "job_enqueued", "job_started", "job_completed"]
     assert (await rig.queue.get(job.id)).after == (first.id, last.id)

@@ -251,6 +251,35 @@ async def test_a_drain_does_not_wait_for_the_moment_at_which_a_job_will_be_held_
     assert trio.current_time() == 0
 
 
+@WHOLE_OR_TYPE
+async def test_a_pause_in_a_drain_ends_the_wait_for_what_it_holds_back(
+    job_type: str | None, registry: Registry, begun: list[object], autojump_clock: Autojump
+) -> None:
+    """With nothing else to do, the drain is over at that moment."""
+    async with trio.open_nursery() as nursery:
+        rig = Rig(nursery, registry, clock=virtual_clock())
+        await rig.start()
+        await rig.queue.submit("mail", "later", delay_seconds=500)
+        rig.engine.drain(1_000)
+        await trio.sleep(100)
+        await rig.queue.pause(job_type)
+    check_the_end(rig)
+    assert abandoned(rig) == [("mail", "paused", False)]
+    assert trio.current_time() == 100
+
+
+async def test_a_drain_still_waits_for_what_is_not_paused(
+    registry: Registry, begun: list[object], autojump_clock: Autojump
+) -> None:
+    """Where another type is paused, a later job is run when its time has come."""
+    async with running(registry, clock=virtual_clock(), grace=1_000) as rig:
+        await rig.queue.submit("other", "held back", delay_seconds=10)
+        await rig.queue.submit("mail", "later", delay_seconds=500)
+        await rig.queue.pause("other")
+    assert begun == ["later"]
+    assert abandoned(rig) == [("other", "paused", False)]
+
+
 Act = Callable[[Rig], Awaitable[object]]
 
 IN_A_DRAIN: dict[str, tuple[Act, list[object], list[str]]] = {
