@@ -125,3 +125,25 @@ async def many_tasks() -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trio.sleep_forever)
         nursery.start_soon(fails_when_cancelled)
+
+
+async def chain(rig: Rig, first: str, length: int) -> list[str]:
+    """The ids of a job and of so many that come after it, each after the one before."""
+    ids = [first]
+    for n in range(length):
+        ids.append((await rig.queue.submit("quick", n, after=ids[-1:])).id)
+    return ids
+
+
+def check_no_job_awaits_another(rig: Rig) -> None:
+    """No job awaits another, and none is kept for those that did."""
+    view = rig.engine._dispatcher.view()
+    assert (view.pending, view.ready, view.later, view.blocked) == (0, 0, 0, 0)
+    for job in rig.engine._store.jobs:
+        assert not job.awaits
+        assert not job.successors
+
+
+def why_unstarted(predecessor: str, status: str) -> str:
+    """Why a job failed without having run."""
+    return f"it comes after job {predecessor}, which is {status}"
