@@ -176,7 +176,7 @@ class Engine:
         """Leave behind all jobs that have not ended; None after a drain, which each outlasted."""
         for job in list(self._store.jobs):
             if job.status in ("pending", "processing"):
-                self._store.abandon(job, reason or _what_kept(job))
+                self._store.abandon(job, reason or self._dispatcher.what_keeps(job))
 
     def workers(self) -> list[WorkerView]:
         """What each live worker does now, in their order."""
@@ -229,10 +229,3 @@ class Engine:
                 jobs_run=worker.jobs_run,
             )
         )
-
-
-def _what_kept(job: Job) -> str:
-    """Why a drain left the job."""
-    if job.awaits is not None:
-        return "waits_for_jobs"
-    return "not_due_in_time" if job.ready_monotonic is None else "paused"

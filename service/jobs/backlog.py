@@ -63,6 +63,18 @@ class Backlog:
             heapq.heappop(self._due)
         return self._due[0][0] if self._due else math.inf
 
+    def starts_any_by(self, deadline: float) -> bool:
+        """Whether one of the later jobs is due by then, and not held back for a pause."""
+        return self.next_due <= deadline and any(
+            due <= deadline and job_id in self._later and not self.is_paused(self._later[job_id])
+            for due, job_id in self._due
+        )
+
+    def is_paused(self, job: Job) -> bool:
+        """Whether the job can't start for a pause."""
+        queue = self._own.get(job.type)
+        return self.paused or (queue is not None and queue.paused)
+
     def queue_of(self, job: Job) -> ReadyQueue:
         """Where the job is once it is ready, among others that it may have to wait for."""
         return self._of_type[job.type]
@@ -141,5 +153,5 @@ class Backlog:
         return queue
 
 
-def _rank(queue: ReadyQueue) -> tuple[int, float]:
+def _rank(queue: ReadyQueue) -> tuple[int, float, str]:
     return queue.rank

@@ -74,7 +74,8 @@ class Dispatcher:
         """
         if done is not None:
             self._backlog.ended(done)
-            if done.successors and done.status in TERMINAL:
+            # The end of the service is no failure: it leaves what comes after the job behind, too.
+            if done.successors and done.status in TERMINAL and done.status != "abandoned":
                 self._follow(done)
         self._free_workers += 1
         self._hand_over()
@@ -105,6 +106,12 @@ class Dispatcher:
         """Why a pending job is not running now, in one sentence."""
         now = self._store.clock.now()
         return why_it_waits(job, self._backlog, (job.run_at - now).total_seconds())
+
+    def what_keeps(self, job: Job) -> str:
+        """Why a drain leaves a pending job behind."""
+        if job.awaits is not None:
+            return "waits_for_jobs"
+        return "paused" if self._backlog.is_paused(job) else "not_due_in_time"
 
     def view(self) -> QueueView:
         """How many jobs wait, and for what."""
@@ -216,5 +223,5 @@ class Dispatcher:
         return (
             self._store.pending == can_not_start
             and self._store.processing == 0
-            and backlog.next_due > self._closes_at
+            and not backlog.starts_any_by(self._closes_at)
         )

@@ -27,12 +27,13 @@ class ReadyQueue:
         return not self.paused and self.running < self.limit
 
     @property
-    def rank(self) -> tuple[int, float]:
-        """What its next job is to be compared by: priority, and since when it is ready."""
+    def rank(self) -> tuple[int, float, str]:
+        """What its next job is to be compared by: priority, since when it is ready, and age."""
         for priority, lane in enumerate(self._lanes):
             if lane:
-                return priority, next(iter(lane.values())).ready_monotonic or 0.0
-        return LAST_PRIORITY, math.inf
+                job = next(iter(lane.values()))
+                return priority, job.ready_monotonic or 0.0, job.id
+        return LAST_PRIORITY, math.inf, ""
 
     @property
     def oldest(self) -> float:

@@ -1,4 +1,4 @@
-"""What tests of the end of an engine share: handlers that end at different moments and ways."""
+"""What tests of jobs share: handlers that end at different moments and ways."""
 
 import pytest
 import trio
@@ -48,3 +48,31 @@ def ended_at(registry: Registry) -> list[float]:
             raise OSError("the cleanup failed")
 
     return moments
+
+
+@pytest.fixture
+def ran(registry: Registry) -> list[object]:
+    """The payloads of the jobs that ended well, in their order; `slow` and `fails` take 10 s."""
+    payloads: list[object] = []
+
+    @registry.job("quick")
+    async def quick(payload: object) -> None:
+        payloads.append(payload)
+
+    @registry.job("slow")
+    async def slow(payload: object) -> None:
+        await trio.sleep(10)
+        payloads.append(payload)
+
+    @registry.job("fails", retry=Retry(max_retries=0))
+    async def fails() -> None:
+        await trio.sleep(10)
+        raise RuntimeError("no")
+
+    @registry.job("recovers", retry=Retry(base_seconds=20, jitter=0))
+    async def recovers(payload: object, job: JobContext) -> None:
+        if job.attempt == 1:
+            raise RuntimeError("at first")
+        payloads.append(payload)
+
+    return payloads

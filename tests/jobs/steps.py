@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 import trio
 import trio.testing
 
+from service.jobs.clock import Clock
 from service.jobs.registry import Registry
 from service.jobs.snapshots import JobStory
 from service.telemetry.events import JobAbandoned, JobEvent
@@ -15,7 +17,14 @@ from tests.conftest import Rig
 
 MakeRig = Callable[..., Rig]
 
+START = datetime(2026, 1, 31, tzinfo=UTC)
+
 ENDINGS = frozenset({"job_completed", "job_failed", "job_cancelled", "job_abandoned"})
+
+
+def virtual_clock() -> Clock:
+    """Both clocks of an engine on the test's virtual time, which begins at `START`."""
+    return Clock(lambda: START + timedelta(seconds=trio.current_time()), trio.current_time)
 
 
 @asynccontextmanager
@@ -116,3 +125,25 @@ async def many_tasks() -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trio.sleep_forever)
         nursery.start_soon(fails_when_cancelled)
+
+
+async def chain(rig: Rig, first: str, length: int) -> list[str]:
+    """The ids of a job and of so many that come after it, each after the one before."""
+    ids = [first]
+    for n in range(length):
+        ids.append((await rig.queue.submit("quick", n, after=ids[-1:])).id)
+    return ids
+
+
+def check_no_job_awaits_another(rig: Rig) -> None:
+    """No job awaits another, and none is kept for those that did."""
+    view = rig.engine._dispatcher.view()
+    assert (view.pending, view.ready, view.later, view.blocked) == (0, 0, 0, 0)
+    for job in rig.engine._store.jobs:
+        assert not job.awaits
+        assert not job.successors
+
+
+def why_unstarted(predecessor: str, status: str) -> str:
+    """Why a job failed without having run."""
+    return f"it comes after job {predecessor}, which is {status}"

@@ -116,6 +116,24 @@ async def test_cancelling_a_job_kills_its_process(registry: Registry, tmp_path: 
         assert (await run(rig, process_handlers.process_id)).status == "completed"
 
 
+async def test_no_more_run_at_once_than_their_type_allows(
+    registry: Registry, tmp_path: Path
+) -> None:
+    """The next one begins when the process of the one before has been killed, and not before."""
+    register(registry, process_handlers.spin, concurrency=1)
+    async with running(registry, workers=2) as rig:
+        first, second = [
+            await rig.queue.submit("spin", str(tmp_path / name)) for name in ("first", "second")
+        ]
+        process = await until_it_spins(tmp_path / "first")
+        why = (await rig.queue.get(second.id)).waits_because
+        assert why == "held back: spin runs 1 of at most 1"
+        await rig.queue.cancel(first.id)
+        assert await until_it_spins(tmp_path / "second") != process
+        assert not is_alive(process)
+        await rig.queue.cancel(second.id)
+
+
 async def test_a_timeout_kills_its_process(registry: Registry, tmp_path: Path) -> None:
     """As a cancellation does."""
     register(registry, process_handlers.spin, timeout=3)

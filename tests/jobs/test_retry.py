@@ -1,27 +1,20 @@
 """A job that fails is tried again, later, by whoever is free; and in the end it has failed."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 import pytest
 import trio
 import trio.testing
 
-from service.jobs.clock import Clock
 from service.jobs.context import JobContext
 from service.jobs.intake import QueueFull
 from service.jobs.registry import Registry
 from service.jobs.retry import Retry
 from service.telemetry.events import JobEnqueued, JobFailed, JobRetried
-from tests.jobs.steps import MakeRig, endings, result_of, run_one
+from tests.jobs.steps import START, MakeRig, endings, result_of, run_one, virtual_clock
 
 HOUR = 3_600
-START = datetime(2026, 1, 31, tzinfo=UTC)
-
-
-def virtual_clock() -> Clock:
-    """Both clocks of the engine on the test's virtual time."""
-    return Clock(lambda: START + timedelta(seconds=trio.current_time()), trio.current_time)
 
 
 @pytest.fixture
