@@ -82,7 +82,6 @@ async def test_a_job_starts_when_its_time_has_come_and_not_before(
         JobOptions(delay_seconds=0),
         JobOptions(run_at=moment(-1)),
         JobOptions(run_at=datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))),
-        JobOptions(delay_seconds=1e-9),
     ],
 )
 async def test_a_time_that_has_passed_is_now(
@@ -91,11 +90,12 @@ async def test_a_time_that_has_passed_is_now(
     make_rig: MakeRig,
     autojump_clock: Autojump,
 ) -> None:
-    """The job starts at once."""
+    """The job starts at once, and its line says nothing of a later time."""
     rig = make_rig(clock=VIRTUAL)
     await rig.start()
     job = await run_one(rig, "notes", "now", **options)
     assert (job.status, job.run_at, starts) == ("completed", None, [(0, "now")])
+    assert "run_at" not in next(line for line in rig.lines if line["event"] == "job_created")
 
 
 async def test_jobs_start_in_the_order_of_their_moments(
