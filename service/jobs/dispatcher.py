@@ -63,10 +63,14 @@ class Dispatcher:
 
     def discard(self, job: Job) -> None:
         """The job was called off before it ran."""
-        self._backlog.discard(job)
-        self._succession.discard(job)
+        self.forget(job)
         self._follow(job)
         self._look_again()
+
+    def forget(self, job: Job) -> None:
+        """The service's end has left the job behind."""
+        self._backlog.discard(job)
+        self._succession.discard(job)
 
     def worker_is_free(self, done: Job | None) -> None:
         """A worker asks for a job, and will take what comes through the channel next.
