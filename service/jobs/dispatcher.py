@@ -113,16 +113,17 @@ class Dispatcher:
 
     def view(self) -> QueueView:
         """How many jobs wait, and for what."""
+        pending, later, blocked = self._store.pending, self._backlog.later, self._succession.waiting
         oldest = self._backlog.oldest_ready
         waited = self._store.clock.monotonic() - oldest
         return QueueView(
             paused=self._backlog.paused,
             paused_types=self._backlog.paused_types,
             capacity=self._store.capacity,
-            pending=self._store.pending,
-            ready=self._backlog.ready,
-            later=self._backlog.later,
-            blocked=self._succession.waiting,
+            pending=pending,
+            ready=pending - later - blocked,  # some of them may be on their way to a worker
+            later=later,
+            blocked=blocked,
             processing=self._store.processing,
             oldest_ready_seconds=round(waited, 6) if oldest < math.inf else None,
         )
