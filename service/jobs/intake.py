@@ -40,7 +40,7 @@ class Intake:
         self._keys = IdempotencyKeys(store.clock.monotonic)
 
     def check(self, job_type: str, payload: object, **options: Unpack[JobOptions]) -> Draft:
-        """A submission that could be accepted now. Raises what `JobQueue.check` does."""
+        """A submission that is in order by itself. Raises what `JobQueue.check` does."""
         registered = self._registry.lookup(job_type)
         text = _encode(payload)
         registered.check_payload(text)
@@ -48,7 +48,7 @@ class Intake:
             return Draft(job_type, text, registered.retry.max_retries)
         check_options(options, self._store.clock.now())
         max_retries, priority = options.get("max_retries"), options.get("priority")
-        draft = Draft(
+        return Draft(
             job_type,
             text,
             registered.retry.max_retries if max_retries is None else max_retries,
@@ -58,8 +58,6 @@ class Intake:
             options.get("unique_key"),
             tuple(dict.fromkeys(options.get("after") or ())),
         )
-        self._predecessors(draft)
-        return draft
 
     def accept(self, draft: Draft) -> JobSummary:
         """Make a job of it. Raises UnknownPredecessor, QueueFull or QueueClosed."""

@@ -105,8 +105,7 @@ class JobQueue:
     def check(self, job_type: str, payload: object = None, **options: Unpack[JobOptions]) -> Draft:
         """What `submit` would accept, for `submit_all`; nothing has changed.
 
-        Raises UnknownJobType, InvalidPayload, ValueError (an option out of range) or
-        UnknownPredecessor.
+        Raises UnknownJobType, InvalidPayload or ValueError (an option out of range).
         """
         return self._intake.check(job_type, payload, **options)
 

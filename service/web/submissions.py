@@ -11,7 +11,6 @@ import trio
 from msgspec import Meta
 from quart import request
 
-from service.jobs.intake import UnknownPredecessor
 from service.jobs.job_type import InvalidPayload
 from service.jobs.model import FIRST_PRIORITY, LAST_PRIORITY, Draft
 from service.jobs.options import (
@@ -162,10 +161,6 @@ def _check_line(queue: JobQueue, number: int, line: bytes) -> Draft:
         raise _bad_line(number, error, "invalid-payload") from error
     except InvalidOption as error:
         raise _bad_line(number, error, "malformed") from error
-    except UnknownPredecessor as error:
-        raise Problem(
-            HTTPStatus.CONFLICT, f"line {number}: {error}", kind="unknown-predecessor"
-        ) from error
 
 
 def _bad_line(number: int, error: Exception, kind: str) -> Problem:
