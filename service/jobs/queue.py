@@ -1,6 +1,7 @@
 """The one way in: what routes and embedding programs may ask of the jobs."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Unpack
 
 import trio
@@ -167,24 +168,17 @@ class JobQueue:
         portions of them; a caller who is cancelled has done a part.
         """
         self._registry.lookup(job_type)
-        began = self._store.clock.now()
         cancelled = interrupted = 0
-        # Pending ones first: so none of them starts because another was interrupted.
-        for wanted in ("pending", "processing") if status is None else (status,):
-            last: str | None = None
-            while jobs := self._store.jobs.page(
-                status=wanted, job_type=job_type, after=last, limit=_CANCELLED_IN_ONE_GO
-            ):
-                last = jobs[-1].id
-                for job in jobs:
-                    if job.created_at > began:
-                        break
-                    if job.status == "pending":
-                        cancelled += 1
-                        self._cancel(job, reason)
-                    elif job.status == "processing" and job.cancel_reason is None:
-                        interrupted += 1
-                        self._cancel(job, reason)
+        # Those that wait first, and the newest of them first: none is to start because another was
+        # interrupted, nor to fail because the one that it comes after was cancelled.
+        for number, job in enumerate(reversed(self._unfinished(job_type)), 1):
+            if job.status == "pending" and status != "processing":
+                cancelled += 1
+                self._cancel(job, reason)
+            elif job.status == "processing" and status != "pending" and job.cancel_reason is None:
+                interrupted += 1
+                self._cancel(job, reason)
+            if number % _CANCELLED_IN_ONE_GO == 0:
                 await trio.lowlevel.checkpoint()
         return Cancellations(cancelled=cancelled, interrupted=interrupted)
 
@@ -238,6 +232,12 @@ class JobQueue:
         if job is None:
             raise UnknownJob(f"there is no job {job_id}")
         return job
+
+    def _unfinished(self, job_type: str) -> Sequence[Job]:
+        """The jobs of this type that run, and then those that wait, each the oldest first."""
+        most = self._store.pending + self._store.processing
+        page = partial(self._store.jobs.page, job_type=job_type, after=None, limit=most)
+        return [*page(status="processing"), *page(status="pending")]
 
     def _run_again(self, job_id: str) -> JobSummary:
         job = self._find(job_id)
