@@ -114,18 +114,19 @@ class Dispatcher:
     def view(self) -> QueueView:
         """How many jobs wait, and for what."""
         pending, later, blocked = self._store.pending, self._backlog.later, self._succession.waiting
-        oldest = self._backlog.oldest_ready
-        waited = self._store.clock.monotonic() - oldest
+        ready = pending - later - blocked  # some of them may be on their way to a worker
+        now = self._store.clock.monotonic()
+        waited = now - min(self._backlog.oldest_ready, now)
         return QueueView(
             paused=self._backlog.paused,
             paused_types=self._backlog.paused_types,
             capacity=self._store.capacity,
             pending=pending,
-            ready=pending - later - blocked,  # some of them may be on their way to a worker
+            ready=ready,
             later=later,
             blocked=blocked,
             processing=self._store.processing,
-            oldest_ready_seconds=round(waited, 6) if oldest < math.inf else None,
+            oldest_ready_seconds=round(waited, 6) if ready else None,
         )
 
     def close(self, deadline: float) -> None:

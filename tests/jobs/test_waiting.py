@@ -94,4 +94,5 @@ async def test_it_is_on_its_way(rig: Rig, autojump_clock: trio.testing.MockClock
     assert await why(rig, job) == "about to start: it is on its way to a worker"
     view = await rig.queue.view()
     assert (view.pending, view.ready, view.processing) == (1, 1, 0)
+    assert view.oldest_ready_seconds == 0
     rig.engine.stop("second_signal")
