@@ -177,6 +177,7 @@ class Engine:
         for job in list(self._store.jobs):
             if job.status in ("pending", "processing"):
                 self._store.abandon(job, reason or self._dispatcher.what_keeps(job))
+                self._dispatcher.forget(job)
 
     def workers(self) -> list[WorkerView]:
         """What each live worker does now, in their order."""

@@ -62,10 +62,14 @@ class Dispatcher:
 
     def discard(self, job: Job) -> None:
         """The job was called off before it ran."""
-        self._backlog.discard(job)
-        self._succession.discard(job)
+        self.forget(job)
         self._follow(job)
         self._look_again()
+
+    def forget(self, job: Job) -> None:
+        """The service's end has left the job behind."""
+        self._backlog.discard(job)
+        self._succession.discard(job)
 
     def worker_is_free(self, done: Job | None) -> None:
         """A worker asks for a job, and will take what comes through the channel next.
@@ -115,18 +119,20 @@ class Dispatcher:
 
     def view(self) -> QueueView:
         """How many jobs wait, and for what."""
-        oldest = self._backlog.oldest_ready
-        waited = self._store.clock.monotonic() - oldest
+        pending, later, blocked = self._store.pending, self._backlog.later, self._succession.waiting
+        ready = pending - later - blocked  # some of them may be on their way to a worker
+        now = self._store.clock.monotonic()
+        waited = now - min(self._backlog.oldest_ready, now)
         return QueueView(
             paused=self._backlog.paused,
             paused_types=self._backlog.paused_types,
             capacity=self._store.capacity,
-            pending=self._store.pending,
-            ready=self._backlog.ready,
-            later=self._backlog.later,
-            blocked=self._succession.waiting,
+            pending=pending,
+            ready=ready,
+            later=later,
+            blocked=blocked,
             processing=self._store.processing,
-            oldest_ready_seconds=round(waited, 6) if oldest < math.inf else None,
+            oldest_ready_seconds=round(waited, 6) if ready else None,
         )
 
     def close(self, deadline: float) -> None:

@@ -127,7 +127,8 @@ class Intake:
 
     def _replay(self, first: JobSummary) -> JobSummary:
         job = self._store.jobs.get(first.id)
-        return structs.replace(summarize(job) if job else first, replayed=True)
+        now = summarize(job) if job else first
+        return structs.replace(now, replayed=True, duplicate=first.duplicate)
 
 
 def _encode(payload: object) -> bytes:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import msgspec
 
 from service.jobs.context import JobContext
-from service.jobs.failure import describe
+from service.jobs.failure import describe, leaves
+from service.jobs.outcome import Discard, Snooze, asked_for
 from service.jobs.signature import Signature, read_signature
 
 if TYPE_CHECKING:
@@ -186,13 +187,30 @@ def _portable(result: object) -> object:
 
 
 def _portable_error(error: Exception) -> Exception:
-    """The error, or another in the place of one that the service could not read."""
+    """The error, or another in the place of one that the service could not read.
+
+    Whatever takes its place, a Discard stays one, and a Snooze, too.
+    """
     from tblib.pickling_support import install  # it comes with trio-parallel
 
     install(error)
+    if _comes_back(error):
+        return error
+    for each in (error, *leaves(error)):
+        each.__cause__ = each.__context__ = None  # what led to it may be all that can't
+    if _comes_back(error):
+        return error
+    asked = asked_for(error)
+    if isinstance(asked, Snooze):
+        return Snooze(asked.seconds)
+    message = f"{describe(error)} (an error that can't be brought back from its process)"
+    stand_in = RuntimeError if asked is None else Discard
+    return stand_in(message).with_traceback(error.__traceback__)
+
+
+def _comes_back(error: Exception) -> bool:
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301  # its own
     except Exception:
-        message = f"{describe(error)} (an error that can't be brought back from its process)"
-        return RuntimeError(message).with_traceback(error.__traceback__)
-    return error
+        return False
+    return True

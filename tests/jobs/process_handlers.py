@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from service.jobs.context import JobContext
+from service import Discard, JobContext, Snooze
 
 
 class Square(msgspec.Struct):
@@ -92,3 +92,103 @@ def is_killed() -> None:
 def leaves() -> None:
     """The end of its process, as Python has it."""
     sys.exit("bye")
+
+
+class Busy(OSError):
+    """An error that says when to come back."""
+
+    def __init__(self, what: str, seconds: float) -> None:
+        super().__init__(what)
+        self.seconds = seconds
+
+
+class NoCustomer(Discard):
+    """A Discard that is not made of its message alone."""
+
+    def __init__(self, number: int, why: str) -> None:
+        super().__init__(f"customer {number}: {why}")
+
+
+def unreadable() -> ValueError:
+    """An error that can't leave its process."""
+    return ValueError(lambda: None)
+
+
+def discards() -> None:
+    """Gives its job up."""
+    raise Discard("no such customer")
+
+
+def discards_in_its_own_words() -> None:
+    """Gives its job up, with a type of its own."""
+    raise NoCustomer(7, "moved away")
+
+
+def discards_in_a_group() -> None:
+    """Gives its job up, beside another error."""
+    raise ExceptionGroup("both", [ValueError("beside it"), Discard("no such customer")])
+
+
+def discards_because_of() -> None:
+    """Gives its job up for an error that can't leave its process."""
+    raise Discard("no such customer") from unreadable()
+
+
+def discards_unreadably() -> None:
+    """Gives its job up with something that can't leave its process."""
+    raise Discard("no such customer", lambda: None)
+
+
+def snoozes(mark: str) -> None:
+    """Comes back once."""
+    if not Path(mark).exists():
+        Path(mark).touch()
+        raise Snooze(0.01)
+
+
+def snoozes_in_a_group(mark: str) -> None:
+    """Comes back once, twice over."""
+    if not Path(mark).exists():
+        Path(mark).touch()
+        raise ExceptionGroup("both", [Snooze(0), ExceptionGroup("one", [Snooze(0.01)])])
+
+
+def snoozes_because_of(mark: str) -> None:
+    """Comes back once, for an error that can't leave its process."""
+    try:
+        raise unreadable()
+    except ValueError:
+        snoozes(mark)
+
+
+def snoozes_unreadably(mark: str) -> None:
+    """Comes back once, with something that can't leave its process."""
+    try:
+        snoozes(mark)
+    except Snooze as snooze:
+        snooze.add_note("later")
+        vars(snooze)["why"] = lambda: None
+        raise
+
+
+def is_busy() -> None:
+    """Fails, and says for how long."""
+    raise Busy("too many requests", 7.5)
+
+
+def misses_a_file() -> None:
+    """Fails in a way that is a special case of another."""
+    raise FileNotFoundError(2, "no such file", "customers.csv")
+
+
+def fails_because_of() -> None:
+    """Fails for an error that can't leave its process."""
+    raise ConnectionError("reset") from unreadable()
+
+
+def fails_because_of_in_a_group() -> None:
+    """As above, twice."""
+    try:
+        fails_because_of()
+    except ConnectionError as error:
+        raise ExceptionGroup("both", [error, TimeoutError("slow")]) from unreadable()

@@ -11,7 +11,7 @@ from service.jobs.queue import AlreadyFinished, UnknownJob
 from service.jobs.registry import Registry
 from service.jobs.retry import Retry
 from service.telemetry.events import JobCancelled
-from tests.jobs.steps import MakeRig, endings, many_tasks, result_of, run_one
+from tests.jobs.steps import MakeRig, endings, many_tasks, result_of, run_one, running
 
 
 @pytest.fixture
@@ -227,3 +227,22 @@ async def test_a_cancelled_job_is_not_retried(registry: Registry, make_rig: Make
     await rig.queue.cancel(job.id)
     await trio.testing.wait_all_tasks_blocked()
     assert rig.record.names(job.id)[-2:] == ["job_started", "job_cancelled"]
+
+
+async def test_calling_off_what_runs_spares_what_starts_meanwhile(
+    registry: Registry, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Jobs that were still on their way to a worker have not been meant."""
+
+    @registry.job("endless")
+    async def endless() -> None:
+        await trio.sleep_forever()
+
+    async with running(registry, workers=10, grace=1) as rig:
+        runs = await run_one(rig, "endless")
+        start = [await rig.queue.submit("endless") for _ in range(9)]
+        done = await rig.queue.cancel_all("endless", status="processing")
+        await trio.testing.wait_all_tasks_blocked()
+        assert (done.cancelled, done.interrupted) == (0, 1)
+        states = [(await rig.queue.get(job.id)).status for job in (runs, *start)]
+        assert states == ["cancelled"] + ["processing"] * 9

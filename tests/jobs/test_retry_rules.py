@@ -1,5 +1,6 @@
 """A job type says which errors are worth a retry, and may say itself how long to wait."""
 
+import math
 import random
 from typing import Any
 
@@ -60,7 +61,13 @@ async def test_a_timeout_is_a_timeout_error(
     assert (await rig.queue.get(job.id)).status == ("failed" if given_up else "pending")
 
 
-@pytest.mark.parametrize(("given", "waited"), [(7, 7), (-1, 0), (1e99, LONGEST_WAIT_SECONDS)])
+@pytest.mark.parametrize(
+    ("given", "waited"),
+    [
+        *((7, 7), (-1, 0), (-math.inf, 0), (5e-324, 0)),
+        *((number, LONGEST_WAIT_SECONDS) for number in (1e99, math.inf, 10**400)),
+    ],
+)
 async def test_backoff_takes_the_place_of_the_formula(
     given: float, waited: float, registry: Registry, make_rig: MakeRig
 ) -> None:
@@ -82,14 +89,16 @@ async def test_backoff_takes_the_place_of_the_formula(
     assert rig.record.of(JobRetried)[0].retry_in_seconds == waited
 
 
-@pytest.mark.parametrize("value", ["5", None, True, float("nan"), ZeroDivisionError("oh")])
+@pytest.mark.parametrize(
+    "value", ["5", None, True, 1j, math.nan, ZeroDivisionError("oh"), SystemExit(3)]
+)
 async def test_a_broken_backoff_loses_no_job(
     value: Any, registry: Registry, make_rig: MakeRig
 ) -> None:
     """The formula decides in its place, and the error says so at its end."""
 
     def backoff(retry: int, error: BaseException) -> float:
-        if isinstance(value, Exception):
+        if isinstance(value, BaseException):
             raise value
         return value  # type: ignore[no-any-return]
 

@@ -141,3 +141,24 @@ async def test_nothing_is_accepted_after_a_crash(registry: Registry) -> None:
     with pytest.raises(QueueClosed):
         await rig.queue.submit("breaks")
     check_the_end(rig)
+
+
+async def test_nothing_waits_in_a_service_that_has_ended(
+    ended_at: list[float], registry: Registry, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Whoever still asks for the queue is told of none of what was left behind."""
+    async with trio.open_nursery() as nursery:
+        rig = Rig(nursery, registry, workers=1)
+        await rig.start()
+        first = await rig.queue.submit("ten_seconds")
+        await rig.queue.submit("ten_seconds")
+        await rig.queue.submit("ten_seconds", delay_seconds=3_600)
+        await rig.queue.submit("ten_seconds", after=[first.id])
+        await trio.sleep(1)
+        view = await rig.queue.view()
+        assert (view.pending, view.ready, view.later, view.blocked) == (3, 1, 1, 1)
+        rig.engine.stop("second_signal")
+    view = await rig.queue.view()
+    assert (view.pending, view.ready, view.later, view.blocked) == (0, 0, 0, 0)
+    assert view.oldest_ready_seconds is None
+    assert rig.snapshot().jobs_abandoned == 4

@@ -87,9 +87,12 @@ async def test_it_waits_for_other_jobs(rig: Rig, autojump_clock: trio.testing.Mo
 
 
 async def test_it_is_on_its_way(rig: Rig, autojump_clock: trio.testing.MockClock) -> None:
-    """What a worker has asked for and not yet begun is about to start."""
+    """What a worker has asked for and not yet begun is about to start; till then it is ready."""
     await rig.start()
     await trio.testing.wait_all_tasks_blocked()
     job = (await rig.queue.submit("minute")).id
     assert await why(rig, job) == "about to start: it is on its way to a worker"
+    view = await rig.queue.view()
+    assert (view.pending, view.ready, view.processing) == (1, 1, 0)
+    assert view.oldest_ready_seconds == 0
     rig.engine.stop("second_signal")

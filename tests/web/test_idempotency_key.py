@@ -130,6 +130,24 @@ async def test_a_known_key_is_answered_during_a_drain(running_api: Api) -> None:
     check_problem(await post(running_api, "/jobs", "l"), 503, "draining")
 
 
+@pytest.mark.parametrize("path", ROUTES)
+async def test_what_has_been_forgotten_is_not_asked_for_again(path: str, make_api: MakeApi) -> None:
+    """A job that the repeated one came after need not be there any more; for a new one it must."""
+    api = make_api(retain=1)
+    await api.rig.start()
+    first = await api.submit("echo")
+    await trio.testing.wait_all_tasks_blocked()
+    body = b'{"type": "endless", "after": ["%s"]}' % first.encode()
+    accepted = await post(api, path, "k", body)
+    await api.submit("echo")
+    await trio.testing.wait_all_tasks_blocked()
+    replay = await post(api, path, "k", body)
+    assert (accepted.status, replay.status) == (201, 201)
+    assert replay.headers["Idempotent-Replayed"] == "true"
+    check_problem(await post(api, path, "l", body), 409, "unknown-predecessor")
+    api.rig.engine.stop("enough")
+
+
 async def test_without_a_key_nothing_is_a_replay(api: Api) -> None:
     """Two equal submissions are two jobs."""
     answers = [await api.ask("/jobs", "POST", JSON, BODY) for _ in range(2)]

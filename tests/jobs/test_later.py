@@ -1,0 +1,292 @@
+"""A job may be submitted for later: in so many seconds, or at a moment."""
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+import service
+from service import Registry
+from service.jobs.backlog import Backlog
+from service.jobs.intake import QueueFull
+from service.jobs.options import InvalidOption, JobOptions
+from service.telemetry.events import JobCreated, JobEnqueued
+from tests.conftest import Rig
+from tests.jobs.steps import MakeRig, abandoned, check_the_end, endings, run_one, running
+from tests.jobs.virtual_time import VIRTUAL, moment
+
+Autojump = trio.testing.MockClock
+
+SERVICE = str(Path(service.__file__).parent)
+TEN_YEARS = 10 * 365 * 86_400
+
+
+@pytest.fixture
+def starts(registry: Registry) -> list[tuple[float, Any]]:
+    """When each job of type `notes` was started, and with which payload."""
+    seen: list[tuple[float, Any]] = []
+
+    @registry.job("notes")
+    async def notes(name: Any) -> None:
+        seen.append((trio.current_time(), name))
+
+    return seen
+
+
+def backlog_of(rig: Rig) -> Backlog:
+    """Where the engine keeps what waits."""
+    return rig.engine._dispatcher._backlog
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        JobOptions(delay_seconds=90),
+        JobOptions(run_at=moment(90)),
+        JobOptions(run_at=moment(90).astimezone(timezone(timedelta(hours=-7)))),
+    ],
+)
+async def test_a_job_starts_when_its_time_has_come_and_not_before(
+    options: JobOptions,
+    starts: list[tuple[float, Any]],
+    registry: Registry,
+    autojump_clock: Autojump,
+) -> None:
+    """Whichever way it is said, and in whichever time zone; till then it is pending, not ready."""
+    async with running(registry, grace=1_000, clock=VIRTUAL) as rig:
+        job = await run_one(rig, "notes", "later", **options)
+        assert (job.status, job.run_at, job.waits_because) == ("pending", moment(90), "due in 90 s")
+        assert (await rig.queue.view()).later == 1
+        now = rig.snapshot()
+        assert (now.jobs_pending, now.jobs_ready) == (1, 0)
+        await trio.sleep(89.9)
+        assert starts == []
+    assert starts == [(90, "later")]
+    assert [event.run_at for event in rig.record.of(JobCreated)] == [moment(90)]
+    assert [event.timestamp for event in rig.record.of(JobEnqueued)] == [moment(90)]
+    story = await rig.queue.get(job.id)
+    assert (story.run_at, story.attempts[0].started_at) == (None, moment(90))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        JobOptions(delay_seconds=0),
+        JobOptions(run_at=moment(-1)),
+        JobOptions(run_at=datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))),
+    ],
+)
+async def test_a_time_that_has_passed_is_now(
+    options: JobOptions,
+    starts: list[tuple[float, Any]],
+    make_rig: MakeRig,
+    autojump_clock: Autojump,
+) -> None:
+    """The job starts at once, and its line says nothing of a later time."""
+    rig = make_rig(clock=VIRTUAL)
+    await rig.start()
+    job = await run_one(rig, "notes", "now", **options)
+    assert (job.status, job.run_at, starts) == ("completed", None, [(0, "now")])
+    assert "run_at" not in next(line for line in rig.lines if line["event"] == "job_created")
+
+
+async def test_jobs_start_in_the_order_of_their_moments(
+    starts: list[tuple[float, Any]], registry: Registry, autojump_clock: Autojump
+) -> None:
+    """Not of their submission, but where the moment is the same."""
+    async with running(registry, workers=1, clock=VIRTUAL) as rig:
+        for name, seconds in (("c", 30), ("a", 10), ("b", 20), ("also b", 20), ("now", 0)):
+            await rig.queue.submit("notes", name, delay_seconds=seconds)
+    assert starts == [(0, "now"), (10, "a"), (20, "b"), (20, "also b"), (30, "c")]
+
+
+async def test_the_time_counts_from_the_submission_and_not_from_the_start_of_the_workers(
+    starts: list[tuple[float, Any]], make_rig: MakeRig, autojump_clock: Autojump
+) -> None:
+    """What has become due before there were workers is run at once, in the order of its moments."""
+    rig = make_rig(workers=1, clock=VIRTUAL)
+    for name, seconds in (("second", 40), ("first", 30), ("third", 100)):
+        await rig.queue.submit("notes", name, delay_seconds=seconds)
+    await trio.sleep(60)
+    await rig.start()
+    await trio.sleep(60)
+    assert starts == [(60, "first"), (60, "second"), (100, "third")]
+
+
+async def test_an_earlier_job_is_not_late_for_a_later_one_that_came_first(
+    starts: list[tuple[float, Any]], make_rig: MakeRig, autojump_clock: Autojump
+) -> None:
+    """Whoever waits for the next moment hears of one that comes before it."""
+    rig = make_rig(clock=VIRTUAL)
+    await rig.start()
+    await rig.queue.submit("notes", "in an hour", delay_seconds=3_600)
+    await trio.sleep(1)
+    soon = await rig.queue.submit("notes", "called off", delay_seconds=1)
+    await rig.queue.submit("notes", "in two seconds", delay_seconds=2)
+    await rig.queue.cancel(soon.id)
+    await trio.sleep(10)
+    assert starts == [(3, "in two seconds")]
+
+
+async def test_thousands_that_are_due_at_once_hold_nobody_up(
+    starts: list[tuple[float, Any]], registry: Registry, autojump_clock: Autojump
+) -> None:
+    """Other tasks run between portions of them."""
+    async with running(registry, clock=VIRTUAL, queue_capacity=2_000) as rig:
+        await rig.queue.submit_all([rig.queue.check("notes", 0, delay_seconds=10.0)] * 2_000)
+        await trio.sleep(10)
+        due = [rig.snapshot().jobs_ready]
+        while (await rig.queue.view()).later:
+            await trio.lowlevel.checkpoint()
+            due.append(rig.snapshot().jobs_ready)
+    assert len(due) > 3
+    assert len(starts) == 2_000
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        (JobOptions(delay_seconds=-1), "delay_seconds must be between"),
+        (JobOptions(delay_seconds=float("nan")), "delay_seconds must be between"),
+        (JobOptions(delay_seconds=TEN_YEARS + 1), "delay_seconds must be between"),
+        (JobOptions(run_at=moment(TEN_YEARS + 1)), "within the next 10 years"),
+        (JobOptions(run_at=datetime.max.replace(tzinfo=UTC)), "within the next 10 years"),
+        (JobOptions(run_at=moment(9).replace(tzinfo=None)), "run_at must have an offset"),
+        (JobOptions(run_at=moment(9), delay_seconds=9), "exclude each other"),
+    ],
+)
+async def test_a_time_that_can_not_be_is_refused(
+    options: JobOptions,
+    what: str,
+    starts: list[tuple[float, Any]],
+    make_rig: MakeRig,
+    autojump_clock: Autojump,
+) -> None:
+    """And leaves no trace."""
+    rig = make_rig(clock=VIRTUAL)
+    with pytest.raises(InvalidOption, match=what):
+        await rig.queue.submit("notes", **options)
+    assert rig.record.events == []
+
+
+async def test_the_longest_time_there_is_can_be_waited_for(
+    starts: list[tuple[float, Any]], registry: Registry, autojump_clock: Autojump
+) -> None:
+    """Ten years."""
+    async with running(registry, workers=1, grace=2 * TEN_YEARS, clock=VIRTUAL) as rig:
+        await rig.queue.submit("notes", "delay", delay_seconds=TEN_YEARS)
+        await rig.queue.submit("notes", "moment", run_at=moment(TEN_YEARS))
+    assert starts == [(TEN_YEARS, "delay"), (TEN_YEARS, "moment")]
+
+
+async def test_a_later_job_has_a_place_in_the_queue_and_gives_it_back_at_once(
+    starts: list[tuple[float, Any]], make_rig: MakeRig, autojump_clock: Autojump
+) -> None:
+    """When it is called off, and not when it would have been due."""
+    rig = make_rig(queue_capacity=2, clock=VIRTUAL)
+    await rig.start()
+    later = [await rig.queue.submit("notes", n, delay_seconds=3_600) for n in range(2)]
+    with pytest.raises(QueueFull):
+        await rig.queue.submit("notes", "now")
+    await rig.queue.cancel(later[0].id)
+    await run_one(rig, "notes", "now")
+    await trio.sleep(7_200)
+    assert starts == [(0, "now"), (3_600, 1)]
+    assert endings(rig, later[0].id) == ["job_cancelled"]
+
+
+async def test_what_is_called_off_is_not_kept(
+    starts: list[tuple[float, Any]], make_rig: MakeRig, autojump_clock: Autojump
+) -> None:
+    """However many jobs are made for later and called off, the list of moments stays short."""
+    rig = make_rig(clock=VIRTUAL)
+    await rig.start()
+    stays = await rig.queue.submit("notes", "stays", delay_seconds=5)
+    for seconds in range(1_000):
+        job = await rig.queue.submit("notes", delay_seconds=seconds + 10)
+        await rig.queue.cancel(job.id)
+        assert len(backlog_of(rig)._due) < 100
+    await trio.sleep(2_000)
+    assert starts == [(5, "stays")]
+    assert backlog_of(rig)._due == []
+    assert (await rig.queue.get(stays.id)).status == "completed"
+
+
+async def test_a_drain_waits_for_what_is_due_in_its_grace_and_for_nothing_else(
+    starts: list[tuple[float, Any]], registry: Registry, autojump_clock: Autojump
+) -> None:
+    """What comes too late is left behind as soon as all else is done."""
+    async with running(registry, grace=60, clock=VIRTUAL) as rig:
+        for seconds in (50, 70):
+            await rig.queue.submit("notes", seconds, delay_seconds=seconds)
+    assert (trio.current_time(), starts) == (50, [(50, 50)])
+    assert abandoned(rig) == [("notes", "not_due_in_time", False)]
+
+
+async def test_running_a_job_again_does_not_wait_again(
+    starts: list[tuple[float, Any]], make_rig: MakeRig, autojump_clock: Autojump
+) -> None:
+    """Whoever asks for it wants it now."""
+    rig = make_rig(clock=VIRTUAL)
+    await rig.start()
+    job = await rig.queue.submit("notes", "x", delay_seconds=5)
+    await trio.sleep(6)
+    await rig.queue.retry(job.id)
+    await trio.testing.wait_all_tasks_blocked()
+    assert starts == [(5, "x"), (6, "x")]
+
+
+@contextmanager
+def counting_steps() -> Iterator[Counter[str]]:
+    """How often which line of the service is run in the block."""
+    steps: Counter[str] = Counter()
+
+    def trace(frame: FrameType, event: str, _: object) -> Callable[..., Any] | None:
+        code = frame.f_code
+        if not code.co_filename.startswith(SERVICE):
+            return None
+        if event == "line":
+            steps[f"{Path(code.co_filename).name}:{frame.f_lineno}"] += 1
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield steps
+    finally:
+        sys.settrace(before)
+
+
+async def test_a_hundred_thousand_later_jobs_cost_a_ready_one_nothing(
+    starts: list[tuple[float, Any]], registry: Registry, autojump_clock: Autojump
+) -> None:
+    """Its way through the service takes the same steps, each as often as without them."""
+    async with trio.open_nursery() as nursery:
+        rig = Rig(nursery, registry, clock=VIRTUAL, queue_capacity=200_000)
+        await rig.start()
+
+        async def steps_of_a_job() -> Counter[str]:
+            with counting_steps() as steps:
+                await rig.queue.submit("notes")
+                await trio.testing.wait_all_tasks_blocked()
+            return steps
+
+        await steps_of_a_job()  # the first one of a type opens its queue
+        alone = await steps_of_a_job()
+        later = rig.queue.check("notes", delay_seconds=3_600.0)
+        await rig.queue.submit_all([later] * 100_000)
+        await trio.testing.wait_all_tasks_blocked()
+        beside_them = await steps_of_a_job()
+        assert {line.partition(":")[0] for line in alone} >= {"dispatcher.py", "worker.py"}
+        assert beside_them == alone
+        assert len(starts) == 3
+        rig.engine.stop("enough")
+    check_the_end(rig)

@@ -1,0 +1,162 @@
+"""What a handler raises in a thread or in a process counts as it would on the loop."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+import trio
+
+from service import Registry, Retry
+from service.jobs.snapshots import JobStory
+from service.telemetry.events import JobRetried, JobSnoozed
+from tests.jobs import process_handlers as handlers
+from tests.jobs.steps import MakeRig, crash, endings, running
+
+Where = Literal["thread", "process"]
+Handler = Callable[..., Any]
+
+SECONDS = 30.0
+
+WORTH_A_RETRY = Retry(
+    max_retries=1,
+    base_seconds=0,
+    retry_on=(OSError, handlers.Picky),
+    give_up_on=FileNotFoundError,
+)
+
+in_both = pytest.mark.parametrize("where", ["thread", "process"])
+
+
+def register(registry: Registry, where: Where, *all_handlers: Handler, retry: Retry) -> None:
+    """Each under its own name."""
+    for handler in all_handlers:
+        registry.job(handler.__name__, runs_in=where, retry=retry)(handler)
+
+
+async def run(
+    registry: Registry, all_handlers: list[Handler], payload: Callable[[Handler], object]
+) -> list[JobStory]:
+    """The stories of a job of each, run one after the other by one worker."""
+    async with running(registry, workers=1) as rig:
+        jobs = [await rig.queue.submit(each.__name__, payload(each)) for each in all_handlers]
+        stories = [await rig.queue.wait(job.id, SECONDS) for job in jobs]
+    for story in stories:
+        assert len(endings(rig, story.id)) == 1
+    return stories
+
+
+@in_both
+async def test_a_discard_fails_its_job_at_once(where: Where, registry: Registry) -> None:
+    """Whatever it is made of, and whatever led to it; its words are in the story."""
+    words = {
+        handlers.discards: "service.Discard: no such customer",
+        handlers.discards_in_its_own_words: "NoCustomer: customer 7: moved away",
+        handlers.discards_in_a_group: "service.Discard: no such customer",
+        handlers.discards_because_of: "service.Discard: no such customer",
+        handlers.discards_unreadably: "service.Discard: ",
+    }
+    register(registry, where, *words, retry=Retry(max_retries=5, base_seconds=0))
+    for story in await run(registry, list(words), lambda _: None):
+        assert (story.status, story.attempt) == ("failed", 1), story.type
+        assert words[getattr(handlers, story.type)] in str(story.error)
+
+
+@in_both
+async def test_a_snooze_brings_its_job_back(
+    where: Where, registry: Registry, tmp_path: Path
+) -> None:
+    """Without the cost of an attempt, whatever it is made of, and whatever led to it."""
+    snoozing: list[Handler] = [
+        handlers.snoozes,
+        handlers.snoozes_in_a_group,
+        handlers.snoozes_because_of,
+        handlers.snoozes_unreadably,
+    ]
+    register(registry, where, *snoozing, retry=Retry(max_retries=0))
+    async with running(registry, workers=1) as rig:
+        for handler in snoozing:
+            mark = str(tmp_path / handler.__name__)
+            job = await rig.queue.submit(handler.__name__, mark)
+            story = await rig.queue.wait(job.id, SECONDS)
+            outcome = story.type, story.status, story.snoozes, story.attempt
+            assert outcome == (handler.__name__, "completed", 1, 1)
+    assert [event.snooze_seconds for event in rig.record.of(JobSnoozed)] == [0.01] * 4
+
+
+@in_both
+async def test_only_some_errors_are_worth_a_retry(where: Where, registry: Registry) -> None:
+    """They keep their types on the way, also where what led to them can't come along."""
+    tries = {
+        handlers.is_busy: 2,
+        handlers.raises_picky: 2,
+        handlers.fails_because_of: 2,
+        handlers.fails_because_of_in_a_group: 2,
+        handlers.misses_a_file: 1,
+        handlers.raises: 1,
+        handlers.raises_unreadable: 1,
+    }
+    register(registry, where, *tries, retry=WORTH_A_RETRY)
+    stories = await run(registry, list(tries), lambda _: None)
+    assert {story.type: story.attempt for story in stories} == {
+        handler.__name__: attempts for handler, attempts in tries.items()
+    }
+    assert {story.status for story in stories} == {"failed"}
+
+
+@in_both
+async def test_an_error_may_say_how_long_to_wait(
+    where: Where, registry: Registry, make_rig: MakeRig
+) -> None:
+    """What it carries is there for `backoff` to read."""
+
+    def as_told(_: int, error: BaseException) -> float:
+        assert isinstance(error, handlers.Busy)
+        return error.seconds
+
+    register(registry, where, handlers.is_busy, retry=Retry(backoff=as_told))
+    rig = make_rig()
+    await rig.start()
+    job = await rig.queue.submit("is_busy")
+    with trio.fail_after(SECONDS):
+        while not rig.record.of(JobRetried):
+            await trio.sleep(0.01)
+    assert rig.record.of(JobRetried)[0].retry_in_seconds == 7.5
+    await rig.queue.cancel(job.id)
+    rig.engine.stop("enough")
+
+
+@in_both
+@pytest.mark.parametrize("give", [-1.0, float("-inf"), float("nan"), "soon", ZeroDivisionError()])
+async def test_a_backoff_of_nonsense_harms_nothing(
+    give: Any, where: Where, registry: Registry
+) -> None:
+    """The job is tried again, and the next one, too."""
+
+    def backoff(retry: int, error: BaseException) -> Any:
+        if isinstance(give, Exception):
+            raise give
+        return give
+
+    retry = Retry(max_retries=2, base_seconds=0, backoff=backoff)
+    register(registry, where, handlers.raises, retry=retry)
+    for story in await run(registry, [handlers.raises] * 2, lambda _: None):
+        assert (story.status, story.attempt) == ("failed", 3)
+
+
+async def test_a_backoff_that_ends_the_service_loses_no_job(registry: Registry) -> None:
+    """What is no error but a crash, as a Ctrl-C may be, is one here, too; all is accounted for."""
+
+    class Crash(BaseException):
+        pass
+
+    def backoff(retry: int, error: BaseException) -> float:
+        raise Crash
+
+    @registry.job("raises", retry=Retry(backoff=backoff))
+    async def raises() -> None:
+        raise ValueError("no luck")
+
+    rig, error = await crash(registry, "raises", "raises", "raises", workers=1)
+    assert error.subgroup(Crash) is not None
+    assert rig.snapshot().jobs_abandoned == 3
