@@ -16,7 +16,6 @@ from service.jobs.failure import describe
 from service.jobs.queue import JobQueue
 from service.jobs.registry import Registry
 from service.settings import LogFormatChoice, Settings, SettingsError
-from service.telemetry import vocabulary
 from service.telemetry.log import LogLevel
 
 DEMO_JOBS = "service.demo_jobs:registry"
@@ -164,6 +163,8 @@ def _demo(settings: Settings) -> Command:
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of the lines instead.")
 def _events(schema: bool) -> int:
     """Print every event of the log, with its level, meaning and fields."""
+    from service.telemetry import vocabulary  # which no service needs to start
+
     click.echo(vocabulary.schema() if schema else vocabulary.table())
     return 0
 

@@ -1,6 +1,7 @@
 """Which submissions came with an idempotency key, so that the same one again makes no new job."""
 
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -39,7 +40,8 @@ class IdempotencyKeys:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._answers: dict[str, _Answer] = {}  # the oldest first
+        # The oldest first; a plain dict would look for that one behind all that were deleted.
+        self._answers = OrderedDict[str, _Answer]()
         self._jobs = 0
 
     def recall(self, key: str, asked: object) -> Sequence[JobSummary] | None:

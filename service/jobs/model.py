@@ -43,7 +43,7 @@ class IllegalTransition(Exception):
         super().__init__(f"job {job_id} is {status} and can't become {wanted}")
 
 
-class Attempt(msgspec.Struct, eq=False):
+class Attempt(msgspec.Struct, eq=False, gc=False):
     """One run of a job's handler; the fields with defaults are set when it is over."""
 
     number: int
@@ -73,8 +73,11 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     schedule: str | None = None  # the one that made it
 
 
-class Job(msgspec.Struct, eq=False):
+class Job(msgspec.Struct, eq=False, gc=False):
     """One job, as its store keeps it; only the store changes one.
+
+    The garbage collector does not look at jobs and attempts, which would take it a second where a
+    million are kept. What they have in circles, such as `successors`, is gone once a job has ended.
 
     `payload` and `result` are JSON text: each attempt decodes the payload anew, so that none can
     see what an earlier one did to it.
@@ -94,7 +97,7 @@ class Job(msgspec.Struct, eq=False):
     row: int = -1  # its place in the table
     status: Status = "pending"
     ready_monotonic: float | None = None  # since when it is ready for a worker, while it is
-    attempts: list[Attempt] = []
+    attempts: tuple[Attempt, ...] = ()
     snoozes: int = 0
     meter: Meter | None = None  # of the attempt that began last, where it has told its progress
     result: bytes | None = None

@@ -2,8 +2,11 @@
 
 import math
 from collections import OrderedDict
+from itertools import islice
 
 from service.jobs.model import LAST_PRIORITY, Job
+
+MANY = 1_000  # from which on it is not worth the time to count those that come before a job
 
 
 class ReadyQueue:
@@ -53,11 +56,15 @@ class ReadyQueue:
         return None
 
     def count_ahead_of(self, job: Job) -> int | None:
-        """How many jobs come before this one; None where it is not here. Looks at each of them."""
+        """How many jobs come before this one, up to MANY; None where it is not here."""
         if job.id not in self._lanes[job.priority]:
             return None
-        place = next(n for n, other in enumerate(self._lanes[job.priority]) if other == job.id)
-        return sum(map(len, self._lanes[: job.priority])) + place
+        ahead = sum(map(len, self._lanes[: job.priority]))
+        for other in islice(self._lanes[job.priority], max(0, MANY - ahead)):
+            if other == job.id:
+                return ahead
+            ahead += 1
+        return MANY
 
     def discard(self, job: Job) -> None:
         """Drop a job, if it is here."""

@@ -160,7 +160,7 @@ class JobStore:
             started_monotonic=monotonic,
             interrupt=interrupt,
         )
-        job.attempts.append(attempt)
+        job.attempts = (*job.attempts, attempt)
         job.meter = None
         self._emit(
             JobStarted(
@@ -191,7 +191,7 @@ class JobStore:
     def snooze(self, job: Job, seconds: float) -> None:
         """The handler wants the job back in `seconds`; its run does not count as an attempt."""
         ended = self._end_attempt(job, "pending", None)
-        job.attempts.pop()
+        job.attempts = job.attempts[:-1]
         job.snoozes += 1
         job.run_at = ended["timestamp"] + timedelta(seconds=seconds)
         self._emit(JobSnoozed(**ended, snooze_seconds=round(seconds, 6)))

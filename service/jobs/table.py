@@ -1,12 +1,14 @@
 """The jobs in memory, in the order of their creation, and how long finished ones stay.
 
 The order is kept in chunks, and each chunk knows by a bit per job which of its jobs have a status
-or a type. A page is read off these bits, so that it costs what is on it, and not what is kept.
+or a type. A page is read off these bits, so that it costs what is on it, and not what is kept; and
+where jobs of a status are sought, only those chunks are looked at in which a job has entered it.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict, deque
 from collections.abc import Iterator
+from itertools import islice
 from typing import cast
 
 from service.jobs.model import TERMINAL, TRANSITIONS, Job, Status
@@ -29,6 +31,9 @@ class JobTable:
         self._jobs: dict[str, Job] = {}
         self._finished: deque[Job] = deque()
         self._chunks: dict[int, _Chunk] = {}  # by number, the oldest first
+        self._entered: dict[Status, list[int]] = {  # in which a job has; sorted numbers of chunks
+            status: [] for status in TRANSITIONS if status != "pending"
+        }
         self._newest = _Chunk("")
         self._rows = 0
 
@@ -54,16 +59,14 @@ class JobTable:
 
     def moved(self, job: Job) -> None:
         """The job has entered another state, which is not its end."""
-        row = job.row
         if job.status == "processing":
-            self._chunks[row // CHUNK].entered["processing"] |= _BITS[row % CHUNK]
+            self._enter(job)
         else:
-            self._chunks[row // CHUNK].entered["processing"] ^= _BITS[row % CHUNK]
+            self._chunks[job.row // CHUNK].entered["processing"] ^= _BITS[job.row % CHUNK]
 
     def finished(self, job: Job) -> None:
         """The job has reached its end; where too many have, the first of them is forgotten."""
-        row = job.row
-        self._chunks[row // CHUNK].entered[job.status] |= _BITS[row % CHUNK]
+        self._enter(job)
         self._finished.append(job)
         if len(self._finished) > self._retain:
             self._forget(self._finished.popleft())
@@ -73,13 +76,14 @@ class JobTable:
     ) -> list[Job]:
         """Up to `limit` jobs of this status and type, oldest first, from behind the job `after`."""
         found: list[Job] = []
-        chunks = list(self._chunks.values())
+        numbers = list(self._chunks) if status in (None, "pending") else self._entered[status]
         first = 0
         if after is not None:
-            first = max(0, bisect_right(chunks, after, key=_first_id) - 1)
-        for chunk in chunks[first:]:
+            first = max(0, bisect_right(numbers, after, key=self._first_id) - 1)
+        for number in islice(numbers, first, None):
+            chunk = self._chunks[number]
             bits = chunk.matching(status, job_type)
-            if after is not None and bits and chunk is chunks[first]:
+            if after is not None and bits and number == numbers[first]:
                 bits &= chunk.behind(after)
             while bits:
                 if len(found) >= limit:
@@ -100,6 +104,16 @@ class JobTable:
                     of_this_type[status] += (bits & of_type).bit_count()
         return counts
 
+    def _enter(self, job: Job) -> None:
+        number, place = divmod(job.row, CHUNK)
+        entered = self._chunks[number].entered
+        if not entered[job.status]:
+            numbers = self._entered[job.status]
+            index = bisect_left(numbers, number)
+            if numbers[index : index + 1] != [number]:  # else there was one before that went back
+                numbers.insert(index, number)
+        entered[job.status] |= _BITS[place]
+
     def _forget(self, job: Job) -> None:
         del self._jobs[job.id]
         number, place = divmod(job.row, CHUNK)
@@ -108,6 +122,13 @@ class JobTable:
         chunk.forgotten |= _BITS[place]
         if chunk.forgotten == _ALL_BITS:
             del self._chunks[number]
+            for numbers in self._entered.values():
+                index = bisect_left(numbers, number)
+                if numbers[index : index + 1] == [number]:
+                    del numbers[index]
+
+    def _first_id(self, number: int) -> str:
+        return self._chunks[number].first_id
 
 
 class _Chunk:
@@ -156,10 +177,6 @@ class _Chunk:
     def job_at(self, bit: int) -> Job:
         """The job that has this one bit."""
         return cast("Job", self.jobs[bit.bit_length() - 1])
-
-
-def _first_id(chunk: _Chunk) -> str:
-    return chunk.first_id
 
 
 def _id(job: Job) -> str:

@@ -2,6 +2,7 @@
 
 from service.jobs.backlog import Backlog
 from service.jobs.model import Job
+from service.jobs.ready import MANY
 
 
 def why_it_waits(job: Job, backlog: Backlog, due_in_seconds: float) -> str:
@@ -24,6 +25,8 @@ def why_it_waits(job: Job, backlog: Backlog, due_in_seconds: float) -> str:
         return f"{job.type} is paused"
     if queue.running >= queue.limit:
         return f"held back: {job.type} runs {queue.running} of at most {queue.limit}"
+    if ahead >= MANY:
+        return f"waits for a free worker; {MANY:,} or more ahead of it"
     return "waits for a free worker" + (f"; {ahead} ahead of it" if ahead else "")
 
 

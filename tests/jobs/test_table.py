@@ -181,3 +181,15 @@ def test_going_on_behind_a_job_looks_at_one_chunk_more() -> None:
     page = jobs.page(status=None, job_type=None, after="00001234", limit=3)
     assert [job.id for job in page] == ["00001235", "00001236", "00001237"]
     assert Watched.looks <= table.CHUNK + len(page)
+
+
+def test_a_job_that_runs_again_is_listed_once() -> None:
+    """However often it went back and began anew."""
+    jobs = JobTable(retain=0)
+    job = new_job(1, "email")
+    jobs.add(job)
+    again: tuple[Status, ...] = ("processing", "pending", "processing")
+    for status in again:
+        move(jobs, job, status)
+    assert jobs.page(status="processing", job_type=None, after=None, limit=9) == [job]
+    assert jobs.page(status="pending", job_type=None, after=None, limit=9) == []

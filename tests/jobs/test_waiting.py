@@ -50,6 +50,20 @@ async def test_it_waits_for_a_worker_behind_others(
     rig.engine.stop("second_signal")
 
 
+async def test_it_is_not_counted_how_many_come_before_when_they_are_many(
+    registry: Registry, make_rig: MakeRig
+) -> None:
+    """The place in the queue is told exactly up to the thousandth; behind it they just are many."""
+    registry.job("noop")(lambda: None)
+    rig = make_rig(queue_capacity=2_000)
+    others = [await rig.queue.submit("noop") for _ in range(1_100)]
+    assert await why(rig, others[999].id) == "waits for a free worker; 999 ahead of it"
+    assert await why(rig, others[1_000].id) == "waits for a free worker; 1,000 or more ahead of it"
+    assert await why(rig, others[-1].id) == "waits for a free worker; 1,000 or more ahead of it"
+    last = await rig.queue.submit("noop", priority=9)
+    assert await why(rig, last.id) == "waits for a free worker; 1,000 or more ahead of it"
+
+
 async def test_it_waits_for_its_time(rig: Rig, autojump_clock: trio.testing.MockClock) -> None:
     """A later job says how long; a retry says of how many it is, and what went wrong."""
     await rig.start()

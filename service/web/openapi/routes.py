@@ -8,7 +8,6 @@ import msgspec
 from quart import Quart, Response, request
 
 from service.jobs.registry import Registry
-from service.web.openapi.document import build_document
 from service.web.openapi.page import CONTENT_SECURITY_POLICY, render_page
 
 _PAGE_HEADERS: Final = {
@@ -31,6 +30,9 @@ def add_documentation(app: Quart, registry: Registry, *, needs_token: bool) -> N
     # Written when they are first asked for: by then the app has all its routes.
     @cache
     def document() -> _Written:
+        # Imported no sooner, since most services are never asked, and it delays their start.
+        from service.web.openapi.document import build_document
+
         return _write(msgspec.json.encode(build_document(app, registry, needs_token=needs_token)))
 
     @cache

@@ -1,0 +1,93 @@
+"""An engine in this process, with metrics, log and live feed, and the cost of acts on it."""
+
+import itertools
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import trio
+
+from service.engine import Engine
+from service.jobs.queue import JobQueue
+from service.jobs.registry import Registry
+from service.telemetry.emitter import Emitter
+from service.telemetry.feed import Feed
+from service.telemetry.log import Log
+from service.telemetry.metrics import Metrics
+from service.telemetry.sink import LineSink
+
+CAPACITY = 2_000_000
+IN_ONE_GO = 500
+MICROSECONDS = 1e6
+
+
+@dataclass(slots=True)
+class Running:
+    """An engine that runs, the metrics that tell of it, and the last job that was left waiting."""
+
+    queue: JobQueue
+    metrics: Metrics
+    last_waiting: str = ""
+
+    async def complete(self, jobs: int, job_type: str = "noop") -> None:
+        """Submit that many jobs, and return when they have completed."""
+        wanted = self.metrics.snapshot().jobs_completed + jobs
+        job_id = ""
+        for _ in range(jobs):
+            job_id = (await self.queue.submit(job_type)).id
+        await self.queue.wait(job_id, 60)
+        while self.metrics.snapshot().jobs_completed < wanted:
+            await trio.lowlevel.checkpoint()
+
+    async def leave_waiting(self, jobs: int, delay_seconds: float | None = None) -> None:
+        """Submit that many jobs that wait for their time, or else are ready and held by a pause."""
+        await self.queue.pause("held")
+        draft = self.queue.check("held", delay_seconds=delay_seconds)
+        for _ in range(jobs // IN_ONE_GO):
+            accepted = await self.queue.submit_all(itertools.repeat(draft, IN_ONE_GO))
+            self.last_waiting = accepted[-1].id
+            await trio.lowlevel.checkpoint()
+
+
+@asynccontextmanager
+async def running_engine(*, workers: int = 10, retain: int = 1_000) -> AsyncIterator[Running]:
+    """An engine that logs to a file; jobs that wait when the block is left are abandoned."""
+    registry = Registry()
+
+    @registry.job("noop")
+    async def noop() -> None:
+        pass
+
+    @registry.job("yielding")
+    async def yielding() -> None:
+        await trio.lowlevel.checkpoint()
+
+    @registry.job("held")
+    async def held() -> None:
+        pass
+
+    with tempfile.TemporaryFile() as log_file, LineSink(log_file.fileno()) as sink:
+        log = Log(sink.write)
+        metrics = Metrics(CAPACITY)
+        engine = Engine(
+            registry,
+            Emitter(metrics.observe, log.observe, Feed().observe),
+            log.logger,
+            workers=workers,
+            queue_capacity=CAPACITY,
+            retain=retain,
+        )
+        async with trio.open_nursery() as nursery:
+            await nursery.start(engine.run)
+            yield Running(engine.queue, metrics)
+            engine.stop("cancelled")
+
+
+async def processor_time(act: Callable[[], Awaitable[object]], times: int) -> float:
+    """Microseconds that this thread computes, waiting left out, each time that `act` is done."""
+    start = time.thread_time()
+    for _ in range(times):
+        await act()
+    return (time.thread_time() - start) / times * MICROSECONDS
