@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from types import TracebackType
 
-from quart import Quart, has_request_context, request
-from quart.sessions import NullSession, SecureCookieSessionInterface
-from quart.wrappers import BaseRequestWebsocket
+from quart import has_request_context, request
+from quart.ctx import RequestContext
+from quart.sessions import NullSession
+from quart.wrappers import BaseRequestWebsocket, Request
 from quart_trio import QuartTrio
+from werkzeug.routing import MapAdapter
 
 from service.jobs.failure import describe, format_traceback
 from service.jobs.queue import JobQueue
@@ -26,24 +28,26 @@ from service.web.problems import install_error_handlers
 from service.web.queue import add_queue_routes
 
 
-class NoSessions(SecureCookieSessionInterface):
-    """Spares each request what Quart would do for a browser's session: there are none."""
-
-    async def open_session(self, app: Quart, request: BaseRequestWebsocket) -> NullSession:  # noqa: ARG002  # Quart's signature
-        """An empty session, which is not saved."""
-        return self.null_session_class()
-
-
 class JobServiceApp(QuartTrio):
     """Tells an unhandled exception as a `request_failed` event instead of through `logging`."""
 
     asgi_http_class = RequestInOneTask
     request_class = IncomingRequest
-    session_interface = NoSessions()
 
     def __init__(self, emit: Callable[[Event], None]) -> None:
         super().__init__(__name__, static_folder=None)
         self._emit = emit
+        self._no_session = NullSession()
+
+    def create_url_adapter(self, request: BaseRequestWebsocket | None) -> MapAdapter | None:
+        """Called by Quart to route a request; no route depends on the host we are called by."""
+        if request is None:
+            return None
+        return self.url_map.bind("", path_info=request.path, default_method=request.method)
+
+    def request_context(self, request: Request) -> RequestContext:
+        """Called by Quart, which would else open a session for each request, to save it after."""
+        return RequestContext(self, request, self._no_session)
 
     def log_exception(
         self,

@@ -8,10 +8,8 @@ from quart import Response
 from quart.utils import encode_headers
 from quart.wrappers.response import DataBody
 from quart_trio.asgi import TrioASGIHTTPConnection
-from werkzeug.exceptions import BadHost
 
 from service.web.empty import empty_response
-from service.web.problems import Problem
 
 if TYPE_CHECKING:
     from service.web.body import IncomingRequest
@@ -32,10 +30,7 @@ class RequestInOneTask(TrioASGIHTTPConnection):
             return
         request = cast("IncomingRequest", self._create_request_from_scope(send))
         request.receive = receive
-        try:
-            response = await self.app.handle_request(request)
-        except BadHost:  # raised before Quart looks for what handles errors
-            response = Problem(HTTPStatus.BAD_REQUEST, "the Host header is no host").response()
+        response = await self.app.handle_request(request)
         if not isinstance(response, Response):
             await self._send_response(send, response)
         elif isinstance(response.response, DataBody) or request.method == "HEAD":

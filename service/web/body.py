@@ -6,14 +6,29 @@ from typing import cast
 from hypercorn.typing import ASGIReceiveCallable
 from quart import request
 from quart_trio.wrappers import TrioRequest
+from quart_trio.wrappers.request import TrioBody
 
 from service.web.problems import Problem
 
 
-class IncomingRequest(TrioRequest):
-    """Quart's request, with the way to its client instead of a body that somebody has read."""
+class _NoBody(TrioBody):
+    def __init__(self, *_: object) -> None:
+        """Nothing is to be kept: `read_body` hands the body over."""
 
+
+class IncomingRequest(TrioRequest):
+    """Quart's request, with the way to its client instead of a body that somebody has read.
+
+    There are no blueprints; Quart would look for them three times per request.
+    """
+
+    body_class: type[TrioBody] = _NoBody
     receive: ASGIReceiveCallable
+
+    @property
+    def blueprints(self) -> list[str]:
+        """Those that the route is on."""
+        return []
 
 
 async def read_body(max_bytes: int) -> bytes:

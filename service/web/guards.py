@@ -2,6 +2,7 @@
 
 import hmac
 import ipaddress
+import re
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
@@ -14,6 +15,10 @@ from service.web.problems import Problem
 OPEN_PATHS: Final = frozenset({"/health", "/health/ready"})
 LOCAL_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
+_LABEL = r"[A-Za-z0-9_-]{1,63}"
+_HOST = re.compile(
+    rf"(\[[0-9A-Fa-f:.]+\]|{_LABEL}(\.{_LABEL})*\.?)?(:[0-9]*)?"  # RFC 9110, section 7.2
+)
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110, section 9.2.1
 _SENDABLE_HEADERS = (
     "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID"
@@ -42,9 +47,11 @@ def install_guards(app: Quart, access: Access) -> None:
 
     @app.before_request
     async def check_access() -> Response | None:
+        host = request.headers.get("Host", "")
+        if not _HOST.fullmatch(host):
+            raise Problem(HTTPStatus.BAD_REQUEST, "the Host header is no host")
         if request.path in OPEN_PATHS:
             return None
-        host = request.headers.get("Host", "")
         if access.hosts is not None:
             _check_host(host, access.hosts)
         origin = request.headers.get("Origin")
