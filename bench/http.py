@@ -36,10 +36,10 @@ def post_against_bare_route(rounds: int = 15) -> Comparison | None:
         script = Path(folder) / "post.lua"
         script.write_text(WRK_SCRIPT)
         log = Path(folder) / "service.log"
-        ours, bare = _free_port(), _free_port()
+        ours, bare = free_port(), free_port()
         service = [sys.executable, "-m", "service", "--port", str(ours), "--log-format", "json"]
         route = [sys.executable, "-m", "bench.bare_route", str(bare)]
-        with _running(service, ours, log), _running(route, bare, Path(folder) / "bare.log"):
+        with running(service, ours, log), running(route, bare, Path(folder) / "bare.log"):
             comparison = compare(
                 f"POST /jobs against a bare Quart-Trio route, {CONNECTIONS} connections",
                 "requests",
@@ -58,10 +58,10 @@ def batches_against_single_posts(rounds: int = 9) -> Comparison | None:
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "post.lua"
         script.write_text(WRK_SCRIPT)
-        port = _free_port()
+        port = free_port()
         service = [sys.executable, "-m", "service", "--port", str(port), "--log-format", "json"]
         service += ["--queue-capacity", str(2 * BATCH)]
-        with _running(service, port, Path(folder) / "service.log"):
+        with running(service, port, Path(folder) / "service.log"):
             return compare(
                 f"batches of {BATCH:,} against POST /jobs, {CONNECTIONS} connections",
                 "jobs",
@@ -113,7 +113,8 @@ def _check_all_completed(port: int) -> None:
 
 
 @contextmanager
-def _running(command: list[str], port: int, output: Path) -> Iterator[None]:
+def running(command: list[str], port: int, output: Path) -> Iterator[None]:
+    """A server for a while, which listens at this port; what it says goes to `output`."""
     with output.open("wb") as file:
         process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
         try:
@@ -137,7 +138,8 @@ def _wait_until_it_listens(port: int) -> None:
             return
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens at now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,0 +1,120 @@
+// Where all comes together: the address says what is shown, and the connection keeps it up to date.
+
+import { pause, resume } from "./actions.js";
+import { read, Problem } from "./api.js";
+import { connect } from "./live.js";
+import { take } from "./history.js";
+import { openStory, showStory } from "./job.js";
+import { filterJobs, offerTypes, showJobs } from "./jobs.js";
+import { note, showNotices } from "./notices.js";
+import { showMetrics, showTypes, showWorkers } from "./overview.js";
+import { $, setText } from "./dom.js";
+import { duration } from "./format.js";
+
+const STATES = {
+  connecting: "Connecting",
+  live: "Live",
+  lost: "Connection lost, trying again",
+};
+
+let view = null; // "overview" or "job"
+let counted = null; // what can only change with a job or a worker, as it was when it was last shown
+let paused = false;
+let overviewAddress = "#/";
+
+function route() {
+  const address = location.hash || "#/";
+  if (!address.startsWith("#/")) return;
+  const before = view;
+  const [path, query] = address.slice(2).split("?");
+  if (path.startsWith("jobs/")) {
+    view = "job";
+    openStory(decodeURIComponent(path.slice(5)));
+    whileConnected(showStory());
+  } else {
+    view = "overview";
+    overviewAddress = address;
+    filterJobs(new URLSearchParams(query));
+    if (before !== null) whileConnected(showJobs(undefined, true));
+  }
+  $("overview").hidden = view !== "overview";
+  $("story").hidden = view !== "job";
+  $("back").setAttribute("href", overviewAddress);
+  document.title = "Job service";
+  if (before !== null && (before !== view || view === "job")) {
+    scrollTo(0, 0);
+    $(view === "job" ? "story" : "overview").querySelector("h1").focus({ preventScroll: true });
+  }
+}
+
+/** A reading out of turn: where it fails, the beat finds out why. */
+function whileConnected(reading) {
+  reading.catch(() => setState("lost"));
+}
+
+function setState(state) {
+  $("connection").dataset.state = state;
+  setText($("connection"), STATES[state]);
+  document.body.classList.toggle("stale", state === "lost");
+}
+
+async function onBeat(signal) {
+  const [metrics, queue] = await Promise.all([read("/metrics", signal), read("/queue", signal)]);
+  take(metrics, queue);
+  showMetrics(metrics, queue);
+  setText($("uptime"), `up ${duration(metrics.uptime_seconds)}`);
+  showPause(queue);
+  showNotices();
+  if (view === "job") {
+    await showStory(signal);
+    return;
+  }
+  const now = JSON.stringify({ ...metrics, uptime_seconds: 0 });
+  const changed = now !== counted || metrics.jobs_in_progress > 0; // those may tell of their progress
+  const [types] = await Promise.all([showTypes(signal, false), showJobs(signal, changed), showWorkers(signal, changed)]);
+  if (types) offerTypes(types);
+  counted = now;
+}
+
+function showPause(queue) {
+  paused = queue.paused;
+  $("pause").hidden = false;
+  setText($("pause"), paused ? "Resume the queue" : "Pause the queue");
+  const what = [...(paused ? ["The queue"] : []), ...queue.paused_types];
+  $("paused").hidden = what.length === 0;
+  setText($("paused"), what.length ? `${what.join(", ")} ${what.length > 1 ? "are" : "is"} paused: nothing of it starts.` : "");
+}
+
+/** At the beginning of a connection: whether it is one to a service that is about to end. */
+async function lookIfDraining() {
+  try {
+    await read("/health/ready");
+    $("draining").hidden = true;
+  } catch (error) {
+    if (error instanceof Problem) $("draining").hidden = false;
+  }
+}
+
+$("pause").addEventListener("click", async () => {
+  const queue = await (paused ? resume : pause)();
+  if (queue) showPause(queue);
+});
+$("skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the address is that of what is shown
+  $("main").focus();
+});
+addEventListener("hashchange", route);
+
+route();
+connect({
+  onState(state) {
+    setState(state);
+    counted = null;
+    if (state === "live") lookIfDraining();
+  },
+  onEvent(event) {
+    note(event);
+    if (event.event === "service_draining") $("draining").hidden = false;
+  },
+  onBeat,
+});
