@@ -1,7 +1,6 @@
 """`python -m bench.screenshots` makes pictures of the dashboard of a lively service."""
 
 import json
-import shutil
 import sys
 import tempfile
 import threading
@@ -10,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.request import Request, urlopen
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Page
 
+from bench.browser import chromium, opened, post
 from bench.http import free_port, running
 from bench.lively import waves
 
@@ -51,36 +50,10 @@ def take(page: Page, name: str) -> None:
     print(f"{path}: {path.stat().st_size / 1000:.0f} kB", flush=True)
 
 
-def opened(browser: Browser, url: str, **options: Any) -> Page:
-    """A dashboard that is live."""
-    page = browser.new_page(**options)
-    page.goto(url)
-    page.get_by_text("Live", exact=True).wait_for()
-    return page
-
-
 def submit(url: str, job: dict[str, Any]) -> str:
     """Submit a job; gives its id."""
     job_id: str = post(f"{url}/jobs", json.dumps(job), "application/json")["id"]
     return job_id
-
-
-def post(url: str, body: str, content_type: str) -> Any:
-    """The JSON that the service answers."""
-    request = Request(url, body.encode(), {"Content-Type": content_type})  # noqa: S310  # loopback
-    with urlopen(request) as answer:  # noqa: S310
-        return json.load(answer)
-
-
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    """Debian's Chromium."""
-    path = shutil.which("chromium")
-    assert path is not None, "chromium is not installed (apt-get install chromium)"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @contextmanager
