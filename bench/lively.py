@@ -37,8 +37,8 @@ def waves(seed: int = 1) -> Iterator[list[dict[str, Any]]]:
     half_seconds = 0
     while True:
         half_seconds += 1
-        crest = half_seconds % 36 < 4
-        yield [_one(random_source, crest) for _ in range(random_source.randint(7, 15))] + [
+        crest = (half_seconds + 18) % 36 < 4
+        yield [_one(random_source, crest) for _ in range(random_source.randint(4, 9))] + [
             _one(random_source, crest) for _ in range(30 * crest)
         ]
 

@@ -29,8 +29,12 @@ def main() -> None:
     with lively_service() as url, chromium() as browser:
         desktop = opened(browser, url, viewport=DESKTOP)
         phone = opened(browser, url, viewport=PHONE, is_mobile=True, device_scale_factor=2)
-        time.sleep(SECONDS)
+        post(f"{url}/queue/pause?type=count_words", "", "")
+        time.sleep(SECONDS / 2)
+        post(f"{url}/queue/resume?type=count_words", "", "")
+        time.sleep(SECONDS / 2)
         job = submit(url, {"type": "import_rows", "payload": {"source": "crm", "rows": 1200}})
+        time.sleep(1.6)
         desktop.mouse.move(0, 0)
         take(desktop, "light")
         desktop.emulate_media(color_scheme="dark")

@@ -8,7 +8,7 @@ from tests.browser.conftest import Watch, open_live
 from tests.browser.service import Service
 
 NONE = "\N{EN DASH}"
-LOST = "Connection lost, trying again"
+LOST = "Reconnecting"
 
 
 def show_as(page: Page, visibility: str) -> None:
@@ -99,9 +99,11 @@ def test_it_comes_back_after_a_restart(
     expect(page.locator("#jobs_created")).to_have_text("2")
     service.end()
     expect(page.locator("#connection")).to_have_text(LOST)
+    expect(page.locator("#lost")).to_contain_text("can't be reached. What you see is as of")
 
     again = start(port=service.port)
     expect(page.locator("#connection")).to_have_text("Live")
+    expect(page.locator("#lost")).to_be_hidden()
     expect(page.locator("#jobs_created")).to_have_text("0")
     expect(page.locator("#jobs-empty")).to_contain_text("No jobs yet")
     again.run("echo")

@@ -55,7 +55,8 @@ export const cancel = (job) =>
       danger: true,
     },
     `/jobs/${job.id}/cancel`,
-    (now) => (now.status === "cancelled" ? "The job is cancelled." : "The job is being interrupted."),
+    (now) =>
+      now.status === "cancelled" ? "The job is cancelled." : "The job is being interrupted.",
   );
 
 /** Run a job that has ended again, as a new one; gives that. */

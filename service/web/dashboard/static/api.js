@@ -13,6 +13,15 @@ export class Problem extends Error {
   }
 }
 
+/** There was no answer, or no end of it. */
+export class Unreachable extends Error {}
+
+/** The same promise; where it ends for want of a connection, it does so with Unreachable. */
+export const unreachable = (promise) =>
+  promise.catch((error) => {
+    throw error instanceof TypeError ? new Unreachable(error.message) : error;
+  });
+
 /** How far this machine's clock is behind the service's, in milliseconds; 0 where they agree. */
 export let clockOffset = 0;
 
@@ -26,14 +35,19 @@ function token(wrong) {
   return asking;
 }
 
-/** A successful response to the call, which may be cut off by `signal`. Throws Problem, or what fetch does. */
-export async function call(path, { method = "GET", headers = {}, signal, patience = PATIENCE } = {}) {
+/** A successful response to a call that `signal` may cut off. Throws Problem or Unreachable. */
+export async function call(
+  path,
+  { method = "GET", headers = {}, signal, patience = PATIENCE } = {},
+) {
   for (;;) {
     if (asking) await asking;
     const sent = sessionStorage.getItem(TOKEN);
     if (sent !== null) headers = { ...headers, Authorization: `Bearer ${sent}` };
     const signals = [signal, patience && AbortSignal.timeout(patience)].filter(Boolean);
-    const response = await fetch(path, { method, headers, signal: AbortSignal.any(signals) });
+    const response = await unreachable(
+      fetch(path, { method, headers, signal: AbortSignal.any(signals) }),
+    );
     noteClock(response);
     if (response.ok) return response;
     if (response.status === 401) {
@@ -46,18 +60,21 @@ export async function call(path, { method = "GET", headers = {}, signal, patienc
   }
 }
 
-/** The JSON that a GET answers. */
-export const read = async (path, signal) => (await call(path, { signal })).json();
-
-/** The text that a GET answers, and the address of the next page. */
+/** The text that a GET answers, and the address of the next page, if there is one. */
 export async function readPage(path, signal) {
   const response = await call(path, { signal });
   const next = /<([^>]+)>; rel="next"/.exec(response.headers.get("Link") ?? "");
-  return { text: await response.text(), next: next && next[1] };
+  return { text: await unreachable(response.text()), next: next && next[1] };
 }
 
+/** The JSON that a GET answers. */
+export const read = async (path, signal) => JSON.parse((await readPage(path, signal)).text);
+
 /** The JSON that a POST answers. */
-export const post = async (path) => (await call(path, { method: "POST" })).json();
+export async function post(path) {
+  const response = await call(path, { method: "POST" });
+  return JSON.parse(await unreachable(response.text()));
+}
 
 function noteClock(response) {
   const offset = Date.parse(response.headers.get("Date") ?? "") - Date.now();

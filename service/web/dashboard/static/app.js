@@ -2,24 +2,25 @@
 
 import { pause, resume } from "./actions.js";
 import { read, Problem } from "./api.js";
-import { connect } from "./live.js";
+import { beatNow, connect } from "./live.js";
 import { take } from "./history.js";
 import { openStory, showStory } from "./job.js";
 import { filterJobs, offerTypes, showJobs } from "./jobs.js";
 import { note, showNotices } from "./notices.js";
 import { showMetrics, showTypes, showWorkers } from "./overview.js";
 import { $, setText } from "./dom.js";
-import { duration } from "./format.js";
+import { clock, duration } from "./format.js";
 
 const STATES = {
   connecting: "Connecting",
   live: "Live",
-  lost: "Connection lost, trying again",
+  lost: "Reconnecting",
 };
 
 let view = null; // "overview" or "job"
 let counted = null; // what can only change with a job or a worker, as it was when it was last shown
 let paused = false;
+let seenAt = null; // when the metrics were read last
 let overviewAddress = "#/";
 
 function route() {
@@ -30,48 +31,57 @@ function route() {
   if (path.startsWith("jobs/")) {
     view = "job";
     openStory(decodeURIComponent(path.slice(5)));
-    whileConnected(showStory());
   } else {
     view = "overview";
     overviewAddress = address;
     filterJobs(new URLSearchParams(query));
-    if (before !== null) whileConnected(showJobs(undefined, true));
   }
+  beatNow();
   $("overview").hidden = view !== "overview";
   $("story").hidden = view !== "job";
   $("back").setAttribute("href", overviewAddress);
   document.title = "Job service";
   if (before !== null && (before !== view || view === "job")) {
     scrollTo(0, 0);
-    $(view === "job" ? "story" : "overview").querySelector("h1").focus({ preventScroll: true });
+    $(view === "job" ? "story" : "overview")
+      .querySelector("h1")
+      .focus({ preventScroll: true });
   }
 }
 
-/** A reading out of turn: where it fails, the beat finds out why. */
-function whileConnected(reading) {
-  reading.catch(() => setState("lost"));
-}
-
-function setState(state) {
+function setState(state, reason) {
   $("connection").dataset.state = state;
   setText($("connection"), STATES[state]);
-  document.body.classList.toggle("stale", state === "lost");
+  $("lost").hidden = state !== "lost";
+  if (state !== "lost") return;
+  const asOf = seenAt ? `What you see is as of ${clock(seenAt)}.` : "";
+  setText(
+    $("lost"),
+    `${reason ? `The service says: ${reason}.` : "The service can't be reached."} ${asOf}`,
+  );
 }
 
 async function onBeat(signal) {
   const [metrics, queue] = await Promise.all([read("/metrics", signal), read("/queue", signal)]);
+  seenAt = new Date();
+  if (counted === null) await lookIfDraining(signal);
   take(metrics, queue);
   showMetrics(metrics, queue);
   setText($("uptime"), `up ${duration(metrics.uptime_seconds)}`);
   showPause(queue);
   showNotices();
+  const now = JSON.stringify({ ...metrics, uptime_seconds: 0 });
   if (view === "job") {
     await showStory(signal);
+    counted = "";
     return;
   }
-  const now = JSON.stringify({ ...metrics, uptime_seconds: 0 });
   const changed = now !== counted || metrics.jobs_in_progress > 0; // those may tell of their progress
-  const [types] = await Promise.all([showTypes(signal, false), showJobs(signal, changed), showWorkers(signal, changed)]);
+  const [types] = await Promise.all([
+    showTypes(signal),
+    showJobs(signal, changed),
+    showWorkers(signal, changed),
+  ]);
   if (types) offerTypes(types);
   counted = now;
 }
@@ -82,16 +92,22 @@ function showPause(queue) {
   setText($("pause"), paused ? "Resume the queue" : "Pause the queue");
   const what = [...(paused ? ["The queue"] : []), ...queue.paused_types];
   $("paused").hidden = what.length === 0;
-  setText($("paused"), what.length ? `${what.join(", ")} ${what.length > 1 ? "are" : "is"} paused: nothing of it starts.` : "");
+  setText(
+    $("paused"),
+    what.length
+      ? `${what.join(", ")} ${what.length > 1 ? "are" : "is"} paused: nothing of it starts.`
+      : "",
+  );
 }
 
-/** At the beginning of a connection: whether it is one to a service that is about to end. */
-async function lookIfDraining() {
+/** With the first beat of a connection: whether it is one to a service that is about to end. */
+async function lookIfDraining(signal) {
   try {
-    await read("/health/ready");
+    await read("/health/ready", signal);
     $("draining").hidden = true;
   } catch (error) {
-    if (error instanceof Problem) $("draining").hidden = false;
+    if (!(error instanceof Problem)) throw error;
+    $("draining").hidden = false;
   }
 }
 
@@ -107,10 +123,9 @@ addEventListener("hashchange", route);
 
 route();
 connect({
-  onState(state) {
-    setState(state);
+  onState(state, reason) {
+    setState(state, reason);
     counted = null;
-    if (state === "live") lookIfDraining();
   },
   onEvent(event) {
     note(event);

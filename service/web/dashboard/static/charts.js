@@ -12,7 +12,11 @@ const HEIGHT = 120;
  * draws it anew.
  */
 export function chart(parent, { title, series, write, least }) {
-  const svg = draw("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img" });
+  const svg = draw("svg", {
+    viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+    preserveAspectRatio: "none",
+    role: "img",
+  });
   for (const y of [0, 0.5, 1]) {
     svg.append(draw("path", { class: "grid", d: `M0 ${y * HEIGHT}H${WIDTH}` }));
   }
@@ -26,8 +30,16 @@ export function chart(parent, { title, series, write, least }) {
   series.forEach(({ key, label }, index) => {
     legend.append(make("li", {}, make("i", { class: `key ${key}` }), `${label} `, values[index]));
   });
-  const [peak, middle, earliest, when] = ["peak", "middle", "earliest", "when"].map((name) => make("span", { class: name }));
-  const ends = make("div", { class: "ends", "aria-hidden": "true" }, earliest, when, make("span", {}, "now"));
+  const [peak, middle, earliest, when] = ["peak", "middle", "earliest", "when"].map((name) =>
+    make("span", { class: name }),
+  );
+  const ends = make(
+    "div",
+    { class: "ends", "aria-hidden": "true" },
+    earliest,
+    when,
+    make("span", {}, "now"),
+  );
   const plot = make("div", { class: "plot" }, svg, peak, middle);
   parent.append(make("figure", { class: "panel" }, make("h3", {}, title), legend, plot, ends));
 
@@ -35,7 +47,7 @@ export function chart(parent, { title, series, write, least }) {
   let pointed = null; // share of the width at which somebody points
 
   plot.addEventListener("pointermove", (event) => {
-    const box = plot.getBoundingClientRect();
+    const box = svg.getBoundingClientRect();
     pointed = (event.clientX - box.left) / box.width;
     redraw();
   });
@@ -49,7 +61,9 @@ export function chart(parent, { title, series, write, least }) {
     if (!last) return;
     const seconds = shownSeconds();
     const start = last.at - seconds;
-    const end = ceiling(Math.max(least, ...samples.flatMap((sample) => series.map(({ key }) => sample[key] ?? 0))));
+    const end = ceiling(
+      Math.max(least, ...samples.flatMap((sample) => series.map(({ key }) => sample[key] ?? 0))),
+    );
     const x = (sample) => ((sample.at - start) / seconds) * WIDTH;
     series.forEach(({ key }, index) => lines[index].setAttribute("d", path(key, x, end)));
     area.setAttribute("d", filled(series[0].key, x, end));
@@ -60,7 +74,9 @@ export function chart(parent, { title, series, write, least }) {
     const shown = pointed === null ? last : nearest(start + pointed * seconds);
     pointer.setAttribute("d", pointed === null ? "" : `M${x(shown)} 0V${HEIGHT}`);
     setText(when, pointed === null ? "" : `${Math.round(last.at - shown.at)} s ago`);
-    series.forEach(({ key }, index) => setText(values[index], shown[key] === null ? "–" : write(shown[key])));
+    series.forEach(({ key }, index) =>
+      setText(values[index], shown[key] === null ? "–" : write(shown[key])),
+    );
     const told = series.map(({ label }, index) => `${label} ${values[index].textContent}`);
     svg.setAttribute("aria-label", `${title} in the last minutes. Now: ${told.join(", ")}.`);
   }
@@ -91,7 +107,9 @@ function stretches(key) {
 }
 
 function points(stretch, key, x, end) {
-  return stretch.map((sample) => `${x(sample).toFixed(1)} ${((1 - sample[key] / end) * HEIGHT).toFixed(1)}`).join("L");
+  return stretch
+    .map((sample) => `${x(sample).toFixed(1)} ${((1 - sample[key] / end) * HEIGHT).toFixed(1)}`)
+    .join("L");
 }
 
 function path(key, x, end) {
@@ -107,5 +125,7 @@ function filled(key, x, end) {
 }
 
 function nearest(at) {
-  return samples.reduce((best, sample) => (Math.abs(sample.at - at) < Math.abs(best.at - at) ? sample : best));
+  return samples.reduce((best, sample) =>
+    Math.abs(sample.at - at) < Math.abs(best.at - at) ? sample : best,
+  );
 }

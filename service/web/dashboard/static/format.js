@@ -7,7 +7,8 @@ const tenths = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFr
 export const count = (number) => whole.format(number);
 
 /** So many per second; always one decimal below 100, so that the width stays. */
-export const rate = (number) => (number < 99.95 ? tenths.format(number) : count(Math.round(number)));
+export const rate = (number) =>
+  number < 99.95 ? tenths.format(number) : count(Math.round(number));
 
 /** A share as per cent. */
 export const percent = (share) => `${Math.round(share * 100)} %`;

@@ -1,9 +1,10 @@
 // The page of one job: how it stands, what it was given and gave, and all that happened to it.
 
 import { cancel, retry } from "./actions.js";
-import { Problem, call, since } from "./api.js";
+import { Problem, readPage, since } from "./api.js";
 import { $, fill, make, setAttribute, setText } from "./dom.js";
 import { between, clock, count, duration, exact, exactly, plural } from "./format.js";
+import { beatNow } from "./live.js";
 import { moments, showBand } from "./timeline.js";
 
 const MOST_SHOWN = 200_000; // characters of a payload or result
@@ -14,7 +15,7 @@ let told = null; // the story as text, by which it is seen that it has changed
 let story = null;
 
 $("cancel").addEventListener("click", async () => {
-  if (await cancel(story)) await showStory();
+  if (await cancel(story)) beatNow();
 });
 $("retry").addEventListener("click", async () => {
   const made = await retry(story);
@@ -37,7 +38,7 @@ export function openStory(wanted) {
 export async function showStory(signal) {
   const asked = id;
   try {
-    const text = await (await call(`/jobs/${encodeURIComponent(id)}`, { signal })).text();
+    const { text } = await readPage(`/jobs/${encodeURIComponent(id)}`, signal);
     if (asked !== id) return;
     if (text !== told) show(text);
   } catch (error) {
@@ -45,7 +46,12 @@ export async function showStory(signal) {
     if (asked !== id) return;
     $("story-body").hidden = $("cancel").hidden = $("retry").hidden = true;
     $("story-empty").hidden = false;
-    setText($("story-empty"), error.status === 404 ? "There is no such job: it never was, or it ended so long ago that it has been forgotten." : error.message);
+    setText(
+      $("story-empty"),
+      error.status === 404
+        ? "There is no such job: it never was, or it ended so long ago that it has been forgotten."
+        : error.message,
+    );
     return;
   }
   showTimes();
@@ -79,7 +85,12 @@ function show(text) {
 
 function showJson(element, value) {
   const text = JSON.stringify(value, null, 2);
-  setText(element, text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}\n… and ${count(text.length - MOST_SHOWN)} characters more` : text);
+  setText(
+    element,
+    text.length > MOST_SHOWN
+      ? `${text.slice(0, MOST_SHOWN)}\n… and ${count(text.length - MOST_SHOWN)} characters more`
+      : text,
+  );
 }
 
 function showProgress() {
@@ -96,21 +107,34 @@ function showProgress() {
 /** What changes by itself, without the story: how long it takes. */
 function showTimes() {
   if (story === null) return;
-  const seconds = story.finished_at ? between(story.created_at, story.finished_at) : since(story.created_at);
-  fill($("facts"), facts(seconds), () => make("div", {}, make("dt"), make("dd")), (row, [name, value]) => {
-    setText(row.firstElementChild, name);
-    if (typeof value === "string") setText(row.lastElementChild, value);
-    else if (row.lastElementChild.textContent !== value.map((link) => link.textContent).join("")) row.lastElementChild.replaceChildren(...value);
-  });
+  const seconds = story.finished_at
+    ? between(story.created_at, story.finished_at)
+    : since(story.created_at);
+  fill(
+    $("facts"),
+    facts(seconds),
+    () => make("div", {}, make("dt"), make("dd")),
+    (row, [name, value]) => {
+      setText(row.firstElementChild, name);
+      if (typeof value === "string") setText(row.lastElementChild, value);
+      else if (row.lastElementChild.textContent !== value.map((link) => link.textContent).join(""))
+        row.lastElementChild.replaceChildren(...value);
+    },
+  );
   showBand($("band"), story, seconds);
-  fill($("timeline"), moments(story), () => make("li", {}, make("time"), make("span"), make("span", { class: "quiet" })), (row, moment) => {
-    const [time, what, after] = row.children;
-    setAttribute(row, "data-status", moment.status);
-    setText(time, exactly(moment.at));
-    setAttribute(time, "datetime", moment.at);
-    setText(what, moment.what);
-    setText(after, moment.after);
-  });
+  fill(
+    $("timeline"),
+    moments(story),
+    () => make("li", {}, make("time"), make("span"), make("span", { class: "quiet" })),
+    (row, moment) => {
+      const [time, what, after] = row.children;
+      setAttribute(row, "data-status", moment.status);
+      setText(time, exactly(moment.at));
+      setAttribute(time, "datetime", moment.at);
+      setText(what, moment.what);
+      setText(after, moment.after);
+    },
+  );
 }
 
 function facts(seconds) {
@@ -134,14 +158,18 @@ const linkTo = (job) => make("a", { href: `#/jobs/${job}`, class: "id" }, job);
 
 function showAttempts() {
   $("attempts-empty").hidden = story.attempts.length > 0;
-  setText($("attempts-empty"), story.failure || story.status !== "pending" ? "None: it never ran." : "None yet.");
+  setText(
+    $("attempts-empty"),
+    story.failure || story.status !== "pending" ? "None: it never ran." : "None yet.",
+  );
   fill($("attempts"), story.attempts, createAttempt, (row, attempt) => {
     const [head, error, details] = row.children;
     const [title, status, where] = head.children;
     setText(title, `Attempt ${attempt.attempt}`);
     setText(status, attempt.outcome ?? "processing");
     setAttribute(status, "data-status", attempt.outcome ?? "processing");
-    const ran = attempt.run_seconds === undefined ? "" : `, ran for ${duration(attempt.run_seconds)}`;
+    const ran =
+      attempt.run_seconds === undefined ? "" : `, ran for ${duration(attempt.run_seconds)}`;
     setText(where, `on ${attempt.worker_id} from ${clock(attempt.started_at)}${ran}`);
     error.hidden = attempt.error === undefined;
     setText(error, attempt.error ?? "");
@@ -151,8 +179,16 @@ function showAttempts() {
 }
 
 const createAttempt = () =>
-  make("li", {},
-    make("div", { class: "line" }, make("h3"), make("span", { class: "status" }), make("span", { class: "quiet" })),
+  make(
+    "li",
+    {},
+    make(
+      "div",
+      { class: "line" },
+      make("h3"),
+      make("span", { class: "status" }),
+      make("span", { class: "quiet" }),
+    ),
     make("p", { class: "error" }),
     make("details", {}, make("summary", {}, "Traceback"), make("pre", { tabindex: "0" })),
   );

@@ -1,8 +1,9 @@
 // The table of jobs: filtered, a page at a time, the newest first, and live on its first page.
 
-import { readPage, since } from "./api.js";
+import { Problem, readPage, since } from "./api.js";
 import { $, fill, make, setAttribute, setText } from "./dom.js";
 import { between, clock, count, duration } from "./format.js";
+import { beatNow } from "./live.js";
 
 const ROWS = 20;
 
@@ -14,7 +15,9 @@ let stale = false; // whether the service may tell other jobs by now
 let pointed = false;
 
 for (const name of ["status", "type"]) {
-  $(`filter-${name}`).addEventListener("change", (event) => go({ ...filters, [name]: event.target.value }));
+  $(`filter-${name}`).addEventListener("change", (event) =>
+    go({ ...filters, [name]: event.target.value }),
+  );
 }
 $("find").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -47,8 +50,8 @@ function go(wanted) {
 
 function turn(to) {
   cursors = to;
-  $("jobs").closest("section").scrollIntoView({ block: "nearest" });
-  load();
+  jobs = null;
+  beatNow();
 }
 
 /** Show the jobs that an address asks for. */
@@ -71,7 +74,8 @@ export function offerTypes(types) {
 
 function offerType(type) {
   const select = $("filter-type");
-  if (![...select.options].some(({ value }) => value === type)) select.append(make("option", {}, type));
+  if (![...select.options].some(({ value }) => value === type))
+    select.append(make("option", {}, type));
 }
 
 /** Bring the table up to date, but not under somebody's pointer or focus, nor on an older page. */
@@ -92,9 +96,8 @@ async function load(signal) {
   try {
     page = await readPage(`/jobs?${query}`, signal);
   } catch (error) {
-    if (error.status === undefined) throw error;
-    page = { text: "[]", next: null };
-    setText($("jobs-empty"), error.message);
+    if (!(error instanceof Problem)) throw error;
+    page = { text: "[]", next: null }; // of a filter, in the address, that can't be
   }
   next = page.next && new URLSearchParams(page.next.split("?")[1]).get("cursor");
   jobs = JSON.parse(page.text);
@@ -113,11 +116,18 @@ function nothing() {
 }
 
 function createRow() {
-  return make("tr", {},
+  return make(
+    "tr",
+    {},
     make("td", {}, make("span", { class: "status" })),
     make("td", { class: "type" }),
-    make("td", { class: "id" }, make("a")),
-    make("td", { class: "detail wide" }, make("progress", { "aria-label": "Progress" }), make("span")),
+    make("td", { class: "id" }, make("a", {}, "…", make("span", { class: "wide" }), make("span"))),
+    make(
+      "td",
+      { class: "detail wide" },
+      make("progress", { "aria-label": "Progress" }),
+      make("span"),
+    ),
     make("td", { class: "number" }, make("time")),
     make("td", { class: "number wide" }),
   );
@@ -130,7 +140,8 @@ function updateRow(row, job) {
   setText(type, job.type);
   setAttribute(type, "title", job.type);
   const link = id.firstElementChild;
-  setText(link, `…${job.id.slice(-12)}`); // ids of the same time begin alike
+  setText(link.firstElementChild, job.id.slice(-12, -6)); // ids of the same time begin alike
+  setText(link.lastElementChild, job.id.slice(-6));
   setAttribute(link, "title", job.id);
   setAttribute(link, "href", `#/jobs/${job.id}`);
   const [bar, text] = detail.children;
@@ -144,7 +155,10 @@ function updateRow(row, job) {
   setAttribute(text, "title", tell(job));
   setText(created.firstElementChild, clock(job.created_at));
   setAttribute(created.firstElementChild, "datetime", job.created_at);
-  setText(took, duration(job.finished_at ? between(job.created_at, job.finished_at) : since(job.created_at)));
+  setText(
+    took,
+    duration(job.finished_at ? between(job.created_at, job.finished_at) : since(job.created_at)),
+  );
 }
 
 /** The one thing that is worth a word about a job. */
@@ -153,7 +167,8 @@ function tell(job) {
   if (job.status === "processing" && job.progress) return job.progress.note ?? "";
   if (job.error) return job.error;
   if (job.run_at) return `due at ${clock(job.run_at)}`;
-  if (job.after) return `after ${count(job.after.length)} other${job.after.length === 1 ? "" : "s"}`;
+  if (job.after)
+    return `after ${count(job.after.length)} other${job.after.length === 1 ? "" : "s"}`;
   if (job.attempt > 1) return `attempt ${job.attempt} of ${job.max_retries + 1}`;
   return "";
 }

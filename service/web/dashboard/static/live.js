@@ -1,6 +1,6 @@
 // The one live connection: the stream of events, and a beat once a second while that is open.
 
-import { call } from "./api.js";
+import { Problem, Unreachable, call, unreachable } from "./api.js";
 
 const BEAT = 1000; // milliseconds, as all below
 const SILENCE = 40_000; // the service says something every 15 seconds
@@ -15,11 +15,21 @@ const EVENTS = [
   "observer_detached",
 ];
 
+let due = false;
+let wake = null;
+
+/** Do not wait for the second to pass: somebody wants to see something else. */
+export function beatNow() {
+  due = true;
+  wake?.();
+}
+
 /**
  * Follow the service for as long as the page can be seen; a hidden one asks for nothing.
  *
- * `onState` hears "connecting", "live" and "lost"; `onEvent` each event; `onBeat` is called once a
- * second, never twice at a time, and what it throws counts as the end of the connection.
+ * `onState` hears "connecting", "live" and "lost", the last with what the service said, if it did;
+ * `onEvent` hears each event; `onBeat` is called once a second, never twice at a time, and where it
+ * can't reach the service, that counts as the end of the connection.
  */
 export function connect({ onState, onEvent, onBeat }) {
   let visible = null;
@@ -31,30 +41,37 @@ export function connect({ onState, onEvent, onBeat }) {
     while (!signal.aborted) {
       const attempt = new AbortController();
       const either = AbortSignal.any([signal, attempt.signal]);
+      let reason = null;
       try {
         const headers = lastId === null ? {} : { "Last-Event-ID": lastId };
         const path = `/events?event=${EVENTS.join(",")}`;
         const response = await call(path, { headers, signal: either, patience: 0 });
         onState("live");
-        wait = FIRST_WAIT;
-        beat(either).catch(() => attempt.abort());
-        await readEvents(response.body, () => attempt.abort());
-      } catch {
-        // Whatever ended it, the answer is the same: come back.
+        await Promise.race([
+          readEvents(response.body, () => attempt.abort()),
+          beat(either, () => (wait = FIRST_WAIT)),
+        ]);
+      } catch (error) {
+        reason = error;
       }
       attempt.abort();
       if (signal.aborted) return;
-      onState("lost");
-      await sleep(wait, signal);
+      if (reason instanceof Problem) onState("lost", reason.message);
+      else onState("lost");
+      if (reason && !expected(reason)) reportError(reason); // a bug of this page
+      await pause(wait, signal);
       wait = Math.min(2 * wait, LONGEST_WAIT);
     }
   }
 
-  async function beat(signal) {
+  async function beat(signal, onSuccess) {
     while (!signal.aborted) {
+      due = false;
       const begun = performance.now();
       await onBeat(signal);
-      await sleep(Math.max(0, BEAT - (performance.now() - begun)), signal);
+      onSuccess();
+      const left = BEAT - (performance.now() - begun);
+      if (left > 0 && !due) await pause(left, signal);
     }
   }
 
@@ -63,7 +80,7 @@ export function connect({ onState, onEvent, onBeat }) {
     let text = "";
     for (;;) {
       const silence = setTimeout(giveUp, SILENCE);
-      const { value, done } = await reader.read().finally(() => clearTimeout(silence));
+      const { value, done } = await unreachable(reader.read()).finally(() => clearTimeout(silence));
       if (done) return;
       const blocks = (text + value).split("\n\n");
       text = blocks.pop();
@@ -95,16 +112,22 @@ export function connect({ onState, onEvent, onBeat }) {
   look();
 }
 
-function sleep(milliseconds, signal) {
+const expected = (error) =>
+  error instanceof Problem ||
+  error instanceof Unreachable ||
+  ["AbortError", "TimeoutError"].includes(error.name);
+
+/** Resolves after so many milliseconds, or as soon as somebody wants it, or at the abort. */
+function pause(milliseconds, signal) {
   return new Promise((resolve) => {
     const end = () => {
       clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      wake = null;
       resolve();
     };
-    const timer = setTimeout(() => {
-      signal.removeEventListener("abort", end);
-      resolve();
-    }, milliseconds);
-    signal.addEventListener("abort", end, { once: true });
+    const timer = setTimeout(end, milliseconds);
+    signal.addEventListener("abort", end);
+    wake = end;
   });
 }

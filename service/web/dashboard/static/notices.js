@@ -6,13 +6,16 @@ import { clock, count, duration, plural } from "./format.js";
 const KEPT = 40;
 
 const TEXTS = {
-  service_draining: (e) => `${e.reason}: draining, with ${plural(e.jobs_pending, "job")} pending and ${count(e.jobs_in_progress)} in progress`,
+  service_draining: (e) =>
+    `${e.reason}: draining, with ${plural(e.jobs_pending, "job")} pending and ${count(e.jobs_in_progress)} in progress`,
   worker_stopped: (e) => `${e.worker_id} stopped: ${e.reason}`,
   job_failed: (e) => `${e.job_type} failed: ${e.error}`,
   job_abandoned: (e) => `${e.job_type} abandoned: ${e.reason}`,
   schedule_skipped: (e) => `${e.schedule} skipped a tick: ${e.reason}`,
-  queue_full: (e) => `The queue is full with ${plural(e.queue_capacity, "job")}: more are turned away`,
-  queue_freed: (e) => `The queue has room again, after ${duration(e.full_seconds)}; ${plural(e.jobs_rejected, "job")} turned away`,
+  queue_full: (e) =>
+    `The queue is full with ${plural(e.queue_capacity, "job")}: more are turned away`,
+  queue_freed: (e) =>
+    `The queue has room again, after ${duration(e.full_seconds)}; ${plural(e.jobs_rejected, "job")} turned away`,
   queue_paused: (e) => `${e.job_type ?? "The queue"} was paused`,
   queue_resumed: (e) => `${e.job_type ?? "The queue"} was resumed`,
   loop_stalled: (e) =>
@@ -60,4 +63,9 @@ export function showNotices() {
 }
 
 const create = () =>
-  make("li", {}, make("time"), make("div", {}, make("span"), make("a"), make("span", { class: "often" })));
+  make(
+    "li",
+    {},
+    make("time"),
+    make("div", {}, make("span"), make("a"), make("span", { class: "often" })),
+  );

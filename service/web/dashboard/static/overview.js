@@ -6,6 +6,7 @@ import { chart } from "./charts.js";
 import { $, fill, make, setAttribute, setText } from "./dom.js";
 import { clock, count, duration, percent, rate } from "./format.js";
 import { samples } from "./history.js";
+import { beatNow } from "./live.js";
 
 const RARELY = 5; // beats from one reading of what changes seldom to the next
 
@@ -62,14 +63,21 @@ const charts = [
 for (const [key, label, colour] of FIGURES) {
   const sub = key === "jobs_in_progress" ? "now" : "";
   $("figures").append(
-    make("div", {}, make("dt", {}, make("i", { class: `key ${colour}` }), label),
-      make("dd", {}, make("b", { id: key }, "–"), make("small", { id: `${key}-rate` }, sub))),
+    make(
+      "div",
+      {},
+      make("dt", {}, make("i", { class: `key ${colour}` }), label),
+      make("dd", {}, make("b", { id: key }, "–"), make("small", { id: `${key}-rate` }, sub)),
+    ),
   );
 }
 for (const [key, label] of REST) {
   $("rest").append(make("div", {}, make("dt", {}, label), make("dd", { id: key }, "–")));
 }
-for (const [key, label] of [["mean-wait", "Mean wait"], ["mean-run", "Mean run"]]) {
+for (const [key, label] of [
+  ["mean-wait", "Mean wait"],
+  ["mean-run", "Mean run"],
+]) {
   $("rest").append(make("div", {}, make("dt", {}, label), make("dd", { id: key }, "–")));
 }
 
@@ -78,19 +86,29 @@ export function showMetrics(metrics, queue) {
   const last = samples.at(-1);
   for (const [key, , colour] of FIGURES) {
     setText($(key), count(metrics[key]));
-    if (key !== "jobs_in_progress") setText($(`${key}-rate`), last[colour] === null ? "" : perSecond(last[colour]));
+    if (key !== "jobs_in_progress")
+      setText($(`${key}-rate`), last[colour] === null ? "" : perSecond(last[colour]));
   }
   for (const [key] of REST) setText($(key), count(metrics[key]));
   setText($("mean-wait"), mean(metrics.wait_seconds_total, metrics));
   setText($("mean-run"), mean(metrics.run_seconds_total, metrics));
 
   setText($("pending"), count(queue.pending));
-  setText($("pending-why"), `${count(queue.ready)} ready, ${count(queue.later)} later, ${count(queue.blocked)} after others`);
-  setText($("oldest"), queue.oldest_ready_seconds === undefined ? "–" : duration(queue.oldest_ready_seconds));
+  setText(
+    $("pending-why"),
+    `${count(queue.ready)} ready, ${count(queue.later)} later, ${count(queue.blocked)} blocked`,
+  );
+  setText(
+    $("oldest"),
+    queue.oldest_ready_seconds === undefined ? "–" : duration(queue.oldest_ready_seconds),
+  );
   const share = queue.pending / queue.capacity;
   setText($("fill-text"), `${percent(share)} of ${count(queue.capacity)}`);
   setAttribute($("fill"), "value", Math.min(1, share));
-  setText($("busy-text"), `${count(metrics.jobs_in_progress)} of ${count(metrics.workers_running)}`);
+  setText(
+    $("busy-text"),
+    `${count(metrics.jobs_in_progress)} of ${count(metrics.workers_running)}`,
+  );
   setAttribute($("busy"), "max", Math.max(1, metrics.workers_running));
   setAttribute($("busy"), "value", metrics.jobs_in_progress);
   setText($("stalls"), count(metrics.loop_stalls));
@@ -99,7 +117,8 @@ export function showMetrics(metrics, queue) {
 }
 
 function mean(seconds, metrics) {
-  const attempts = metrics.jobs_completed + metrics.jobs_failed + metrics.jobs_retried + metrics.jobs_snoozed;
+  const attempts =
+    metrics.jobs_completed + metrics.jobs_failed + metrics.jobs_retried + metrics.jobs_snoozed;
   return attempts > 0 ? duration(seconds / attempts) : "–";
 }
 
@@ -120,26 +139,47 @@ export async function showWorkers(signal, changed) {
 }
 
 const createWorker = () =>
-  make("li", {}, make("span", { class: "name" }), make("span", { class: "quiet" }), make("a"), make("span", { class: "number quiet" }));
+  make(
+    "li",
+    {},
+    make("span", { class: "name" }),
+    make("span", { class: "quiet" }),
+    make("a"),
+    make("span", { class: "number quiet" }),
+  );
 
 let beats = 0;
 
-/** Show the job types and the schedules, each few beats or at once; gives the types where they were read. */
-export async function showTypes(signal, atOnce) {
-  if (beats++ % RARELY && !atOnce) return null;
-  const [types, schedules] = await Promise.all([read("/types", signal), read("/schedules", signal)]);
+/** Show the job types and the schedules, every few beats; gives the types where they were read. */
+export async function showTypes(signal) {
+  if (beats++ % RARELY) return null;
+  const [types, schedules] = await Promise.all([
+    read("/types", signal),
+    read("/schedules", signal),
+  ]);
   fill($("types"), types, createType, (row, type) => {
     const [name, pending, running, failed, action] = row.children;
     setText(name, type.type);
-    setAttribute(name, "title", `${type.type}: runs in the ${type.runs_in}${type.concurrency ? `, at most ${type.concurrency} at a time` : ""}`);
+    setAttribute(
+      name,
+      "title",
+      `${type.type}: runs in the ${type.runs_in}${type.concurrency ? `, at most ${type.concurrency} at a time` : ""}`,
+    );
     setText(pending, count(type.pending));
-    setText(running, type.concurrency ? `${count(type.processing)} of ${type.concurrency}` : count(type.processing));
+    setText(
+      running,
+      type.concurrency
+        ? `${count(type.processing)} of ${type.concurrency}`
+        : count(type.processing),
+    );
     setText(failed, count(type.failed));
     const button = action.firstElementChild;
     setText(button, type.paused ? "Resume" : "Pause");
     setAttribute(button, "aria-label", `${type.paused ? "Resume" : "Pause"} ${type.type}`);
     button.onclick = async () => {
-      if (await (type.paused ? resume : pause)(type.type)) await showTypes(undefined, true);
+      if (!(await (type.paused ? resume : pause)(type.type))) return;
+      beats = 0;
+      beatNow();
     };
   });
   $("schedules-panel").hidden = schedules.length === 0;
@@ -147,7 +187,11 @@ export async function showTypes(signal, atOnce) {
     const [name, last, next, skipped] = row.children;
     setText(name, schedule.schedule);
     setText(last.firstElementChild, schedule.last_run_at ? clock(schedule.last_run_at) : "–");
-    setAttribute(last.firstElementChild, "href", schedule.last_job_id ? `#/jobs/${schedule.last_job_id}` : null);
+    setAttribute(
+      last.firstElementChild,
+      "href",
+      schedule.last_job_id ? `#/jobs/${schedule.last_job_id}` : null,
+    );
     setText(next, schedule.next_run_at ? clock(schedule.next_run_at) : "–");
     setText(skipped, count(schedule.skipped));
   });
@@ -155,8 +199,19 @@ export async function showTypes(signal, atOnce) {
 }
 
 const createType = () =>
-  make("tr", {}, make("th", { scope: "row" }), ...[1, 2, 3].map(() => make("td", { class: "number" })),
-    make("td", { class: "number" }, make("button", { type: "button", class: "small" })));
+  make(
+    "tr",
+    {},
+    make("th", { scope: "row" }),
+    ...[1, 2, 3].map(() => make("td", { class: "number" })),
+    make("td", { class: "number" }, make("button", { type: "button", class: "small" })),
+  );
 
 const createSchedule = () =>
-  make("tr", {}, make("th", { scope: "row" }), make("td", {}, make("a")), ...[1, 2].map(() => make("td", { class: "number" })));
+  make(
+    "tr",
+    {},
+    make("th", { scope: "row" }),
+    make("td", {}, make("a")),
+    ...[1, 2].map(() => make("td", { class: "number" })),
+  );

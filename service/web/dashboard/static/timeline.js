@@ -8,7 +8,14 @@ const PARTS = ["waiting", "processing", "completed", "failed", "cancelled", "aba
 
 /** The moments of a story: `{at, what, after, status}`, in their order. */
 export function moments(story) {
-  const found = [{ at: story.created_at, what: "Created", after: story.schedule ? `by the schedule ${story.schedule}` : "", status: "pending" }];
+  const found = [
+    {
+      at: story.created_at,
+      what: "Created",
+      after: story.schedule ? `by the schedule ${story.schedule}` : "",
+      status: "pending",
+    },
+  ];
   let waiting = story.created_at;
   for (const attempt of story.attempts) {
     found.push({
@@ -28,8 +35,15 @@ export function moments(story) {
   }
   if (story.finished_at) {
     const took = between(story.created_at, story.finished_at);
-    const attempts = story.attempts.length ? ` and ${plural(story.attempts.length, "attempt")}` : "";
-    found.push({ at: story.finished_at, what: `Job ${story.status}`, after: `after ${duration(took)}${attempts}`, status: story.status });
+    const attempts = story.attempts.length
+      ? ` and ${plural(story.attempts.length, "attempt")}`
+      : "";
+    found.push({
+      at: story.finished_at,
+      what: `Job ${story.status}`,
+      after: `after ${duration(took)}${attempts}`,
+      status: story.status,
+    });
   } else if (story.run_at) {
     found.push({ at: story.run_at, what: "Due", after: "", status: "pending" });
   }
@@ -38,7 +52,8 @@ export function moments(story) {
 
 /** Draw the life so far, of so many seconds, into `parent`. */
 export function showBand(parent, story, seconds) {
-  const svg = parent.firstElementChild ?? parent.appendChild(draw("svg", { class: "band", role: "img" }));
+  const svg =
+    parent.firstElementChild ?? parent.appendChild(draw("svg", { class: "band", role: "img" }));
   const spans = [{ from: 0, to: seconds, part: "waiting" }];
   for (const attempt of story.attempts) {
     const from = between(story.created_at, attempt.started_at);
@@ -53,9 +68,20 @@ export function showBand(parent, story, seconds) {
     setAttribute(rect, "class", PARTS.includes(part) ? part : null);
     // What is too short to be seen is drawn all the same.
     const width = Math.max(0.4, (100 * (to - from)) / whole);
-    setAttribute(rect, "x", `${Math.min(100 - width, Math.max(0, (100 * from) / whole)).toFixed(2)}%`);
+    setAttribute(
+      rect,
+      "x",
+      `${Math.min(100 - width, Math.max(0, (100 * from) / whole)).toFixed(2)}%`,
+    );
     setAttribute(rect, "width", `${Math.min(100, width).toFixed(2)}%`);
   });
-  const ran = story.attempts.reduce((sum, attempt) => sum + (attempt.run_seconds ?? since(attempt.started_at)), 0);
-  setAttribute(svg, "aria-label", `It ran for ${duration(ran)} of ${duration(seconds)}, and waited for the rest.`);
+  const ran = story.attempts.reduce(
+    (sum, attempt) => sum + (attempt.run_seconds ?? since(attempt.started_at)),
+    0,
+  );
+  setAttribute(
+    svg,
+    "aria-label",
+    `It ran for ${duration(ran)} of ${duration(seconds)}, and waited for the rest.`,
+  );
 }
