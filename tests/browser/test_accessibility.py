@@ -67,8 +67,9 @@ def test_every_view_can_be_read_by_everybody(
     service.ask(f"/jobs/{running}/cancel", method="POST")
 
 
-def test_where_the_focus_is_can_be_seen(dashboard: Page) -> None:
+def test_where_the_focus_is_can_be_seen(dashboard: Page, service: Service) -> None:
     """Tab reaches every control, from the first to the last, each with an outline."""
+    service.run("echo")
     expect(dashboard.locator("#jobs tr").first).to_be_visible()
     expect(dashboard.locator("#types tr").first).to_be_visible()
     reached: set[str] = set()

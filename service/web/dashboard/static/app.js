@@ -94,9 +94,9 @@ function showPause(queue) {
   $("paused").hidden = what.length === 0;
   setText(
     $("paused"),
-    what.length
-      ? `${what.join(", ")} ${what.length > 1 ? "are" : "is"} paused: nothing of it starts.`
-      : "",
+    what.length > 1
+      ? `${what.join(", ")} are paused; their jobs wait.`
+      : `${what[0]} is paused; its jobs wait.`,
   );
 }
 

@@ -71,7 +71,7 @@ function show(text) {
   $("cancel").hidden = ended || story.cancel_requested === true;
   $("retry").hidden = !ended;
   $("story-waits").hidden = !story.waits_because;
-  setText($("story-waits"), story.waits_because ? `It ${story.waits_because}` : "");
+  setText($("story-waits"), sentence(story.waits_because ?? ""));
   showProgress();
   const written = exact(text);
   if (before === null) showJson($("payload"), written.payload);
@@ -79,7 +79,7 @@ function show(text) {
   $("result").hidden = !hasResult;
   $("result-empty").hidden = hasResult;
   if (hasResult) showJson($("result"), written.result);
-  setText($("result-empty"), ended ? "It has none." : "Not yet.");
+  setText($("result-empty"), ended ? "None." : "Not yet.");
   showAttempts();
 }
 
@@ -153,6 +153,8 @@ function facts(seconds) {
     story.after && ["After", story.after.map(linkTo)],
   ].filter(Boolean);
 }
+
+const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 const linkTo = (job) => make("a", { href: `#/jobs/${job}`, class: "id" }, job);
 
