@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.dashboard import open_against_closed, page_under_load
 from bench.engine import engine_against_channel
 from bench.http import batches_against_single_posts, post_against_bare_route
 from bench.measure import Result
@@ -37,6 +38,8 @@ BENCHMARKS = [
     Benchmark("post", post_against_bare_route, rounds=15, quick_rounds=5, needs="wrk"),
     Benchmark("batches", batches_against_single_posts, rounds=9, quick_rounds=3, needs="wrk"),
     Benchmark("stuck-reader", stuck_against_reading, rounds=9, quick_rounds=3, needs="wrk"),
+    Benchmark("dashboard", open_against_closed, rounds=9, needs="chromium"),
+    Benchmark("dashboard-page", page_under_load, rounds=3, needs="chromium"),
 ]
 
 
@@ -48,14 +51,13 @@ def main() -> None:
         "names",
         nargs="*",
         choices=["quick", "all", *names],
-        default=["quick"],
         metavar="NAME",
         help=f"quick (two minutes), all, or any of: {', '.join(names)}",
     )
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the results there, JSON")
     arguments = parser.parse_args()
     results = []
-    for benchmark, rounds in _chosen(set(arguments.names)):
+    for benchmark, rounds in _chosen(set(arguments.names) or {"quick"}):
         if reason := benchmark.missing():
             print(reason, end="\n\n", flush=True)
             continue

@@ -143,9 +143,19 @@ class JobQueue:
         job_type: str | None = None,
         after: str | None = None,
         limit: int = 100,
+        newest_first: bool = False,
     ) -> list[JobSummary]:
-        """Up to `limit` jobs of this status and type, oldest first, from behind the job `after`."""
-        jobs = self._store.jobs.page(status=status, job_type=job_type, after=after, limit=limit)
+        """Up to `limit` jobs of this status and type, in order, from behind the job `after`.
+
+        The oldest come first, or the newest; what is behind a job turns with it.
+        """
+        jobs = self._store.jobs.page(
+            status=status,
+            job_type=job_type,
+            after=after,
+            limit=limit,
+            newest_first=newest_first,
+        )
         return [summarize(job) for job in jobs]
 
     async def cancel(self, job_id: str, reason: str = "requested") -> JobStory:

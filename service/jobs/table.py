@@ -8,7 +8,6 @@ where jobs of a status are sought, only those chunks are looked at in which a jo
 from bisect import bisect_left, bisect_right
 from collections import defaultdict, deque
 from collections.abc import Iterator
-from itertools import islice
 from typing import cast
 
 from service.jobs.model import TERMINAL, TRANSITIONS, Job, Status
@@ -72,25 +71,34 @@ class JobTable:
             self._forget(self._finished.popleft())
 
     def page(
-        self, *, status: Status | None, job_type: str | None, after: str | None, limit: int
+        self,
+        *,
+        status: Status | None,
+        job_type: str | None,
+        after: str | None,
+        limit: int,
+        newest_first: bool = False,
     ) -> list[Job]:
-        """Up to `limit` jobs of this status and type, oldest first, from behind the job `after`."""
+        """Up to `limit` jobs of this status and type, in order, from behind the job `after`.
+
+        The oldest come first, or the newest; what is behind a job turns with it.
+        """
         found: list[Job] = []
         numbers = list(self._chunks) if status in (None, "pending") else self._entered[status]
-        first = 0
+        first = len(numbers) - 1 if newest_first else 0
         if after is not None:
             first = max(0, bisect_right(numbers, after, key=self._first_id) - 1)
-        for number in islice(numbers, first, None):
+        for number in reversed(numbers[: first + 1]) if newest_first else numbers[first:]:
             chunk = self._chunks[number]
             bits = chunk.matching(status, job_type)
             if after is not None and bits and number == numbers[first]:
-                bits &= chunk.behind(after)
+                bits &= chunk.before(after) if newest_first else chunk.behind(after)
             while bits:
                 if len(found) >= limit:
                     return found
-                lowest = bits & -bits
-                found.append(chunk.job_at(lowest))
-                bits ^= lowest
+                bit = _BITS[bits.bit_length() - 1] if newest_first else bits & -bits
+                found.append(chunk.job_at(bit))
+                bits ^= bit
         return found
 
     def count(self) -> dict[str, dict[Status, int]]:
@@ -173,6 +181,12 @@ class _Chunk:
         kept = [job for job in self.jobs if job is not None]
         index = bisect_right(kept, job_id, key=_id)
         return -_BITS[kept[index].row % CHUNK] if index < len(kept) else 0
+
+    def before(self, job_id: str) -> int:
+        """The bits of all rows before that of the job, which may have been forgotten."""
+        kept = [job for job in self.jobs if job is not None]
+        index = bisect_left(kept, job_id, key=_id)
+        return 2 * _BITS[kept[index - 1].row % CHUNK] - 1 if index > 0 else 0
 
     def job_at(self, bit: int) -> Job:
         """The job that has this one bit."""

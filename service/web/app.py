@@ -19,6 +19,7 @@ from service.telemetry.feed import Feed
 from service.telemetry.metrics import MetricsSnapshot
 from service.web.asgi import RequestInOneTask
 from service.web.body import IncomingRequest
+from service.web.dashboard.pages import add_dashboard
 from service.web.events import add_event_routes
 from service.web.guards import Access, install_guards
 from service.web.jobs import add_job_routes
@@ -90,4 +91,5 @@ def create_app(
     add_monitoring_routes(app, read_metrics, list_workers, list_schedules, is_ready)
     add_event_routes(app, feed)
     add_documentation(app, registry, needs_token=bool(access.tokens))
+    add_dashboard(app)
     return app

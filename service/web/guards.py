@@ -13,6 +13,7 @@ from service.web.empty import empty_response
 from service.web.problems import Problem
 
 OPEN_PATHS: Final = frozenset({"/health", "/health/ready"})
+DASHBOARD: Final = "/dashboard/"  # where its files are; they hold no data
 LOCAL_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 _LABEL = r"[A-Za-z0-9_-]{1,63}"
@@ -41,6 +42,11 @@ class Access:
     origins: frozenset[str] = frozenset()
 
 
+def needs_token(path: str) -> bool:
+    """Whether a token is asked for at this path, where there are tokens."""
+    return path not in OPEN_PATHS and path != "/" and not path.startswith(DASHBOARD)
+
+
 def install_guards(app: Quart, access: Access) -> None:
     """Let `app` turn away who may not come in, but for the health checks, which are open."""
     tokens = [token.encode() for token in access.tokens]
@@ -60,7 +66,7 @@ def install_guards(app: Quart, access: Access) -> None:
                 return _preflight(origin)
             if request.method not in _SAFE_METHODS:
                 _check_origin(origin, host, access.origins)
-        if tokens:
+        if tokens and needs_token(request.path):
             _check_token(request.headers.get("Authorization", ""), tokens)
         return None
 

@@ -84,7 +84,13 @@ def add_job_routes(app: Quart, queue: JobQueue) -> None:
     async def list_jobs() -> Response:
         status, job_type = _status(request.args), request.args.get("type")
         limit, cursor = _limit(request.args), _cursor(request.args)
-        jobs = await queue.list(status=status, job_type=job_type, after=cursor, limit=limit + 1)
+        jobs = await queue.list(
+            status=status,
+            job_type=job_type,
+            after=cursor,
+            limit=limit + 1,
+            newest_first=_newest_first(request.args),
+        )
         page = jobs[:limit]
         link = None
         if len(jobs) > limit:
@@ -163,6 +169,13 @@ def _cursor(query: MultiDict[str, str]) -> str | None:
         return str(uuid.UUID(cursor))
     except ValueError:
         raise bad_query("cursor", "the one of a Link header") from None
+
+
+def _newest_first(query: MultiDict[str, str]) -> bool:
+    order = query.get("order", "oldest")
+    if order not in ("oldest", "newest"):
+        raise bad_query("order", "oldest or newest, the one to begin with")
+    return order == "newest"
 
 
 def _wait(query: MultiDict[str, str]) -> float | None:

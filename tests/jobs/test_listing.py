@@ -125,6 +125,16 @@ async def test_pages_together_are_the_whole_list(limit: int, make_rig: MakeRig) 
     assert {len(page) for page in pages[:-1]} <= {limit}
 
 
+async def test_the_newest_can_come_first(make_rig: MakeRig) -> None:
+    """Then each page goes on with what is older; and a job that comes meanwhile is on none."""
+    rig = make_rig()
+    submitted = await submit(rig, *["works"] * 4)
+    first = ids(await rig.queue.list(limit=3, newest_first=True))
+    assert first == submitted[:0:-1]
+    await submit(rig, "works")
+    assert ids(await rig.queue.list(after=first[-1], newest_first=True)) == submitted[:1]
+
+
 @pytest.mark.parametrize("limit", [0, 1, 3])
 async def test_a_page_is_never_longer_than_asked_for(limit: int, make_rig: MakeRig) -> None:
     """Nor shorter, where there are enough jobs."""

@@ -21,6 +21,7 @@ filters = st.fixed_dictionaries(
         "status": st.none() | st.sampled_from(STATUSES),
         "job_type": st.none() | st.sampled_from([*TYPES, "unknown"]),
         "limit": st.integers(0, 40),
+        "newest_first": st.booleans(),
     }
 )
 
@@ -88,8 +89,10 @@ class ListedJobs(RuleBasedStateMachine):
             for job in self.kept
             if asked["status"] in (None, job.status)
             and asked["job_type"] in (None, job.type)
-            and (after is None or job.id > after)
+            and (after is None or (job.id < after if asked["newest_first"] else job.id > after))
         ]
+        if asked["newest_first"]:
+            expected.reverse()
         assert self.jobs.page(after=after, **asked) == expected[: asked["limit"]]
 
     @invariant()
@@ -143,8 +146,11 @@ class Watched(list[Job | None]):
     rare=st.lists(st.integers(0, 4_999), unique=True, max_size=5),
     limit=st.integers(1, 10),
     status=st.sampled_from(STATUSES),
+    newest_first=st.booleans(),
 )
-def test_a_page_costs_what_is_on_it(rare: list[int], limit: int, status: Status) -> None:
+def test_a_page_costs_what_is_on_it(
+    rare: list[int], limit: int, status: Status, newest_first: bool
+) -> None:
     """Of 5,000 jobs a page looks at those which it tells, however rare they are, and no other."""
     jobs = JobTable(retain=5_000)
     common: Status = "completed" if status != "completed" else "failed"
@@ -158,14 +164,14 @@ def test_a_page_costs_what_is_on_it(rare: list[int], limit: int, status: Status)
             move(jobs, job, wanted)
     for chunk in jobs._chunks.values():
         chunk.jobs = Watched(chunk.jobs)
-    expected = [f"{number:08}" for number in sorted(rare)][:limit]
+    expected = [f"{number:08}" for number in sorted(rare, reverse=newest_first)][:limit]
     for asked in (
         {"status": status, "job_type": None},
         {"status": None, "job_type": "rare"},
         {"status": status, "job_type": "rare"},
     ):
         Watched.looks = 0
-        page = jobs.page(**asked, after=None, limit=limit)
+        page = jobs.page(**asked, after=None, limit=limit, newest_first=newest_first)
         assert [job.id for job in page] == expected
         assert Watched.looks == len(expected)
 

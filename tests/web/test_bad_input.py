@@ -178,7 +178,8 @@ async def test_a_wrong_method_is_refused_and_the_right_ones_are_named(
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/job", "/jobs/", "/jobs/a/b", "/Jobs", "/favicon.ico", "/static/x", "/jobs/a/"]
+    "path",
+    ["/dashboard", "/job", "/jobs/", "/jobs/a/b", "/Jobs", "/favicon.ico", "/static/x", "/jobs/a/"],
 )
 async def test_an_unknown_path_is_not_found(api: Api, path: str) -> None:
     """A path that is not there gets 404 as a problem, too."""
@@ -208,6 +209,7 @@ async def test_an_unknown_id_is_not_found(api: Api, job_id: str) -> None:
         *("limit=", "limit=0", "limit=-1", "limit=1001", "limit=1e2", "limit=1.0", "limit=ten"),
         *("limit=%C2%B2", "limit=%D9%A1", "limit=%2B5", "limit=+5", "limit=1_0"),
         *("cursor=", "cursor=7", "cursor=%FF", "cursor=01890000-0000-7000-8000-00000000000"),
+        *("order=", "order=Newest", "order=created_at"),
     ],
 )
 async def test_a_bad_query_parameter_is_refused(api: Api, query: str) -> None:

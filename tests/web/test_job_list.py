@@ -73,6 +73,15 @@ async def test_following_the_links_reaches_every_job_once(api: Api, limit: int) 
     assert len(pages) == -(-7 // limit)
 
 
+@pytest.mark.parametrize("limit", [1, 3, 7])
+async def test_the_list_can_begin_with_the_newest(api: Api, limit: int) -> None:
+    """With ?order=newest the links lead on to the oldest; ?order=oldest is as without."""
+    jobs = [await api.submit("echo", n) for n in range(7)]
+    pages = await walk(api, f"?order=newest&limit={limit}")
+    assert [job_id for page in pages for job_id in page] == jobs[::-1]
+    assert await api.listed("?order=oldest") == jobs
+
+
 async def test_a_page_holds_100_jobs_where_nothing_else_is_asked(make_api: MakeApi) -> None:
     """Without ?limit= a page has 100 jobs, and the link leads to the rest."""
     api = make_api(queue_capacity=101)

@@ -14,7 +14,7 @@ from werkzeug.routing import Rule
 
 from service.jobs.registry import Registry
 from service.telemetry.schemas import Schema
-from service.web.guards import OPEN_PATHS
+from service.web.guards import needs_token
 from service.web.openapi.operations import (
     EVENT_STREAM,
     JSON,
@@ -24,6 +24,7 @@ from service.web.openapi.operations import (
     Answer,
     Operation,
 )
+from service.web.openapi.parameters import IN_PATHS
 from service.web.openapi.refusals import (
     BUG,
     FOREIGN_HOST,
@@ -113,7 +114,7 @@ class _Provider(OpenAPIProvider):
         refusals = [*operation.refusals, FOREIGN_HOST, BUG]
         if method == "POST":
             refusals.append(FOREIGN_ORIGIN)
-        if path in OPEN_PATHS:
+        if not needs_token(path):
             described["security"] = []
         elif self._needs_token:
             refusals.append(NO_TOKEN)
@@ -123,8 +124,7 @@ class _Provider(OpenAPIProvider):
 
     def _parameters(self, operation: Operation, rule: Rule) -> Iterator[Schema]:
         for name in sorted(rule.arguments):
-            schema = {"type": "string", "format": "uuid"}
-            yield {"name": name, "in": "path", "required": True, "schema": schema}
+            yield {"name": name, "in": "path", "required": True, "schema": IN_PATHS[name]}
         if operation.query:
             yield from self.build_querystring_parameters(operation.query)[0]
         if operation.headers:

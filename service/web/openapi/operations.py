@@ -25,6 +25,7 @@ from service.web.openapi.refusals import (
     INVALID_PAYLOAD,
     KEY_REUSED,
     MALFORMED,
+    NO_SUCH_FILE,
     NOT_FINISHED,
     NOT_READY,
     NOT_THE_MEDIA_TYPE,
@@ -73,6 +74,7 @@ TAGS: Final = {
     "jobs": "Submit work, follow it, call it off, run it again.",
     "operations": "What those on call look at.",
     "documentation": "This API, described.",
+    "dashboard": "The service, to look at in a browser.",
 }
 
 _ID: Final = "01890a5d-ac96-774b-bcce-b302099a8057"
@@ -270,7 +272,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "list_jobs",
         "jobs",
         "List jobs",
-        "Oldest first, a page at a time.",
+        "Oldest or newest first, a page at a time.",
         {
             200: Answer("A page of jobs.", list[JobSummary], [_COMPLETED], ("Link", "ETag")),
             304: _NOT_MODIFIED,
@@ -418,6 +420,30 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
             200: Answer("The page.", str, headers=("ETag",), media_type="text/html"),
             304: _NOT_MODIFIED,
         },
+        headers=parameters.ReadHeaders,
+    ),
+    ("GET", "/"): Operation(
+        "open_dashboard",
+        "dashboard",
+        "Look at the service",
+        "A page that follows the service live. Needs no token, for it holds no data: it asks for a "
+        "token itself.",
+        {
+            200: Answer("The page.", str, headers=("ETag",), media_type="text/html"),
+            304: _NOT_MODIFIED,
+        },
+        headers=parameters.ReadHeaders,
+    ),
+    ("GET", "/dashboard/{name}"): Operation(
+        "get_dashboard_file",
+        "dashboard",
+        "Read a file of the dashboard",
+        "Its scripts, style and icon. Needs no token.",
+        {
+            200: Answer("The file.", str, headers=("ETag",), media_type="*/*"),
+            304: _NOT_MODIFIED,
+        },
+        (NO_SUCH_FILE,),
         headers=parameters.ReadHeaders,
     ),
 }

@@ -1,4 +1,4 @@
-"""What calls can be asked with: their queries and their headers, a struct each.
+"""What calls can be asked with: names in their paths, and their queries and headers, a struct each.
 
 The routes read requests themselves; these structs only tell what they take.
 """
@@ -9,7 +9,9 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from service.jobs.model import Status
+from service.telemetry.schemas import Schema
 from service.telemetry.vocabulary import EVENTS, event_name
+from service.web.dashboard.pages import FILES
 from service.web.jobs import DEFAULT_PAGE, MAX_PAGE, MAX_WAIT_SECONDS
 
 # Bare, or a string of RFC 8941; either way 1 to 255 visible characters.
@@ -21,6 +23,10 @@ Limit = Annotated[int, Meta(ge=1, le=MAX_PAGE, description="At most this many jo
 Cursor = Annotated[
     UUID,
     Meta(description="Where the page begins, as the `Link` header of the one before tells."),
+]
+Order = Annotated[
+    Literal["oldest", "newest"],
+    Meta(description="The job to begin with. A cursor goes on in the order that it is from."),
 ]
 Wait = Annotated[
     float,
@@ -67,11 +73,19 @@ LastEventId = Annotated[
 ]
 
 
+# What is in the paths.
+IN_PATHS: Final[dict[str, Schema]] = {
+    "job_id": {"type": "string", "format": "uuid"},
+    "name": {"type": "string", "enum": sorted(FILES)},
+}
+
+
 class JobListQuery(Struct):
     """Of `GET /jobs`."""
 
     status: StatusNow | UnsetType = UNSET
     type: TypeName | UnsetType = UNSET
+    order: Order = "oldest"
     limit: Limit = DEFAULT_PAGE
     cursor: Cursor | UnsetType = UNSET
 

@@ -58,6 +58,9 @@ UNKNOWN_JOB: Final = Refusal(
     f"there is no job {_JOB}",
     "unknown-job",
 )
+NO_SUCH_FILE: Final = Refusal(
+    HTTPStatus.NOT_FOUND, "The dashboard has no such file.", "there is no such file"
+)
 SLOW_BODY: Final = Refusal(
     HTTPStatus.REQUEST_TIMEOUT,
     "The body took too long to arrive.",

@@ -1,0 +1,39 @@
+"""The dashboard in a real browser, for whoever measures it or takes pictures of it."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.request import Request, urlopen
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+
+@contextmanager
+def chromium() -> Iterator["Browser"]:
+    """Debian's Chromium."""
+    from playwright.sync_api import sync_playwright  # which other benchmarks do without
+
+    path = shutil.which("chromium")
+    assert path is not None, "chromium is not installed (apt-get install chromium)"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def opened(browser: "Browser", url: str, **options: Any) -> "Page":
+    """A dashboard that is live."""
+    page = browser.new_page(**options)
+    page.goto(url)
+    page.get_by_text("Live", exact=True).wait_for()
+    return page
+
+
+def post(url: str, body: str, content_type: str) -> Any:
+    """The JSON that the service answers."""
+    request = Request(url, body.encode(), {"Content-Type": content_type})  # noqa: S310  # loopback
+    with urlopen(request) as answer:  # noqa: S310
+        return json.load(answer)

@@ -1,0 +1,1 @@
+"""The dashboard: one page that shows the service live, of plain HTML, CSS and JavaScript."""

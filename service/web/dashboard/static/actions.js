@@ -1,0 +1,72 @@
+// What can be done to the service, each after a question, each with a word on what came of it.
+
+import { post } from "./api.js";
+import { confirm, say } from "./dialogs.js";
+import { plural } from "./format.js";
+
+async function act(question, path, tell) {
+  if (!(await confirm(question))) return null;
+  try {
+    const answer = await post(path);
+    say(tell(answer));
+    return answer;
+  } catch (error) {
+    say(`That did not work: ${error.message}`, true);
+    return null;
+  }
+}
+
+const ofType = (type) => (type ? `?type=${encodeURIComponent(type)}` : "");
+
+/** Start no more jobs, or none of this type. */
+export const pause = (type) =>
+  act(
+    {
+      title: type ? `Pause ${type}?` : "Pause the queue?",
+      text: `No ${type ? `job of type ${type}` : "job"} starts until you resume. What runs goes on, and jobs are accepted as ever.`,
+      action: "Pause",
+    },
+    `/queue/pause${ofType(type)}`,
+    () => (type ? `${type} is paused.` : "The queue is paused."),
+  );
+
+/** Start jobs again, or those of this type. */
+export const resume = (type) =>
+  act(
+    {
+      title: type ? `Resume ${type}?` : "Resume the queue?",
+      text: `${type ? `Jobs of type ${type}` : "Jobs"} start again at once.`,
+      action: "Resume",
+    },
+    `/queue/resume${ofType(type)}`,
+    (queue) => `${type ?? "The queue"} goes on; ${plural(queue.ready, "job")} ready for a worker.`,
+  );
+
+/** Call off a job. */
+export const cancel = (job) =>
+  act(
+    {
+      title: "Cancel the job?",
+      text:
+        job.status === "processing"
+          ? "Its handler is interrupted at its next checkpoint. This can't be undone."
+          : "It will not run. This can't be undone.",
+      action: "Cancel the job",
+      danger: true,
+    },
+    `/jobs/${job.id}/cancel`,
+    (now) =>
+      now.status === "cancelled" ? "The job is cancelled." : "The job is being interrupted.",
+  );
+
+/** Run a job that has ended again, as a new one; gives that. */
+export const retry = (job) =>
+  act(
+    {
+      title: "Run it again?",
+      text: "A new job with the same payload is made; this one stays as it is.",
+      action: "Run it again",
+    },
+    `/jobs/${job.id}/retry`,
+    () => "A new job was made; this is its page.",
+  );

@@ -1,0 +1,131 @@
+// Line charts of the last minutes, drawn as SVG; whoever points at one reads its values there.
+
+import { draw, make, setText } from "./dom.js";
+import { apart, samples, shownSeconds } from "./history.js";
+
+const WIDTH = 600;
+const HEIGHT = 120;
+
+/**
+ * A chart in `parent`. `series` are `{key, label}`, the key being that of a sample and of a colour;
+ * `write` is how a value is written, and the axis never ends below `least`. Gives a function that
+ * draws it anew.
+ */
+export function chart(parent, { title, series, write, least }) {
+  const svg = draw("svg", {
+    viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+    preserveAspectRatio: "none",
+    role: "img",
+  });
+  for (const y of [0, 0.5, 1]) {
+    svg.append(draw("path", { class: "grid", d: `M0 ${y * HEIGHT}H${WIDTH}` }));
+  }
+  const area = draw("path", { class: `area ${series[0].key}` });
+  const pointer = draw("path", { class: "pointer" });
+  const lines = series.map(({ key }) => draw("path", { class: `line ${key}` }));
+  svg.append(area, ...lines.toReversed(), pointer);
+
+  const values = series.map(() => make("b", {}, "–"));
+  const legend = make("ul", { class: "legend" });
+  series.forEach(({ key, label }, index) => {
+    legend.append(make("li", {}, make("i", { class: `key ${key}` }), `${label} `, values[index]));
+  });
+  const [peak, middle, earliest, when] = ["peak", "middle", "earliest", "when"].map((name) =>
+    make("span", { class: name }),
+  );
+  const ends = make(
+    "div",
+    { class: "ends", "aria-hidden": "true" },
+    earliest,
+    when,
+    make("span", {}, "now"),
+  );
+  const plot = make("div", { class: "plot" }, svg, peak, middle);
+  parent.append(make("figure", { class: "panel" }, make("h3", {}, title), legend, plot, ends));
+
+  const short = (value) => write(value).replace(/\.0\b/, ""); // the axis does not jump
+  let pointed = null; // share of the width at which somebody points
+
+  plot.addEventListener("pointermove", (event) => {
+    const box = svg.getBoundingClientRect();
+    pointed = (event.clientX - box.left) / box.width;
+    redraw();
+  });
+  plot.addEventListener("pointerleave", () => {
+    pointed = null;
+    redraw();
+  });
+
+  function redraw() {
+    const last = samples.at(-1);
+    if (!last) return;
+    const seconds = shownSeconds();
+    const start = last.at - seconds;
+    const end = ceiling(
+      Math.max(least, ...samples.flatMap((sample) => series.map(({ key }) => sample[key] ?? 0))),
+    );
+    const x = (sample) => ((sample.at - start) / seconds) * WIDTH;
+    series.forEach(({ key }, index) => lines[index].setAttribute("d", path(key, x, end)));
+    area.setAttribute("d", filled(series[0].key, x, end));
+    setText(peak, short(end));
+    setText(middle, short(end / 2));
+    setText(earliest, `${seconds / 60} min ago`);
+
+    const shown = pointed === null ? last : nearest(start + pointed * seconds);
+    pointer.setAttribute("d", pointed === null ? "" : `M${x(shown)} 0V${HEIGHT}`);
+    setText(when, pointed === null ? "" : `${Math.round(last.at - shown.at)} s ago`);
+    series.forEach(({ key }, index) =>
+      setText(values[index], shown[key] === null ? "–" : write(shown[key])),
+    );
+    const told = series.map(({ label }, index) => `${label} ${values[index].textContent}`);
+    svg.setAttribute("aria-label", `${title} in the last minutes. Now: ${told.join(", ")}.`);
+  }
+
+  return redraw;
+}
+
+/** The least of 1, 2, 4, 10, 20, 40 … that is not below; its half is as round. */
+function ceiling(value) {
+  const power = 10 ** Math.floor(Math.log10(value));
+  return [1, 2, 4, 10].map((step) => step * power).find((step) => step >= value * 0.9999);
+}
+
+/** The stretches in which the samples follow each other and tell this value. */
+function stretches(key) {
+  const found = [];
+  let previous = null;
+  for (const sample of samples) {
+    if (sample[key] === null) {
+      previous = null;
+      continue;
+    }
+    if (previous === null || apart(previous, sample)) found.push([]);
+    found.at(-1).push(sample);
+    previous = sample;
+  }
+  return found;
+}
+
+function points(stretch, key, x, end) {
+  return stretch
+    .map((sample) => `${x(sample).toFixed(1)} ${((1 - sample[key] / end) * HEIGHT).toFixed(1)}`)
+    .join("L");
+}
+
+function path(key, x, end) {
+  return stretches(key)
+    .map((stretch) => `M${points(stretch, key, x, end)}`)
+    .join("");
+}
+
+function filled(key, x, end) {
+  return stretches(key)
+    .map((stretch) => `M${x(stretch[0])} ${HEIGHT}L${points(stretch, key, x, end)}V${HEIGHT}Z`)
+    .join("");
+}
+
+function nearest(at) {
+  return samples.reduce((best, sample) =>
+    Math.abs(sample.at - at) < Math.abs(best.at - at) ? sample : best,
+  );
+}

@@ -1,0 +1,133 @@
+// The one live connection: the stream of events, and a beat once a second while that is open.
+
+import { Problem, Unreachable, call, unreachable } from "./api.js";
+
+const BEAT = 1000; // milliseconds, as all below
+const SILENCE = 40_000; // the service says something every 15 seconds
+const FIRST_WAIT = 500;
+const LONGEST_WAIT = 8000;
+
+/** Only what is out of the ordinary: how many jobs come and go, the metrics tell. */
+const EVENTS = [
+  ...["service_draining", "worker_stopped", "job_failed", "job_abandoned", "schedule_skipped"],
+  ...["queue_full", "queue_freed", "queue_paused", "queue_resumed", "loop_stalled"],
+  ...["connection_failed", "request_failed", "log_lines_dropped", "log_reopen_failed"],
+  "observer_detached",
+];
+
+let due = false;
+let wake = null;
+
+/** Do not wait for the second to pass: somebody wants to see something else. */
+export function beatNow() {
+  due = true;
+  wake?.();
+}
+
+/**
+ * Follow the service for as long as the page can be seen; a hidden one asks for nothing.
+ *
+ * `onState` hears "connecting", "live" and "lost", the last with what the service said, if it did;
+ * `onEvent` hears each event; `onBeat` is called once a second, never twice at a time, and where it
+ * can't reach the service, that counts as the end of the connection.
+ */
+export function connect({ onState, onEvent, onBeat }) {
+  let visible = null;
+  let lastId = null;
+
+  async function follow(signal) {
+    let wait = FIRST_WAIT;
+    onState("connecting");
+    while (!signal.aborted) {
+      const attempt = new AbortController();
+      const either = AbortSignal.any([signal, attempt.signal]);
+      let reason = null;
+      try {
+        const headers = lastId === null ? {} : { "Last-Event-ID": lastId };
+        const path = `/events?event=${EVENTS.join(",")}`;
+        const response = await call(path, { headers, signal: either, patience: 0 });
+        onState("live");
+        await Promise.race([
+          readEvents(response.body, () => attempt.abort()),
+          beat(either, () => (wait = FIRST_WAIT)),
+        ]);
+      } catch (error) {
+        reason = error;
+      }
+      attempt.abort();
+      if (signal.aborted) return;
+      if (reason instanceof Problem) onState("lost", reason.message);
+      else onState("lost");
+      if (reason && !expected(reason)) reportError(reason); // a bug of this page
+      await pause(wait, signal);
+      wait = Math.min(2 * wait, LONGEST_WAIT);
+    }
+  }
+
+  async function beat(signal, onSuccess) {
+    while (!signal.aborted) {
+      due = false;
+      const begun = performance.now();
+      await onBeat(signal);
+      onSuccess();
+      const left = BEAT - (performance.now() - begun);
+      if (left > 0 && !due) await pause(left, signal);
+    }
+  }
+
+  async function readEvents(body, giveUp) {
+    const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    for (;;) {
+      const silence = setTimeout(giveUp, SILENCE);
+      const { value, done } = await unreachable(reader.read()).finally(() => clearTimeout(silence));
+      if (done) return;
+      const blocks = (text + value).split("\n\n");
+      text = blocks.pop();
+      for (const block of blocks) readBlock(block);
+    }
+  }
+
+  function readBlock(block) {
+    let data = null;
+    for (const line of block.split("\n")) {
+      if (line.startsWith("id: ")) lastId = line.slice(4);
+      else if (line.startsWith("data: ")) data = line.slice(6);
+    }
+    const event = data && JSON.parse(data);
+    if (event?.event) onEvent(event); // a reset has none, and needs nothing: the beat reads anew
+  }
+
+  function look() {
+    if (document.visibilityState === "hidden") {
+      visible?.abort();
+      visible = null;
+    } else if (visible === null) {
+      visible = new AbortController();
+      follow(visible.signal);
+    }
+  }
+
+  document.addEventListener("visibilitychange", look);
+  look();
+}
+
+const expected = (error) =>
+  error instanceof Problem ||
+  error instanceof Unreachable ||
+  ["AbortError", "TimeoutError"].includes(error.name);
+
+/** Resolves after so many milliseconds, or as soon as somebody wants it, or at the abort. */
+function pause(milliseconds, signal) {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      wake = null;
+      resolve();
+    };
+    const timer = setTimeout(end, milliseconds);
+    signal.addEventListener("abort", end);
+    wake = end;
+  });
+}

@@ -1,0 +1,217 @@
+// The state of the service at a glance: its counters, its queue, its workers and its job types.
+
+import { pause, resume } from "./actions.js";
+import { read, since } from "./api.js";
+import { chart } from "./charts.js";
+import { $, fill, make, setAttribute, setText } from "./dom.js";
+import { clock, count, duration, percent, rate } from "./format.js";
+import { samples } from "./history.js";
+import { beatNow } from "./live.js";
+
+const RARELY = 5; // beats from one reading of what changes seldom to the next
+
+const FIGURES = [
+  ["jobs_created", "Created", "created"],
+  ["jobs_completed", "Completed", "completed"],
+  ["jobs_failed", "Failed", "failed"],
+  ["jobs_retried", "Retried", "retried"],
+  ["jobs_in_progress", "In progress", "running"],
+];
+const REST = [
+  ["jobs_cancelled", "Cancelled"],
+  ["jobs_abandoned", "Abandoned"],
+  ["jobs_rejected", "Turned away"],
+  ["jobs_snoozed", "Snoozed"],
+  ["jobs_deduplicated", "Deduplicated"],
+  ["ticks_skipped", "Ticks skipped"],
+  ["connections_refused", "Connections refused"],
+  ["log_lines_dropped", "Log lines dropped"],
+];
+
+const perSecond = (number) => `${rate(number)}/s`;
+const charts = [
+  {
+    title: "Jobs per second",
+    series: [
+      { key: "completed", label: "Completed" },
+      { key: "failed", label: "Failed" },
+      { key: "retried", label: "Retried" },
+    ],
+    write: perSecond,
+    least: 1,
+  },
+  {
+    title: "Pending and in progress",
+    series: [
+      { key: "pending", label: "Pending" },
+      { key: "running", label: "In progress" },
+    ],
+    write: (number) => count(Math.round(number)),
+    least: 10,
+  },
+  {
+    title: "Wait for a worker",
+    series: [
+      { key: "oldest", label: "Oldest" },
+      { key: "wait", label: "Mean" },
+    ],
+    write: duration,
+    least: 0.01,
+  },
+].map((terms) => chart($("charts"), terms));
+
+for (const [key, label, colour] of FIGURES) {
+  const sub = key === "jobs_in_progress" ? "now" : "";
+  $("figures").append(
+    make(
+      "div",
+      {},
+      make("dt", {}, make("i", { class: `key ${colour}` }), label),
+      make("dd", {}, make("b", { id: key }, "–"), make("small", { id: `${key}-rate` }, sub)),
+    ),
+  );
+}
+for (const [key, label] of REST) {
+  $("rest").append(make("div", {}, make("dt", {}, label), make("dd", { id: key }, "–")));
+}
+for (const [key, label] of [
+  ["mean-wait", "Mean wait"],
+  ["mean-run", "Mean run"],
+]) {
+  $("rest").append(make("div", {}, make("dt", {}, label), make("dd", { id: key }, "–")));
+}
+
+/** Show the counters and the queue. */
+export function showMetrics(metrics, queue) {
+  const last = samples.at(-1);
+  for (const [key, , colour] of FIGURES) {
+    setText($(key), count(metrics[key]));
+    if (key !== "jobs_in_progress")
+      setText($(`${key}-rate`), last[colour] === null ? "" : perSecond(last[colour]));
+  }
+  for (const [key] of REST) setText($(key), count(metrics[key]));
+  setText($("mean-wait"), mean(metrics.wait_seconds_total, metrics));
+  setText($("mean-run"), mean(metrics.run_seconds_total, metrics));
+
+  setText($("pending"), count(queue.pending));
+  setText(
+    $("pending-why"),
+    `${count(queue.ready)} ready, ${count(queue.later)} later, ${count(queue.blocked)} blocked`,
+  );
+  setText(
+    $("oldest"),
+    queue.oldest_ready_seconds === undefined ? "–" : duration(queue.oldest_ready_seconds),
+  );
+  const share = queue.pending / queue.capacity;
+  setText($("fill-text"), `${percent(share)} of ${count(queue.capacity)}`);
+  setAttribute($("fill"), "value", Math.min(1, share));
+  setText(
+    $("busy-text"),
+    `${count(metrics.jobs_in_progress)} of ${count(metrics.workers_running)}`,
+  );
+  setAttribute($("busy"), "max", Math.max(1, metrics.workers_running));
+  setAttribute($("busy"), "value", metrics.jobs_in_progress);
+  setText($("stalls"), count(metrics.loop_stalls));
+  $("stalls").classList.toggle("bad", metrics.loop_stalls > 0);
+  charts.forEach((redraw) => redraw());
+}
+
+function mean(seconds, metrics) {
+  const attempts =
+    metrics.jobs_completed + metrics.jobs_failed + metrics.jobs_retried + metrics.jobs_snoozed;
+  return attempts > 0 ? duration(seconds / attempts) : "–";
+}
+
+let workers = null;
+
+/** Show what each worker does, and since when; read anew where something has changed. */
+export async function showWorkers(signal, changed) {
+  if (changed || workers === null) workers = await read("/workers", signal);
+  fill($("workers"), workers, createWorker, (row, worker) => {
+    const [name, what, link, when] = row.children;
+    setAttribute(row, "data-state", worker.state);
+    setText(name, worker.worker_id);
+    setText(what, worker.state === "idle" ? "idle" : "");
+    setText(link, worker.job_type ?? "");
+    setAttribute(link, "href", worker.job_id ? `#/jobs/${worker.job_id}` : null);
+    setText(when, duration(since(worker.since)));
+  });
+}
+
+const createWorker = () =>
+  make(
+    "li",
+    {},
+    make("span", { class: "name" }),
+    make("span", { class: "quiet" }),
+    make("a"),
+    make("span", { class: "number quiet" }),
+  );
+
+let beats = 0;
+
+/** Show the job types and the schedules, every few beats; gives the types where they were read. */
+export async function showTypes(signal) {
+  if (beats++ % RARELY) return null;
+  const [types, schedules] = await Promise.all([
+    read("/types", signal),
+    read("/schedules", signal),
+  ]);
+  fill($("types"), types, createType, (row, type) => {
+    const [name, pending, running, failed, action] = row.children;
+    setText(name, type.type);
+    setAttribute(
+      name,
+      "title",
+      `${type.type}: runs in the ${type.runs_in}${type.concurrency ? `, at most ${type.concurrency} at a time` : ""}`,
+    );
+    setText(pending, count(type.pending));
+    setText(
+      running,
+      type.concurrency
+        ? `${count(type.processing)} of ${type.concurrency}`
+        : count(type.processing),
+    );
+    setText(failed, count(type.failed));
+    const button = action.firstElementChild;
+    setText(button, type.paused ? "Resume" : "Pause");
+    setAttribute(button, "aria-label", `${type.paused ? "Resume" : "Pause"} ${type.type}`);
+    button.onclick = async () => {
+      if (!(await (type.paused ? resume : pause)(type.type))) return;
+      beats = 0;
+      beatNow();
+    };
+  });
+  $("schedules-panel").hidden = schedules.length === 0;
+  fill($("schedules"), schedules, createSchedule, (row, schedule) => {
+    const [name, last, next, skipped] = row.children;
+    setText(name, schedule.schedule);
+    setText(last.firstElementChild, schedule.last_run_at ? clock(schedule.last_run_at) : "–");
+    setAttribute(
+      last.firstElementChild,
+      "href",
+      schedule.last_job_id ? `#/jobs/${schedule.last_job_id}` : null,
+    );
+    setText(next, schedule.next_run_at ? clock(schedule.next_run_at) : "–");
+    setText(skipped, count(schedule.skipped));
+  });
+  return types;
+}
+
+const createType = () =>
+  make(
+    "tr",
+    {},
+    make("th", { scope: "row" }),
+    ...[1, 2, 3].map(() => make("td", { class: "number" })),
+    make("td", { class: "number" }, make("button", { type: "button", class: "small" })),
+  );
+
+const createSchedule = () =>
+  make(
+    "tr",
+    {},
+    make("th", { scope: "row" }),
+    make("td", {}, make("a")),
+    ...[1, 2].map(() => make("td", { class: "number" })),
+  );

@@ -1,0 +1,33 @@
+"""Job types to be watched: one stays half done, one fails with markup, one blocks the loop."""
+
+import time
+from typing import Any
+
+import trio
+
+from service.jobs.context import JobContext
+from service.jobs.registry import Registry
+from service.jobs.retry import Retry
+
+MARKUP = "<img src=/nowhere onerror=alert(1)>"
+
+registry = Registry()
+
+
+@registry.job("import")
+async def import_rows(job: JobContext) -> None:
+    """Has come to 30 of 120, and no further."""
+    job.progress(30, 120, "reading rows")
+    await trio.sleep_forever()
+
+
+@registry.job("markup", retry=Retry(max_retries=0))
+async def markup(payload: Any) -> None:
+    """Fails with an error that is HTML."""
+    raise ValueError(MARKUP)
+
+
+@registry.job("blocking")
+async def blocking() -> None:
+    """Holds up the event loop."""
+    time.sleep(0.6)  # noqa: ASYNC251  # which is the point

@@ -1,0 +1,88 @@
+"""A service as a process, for tests that are not asynchronous: started, asked, and ended."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+START_SECONDS = 20.0
+JOBS = ("--jobs", "service.demo_jobs:registry", "--jobs", "tests.browser.job_types:registry")
+ROOT = Path(__file__).parents[2]
+
+
+class Service:
+    """One running `job-service`."""
+
+    def __init__(self, log_path: Path, *options: str, port: int = 0) -> None:
+        self._token = options[options.index("--token") + 1] if "--token" in options else None
+        with log_path.open("wb") as log:
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "service", "--port", str(port)),
+                    *("--log-format", "json", *JOBS, *options),
+                ],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=ROOT,
+            )
+        self.url = _read_url(log_path, self.process)
+        self.port = int(self.url.rpartition(":")[2])
+
+    def ask(self, path: str, body: object = None, method: str | None = None) -> Any:
+        """The JSON that it answers; with a body, or another method, it is a POST."""
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        request = Request(self.url + path, data, headers, method=method)  # noqa: S310  # loopback
+        with urlopen(request, timeout=10) as answer:  # noqa: S310
+            return json.load(answer)
+
+    def submit(self, job_type: str, payload: object = None, **more: object) -> str:
+        """Submit a job; gives its id."""
+        job_id: str = self.ask("/jobs", {"type": job_type, "payload": payload, **more})["id"]
+        return job_id
+
+    def run(self, job_type: str, payload: object = None, **more: object) -> str:
+        """Submit a job and wait until it has ended; gives its id."""
+        job_id = self.submit(job_type, payload, **more)
+        assert "finished_at" in self.ask(f"/jobs/{job_id}?wait=10")
+        return job_id
+
+    def signal(self) -> None:
+        """The first SIGTERM: it drains."""
+        self.process.send_signal(signal.SIGTERM)
+
+    def end(self) -> None:
+        """End it, and wait until it has ended."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(10)
+
+
+@contextmanager
+def running(log_path: Path, *options: str, port: int = 0) -> Iterator[Service]:
+    """A service that is there for a while."""
+    service = Service(log_path, *options, port=port)
+    try:
+        yield service
+    finally:
+        service.end()
+
+
+def _read_url(log_path: Path, process: subprocess.Popen[bytes]) -> str:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        for line in log_path.read_bytes().splitlines(keepends=True):
+            if line.endswith(b"\n") and b'"service_started"' in line:
+                url: str = json.loads(line)["url"]
+                return url
+        assert process.poll() is None, log_path.read_text()
+        assert time.monotonic() < deadline, log_path.read_text()
+        time.sleep(0.02)

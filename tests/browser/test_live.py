@@ -1,0 +1,140 @@
+"""The dashboard follows its service: what happens there is seen, and nobody has to reload."""
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Watch, open_live
+from tests.browser.service import Service
+
+NONE = "\N{EN DASH}"
+LOST = "Reconnecting"
+
+
+def show_as(page: Page, visibility: str) -> None:
+    """Let the page believe that its tab is hidden, or seen again."""
+    page.evaluate(
+        """visibility => {
+            const property = {value: visibility, configurable: true};
+            Object.defineProperty(document, "visibilityState", property);
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        visibility,
+    )
+
+
+def test_it_shows_the_counters_of_the_service(page: Page, start: Callable[..., Service]) -> None:
+    """All figures are those of /metrics."""
+    service = start()
+    service.run("echo", 1)
+    service.run("flaky", {"failures": 1})
+    service.run("fail", max_retries=0)
+    open_live(page, service.url)
+    for key in ("created", "completed", "failed", "retried", "in_progress"):
+        metrics = service.ask("/metrics")
+        expect(page.locator(f"#jobs_{key}")).to_have_text(str(metrics[f"jobs_{key}"]))
+    expect(page.locator("#fill-text")).to_have_text("0 % of 1,000")
+    expect(page.locator("#busy-text")).to_have_text("0 of 10")
+    expect(page.locator("#workers li")).to_have_count(10)
+    expect(page.get_by_role("img", name="Jobs per second in the last minutes")).to_be_visible()
+
+
+def test_a_submission_is_seen_at_once(dashboard: Page, service: Service) -> None:
+    """A job that is submitted elsewhere comes to the top of the table, and is counted."""
+    job_id = service.run("echo", "look")
+    first = dashboard.locator("#jobs tr").first
+    expect(first.get_by_role("link")).to_have_attribute("href", f"#/jobs/{job_id}")
+    expect(first).to_contain_text("completed")
+    created = service.ask("/metrics")["jobs_created"]
+    expect(dashboard.locator("#jobs_created")).to_have_text(f"{created:,}")
+
+
+def test_a_busy_worker_says_with_what(dashboard: Page, service: Service) -> None:
+    """The worker has a link to its job."""
+    job_id = service.submit("sleep", {"seconds": 600})
+    link = dashboard.locator("#workers").get_by_role("link", name="sleep")
+    expect(link).to_have_attribute("href", f"#/jobs/{job_id}")
+    service.ask(f"/jobs/{job_id}/cancel", method="POST")
+    expect(link).to_have_count(0)
+
+
+def test_the_oldest_waiting_job_has_an_age(dashboard: Page, service: Service) -> None:
+    """While a job is ready and can't start, it is told for how long."""
+    service.ask("/queue/pause", method="POST")
+    job_id = service.submit("echo")
+    expect(dashboard.locator("#oldest")).to_contain_text("s")
+    expect(dashboard.locator("#paused")).to_contain_text("The queue is paused")
+    service.ask("/queue/resume", method="POST")
+    service.ask(f"/jobs/{job_id}?wait=10")
+    expect(dashboard.locator("#oldest")).to_have_text(NONE)
+    expect(dashboard.locator("#paused")).to_be_hidden()
+
+
+def test_a_stall_is_told_with_its_place(dashboard: Page, service: Service) -> None:
+    """Who blocked the event loop, and where, is among what happened."""
+    service.run("blocking")
+    notice = dashboard.locator("#notices li", has_text="event loop").first
+    expect(notice).to_contain_text("blocking")
+    expect(notice).to_contain_text("job_types.py")
+    expect(dashboard.locator("#stalls")).not_to_have_text("0")
+
+
+def test_the_same_again_is_one_line(dashboard: Page, service: Service) -> None:
+    """Failures in a row fill no list: they are counted."""
+    for _ in range(3):
+        service.run("fail", max_retries=0)
+    expect(dashboard.locator("#notices li", has_text="fail failed")).to_have_count(1)
+    expect(dashboard.locator("#notices li").first).to_contain_text("3 times")
+
+
+def test_it_comes_back_after_a_restart(
+    page: Page, start: Callable[..., Service], watch: Watch
+) -> None:
+    """While the service is away the page says so; when it is back the page is live, and right."""
+    watch.expected.append("ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED_ENCODING")
+    service = start()
+    service.run("echo")
+    service.run("echo")
+    open_live(page, service.url)
+    expect(page.locator("#jobs_created")).to_have_text("2")
+    service.end()
+    expect(page.locator("#connection")).to_have_text(LOST)
+    expect(page.locator("#lost")).to_contain_text("can't be reached. What you see is as of")
+
+    again = start(port=service.port)
+    expect(page.locator("#connection")).to_have_text("Live")
+    expect(page.locator("#lost")).to_be_hidden()
+    expect(page.locator("#jobs_created")).to_have_text("0")
+    expect(page.locator("#jobs-empty")).to_contain_text("No jobs yet")
+    again.run("echo")
+    expect(page.locator("#jobs_created")).to_have_text("1")
+
+
+def test_a_drain_is_seen(page: Page, start: Callable[..., Service], watch: Watch) -> None:
+    """From the first signal on the page says what goes on, also if it is loaded only then."""
+    watch.expected.append("503")
+    service = start()
+    service.submit("sleep", {"seconds": 600})
+    open_live(page, service.url)
+    expect(page.locator("#draining")).to_be_hidden()
+    service.signal()
+    expect(page.locator("#draining")).to_be_visible()
+    expect(page.locator("#notices")).to_contain_text("SIGTERM: draining")
+    page.reload()
+    expect(page.locator("#draining")).to_be_visible()
+
+
+def test_a_hidden_tab_asks_for_nothing(page: Page, service: Service, watch: Watch) -> None:
+    """Its stream ends and its clock stops, until it is seen again; then it is right at once."""
+    page.clock.install()
+    open_live(page, service.url)
+    with page.expect_event("requestfailed", lambda request: "/events" in request.url):
+        show_as(page, "hidden")
+    asked = len(watch.requests)
+    service.run("echo")
+    page.clock.run_for(120_000)
+    assert len(watch.requests) == asked
+    show_as(page, "visible")
+    created = service.ask("/metrics")["jobs_created"]
+    expect(page.locator("#jobs_created")).to_have_text(f"{created:,}")
+    assert len(watch.requests) > asked
