@@ -1,6 +1,5 @@
 """No-op jobs through the whole engine against other job queues, in memory and on Redis."""
 
-import shutil
 from dataclasses import dataclass
 
 import trio
@@ -8,7 +7,7 @@ import trio
 from bench.engine import WORKERS
 from bench.engine import jobs_per_second as our_jobs_per_second
 from bench.measure import Comparison, Goal, RateOf
-from bench.peers.environments import missing, version_of
+from bench.peers.environments import missing, title
 from bench.peers.redis_server import redis_server
 from bench.peers.running import jobs_per_second, take_turns_with_peers
 
@@ -26,13 +25,7 @@ class Peer:
     @property
     def side(self) -> str:
         """What it is called in the table."""
-        return f"{self.library} {version_of(self.library) or ''}".rstrip() + f", {self.kind}"
-
-    def missing(self) -> str | None:
-        """Why it can't be run here, if so."""
-        if self.on_redis and shutil.which("redis-server") is None:
-            return "needs redis-server (apt-get install redis-server)"
-        return missing(self.library)
+        return f"{title(self.library)}, {self.kind}"
 
     def rate(self) -> float:
         """Jobs per second, with a redis-server of its own if it needs one."""
@@ -70,7 +63,7 @@ def _engine_against(what: str, peers: list[Peer], goal: Goal, rounds: int) -> Co
     skipped: dict[str, str] = {}
     rates: dict[str, RateOf] = {}
     for peer in peers:
-        if reason := peer.missing():
+        if reason := missing(peer.library, on_redis=peer.on_redis):
             skipped[peer.side] = reason
         else:
             rates[peer.side] = peer.rate

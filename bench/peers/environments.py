@@ -1,5 +1,6 @@
 """One virtual environment per peer, made of the extra that pyproject.toml has for it."""
 
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -12,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = ROOT / ".bench-environments"
 INSTALL = "python -m bench.peers.install"
 EXTRA = "peer-"
+NAMES = {"fastapi": "FastAPI", "saq": "SAQ", "streaq": "streaQ"}
 
 
 def peers() -> list[str]:
@@ -41,11 +43,18 @@ def python_of(peer: str) -> str:
     return str(ENVIRONMENTS / peer / "bin" / "python")
 
 
-def missing(peer: str) -> str | None:
+def missing(peer: str, *, on_redis: bool = False) -> str | None:
     """Why the peer can't be run, and what helps, if so."""
     if version_of(peer) is None:
         return f"not installed ({INSTALL} {peer})"
+    if on_redis and shutil.which("redis-server") is None:
+        return "needs redis-server (apt-get install redis-server)"
     return None
+
+
+def title(peer: str) -> str:
+    """The peer's name as its authors write it, and its version if it is installed."""
+    return f"{NAMES.get(peer, peer)} {version_of(peer) or ''}".rstrip()
 
 
 def version_of(peer: str) -> str | None:

@@ -27,9 +27,7 @@ def enqueue(jobs: int) -> None:
 
 if __name__ == "__main__":
     logging.disable()
-    consumer = Consumer(
-        huey, workers=WORKERS, periodic=False, initial_delay=0.001, max_delay=0.001
-    )
+    consumer = Consumer(huey, workers=WORKERS, periodic=False, initial_delay=0.001, max_delay=0.001)
     consumer.start()
     measure(enqueue, marks_reached.acquire)
     consumer.stop()

@@ -5,8 +5,8 @@ import math
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from functools import partial
 
 from bench.measure import RateOf, take_turns
 from bench.peers.environments import ROOT, python_of
@@ -31,27 +31,19 @@ def jobs_per_second(peer: str, script: str, jobs: int, redis_url: str = "") -> f
         text=True,
         start_new_session=True,
     )
-    with ending_its_workers(process):
-        try:
-            output, errors = process.communicate(timeout=ROUND_SECONDS)
-        except subprocess.TimeoutExpired:
-            raise PeerError(f"not done after {ROUND_SECONDS:.0f} s") from None
+    try:
+        output, errors = process.communicate(timeout=ROUND_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise PeerError(f"not done after {ROUND_SECONDS:.0f} s") from None
+    finally:
+        if process.poll() is None:
+            # It leads a session of its own, with the worker that it has started.
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
     if process.returncode:
         raise PeerError(last_line(errors))
     rate: float = json.loads(output)["jobs_per_second"]
     return rate
-
-
-@contextmanager
-def ending_its_workers(process: subprocess.Popen[str]) -> Iterator[None]:
-    """End what the process has started along with it, unless it has done so itself."""
-    try:
-        yield
-    finally:
-        # It leads a session, so its group is its own, and there is one as long as any member lives.
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def take_turns_with_peers(
@@ -60,18 +52,15 @@ def take_turns_with_peers(
     """Take turns; a peer that fails in any round is told of among the skipped instead."""
     failed: dict[str, str] = {}
 
-    def unless_failed(side: str, rate: RateOf) -> Callable[[], float]:
-        def measure() -> float:
-            if side not in failed:
-                try:
-                    return rate()
-                except PeerError as error:
-                    failed[side] = f"failed: {error}"
-            return math.nan
+    def unless_failed(side: str, rate: RateOf) -> float:
+        if side not in failed:
+            try:
+                return rate()
+            except Exception as error:  # whatever it is, the others are measured all the same
+                failed[side] = f"failed: {last_line(str(error))}"
+        return math.nan
 
-        return measure
-
-    guarded = {side: unless_failed(side, rate) for side, rate in peers.items()}
+    guarded = {side: partial(unless_failed, side, rate) for side, rate in peers.items()}
     values = take_turns({**ours, **guarded}, rounds)
     return {side: taken for side, taken in values.items() if side not in failed}, failed
 

@@ -13,9 +13,7 @@ from bench.peers.workload import (
 )
 
 ran = count_to_marks(say_reached)
-worker = Worker(
-    redis_url=REDIS_URL, concurrency=WORKERS, prefetch=100, anyio_backend="trio"
-)
+worker = Worker(redis_url=REDIS_URL, concurrency=WORKERS, prefetch=100, anyio_backend="trio")
 
 
 @worker.task(name="noop", silent=True)
