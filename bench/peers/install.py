@@ -8,8 +8,10 @@ from bench.peers.environments import install, peers
 def main() -> None:
     """Make one after the other."""
     parser = argparse.ArgumentParser("python -m bench.peers.install", description=__doc__)
-    parser.add_argument("peers", nargs="*", metavar="PEER", help=f"any of: {', '.join(peers())}")
-    for peer in parser.parse_args().peers or peers():
+    names = peers()
+    wanted = f"all, or any of: {', '.join(names)}"
+    parser.add_argument("peers", nargs="*", choices=names, metavar="PEER", help=wanted)
+    for peer in parser.parse_args().peers or names:
         print(f"installing {peer}", flush=True)
         install(peer)
 
