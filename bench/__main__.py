@@ -8,7 +8,9 @@ from pathlib import Path
 
 from bench.dashboard import open_against_closed, page_under_load
 from bench.engine import engine_against_channel
-from bench.http import batches_against_single_posts, post_against_bare_route
+from bench.engine_peers import engine_against_peers_in_memory, engine_against_peers_on_redis
+from bench.http import batched_jobs, batches_against_single_posts, post_against_bare_route
+from bench.http_peers import accepted, completed, median_latency, tail_latency
 from bench.measure import Result
 from bench.report import write_report
 from bench.stuck_reader import stuck_against_reading
@@ -34,9 +36,16 @@ class Benchmark:
 
 BENCHMARKS = [
     Benchmark("engine", engine_against_channel, rounds=25, quick_rounds=9),
+    Benchmark("engine-memory", engine_against_peers_in_memory, rounds=15, quick_rounds=3),
+    Benchmark("engine-redis", engine_against_peers_on_redis, rounds=7),
     Benchmark("watchdog", watched_against_unwatched, rounds=25, quick_rounds=9),
     Benchmark("post", post_against_bare_route, rounds=15, quick_rounds=5, needs="wrk"),
     Benchmark("batches", batches_against_single_posts, rounds=9, quick_rounds=3, needs="wrk"),
+    Benchmark("batch-rate", batched_jobs, rounds=9, quick_rounds=3, needs="wrk"),
+    Benchmark("http-accepted", accepted, rounds=5, needs="wrk"),
+    Benchmark("http-completed", completed, rounds=5, needs="wrk"),
+    Benchmark("http-p50", median_latency, rounds=5, needs="wrk"),
+    Benchmark("http-p99", tail_latency, rounds=5, needs="wrk"),
     Benchmark("stuck-reader", stuck_against_reading, rounds=9, quick_rounds=3, needs="wrk"),
     Benchmark("dashboard", open_against_closed, rounds=9, needs="chromium"),
     Benchmark("dashboard-page", page_under_load, rounds=3, needs="chromium"),

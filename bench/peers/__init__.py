@@ -1,0 +1,1 @@
+"""The libraries that are compared with: a small script for each, run in its own environment."""

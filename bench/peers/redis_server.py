@@ -1,0 +1,19 @@
+"""A redis-server that keeps nothing, on a free port of the loopback interface."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.loopback import free_port, running
+
+
+@contextmanager
+def redis_server() -> Iterator[str]:
+    """Its URL; it is ended when the block is left."""
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--dir", folder]
+        command += ["--save", "", "--appendonly", "no"]
+        with running(command, port, Path(folder) / "redis.log"):
+            yield f"redis://127.0.0.1:{port}/0"
