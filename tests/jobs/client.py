@@ -126,6 +126,7 @@ class Client:
             assert before in (WAITS, READY, RUNS)
             assert story.status == ("processing" if before == RUNS else "cancelled")
             assert story.cancel_requested == (before == RUNS)
+            self.ledger.called_off.add(job_id)
 
     async def cancel_all(self, step: CancelAll) -> None:
         """What waited has been called off, all of it; of what ran, what was not already."""
@@ -138,6 +139,8 @@ class Client:
         else:
             assert {job.state for job in waited} <= {"job_cancelled"}
             assert done.cancelled == len(waited)
+        if step.status != "pending":
+            self.ledger.called_off |= {job.id for job in ran}
         assert done.interrupted <= (0 if step.status == "pending" else len(ran))
 
     async def run_again(self, job_id: str) -> None:

@@ -56,7 +56,8 @@ class Entry:
 class Ledger:
     """All jobs that the log has told of; `limits` is how many of a type may run at a time.
 
-    A job that is `on_its_way` to a worker when its type is paused may still start.
+    A job that is `on_its_way` to a worker when its type is paused may still start; one that was
+    `called_off` while it ran may still complete, but not come back.
     """
 
     def __init__(self, *, workers: int, capacity: int, limits: dict[str, int]) -> None:
@@ -67,6 +68,7 @@ class Ledger:
         self.told: Counter[str] = Counter()
         self.paused: set[str | None] = set()  # None is the whole queue
         self.on_its_way: set[str] = set()
+        self.called_off: set[str] = set()
         self.is_ending = False
         self._read = 0
 
@@ -138,6 +140,8 @@ class Ledger:
         if isinstance(event, AttemptEvent) and not isinstance(event, JobStarted):
             assert (job.state, job.worker_id) == (RUNS, event.worker_id)
             assert job.attempts == event.attempt
+        if job.id in self.called_off:
+            assert isinstance(event, JobCompleted | JobCancelled | JobAbandoned)
         match event:
             case JobEnqueued():
                 assert job.state == WAITS
