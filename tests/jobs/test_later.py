@@ -284,9 +284,10 @@ async def test_a_hundred_thousand_later_jobs_cost_a_ready_one_nothing(
         later = rig.queue.check("notes", delay_seconds=3_600.0)
         await rig.queue.submit_all([later] * 100_000)
         await trio.testing.wait_all_tasks_blocked()
+        await steps_of_a_job()  # the first one in a part of the table opens that, too
         beside_them = await steps_of_a_job()
         assert {line.partition(":")[0] for line in alone} >= {"dispatcher.py", "worker.py"}
         assert beside_them == alone
-        assert len(starts) == 3
+        assert len(starts) == 4
         rig.engine.stop("enough")
     check_the_end(rig)

@@ -19,8 +19,8 @@ from tests.conftest import Rig
 
 MakeRig = Callable[..., Rig]
 
-THRESHOLD = 0.1
-STALL = 4 * THRESHOLD
+THRESHOLD = 0.2
+STALL = 3 * THRESHOLD
 
 
 class Watched:
