@@ -36,8 +36,8 @@ class InvalidOption(ValueError):
 
 def check_options(options: JobOptions, now: datetime) -> None:
     """Raise InvalidOption where a value is out of its range."""
-    _require_range("max_retries", options.get("max_retries"), 0, MAX_RETRIES_LIMIT)
-    _require_range("priority", options.get("priority"), FIRST_PRIORITY, LAST_PRIORITY)
+    _require_whole("max_retries", options.get("max_retries"), 0, MAX_RETRIES_LIMIT)
+    _require_whole("priority", options.get("priority"), FIRST_PRIORITY, LAST_PRIORITY)
     _require_range("delay_seconds", options.get("delay_seconds"), 0, LONGEST_WAIT_SECONDS)
     run_at = options.get("run_at")
     if run_at is not None:
@@ -50,8 +50,16 @@ def check_options(options: JobOptions, now: datetime) -> None:
     unique_key = options.get("unique_key")
     if unique_key is not None and not 1 <= len(unique_key) <= MAX_UNIQUE_KEY_CHARS:
         raise InvalidOption(f"unique_key must have 1 to {MAX_UNIQUE_KEY_CHARS} characters")
+    if isinstance(options.get("after"), str):
+        raise InvalidOption("after must be a list of ids")
     if len(options.get("after") or ()) > MAX_PREDECESSORS:
         raise InvalidOption(f"after may name {MAX_PREDECESSORS} jobs at most")
+
+
+def _require_whole(name: str, value: int | None, low: int, high: int) -> None:
+    if value is not None and not isinstance(value, int):
+        raise InvalidOption(f"{name} must be a whole number")
+    _require_range(name, value, low, high)
 
 
 def _require_range(name: str, value: float | None, low: float, high: float) -> None:

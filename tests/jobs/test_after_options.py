@@ -182,6 +182,14 @@ async def test_too_many_can_t_be_named(ran: list[object], make_rig: MakeRig) -> 
         await rig.queue.submit("quick", 1, after=["x"] * (MAX_PREDECESSORS + 1))
 
 
+async def test_an_id_alone_is_no_list(ran: list[object], make_rig: MakeRig) -> None:
+    """A text is a list of characters to Python, and none of them the id of a job."""
+    rig = make_rig()
+    job = await rig.queue.submit("quick", 1)
+    with pytest.raises(InvalidOption, match="after must be a list of ids"):
+        await rig.queue.submit("quick", 2, after=job.id)
+
+
 async def test_a_batch_may_come_after_a_job(
     registry: Registry, ran: list[object], autojump_clock: Autojump
 ) -> None:

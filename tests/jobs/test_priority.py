@@ -190,3 +190,12 @@ async def test_there_are_no_other_priorities(
     with pytest.raises(InvalidOption, match="priority must be between 0 and 9"):
         await rig.queue.submit("notes", priority=priority)
     assert rig.record.events == []
+
+
+async def test_a_priority_between_two_is_refused(order: list[Any], make_rig: MakeRig) -> None:
+    """There is no lane for it, and a job that waits in none would never start."""
+    wanted: Any = {"priority": 5.5}
+    rig = make_rig()
+    with pytest.raises(InvalidOption, match="priority must be a whole number"):
+        await rig.queue.submit("notes", **wanted)
+    assert rig.snapshot().jobs_created == 0
