@@ -59,12 +59,13 @@ def main() -> None:
     parser.add_argument(
         "names",
         nargs="*",
-        choices=["quick", "all", *names],
         metavar="NAME",
         help=f"quick (two minutes), all, or any of: {', '.join(names)}",
     )
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the results there, JSON")
     arguments = parser.parse_args()
+    if unknown := set(arguments.names) - {"quick", "all", *names}:
+        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; see --help")
     results = []
     for benchmark, rounds in _chosen(set(arguments.names) or {"quick"}):
         if reason := benchmark.missing():

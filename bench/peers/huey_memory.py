@@ -25,9 +25,14 @@ def enqueue(jobs: int) -> None:
         noop()
 
 
-if __name__ == "__main__":
-    logging.disable()
+def run() -> None:
+    """Run and measure them."""
     consumer = Consumer(huey, workers=WORKERS, periodic=False, initial_delay=0.001, max_delay=0.001)
     consumer.start()
     measure(enqueue, marks_reached.acquire)
     consumer.stop()
+
+
+if __name__ == "__main__":
+    logging.disable()
+    run()

@@ -10,8 +10,11 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m bench.peers.install", description=__doc__)
     names = peers()
     wanted = f"all, or any of: {', '.join(names)}"
-    parser.add_argument("peers", nargs="*", choices=names, metavar="PEER", help=wanted)
-    for peer in parser.parse_args().peers or names:
+    parser.add_argument("peers", nargs="*", metavar="PEER", help=wanted)
+    arguments = parser.parse_args()
+    if unknown := set(arguments.peers) - set(names):
+        parser.error(f"there is no peer {', '.join(sorted(unknown))}; see --help")
+    for peer in arguments.peers or names:
         print(f"installing {peer}", flush=True)
         install(peer)
 
