@@ -8,7 +8,7 @@ from bench.watchdog import watched_against_unwatched
 
 
 def main() -> None:
-    """Run them one after the other; takes about a minute."""
+    """Run them one after the other; takes about three minutes."""
     print(engine_against_channel(), flush=True)
     print(watched_against_unwatched(), flush=True)
     for compare in (

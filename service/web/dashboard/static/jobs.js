@@ -2,7 +2,7 @@
 
 import { Problem, readPage, since } from "./api.js";
 import { $, fill, make, setAttribute, setText } from "./dom.js";
-import { between, clock, count, duration } from "./format.js";
+import { between, clock, count, duration, percent } from "./format.js";
 import { beatNow } from "./live.js";
 
 const ROWS = 20;
@@ -164,7 +164,11 @@ function updateRow(row, job) {
 /** The one thing that is worth a word about a job. */
 function tell(job) {
   if (job.cancel_requested) return "being interrupted";
-  if (job.status === "processing" && job.progress) return job.progress.note ?? "";
+  if (job.status === "processing" && job.progress) {
+    const { done, total, note } = job.progress;
+    const far = total > 0 ? percent(done / total) : count(done);
+    return note ? `${far}, ${note}` : far;
+  }
   if (job.error) return job.error;
   if (job.run_at) return `due at ${clock(job.run_at)}`;
   if (job.after)
