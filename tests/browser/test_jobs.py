@@ -244,3 +244,14 @@ def test_the_queue_and_a_type_are_paused_and_resumed(
     expect(page.locator("#paused")).to_contain_text("echo is paused")
     assert service.ask("/queue")["paused_types"] == ["echo"]
     expect(page.locator("#notices")).to_contain_text("echo was paused")
+
+
+def test_a_job_that_waits_says_why(page: Page, service: Service) -> None:
+    """Its page says what it waits for, and since when it is there."""
+    job_id = service.submit("echo", delay_seconds=3_600)
+    open_job(page, service, job_id)
+    expect(page.locator("#story-waits")).to_contain_text("Due in")
+    expect(page.locator("#timeline")).to_contain_text("Due")
+    service.ask(f"/jobs/{job_id}/cancel", method="POST")
+    expect(page.locator("#story-waits")).to_be_hidden()
+    expect(page.locator("#attempts-empty")).to_have_text("None: it never ran.")

@@ -64,7 +64,7 @@ function setState(state, reason) {
 async function onBeat(signal) {
   const [metrics, queue] = await Promise.all([read("/metrics", signal), read("/queue", signal)]);
   seenAt = new Date();
-  if (counted === null) await lookIfDraining(signal);
+  if (counted === null || !$("draining").hidden) await lookIfDraining(signal);
   take(metrics, queue);
   showMetrics(metrics, queue);
   setText($("uptime"), `up ${duration(metrics.uptime_seconds)}`);
@@ -100,7 +100,7 @@ function showPause(queue) {
   );
 }
 
-/** With the first beat of a connection: whether it is one to a service that is about to end. */
+/** Whether the service takes no more jobs; one that has just started may not take any yet. */
 async function lookIfDraining(signal) {
   try {
     await read("/health/ready", signal);

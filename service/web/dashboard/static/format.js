@@ -40,7 +40,8 @@ export const exactly = (iso) => `${clock(iso)}.${iso.slice(20, 23).padEnd(3, "0"
 /** Seconds from one moment to another; a Date would know only their milliseconds. */
 export const between = (from, to) => seconds(to) - seconds(from);
 
-const seconds = (iso) => Date.parse(`${iso.slice(0, 19)}Z`) / 1000 + Number(`0${iso.slice(19, -1)}`);
+const seconds = (iso) =>
+  Date.parse(`${iso.slice(0, 19)}Z`) / 1000 + Number(`0${iso.slice(19, -1)}`);
 
 /** "1 job", "2 jobs". */
 export const plural = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;

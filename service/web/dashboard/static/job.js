@@ -73,12 +73,15 @@ function show(text) {
   $("story-waits").hidden = !story.waits_because;
   setText($("story-waits"), sentence(story.waits_because ?? ""));
   showProgress();
-  const written = exact(text);
-  if (before === null) showJson($("payload"), written.payload);
   const hasResult = story.result !== undefined;
   $("result").hidden = !hasResult;
   $("result-empty").hidden = hasResult;
-  if (hasResult) showJson($("result"), written.result);
+  // They may be large, and neither changes once it is there.
+  if (before === null || (hasResult && before.result === undefined)) {
+    const written = exact(text);
+    showJson($("payload"), written.payload);
+    if (hasResult) showJson($("result"), written.result);
+  }
   setText($("result-empty"), ended ? "None." : "Not yet.");
   showAttempts();
 }
