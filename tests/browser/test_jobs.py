@@ -79,6 +79,24 @@ def test_pages_are_turned(page: Page, start: Callable[..., Service]) -> None:
     assert rows(page) == jobs[:20]
 
 
+def test_an_answer_that_comes_late_is_not_taken_for_another(
+    page: Page, start: Callable[..., Service]
+) -> None:
+    """Who turns the page while the first one is being read again sees the page turned to."""
+    service = start()
+    jobs = [service.run("echo", number) for number in range(25)][::-1]
+    open_live(page, service.url)
+    expect(page.locator("#jobs tr")).to_have_count(20)
+    late: list[Route] = []
+    with page.expect_request("**/jobs?*"):
+        page.route("**/jobs?*", lambda route: late.append(route), times=1)
+        service.run("echo")
+    page.get_by_role("button", name="Older").click()
+    late[0].continue_()
+    expect(page.locator("#jobs tr")).to_have_count(5)
+    assert rows(page) == jobs[20:]
+
+
 def test_rows_hold_still_under_the_pointer(dashboard: Page, service: Service) -> None:
     """What somebody is about to click stays there; when the pointer goes, the table goes on."""
     before = service.run("echo")
@@ -107,6 +125,11 @@ def test_a_job_is_found_by_its_id(dashboard: Page, service: Service, watch: Watc
     field.fill("nobody")
     dashboard.get_by_role("button", name="Open").click()
     expect(dashboard.locator("#story-empty")).to_contain_text("There is no such job")
+    dashboard.go_back()
+    field.fill("..")
+    field.press("Enter")
+    expect(dashboard.locator("#story-empty")).to_contain_text("There is no such job")
+    expect(dashboard.locator("#connection")).to_have_text("Live")
 
 
 def test_the_page_of_a_job_tells_its_story(page: Page, service: Service) -> None:

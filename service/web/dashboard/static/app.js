@@ -1,15 +1,15 @@
 // Where all comes together: the address says what is shown, and the connection keeps it up to date.
 
 import { pause, resume } from "./actions.js";
-import { read, Problem } from "./api.js";
-import { beatNow, connect } from "./live.js";
+import { Problem, read } from "./api.js";
+import { $, setText } from "./dom.js";
+import { clock, duration } from "./format.js";
 import { take } from "./history.js";
 import { openStory, showStory } from "./job.js";
 import { filterJobs, offerTypes, showJobs } from "./jobs.js";
+import { beatNow, connect } from "./live.js";
 import { note, showNotices } from "./notices.js";
 import { showMetrics, showTypes, showWorkers } from "./overview.js";
-import { $, setText } from "./dom.js";
-import { clock, duration } from "./format.js";
 
 const STATES = {
   connecting: "Connecting",
@@ -30,7 +30,7 @@ function route() {
   const [path, query] = address.slice(2).split("?");
   if (path.startsWith("jobs/")) {
     view = "job";
-    openStory(decodeURIComponent(path.slice(5)));
+    openStory(path.slice(5));
   } else {
     view = "overview";
     overviewAddress = address;

@@ -38,7 +38,8 @@ export function openStory(wanted) {
 export async function showStory(signal) {
   const asked = id;
   try {
-    const { text } = await readPage(`/jobs/${encodeURIComponent(id)}`, signal);
+    if (!/^[\w-]+$/.test(id)) throw new Problem(404, "no job has such an id");
+    const { text } = await readPage(`/jobs/${id}`, signal);
     if (asked !== id) return;
     if (text !== told) show(text);
   } catch (error) {
