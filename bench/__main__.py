@@ -8,7 +8,7 @@ from bench.watchdog import watched_against_unwatched
 
 
 def main() -> None:
-    """Run them one after the other; takes about three minutes."""
+    """Run them one after the other; takes about a minute."""
     print(engine_against_channel(), flush=True)
     print(watched_against_unwatched(), flush=True)
     for compare in (
