@@ -87,12 +87,12 @@ def test_an_answer_that_comes_late_is_not_taken_for_another(
     jobs = [service.run("echo", number) for number in range(25)][::-1]
     open_live(page, service.url)
     expect(page.locator("#jobs tr")).to_have_count(20)
-    late: list[Route] = []
+    late: list[Callable[[], None]] = []
     with page.expect_request("**/jobs?*"):
-        page.route("**/jobs?*", lambda route: late.append(route), times=1)
+        page.route("**/jobs?*", lambda route: late.append(route.continue_), times=1)
         service.run("echo")
     page.get_by_role("button", name="Older").click()
-    late[0].continue_()
+    late[0]()
     expect(page.locator("#jobs tr")).to_have_count(5)
     assert rows(page) == jobs[20:]
 
