@@ -19,7 +19,8 @@ from bench.loopback import free_port, running
 FOLDER = Path(__file__).with_name("screenshots")
 DESKTOP = {"width": 1360, "height": 1120}
 PHONE = {"width": 390, "height": 844}
-SECONDS = 57  # which fill the first minute of the charts
+PAUSED_SECONDS = 3
+SECONDS = 55  # which fill the first minute of the charts
 JOB_SECONDS = 9  # into the second attempt of the job that is shown
 
 
@@ -30,11 +31,11 @@ def main() -> None:
         desktop = opened(browser, url, viewport=DESKTOP)
         phone = opened(browser, url, viewport=PHONE, is_mobile=True, device_scale_factor=2)
         post(f"{url}/queue/pause?type=count_words", "", "")
-        time.sleep(SECONDS / 2)
+        time.sleep(PAUSED_SECONDS)
         post(f"{url}/queue/resume?type=count_words", "", "")
-        time.sleep(SECONDS / 2)
+        time.sleep(SECONDS - PAUSED_SECONDS)
         job = submit(url, {"type": "import_rows", "payload": {"source": "crm", "rows": 1200}})
-        time.sleep(1.6)
+        time.sleep(1.1)
         desktop.mouse.move(0, 0)
         take(desktop, "light")
         desktop.emulate_media(color_scheme="dark")

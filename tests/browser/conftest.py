@@ -113,7 +113,7 @@ def new_context(
     with ExitStack() as stack:
 
         def open_context(**options: Any) -> BrowserContext:
-            context = browser.new_context(**{"viewport": DESKTOP, **options})
+            context = browser.new_context(**{"viewport": DESKTOP, "timezone_id": "UTC", **options})
             stack.callback(context.close)
             context.set_default_timeout(PATIENCE_MILLISECONDS)
             watch.follow(context)

@@ -79,6 +79,24 @@ def test_pages_are_turned(page: Page, start: Callable[..., Service]) -> None:
     assert rows(page) == jobs[:20]
 
 
+def test_an_answer_that_comes_late_is_not_taken_for_another(
+    page: Page, start: Callable[..., Service]
+) -> None:
+    """Who turns the page while the first one is being read again sees the page turned to."""
+    service = start()
+    jobs = [service.run("echo", number) for number in range(25)][::-1]
+    open_live(page, service.url)
+    expect(page.locator("#jobs tr")).to_have_count(20)
+    late: list[Callable[[], None]] = []
+    with page.expect_request("**/jobs?*"):
+        page.route("**/jobs?*", lambda route: late.append(route.continue_), times=1)
+        service.run("echo")
+    page.get_by_role("button", name="Older").click()
+    late[0]()
+    expect(page.locator("#jobs tr")).to_have_count(5)
+    assert rows(page) == jobs[20:]
+
+
 def test_rows_hold_still_under_the_pointer(dashboard: Page, service: Service) -> None:
     """What somebody is about to click stays there; when the pointer goes, the table goes on."""
     before = service.run("echo")
@@ -107,6 +125,11 @@ def test_a_job_is_found_by_its_id(dashboard: Page, service: Service, watch: Watc
     field.fill("nobody")
     dashboard.get_by_role("button", name="Open").click()
     expect(dashboard.locator("#story-empty")).to_contain_text("There is no such job")
+    dashboard.go_back()
+    field.fill("..")
+    field.press("Enter")
+    expect(dashboard.locator("#story-empty")).to_contain_text("There is no such job")
+    expect(dashboard.locator("#connection")).to_have_text("Live")
 
 
 def test_the_page_of_a_job_tells_its_story(page: Page, service: Service) -> None:
@@ -236,3 +259,14 @@ def test_the_queue_and_a_type_are_paused_and_resumed(
     expect(page.locator("#paused")).to_contain_text("echo is paused")
     assert service.ask("/queue")["paused_types"] == ["echo"]
     expect(page.locator("#notices")).to_contain_text("echo was paused")
+
+
+def test_a_job_that_waits_says_why(page: Page, service: Service) -> None:
+    """Its page says what it waits for, and since when it is there."""
+    job_id = service.submit("echo", delay_seconds=3_600)
+    open_job(page, service, job_id)
+    expect(page.locator("#story-waits")).to_contain_text("Due in")
+    expect(page.locator("#timeline")).to_contain_text("Due")
+    service.ask(f"/jobs/{job_id}/cancel", method="POST")
+    expect(page.locator("#story-waits")).to_be_hidden()
+    expect(page.locator("#attempts-empty")).to_have_text("None: it never ran.")

@@ -138,3 +138,27 @@ def test_a_hidden_tab_asks_for_nothing(page: Page, service: Service, watch: Watc
     created = service.ask("/metrics")["jobs_created"]
     expect(page.locator("#jobs_created")).to_have_text(f"{created:,}")
     assert len(watch.requests) > asked
+
+
+def test_a_start_is_not_taken_for_an_end(page: Page, service: Service, watch: Watch) -> None:
+    """A service that takes no jobs yet is not said to shut down for longer than that is so."""
+    watch.expected.append("503")
+    page.route("**/health/ready", lambda route: route.fulfill(status=503, body="{}"), times=1)
+    open_live(page, service.url)
+    expect(page.locator("#jobs_created")).not_to_have_text(NONE)
+    expect(page.locator("#draining")).to_be_hidden()
+
+
+def test_who_points_at_a_chart_reads_its_values_there(dashboard: Page) -> None:
+    """The legend tells the values of that moment, and how long ago it was."""
+    chart = dashboard.locator("figure", has_text="Pending and in progress")
+    chart.locator("svg").hover()
+    expect(chart.get_by_text("s ago")).to_be_visible()
+    dashboard.mouse.move(1, 1)
+    expect(chart.get_by_text("s ago")).to_be_hidden()
+
+
+def test_schedules_are_there_where_there_are_any(dashboard: Page) -> None:
+    """Each with its next run."""
+    panel = dashboard.get_by_role("region", name="Schedules")
+    expect(panel.get_by_role("row", name="yearly")).to_contain_text("1 Jan")

@@ -1,15 +1,15 @@
 // Where all comes together: the address says what is shown, and the connection keeps it up to date.
 
 import { pause, resume } from "./actions.js";
-import { read, Problem } from "./api.js";
-import { beatNow, connect } from "./live.js";
+import { Problem, read } from "./api.js";
+import { $, setText } from "./dom.js";
+import { clock, duration } from "./format.js";
 import { take } from "./history.js";
 import { openStory, showStory } from "./job.js";
 import { filterJobs, offerTypes, showJobs } from "./jobs.js";
+import { beatNow, connect } from "./live.js";
 import { note, showNotices } from "./notices.js";
 import { showMetrics, showTypes, showWorkers } from "./overview.js";
-import { $, setText } from "./dom.js";
-import { clock, duration } from "./format.js";
 
 const STATES = {
   connecting: "Connecting",
@@ -30,7 +30,7 @@ function route() {
   const [path, query] = address.slice(2).split("?");
   if (path.startsWith("jobs/")) {
     view = "job";
-    openStory(decodeURIComponent(path.slice(5)));
+    openStory(path.slice(5));
   } else {
     view = "overview";
     overviewAddress = address;
@@ -64,7 +64,7 @@ function setState(state, reason) {
 async function onBeat(signal) {
   const [metrics, queue] = await Promise.all([read("/metrics", signal), read("/queue", signal)]);
   seenAt = new Date();
-  if (counted === null) await lookIfDraining(signal);
+  if (counted === null || !$("draining").hidden) await lookIfDraining(signal);
   take(metrics, queue);
   showMetrics(metrics, queue);
   setText($("uptime"), `up ${duration(metrics.uptime_seconds)}`);
@@ -100,7 +100,7 @@ function showPause(queue) {
   );
 }
 
-/** With the first beat of a connection: whether it is one to a service that is about to end. */
+/** Whether the service takes no more jobs; one that has just started may not take any yet. */
 async function lookIfDraining(signal) {
   try {
     await read("/health/ready", signal);

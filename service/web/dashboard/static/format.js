@@ -37,8 +37,11 @@ export function clock(iso) {
 /** The same to the millisecond, for a job's page. */
 export const exactly = (iso) => `${clock(iso)}.${iso.slice(20, 23).padEnd(3, "0")}`;
 
-/** Seconds from one moment to another. */
-export const between = (from, to) => (Date.parse(to) - Date.parse(from)) / 1000;
+/** Seconds from one moment to another; a Date would know only their milliseconds. */
+export const between = (from, to) => seconds(to) - seconds(from);
+
+const seconds = (iso) =>
+  Date.parse(`${iso.slice(0, 19)}Z`) / 1000 + Number(`0${iso.slice(19, -1)}`);
 
 /** "1 job", "2 jobs". */
 export const plural = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;

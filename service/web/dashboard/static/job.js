@@ -38,7 +38,8 @@ export function openStory(wanted) {
 export async function showStory(signal) {
   const asked = id;
   try {
-    const { text } = await readPage(`/jobs/${encodeURIComponent(id)}`, signal);
+    if (!/^[\w-]+$/.test(id)) throw new Problem(404, "no job has such an id");
+    const { text } = await readPage(`/jobs/${id}`, signal);
     if (asked !== id) return;
     if (text !== told) show(text);
   } catch (error) {
@@ -73,12 +74,15 @@ function show(text) {
   $("story-waits").hidden = !story.waits_because;
   setText($("story-waits"), sentence(story.waits_because ?? ""));
   showProgress();
-  const written = exact(text);
-  if (before === null) showJson($("payload"), written.payload);
   const hasResult = story.result !== undefined;
   $("result").hidden = !hasResult;
   $("result-empty").hidden = hasResult;
-  if (hasResult) showJson($("result"), written.result);
+  // They may be large, and neither changes once it is there.
+  if (before === null || (hasResult && before.result === undefined)) {
+    const written = exact(text);
+    showJson($("payload"), written.payload);
+    if (hasResult) showJson($("result"), written.result);
+  }
   setText($("result-empty"), ended ? "None." : "Not yet.");
   showAttempts();
 }

@@ -2,13 +2,13 @@
 
 import { Problem, readPage, since } from "./api.js";
 import { $, fill, make, setAttribute, setText } from "./dom.js";
-import { between, clock, count, duration } from "./format.js";
+import { between, clock, count, duration, percent } from "./format.js";
 import { beatNow } from "./live.js";
 
 const ROWS = 20;
 
 let filters = { status: "", type: "" };
-let cursors = []; // one for each page that has been turned, "" being that of the first
+let cursors = []; // of each page that has been turned to; none on the first
 let next = null;
 let jobs = null; // those on the page; null where it has to be read before anything is shown
 let stale = false; // whether the service may tell other jobs by now
@@ -22,7 +22,7 @@ for (const name of ["status", "type"]) {
 $("find").addEventListener("submit", (event) => {
   event.preventDefault();
   const id = $("find-id").value.trim();
-  if (id) location.hash = `#/jobs/${encodeURIComponent(id)}`;
+  if (id) location.hash = `#/jobs/${id}`;
 });
 $("older").addEventListener("click", () => turn([...cursors, next]));
 $("newer").addEventListener("click", () => turn(cursors.slice(0, -1)));
@@ -92,6 +92,7 @@ async function load(signal) {
   if (filters.type) query.set("type", filters.type);
   if (cursors.length) query.set("cursor", cursors.at(-1));
   stale = false;
+  const asked = [filters, cursors];
   let page;
   try {
     page = await readPage(`/jobs?${query}`, signal);
@@ -99,6 +100,7 @@ async function load(signal) {
     if (!(error instanceof Problem)) throw error;
     page = { text: "[]", next: null }; // of a filter, in the address, that can't be
   }
+  if (asked[0] !== filters || asked[1] !== cursors) return; // somebody went on meanwhile
   next = page.next && new URLSearchParams(page.next.split("?")[1]).get("cursor");
   jobs = JSON.parse(page.text);
   fill($("jobs"), jobs, createRow, updateRow);
@@ -164,7 +166,11 @@ function updateRow(row, job) {
 /** The one thing that is worth a word about a job. */
 function tell(job) {
   if (job.cancel_requested) return "being interrupted";
-  if (job.status === "processing" && job.progress) return job.progress.note ?? "";
+  if (job.status === "processing" && job.progress) {
+    const { done, total, note } = job.progress;
+    const far = total > 0 ? percent(done / total) : count(done);
+    return note ? `${far}, ${note}` : far;
+  }
   if (job.error) return job.error;
   if (job.run_at) return `due at ${clock(job.run_at)}`;
   if (job.after)
