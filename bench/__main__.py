@@ -16,7 +16,7 @@ from bench.growth import (
 from bench.http import batches_against_single_posts, post_against_bare_route
 from bench.latency import latency_under_load
 from bench.measure import Result
-from bench.memory import memory
+from bench.memory import memory_at_rest, memory_per_job
 from bench.processes import two_cores_against_one
 from bench.report import write_report
 from bench.startup import start_against_import
@@ -50,7 +50,8 @@ BENCHMARKS = [
     Benchmark("start", start_against_import, rounds=15, quick_rounds=5),
     Benchmark("processes", two_cores_against_one, rounds=9, needs="taskset"),
     Benchmark("latency", latency_under_load, rounds=5, needs="wrk"),
-    Benchmark("memory", memory, rounds=2),
+    Benchmark("memory", memory_at_rest, rounds=3, quick_rounds=1),
+    Benchmark("memory-per-job", memory_per_job, rounds=2),
     Benchmark("growth-workers", growth_with_workers, rounds=7),
     Benchmark("growth-waiting", growth_with_waiting_jobs, rounds=7),
     Benchmark("growth-retained", growth_with_retained_jobs, rounds=7),

@@ -4,7 +4,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import Request, urlopen
@@ -23,38 +23,36 @@ KIB, MIB = 1_024, 1_024**2
 JOB = '{"type":"echo","payload":1}'  # its payload and its result are one byte each
 
 
-def memory(rounds: int) -> Figures:
-    """Resident memory of the process: at rest, and by how much it grows with jobs."""
-    rows: dict[str, list[float]] = {
-        "at rest, MiB": [],
-        "a ready job, bytes": [],
-        "a scheduled job, bytes": [],
-        "a retained job, bytes": [],
-    }
+def memory_at_rest(rounds: int) -> Figures:
+    """Resident memory of a service that has started and done nothing yet."""
+    sizes = []
     for turn in range(1, rounds + 1):
-        show_progress(f"memory, round {turn} of {rounds}")
-        with _service(retain=1_000) as (pid, port):
+        show_progress(f"memory at rest, round {turn} of {rounds}")
+        with _service(retain=1_000) as (pid, _):
             time.sleep(REST_SECONDS)
-            rows["at rest, MiB"].append(_resident(pid) / MIB)
-            _complete(port, WARM_UP)
-            rows["a scheduled job, bytes"].append(_growth_per_job(pid, port, _schedule))
-        with _service(retain=1_000) as (pid, port):
-            _complete(port, WARM_UP)
-            rows["a ready job, bytes"].append(_growth_per_job(pid, port, _hold))
-        with _service(retain=WARM_UP + JOBS) as (pid, port):
-            _complete(port, WARM_UP)
-            rows["a retained job, bytes"].append(_growth_per_job(pid, port, _complete))
+            sizes.append(_resident(pid) / MIB)
+    show_progress("")
+    return Figures("Memory at rest", "MiB", {"service": sizes}, goals={"service": Goal(at_most=60)})
+
+
+def memory_per_job(rounds: int) -> Figures:
+    """By how much resident memory grows with jobs, payload and result of one byte each included."""
+    rows: dict[str, list[float]] = {}
+    for turn in range(1, rounds + 1):
+        for row, act, retain in (
+            ("a ready job", _hold, 1_000),
+            ("a scheduled job", _schedule, 1_000),
+            ("a retained job", _complete, WARM_UP + JOBS),
+        ):
+            show_progress(f"memory of {row}, round {turn} of {rounds}")
+            with _service(retain=retain) as (pid, port):
+                _complete(port, WARM_UP)
+                before = _resident(pid)
+                act(port, JOBS)
+                rows.setdefault(row, []).append((_resident(pid) - before) / JOBS)
     show_progress("")
     return Figures(
-        "Memory",
-        "resident",
-        rows,
-        goals={
-            "at rest, MiB": Goal(at_most=60),
-            "a ready job, bytes": Goal(at_most=KIB),
-            "a scheduled job, bytes": Goal(at_most=KIB),
-            "a retained job, bytes": Goal(at_most=KIB),
-        },
+        "Memory for each job", "bytes", rows, goals=dict.fromkeys(rows, Goal(at_most=KIB))
     )
 
 
@@ -69,12 +67,6 @@ def _service(*, retain: int) -> Iterator[tuple[int, int]]:
         running(command, port, Path(folder) / "log") as pid,
     ):
         yield pid, port
-
-
-def _growth_per_job(pid: int, port: int, act: Callable[[int, int], None]) -> float:
-    before = _resident(pid)
-    act(port, JOBS)
-    return (_resident(pid) - before) / JOBS
 
 
 def _complete(port: int, jobs: int) -> None:

@@ -14,6 +14,7 @@ mpl.use("Agg")  # before anything else of it: there may be no screen
 import msgspec
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.markers import CARETLEFT, CARETRIGHT
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from bench.measure import Comparison, Figures, Goal, Growth, Result
@@ -78,8 +79,11 @@ def _draw_ratios(comparisons: Sequence[Comparison]) -> Figure:
         axes.barh(place, median - 1, left=1, height=0.46, color=colour)
         low, high = _middle_half(ratios)
         axes.plot([low, high], [place, place], color=INK, linewidth=1.2)
-        _mark_goal(axes, place, goal)
-        _say(axes, f"{median:.3g}", max(high, 1), place)
+        taken = max(high, 1)
+        if goal is not None:
+            _mark_goal(axes, place, goal)
+            taken = max(taken, _bound(goal))
+        _say(axes, f"{median:.3g}", taken, place)
     axes.set_xscale("log")
     axes.axvline(1, color=INK, linewidth=1)
     _finish_rows(axes, [f"{next(iter(each.sides))}\n÷ {side}" for each, side in rows])
@@ -132,8 +136,11 @@ def _draw_figures(figures: Sequence[Figures]) -> Figure:
             colour = OURS if goal is None or goal.is_met(median) else MISSED
             axes.plot([min(values), max(values)], [place, place], color=colour, linewidth=1.2)
             axes.plot([median], [place], "o", color=colour, markersize=7)
-            _mark_goal(axes, place, goal)
-            _say(axes, _short(median), max(values), place)
+            taken = max(values)
+            if goal is not None:
+                _mark_goal(axes, place, goal)
+                taken = max(taken, _bound(goal))
+            _say(axes, _short(median), taken, place)
         axes.set_xscale("log")
         _finish_rows(axes, list(result.rows))
         axes.set_title(f"{result.name}, {result.unit}" if result.unit else result.name)
@@ -143,7 +150,7 @@ def _draw_figures(figures: Sequence[Figures]) -> Figure:
 def _finish_rows(axes: Axes, labels: Sequence[str]) -> None:
     axes.set_yticks(range(len(labels)), labels)
     axes.set_ylim(len(labels) - 0.4, -0.6)
-    axes.margins(x=0.12)
+    axes.margins(x=0.16)
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
@@ -152,12 +159,16 @@ def _finish_rows(axes: Axes, labels: Sequence[str]) -> None:
     axes.xaxis.set_major_formatter(_short_formatter())
 
 
-def _mark_goal(axes: Axes, place: int, goal: Goal | None) -> None:
-    """An arrowhead at the bound, which points to where it is kept."""
-    if goal is not None:
-        bound, marker = (goal.at_most, 8) if goal.at_most < math.inf else (goal.at_least, 9)
-        axes.plot([bound, bound], [place - 0.33, place + 0.33], color=INK, linewidth=1.6)
-        axes.plot([bound], [place - 0.33], marker=marker, color=INK, markersize=5)
+def _mark_goal(axes: Axes, place: int, goal: Goal) -> None:
+    """A line at the bound, whose head points to where it is kept."""
+    bound = _bound(goal)
+    head = CARETLEFT if goal.at_most < math.inf else CARETRIGHT
+    axes.plot([bound, bound], [place - 0.36, place + 0.36], color=INK, linewidth=1.4)
+    axes.plot([bound], [place - 0.36], marker=head, color=INK, markersize=5)
+
+
+def _bound(goal: Goal) -> float:
+    return goal.at_most if goal.at_most < math.inf else goal.at_least
 
 
 def _say(axes: Axes, text: str, right_of: float, place: int) -> None:
