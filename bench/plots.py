@@ -14,7 +14,7 @@ mpl.use("Agg")  # before anything else of it: there may be no screen
 import msgspec
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.markers import CARETLEFT, CARETRIGHT
+from matplotlib.markers import CARETLEFTBASE, CARETRIGHTBASE
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from bench.measure import Comparison, Figures, Goal, Growth, Result
@@ -79,14 +79,11 @@ def _draw_ratios(comparisons: Sequence[Comparison]) -> Figure:
         axes.barh(place, median - 1, left=1, height=0.46, color=colour)
         low, high = _middle_half(ratios)
         axes.plot([low, high], [place, place], color=INK, linewidth=1.2)
-        taken = max(high, 1)
-        if goal is not None:
-            _mark_goal(axes, place, goal)
-            taken = max(taken, _bound(goal))
-        _say(axes, f"{median:.3g}", taken, place)
-    axes.set_xscale("log")
+        _mark_goal(axes, place, goal)
+        _say(axes, place, f"{median:.3g}")
     axes.axvline(1, color=INK, linewidth=1)
     _finish_rows(axes, [f"{next(iter(each.sides))}\n÷ {side}" for each, side in rows])
+    _scale_by_logarithm(axes)
     axes.set_title("Ratios, side by side: median (bar), middle half (line), goal (mark)")
     return figure
 
@@ -103,7 +100,7 @@ def _draw_growth(growths: Sequence[Growth]) -> Figure:
         places = {amount: amount or amounts[1] / 10 for amount in amounts}
         for (line, points), colour in zip(growth.lines.items(), LINES, strict=False):
             at = [places[amount] for amount in points]
-            low, high = [min(v) for v in points.values()], [max(v) for v in points.values()]
+            low, high = zip(*map(_middle_half, points.values()), strict=True)
             medians = [statistics.median(values) for values in points.values()]
             axes.fill_between(at, low, high, color=colour, alpha=0.15, linewidth=0)
             axes.plot(at, medians, "o-", color=colour, markersize=4, label=line)
@@ -136,13 +133,14 @@ def _draw_figures(figures: Sequence[Figures]) -> Figure:
             colour = OURS if goal is None or goal.is_met(median) else MISSED
             axes.plot([min(values), max(values)], [place, place], color=colour, linewidth=1.2)
             axes.plot([median], [place], "o", color=colour, markersize=7)
-            taken = max(values)
-            if goal is not None:
-                _mark_goal(axes, place, goal)
-                taken = max(taken, _bound(goal))
-            _say(axes, _short(median), taken, place)
-        axes.set_xscale("log")
+            _mark_goal(axes, place, goal)
+            _say(axes, place, _short(median))
         _finish_rows(axes, list(result.rows))
+        every = [value for values in result.rows.values() for value in values]
+        if max(every) < 10 * min(every):  # then it is read best from zero
+            axes.set_xlim(left=0)
+        else:
+            _scale_by_logarithm(axes)
         axes.set_title(f"{result.name}, {result.unit}" if result.unit else result.name)
     return figure
 
@@ -150,35 +148,39 @@ def _draw_figures(figures: Sequence[Figures]) -> Figure:
 def _finish_rows(axes: Axes, labels: Sequence[str]) -> None:
     axes.set_yticks(range(len(labels)), labels)
     axes.set_ylim(len(labels) - 0.4, -0.6)
-    axes.margins(x=0.16)
+    axes.margins(x=0.05)
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(_short_formatter())
 
 
-def _mark_goal(axes: Axes, place: int, goal: Goal) -> None:
+def _scale_by_logarithm(axes: Axes) -> None:
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(_short_formatter())
+    axes.autoscale_view()
+
+
+def _mark_goal(axes: Axes, place: int, goal: Goal | None) -> None:
     """A line at the bound, whose head points to where it is kept."""
-    bound = _bound(goal)
-    head = CARETLEFT if goal.at_most < math.inf else CARETRIGHT
-    axes.plot([bound, bound], [place - 0.36, place + 0.36], color=INK, linewidth=1.4)
-    axes.plot([bound], [place - 0.36], marker=head, color=INK, markersize=5)
+    if goal is not None:
+        is_upper = goal.at_most < math.inf
+        bound, head = (goal.at_most, CARETLEFTBASE) if is_upper else (goal.at_least, CARETRIGHTBASE)
+        axes.plot([bound, bound], [place - 0.36, place + 0.36], color=INK, linewidth=1.4)
+        axes.plot([bound], [place - 0.36], marker=head, color=INK, markersize=5)
 
 
-def _bound(goal: Goal) -> float:
-    return goal.at_most if goal.at_most < math.inf else goal.at_least
-
-
-def _say(axes: Axes, text: str, right_of: float, place: int) -> None:
+def _say(axes: Axes, place: int, text: str) -> None:
+    """Write a number beside its row, at the right border."""
     axes.annotate(
         text,
-        (right_of, place),
-        xytext=(9, 0),
-        textcoords="offset points",
+        (1.02, place),
+        xycoords=("axes fraction", "data"),
         verticalalignment="center",
         fontweight="bold",
+        annotation_clip=False,
     )
 
 
