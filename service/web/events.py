@@ -80,31 +80,27 @@ class _Streams:
         """What is sent to one client, from behind event number `after`; None for a `reset`."""
         self._open += 1
         try:
-            async for chunk in self._chunks(after, is_wanted):
-                yield chunk
+            feed = self._feed
+            reset = "" if after is not None else "event: reset\ndata: {}\n"
+            number = feed.last if after is None else after
+            yield f"retry: {RETRY_MILLISECONDS}\n{reset}id: {feed.id_of(number)}\n\n".encode()
+            heartbeat_at = trio.current_time() + HEARTBEAT_SECONDS
+            while not feed.ended(number):
+                with trio.move_on_at(heartbeat_at):
+                    await feed.wait(number)
+                try:
+                    chunk, number = self._read_chunk(number, is_wanted)
+                except FellBehind:
+                    return  # the client comes back for the rest and is told then that it is lost
+                if not chunk and trio.current_time() >= heartbeat_at:
+                    chunk = f": heartbeat\nid: {feed.id_of(number)}\n\n".encode()
+                if chunk:
+                    yield chunk
+                    heartbeat_at = trio.current_time() + HEARTBEAT_SECONDS
+                if number == feed.last:
+                    await trio.sleep(min(self._open * PAUSE_SECONDS, MAX_PAUSE_SECONDS))
         finally:
             self._open -= 1
-
-    async def _chunks(self, after: int | None, is_wanted: Wanted) -> AsyncGenerator[bytes, None]:
-        feed = self._feed
-        reset = "" if after is not None else "event: reset\ndata: {}\n"
-        number = feed.last if after is None else after
-        yield f"retry: {RETRY_MILLISECONDS}\n{reset}id: {feed.id_of(number)}\n\n".encode()
-        heartbeat_at = trio.current_time() + HEARTBEAT_SECONDS
-        while not feed.ended(number):
-            with trio.move_on_at(heartbeat_at):
-                await feed.wait(number)
-            try:
-                chunk, number = self._read_chunk(number, is_wanted)
-            except FellBehind:
-                return  # the client comes back for the rest and is told then that it is lost
-            if not chunk and trio.current_time() >= heartbeat_at:
-                chunk = f": heartbeat\nid: {feed.id_of(number)}\n\n".encode()
-            if chunk:
-                yield chunk
-                heartbeat_at = trio.current_time() + HEARTBEAT_SECONDS
-            if number == feed.last:
-                await trio.sleep(min(self._open * PAUSE_SECONDS, MAX_PAUSE_SECONDS))
 
     def _read_chunk(self, after: int, is_wanted: Wanted) -> tuple[bytes, int]:
         """The next events in one piece, and the number of the last that was read for it."""
