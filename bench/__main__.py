@@ -6,13 +6,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.crowds import growth_with_clients
 from bench.dashboard import open_against_closed, page_under_load
 from bench.engine import engine_against_channel
 from bench.engine_peers import engine_against_peers_in_memory, engine_against_peers_on_redis
+from bench.growth import (
+    growth_with_retained_jobs,
+    growth_with_waiting_jobs,
+    growth_with_workers,
+)
 from bench.http import batched_jobs, batches_against_single_posts, post_against_bare_route
 from bench.http_peers import accepted, completed, median_latency, tail_latency
+from bench.latency import latency_under_load
 from bench.measure import Result
+from bench.memory import memory_at_rest, memory_per_job
+from bench.processes import two_cores_against_one
 from bench.report import write_report
+from bench.startup import start_against_import
 from bench.stuck_reader import stuck_against_reading
 from bench.watchdog import watched_against_unwatched
 
@@ -49,6 +59,15 @@ BENCHMARKS = [
     Benchmark("stuck-reader", stuck_against_reading, rounds=9, quick_rounds=3, needs="wrk"),
     Benchmark("dashboard", open_against_closed, rounds=9, needs="chromium"),
     Benchmark("dashboard-page", page_under_load, rounds=3, needs="chromium"),
+    Benchmark("start", start_against_import, rounds=15, quick_rounds=5),
+    Benchmark("processes", two_cores_against_one, rounds=9, needs="taskset"),
+    Benchmark("latency", latency_under_load, rounds=5, needs="wrk"),
+    Benchmark("memory", memory_at_rest, rounds=3, quick_rounds=1),
+    Benchmark("memory-per-job", memory_per_job, rounds=2),
+    Benchmark("growth-workers", growth_with_workers, rounds=7),
+    Benchmark("growth-waiting", growth_with_waiting_jobs, rounds=7),
+    Benchmark("growth-retained", growth_with_retained_jobs, rounds=7),
+    Benchmark("growth-clients", growth_with_clients, rounds=2),
 ]
 
 
@@ -63,6 +82,7 @@ def main() -> None:
         help=f"quick (two minutes), all, or any of: {', '.join(names)}",
     )
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the results there, JSON")
+    parser.add_argument("--plots", type=Path, metavar="FOLDER", help="draw the results there, PNG")
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - {"quick", "all", *names}:
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; see --help")
@@ -76,6 +96,10 @@ def main() -> None:
         results.append(result)
     if arguments.output is not None:
         write_report(results, arguments.output)
+    if arguments.plots is not None:
+        from bench.plots import draw  # which needs the extra `bench`
+
+        draw(results, arguments.plots)
 
 
 def _chosen(names: set[str]) -> list[tuple[Benchmark, int]]:

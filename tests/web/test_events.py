@@ -397,6 +397,35 @@ async def test_many_events_travel_together(feed: Feed, client: Client) -> None:
     assert max(map(len, pieces)) < 2 * CHUNK_BYTES
 
 
+async def test_the_more_streams_there_are_the_more_events_travel_together(
+    feed: Feed, listen: Listen, autojump_clock: trio.abc.Clock
+) -> None:
+    """A crowd of readers does not make each event a turn of all of them, and misses nothing."""
+    clients = [await listen() for _ in range(40)]
+    for client in clients:
+        await client.next()
+    for _ in range(50):  # one each millisecond, where a stream among 40 reads every ten
+        observe(feed, 1)
+        await trio.sleep(0.001)
+    await trio.testing.wait_all_tasks_blocked(0.001)
+    for client in clients:
+        _, *pieces = client.chunks
+        assert sum(piece.count(b"\n\n") for piece in pieces) == 50
+        assert len(pieces) <= 7
+
+
+async def test_a_lone_stream_is_told_of_each_event_at_once(
+    feed: Feed, client: Client, autojump_clock: trio.abc.Clock
+) -> None:
+    """Where there is no crowd, nobody waits for others."""
+    for _ in range(50):
+        began = trio.current_time()
+        observe(feed, 1)
+        await client.next()
+        assert trio.current_time() - began <= 0.001
+        await trio.sleep(0.001)
+
+
 async def test_large_events_travel_in_bounded_pieces(feed: Feed, client: Client) -> None:
     """A burst of long tracebacks is no single piece of megabytes, and arrives whole."""
     observe(feed, 100, sample(JobFailed, traceback="x" * 10_000))
