@@ -187,3 +187,32 @@ async def test_where_the_length_is_not_told_the_end_is(
     assert b"connection: close" in head
     assert rest == body
     assert served.record.events == []
+
+
+async def test_a_large_answer_comes_whole(serve: Serve) -> None:
+    """Though a socket has room for a part of it only."""
+    served = await serve(Stage())
+    async with served.connect() as wire:
+        await wire.send(plain_post("/large"))
+        await trio.testing.wait_all_tasks_blocked()
+        assert (await wire.answer()).body == bytes(1_000_000)
+        await wire.send(plain_post("/hello"))
+        assert (await wire.answer()).body == b"hello"
+
+
+async def test_a_client_that_is_gone_needs_no_answer(serve: Serve) -> None:
+    """Its connection ends without a word, and the next client is served."""
+    stage = Stage()
+    served = await serve(stage)
+    async with served.connect() as wire:
+        await wire.send(plain_post("/slow_upload"))
+        await stage.entered.wait()
+        wire.reset_when_closed()
+    stage.release.set()
+    await stage.left.wait()
+    async with served.connect() as wire:
+        await wire.send(plain_post("/hello"))
+        assert (await wire.answer()).body == b"hello"
+    with trio.fail_after(1):
+        await served.server.close()
+    assert served.record.events == []

@@ -1,8 +1,10 @@
 """One client's connection: Hypercorn's protocols between a socket and the app."""
 
 import math
+import os
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import trio
@@ -12,7 +14,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import parse_socket_addr
 
-from service.web.edge.http1 import HTTP1, ResponseHead
+from service.web.edge.http1 import HTTP1, LastPiece, ResponseHead
 from service.web.edge.http2 import HTTP2, SEND_SECONDS
 from service.web.edge.tasks import BODY_SECONDS, RequestTasks, StreamTasks
 
@@ -174,7 +176,8 @@ class Connection:
         if isinstance(event, ResponseHead):
             self._unsent = event.data  # leaves with the first piece of the body, in one packet
         elif isinstance(event, RawData):
-            await self._send_bytes(self._unsent + event.data)
+            data = self._unsent + event.data
+            await self._send_bytes(self._send_now(data) if isinstance(event, LastPiece) else data)
         elif isinstance(event, Updated):
             self._set_idle(event.idle)
         elif isinstance(event, Closed):
@@ -202,6 +205,13 @@ class Connection:
             await self._send_bytes(data)
             del self._buffered[: len(data)]
             self._buffer_changed.unpark_all()
+
+    def _send_now(self, data: bytes) -> bytes:
+        """Send, without a checkpoint, what the socket has room for; gives what is left."""
+        if self._stream is self._socket_stream:
+            with suppress(OSError):  # which sending what is left runs into again
+                return data[os.write(self._socket_stream.socket.fileno(), data) :]
+        return data
 
     async def _send_bytes(self, data: bytes) -> None:
         self._unsent = b""

@@ -20,6 +20,10 @@ class ResponseHead(RawData):
     """Status line and headers of a final response."""
 
 
+class LastPiece(RawData):
+    """The end of an answer; the connection is read next, so that others have their turn there."""
+
+
 class HTTP1(H11Protocol):
     """Hypercorn's HTTP/1.1 (RFC 9112), without its ways out into HTTP/2 and WebSocket.
 
@@ -106,7 +110,7 @@ class HTTP1(H11Protocol):
             self._owed -= len(event.data)
             if self._owed < 0:
                 raise ValueError("the body of an answer is longer than its Content-Length")
-            await self.send(RawData(event.data))
+            await self.send(RawData(event.data) if self._owed else LastPiece(event.data))
         elif isinstance(event, EndBody):
             if 0 < self._owed < math.inf:
                 raise ValueError("the body of an answer is shorter than its Content-Length")
