@@ -1,10 +1,8 @@
 """One client's connection: Hypercorn's protocols between a socket and the app."""
 
 import math
-import os
 import ssl
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any
 
 import trio
@@ -16,6 +14,7 @@ from hypercorn.utils import parse_socket_addr
 
 from service.web.edge.http1 import HTTP1, LastPiece, ResponseHead
 from service.web.edge.http2 import HTTP2, SEND_SECONDS
+from service.web.edge.sockets import receive, send_now
 from service.web.edge.tasks import BODY_SECONDS, RequestTasks, StreamTasks
 
 HANDSHAKE_SECONDS = 10.0
@@ -166,9 +165,12 @@ class Connection:
     async def _receive(self) -> bytes:
         """What the client sends next; nothing where it sends no more."""
         try:
-            data = bytes(await self._stream.receive_some(_RECEIVE_BYTES))
+            if self._stream is self._socket_stream:
+                data = await receive(self._socket_stream, _RECEIVE_BYTES)
+            else:
+                data = bytes(await self._stream.receive_some(_RECEIVE_BYTES))
             return b"" if self._reading.cancel_called else data  # too late: it is being closed
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
+        except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             self._reading.cancel()
             return b""
 
@@ -177,7 +179,9 @@ class Connection:
             self._unsent = event.data  # leaves with the first piece of the body, in one packet
         elif isinstance(event, RawData):
             data = self._unsent + event.data
-            await self._send_bytes(self._send_now(data) if isinstance(event, LastPiece) else data)
+            if isinstance(event, LastPiece) and self._stream is self._socket_stream:
+                data = send_now(self._socket_stream, data)
+            await self._send_bytes(data)
         elif isinstance(event, Updated):
             self._set_idle(event.idle)
         elif isinstance(event, Closed):
@@ -205,13 +209,6 @@ class Connection:
             await self._send_bytes(data)
             del self._buffered[: len(data)]
             self._buffer_changed.unpark_all()
-
-    def _send_now(self, data: bytes) -> bytes:
-        """Send, without a checkpoint, what the socket has room for; gives what is left."""
-        if self._stream is self._socket_stream:
-            with suppress(OSError):  # which sending what is left runs into again
-                return data[os.write(self._socket_stream.socket.fileno(), data) :]
-        return data
 
     async def _send_bytes(self, data: bytes) -> None:
         self._unsent = b""
