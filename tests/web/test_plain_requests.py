@@ -1,4 +1,6 @@
-"""A short POST that comes in one piece is read without h11, and just as h11 would read it."""
+"""A short POST of the usual kind is read without h11, and just as h11 would read it."""
+
+from itertools import pairwise
 
 import h11
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from service.web.edge.http1 import names_a_path
 from service.web.edge.plain import read_plain
 from service.web.edge.tasks import SHORT_BODY_BYTES
-from tests.web.api import Api
+from tests.web.api import Api, check_problem
 from tests.web.conftest import Serve
 from tests.web.wire import Stage, plain_post
 
@@ -53,7 +55,7 @@ def test_what_is_read_without_h11_is_read_as_h11_does(data: bytes) -> None:
     if plain is None:
         return
     connection = h11.Connection(h11.SERVER)
-    connection.receive_data(data)
+    connection.receive_data(data + bytes(plain.missing))
     request = connection.next_event()
     assert isinstance(request, h11.Request)
     assert (request.method, request.target) == (b"POST", plain.target)
@@ -63,7 +65,7 @@ def test_what_is_read_without_h11_is_read_as_h11_does(data: bytes) -> None:
     body = b""
     while isinstance(event := connection.next_event(), h11.Data):
         body += event.data
-    assert body == plain.body
+    assert body == plain.body + bytes(plain.missing)
     assert isinstance(event, h11.EndOfMessage)
     assert connection.next_event() is h11.NEED_DATA
     connection.send(h11.Response(status_code=200, headers=[(b"content-length", b"0")]))
@@ -85,14 +87,24 @@ def test_what_is_read_without_h11_is_read_as_h11_does(data: bytes) -> None:
 )
 def test_submissions_are_plain(data: bytes) -> None:
     """As nearly all clients write them: to read these fast is what it is for."""
-    assert read_plain(data) is not None
+    request = read_plain(data)
+    assert request is not None
+    assert request.missing == 0
+
+
+@pytest.mark.parametrize("missing", [1, 2])
+def test_the_body_may_come_later(missing: int) -> None:
+    """As from clients that send it after the head."""
+    request = read_plain(PLAIN[:-missing])
+    assert request is not None
+    assert request.missing == missing
 
 
 @pytest.mark.parametrize(
     "data",
     [
         b"",
-        PLAIN[:-1],
+        PLAIN[:-3],
         PLAIN + b"x",
         PLAIN + PLAIN,
         b"\r\n" + PLAIN,
@@ -145,11 +157,34 @@ async def test_plain_and_other_requests_share_a_connection(api: Api, serve: Serv
             assert (await wire.answer()).status == 404
             await wire.send(plain_post()[-1:])
             assert (await wire.answer()).status == 201
-            await wire.send(plain_post()[:30])
-            await trio.testing.wait_all_tasks_blocked()
-            await wire.send(plain_post()[30:])
-            assert (await wire.answer()).status == 201
-    assert api.counters()["jobs_created"] == 12
+            for places in ((30,), (-16,), (-10,), (-16, -10), (-16, -10, -5), (30, -16)):
+                for start, end in pairwise((0, *places, None)):
+                    await wire.send(plain_post()[start:end])
+                    await trio.testing.wait_all_tasks_blocked()
+                assert (await wire.answer()).status == 201
+    assert api.counters()["jobs_created"] == 27
+
+
+async def test_more_than_the_body_that_was_missing_is_the_next_request(
+    api: Api, serve: Serve
+) -> None:
+    """And less than it, at the connection's end, is no request."""
+    served = await serve(api.app)
+    async with served.connect() as wire:
+        await wire.send(plain_post()[:-5])
+        await trio.testing.wait_all_tasks_blocked()
+        await wire.send(plain_post()[-5:] + plain_post()[:-5])
+        assert (await wire.answer()).status == 201
+        await wire.send_eof()
+        check_problem(await wire.answer(), 400)
+        assert await wire.until_closed() == b""
+        await trio.testing.wait_all_tasks_blocked()
+    async with served.connect() as wire:
+        await wire.send(plain_post()[:-5])
+        await trio.testing.wait_all_tasks_blocked()
+        await wire.send_eof()
+        check_problem(await wire.answer(), 400)
+    assert api.counters()["jobs_created"] == 1
 
 
 async def test_the_last_answer_says_that_it_is_the_last(serve: Serve) -> None:

@@ -32,16 +32,24 @@ class HTTP1(H11Protocol):
     """
 
     _answers_head = False
+    _held = b""  # a plain request whose body is missing
     _owed: float = 0.0  # bytes of the body of a plain request's answer
     _closes = False
 
     async def handle(self, event: Event) -> None:
         """Called by the connection with what happens to it."""
         if isinstance(event, RawData) and self._is_between_requests:
-            request = read_plain(event.data)
-            if request is not None:
+            held, self._held = self._held, b""
+            request = read_plain(held + event.data)
+            if request is not None and not request.missing:
                 await self._serve_plain(request)
                 return
+            if request is not None and not held:  # many clients send head and body apart
+                self._held = event.data
+                await self.send(Updated(idle=False))
+                return
+            if held:
+                await super().handle(RawData(held))
         await super().handle(event)
 
     @property
@@ -51,14 +59,15 @@ class HTTP1(H11Protocol):
     @property
     def awaits_body(self) -> bool:
         """Whether the client has more of a request's body to send."""
-        return self.connection.their_state is h11.SEND_BODY
+        return self._held != b"" or self.connection.their_state is h11.SEND_BODY
 
     async def time_out(self) -> None:
         """Answer 408 where the client has begun a request and takes too long over it."""
         unfinished_head = (
             self.connection.their_state is h11.IDLE and self.connection.trailing_data[0]
         )
-        if unfinished_head or (self.awaits_body and self.connection.our_state is h11.SEND_RESPONSE):
+        has_begun = self._held or unfinished_head
+        if has_begun or (self.awaits_body and self.connection.our_state is h11.SEND_RESPONSE):
             await self._refuse(HTTPStatus.REQUEST_TIMEOUT, "the request did not come to its end")
             await self.send(Closed())
 
