@@ -1,6 +1,7 @@
 """Nothing that arrives at the port, and no crash behind it, harms anyone but its own connection."""
 
 import base64
+from collections.abc import Callable
 
 import pytest
 import trio
@@ -10,7 +11,7 @@ from service.web.edge import server
 from service.web.submissions import MAX_JOB_BYTES
 from tests.web.api import Api, check_problem
 from tests.web.conftest import Serve
-from tests.web.wire import Served, Stage, request
+from tests.web.wire import Served, Stage, plain_post, request
 
 MIB = 1024 * 1024
 WEB_SOCKET = request(
@@ -111,8 +112,11 @@ async def test_another_protocol_harms_nobody(api: Api, serve: Serve, data: bytes
     assert served.record.events == []
 
 
-@pytest.mark.parametrize("path", ["/crash", "/lie"])
-async def test_a_crash_ends_its_own_connection_and_no_other(serve: Serve, path: str) -> None:
+@pytest.mark.parametrize("path", ["/crash", "/lie", "/boast"])
+@pytest.mark.parametrize("data", [request, plain_post])
+async def test_a_crash_ends_its_own_connection_and_no_other(
+    serve: Serve, path: str, data: Callable[[str], bytes]
+) -> None:
     """Where the app itself falls over, its client is cut off, we are told, and all others go on."""
     stage = Stage()
     served = await serve(stage)
@@ -120,7 +124,7 @@ async def test_a_crash_ends_its_own_connection_and_no_other(serve: Serve, path: 
         await waiting.send(request("/slow"))
         async with served.connect() as wire:
             assert (await wire.ask("/hello")).status == 200
-            await wire.send(request(path))
+            await wire.send(data(path))
             await wire.until_closed()
         assert (await other.ask("/hello")).status == 200
         stage.release.set()

@@ -106,6 +106,12 @@ def request(path: str, *headers: str, method: str = "GET", version: str = "1.1")
     return "\r\n".join(lines).encode("latin1")
 
 
+def plain_post(path: str = "/jobs", body: bytes = b'{"type": "echo"}') -> bytes:
+    """The bytes of a request as most submissions are."""
+    headers = ("Content-Type: application/json", f"Content-Length: {len(body)}")
+    return request(path, *headers, method="POST") + body
+
+
 class Stage:
     """An ASGI app whose every path acts out something; the events tell how far it got."""
 
@@ -183,6 +189,18 @@ class Stage:
 
     async def _lie(self, _: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         await answer(send, b"longer than promised", length=5)
+
+    async def _boast(self, _: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        await answer(send, b"shorter than promised", length=50)
+
+    async def _silence(self, _: ASGIReceiveCallable, __: ASGISendCallable) -> None:
+        pass
+
+    async def _unmeasured(self, _: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for body in (b"as it ", b"comes"):
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def answer(send: ASGISendCallable, body: bytes, length: int | None = None) -> None:

@@ -12,8 +12,9 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import parse_socket_addr
 
-from service.web.edge.http1 import HTTP1, ResponseHead
+from service.web.edge.http1 import HTTP1, LastPiece, ResponseHead
 from service.web.edge.http2 import HTTP2, SEND_SECONDS
+from service.web.edge.sockets import receive, send_now
 from service.web.edge.tasks import BODY_SECONDS, RequestTasks, StreamTasks
 
 HANDSHAKE_SECONDS = 10.0
@@ -164,9 +165,12 @@ class Connection:
     async def _receive(self) -> bytes:
         """What the client sends next; nothing where it sends no more."""
         try:
-            data = bytes(await self._stream.receive_some(_RECEIVE_BYTES))
+            if self._stream is self._socket_stream:
+                data = await receive(self._socket_stream, _RECEIVE_BYTES)
+            else:
+                data = bytes(await self._stream.receive_some(_RECEIVE_BYTES))
             return b"" if self._reading.cancel_called else data  # too late: it is being closed
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
+        except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             self._reading.cancel()
             return b""
 
@@ -174,7 +178,10 @@ class Connection:
         if isinstance(event, ResponseHead):
             self._unsent = event.data  # leaves with the first piece of the body, in one packet
         elif isinstance(event, RawData):
-            await self._send_bytes(self._unsent + event.data)
+            data = self._unsent + event.data
+            if isinstance(event, LastPiece) and self._stream is self._socket_stream:
+                data = send_now(self._socket_stream, data)
+            await self._send_bytes(data)
         elif isinstance(event, Updated):
             self._set_idle(event.idle)
         elif isinstance(event, Closed):

@@ -17,12 +17,12 @@ from hypercorn.typing import (
 )
 
 BODY_SECONDS = 60.0
+SHORT_BODY_BYTES = 16 * 1024
 
 Receive = Callable[[], Awaitable[ASGIReceiveEvent]]
 Send = Callable[[ASGISendEvent | None], Awaitable[None]]
 Put = Callable[[ASGIReceiveEvent], Awaitable[None]]
 
-_SHORT_BODY_BYTES = 16 * 1024
 _UNREAD_BYTES = 128 * 1024
 _MESSAGE_BYTES = 256  # about what a message costs beside its body, which may be a single byte
 
@@ -168,7 +168,7 @@ def _announces_short_body(scope: Scope) -> bool:
         return False
     for name, value in scope["headers"]:
         if name == b"content-length":
-            return int(value) <= _SHORT_BODY_BYTES
+            return int(value) <= SHORT_BODY_BYTES
     return False
 
 
