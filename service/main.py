@@ -10,16 +10,11 @@ from typing import NoReturn
 import trio
 
 from service.cli import Command, UsageError, hide_tokens, read_command_line
-from service.jobs.blame import job_of_frame
+from service.hosting import open_telemetry
 from service.shutdown import Backstop, Shutdown, request_on_signals
-from service.supervisor import BACKSTOP_SECONDS, Supervisor, Telemetry
-from service.telemetry.emitter import Emitter
-from service.telemetry.feed import Feed
+from service.supervisor import BACKSTOP_SECONDS, Supervisor
 from service.telemetry.libraries import listen_to_libraries
-from service.telemetry.log import Log, event_renderer
-from service.telemetry.metrics import Metrics
-from service.telemetry.sink import LineSink, open_log_file
-from service.telemetry.watchdog import Watchdog
+from service.telemetry.sink import open_log_file
 from service.web.edge.listeners import CannotListen
 
 _OTHER_FILES = 256  # beside those of the connections
@@ -59,25 +54,12 @@ def _open_log(path: str | None) -> int:
 
 def _serve(command: Command) -> bool:
     settings = command.settings
-    fd = _open_log(settings.log_file)
-    on_terminal = os.isatty(fd)
-    log_format = settings.log_format
-    if log_format == "auto":
-        log_format = "console" if on_terminal else "json"
-    colors = on_terminal and "NO_COLOR" not in os.environ
     _allow_open_files(settings.max_connections + _OTHER_FILES)
-    render = event_renderer(log_format, colors=colors)
-    with LineSink(fd, render, path=settings.log_file) as sink:
+    with open_telemetry(settings, _open_log(settings.log_file)) as telemetry:
+        sink = telemetry.sink
         if settings.log_file is not None:  # else SIGHUP ends the process, as it always does
             signal.signal(signal.SIGHUP, lambda *_: sink.reopen())
-        log = Log(sink.write, log_format, settings.log_level, colors=colors)
-        listen_to_libraries(log.logger)
-        metrics = Metrics(settings.queue_capacity)
-        feed = Feed()
-        emit = Emitter(metrics.observe, log.observe, feed.observe)
-        watchdog = Watchdog(
-            settings.stall_threshold, warn=log.observe, emit=emit, job_of_frame=job_of_frame
-        )
+        listen_to_libraries(telemetry.logger)
 
         def exit_at_once() -> None:
             sink.flush()
@@ -85,7 +67,6 @@ def _serve(command: Command) -> bool:
 
         async def serve() -> bool:
             shutdown = Shutdown()
-            telemetry = Telemetry(emit, log.logger, metrics, feed, sink, watchdog)
             supervisor = Supervisor(
                 settings,
                 command.registry,
