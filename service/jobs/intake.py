@@ -74,7 +74,7 @@ class Intake:
         wanted = len(drafts) - len(keys) + len(unheld)
         if wanted and (not self._dispatcher.accepting or self._store.room < wanted):
             self._refuse(drafts, wanted)
-        predecessors = [self._predecessors(draft) for draft in drafts]
+        predecessors = [self._predecessors(draft) if draft.after else () for draft in drafts]
         return [self._add(*each) for each in zip(drafts, predecessors, strict=True)]
 
     def once(
