@@ -26,6 +26,7 @@ class Backlog:
         self._common = ReadyQueue()
         self._of_type: dict[str, ReadyQueue] = {}  # which is `_common` for most
         self._own: dict[str, ReadyQueue] = {}  # those of `_of_type` that are not
+        self._waiting: dict[str, ReadyQueue] = {}  # those of `_own` that have jobs in them
         self._later: dict[str, Job] = {}
         self._due: list[tuple[float, str]] = []  # a heap; entries whose job has left are skipped
 
@@ -85,6 +86,8 @@ class Backlog:
         if queue is None:
             queue = self._open_queue(job.type)
         queue.add(job)
+        if queue is not self._common:
+            self._waiting[job.type] = queue
 
     def add_later(self, job: Job, due: float) -> None:
         """Keep a job until `due`."""
@@ -95,19 +98,21 @@ class Backlog:
         """The ready job whose turn it is; None where none may start."""
         if self.paused:
             return None
-        if not self._own:
+        if not self._waiting:
             return self._common.take()
-        startable = [queue for queue in self._own.values() if queue.may_start]
+        startable = [queue for queue in self._waiting.values() if queue.may_start]
         queue = min((self._common, *startable), key=_rank)
         job = queue.take()
-        if job is not None:
+        if job is not None and queue is not self._common:
             queue.running += 1
+            self._note_whether_empty(job.type, queue)
         return job
 
     def ended(self, job: Job) -> None:
         """A job that was taken has made room for others of its type."""
-        if self._own:
-            self._of_type[job.type].running -= 1
+        queue = self._own.get(job.type)
+        if queue is not None:
+            queue.running -= 1
 
     def take_due(self, now: float, limit: int) -> list[Job]:
         """Those of the later jobs that are due, in the order of their moments; up to `limit`."""
@@ -122,6 +127,7 @@ class Backlog:
             queue = self._of_type.get(job.type)
             if queue is not None:
                 queue.discard(job)
+                self._note_whether_empty(job.type, queue)
         elif len(self._due) > 2 * len(self._later) + _STALE_ENTRIES:
             self._due = [entry for entry in self._due if entry[1] in self._later]
             heapq.heapify(self._due)
@@ -134,6 +140,8 @@ class Backlog:
         if queue is None:
             queue = self._of_type[job_type] = self._own[job_type] = ReadyQueue()
             self._common.move_type(job_type, queue)
+            self._waiting[job_type] = queue
+            self._note_whether_empty(job_type, queue)
         was_paused, queue.paused = queue.paused, True
         return not was_paused
 
@@ -151,6 +159,11 @@ class Backlog:
             queue = self._own[job_type] = ReadyQueue(limit)
         self._of_type[job_type] = queue
         return queue
+
+    def _note_whether_empty(self, job_type: str, queue: ReadyQueue) -> None:
+        # What is empty must cost nothing when the next job is chosen.
+        if not len(queue):
+            self._waiting.pop(job_type, None)
 
 
 def _rank(queue: ReadyQueue) -> tuple[int, float, str]:

@@ -12,7 +12,8 @@ MANY = 1_000  # from which on it is not worth the time to count those that come 
 class ReadyQueue:
     """Ready jobs, of which at most `limit` may run at a time, and none may start while `paused`.
 
-    `running` counts those that were taken and have not ended, where there is a limit.
+    `running` counts those that were taken and have not ended, where there is a limit; without one
+    it means nothing.
     """
 
     def __init__(self, limit: float = math.inf) -> None:

@@ -14,6 +14,7 @@ from service.jobs.outcome import Discard, Snooze
 from service.jobs.registry import Registry
 from service.jobs.retry import Retry
 from tests.conftest import Rig
+from tests.jobs.step_count import steps_of_a_job
 from tests.jobs.steps import MakeRig, run_one, running
 
 Autojump = trio.testing.MockClock
@@ -274,3 +275,28 @@ async def test_types_tell_their_limits(
     assert (scrape.concurrency, scrape.processing, scrape.pending) == (2, 2, 3)
     assert (other.concurrency, other.processing, other.pending) == (None, 0, 0)
     rig.engine.stop("second_signal")
+
+
+async def test_limits_of_other_types_cost_a_job_nothing(registry: Registry) -> None:
+    """Whatever has been limited, or paused for a while: it takes the same steps as without."""
+
+    @registry.job("plain")
+    async def plain() -> None: ...
+
+    @registry.job("held")
+    async def held() -> None: ...
+
+    for number in range(30):
+
+        @registry.job(f"limited-{number}", concurrency=1)
+        async def limited() -> None: ...
+
+    async with running(registry) as rig:
+        await steps_of_a_job(rig, "plain")  # the first one of a type opens its queue
+        alone = await steps_of_a_job(rig, "plain")
+        for number in range(30):
+            await run_one(rig, f"limited-{number}")
+        await rig.queue.pause("held")
+        await rig.queue.resume("held")
+        await run_one(rig, "held")
+        assert await steps_of_a_job(rig, "plain") == alone

@@ -1,31 +1,24 @@
 """A job may be submitted for later: in so many seconds, or at a moment."""
 
-import sys
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
 import trio
 import trio.testing
 
-import service
 from service import Registry
 from service.jobs.backlog import Backlog
 from service.jobs.intake import QueueFull
 from service.jobs.options import InvalidOption, JobOptions
 from service.telemetry.events import JobCreated, JobEnqueued
 from tests.conftest import Rig
+from tests.jobs.step_count import steps_of_a_job
 from tests.jobs.steps import MakeRig, abandoned, check_the_end, endings, run_one, running
 from tests.jobs.virtual_time import VIRTUAL, moment
 
 Autojump = trio.testing.MockClock
 
-SERVICE = str(Path(service.__file__).parent)
 TEN_YEARS = 10 * 365 * 86_400
 
 
@@ -244,27 +237,6 @@ async def test_running_a_job_again_does_not_wait_again(
     assert starts == [(5, "x"), (6, "x")]
 
 
-@contextmanager
-def counting_steps() -> Iterator[Counter[str]]:
-    """How often which line of the service is run in the block."""
-    steps: Counter[str] = Counter()
-
-    def trace(frame: FrameType, event: str, _: object) -> Callable[..., Any] | None:
-        code = frame.f_code
-        if not code.co_filename.startswith(SERVICE):
-            return None
-        if event == "line":
-            steps[f"{Path(code.co_filename).name}:{frame.f_lineno}"] += 1
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        yield steps
-    finally:
-        sys.settrace(before)
-
-
 async def test_a_hundred_thousand_later_jobs_cost_a_ready_one_nothing(
     starts: list[tuple[float, Any]], registry: Registry, autojump_clock: Autojump
 ) -> None:
@@ -273,19 +245,13 @@ async def test_a_hundred_thousand_later_jobs_cost_a_ready_one_nothing(
         rig = Rig(nursery, registry, clock=VIRTUAL, queue_capacity=200_000)
         await rig.start()
 
-        async def steps_of_a_job() -> Counter[str]:
-            with counting_steps() as steps:
-                await rig.queue.submit("notes")
-                await trio.testing.wait_all_tasks_blocked()
-            return steps
-
-        await steps_of_a_job()  # the first one of a type opens its queue
-        alone = await steps_of_a_job()
+        await steps_of_a_job(rig, "notes")  # the first one of a type opens its queue
+        alone = await steps_of_a_job(rig, "notes")
         later = rig.queue.check("notes", delay_seconds=3_600.0)
         await rig.queue.submit_all([later] * 100_000)
         await trio.testing.wait_all_tasks_blocked()
-        await steps_of_a_job()  # the first one in a part of the table opens that, too
-        beside_them = await steps_of_a_job()
+        await steps_of_a_job(rig, "notes")  # the first one in a part of the table opens that, too
+        beside_them = await steps_of_a_job(rig, "notes")
         assert {line.partition(":")[0] for line in alone} >= {"dispatcher.py", "worker.py"}
         assert beside_them == alone
         assert len(starts) == 4
