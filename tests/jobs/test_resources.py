@@ -116,7 +116,7 @@ async def test_a_program_that_is_cancelled_lets_resources_close(
 async def test_a_resource_that_cant_close_holds_nothing_up(
     way: str, registry: Registry, autojump_clock: Autojump
 ) -> None:
-    """It has what is left of the grace, and a moment more; after a crash, a second."""
+    """It has what is left of the grace, and a moment more; after a stop or a crash, a second."""
 
     @registry.resource
     async def stuck() -> AsyncIterator[None]:
@@ -140,7 +140,7 @@ async def test_a_resource_that_cant_close_holds_nothing_up(
             rig.engine.drain(5)
         else:
             rig.engine.stop("second_signal")
-    assert trio.current_time() == (8 if way == "drain" else 3)
+    assert trio.current_time() == (8 if way == "drain" else 1)
     check_the_end(rig)
 
 
