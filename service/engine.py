@@ -104,9 +104,10 @@ class Engine:
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Open the resources and run jobs until drained or stopped.
 
-        A crash of any part, or of a resource, ends it with the error. However it ends, no job is
-        left pending or processing: what was not run is abandoned. Stopped before the resources
-        were open, it returns without having started.
+        A crash of any part, or of a resource, ends it with the error, which is a ResourceFailed
+        where one can't be opened. However it ends, no job is left pending or processing: what was
+        not run is abandoned. Stopped before the resources were open, it returns without having
+        started.
         """
         with self._ending(), self._resource_scope:
             async with (
