@@ -1,6 +1,7 @@
 """What may be registered as a job type, and what a registered one says about a payload."""
 
 import math
+import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, TypedDict
@@ -247,6 +248,19 @@ def test_a_generator_can_t_handle_jobs() -> None:
 
     with pytest.raises(TypeError, match="can't handle jobs"):
         registry.job("yields")(yields)
+
+
+@pytest.mark.parametrize(
+    ("decorator", "call"),
+    [("job", 'job("name")'), ("cron", 'cron("0 3 * * *")'), ("every", "every(seconds=30)")],
+)
+def test_a_decorator_without_its_parentheses_is_told(
+    decorator: str, call: str, registry: Registry
+) -> None:
+    """It would register nothing, and say nothing."""
+    with pytest.raises(TypeError, match=re.escape(f"write @registry.{call}")):
+        getattr(registry, decorator)(works)
+    assert registry.names == []
 
 
 def test_a_function_runs_where_its_kind_belongs(registry: Registry) -> None:
