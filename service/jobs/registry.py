@@ -209,9 +209,12 @@ class Registry:
             self.job(job_type, **options)(handler)
             try:
                 self.lookup(job_type).check_payload(text)
-            except InvalidPayload:
+            except InvalidPayload as error:
                 del self._types[job_type]
-                raise
+                problem = f"its handler does not take its payload: {error}"
+                if payload is None:
+                    problem = "its handler takes a payload, but a tick has none"
+                raise InvalidPayload(f"schedule {job_type!r}: {problem}") from error
             self._schedules.append(Schedule(job_type, text, times, overlap))
             return handler
 
