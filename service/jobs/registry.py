@@ -147,7 +147,7 @@ class Registry:
                     timeout=timeout,
                     concurrency=concurrency,
                     runs_in=where,
-                    payload_decoder=msgspec.json.Decoder(signature.payload_type),
+                    payload_decoder=signature.decoder,
                     payload_parameter=signature.payload,
                     context_parameter=signature.context,
                     resource_parameters=signature.resources,
