@@ -95,7 +95,7 @@ def test_a_number_out_of_its_range_is_refused_by_its_name(setting: str, value: f
 
 def test_a_range_without_an_end_is_told_as_one() -> None:
     """Nobody is told of a number between 0 and infinity."""
-    with pytest.raises(ValueError, match="^max_retries must be 0 or more, not -1$"):
+    with pytest.raises(ValueError, match="max_retries must be 0 or more, not -1"):
         Retry(max_retries=-1)
 
 
