@@ -74,7 +74,7 @@ class Engine:
         self._drained = False
         self._crashed = False
         self._crash: BaseException | None = None
-        self._stop_reason = "grace_over"
+        self._stop_reason: str | None = None
         self.queue = JobQueue(registry, self._store, self._dispatcher)
         self._scheduler = Scheduler(registry.schedules, self.queue, emit, self._clock)
 
@@ -97,14 +97,17 @@ class Engine:
             return "crashed"
         if self._drained:
             return "drained"
-        return self._stop_reason if self._scope.cancel_called else "cancelled"
+        if self._stop_reason is not None:
+            return self._stop_reason
+        return "grace_over" if self._scope.cancel_called else "cancelled"
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Open the resources and run jobs until drained or stopped.
 
-        A crash of any part, or of a resource, ends it with the error. However it ends, no job is
-        left pending or processing: what was not run is abandoned. Stopped before the resources
-        were open, it returns without having started.
+        A crash of any part, or of a resource, ends it with the error, which is a ResourceFailed
+        where one can't be opened. However it ends, no job is left pending or processing: what was
+        not run is abandoned. Stopped before the resources were open, it returns without having
+        started.
         """
         with self._ending(), self._resource_scope:
             async with (
@@ -133,7 +136,7 @@ class Engine:
             async with trio.open_nursery() as beside:
                 beside.start_soon(self._schedule)
                 await self._dispatcher.run(to_workers)
-            self._drained = True
+            self._drained = self._stop_reason is None  # else the dispatcher was told to leave
 
     @contextmanager
     def _ending(self) -> Iterator[None]:
@@ -146,7 +149,7 @@ class Engine:
             raise
         finally:
             self._dispatcher.close(NOW)
-            self.abandon_the_rest(None if self._drained else self.outcome)
+            self.abandon_the_rest("grace_over" if self._drained else self.outcome)
 
     def _bound_closing(self) -> None:
         self._resource_scope.shield = True  # whoever cancelled the jobs did not mean the resources
@@ -172,11 +175,15 @@ class Engine:
         self._dispatcher.stop()
         self._scope.cancel()
 
-    def abandon_the_rest(self, reason: str | None) -> None:
-        """Leave behind all jobs that have not ended; None after a drain, which each outlasted."""
+    def abandon_the_rest(self, reason: str) -> None:
+        """Leave behind all jobs that have not ended; after a drain, for what kept each, if known.
+
+        All that the end of the grace itself keeps from running is what could have started.
+        """
         for job in list(self._store.jobs):
             if job.status in ("pending", "processing"):
-                self._store.abandon(job, reason or self._dispatcher.what_keeps(job))
+                kept_by = self._dispatcher.what_keeps(job) if reason == "grace_over" else None
+                self._store.abandon(job, kept_by or reason)
                 self._dispatcher.forget(job)
 
     def workers(self) -> list[WorkerView]:

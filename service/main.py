@@ -11,6 +11,8 @@ import trio
 
 from service.cli import Command, UsageError, hide_tokens, read_command_line
 from service.hosting import open_telemetry
+from service.jobs.failure import describe
+from service.jobs.resources import ResourceFailed
 from service.shutdown import Backstop, Shutdown, request_on_signals
 from service.supervisor import BACKSTOP_SECONDS, Supervisor
 from service.telemetry.libraries import listen_to_libraries
@@ -20,15 +22,25 @@ from service.web.edge.listeners import CannotListen
 _OTHER_FILES = 256  # beside those of the connections
 
 
+class _Crash(Exception):
+    """The service crashed, of what this is raised from."""
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run `job-service` and exit: 0, 1 where jobs were abandoned, 2 where it can't even start."""
+    """Run `job-service` and exit.
+
+    The status is 0, 1 where jobs were abandoned or it crashed, or 2 where it can't even start.
+    """
     if arguments is None:
         hide_tokens(sys.argv)
     try:
         nothing_abandoned = _serve(read_command_line(arguments))
-    except (UsageError, CannotListen) as error:
+    except (UsageError, CannotListen, ResourceFailed) as error:
         sys.stderr.write(f"job-service: {error}\n")
         sys.exit(2)
+    except _Crash as crash:
+        sys.stderr.write(f"job-service: crashed: {crash} (the log has the traceback)\n")
+        sys.exit(1)
     sys.exit(0 if nothing_abandoned else 1)
 
 
@@ -88,6 +100,16 @@ def _serve(command: Command) -> bool:
                 drain_seconds=settings.grace + BACKSTOP_SECONDS,
                 stop_seconds=BACKSTOP_SECONDS,
             )
-            return await supervisor.run()
+            try:
+                return await supervisor.run()
+            except (CannotListen, ResourceFailed, trio.Cancelled):
+                raise
+            except BaseException as error:
+                raise _Crash(describe(error)) from error
 
-        return trio.run(serve)
+        try:
+            return trio.run(serve)
+        except _Crash as crash:
+            if crash.__cause__ is None or (sink.flush() and not sink.take_dropped()):
+                raise
+            raise crash.__cause__ from None  # the log has lost it: let Python print it all

@@ -10,9 +10,10 @@ from msgspec import structs
 from structlog.typing import FilteringBoundLogger
 
 from service.engine import CLEANUP_SECONDS, CLOSING_SECONDS, Engine
-from service.jobs.failure import describe, format_traceback
+from service.jobs.failure import describe, format_traceback, leaves
 from service.jobs.queue import JobQueue
 from service.jobs.registry import Registry
+from service.jobs.resources import ResourceFailed
 from service.lifecycle import is_cancellation
 from service.settings import Settings
 from service.shutdown import Shutdown
@@ -121,7 +122,8 @@ class Supervisor:
     ) -> bool:
         """Serve until shutdown is requested or something crashes; True if no job was abandoned.
 
-        Raises CannotListen where the address can't be had, and whatever crashed the service.
+        Raises CannotListen where the address can't be had, ResourceFailed where a resource can't be
+        opened, and whatever crashed the service; all but the first are told in its last line.
 
         A handler that can't be ended keeps this call from returning. When all else is done,
         `give_up` is called then; it should end the process. `workload`, if there is one, submits
@@ -147,8 +149,11 @@ class Supervisor:
                     service_nursery.cancel_scope.cancel()
         except BaseException as error:
             self._telemetry.sink.flush()
+            if (failed := _resource_failed(error)) is not None:
+                self._say_stopped("crashed", failed, format_traceback(failed.__cause__ or failed))
+                raise failed from failed.__cause__
             reason = self._engine.outcome if is_cancellation(error) else "crashed"
-            self._say_stopped(reason, error)
+            self._say_stopped(reason, error, format_traceback(error))
             raise
         self._say_stopped(self._engine.outcome)
         return self._telemetry.metrics.snapshot().jobs_abandoned == 0
@@ -238,7 +243,9 @@ class Supervisor:
             )
         )
 
-    def _say_stopped(self, reason: str, error: BaseException | None = None) -> None:
+    def _say_stopped(
+        self, reason: str, error: BaseException | None = None, traceback: str = ""
+    ) -> None:
         if self._said_stopped:
             return
         self._said_stopped = True
@@ -247,9 +254,13 @@ class Supervisor:
         if reason == "crashed" and error is not None:
             fields["level"] = "error"
             fields["error"] = describe(error)
-            fields["traceback"] = format_traceback(error)
+            fields["traceback"] = traceback
         self._telemetry.emit(ServiceStopped(timestamp=utc_now(), reason=reason, **fields))
         self._telemetry.sink.seal()
+
+
+def _resource_failed(error: BaseException) -> ResourceFailed | None:
+    return next((leaf for leaf in leaves(error) if isinstance(leaf, ResourceFailed)), None)
 
 
 async def _listen(settings: Settings) -> list[Listener]:

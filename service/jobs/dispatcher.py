@@ -111,11 +111,15 @@ class Dispatcher:
         now = self._store.clock.now()
         return why_it_waits(job, self._backlog, (job.run_at - now).total_seconds())
 
-    def what_keeps(self, job: Job) -> str:
-        """Why a drain leaves a pending job behind."""
+    def what_keeps(self, job: Job) -> str | None:
+        """Why a drain leaves a job behind at its end; None where just time or a worker lacked."""
+        if job.status != "pending":
+            return None
         if job.awaits is not None:
             return "waits_for_jobs"
-        return "paused" if self._backlog.is_paused(job) else "not_due_in_time"
+        if self._backlog.is_paused(job):
+            return "paused"
+        return "not_due_in_time" if job.ready_monotonic is None else None
 
     def view(self) -> QueueView:
         """How many jobs wait, and for what."""

@@ -22,6 +22,10 @@ class QueueFull(Exception):
     """As many jobs wait as may; try again a little later."""
 
 
+class BatchTooLarge(QueueFull):
+    """More jobs than the queue has places: they would not fit later either."""
+
+
 class QueueClosed(Exception):
     """The service is draining and takes no more jobs."""
 
@@ -117,6 +121,9 @@ class Intake:
             self._reject(drafts, "draining")
             raise QueueClosed("the service is draining and takes no more jobs")
         self._reject(drafts, "full")
+        if wanted > self._store.capacity:
+            places = self._store.capacity
+            raise BatchTooLarge(f"{wanted} jobs never fit: the queue has {places} places")
         if self._store.room < 1:
             raise QueueFull(f"{self._store.pending} jobs wait, as many as may")
         raise QueueFull(f"{self._store.room} more jobs fit, not {wanted}; none was accepted")

@@ -154,10 +154,10 @@ def _end_with_the_service() -> NoReturn:
 
 def _call_here(handler: Callable[..., Any], payload: bytes, job: tuple[str, str, str, int]) -> Any:
     try:
-        signature, decoder = _terms(handler)
+        signature = _signature(handler)
         arguments: dict[str, Any] = {}
         if signature.payload is not None:
-            arguments[signature.payload] = decoder.decode(payload)
+            arguments[signature.payload] = signature.decoder.decode(payload)
         if signature.context is not None:
             arguments[signature.context] = ProcessContext(*job)
         return _portable(handler(**arguments))
@@ -167,9 +167,8 @@ def _call_here(handler: Callable[..., Any], payload: bytes, job: tuple[str, str,
 
 
 @cache
-def _terms(handler: Callable[..., Any]) -> tuple[Signature, msgspec.json.Decoder[Any]]:
-    signature = read_signature(handler)
-    return signature, msgspec.json.Decoder(signature.payload_type)
+def _signature(handler: Callable[..., Any]) -> Signature:
+    return read_signature(handler)
 
 
 def _portable(result: object) -> object:

@@ -94,7 +94,8 @@ class JobQueue:
         """Accept many jobs, in their order, or none: each as `check` gave it.
 
         Raises ValueError (the key out of range), UnknownPredecessor, IdempotencyKeyReused,
-        QueueFull, where not all of them fit, or QueueClosed, and then nothing has changed.
+        QueueFull, where not all of them fit (BatchTooLarge, where they never will), or QueueClosed,
+        and then nothing has changed.
         """
         wanted = list(drafts)
         if idempotency_key is None:

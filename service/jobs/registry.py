@@ -121,6 +121,7 @@ class Registry:
         concurrency is below 1; TypeError where the function does not fit the above; and ImportError
         where trio-parallel, which processes need, is not installed.
         """
+        _refuse_function(name, 'job("name")')
         if not name:
             raise ValueError("a job type needs a name")
         if timeout is not None and not timeout > 0:
@@ -146,7 +147,7 @@ class Registry:
                     timeout=timeout,
                     concurrency=concurrency,
                     runs_in=where,
-                    payload_decoder=msgspec.json.Decoder(signature.payload_type),
+                    payload_decoder=signature.decoder,
                     payload_parameter=signature.payload,
                     context_parameter=signature.context,
                     resource_parameters=signature.resources,
@@ -174,6 +175,7 @@ class Registry:
         Raises what `job` does, ValueError where the expression or the time zone is none, and
         InvalidPayload where the handler does not take `payload`.
         """
+        _refuse_function(expression, 'cron("0 3 * * *")')
         return self._scheduled(Cron(expression, tz), name, payload, overlap, options)
 
     def every(
@@ -190,6 +192,7 @@ class Registry:
         The first time is one interval after the start; for the rest see `cron`. Raises ValueError
         where `seconds` is not above 0.
         """
+        _refuse_function(seconds, "every(seconds=30)")
         return self._scheduled(Every(seconds), name, payload, overlap, options)
 
     def _scheduled(
@@ -206,9 +209,12 @@ class Registry:
             self.job(job_type, **options)(handler)
             try:
                 self.lookup(job_type).check_payload(text)
-            except InvalidPayload:
+            except InvalidPayload as error:
                 del self._types[job_type]
-                raise
+                problem = f"its handler does not take its payload: {error}"
+                if payload is None:
+                    problem = "its handler takes a payload, but a tick has none"
+                raise InvalidPayload(f"schedule {job_type!r}: {problem}") from error
             self._schedules.append(Schedule(job_type, text, times, overlap))
             return handler
 
@@ -225,3 +231,9 @@ class Registry:
     def _require_free_resource(self, name: str) -> None:
         if name in self._resources:
             raise ValueError(f"there is already a resource {name!r}")
+
+
+def _refuse_function(argument: object, call: str) -> None:
+    """Python says nothing where a decorator is given the function instead of its arguments."""
+    if callable(argument):
+        raise TypeError(f"write @registry.{call}")

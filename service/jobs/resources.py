@@ -5,7 +5,16 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
+from service.jobs.failure import describe
+
 OpenResource = Callable[[], AbstractAsyncContextManager[Any]]
+
+
+class ResourceFailed(Exception):
+    """A resource could not be opened, for the error that this is raised from."""
+
+    def __init__(self, name: str, error: Exception) -> None:
+        super().__init__(f"resource {name}: {describe(error)}")
 
 
 def opener_of(resource: Any) -> OpenResource:
@@ -26,13 +35,17 @@ async def open_resources(
 ) -> AsyncIterator[dict[str, Any]]:
     """Enter all resources in their order, and leave them in the reverse one, in the same task.
 
-    `on_closing` is called before the first is left. Raises what entering or leaving one raises,
-    when those that were entered have been left.
+    `on_closing` is called before the first is left. Raises ResourceFailed where one can't be
+    entered, and what leaving one raises, when those that were entered have been left.
     """
     async with AsyncExitStack() as stack:
         try:
-            yield {
-                name: await stack.enter_async_context(opener()) for name, opener in openers.items()
-            }
+            resources = {}
+            for name, opener in openers.items():
+                try:
+                    resources[name] = await stack.enter_async_context(opener())
+                except Exception as error:
+                    raise ResourceFailed(name, error) from error
+            yield resources
         finally:
             on_closing()

@@ -85,7 +85,8 @@ class Retry:
 
 def _require(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:  # nor is it, where the value is not a number
-        raise ValueError(f"{name} must be between {low} and {high}, not {value}")
+        wanted = f"{low} or more" if high == math.inf else f"between {low} and {high}"
+        raise ValueError(f"{name} must be {wanted}, not {value}")
 
 
 def _require_error_types(name: str, value: object) -> None:

@@ -9,7 +9,7 @@ from quart import Quart, Response
 from werkzeug.exceptions import HTTPException
 
 from service.jobs.idempotency import IdempotencyKeyReused, InvalidIdempotencyKey
-from service.jobs.intake import QueueClosed, QueueFull, UnknownPredecessor
+from service.jobs.intake import BatchTooLarge, QueueClosed, QueueFull, UnknownPredecessor
 from service.jobs.job_type import InvalidPayload
 from service.jobs.model import Status
 from service.jobs.options import InvalidOption
@@ -89,6 +89,7 @@ _PROBLEM_OF: Final[dict[type[Exception], tuple[HTTPStatus, str, dict[str, str]]]
     NotFinished: (HTTPStatus.CONFLICT, "not-finished", {}),
     InvalidIdempotencyKey: (HTTPStatus.BAD_REQUEST, "malformed", {}),
     IdempotencyKeyReused: (HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused", {}),
+    BatchTooLarge: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "batch-too-large", {}),
     QueueFull: (
         HTTPStatus.TOO_MANY_REQUESTS,
         "queue-full",

@@ -283,7 +283,7 @@ async def test_what_a_shutdown_interrupts_fails_nothing(
         await trio.testing.wait_all_tasks_blocked()
     assert abandoned(rig) == [
         ("first", "grace_over", True),
-        ("quick", "grace_over", False),
-        ("quick", "grace_over", False),
+        ("quick", "waits_for_jobs", False),
+        ("quick", "waits_for_jobs", False),
     ]
     assert rig.record.of(JobFailed) == []

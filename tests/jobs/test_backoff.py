@@ -93,6 +93,12 @@ def test_a_number_out_of_its_range_is_refused_by_its_name(setting: str, value: f
         Retry(**{setting: value})  # type: ignore[arg-type]  # one of several fields
 
 
+def test_a_range_without_an_end_is_told_as_one() -> None:
+    """Nobody is told of a number between 0 and infinity."""
+    with pytest.raises(ValueError, match="max_retries must be 0 or more, not -1"):
+        Retry(max_retries=-1)
+
+
 def test_never_retrying_and_never_waiting_are_fine() -> None:
     """The borders of the ranges belong to them."""
     retry = Retry(max_retries=0, base_seconds=0, factor=1, max_seconds=0, jitter=1)

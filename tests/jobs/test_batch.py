@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from service.jobs.intake import QueueClosed, QueueFull
+from service.jobs.intake import BatchTooLarge, QueueClosed, QueueFull
 from service.jobs.job_type import InvalidPayload
 from service.jobs.registry import Registry, UnknownJobType
 from service.telemetry.events import JobRejected
@@ -57,6 +57,26 @@ async def test_a_batch_that_does_not_fit_is_turned_away_as_a_whole(make_rig: Mak
     assert Counter({event.job_type: event.jobs for event in rejected}) == {"number": 4, "none": 1}
     assert rig.snapshot().jobs_rejected == 5
     await rig.queue.submit_all(seven[:3])
+
+
+async def test_a_batch_that_can_never_fit_is_told_so(make_rig: MakeRig) -> None:
+    """Whoever submits it need not try again; it is turned away like any other that does not fit."""
+    rig = make_rig(queue_capacity=3)
+    draft = rig.queue.check("none")
+    with pytest.raises(BatchTooLarge, match="4 jobs never fit: the queue has 3 places"):
+        await rig.queue.submit_all([draft] * 4)
+    assert rig.snapshot().jobs_rejected == 4
+    await rig.queue.submit_all([draft] * 3)
+    with pytest.raises(QueueFull) as caught:
+        await rig.queue.submit_all([draft] * 3)
+    assert not isinstance(caught.value, BatchTooLarge)
+
+
+async def test_of_a_batch_only_what_would_make_jobs_counts(make_rig: MakeRig) -> None:
+    """Duplicates take no place, so a batch of many lines may fit all the same."""
+    rig = make_rig(queue_capacity=1)
+    draft = rig.queue.check("none", unique_key="one")
+    assert len(await rig.queue.submit_all([draft] * 4)) == 4
 
 
 async def test_a_batch_too_large_for_a_queue_with_room_is_no_shortage(make_rig: MakeRig) -> None:

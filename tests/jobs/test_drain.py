@@ -64,6 +64,32 @@ async def test_when_the_grace_is_over_the_rest_is_abandoned(
     assert [event.reason for event in rig.record.of(WorkerStopped)] == ["cancelled"]
 
 
+async def test_what_could_not_start_says_why_also_when_the_grace_is_over(
+    registry: Registry, ended_at: list[float], autojump_clock: Autojump
+) -> None:
+    """As it does where the drain is done before: it is not for want of a worker that it is left."""
+    async with trio.open_nursery() as nursery:
+        rig = Rig(nursery, registry, workers=1)
+        await rig.start()
+        await rig.queue.submit("cleans")
+        await trio.testing.wait_all_tasks_blocked()
+        await rig.queue.submit("ten_seconds")
+        later = await rig.queue.submit("flaky", delay_seconds=100)
+        await rig.queue.submit("flaky", after=[later.id])
+        await rig.queue.pause("swallows")
+        await rig.queue.submit("swallows")
+        rig.engine.drain(15)
+    check_the_end(rig)
+    assert abandoned(rig) == [
+        ("cleans", "grace_over", True),
+        ("ten_seconds", "grace_over", False),
+        ("flaky", "not_due_in_time", False),
+        ("flaky", "waits_for_jobs", False),
+        ("swallows", "paused", False),
+    ]
+    assert rig.engine.outcome == "grace_over"
+
+
 async def test_a_cleanup_is_waited_for(
     registry: Registry, ended_at: list[float], autojump_clock: Autojump
 ) -> None:

@@ -1,6 +1,7 @@
 """What may be registered as a job type, and what a registered one says about a payload."""
 
 import math
+import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, TypedDict
@@ -19,6 +20,12 @@ class EmailStruct(msgspec.Struct):
 
     to: str
     copies: int = 0
+
+
+class Parcel(msgspec.Struct):
+    """Another one."""
+
+    weight: int
 
 
 @dataclass
@@ -89,10 +96,6 @@ def test_a_timeout_must_leave_some_time(timeout: float, registry: Registry) -> N
         registry.job("work", timeout=timeout)
 
 
-async def two_payloads(first: int, second: int) -> None:
-    """Which of them is the payload?"""
-
-
 async def two_contexts(first: JobContext, second: JobContext) -> None:
     """There is only one."""
 
@@ -109,9 +112,7 @@ async def by_position(payload: int, /, job: JobContext) -> None:
     """Arguments are given by name."""
 
 
-@pytest.mark.parametrize(
-    "handler", [two_payloads, two_contexts, any_number, any_keywords, by_position]
-)
+@pytest.mark.parametrize("handler", [two_contexts, any_number, any_keywords, by_position])
 def test_a_signature_that_cant_handle_jobs_is_refused(
     handler: Callable[..., Any], registry: Registry
 ) -> None:
@@ -151,6 +152,40 @@ def test_an_unknown_job_type_names_those_that_are_known(registry: Registry) -> N
         registry.job(name)(works)
     with pytest.raises(UnknownJobType, match=r"no job type 'wrok'; known are play, work"):
         registry.lookup("wrok")
+
+
+async def two_payloads(first: int, database: int) -> None:
+    """The second one may be meant for a resource."""
+
+
+async def unknown_annotation(job: JobContext, email: "NoSuchType") -> None:  # type: ignore[name-defined]  # noqa: F821
+    """As where an import was forgotten."""
+
+
+async def unknown_result() -> "NoSuchType":  # type: ignore[name-defined]  # noqa: F821
+    """Which matters to type checkers only, and yet is a mistake."""
+
+
+async def untagged(email: EmailStruct | Parcel) -> None:
+    """Nobody could tell which of them a payload is."""
+
+
+@pytest.mark.parametrize(
+    ("handler", "problem"),
+    [
+        (two_payloads, "(first, database): 'database' is no resource registered so far"),
+        (unknown_annotation, "(job, email): 'email' has an annotation that can't be read: Name"),
+        (unknown_result, "(): 'return' has an annotation that can't be read: NameError: name"),
+        (untagged, "(email): 'email' can't be a payload: If a type union contains multiple"),
+    ],
+)
+def test_a_parameter_that_cant_be_given_is_named(
+    handler: Callable[..., Any], problem: str, registry: Registry
+) -> None:
+    """With the handler's name, and what is wrong with it."""
+    with pytest.raises(TypeError, match=re.escape(handler.__name__ + problem)):
+        registry.job("work")(handler)
+    assert registry.names == []
 
 
 @pytest.mark.parametrize("annotation", [EmailStruct, EmailDataclass, EmailDict])
@@ -247,6 +282,19 @@ def test_a_generator_can_t_handle_jobs() -> None:
 
     with pytest.raises(TypeError, match="can't handle jobs"):
         registry.job("yields")(yields)
+
+
+@pytest.mark.parametrize(
+    ("decorator", "call"),
+    [("job", 'job("name")'), ("cron", 'cron("0 3 * * *")'), ("every", "every(seconds=30)")],
+)
+def test_a_decorator_without_its_parentheses_is_told(
+    decorator: str, call: str, registry: Registry
+) -> None:
+    """It would register nothing, and say nothing."""
+    with pytest.raises(TypeError, match=re.escape(f"write @registry.{call}")):
+        getattr(registry, decorator)(works)
+    assert registry.names == []
 
 
 def test_a_function_runs_where_its_kind_belongs(registry: Registry) -> None:

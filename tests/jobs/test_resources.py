@@ -7,7 +7,9 @@ import pytest
 import trio
 import trio.testing
 
+from service.jobs.failure import leaves
 from service.jobs.registry import Registry
+from service.jobs.resources import ResourceFailed
 from tests.conftest import Rig
 from tests.jobs import process_handlers
 from tests.jobs.steps import check_the_end, crash, result_of, run_one, running
@@ -116,7 +118,7 @@ async def test_a_program_that_is_cancelled_lets_resources_close(
 async def test_a_resource_that_cant_close_holds_nothing_up(
     way: str, registry: Registry, autojump_clock: Autojump
 ) -> None:
-    """It has what is left of the grace, and a moment more; after a crash, a second."""
+    """It has what is left of the grace, and a moment more; after a stop or a crash, a second."""
 
     @registry.resource
     async def stuck() -> AsyncIterator[None]:
@@ -140,7 +142,7 @@ async def test_a_resource_that_cant_close_holds_nothing_up(
             rig.engine.drain(5)
         else:
             rig.engine.stop("second_signal")
-    assert trio.current_time() == (8 if way == "drain" else 3)
+    assert trio.current_time() == (8 if way == "drain" else 1)
     check_the_end(rig)
 
 
@@ -185,7 +187,8 @@ async def test_an_error_of_a_resource_ends_the_engine_visibly(
         if when == "closing":
             await breaks()
 
-    with pytest.RaisesGroup(OSError, flatten_subgroups=True):
+    raised = ResourceFailed if when == "opening" else OSError
+    with pytest.RaisesGroup(raised, flatten_subgroups=True) as caught:
         async with trio.open_nursery() as nursery:
             rig = Rig(nursery, registry)
             await rig.queue.submit("lasts")
@@ -193,6 +196,8 @@ async def test_an_error_of_a_resource_ends_the_engine_visibly(
             if when == "closing":
                 rig.engine.drain(3)
             await trio.sleep(100)
+    (error,) = leaves(caught.value)
+    assert str(error) == ("resource broken: OSError: gone" if when == "opening" else "gone")
     assert rig.engine.outcome == "crashed"
     assert said[-2:] == ["second closed", "first closed"]
     assert rig.snapshot().jobs_abandoned == 1

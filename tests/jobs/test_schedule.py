@@ -103,6 +103,8 @@ def test_a_payload_is_checked_at_registration(registry: Registry) -> None:
 
     async def nightly(deep: bool) -> None: ...
 
-    with pytest.raises(InvalidPayload):
+    with pytest.raises(InvalidPayload, match="'nightly': its handler does not take its payload: E"):
         registry.cron("0 3 * * *", payload="yes")(nightly)
+    with pytest.raises(InvalidPayload, match="'x': its handler takes a payload, but a tick has no"):
+        registry.every(30, name="x")(nightly)
     assert (registry.names, registry.schedules) == ([], [])

@@ -27,6 +27,39 @@ async def test_a_stop_ends_it_now(
     assert rig.engine.outcome == "second_signal"
 
 
+@pytest.mark.parametrize("at_work", [True, False])
+async def test_a_stop_is_the_reason_for_whatever_can_not_start_either(
+    at_work: bool, registry: Registry, ended_at: list[float], autojump_clock: Autojump
+) -> None:
+    """Later, paused and blocked jobs might wait for hours; it is the stop that ends them."""
+    async with trio.open_nursery() as nursery:
+        rig = Rig(nursery, registry, workers=1)
+        await rig.start()
+        if at_work:
+            await rig.queue.submit("ten_seconds")
+            await trio.testing.wait_all_tasks_blocked()
+        later = await rig.queue.submit("flaky", delay_seconds=100)
+        await rig.queue.submit("flaky", after=[later.id])
+        await rig.queue.pause("swallows")
+        await rig.queue.submit("swallows")
+        rig.engine.drain(1_000)
+        await trio.sleep(1)
+        rig.engine.stop("second_signal")
+    check_the_end(rig)
+    assert [reason for _, reason, _ in abandoned(rig)] == ["second_signal"] * (3 + at_work)
+    assert rig.engine.outcome == "second_signal"
+    assert [event.reason for event in rig.record.of(WorkerStopped)] == ["cancelled"]
+
+
+async def test_a_stop_that_comes_too_late_changes_nothing(
+    registry: Registry, ended_at: list[float], autojump_clock: Autojump
+) -> None:
+    """An engine that has been drained by then has done all it was asked for."""
+    rig = await live(registry, "ten_seconds", grace=1_000)
+    rig.engine.stop("second_signal")
+    assert rig.engine.outcome == "drained"
+
+
 async def test_what_finishes_all_the_same_is_completed(
     registry: Registry, ended_at: list[float], autojump_clock: Autojump
 ) -> None:

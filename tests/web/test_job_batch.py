@@ -112,6 +112,17 @@ async def test_a_batch_that_does_not_fit_is_turned_away_as_a_whole(make_api: Mak
     assert (await post_batch(api, lines(*[{"type": "echo"}] * 3))).status == 201
 
 
+async def test_a_batch_that_can_never_fit_is_too_large(make_api: MakeApi) -> None:
+    """413 without Retry-After, for it would not fit later either."""
+    api = make_api(queue_capacity=3)
+    answer = await post_batch(api, lines(*[{"type": "echo"}] * 4))
+    assert (
+        check_problem(answer, 413, "batch-too-large") == "4 jobs never fit: the queue has 3 places"
+    )
+    assert "Retry-After" not in answer.headers
+    assert await api.listed() == []
+
+
 async def test_a_draining_service_takes_no_batch(running_api: Api) -> None:
     """503 with Retry-After, as for a single job."""
     running_api.rig.engine.drain(10)

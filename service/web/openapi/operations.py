@@ -20,6 +20,7 @@ from service.telemetry.metrics import MetricsSnapshot
 from service.web.openapi import parameters
 from service.web.openapi.refusals import (
     ALREADY_FINISHED,
+    BATCH_TOO_LARGE,
     CHANGED,
     DRAINING,
     INVALID_PAYLOAD,
@@ -248,6 +249,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
             INVALID_PAYLOAD,
             UNKNOWN_PREDECESSOR,
             *_BODY,
+            BATCH_TOO_LARGE,
             *_INTAKE,
         ),
         headers=parameters.SubmissionHeaders,

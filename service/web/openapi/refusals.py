@@ -96,6 +96,12 @@ TOO_LARGE: Final = Refusal(
     "The body is larger than this call takes.",
     "the body is over 1,048,576 bytes",
 )
+BATCH_TOO_LARGE: Final = Refusal(
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "The queue has fewer places than the batch has jobs, so that they would never fit.",
+    "1001 jobs never fit: the queue has 1000 places",
+    "batch-too-large",
+)
 NOT_THE_MEDIA_TYPE: Final = Refusal(
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     "The body is not said to be of the media type that this call takes.",
