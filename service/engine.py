@@ -12,6 +12,7 @@ from structlog.typing import FilteringBoundLogger
 from service.jobs.clock import Clock
 from service.jobs.dispatcher import Dispatcher
 from service.jobs.model import Job
+from service.jobs.overtime import CLEANUP_SECONDS, Overtime
 from service.jobs.processes import Processes, open_processes
 from service.jobs.queue import JobQueue
 from service.jobs.registry import Registry
@@ -29,7 +30,6 @@ from service.telemetry.events import (
 )
 
 NOW: Final = -math.inf  # a deadline that has passed
-CLEANUP_SECONDS: Final = 2.0  # that jobs have when they are cancelled
 CLOSING_SECONDS: Final = 1.0  # that resources have when the jobs were not left to end
 
 _WORKER_STOP_REASONS: Final[dict[StopReason, WorkerStopReason]] = {
@@ -67,6 +67,7 @@ class Engine:
         self._dispatcher = Dispatcher(
             self._store, limit_of=lambda name: registry.lookup(name).concurrency
         )
+        self._overtime = Overtime()
         self._live_workers: list[Worker] = []
         self._scope = trio.CancelScope()
         self._resource_scope = trio.CancelScope()  # around the other, for they outlive the jobs
@@ -135,7 +136,9 @@ class Engine:
             task_status.started()
             async with trio.open_nursery() as beside:
                 beside.start_soon(self._schedule)
+                beside.start_soon(self._overtime.run)
                 await self._dispatcher.run(to_workers)
+                beside.cancel_scope.cancel()
             self._drained = self._stop_reason is None  # else the dispatcher was told to leave
 
     @contextmanager
@@ -220,6 +223,7 @@ class Engine:
             self._clock.now(),
             resources,
             processes,
+            self._overtime,
         )
 
     def _on_start(self, worker: Worker) -> None:

@@ -9,8 +9,9 @@ import trio
 from msgspec import structs
 from structlog.typing import FilteringBoundLogger
 
-from service.engine import CLEANUP_SECONDS, CLOSING_SECONDS, Engine
+from service.engine import CLOSING_SECONDS, Engine
 from service.jobs.failure import describe, format_traceback, leaves
+from service.jobs.overtime import CLEANUP_SECONDS
 from service.jobs.queue import JobQueue
 from service.jobs.registry import Registry
 from service.jobs.resources import ResourceFailed

@@ -77,11 +77,15 @@ class Dispatcher:
         `done` is the one that came before, which has ended or is to be run again.
         """
         if done is not None:
-            self._backlog.ended(done)
-            # The end of the service is no failure: it leaves what comes after the job behind, too.
-            if done.successors and done.status in TERMINAL and done.status != "abandoned":
-                self._follow(done)
+            self._make_room_after(done)
         self._free_workers += 1
+        self._hand_over()
+        if self._closes_at is not None:
+            self._look_again()
+
+    def attempt_ended(self, job: Job) -> None:
+        """An attempt of this job is over, though its worker is not free yet."""
+        self._make_room_after(job)
         self._hand_over()
         if self._closes_at is not None:
             self._look_again()
@@ -197,6 +201,12 @@ class Dispatcher:
         self._store.enqueue(job)
         self._backlog.add(job)
         self._hand_over()
+
+    def _make_room_after(self, done: Job) -> None:
+        self._backlog.ended(done)
+        # The end of the service is no failure: it leaves what comes after the job behind, too.
+        if done.successors and done.status in TERMINAL and done.status != "abandoned":
+            self._follow(done)
 
     def _follow(self, ended: Job) -> None:
         """Start what awaited this job, or fail it, and then what came after that."""

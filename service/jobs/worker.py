@@ -18,7 +18,8 @@ from service.jobs.dispatcher import Dispatcher
 from service.jobs.failure import describe, format_traceback
 from service.jobs.job_type import JobType
 from service.jobs.model import Attempt, Job
-from service.jobs.outcome import Snooze, asked_for
+from service.jobs.outcome import Discard, Snooze, asked_for
+from service.jobs.overtime import CLEANUP_SECONDS, Overtime
 from service.jobs.processes import Processes
 from service.jobs.registry import Registry
 from service.jobs.snapshots import WorkerView
@@ -48,6 +49,7 @@ class Worker:
         started_at: datetime,
         resources: Mapping[str, Any],
         processes: Processes | None,
+        overtime: Overtime,
     ) -> None:
         self.id = id
         self.started_at = started_at
@@ -61,6 +63,7 @@ class Worker:
         self._random_source = random_source
         self._resources = resources
         self._processes = processes
+        self._overtime = overtime
         self._scope = trio.CancelScope()
         self._drained = False
         self._has_asked = False
@@ -134,25 +137,49 @@ class Worker:
     async def _run_attempt(self, job: Job) -> None:
         job_type = self._registry.lookup(job.type)
         self.jobs_run += 1
-        attempt = self._store.start(job, self.id, self._scope.cancel)
+        attempt = self._store.start(job, self.id, self._interrupt)
         self._job, self._last_attempt = job, attempt
         if job_type.timeout is not None:
             self._scope.deadline = trio.current_time() + job_type.timeout
+            self._overtime.expect(self, self._scope.deadline + CLEANUP_SECONDS, self._leave_behind)
         try:
             result = await self._call_handler(job_type, job, attempt)
         except BaseException as error:
             interruption = _interruption_in(error)
-            if job.status == "processing":  # else the service's end has left it behind
+            if attempt.finished_at is None:  # else the job has gone on, or ended, without it
                 self._end_attempt(job, job_type, error, interruption)
             if interruption is not None:
                 raise interruption from None
         else:
-            if job.status == "processing":
+            if attempt.finished_at is None:
                 self._complete(job, result)
         finally:
             self._job = None
+            self._overtime.forget(self)
             if job_type.timeout is not None:
                 self._scope.deadline = math.inf
+
+    def _interrupt(self) -> None:
+        """Called when somebody cancels the job in hand."""
+        self._scope.cancel()
+        by = trio.current_time() + CLEANUP_SECONDS
+        self._overtime.expect(self, by, self._leave_behind)
+
+    def _leave_behind(self) -> None:
+        """The handler does not give in: its job goes on, or ends, and it keeps just this worker."""
+        job = self._job
+        if job is None:
+            return
+        late = f"and did not end within {CLEANUP_SECONDS:.0f} s of that"
+        if job.cancel_reason is not None:
+            self._store.cancel(job, job.cancel_reason, f"TimeoutError: it was cancelled, {late}")
+        else:
+            job_type = self._registry.lookup(job.type)
+            message = f"TimeoutError: the attempt took longer than {job_type.timeout} s, {late}"
+            error = TimeoutError(message)
+            self._retry_or_fail(job, job_type, message, error, error)
+        self._taken = None
+        self._dispatcher.attempt_ended(job)
 
     async def _call_handler(self, job_type: JobType, job: Job, attempt: Attempt) -> Any:
         if job_type.runs_in == "process":
@@ -199,6 +226,8 @@ class Worker:
         elif self._scope.cancel_called and job.cancel_reason is not None:
             traceback = format_traceback(error) if handlers_error is not None else None
             self._store.cancel(job, job.cancel_reason, handlers_error, traceback)
+        elif self._scope.cancel_called and isinstance(asked_for(error), Discard):
+            self._store.fail(job, describe(error), format_traceback(error))
         elif self._scope.cancel_called:
             message = f"TimeoutError: the attempt took longer than {job_type.timeout} s"
             if handlers_error is not None:

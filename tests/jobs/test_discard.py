@@ -10,7 +10,7 @@ import trio.testing
 
 from service import Discard, Registry, Retry
 from service.telemetry.events import JobFailed
-from tests.jobs.steps import MakeRig, abandoned, endings, live, run_one, running
+from tests.jobs.steps import abandoned, endings, live, running
 
 
 async def in_a_task() -> None:
@@ -64,28 +64,6 @@ async def test_the_end_of_the_service_comes_before_a_discard(
     assert abandoned(await live(registry, "stubborn", stop="stopped")) == [
         ("stubborn", "stopped", True)
     ]
-
-
-async def test_a_timeout_comes_before_a_discard(
-    registry: Registry, make_rig: MakeRig, autojump_clock: trio.testing.MockClock
-) -> None:
-    """An attempt that took too long is retried, whatever it raises when it is interrupted."""
-
-    @registry.job("slow", timeout=1)
-    async def slow() -> None:
-        try:
-            await trio.sleep_forever()
-        finally:
-            raise Discard("interrupted")
-
-    rig = make_rig()
-    await rig.start()
-    job = await run_one(rig, "slow")
-    await trio.sleep(1.5)
-    story = await rig.queue.get(job.id)
-    assert (story.status, story.attempt) == ("pending", 1)
-    assert str(story.error).startswith("TimeoutError: ")
-    await rig.queue.cancel(job.id)
 
 
 def test_a_discard_survives_the_way_from_a_process() -> None:

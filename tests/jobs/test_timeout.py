@@ -181,12 +181,12 @@ async def test_a_cancellation_during_a_retried_timeout_wins(
             await trio.sleep_forever()
         finally:
             with trio.CancelScope(shield=True):
-                await trio.sleep(10)
+                await trio.sleep(1)
 
     rig = make_rig()
     await rig.start()
     job = await run_one(rig, "cleans")
-    await trio.sleep(15)
+    await trio.sleep(10.5)
     await rig.queue.cancel(job.id)
     await trio.sleep(500)
     assert endings(rig, job.id) == ["job_cancelled"]
