@@ -15,6 +15,7 @@ from service.jobs.overtime import CLEANUP_SECONDS
 from service.jobs.queue import JobQueue
 from service.jobs.registry import Registry
 from service.jobs.resources import ResourceFailed
+from service.jobs.snapshots import ScheduleView, WorkerView
 from service.lifecycle import is_cancellation
 from service.settings import Settings
 from service.shutdown import Shutdown
@@ -62,10 +63,13 @@ class Telemetry:
 
 @dataclass(frozen=True, slots=True)
 class RunningService:
-    """What a program that embeds the service gets of it."""
+    """What a program that embeds the service gets of it: what HTTP offers, without HTTP."""
 
     url: str
     queue: JobQueue
+    workers: Callable[[], list[WorkerView]]
+    schedules: Callable[[], list[ScheduleView]]
+    metrics: Callable[[], MetricsSnapshot]
 
 
 class Supervisor:
@@ -141,7 +145,15 @@ class Supervisor:
                         engine_nursery.start_soon(self._conduct_shutdown)
                         await engine_nursery.start(self._run_engine, engine_nursery.cancel_scope)
                         self._say_started(address)
-                        task_status.started(RunningService(address, self._engine.queue))
+                        task_status.started(
+                            RunningService(
+                                address,
+                                self._engine.queue,
+                                self._engine.workers,
+                                self._engine.schedules,
+                                self._read_metrics,
+                            )
+                        )
                         if self._workload is not None:
                             engine_nursery.start_soon(self._workload, self._engine.queue)
                     await self._close_http()

@@ -50,6 +50,10 @@ async def test_the_block_has_its_queue_and_others_its_address(
         await running.queue.wait(job.id, 10)
         answer = await client.get(f"{running.url}/jobs/{job.id}")
         assert answer.json()["result"] == 1
+        assert (await client.get(f"{running.url}/metrics")).json()["jobs_completed"] == 1
+        assert running.metrics().jobs_completed == 1
+        assert {view.state for view in running.workers()} == {"idle"}
+        assert running.schedules() == []
         await running.queue.submit("note", 2)
     assert ran == [1, 2]
     stopped = lines(tmp_path)[-1]

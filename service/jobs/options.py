@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, TypedDict
 
+import msgspec
+
 from service.jobs.model import FIRST_PRIORITY, LAST_PRIORITY
 from service.jobs.retry import LONGEST_WAIT_SECONDS
 
@@ -36,8 +38,9 @@ class InvalidOption(ValueError):
 
 def check_options(options: JobOptions, now: datetime) -> None:
     """Raise InvalidOption where a value is out of its range."""
-    _require_whole("max_retries", options.get("max_retries"), 0, MAX_RETRIES_LIMIT)
-    _require_whole("priority", options.get("priority"), FIRST_PRIORITY, LAST_PRIORITY)
+    _check_kinds(options)
+    _require_range("max_retries", options.get("max_retries"), 0, MAX_RETRIES_LIMIT)
+    _require_range("priority", options.get("priority"), FIRST_PRIORITY, LAST_PRIORITY)
     _require_range("delay_seconds", options.get("delay_seconds"), 0, LONGEST_WAIT_SECONDS)
     run_at = options.get("run_at")
     if run_at is not None:
@@ -50,16 +53,19 @@ def check_options(options: JobOptions, now: datetime) -> None:
     unique_key = options.get("unique_key")
     if unique_key is not None and not 1 <= len(unique_key) <= MAX_UNIQUE_KEY_CHARS:
         raise InvalidOption(f"unique_key must have 1 to {MAX_UNIQUE_KEY_CHARS} characters")
-    if isinstance(options.get("after"), str):
-        raise InvalidOption("after must be a list of ids")
     if len(options.get("after") or ()) > MAX_PREDECESSORS:
         raise InvalidOption(f"after may name {MAX_PREDECESSORS} jobs at most")
 
 
-def _require_whole(name: str, value: int | None, low: int, high: int) -> None:
-    if value is not None and not isinstance(value, int):
-        raise InvalidOption(f"{name} must be a whole number")
-    _require_range(name, value, low, high)
+def _check_kinds(options: JobOptions) -> None:
+    """Raise InvalidOption where a value is of another kind than its annotation says."""
+    try:
+        msgspec.convert(options, JobOptions)
+    except msgspec.ValidationError as error:
+        raise InvalidOption(str(error)) from error
+    unknown = options.keys() - JobOptions.__optional_keys__
+    if unknown:
+        raise InvalidOption(f"there is no option {', '.join(sorted(unknown))}")
 
 
 def _require_range(name: str, value: float | None, low: float, high: float) -> None:

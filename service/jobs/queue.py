@@ -130,7 +130,7 @@ class JobQueue:
     async def wait(self, job_id: str, seconds: float) -> JobStory:
         """The story of a job as soon as it has ended, or as it is after so many seconds.
 
-        Raises UnknownJob. This is the one method with a checkpoint; it may be cancelled.
+        Raises UnknownJob. It may be cancelled.
         """
         job = self._find(job_id)
         with trio.move_on_after(seconds):

@@ -1,5 +1,7 @@
 """What a job may come after, and how that goes with all else it can be asked for."""
 
+from typing import Any
+
 import pytest
 import trio
 import trio.testing
@@ -186,8 +188,29 @@ async def test_an_id_alone_is_no_list(ran: list[object], make_rig: MakeRig) -> N
     """A text is a list of characters to Python, and none of them the id of a job."""
     rig = make_rig()
     job = await rig.queue.submit("quick", 1)
-    with pytest.raises(InvalidOption, match="after must be a list of ids"):
+    with pytest.raises(InvalidOption, match=r"Expected `array.*`, got `str` - at `\$.after`"):
         await rig.queue.submit("quick", 2, after=job.id)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"delay_seconds": "5"},
+        {"unique_key": 5},
+        {"after": [5]},
+        {"run_at": 5},
+        {"priority": True},
+        {"prio": 3},
+    ],
+)
+async def test_what_is_no_option_is_refused(
+    options: dict[str, Any], ran: list[object], make_rig: MakeRig
+) -> None:
+    """From Python as over HTTP: a value of another kind, and a name that nobody knows."""
+    rig = make_rig()
+    with pytest.raises(InvalidOption, match=next(iter(options))):
+        await rig.queue.submit("quick", 1, **options)
+    assert rig.record.events == []
 
 
 async def test_a_batch_may_come_after_a_job(
