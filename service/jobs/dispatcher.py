@@ -211,9 +211,8 @@ class Dispatcher:
                     all_ended.append(job)
 
     def _fail(self, job: Job, predecessor: Job) -> None:
-        self._store.fail_unstarted(
-            job, f"it comes after job {predecessor.id}, which is {predecessor.status}"
-        )
+        became = "has failed" if predecessor.status == "failed" else f"was {predecessor.status}"
+        self._store.fail_unstarted(job, f"job {predecessor.id}, which it was to follow, {became}")
 
     def _hand_over(self) -> None:
         if self._workers is None:  # not running, yet or any more
