@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Iterator
+from types import TracebackType
 
 MAX_ERROR_CHARS = 1_000
 MAX_TRACEBACK_CHARS = 16_000
@@ -17,10 +18,14 @@ def describe(error: BaseException) -> str:
     return encodable(text)[:MAX_ERROR_CHARS]
 
 
-def format_traceback(error: BaseException) -> str:
-    """The traceback as Python prints it; where it is longer than MAX_TRACEBACK_CHARS, its end."""
+def format_traceback(error: BaseException, caller: str | None = None) -> str:
+    """The traceback as Python prints it; where it is longer than MAX_TRACEBACK_CHARS, its end.
+
+    Without the frames of the file `caller` that it begins with, unless it has no others.
+    """
     try:
-        text = "".join(traceback.format_exception(error))
+        frames = _beyond(caller, error.__traceback__)
+        text = "".join(traceback.format_exception(type(error), error, frames))
     except Exception:  # as above
         text = f"{type(error).__name__}, whose traceback can't be formatted"
     return encodable(text)[-MAX_TRACEBACK_CHARS:]
@@ -36,6 +41,13 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
             waiting.extend(reversed(next_one.exceptions))
         else:
             yield next_one
+
+
+def _beyond(file: str | None, whole: TracebackType | None) -> TracebackType | None:
+    frames = whole
+    while frames is not None and frames.tb_frame.f_code.co_filename == file:
+        frames = frames.tb_next
+    return frames or whole
 
 
 def _describe(error: BaseException) -> str:
