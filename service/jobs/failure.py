@@ -8,6 +8,8 @@ MAX_ERROR_CHARS = 1_000
 MAX_TRACEBACK_CHARS = 16_000
 MAX_KEPT_TRACEBACK_CHARS = 4_000  # of each attempt, for as long as its job is kept
 
+_PACKAGE = __name__.partition(".")[0]
+
 
 def describe(error: BaseException) -> str:
     """`ValueError: what it says`, one line of at most MAX_ERROR_CHARS; of a group, each error."""
@@ -53,7 +55,11 @@ def _beyond(file: str | None, whole: TracebackType | None) -> TracebackType | No
 def _describe(error: BaseException) -> str:
     if isinstance(error, BaseExceptionGroup):
         return f"{type(error).__name__}: [{', '.join(map(_describe, leaves(error)))}]"
-    return "".join(traceback.format_exception_only(error)).strip()
+    text = "".join(traceback.format_exception_only(error)).strip()
+    module = type(error).__module__
+    if module.partition(".")[0] == _PACKAGE:  # it is no library's: of ours the name is enough
+        return text.removeprefix(f"{module}.")
+    return text
 
 
 def encodable(text: str) -> str:
