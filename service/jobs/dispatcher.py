@@ -112,7 +112,7 @@ class Dispatcher:
         return why_it_waits(job, self._backlog, (job.run_at - now).total_seconds())
 
     def what_keeps(self, job: Job) -> str | None:
-        """Why a drain leaves a job behind at its end; None where just time or a worker lacked."""
+        """Why a job can't start at the end of a drain; None where it lacks nothing but time."""
         if job.status != "pending":
             return None
         if job.awaits is not None:
