@@ -179,9 +179,9 @@ class Engine:
         self._scope.cancel()
 
     def abandon_the_rest(self, reason: str) -> None:
-        """Leave behind all jobs that have not ended; after a drain, for what kept each, if known.
+        """Leave behind all jobs that have not ended.
 
-        All that the end of the grace itself keeps from running is what could have started.
+        After a drain, those that could not have started say what kept them, in the reason's place.
         """
         for job in list(self._store.jobs):
             if job.status in ("pending", "processing"):

@@ -50,6 +50,6 @@ async def test_a_shop_that_keeps_itself_busy_shows_it_all(
     }
     errors = " ".join(event.error for event in rig.record.of(JobFailed))
     assert "was declined" in errors
-    assert "it comes after job" in errors
+    assert "which it was to follow" in errors
     assert rig.snapshot().jobs_rejected > 0
     assert (rig.engine.outcome, rig.snapshot().jobs_abandoned) == ("drained", 0)

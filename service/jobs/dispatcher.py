@@ -116,7 +116,7 @@ class Dispatcher:
         return why_it_waits(job, self._backlog, (job.run_at - now).total_seconds())
 
     def what_keeps(self, job: Job) -> str | None:
-        """Why a drain leaves a job behind at its end; None where just time or a worker lacked."""
+        """Why a job can't start at the end of a drain; None where it lacks nothing but time."""
         if job.status != "pending":
             return None
         if job.awaits is not None:
@@ -221,9 +221,8 @@ class Dispatcher:
                     all_ended.append(job)
 
     def _fail(self, job: Job, predecessor: Job) -> None:
-        self._store.fail_unstarted(
-            job, f"it comes after job {predecessor.id}, which is {predecessor.status}"
-        )
+        became = "has failed" if predecessor.status == "failed" else f"was {predecessor.status}"
+        self._store.fail_unstarted(job, f"job {predecessor.id}, which it was to follow, {became}")
 
     def _hand_over(self) -> None:
         if self._workers is None:  # not running, yet or any more

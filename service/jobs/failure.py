@@ -2,10 +2,13 @@
 
 import traceback
 from collections.abc import Iterator
+from types import TracebackType
 
 MAX_ERROR_CHARS = 1_000
 MAX_TRACEBACK_CHARS = 16_000
 MAX_KEPT_TRACEBACK_CHARS = 4_000  # of each attempt, for as long as its job is kept
+
+_PACKAGE = __name__.partition(".")[0]
 
 
 def describe(error: BaseException) -> str:
@@ -17,10 +20,14 @@ def describe(error: BaseException) -> str:
     return encodable(text)[:MAX_ERROR_CHARS]
 
 
-def format_traceback(error: BaseException) -> str:
-    """The traceback as Python prints it; where it is longer than MAX_TRACEBACK_CHARS, its end."""
+def format_traceback(error: BaseException, caller: str | None = None) -> str:
+    """The traceback as Python prints it; where it is longer than MAX_TRACEBACK_CHARS, its end.
+
+    Without the frames of the file `caller` that it begins with, unless it has no others.
+    """
     try:
-        text = "".join(traceback.format_exception(error))
+        frames = _beyond(caller, error.__traceback__)
+        text = "".join(traceback.format_exception(type(error), error, frames))
     except Exception:  # as above
         text = f"{type(error).__name__}, whose traceback can't be formatted"
     return encodable(text)[-MAX_TRACEBACK_CHARS:]
@@ -38,10 +45,21 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
             yield next_one
 
 
+def _beyond(file: str | None, whole: TracebackType | None) -> TracebackType | None:
+    frames = whole
+    while frames is not None and frames.tb_frame.f_code.co_filename == file:
+        frames = frames.tb_next
+    return frames or whole
+
+
 def _describe(error: BaseException) -> str:
     if isinstance(error, BaseExceptionGroup):
         return f"{type(error).__name__}: [{', '.join(map(_describe, leaves(error)))}]"
-    return "".join(traceback.format_exception_only(error)).strip()
+    text = "".join(traceback.format_exception_only(error)).strip()
+    module = type(error).__module__
+    if module.partition(".")[0] == _PACKAGE:  # it is no library's: of ours the name is enough
+        return text.removeprefix(f"{module}.")
+    return text
 
 
 def encodable(text: str) -> str:

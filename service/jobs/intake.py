@@ -100,9 +100,7 @@ class Intake:
         for job_id in draft.after:
             job = self._store.jobs.get(job_id)
             if job is None:
-                raise UnknownPredecessor(
-                    f"it is to come after job {job_id[:100]}, which there is not"
-                )
+                raise UnknownPredecessor(f"there is no job {job_id[:100]} for it to come after")
             jobs.append(job)
         return jobs
 
@@ -121,11 +119,11 @@ class Intake:
             self._reject(drafts, "draining")
             raise QueueClosed("the service is draining and takes no more jobs")
         self._reject(drafts, "full")
-        if wanted > self._store.capacity:
-            places = self._store.capacity
+        taken, places = self._store.pending, self._store.capacity
+        if wanted > places:
             raise BatchTooLarge(f"{wanted} jobs never fit: the queue has {places} places")
         if self._store.room < 1:
-            raise QueueFull(f"{self._store.pending} jobs wait, as many as may")
+            raise QueueFull(f"the queue is full: {taken} of {places} places taken")
         raise QueueFull(f"{self._store.room} more jobs fit, not {wanted}; none was accepted")
 
     def _reject(self, drafts: Sequence[Draft], reason: RejectReason) -> None:

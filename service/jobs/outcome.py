@@ -9,7 +9,7 @@ from service.jobs.retry import LONGEST_WAIT_SECONDS
 class Discard(Exception):
     """Raised by a handler whose job is not worth another attempt: it fails at once."""
 
-    __module__ = "service"  # as handlers know it, also in their errors
+    __module__ = "service"  # as handlers know it, also in their tracebacks
 
 
 @final

@@ -241,7 +241,7 @@ class JobQueue:
     def _find(self, job_id: str) -> Job:
         job = self._store.jobs.get(job_id)
         if job is None:
-            raise UnknownJob(f"there is no job {job_id}")
+            raise UnknownJob(f"there is no job {job_id}, or it is no longer kept")
         return job
 
     def _unfinished(self, job_type: str) -> Sequence[Job]:

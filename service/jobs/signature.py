@@ -68,7 +68,7 @@ def _read_annotations(handler: Callable[..., Any], names: Iterable[str]) -> dict
     except Exception:
         names_in = getattr(inspect.unwrap(handler), "__globals__", {})
         for name in (*names, "return"):
-            annotation = handler.__annotations__.get(name)
+            annotation = getattr(handler, "__annotations__", {}).get(name)
             one = SimpleNamespace(__annotations__={name: annotation})
             try:
                 typing.get_type_hints(one, names_in)

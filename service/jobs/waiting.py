@@ -1,5 +1,7 @@
 """Why a pending job is not running now, in one plain sentence."""
 
+import math
+
 from service.jobs.backlog import Backlog
 from service.jobs.model import Job
 from service.jobs.ready import MANY
@@ -31,7 +33,7 @@ def why_it_waits(job: Job, backlog: Backlog, due_in_seconds: float) -> str:
 
 
 def _until_due(job: Job, seconds: float) -> str:
-    due = f"due in {max(seconds, 0):.0f} s"
+    due = f"due in {math.ceil(seconds)} s" if seconds > 0 else "due now"
     if not job.attempts:
         return due
     error = (job.attempts[-1].error or "").partition(":")[0]

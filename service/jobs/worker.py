@@ -208,7 +208,7 @@ class Worker:
         except Exception as error:
             # Its work is done, and doing it again would not make its result any better.
             message = f"the result can't be written as JSON: {describe(error)}"
-            self._store.fail(job, message, format_traceback(error))
+            self._store.fail(job, message, _traceback_of(error))
         else:
             self._store.complete(job, text)
 
@@ -224,7 +224,7 @@ class Worker:
         if interruption is not None and not _is_cancellation(interruption):
             self._store.abandon(job, "crashed")
         elif self._scope.cancel_called and job.cancel_reason is not None:
-            traceback = format_traceback(error) if handlers_error is not None else None
+            traceback = _traceback_of(error) if handlers_error is not None else None
             self._store.cancel(job, job.cancel_reason, handlers_error, traceback)
         elif self._scope.cancel_called and isinstance(asked_for(error), Discard):
             self._store.fail(job, describe(error), format_traceback(error))
@@ -246,7 +246,7 @@ class Worker:
             self._store.snooze(job, asked.seconds)
             self._dispatcher.add_later(job, asked.seconds)
         else:
-            self._store.fail(job, describe(error), format_traceback(error))
+            self._store.fail(job, describe(error), _traceback_of(error))
 
     def _retry_or_fail(
         self,
@@ -262,10 +262,14 @@ class Worker:
             )
             if problem is not None:
                 message += f"; {problem}"
-            self._store.retry(job, message, format_traceback(error), delay)
+            self._store.retry(job, message, _traceback_of(error), delay)
             self._dispatcher.add_later(job, delay)
         else:
-            self._store.fail(job, message, format_traceback(error))
+            self._store.fail(job, message, _traceback_of(error))
+
+
+def _traceback_of(error: BaseException) -> str:
+    return format_traceback(error, caller=__file__)  # from the handler on
 
 
 def _interruption_in(error: BaseException) -> BaseException | None:

@@ -146,4 +146,5 @@ def check_no_job_awaits_another(rig: Rig) -> None:
 
 def why_unstarted(predecessor: str, status: str) -> str:
     """Why a job failed without having run."""
-    return f"it comes after job {predecessor}, which is {status}"
+    became = {"failed": "has failed", "cancelled": "was cancelled"}[status]
+    return f"job {predecessor}, which it was to follow, {became}"

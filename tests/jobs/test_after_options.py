@@ -144,7 +144,7 @@ async def test_only_a_job_that_is_there_can_be_named(
     rig = make_rig()
     there = await rig.queue.submit("quick", 1)
     events = list(rig.record.events)
-    with pytest.raises(UnknownPredecessor, match=f"after job {unknown}, which there is not"):
+    with pytest.raises(UnknownPredecessor, match=f"there is no job {unknown} for it to come after"):
         await rig.queue.submit("quick", 2, after=[there.id, unknown])
     assert rig.record.events == events
 

@@ -134,7 +134,7 @@ async def test_those_that_come_after_each_other_are_called_off_too(
         await trio.testing.wait_all_tasks_blocked()
         assert await states(rig, "report") == ["cancelled"] * 6
         error = (await rig.queue.get(other.id)).error
-        assert error == f"it comes after job {job.id}, which is cancelled"
+        assert error == f"job {job.id}, which it was to follow, was cancelled"
 
 
 async def test_jobs_in_every_kind_of_wait_are_called_off(

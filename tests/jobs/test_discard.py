@@ -44,9 +44,9 @@ async def test_a_discarded_job_fails_at_once(
     assert endings(rig, job.id) == ["job_failed"]
     assert "job_retried" not in rig.record.names(job.id)
     (failed,) = rig.record.of(JobFailed)
-    assert "service.Discard: no such customer" in failed.error
+    assert "Discard: no such customer" in failed.error
     if handler is not in_a_task:
-        assert failed.error == "service.Discard: no such customer"
+        assert failed.error == "Discard: no such customer"
 
 
 async def test_the_end_of_the_service_comes_before_a_discard(

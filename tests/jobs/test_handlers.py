@@ -144,6 +144,8 @@ async def test_a_result_that_is_no_json_fails_at_once(
     story = await run_one(rig, "odd")
     assert (story.status, story.attempt) == ("failed", 1)
     assert str(story.error).startswith("the result can't be written as JSON: ")
+    where = str(story.attempts[0].traceback)
+    assert "worker.py" in where, "though a traceback begins with the handler where there is one"
     assert endings(rig, story.id) == ["job_failed"]
     assert (await run_one(rig, "works")).status == "completed"
 

@@ -50,11 +50,11 @@ async def run(
 async def test_a_discard_fails_its_job_at_once(where: Where, registry: Registry) -> None:
     """Whatever it is made of, and whatever led to it; its words are in the story."""
     words = {
-        handlers.discards: "service.Discard: no such customer",
+        handlers.discards: "Discard: no such customer",
         handlers.discards_in_its_own_words: "NoCustomer: customer 7: moved away",
-        handlers.discards_in_a_group: "service.Discard: no such customer",
-        handlers.discards_because_of: "service.Discard: no such customer",
-        handlers.discards_unreadably: "service.Discard: ",
+        handlers.discards_in_a_group: "Discard: no such customer",
+        handlers.discards_because_of: "Discard: no such customer",
+        handlers.discards_unreadably: "Discard: ",
     }
     register(registry, where, *words, retry=Retry(max_retries=5, base_seconds=0))
     for story in await run(registry, list(words), lambda _: None):

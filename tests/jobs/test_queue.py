@@ -44,7 +44,7 @@ def edges(rig: Rig) -> list[dict[str, Any]]:
 async def reject(rig: Rig, times: int) -> None:
     """Submit to a full queue."""
     for _ in range(times):
-        with pytest.raises(QueueFull):
+        with pytest.raises(QueueFull, match=r"is full: (\d+) of \1 places taken"):
             await rig.queue.submit("minute")
 
 

@@ -77,7 +77,7 @@ async def test_a_job_that_is_forgotten_when_it_ends_is_told_to_who_waited(
     await rig.start()
     job = await run_one(rig, "minute")
     assert (await wait_for(rig, job.id))[0].status == "completed"
-    with pytest.raises(UnknownJob):
+    with pytest.raises(UnknownJob, match=f"no job {job.id}, or it is no longer kept"):
         await rig.queue.wait(job.id, 1_000)
 
 

@@ -75,6 +75,16 @@ async def test_it_waits_for_its_time(rig: Rig, autojump_clock: trio.testing.Mock
     rig.engine.stop("second_signal")
 
 
+async def test_what_is_still_ahead_is_not_told_to_be_due(
+    rig: Rig, autojump_clock: trio.testing.MockClock
+) -> None:
+    """A started second counts as one."""
+    await rig.start()
+    later = (await rig.queue.submit("minute", delay_seconds=0.25)).id
+    assert await why(rig, later) == "due in 1 s"
+    rig.engine.stop("second_signal")
+
+
 async def test_it_is_held_back(rig: Rig, autojump_clock: trio.testing.MockClock) -> None:
     """A limit, a pause of its type and one of the queue are each told for what they are."""
     ready = (await rig.queue.submit("minute")).id

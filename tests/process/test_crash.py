@@ -65,7 +65,7 @@ def test_without_its_resources_a_service_does_not_start(application: Path) -> No
     assert (ended.returncode, ended.stderr) == (2, f"job-service: {why}\n")
     assert "service_started" not in log_path.read_text()
     line = last_line(log_path)
-    assert line["error"].endswith(f"ResourceFailed: {why}")
+    assert line["error"] == f"ResourceFailed: {why}"
     assert line["traceback"].startswith("Traceback (most recent call last):")
     assert line["traceback"].endswith("ConnectionError: db down\n")
     assert "supervisor.py" not in line["traceback"]

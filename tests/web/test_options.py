@@ -190,7 +190,7 @@ async def test_a_job_that_will_never_start_says_so_in_the_answer(running_api: Ap
     await trio.testing.wait_all_tasks_blocked()
     answer = await running_api.post(msgspec.json.encode({"type": "echo", "after": [first]}))
     assert (answer.status, answer.json["status"]) == (201, "failed")
-    assert answer.json["error"] == f"it comes after job {first}, which is cancelled"
+    assert answer.json["error"] == f"job {first}, which it was to follow, was cancelled"
     story = await running_api.story(answer.json["id"])
     assert (story["status"], story["attempts"]) == ("failed", [])
     assert "waits_because" not in story

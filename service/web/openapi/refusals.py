@@ -55,7 +55,7 @@ FOREIGN_ORIGIN: Final = Refusal(
 UNKNOWN_JOB: Final = Refusal(
     HTTPStatus.NOT_FOUND,
     "There is no such job, or it ended so long ago that it has been forgotten.",
-    f"there is no job {_JOB}",
+    f"there is no job {_JOB}, or it is no longer kept",
     "unknown-job",
 )
 NO_SUCH_FILE: Final = Refusal(
@@ -83,7 +83,7 @@ NOT_FINISHED: Final = Refusal(
 UNKNOWN_PREDECESSOR: Final = Refusal(
     HTTPStatus.CONFLICT,
     "A job named in `after` does not exist, or ended so long ago that it has been forgotten.",
-    f"it is to come after job {_JOB}, which there is not",
+    f"there is no job {_JOB} for it to come after",
     "unknown-predecessor",
 )
 CHANGED: Final = Refusal(
@@ -121,7 +121,7 @@ KEY_REUSED: Final = Refusal(
 QUEUE_FULL: Final = Refusal(
     HTTPStatus.TOO_MANY_REQUESTS,
     "As many jobs wait as may. Try again a little later.",
-    "1000 jobs wait, as many as may",
+    "the queue is full: 1000 of 1000 places taken",
     "queue-full",
     _WAITS,
 )
