@@ -15,6 +15,7 @@ from werkzeug.routing import BaseConverter
 
 from service.jobs.model import TERMINAL, Status
 from service.jobs.queue import JobQueue
+from service.jobs.registry import Registry
 from service.jobs.snapshots import JobStory, JobSummary
 from service.web.conditional import json_response, require_match
 from service.web.problems import bad_query
@@ -41,8 +42,8 @@ class JobPath(BaseConverter):
     regex = r"(?!(?:batch|cancel)\Z)[^/]+"
 
 
-def add_job_routes(app: Quart, queue: JobQueue) -> None:
-    """`/jobs` and what is below it, on `queue`."""
+def add_job_routes(app: Quart, queue: JobQueue, registry: Registry) -> None:
+    """`/jobs` and what is below it, on `queue`, for jobs of the types of `registry`."""
     app.url_map.converters["job"] = JobPath
     batches = trio.CapacityLimiter(BATCHES_AT_A_TIME)  # which bounds the memory that they take
 
@@ -82,7 +83,7 @@ def add_job_routes(app: Quart, queue: JobQueue) -> None:
 
     @app.get("/jobs")
     async def list_jobs() -> Response:
-        status, job_type = _status(request.args), request.args.get("type")
+        status, job_type = _status(request.args), _job_type(request.args, registry)
         limit, cursor = _limit(request.args), _cursor(request.args)
         jobs = await queue.list(
             status=status,
@@ -152,6 +153,13 @@ def _status(query: MultiDict[str, str], known: tuple[Status, ...] = _STATUSES) -
         if status == asked_for:
             return status
     raise bad_query("status", f"one of {', '.join(known)}")
+
+
+def _job_type(query: MultiDict[str, str], registry: Registry) -> str | None:
+    job_type = query.get("type")
+    if job_type is not None:
+        registry.lookup(job_type)  # a name that is misspelt would look like a type without jobs
+    return job_type
 
 
 def _limit(query: MultiDict[str, str]) -> int:

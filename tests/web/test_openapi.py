@@ -68,6 +68,8 @@ async def test_every_route_is_documented_and_nothing_else_is(api: Api, document:
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
     assert {(method, path) for method, path, _ in documented(document)} == routes
+    ids = {operation["operationId"] for _, _, operation in documented(document)}
+    assert ids == {rule.endpoint for rule in api.app.url_map.iter_rules()}
     assert OPERATIONS.keys() == routes
 
 

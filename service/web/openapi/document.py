@@ -30,7 +30,9 @@ from service.web.openapi.refusals import (
     FOREIGN_HOST,
     FOREIGN_ORIGIN,
     HEADERS,
+    MALFORMED,
     NO_TOKEN,
+    UNKNOWN_PARAMETER,
     Refusal,
 )
 from service.web.openapi.schemas import REFERENCE, answer_schemas, refer_to
@@ -112,6 +114,8 @@ class _Provider(OpenAPIProvider):
         for status, answer in operation.answers.items():
             described["responses"][str(status)] = self._answer(answer)
         refusals = [*operation.refusals, FOREIGN_HOST, BUG]
+        if MALFORMED.kind not in {refusal.kind for refusal in refusals} and path != "/":
+            refusals.append(UNKNOWN_PARAMETER)
         if method == "POST":
             refusals.append(FOREIGN_ORIGIN)
         if not needs_token(path):

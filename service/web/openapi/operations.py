@@ -277,7 +277,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
             200: Answer("A page of jobs.", list[JobSummary], [_COMPLETED], ("Link", "ETag")),
             304: _NOT_MODIFIED,
         },
-        (MALFORMED,),
+        (MALFORMED, UNKNOWN_JOB_TYPE),
         query=parameters.JobListQuery,
         headers=parameters.ReadHeaders,
     ),
@@ -343,7 +343,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "None at all, or none of one type, until the same is resumed. What runs goes on, and jobs "
         "are accepted as ever.",
         {200: Answer("The queue at this moment.", QueueView, _QUEUE)},
-        (UNKNOWN_JOB_TYPE,),
+        (MALFORMED, UNKNOWN_JOB_TYPE),
         query=parameters.QueueQuery,
     ),
     ("POST", "/queue/resume"): Operation(
@@ -352,7 +352,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "Start jobs again",
         "A pause of the queue and those of its types are independent of each other.",
         {200: Answer("The queue at this moment.", QueueView, _QUEUE)},
-        (UNKNOWN_JOB_TYPE,),
+        (MALFORMED, UNKNOWN_JOB_TYPE),
         query=parameters.QueueQuery,
     ),
     ("GET", "/types"): Operation(

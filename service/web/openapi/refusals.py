@@ -35,6 +35,12 @@ UNKNOWN_JOB_TYPE: Final = Refusal(
     "there is no job type 'telegram'; known are echo, sleep",
     "unknown-job-type",
 )
+UNKNOWN_PARAMETER: Final = Refusal(
+    HTTPStatus.BAD_REQUEST,
+    "It has a query parameter that this call does not know.",
+    "unknown query parameter 'verbose'; this call takes none",
+    "malformed",
+)
 INVALID_PAYLOAD: Final = Refusal(
     HTTPStatus.BAD_REQUEST,
     "The payload is not what the job type takes.",
