@@ -15,6 +15,7 @@ from hypercorn.utils import wrap_app
 from service.jobs.failure import describe
 from service.telemetry.events import ConnectionFailed, ConnectionRefused, Event, utc_now
 from service.web.edge.connection import Connection, linger
+from service.web.edge.handshake import HandshakeFailed
 from service.web.edge.http1 import refusal
 from service.web.edge.listeners import Listener
 
@@ -113,6 +114,8 @@ class Server:
     async def _serve_connection(self, connection: Connection) -> None:
         try:
             await connection.run()
+        except* HandshakeFailed as errors:
+            self._report(connection.client, str(errors.exceptions[0]))
         except* Exception as errors:
             self._report(connection.client, describe(errors))
         finally:
