@@ -18,7 +18,7 @@ from service.jobs.queue import JobQueue
 from service.jobs.registry import Registry
 from service.jobs.snapshots import JobStory, JobSummary
 from service.web.conditional import json_response, require_match
-from service.web.problems import bad_query
+from service.web.problems import bad_query, malformed
 from service.web.submissions import (
     BatchReceipt,
     read_batch,
@@ -77,7 +77,7 @@ def add_job_routes(app: Quart, queue: JobQueue, registry: Registry) -> None:
     async def cancel_jobs() -> Response:
         job_type, status = request.args.get("type"), _status(request.args, _UNFINISHED)
         if job_type is None:
-            raise bad_query("type", "given, the one whose jobs to cancel")
+            raise malformed("say whose jobs to cancel, as in ?type=email")
         done = await queue.cancel_all(job_type, status=status)
         return Response(msgspec.json.encode(done), content_type="application/json")
 
@@ -182,7 +182,7 @@ def _cursor(query: MultiDict[str, str]) -> str | None:
 def _newest_first(query: MultiDict[str, str]) -> bool:
     order = query.get("order", "oldest")
     if order not in ("oldest", "newest"):
-        raise bad_query("order", "oldest or newest, the one to begin with")
+        raise bad_query("order", "oldest or newest, the end to start from")
     return order == "newest"
 
 

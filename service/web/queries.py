@@ -1,13 +1,12 @@
 """Refuses queries that a call does not know: what is misspelt would else ask for something else."""
 
-from http import HTTPStatus
 from typing import Final
 
 import msgspec
 from quart import Quart, request
 
 from service.web.openapi.operations import OPERATIONS, Operation
-from service.web.problems import Problem
+from service.web.problems import malformed
 
 OPEN_TO_ANY_QUERY: Final = "open_dashboard"  # people paste links, and others add to these
 
@@ -43,10 +42,6 @@ def _check(known: dict[str, bool]) -> None:
         shown = name if len(name) <= _SHOWN_CHARS else f"{name[:_SHOWN_CHARS]}…"
         if name not in known:
             rest = f"known: {', '.join(known)}" if known else "this call takes none"
-            raise _bad_query(f"unknown query parameter {shown!r}; {rest}")
+            raise malformed(f"unknown query parameter {shown!r}; {rest}")
         if len(values) > 1 and not known[name]:
-            raise _bad_query(f"query parameter {shown!r} is given more than once")
-
-
-def _bad_query(detail: str) -> Problem:
-    return Problem(HTTPStatus.BAD_REQUEST, detail, kind="malformed")
+            raise malformed(f"query parameter {shown!r} is given more than once")

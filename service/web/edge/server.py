@@ -128,7 +128,7 @@ class Server:
                 return
             self._refusals += 1
             try:
-                await stream.send_all(_too_many_connections())  # for which a new socket has room
+                await stream.send_all(self._too_many_connections())  # a new socket has room for it
                 await linger(stream)
             except trio.BrokenResourceError:
                 return
@@ -141,9 +141,11 @@ class Server:
             self._next_failure_line = trio.current_time() + FAILURE_LINE_SECONDS
             self._emit(ConnectionFailed(timestamp=utc_now(), client=client, error=error))
 
-
-def _too_many_connections() -> bytes:
-    headers, body = refusal(HTTPStatus.SERVICE_UNAVAILABLE, "as many connections are open as may")
-    lines = [b"HTTP/1.1 503 Service Unavailable", b"retry-after: 1"]
-    lines += [b"%s: %s" % header for header in headers]
-    return b"\r\n".join([*lines, b"", body])
+    def _too_many_connections(self) -> bytes:
+        headers, body = refusal(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            f"too many connections: all {self._max_connections} are in use",
+        )
+        lines = [b"HTTP/1.1 503 Service Unavailable", b"retry-after: 1"]
+        lines += [b"%s: %s" % header for header in headers]
+        return b"\r\n".join([*lines, b"", body])
