@@ -120,9 +120,9 @@ class Connection:
                     if not self._idle:
                         self._expect_body(protocol.awaits_body)
                 await protocol.handle(RawData(b""))
-                if not self._idle:
+                if not self._idle and not protocol.is_streaming:
                     # It may have closed only its half, and still wait for its answer; but it looks
-                    # the same when it has gone.
+                    # the same when it has gone. Who leaves a stream has gone: it would never end.
                     self._read_by = trio.current_time() + HALF_CLOSED_SECONDS
                     await trio.sleep_forever()
             if self._overdue:
