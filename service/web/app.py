@@ -26,6 +26,7 @@ from service.web.jobs import add_job_routes
 from service.web.monitoring import add_monitoring_routes
 from service.web.openapi.routes import add_documentation
 from service.web.problems import install_error_handlers
+from service.web.queries import install_query_check
 from service.web.queue import add_queue_routes
 
 
@@ -86,7 +87,8 @@ def create_app(
     app.url_map.merge_slashes = False  # or //jobs would be redirected, in HTML
     install_error_handlers(app)
     install_guards(app, access)
-    add_job_routes(app, queue)
+    install_query_check(app)
+    add_job_routes(app, queue, registry)
     add_queue_routes(app, queue)
     add_monitoring_routes(app, read_metrics, list_workers, list_schedules, is_ready)
     add_event_routes(app, feed)

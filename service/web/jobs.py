@@ -15,9 +15,10 @@ from werkzeug.routing import BaseConverter
 
 from service.jobs.model import TERMINAL, Status
 from service.jobs.queue import JobQueue
+from service.jobs.registry import Registry
 from service.jobs.snapshots import JobStory, JobSummary
 from service.web.conditional import json_response, require_match
-from service.web.problems import bad_query
+from service.web.problems import bad_query, malformed
 from service.web.submissions import (
     BatchReceipt,
     read_batch,
@@ -41,8 +42,8 @@ class JobPath(BaseConverter):
     regex = r"(?!(?:batch|cancel)\Z)[^/]+"
 
 
-def add_job_routes(app: Quart, queue: JobQueue) -> None:
-    """`/jobs` and what is below it, on `queue`."""
+def add_job_routes(app: Quart, queue: JobQueue, registry: Registry) -> None:
+    """`/jobs` and what is below it, on `queue`, for jobs of the types of `registry`."""
     app.url_map.converters["job"] = JobPath
     batches = trio.CapacityLimiter(BATCHES_AT_A_TIME)  # which bounds the memory that they take
 
@@ -76,13 +77,13 @@ def add_job_routes(app: Quart, queue: JobQueue) -> None:
     async def cancel_jobs() -> Response:
         job_type, status = request.args.get("type"), _status(request.args, _UNFINISHED)
         if job_type is None:
-            raise bad_query("type", "given, the one whose jobs to cancel")
+            raise malformed("say whose jobs to cancel, as in ?type=email")
         done = await queue.cancel_all(job_type, status=status)
         return Response(msgspec.json.encode(done), content_type="application/json")
 
     @app.get("/jobs")
     async def list_jobs() -> Response:
-        status, job_type = _status(request.args), request.args.get("type")
+        status, job_type = _status(request.args), _job_type(request.args, registry)
         limit, cursor = _limit(request.args), _cursor(request.args)
         jobs = await queue.list(
             status=status,
@@ -154,6 +155,13 @@ def _status(query: MultiDict[str, str], known: tuple[Status, ...] = _STATUSES) -
     raise bad_query("status", f"one of {', '.join(known)}")
 
 
+def _job_type(query: MultiDict[str, str], registry: Registry) -> str | None:
+    job_type = query.get("type")
+    if job_type is not None:
+        registry.lookup(job_type)  # a name that is misspelt would look like a type without jobs
+    return job_type
+
+
 def _limit(query: MultiDict[str, str]) -> int:
     text = query.get("limit", str(DEFAULT_PAGE))
     if text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MAX_PAGE:
@@ -174,7 +182,7 @@ def _cursor(query: MultiDict[str, str]) -> str | None:
 def _newest_first(query: MultiDict[str, str]) -> bool:
     order = query.get("order", "oldest")
     if order not in ("oldest", "newest"):
-        raise bad_query("order", "oldest or newest, the one to begin with")
+        raise bad_query("order", "oldest or newest, the end to start from")
     return order == "newest"
 
 

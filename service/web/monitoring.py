@@ -14,30 +14,30 @@ from service.web.problems import RETRY_AFTER_DRAINING_SECONDS, Problem
 def add_monitoring_routes(
     app: Quart,
     read_metrics: Callable[[], MetricsSnapshot],
-    list_workers: Callable[[], list[WorkerView]],
-    list_schedules: Callable[[], list[ScheduleView]],
+    read_workers: Callable[[], list[WorkerView]],
+    read_schedules: Callable[[], list[ScheduleView]],
     is_ready: Callable[[], bool],
 ) -> None:
     """`/metrics`, `/workers`, `/schedules`, `/health`, `/health/ready`; they only read."""
 
     @app.get("/metrics")
-    async def metrics() -> Response:
+    async def get_metrics() -> Response:
         return _uncached(msgspec.json.encode(read_metrics()))
 
     @app.get("/workers")
-    async def workers() -> Response:
-        return _uncached(msgspec.json.encode(list_workers()))
+    async def list_workers() -> Response:
+        return _uncached(msgspec.json.encode(read_workers()))
 
     @app.get("/schedules")
-    async def schedules() -> Response:
-        return _uncached(msgspec.json.encode(list_schedules()))
+    async def list_schedules() -> Response:
+        return _uncached(msgspec.json.encode(read_schedules()))
 
     @app.get("/health")
-    async def health() -> Response:
+    async def check_health() -> Response:
         return _uncached(b'{"status":"ok"}')
 
     @app.get("/health/ready")
-    async def ready() -> Response:
+    async def check_readiness() -> Response:
         if not is_ready():
             raise Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE,

@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec import UNSET, Struct, UnsetType, json
 from quart import Quart, Response
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from service.jobs.idempotency import IdempotencyKeyReused, InvalidIdempotencyKey
 from service.jobs.intake import BatchTooLarge, QueueClosed, QueueFull, UnknownPredecessor
@@ -21,6 +21,12 @@ RETRY_AFTER_FULL_SECONDS = 1
 RETRY_AFTER_DRAINING_SECONDS = 10
 
 
+_NEW_PHRASES: Final = {
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Content Too Large",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "Unprocessable Content",
+}
+
+
 class ProblemDetails(Struct, frozen=True):
     """The members of RFC 9457, section 3.1, that we use, and one of our own: a job's status."""
 
@@ -31,6 +37,11 @@ class ProblemDetails(Struct, frozen=True):
     job_status: Status | UnsetType = UNSET
 
 
+def phrase(status: HTTPStatus) -> str:
+    """The name of a status as RFC 9110 has it; Python's own are older, up to its version 3.12."""
+    return _NEW_PHRASES.get(status, status.phrase)
+
+
 def problem_json(
     status: HTTPStatus,
     detail: str,
@@ -39,7 +50,7 @@ def problem_json(
 ) -> bytes:
     """The body that tells a problem; without a `kind` the status is all there is to it."""
     if kind is None:
-        problem_type, title = "about:blank", status.phrase  # RFC 9457, section 4.2.1
+        problem_type, title = "about:blank", phrase(status)  # RFC 9457, section 4.2.1
     else:
         problem_type, title = f"/problems/{kind}", kind.replace("-", " ").capitalize()
     return json.encode(ProblemDetails(problem_type, title, int(status), detail, job_status))
@@ -74,9 +85,14 @@ class Problem(Exception):
         )
 
 
+def malformed(detail: str) -> Problem:
+    """What to raise where something in a request is not as it must be."""
+    return Problem(HTTPStatus.BAD_REQUEST, detail, kind="malformed")
+
+
 def bad_query(parameter: str, wanted: str) -> Problem:
     """What to raise where a query parameter is not what it must be."""
-    return Problem(HTTPStatus.BAD_REQUEST, f"{parameter} must be {wanted}", kind="malformed")
+    return malformed(f"{parameter} must be {wanted}")
 
 
 _PROBLEM_OF: Final[dict[type[Exception], tuple[HTTPStatus, str, dict[str, str]]]] = {
@@ -103,6 +119,13 @@ _PROBLEM_OF: Final[dict[type[Exception], tuple[HTTPStatus, str, dict[str, str]]]
 }
 
 
+# What the framework says is made for people who type addresses into browsers.
+_OUR_WORDS: Final = {
+    HTTPStatus.NOT_FOUND: "there is no such path; see /docs",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "a bug of the service; its log says more",
+}
+
+
 def install_error_handlers(app: Quart) -> None:
     """Let `app` answer every error as a problem, its own and its framework's."""
     app.register_error_handler(Problem, _tell)
@@ -125,8 +148,10 @@ async def _tell_queues_error(error: Exception) -> Response:
 
 async def _tell_frameworks_error(error: HTTPException) -> Response:
     status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
-    response = Problem(status, error.description or status.phrase).response()
-    for name, value in error.get_headers():
-        if name == "Allow":  # RFC 9110, section 15.5.6: a 405 must carry it
-            response.headers[name] = value
-    return response
+    detail = _OUR_WORDS.get(status) or error.description or phrase(status)
+    headers = {}
+    if isinstance(error, MethodNotAllowed):
+        allowed = ", ".join(sorted(error.valid_methods or ()))
+        detail = f"this path takes only {allowed}"
+        headers["Allow"] = allowed  # RFC 9110, section 15.5.6: a 405 must carry it
+    return Problem(status, detail, headers=headers).response()

@@ -24,7 +24,7 @@ from service.jobs.queue import JobQueue
 from service.jobs.registry import UnknownJobType
 from service.jobs.retry import LONGEST_WAIT_SECONDS
 from service.web.body import read_body
-from service.web.problems import Problem
+from service.web.problems import Problem, malformed
 
 MAX_JOB_BYTES = 1024 * 1024
 MAX_BATCH_BYTES = 16 * 1024 * 1024
@@ -95,7 +95,7 @@ async def read_batch(queue: JobQueue) -> list[Draft]:
         if number % _LINES_IN_ONE_GO == 0:
             await trio.lowlevel.checkpoint()
     if not drafts:
-        raise Problem(HTTPStatus.BAD_REQUEST, "there is no job in this batch", kind="malformed")
+        raise malformed("there is no job in this batch")
     return drafts
 
 
@@ -112,11 +112,7 @@ def read_idempotency_key() -> str | None:
         return key
     quoted = _QUOTED.fullmatch(key)
     if len(values) > 1 or quoted is None:
-        raise Problem(
-            HTTPStatus.BAD_REQUEST,
-            'send one Idempotency-Key, like "8e03978e-40d5-43dd-bc93-6894a57f9324"',
-            kind="malformed",
-        )
+        raise malformed('send one Idempotency-Key, like "8e03978e-40d5-43dd-bc93-6894a57f9324"')
     return re.sub(r"\\(.)", r"\1", quoted[1])
 
 
@@ -135,11 +131,9 @@ def _parse(text: bytes) -> Submission:
     try:
         return _decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Problem(HTTPStatus.BAD_REQUEST, f"not a job: {error}", kind="malformed") from error
+        raise malformed(f"not a job: {error}") from error
     except RecursionError as error:
-        raise Problem(
-            HTTPStatus.BAD_REQUEST, "not a job: it is nested too deeply", kind="malformed"
-        ) from error
+        raise malformed("not a job: it is nested too deeply") from error
 
 
 def _check_line(queue: JobQueue, number: int, line: bytes) -> Draft:

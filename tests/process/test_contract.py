@@ -91,6 +91,10 @@ include-operation-id = ["cancel_jobs", "pause_queue", "resume_queue"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "403"]
 
 [[operations]]
+include-operation-id = "list_jobs"
+checks.positive_data_acceptance.expected-statuses = ["2xx", "304", "400", "401", "403"]
+
+[[operations]]
 include-operation-id = "submit_batch"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "409", "422", "429"]
 """

@@ -170,6 +170,17 @@ async def test_a_client_that_only_seems_to_listen_is_owed_an_answer_for_a_while(
     assert not stage.release.is_set()
 
 
+async def test_a_client_that_leaves_a_stream_has_left(serve: Serve) -> None:
+    """A stream owes it no end, so nothing is kept for a client that may still listen."""
+    stage = Stage()
+    served = await serve(stage)
+    async with served.connect() as wire:
+        await wire.ask("/stream")
+        await wire.send_eof()
+        with trio.fail_after(5):
+            await stage.left.wait()
+
+
 async def test_a_client_that_ends_in_its_body_is_told_so(serve: Serve) -> None:
     """Half a request is none, and who can still listen hears it."""
     served = await serve(Stage())

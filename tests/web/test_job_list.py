@@ -5,7 +5,7 @@ import re
 import pytest
 import trio
 
-from tests.web.api import Answer, Api
+from tests.web.api import Answer, Api, check_problem
 from tests.web.conftest import MakeApi
 
 
@@ -60,7 +60,13 @@ async def test_jobs_are_filtered_by_status_and_type(running_api: Api) -> None:
     assert await running_api.listed("?status=pending") == []
     assert await running_api.listed("?type=flaky") == [*failed, flaky]
     assert await running_api.listed("?type=flaky&status=completed") == [flaky]
-    assert await running_api.listed("?type=nobody_knows") == []
+
+
+async def test_a_type_that_nobody_knows_has_no_list(api: Api) -> None:
+    """A name that is misspelt would look like a type without jobs."""
+    detail = check_problem(await api.ask("/jobs?type=ehco"), 400, "unknown-job-type")
+    assert "'ehco'" in detail
+    assert "echo" in detail
 
 
 @pytest.mark.parametrize("limit", [1, 3, 7, 8, 1_000])

@@ -68,6 +68,8 @@ async def test_every_route_is_documented_and_nothing_else_is(api: Api, document:
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
     assert {(method, path) for method, path, _ in documented(document)} == routes
+    ids = {operation["operationId"] for _, _, operation in documented(document)}
+    assert ids == {rule.endpoint for rule in api.app.url_map.iter_rules()}
     assert OPERATIONS.keys() == routes
 
 
@@ -109,6 +111,69 @@ async def test_every_example_of_a_submission_can_be_submitted(api: Api, document
         await api.submit(**example["value"])
 
 
+JOB = "01890a5d-ac96-774b-bcce-b302099a8057"
+NDJSON = {"Content-Type": "application/x-ndjson"}
+TYPELESS = b'{"payload": 1}'
+TOLD_BY_EXAMPLE = [
+    ("POST", "/jobs", "/jobs", JSON, TYPELESS, "malformed"),
+    ("POST", "/jobs", "/jobs", {}, b"{}", "unsupported-media-type"),
+    ("POST", "/jobs", "/jobs", JSON, bytes(2**20 + 1), "content-too-large"),
+    ("POST", "/jobs/batch", "/jobs/batch", NDJSON, b"\n\n" + TYPELESS, "malformed"),
+    ("POST", "/jobs/batch", "/jobs/batch", JSON, b"{}", "unsupported-media-type"),
+    ("POST", "/jobs/batch", "/jobs/batch", NDJSON, bytes(2**24 + 1), "content-too-large"),
+    ("POST", "/jobs/cancel", "/jobs/cancel", {}, None, "malformed"),
+    ("GET", "/jobs", "/jobs?limit=0", {}, None, "malformed"),
+    ("GET", "/jobs/{job_id}", f"/jobs/{JOB}?wait=no", {}, None, "malformed"),
+    ("GET", "/jobs/{job_id}", f"/jobs/{JOB}", {}, None, "unknown-job"),
+    *(
+        ("POST", "/jobs/{job_id}/retry", f"/jobs/{JOB}/retry", {"Idempotency-Key": key}, b"", kind)
+        for key, kind in (('"', "malformed"), ("k", "unknown-job"))
+    ),
+    ("GET", "/events", "/events?job_id=1", {}, None, "malformed"),
+    ("POST", "/queue/pause", "/queue/pause?typ=echo", {}, None, "malformed"),
+    ("GET", "/metrics", "/metrics?verbose=1", {}, None, "malformed"),
+    ("GET", "/dashboard/{name}", "/dashboard/none.js", {}, None, "not-found"),
+]
+
+
+@pytest.mark.parametrize(("method", "call", "path", "headers", "body", "kind"), TOLD_BY_EXAMPLE)
+async def test_an_example_of_a_problem_is_as_the_call_answers_it(
+    api: Api,
+    document: Document,
+    method: str,
+    call: str,
+    path: str,
+    headers: dict[str, str],
+    body: bytes | None,
+    kind: str,
+) -> None:
+    """Word by word, so that a client can be made after it."""
+    answer = await api.ask(path, method, headers, body)
+    response = document["paths"][call][method.lower()]["responses"][str(answer.status)]
+    examples = response["content"]["application/problem+json"]["examples"]
+    assert examples[kind]["value"] == answer.json
+
+
+async def test_the_examples_of_a_key_and_a_payload_are_as_they_are_answered(
+    api: Api, document: Document
+) -> None:
+    """Of `POST /jobs`, which every client makes."""
+    responses = document["paths"]["/jobs"]["post"]["responses"]
+
+    @api.rig.registry.job("sleep")
+    async def sleep(payload: Nap) -> None:
+        pass
+
+    for status, kind, bodies in (
+        ("400", "invalid-payload", [b'{"type": "sleep", "payload": {}}']),
+        ("422", "idempotency-key-reused", [b'{"type": "echo"}', b'{"type": "echo", "payload": 1}']),
+    ):
+        for body in bodies:
+            answer = await api.ask("/jobs", "POST", JSON | {"Idempotency-Key": kind}, body)
+        examples = responses[status]["content"]["application/problem+json"]["examples"]
+        assert examples[kind]["value"] == answer.json
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -135,6 +200,12 @@ async def test_what_it_says_of_a_submission_is_what_the_service_does(
     """Whatever fits the schema is taken, and whatever does not is refused."""
     answer = await api.post(msgspec.json.encode(body))
     assert (answer.status == 201) == submission_fits(document, body), answer
+
+
+class Nap(msgspec.Struct):
+    """A payload."""
+
+    seconds: float
 
 
 class JobSummary(msgspec.Struct):

@@ -1,5 +1,6 @@
 """The TLS port: what is no handshake, what stalls in one, and clients that end without goodbye."""
 
+import socket
 import ssl
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 import trio
 from cryptography.hazmat.primitives import serialization as pem
 
+from service.telemetry.events import ConnectionFailed
 from service.web.edge import connection, server
 from service.web.edge.listeners import CannotListen, load_tls
 from service.web.submissions import MAX_JOB_BYTES
@@ -74,7 +76,10 @@ async def test_what_is_no_handshake_harms_nobody(
     data: bytes,
     goodbye: str,
 ) -> None:
-    """Garbage, plain HTTP and silence end their own connection, in HANDSHAKE_SECONDS at most."""
+    """Garbage, plain HTTP and silence end their own connection, in HANDSHAKE_SECONDS at most.
+
+    What was wrong is told; a client that says nothing at all does nothing wrong.
+    """
     monkeypatch.setattr(connection, "HANDSHAKE_SECONDS", SHORT_SECONDS)
     async with served.connect() as wire:
         await wire.send(data)
@@ -84,7 +89,42 @@ async def test_what_is_no_handshake_harms_nobody(
             wire.reset_when_closed()
     monkeypatch.undo()
     await check_next_client(served, certificate)
-    assert served.record.events == []
+    for event in served.record.events:
+        assert isinstance(event, ConnectionFailed)
+        assert event.client.startswith("127.0.0.1:")
+        assert event.error.startswith("TLS handshake failed: ")
+    if not data:
+        assert served.record.events == []
+    elif goodbye == "waits" and data != NO_HANDSHAKE["half a hello"]:
+        assert len(served.record.events) == 1
+
+
+async def test_plain_http_on_the_tls_port_is_told(served: Served) -> None:
+    """The operator sees which client it is, and what it does wrong."""
+    async with served.connect() as wire:
+        await wire.send(request("/hello"))
+        await wire.until_closed()
+    (event,) = served.record.of(ConnectionFailed)
+    assert event.error == "TLS handshake failed: http request"
+
+
+async def test_a_client_that_does_not_trust_the_certificate_is_told(served: Served) -> None:
+    """It says so itself, in an alert."""
+    distrustful = ssl.create_default_context()
+
+    def shake_hands() -> None:
+        with (
+            socket.create_connection(("127.0.0.1", served.port), PATIENCE_SECONDS) as plain,
+            pytest.raises(ssl.SSLCertVerificationError),
+        ):
+            distrustful.wrap_socket(plain, server_hostname="localhost")
+
+    await trio.to_thread.run_sync(shake_hands)
+    with trio.fail_after(PATIENCE_SECONDS):
+        while not served.record.events:
+            await trio.lowlevel.checkpoint()
+    (event,) = served.record.of(ConnectionFailed)
+    assert event.error == "TLS handshake failed: tlsv1 alert unknown ca"
 
 
 @pytest.mark.parametrize("data", ["nothing", "half a hello"])

@@ -184,6 +184,11 @@ class Stage:
             finally:
                 raise RuntimeError("the app fell over while it was cancelled")
 
+    async def _stream(self, _: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"so far", "more_body": True})
+        await trio.sleep_forever()
+
     async def _crash(self, _: ASGIReceiveCallable, __: ASGISendCallable) -> None:
         raise RuntimeError("the app fell over")
 

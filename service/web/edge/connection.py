@@ -12,6 +12,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import parse_socket_addr
 
+from service.web.edge.handshake import shake_hands
 from service.web.edge.http1 import HTTP1, LastPiece, ResponseHead
 from service.web.edge.http2 import HTTP2, SEND_SECONDS
 from service.web.edge.sockets import receive, send_now
@@ -65,7 +66,10 @@ class Connection:
         self._buffer_changed = trio.lowlevel.ParkingLot()
 
     async def run(self) -> None:
-        """Serve until the connection is closed. Errors of the socket end it quietly."""
+        """Serve until the connection is closed. Errors of the socket end it quietly.
+
+        Raises HandshakeFailed.
+        """
         socket = self._socket_stream.socket
         async with self._socket_stream:
             try:
@@ -98,16 +102,12 @@ class Connection:
             self._reading.cancel()
 
     async def _shake_hands(self, tls: ssl.SSLContext) -> str | None:
-        """The protocol agreed upon; None where nothing was."""
-        stream = trio.SSLStream(self._socket_stream, tls, server_side=True, https_compatible=True)
+        """The protocol agreed upon; None where nothing was. Raises HandshakeFailed."""
         self._shaking_hands.deadline = trio.current_time() + HANDSHAKE_SECONDS
         with self._shaking_hands:
-            try:
-                await stream.do_handshake()
-            except trio.BrokenResourceError:
-                return None
-            self._stream = stream
-            return stream.selected_alpn_protocol() or "http/1.1"
+            if stream := await shake_hands(self._socket_stream, tls):
+                self._stream = stream
+                return stream.selected_alpn_protocol() or "http/1.1"
         return None
 
     async def _serve_http1(self, addresses: Addresses) -> None:
@@ -120,9 +120,9 @@ class Connection:
                     if not self._idle:
                         self._expect_body(protocol.awaits_body)
                 await protocol.handle(RawData(b""))
-                if not self._idle:
+                if not self._idle and not protocol.is_streaming:
                     # It may have closed only its half, and still wait for its answer; but it looks
-                    # the same when it has gone.
+                    # the same when it has gone. Who leaves a stream has gone: it would never end.
                     self._read_by = trio.current_time() + HALF_CLOSED_SECONDS
                     await trio.sleep_forever()
             if self._overdue:

@@ -32,6 +32,7 @@ class HTTP1(H11Protocol):
     """
 
     _answers_head = False
+    _tells_length = True
     _held = b""  # a plain request whose body is missing
     _owed: float = 0.0  # bytes of the body of a plain request's answer
     _closes = False
@@ -60,6 +61,11 @@ class HTTP1(H11Protocol):
     def awaits_body(self) -> bool:
         """Whether the client has more of a request's body to send."""
         return self._held != b"" or self.connection.their_state is h11.SEND_BODY
+
+    @property
+    def is_streaming(self) -> bool:
+        """Whether an answer is under way of which nobody knows when it ends."""
+        return self.connection.our_state is h11.SEND_BODY and not self._tells_length
 
     async def time_out(self) -> None:
         """Answer 408 where the client has begun a request and takes too long over it."""
@@ -155,7 +161,11 @@ class HTTP1(H11Protocol):
             if self.connection.their_state is not h11.ERROR:
                 raise
             return
-        await self.send(ResponseHead(data) if isinstance(event, h11.Response) else RawData(data))
+        if isinstance(event, h11.Response):
+            self._tells_length = any(name == b"content-length" for name, _ in event.headers)
+            await self.send(ResponseHead(data))
+        else:
+            await self.send(RawData(data))
 
 
 def refusal(status: HTTPStatus, detail: str) -> tuple[list[tuple[bytes, bytes]], bytes]:

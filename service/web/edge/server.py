@@ -15,6 +15,7 @@ from hypercorn.utils import wrap_app
 from service.jobs.failure import describe
 from service.telemetry.events import ConnectionFailed, ConnectionRefused, Event, utc_now
 from service.web.edge.connection import Connection, linger
+from service.web.edge.handshake import HandshakeFailed
 from service.web.edge.http1 import refusal
 from service.web.edge.listeners import Listener
 
@@ -113,6 +114,8 @@ class Server:
     async def _serve_connection(self, connection: Connection) -> None:
         try:
             await connection.run()
+        except* HandshakeFailed as errors:
+            self._report(connection.client, str(errors.exceptions[0]))
         except* Exception as errors:
             self._report(connection.client, describe(errors))
         finally:
@@ -125,7 +128,7 @@ class Server:
                 return
             self._refusals += 1
             try:
-                await stream.send_all(_too_many_connections())  # for which a new socket has room
+                await stream.send_all(self._too_many_connections())  # a new socket has room for it
                 await linger(stream)
             except trio.BrokenResourceError:
                 return
@@ -138,9 +141,11 @@ class Server:
             self._next_failure_line = trio.current_time() + FAILURE_LINE_SECONDS
             self._emit(ConnectionFailed(timestamp=utc_now(), client=client, error=error))
 
-
-def _too_many_connections() -> bytes:
-    headers, body = refusal(HTTPStatus.SERVICE_UNAVAILABLE, "as many connections are open as may")
-    lines = [b"HTTP/1.1 503 Service Unavailable", b"retry-after: 1"]
-    lines += [b"%s: %s" % header for header in headers]
-    return b"\r\n".join([*lines, b"", body])
+    def _too_many_connections(self) -> bytes:
+        headers, body = refusal(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            f"too many connections: all {self._max_connections} are in use",
+        )
+        lines = [b"HTTP/1.1 503 Service Unavailable", b"retry-after: 1"]
+        lines += [b"%s: %s" % header for header in headers]
+        return b"\r\n".join([*lines, b"", body])

@@ -30,19 +30,21 @@ from service.web.openapi.refusals import (
     FOREIGN_HOST,
     FOREIGN_ORIGIN,
     HEADERS,
+    MALFORMED,
     NO_TOKEN,
+    UNKNOWN_PARAMETER,
     Refusal,
 )
 from service.web.openapi.schemas import REFERENCE, answer_schemas, refer_to
 from service.web.openapi.submissions import describe_submissions
-from service.web.problems import PROBLEM_CONTENT_TYPE, problem_json
+from service.web.problems import PROBLEM_CONTENT_TYPE, phrase, problem_json
 
 Document = dict[str, Any]
 
 _DESCRIPTION: Final = """\
 Submit work over HTTP, and see at every moment what became of it.
 
-Every answer but a page or a stream is JSON. Every error is a problem as of RFC 9457, \
+Every answer but a page or a stream is JSON. Every error is a problem as in RFC 9457, \
 `application/problem+json`: its `type` says which, its `detail` what is wrong. Timestamps are \
 ISO 8601 in UTC, durations end in `_seconds`, and what does not apply is left out, never null. In \
 what is sent, a whole number is written without a fraction: `1`, not `1.0`. `HEAD` works wherever \
@@ -112,6 +114,8 @@ class _Provider(OpenAPIProvider):
         for status, answer in operation.answers.items():
             described["responses"][str(status)] = self._answer(answer)
         refusals = [*operation.refusals, FOREIGN_HOST, BUG]
+        if MALFORMED.kind not in {refusal.kind for refusal in refusals} and path != "/":
+            refusals.append(UNKNOWN_PARAMETER)
         if method == "POST":
             refusals.append(FOREIGN_ORIGIN)
         if not needs_token(path):
@@ -191,7 +195,7 @@ def _example(refusal: Refusal) -> Any:
 
 
 def _name(refusal: Refusal) -> str:
-    return refusal.kind or refusal.status.phrase.lower().replace(" ", "-")
+    return refusal.kind or phrase(refusal.status).lower().replace(" ", "-")
 
 
 def _status(refusal: Refusal) -> int:

@@ -17,6 +17,7 @@ from service.jobs.snapshots import (
 )
 from service.telemetry.events import JobStarted
 from service.telemetry.metrics import MetricsSnapshot
+from service.web.jobs import MAX_PAGE, MAX_WAIT_SECONDS
 from service.web.openapi import parameters
 from service.web.openapi.refusals import (
     ALREADY_FINISHED,
@@ -39,7 +40,7 @@ from service.web.openapi.refusals import (
     Refusal,
 )
 from service.web.openapi.schemas import Health
-from service.web.submissions import BatchReceipt
+from service.web.submissions import MAX_BATCH_BYTES, BatchReceipt
 
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
@@ -69,6 +70,16 @@ class Operation(NamedTuple):
     query: type[Struct] | None = None
     headers: type[Struct] | None = None
     body: Literal["job", "batch"] | None = None
+
+
+def _malformed(detail: str) -> Refusal:
+    """The problem of a request that is not as described, with an example of this call."""
+    return MALFORMED._replace(detail=detail)
+
+
+def _on_a_line(refusal: Refusal) -> Refusal:
+    """The same of one job of a batch."""
+    return refusal._replace(detail=f"line 3: {refusal.detail}")
 
 
 TAGS: Final = {
@@ -244,12 +255,18 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
             )
         },
         (
-            MALFORMED._replace(when="A line is not a job; the detail names the first such line."),
-            UNKNOWN_JOB_TYPE,
-            INVALID_PAYLOAD,
+            _on_a_line(MALFORMED)._replace(
+                when="A line is not a job; the detail names the first such line."
+            ),
+            _on_a_line(UNKNOWN_JOB_TYPE),
+            _on_a_line(INVALID_PAYLOAD),
             UNKNOWN_PREDECESSOR,
-            *_BODY,
+            SLOW_BODY,
+            TOO_LARGE._replace(detail=f"the body is over {MAX_BATCH_BYTES:,} bytes"),
             BATCH_TOO_LARGE,
+            NOT_THE_MEDIA_TYPE._replace(
+                detail=f"send the jobs as JSON, a line each, with the header Content-Type: {NDJSON}"
+            ),
             *_INTAKE,
         ),
         headers=parameters.SubmissionHeaders,
@@ -267,7 +284,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
                 Cancellations(cancelled=4, interrupted=1),
             )
         },
-        (MALFORMED, UNKNOWN_JOB_TYPE),
+        (_malformed("say whose jobs to cancel, as in ?type=email"), UNKNOWN_JOB_TYPE),
         query=parameters.CancelJobsQuery,
     ),
     ("GET", "/jobs"): Operation(
@@ -279,7 +296,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
             200: Answer("A page of jobs.", list[JobSummary], [_COMPLETED], ("Link", "ETag")),
             304: _NOT_MODIFIED,
         },
-        (MALFORMED,),
+        (_malformed(f"limit must be a number from 1 to {MAX_PAGE}"), UNKNOWN_JOB_TYPE),
         query=parameters.JobListQuery,
         headers=parameters.ReadHeaders,
     ),
@@ -290,7 +307,10 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "The whole story: its payload and result, and every attempt with its times, worker and "
         "error.",
         {200: Answer("The job.", JobStory, _STORY, ("ETag",)), 304: _NOT_MODIFIED},
-        (MALFORMED, UNKNOWN_JOB),
+        (
+            _malformed(f"wait must be a number of seconds from 0 to {MAX_WAIT_SECONDS}"),
+            UNKNOWN_JOB,
+        ),
         query=parameters.JobQuery,
         headers=parameters.ReadHeaders,
     ),
@@ -310,7 +330,13 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "Run a job again",
         "Makes a new job of one that has ended, with the same payload; its `retry_of` names it.",
         {200: _DUPLICATE, 201: _MADE._replace(example=_CREATED)},
-        (MALFORMED, UNKNOWN_JOB, NOT_FINISHED, CHANGED, *_INTAKE),
+        (
+            _malformed('send one Idempotency-Key, like "8e03978e-40d5-43dd-bc93-6894a57f9324"'),
+            UNKNOWN_JOB,
+            NOT_FINISHED,
+            CHANGED,
+            *_INTAKE,
+        ),
         headers=parameters.RetryHeaders,
     ),
     ("GET", "/events"): Operation(
@@ -327,7 +353,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
                 media_type=EVENT_STREAM,
             )
         },
-        (MALFORMED,),
+        (_malformed("job_id must be the id of a job"),),
         query=parameters.EventsQuery,
         headers=parameters.EventsHeaders,
     ),
@@ -345,7 +371,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "None at all, or none of one type, until the same is resumed. What runs goes on, and jobs "
         "are accepted as ever.",
         {200: Answer("The queue at this moment.", QueueView, _QUEUE)},
-        (UNKNOWN_JOB_TYPE,),
+        (_malformed("unknown query parameter 'typ'; known: type"), UNKNOWN_JOB_TYPE),
         query=parameters.QueueQuery,
     ),
     ("POST", "/queue/resume"): Operation(
@@ -354,7 +380,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "Start jobs again",
         "A pause of the queue and those of its types are independent of each other.",
         {200: Answer("The queue at this moment.", QueueView, _QUEUE)},
-        (UNKNOWN_JOB_TYPE,),
+        (_malformed("unknown query parameter 'typ'; known: type"), UNKNOWN_JOB_TYPE),
         query=parameters.QueueQuery,
     ),
     ("GET", "/types"): Operation(

@@ -26,7 +26,7 @@ Cursor = Annotated[
 ]
 Order = Annotated[
     Literal["oldest", "newest"],
-    Meta(description="The job to begin with. A cursor goes on in the order that it is from."),
+    Meta(description="Which end to start from. A cursor goes on in the order that it is from."),
 ]
 Wait = Annotated[
     float,

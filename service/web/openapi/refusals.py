@@ -26,7 +26,7 @@ _WAITS: Final = ("Retry-After",)
 MALFORMED: Final = Refusal(
     HTTPStatus.BAD_REQUEST,
     "Something in the request is not as described here.",
-    "limit must be a number from 1 to 1000",
+    "not a job: Object missing required field `type`",
     "malformed",
 )
 UNKNOWN_JOB_TYPE: Final = Refusal(
@@ -34,6 +34,12 @@ UNKNOWN_JOB_TYPE: Final = Refusal(
     "No job type has this name.",
     "there is no job type 'telegram'; known are echo, sleep",
     "unknown-job-type",
+)
+UNKNOWN_PARAMETER: Final = Refusal(
+    HTTPStatus.BAD_REQUEST,
+    "It has a query parameter that this call does not know.",
+    "unknown query parameter 'verbose'; this call takes none",
+    "malformed",
 )
 INVALID_PAYLOAD: Final = Refusal(
     HTTPStatus.BAD_REQUEST,
@@ -89,7 +95,7 @@ UNKNOWN_PREDECESSOR: Final = Refusal(
 CHANGED: Final = Refusal(
     HTTPStatus.PRECONDITION_FAILED,
     "The job has changed since the answer whose `ETag` is in `If-Match`.",
-    "the job has changed since",
+    "it has changed since: its ETag is none of those in If-Match",
 )
 TOO_LARGE: Final = Refusal(
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -115,7 +121,7 @@ FOREIGN_HOST: Final = Refusal(
 KEY_REUSED: Final = Refusal(
     HTTPStatus.UNPROCESSABLE_ENTITY,
     "The idempotency key was used before, with another request.",
-    "this Idempotency-Key came with another request before",
+    "this idempotency key was used for another request",
     "idempotency-key-reused",
 )
 QUEUE_FULL: Final = Refusal(
@@ -128,7 +134,7 @@ QUEUE_FULL: Final = Refusal(
 BUG: Final = Refusal(
     HTTPStatus.INTERNAL_SERVER_ERROR,
     "A bug of the service. Its log has a line `request_failed`.",
-    "The server encountered an internal error and was unable to complete your request.",
+    "a bug of the service; its log says more",
 )
 DRAINING: Final = Refusal(
     HTTPStatus.SERVICE_UNAVAILABLE,

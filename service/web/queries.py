@@ -1,0 +1,47 @@
+"""Refuses queries that a call does not know: what is misspelt would else ask for something else."""
+
+from typing import Final
+
+import msgspec
+from quart import Quart, request
+
+from service.web.openapi.operations import OPERATIONS, Operation
+from service.web.problems import malformed
+
+OPEN_TO_ANY_QUERY: Final = "open_dashboard"  # people paste links, and others add to these
+
+_SHOWN_CHARS = 100
+
+
+def install_query_check(app: Quart) -> None:
+    """Let `app` answer 400 to query parameters unknown to a call, and to those that come twice.
+
+    The name of a route's function is the id of its operation.
+    """
+    known = {operation.id: _parameters(operation) for operation in OPERATIONS.values()}
+
+    @app.before_request
+    async def check_query() -> None:
+        if not request.query_string or request.method == "OPTIONS":
+            return
+        if request.endpoint is not None and request.endpoint != OPEN_TO_ANY_QUERY:
+            _check(known[request.endpoint])
+
+
+def _parameters(operation: Operation) -> dict[str, bool]:
+    """The names of the query parameters that it takes, each with whether it may be repeated."""
+    if operation.query is None:
+        return {}
+    _, named = msgspec.json.schema_components([operation.query])
+    schemas = named[operation.query.__name__]["properties"]
+    return {name: schema.get("type") == "array" for name, schema in schemas.items()}
+
+
+def _check(known: dict[str, bool]) -> None:
+    for name, values in request.args.lists():
+        shown = name if len(name) <= _SHOWN_CHARS else f"{name[:_SHOWN_CHARS]}…"
+        if name not in known:
+            rest = f"known: {', '.join(known)}" if known else "this call takes none"
+            raise malformed(f"unknown query parameter {shown!r}; {rest}")
+        if len(values) > 1 and not known[name]:
+            raise malformed(f"query parameter {shown!r} is given more than once")
