@@ -5,6 +5,7 @@ import resource
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import NoReturn
 
 import trio
@@ -13,6 +14,7 @@ from service.cli import Command, UsageError, hide_tokens, read_command_line
 from service.jobs.blame import job_of_frame
 from service.shutdown import Backstop, Shutdown, request_on_signals
 from service.supervisor import BACKSTOP_SECONDS, Supervisor, Telemetry
+from service.telemetry.console import terminal_columns
 from service.telemetry.emitter import Emitter
 from service.telemetry.feed import Feed
 from service.telemetry.libraries import listen_to_libraries
@@ -70,7 +72,13 @@ def _serve(command: Command) -> bool:
     with LineSink(fd, render, path=settings.log_file) as sink:
         if settings.log_file is not None:  # else SIGHUP ends the process, as it always does
             signal.signal(signal.SIGHUP, lambda *_: sink.reopen())
-        log = Log(sink.write, log_format, settings.log_level, colors=colors)
+        log = Log(
+            sink.write,
+            log_format,
+            settings.log_level,
+            colors=colors,
+            columns=partial(terminal_columns, fd),
+        )
         listen_to_libraries(log.logger)
         metrics = Metrics(settings.queue_capacity)
         feed = Feed()

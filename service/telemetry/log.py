@@ -2,13 +2,14 @@
 
 import traceback
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Literal
 
 import structlog
 from msgspec import json, to_builtins
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
-from service.telemetry.console import console_line
+from service.telemetry.console import COLUMNS, Console
 from service.telemetry.events import Event, utc_now
 from service.telemetry.text import printable
 
@@ -24,6 +25,7 @@ class Log:
     `observe` is the observer that writes each event it hears as a line, and `logger` is for
     everybody else's lines, a handler's above all. Both hand finished lines to `write`, and both
     leave out what is below `level`. structlog's global configuration is neither read nor changed.
+    `columns` tells how wide lines for the console may be, each time.
     """
 
     def __init__(
@@ -33,10 +35,14 @@ class Log:
         level: LogLevel = "info",
         *,
         colors: bool = False,
+        columns: Callable[[], int] = lambda: COLUMNS,
     ) -> None:
         self._write = write
-        self._render_event = event_renderer(log_format, colors=colors)
-        render_line = _render_json if log_format == "json" else console_line(colors)
+        self._render_event: Callable[[Event], bytes] = encode_event
+        render_line: Callable[[WrappedLogger, str, EventDict], bytes] = _render_json
+        if log_format == "console":
+            render_line = console = Console(colors=colors, columns=columns)
+            self._render_event = _with(console)
         lowest = _LEVEL_NUMBERS[level]
         self._levels = {name for name, number in _LEVEL_NUMBERS.items() if number >= lowest}
         self.logger: FilteringBoundLogger = structlog.wrap_logger(
@@ -75,8 +81,11 @@ def event_renderer(log_format: LogFormat, *, colors: bool = False) -> Callable[[
     """What makes a line of an event, in this format."""
     if log_format == "json":
         return encode_event
-    render = console_line(colors)
-    return lambda event: render(None, event.level, to_builtins(event))
+    return _with(Console(colors=colors, columns=lambda: COLUMNS))
+
+
+def _with(render: Console) -> Callable[[Event], bytes]:
+    return lambda event: render(None, event.level, to_builtins(event, builtin_types=(datetime,)))
 
 
 def encode_event(event: Event) -> bytes:
