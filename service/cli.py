@@ -99,7 +99,7 @@ class Command:
     "--log-level",
     type=click.Choice(get_args(LogLevel)),
     default=Settings.log_level,
-    help="Lowest level to log.",
+    help="Lowest level to log; the service's own start and end are always logged.",
 )
 @click.option(
     "--log-file",

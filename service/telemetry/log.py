@@ -10,7 +10,13 @@ from msgspec import json, to_builtins
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
 from service.telemetry.console import COLUMNS, Console
-from service.telemetry.events import Event, utc_now
+from service.telemetry.events import (
+    Event,
+    ServiceDraining,
+    ServiceStarted,
+    ServiceStopped,
+    utc_now,
+)
 from service.telemetry.text import printable
 
 LogFormat = Literal["json", "console"]
@@ -18,14 +24,18 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 
 _LEVEL_NUMBERS: dict[LogLevel, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
+# Where it listens, and that it ends and how: without these, no other line says what it is of.
+_AT_EVERY_LEVEL = (ServiceStarted, ServiceDraining, ServiceStopped)
+
 
 class Log:
     """One service's log. Every line has `timestamp`, `level` and `event`, then its own keys.
 
     `observe` is the observer that writes each event it hears as a line, and `logger` is for
     everybody else's lines, a handler's above all. Both hand finished lines to `write`, and both
-    leave out what is below `level`. structlog's global configuration is neither read nor changed.
-    `columns` tells how wide lines for the console may be, each time.
+    leave out what is below `level`, but for the start of the service, its drain and its end, which
+    are always written. structlog's global configuration is neither read nor changed. `columns`
+    tells how wide lines for the console may be, each time.
     """
 
     def __init__(
@@ -54,7 +64,9 @@ class Log:
 
     def observe(self, event: Event) -> None:
         """Write `event`, which is its line; that costs a small part of a call of `logger`."""
-        if event.logged and event.level in self._levels:
+        if not event.logged:
+            return
+        if event.level in self._levels or isinstance(event, _AT_EVERY_LEVEL):
             self._write(self._render_event(event))
 
 
