@@ -70,7 +70,7 @@ def _serve(command: Command) -> bool:
     _allow_open_files(settings.max_connections + _OTHER_FILES)
     render = event_renderer(log_format, colors=colors)
     with LineSink(fd, render, path=settings.log_file) as sink:
-        if settings.log_file is not None:  # else SIGHUP ends the process, as it always does
+        if settings.log_file is not None:
             signal.signal(signal.SIGHUP, lambda *_: sink.reopen())
         log = Log(
             sink.write,
@@ -114,6 +114,7 @@ def _serve(command: Command) -> bool:
                 Backstop(end_without_the_loop),
                 drain_seconds=settings.grace + BACKSTOP_SECONDS,
                 stop_seconds=BACKSTOP_SECONDS,
+                on_hangup=settings.log_file is None,
             )
             return await supervisor.run()
 
