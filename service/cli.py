@@ -35,8 +35,18 @@ class Command:
     workload: Callable[[JobQueue], Awaitable[None]] | None = None
 
 
+class _Service(click.Group):
+    """The service's command, which takes its options before and after the word `demo`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Called by click; all options are the group's, but for those of `events`."""
+        ctx.allow_interspersed_args = "demo" in args
+        return super().parse_args(ctx, args)
+
+
 @click.group(
     "job-service",
+    cls=_Service,
     context_settings={"auto_envvar_prefix": "JOB_SERVICE", "show_default": True},
     invoke_without_command=True,
 )
@@ -150,10 +160,7 @@ def _command(
 @_command.command("demo")
 @click.pass_obj
 def _demo(settings: Settings) -> Command:
-    """Serve a make-believe shop that keeps itself busy, to see it all at once.
-
-    The options go before it: job-service --port 9000 demo.
-    """
+    """Serve a make-believe shop that keeps itself busy."""
     from service.demo.workload import keep_busy  # which no other service needs
 
     return Command(settings, _load_registries([DEMO_SHOP]), keep_busy)

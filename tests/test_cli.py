@@ -245,6 +245,9 @@ def test_modules_of_the_working_directory_can_be_served(
         (["--speed", "9"], "No such option"),
         (["--workers"], "'--workers' requires an argument"),
         (["serve"], "No such command 'serve'."),
+        (["demo", "--speed", "9"], "No such option"),
+        (["demo", "now"], "Got unexpected extra argument (now)"),
+        (["events", "--port", "9000"], "No such option"),
         (["--log-file", ""], "--log-file must not be empty"),
         (["--log-file", "/nowhere/log"], "--log-file /nowhere/log: No such file or directory"),
         (["--log-file", "/"], "--log-file /: Is a directory"),
@@ -283,10 +286,19 @@ def test_a_job_type_that_two_registries_have_is_told_in_one_line(
     assert refusal(capsys, *names) == "--jobs myjobs:registry: there is already a job type 'echo'"
 
 
-def test_the_demo_takes_the_options_of_the_service() -> None:
-    """They go before the word, and it brings its own job types and work to do."""
-    command = read_command_line(["--port", "9000", "demo"])
-    assert command.settings.port == 9000
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--port", "9000", "--workers", "3", "demo"],
+        ["--port", "9000", "demo", "--workers", "3"],
+        ["demo", "--port=9000", "--workers", "3"],
+    ],
+    ids=["before", "around", "after"],
+)
+def test_the_demo_takes_the_options_of_the_service(arguments: list[str]) -> None:
+    """They go before the word or after it, and it brings its own job types and work to do."""
+    command = read_command_line(arguments)
+    assert command.settings == Settings(port=9000, workers=3)
     assert "charge_card" in command.registry.names
     assert command.workload is not None
     assert read_command_line([]).workload is None
