@@ -85,7 +85,7 @@ class Settings:
         if any(not token or set(token) & _NOT_IN_TOKENS for token in self.tokens):
             raise SettingsError("token", "must not be empty, nor have spaces in it")
         if self.tokens and self.no_auth:
-            raise SettingsError("no-auth", "and --token exclude each other")
+            raise SettingsError("no_auth", "and --token exclude each other")
         if not (self.tokens or self.no_auth or self.is_local):
             raise SettingsError(
                 "host",

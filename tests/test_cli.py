@@ -265,6 +265,28 @@ def test_what_cannot_be_is_told_in_one_line(
     assert said in refusal(capsys, *arguments)
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("JOB_SERVICE_PORT", "tcp://10.0.0.1:80", "Invalid value for 'JOB_SERVICE_PORT': 'tcp://"),
+        ("JOB_SERVICE_WORKERS", "0", "JOB_SERVICE_WORKERS must be between 1 and 10000, not 0"),
+        ("JOB_SERVICE_LOG_LEVEL", "loud", "Invalid value for 'JOB_SERVICE_LOG_LEVEL': 'loud' is"),
+        ("JOB_SERVICE_JOBS", "myjobs", "JOB_SERVICE_JOBS 'myjobs': must be MODULE:NAME"),
+        ("JOB_SERVICE_TOKEN_FILE", "/nowhere/t", "JOB_SERVICE_TOKEN_FILE /nowhere/t: "),
+    ],
+)
+def test_a_bad_value_of_the_environment_is_told_by_its_variable(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    value: str,
+    said: str,
+) -> None:
+    """Whoever set it there, or did not know of it, would search for the flag in vain."""
+    monkeypatch.setenv(variable, value)
+    assert refusal(capsys).startswith(said)
+
+
 @pytest.mark.parametrize(("source", "said"), UNUSABLE_MODULES.values(), ids=UNUSABLE_MODULES)
 def test_a_module_that_cannot_be_served_is_told_in_one_line(
     capsys: pytest.CaptureFixture[str], write_module: WriteModule, source: str | None, said: str
@@ -313,7 +335,7 @@ def test_the_demo_takes_no_other_job_types(capsys: pytest.CaptureFixture[str]) -
 @pytest.mark.parametrize(
     ("arguments", "environment", "said"),
     [
-        ([], {"JOB_SERVICE_GRACE": "-1"}, "--grace must be between 0 and 86400 seconds, not -1.0"),
+        ([], {"JOB_SERVICE_GRACE": "-1"}, "JOB_SERVICE_GRACE must be between 0 and 86400 seconds"),
         (["--host", "not..a.host", "--no-auth"], {}, "can't listen on not..a.host port 0: "),
     ],
 )
@@ -361,7 +383,7 @@ def test_an_empty_token_in_the_environment_is_refused(
 ) -> None:
     """A variable that was left empty must not leave the service open."""
     monkeypatch.setenv("JOB_SERVICE_TOKEN", "")
-    assert refusal(capsys).startswith("--token must not be empty")
+    assert refusal(capsys) == "JOB_SERVICE_TOKEN must not be empty"
 
 
 def test_a_service_without_a_stdout_does_not_start() -> None:

@@ -116,7 +116,7 @@ def test_others_are_let_in_only_on_purpose(host: str) -> None:
         ({"tokens": ("",)}, "token"),
         ({"tokens": ("s3cret", "s3c ret")}, "token"),
         ({"tokens": ("s3cret\n",)}, "token"),
-        ({"tokens": ("s3cret",), "no_auth": True}, "no-auth"),
+        ({"tokens": ("s3cret",), "no_auth": True}, "no_auth"),
         ({"certfile": "c"}, "certfile"),
         ({"keyfile": "k"}, "certfile"),
         ({"allow_origin": ("*",)}, "allow_origin"),
