@@ -228,7 +228,9 @@ def _tokens(option: str | None, file: str | None) -> tuple[str, ...]:
     if file is not None:
         try:
             lines = Path(file).read_text("utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
+        except OSError as error:
+            raise SettingsError("token_file", f"{file}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
             raise SettingsError("token_file", f"{file}: {describe(error)}") from error
         in_file = [line.strip() for line in lines if line.strip()]
         if any(" " in token or "\t" in token for token in in_file):

@@ -250,6 +250,7 @@ def test_modules_of_the_working_directory_can_be_served(
         (["events", "--port", "9000"], "No such option"),
         (["--log-file", ""], "--log-file must not be empty"),
         (["--log-file", "/nowhere/log"], "--log-file /nowhere/log: No such file or directory"),
+        (["--token-file", "/nowhere/t"], "--token-file /nowhere/t: No such file or directory"),
         (["--log-file", "/"], "--log-file /: Is a directory"),
         (["--jobs", "myjobs"], "must be MODULE:NAME"),
         (["--jobs", ":registry"], "must be MODULE:NAME"),
