@@ -98,12 +98,14 @@ class _Service(click.Group):
 @click.option(
     "--allow-host",
     default="",
+    show_default=False,
     metavar="NAME,…",
     help="Host names that clients may use, besides those of this machine.",
 )
 @click.option(
     "--allow-origin",
     default="",
+    show_default=False,
     metavar="ORIGIN,…",
     help="Other sites whose pages may call, such as https://example.com.",
 )
@@ -141,11 +143,11 @@ def _command(
     allow_origin: str,
     **settings: Any,
 ) -> Command | None:
-    """Serve jobs over HTTP, logging to stdout.
+    """Serve jobs over HTTP, with a log of all that happens.
 
     Each option has an environment variable, such as JOB_SERVICE_PORT; options win. SIGTERM or
-    SIGINT drains, a second one stops at once. Exit status: 0 where no job was abandoned, 1 where
-    one was, 2 where it could not start.
+    SIGINT drains, a second one stops at once; a terminal that is closed drains, too. Exit status:
+    0 where no job was abandoned, 1 where one was, 2 where it could not start.
     """
     if context.invoked_subcommand == "events":
         return None  # what that one returns counts

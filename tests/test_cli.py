@@ -370,6 +370,8 @@ def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
     assert (exited.value.code, said.err) == (0, "")
     for setting in (*(setting for setting, *_ in SETTINGS), "jobs"):
         assert flag(setting) in said.out
+    assert 'default: ""' not in said.out
+    assert "..." not in said.out.partition("Commands:")[2], "a summary is cut"
 
 
 def test_version_is_the_installed_one() -> None:
