@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
+from click.core import ParameterSource
 from setproctitle import setproctitle
 
 from service.jobs.failure import describe
@@ -35,8 +36,25 @@ class Command:
     workload: Callable[[JobQueue], Awaitable[None]] | None = None
 
 
+class _Service(click.Group):
+    """The service's command, which takes its options before and after the word `demo`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Called by click; all options are the group's, but for those of `events`."""
+        ctx.allow_interspersed_args = "demo" in args
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Called by click. Raises UsageError for a setting that can't be."""
+        try:
+            return super().invoke(ctx)
+        except SettingsError as error:
+            raise UsageError(f"{_given_as(ctx, error.setting)} {error}") from error
+
+
 @click.group(
     "job-service",
+    cls=_Service,
     context_settings={"auto_envvar_prefix": "JOB_SERVICE", "show_default": True},
     invoke_without_command=True,
 )
@@ -80,12 +98,14 @@ class Command:
 @click.option(
     "--allow-host",
     default="",
+    show_default=False,
     metavar="NAME,…",
     help="Host names that clients may use, besides those of this machine.",
 )
 @click.option(
     "--allow-origin",
     default="",
+    show_default=False,
     metavar="ORIGIN,…",
     help="Other sites whose pages may call, such as https://example.com.",
 )
@@ -99,7 +119,7 @@ class Command:
     "--log-level",
     type=click.Choice(get_args(LogLevel)),
     default=Settings.log_level,
-    help="Lowest level to log.",
+    help="Lowest level to log; the service's own start and end are always logged.",
 )
 @click.option(
     "--log-file",
@@ -123,16 +143,16 @@ def _command(
     allow_origin: str,
     **settings: Any,
 ) -> Command | None:
-    """Serve jobs over HTTP, logging to stdout.
+    """Serve jobs over HTTP, with a log of all that happens.
 
     Each option has an environment variable, such as JOB_SERVICE_PORT; options win. SIGTERM or
-    SIGINT drains, a second one stops at once. Exit status: 0 where no job was abandoned, 1 where
-    one was, 2 where it could not start.
+    SIGINT drains, a second one stops at once; a terminal that is closed drains, too. Exit status:
+    0 where no job was abandoned, 1 where one was, 2 where it could not start.
     """
     if context.invoked_subcommand == "events":
         return None  # what that one returns counts
     if os.environ.get("JOB_SERVICE_TOKEN") == "":  # which click takes for one that is not set
-        raise UsageError("--token must not be empty")
+        raise UsageError("JOB_SERVICE_TOKEN must not be empty")
     checked = Settings(
         tokens=_tokens(token, token_file),
         allow_host=_names(allow_host),
@@ -150,10 +170,7 @@ def _command(
 @_command.command("demo")
 @click.pass_obj
 def _demo(settings: Settings) -> Command:
-    """Serve a make-believe shop that keeps itself busy, to see it all at once.
-
-    The options go before it: job-service --port 9000 demo.
-    """
+    """Serve a make-believe shop that keeps itself busy."""
     from service.demo.workload import keep_busy  # which no other service needs
 
     return Command(settings, _load_registries([DEMO_SHOP]), keep_busy)
@@ -188,8 +205,10 @@ def read_command_line(arguments: Sequence[str] | None = None) -> Command:
     """
     try:
         chosen: Command | int = _command.main(arguments and list(arguments), standalone_mode=False)
-    except SettingsError as error:
-        raise UsageError(f"--{error.setting.replace('_', '-')} {error}") from error
+    except click.BadParameter as error:
+        if error.ctx is not None and error.param is not None:
+            error.param_hint = f"'{_given_as(error.ctx, error.param.name)}'"
+        raise UsageError(error.format_message()) from error
     except click.ClickException as error:
         raise UsageError(error.format_message()) from error
     except click.Abort as error:
@@ -199,18 +218,27 @@ def read_command_line(arguments: Sequence[str] | None = None) -> Command:
     return chosen
 
 
+def _given_as(context: click.Context, setting: str) -> str:
+    """The name by which a value came: of its environment variable, or else of its flag."""
+    if context.get_parameter_source(setting) is ParameterSource.ENVIRONMENT:
+        return f"{context.auto_envvar_prefix}_{setting.upper()}"
+    return f"--{setting.replace('_', '-')}"
+
+
 def _tokens(option: str | None, file: str | None) -> tuple[str, ...]:
     tokens = [] if option is None else [token.strip() for token in option.split(",")]
     if file is not None:
         try:
             lines = Path(file).read_text("utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"--token-file {file}: {describe(error)}") from error
+        except OSError as error:
+            raise SettingsError("token_file", f"{file}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise SettingsError("token_file", f"{file}: {describe(error)}") from error
         in_file = [line.strip() for line in lines if line.strip()]
         if any(" " in token or "\t" in token for token in in_file):
-            raise UsageError(f"--token-file {file}: a token must not have spaces in it")
+            raise SettingsError("token_file", f"{file}: a token must not have spaces in it")
         if not in_file:
-            raise UsageError(f"--token-file {file}: there is no token in it")
+            raise SettingsError("token_file", f"{file}: there is no token in it")
         tokens += in_file
     return tuple(tokens)
 
@@ -224,24 +252,25 @@ def _load_registries(names: Sequence[str]) -> Registry:
     sys.path.insert(0, str(Path.cwd()))
     registry = Registry()
     for name in names:
+        loaded = _load_registry(name)
         try:
-            registry.include(_load_registry(name))
+            registry.include(loaded)
         except ValueError as error:
-            raise UsageError(f"--jobs {name}: {error}") from error
+            raise SettingsError("jobs", f"{name}: {error}") from error
     return registry
 
 
 def _load_registry(name: str) -> Registry:
     module_name, _, attribute = name.partition(":")
     if not module_name or not attribute:
-        raise UsageError(f"--jobs {name!r}: must be MODULE:NAME, such as myapp.jobs:registry")
+        raise SettingsError("jobs", f"{name!r}: must be MODULE:NAME, such as myapp.jobs:registry")
     try:
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:  # whatever it is, there are no jobs to serve
-        raise UsageError(f"--jobs {name}: {describe(error)}{_where(error)}") from error
+        raise SettingsError("jobs", f"{name}: {describe(error)}{_where(error)}") from error
     registry = getattr(module, attribute, None)
     if not isinstance(registry, Registry):
-        raise UsageError(f"--jobs {name}: {module_name} has no Registry named {attribute!r}")
+        raise SettingsError("jobs", f"{name}: {module_name} has no Registry named {attribute!r}")
     return registry
 
 

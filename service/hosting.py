@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 
 import trio
 
@@ -12,6 +13,7 @@ from service.jobs.registry import Registry
 from service.settings import Settings
 from service.shutdown import Shutdown
 from service.supervisor import RunningService, Supervisor, Telemetry
+from service.telemetry.console import terminal_columns
 from service.telemetry.emitter import Emitter
 from service.telemetry.feed import Feed
 from service.telemetry.log import Log, event_renderer
@@ -57,7 +59,13 @@ def open_telemetry(settings: Settings, fd: int) -> Iterator[Telemetry]:
         log_format = "console" if on_terminal else "json"
     colors = on_terminal and "NO_COLOR" not in os.environ
     with LineSink(fd, event_renderer(log_format, colors=colors), path=settings.log_file) as sink:
-        log = Log(sink.write, log_format, settings.log_level, colors=colors)
+        log = Log(
+            sink.write,
+            log_format,
+            settings.log_level,
+            colors=colors,
+            columns=partial(terminal_columns, fd),
+        )
         metrics = Metrics(settings.queue_capacity)
         feed = Feed()
         emit = Emitter(metrics.observe, log.observe, feed.observe)

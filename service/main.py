@@ -69,7 +69,7 @@ def _serve(command: Command) -> bool:
     _allow_open_files(settings.max_connections + _OTHER_FILES)
     with open_telemetry(settings, _open_log(settings.log_file)) as telemetry:
         sink = telemetry.sink
-        if settings.log_file is not None:  # else SIGHUP ends the process, as it always does
+        if settings.log_file is not None:
             signal.signal(signal.SIGHUP, lambda *_: sink.reopen())
         listen_to_libraries(telemetry.logger)
 
@@ -99,6 +99,7 @@ def _serve(command: Command) -> bool:
                 Backstop(end_without_the_loop),
                 drain_seconds=settings.grace + BACKSTOP_SECONDS,
                 stop_seconds=BACKSTOP_SECONDS,
+                on_hangup=settings.log_file is None,
             )
             try:
                 return await supervisor.run()

@@ -11,6 +11,7 @@ from service.telemetry.log import LogLevel
 LogFormatChoice = Literal["auto", "json", "console"]
 
 
+_HOST_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")  # as a Host header is read, without a port
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#]+")
 _NOT_IN_TOKENS = frozenset(string.whitespace)
 
@@ -70,6 +71,11 @@ class Settings:
         if (self.certfile is None) != (self.keyfile is None):
             raise SettingsError("certfile", "and --keyfile go together")
         self._check_access()
+        for host in self.allow_host:
+            if _HOST_NAME.fullmatch(host) is None and not _is_address(host):
+                raise SettingsError(
+                    "allow_host", f"takes host names such as jobs.example.com, not {host!r}"
+                )
         for origin in self.allow_origin:
             if _ORIGIN.fullmatch(origin) is None:
                 raise SettingsError(
@@ -85,7 +91,7 @@ class Settings:
         if any(not token or set(token) & _NOT_IN_TOKENS for token in self.tokens):
             raise SettingsError("token", "must not be empty, nor have spaces in it")
         if self.tokens and self.no_auth:
-            raise SettingsError("no-auth", "and --token exclude each other")
+            raise SettingsError("no_auth", "and --token exclude each other")
         if not (self.tokens or self.no_auth or self.is_local):
             raise SettingsError(
                 "host",
@@ -99,6 +105,14 @@ class Settings:
             raise SettingsError(
                 setting, f"{otherwise}, not {value!r}" if value != "" else otherwise
             )
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_loopback(host: str) -> bool:

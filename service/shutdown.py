@@ -59,7 +59,12 @@ class Backstop:
 
 
 def request_on_signals(
-    shutdown: Shutdown, backstop: Backstop, drain_seconds: float, stop_seconds: float
+    shutdown: Shutdown,
+    backstop: Backstop,
+    drain_seconds: float,
+    stop_seconds: float,
+    *,
+    on_hangup: bool = False,
 ) -> None:
     """Turn SIGTERM and SIGINT into requests, for the rest of the process's life.
 
@@ -67,15 +72,20 @@ def request_on_signals(
     `backstop` ends it. The handlers are never taken back: a signal that comes when the service
     has already ended, but its process has not, would otherwise kill it and spoil its exit status.
 
+    With `on_hangup` SIGHUP, too, asks to drain, unless it is ignored as `nohup` has it. It never
+    insists: when a terminal goes, the shell and the kernel may both say so.
+
     Must be called inside `trio.run`, in the main thread.
     """
     token = trio.lowlevel.current_trio_token()
-    seconds = drain_seconds
+    asked = False
 
     def on_signal(number: int, _: FrameType | None) -> None:
-        nonlocal seconds
-        backstop.arm(seconds)
-        seconds = stop_seconds
+        nonlocal asked
+        if asked and number == signal.SIGHUP:
+            return
+        backstop.arm(stop_seconds if asked else drain_seconds)
+        asked = True
         try:
             token.run_sync_soon(shutdown.request, signal.Signals(number).name)
         except trio.RunFinishedError:
@@ -83,3 +93,5 @@ def request_on_signals(
 
     for number in STOP_SIGNALS:
         signal.signal(number, on_signal)
+    if on_hangup and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, on_signal)

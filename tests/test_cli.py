@@ -245,8 +245,12 @@ def test_modules_of_the_working_directory_can_be_served(
         (["--speed", "9"], "No such option"),
         (["--workers"], "'--workers' requires an argument"),
         (["serve"], "No such command 'serve'."),
+        (["demo", "--speed", "9"], "No such option"),
+        (["demo", "now"], "Got unexpected extra argument (now)"),
+        (["events", "--port", "9000"], "No such option"),
         (["--log-file", ""], "--log-file must not be empty"),
         (["--log-file", "/nowhere/log"], "--log-file /nowhere/log: No such file or directory"),
+        (["--token-file", "/nowhere/t"], "--token-file /nowhere/t: No such file or directory"),
         (["--log-file", "/"], "--log-file /: Is a directory"),
         (["--jobs", "myjobs"], "must be MODULE:NAME"),
         (["--jobs", ":registry"], "must be MODULE:NAME"),
@@ -260,6 +264,28 @@ def test_what_cannot_be_is_told_in_one_line(
 ) -> None:
     """A bad flag or value is named on stderr, in one line, with exit status 2."""
     assert said in refusal(capsys, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("JOB_SERVICE_PORT", "tcp://10.0.0.1:80", "Invalid value for 'JOB_SERVICE_PORT': 'tcp://"),
+        ("JOB_SERVICE_WORKERS", "0", "JOB_SERVICE_WORKERS must be between 1 and 10000, not 0"),
+        ("JOB_SERVICE_LOG_LEVEL", "loud", "Invalid value for 'JOB_SERVICE_LOG_LEVEL': 'loud' is"),
+        ("JOB_SERVICE_JOBS", "myjobs", "JOB_SERVICE_JOBS 'myjobs': must be MODULE:NAME"),
+        ("JOB_SERVICE_TOKEN_FILE", "/nowhere/t", "JOB_SERVICE_TOKEN_FILE /nowhere/t: "),
+    ],
+)
+def test_a_bad_value_of_the_environment_is_told_by_its_variable(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    value: str,
+    said: str,
+) -> None:
+    """Whoever set it there, or did not know of it, would search for the flag in vain."""
+    monkeypatch.setenv(variable, value)
+    assert refusal(capsys).startswith(said)
 
 
 @pytest.mark.parametrize(("source", "said"), UNUSABLE_MODULES.values(), ids=UNUSABLE_MODULES)
@@ -283,10 +309,19 @@ def test_a_job_type_that_two_registries_have_is_told_in_one_line(
     assert refusal(capsys, *names) == "--jobs myjobs:registry: there is already a job type 'echo'"
 
 
-def test_the_demo_takes_the_options_of_the_service() -> None:
-    """They go before the word, and it brings its own job types and work to do."""
-    command = read_command_line(["--port", "9000", "demo"])
-    assert command.settings.port == 9000
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--port", "9000", "--workers", "3", "demo"],
+        ["--port", "9000", "demo", "--workers", "3"],
+        ["demo", "--port=9000", "--workers", "3"],
+    ],
+    ids=["before", "around", "after"],
+)
+def test_the_demo_takes_the_options_of_the_service(arguments: list[str]) -> None:
+    """They go before the word or after it, and it brings its own job types and work to do."""
+    command = read_command_line(arguments)
+    assert command.settings == Settings(port=9000, workers=3)
     assert "charge_card" in command.registry.names
     assert command.workload is not None
     assert read_command_line([]).workload is None
@@ -301,7 +336,7 @@ def test_the_demo_takes_no_other_job_types(capsys: pytest.CaptureFixture[str]) -
 @pytest.mark.parametrize(
     ("arguments", "environment", "said"),
     [
-        ([], {"JOB_SERVICE_GRACE": "-1"}, "--grace must be between 0 and 86400 seconds, not -1.0"),
+        ([], {"JOB_SERVICE_GRACE": "-1"}, "JOB_SERVICE_GRACE must be between 0 and 86400 seconds"),
         (["--host", "not..a.host", "--no-auth"], {}, "can't listen on not..a.host port 0: "),
     ],
 )
@@ -335,6 +370,8 @@ def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
     assert (exited.value.code, said.err) == (0, "")
     for setting in (*(setting for setting, *_ in SETTINGS), "jobs"):
         assert flag(setting) in said.out
+    assert 'default: ""' not in said.out
+    assert "..." not in said.out.partition("Commands:")[2], "a summary is cut"
 
 
 def test_version_is_the_installed_one() -> None:
@@ -349,7 +386,7 @@ def test_an_empty_token_in_the_environment_is_refused(
 ) -> None:
     """A variable that was left empty must not leave the service open."""
     monkeypatch.setenv("JOB_SERVICE_TOKEN", "")
-    assert refusal(capsys).startswith("--token must not be empty")
+    assert refusal(capsys) == "JOB_SERVICE_TOKEN must not be empty"
 
 
 def test_a_service_without_a_stdout_does_not_start() -> None:

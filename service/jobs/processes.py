@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from trio_parallel import WorkerContext
 
 IDLE_EXIT_SECONDS = 0.5
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # or the log is opened anew by it
 
 
 class ProcessContext(JobContext):

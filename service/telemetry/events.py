@@ -111,7 +111,7 @@ class AttemptEvent(JobEvent, frozen=True, kw_only=True):
 
 
 class JobCreated(JobEvent, frozen=True, kw_only=True):
-    """A submission was accepted; `run_at` where it is to start later, `after` which jobs."""
+    """A submission was accepted; `run_at` if it starts later, `after` if it follows other jobs."""
 
     event: Literal["job_created"] = "job_created"
     run_at: datetime | UnsetType = UNSET
@@ -168,7 +168,7 @@ class JobSnoozed(AttemptEvent, frozen=True, kw_only=True):
 
 
 class JobProgressed(AttemptEvent, frozen=True, kw_only=True):
-    """The handler told how far it has come. Not logged, and not each time: it may tell often."""
+    """The handler told how far it has come; not said each time, for it may tell often."""
 
     logged: ClassVar[bool] = False
 

@@ -2,14 +2,21 @@
 
 import traceback
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Literal
 
 import structlog
 from msgspec import json, to_builtins
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
-from service.telemetry.console import console_line
-from service.telemetry.events import Event, utc_now
+from service.telemetry.console import COLUMNS, Console
+from service.telemetry.events import (
+    Event,
+    ServiceDraining,
+    ServiceStarted,
+    ServiceStopped,
+    utc_now,
+)
 from service.telemetry.text import printable
 
 LogFormat = Literal["json", "console"]
@@ -17,13 +24,18 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 
 _LEVEL_NUMBERS: dict[LogLevel, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
+# Where it listens, and that it ends and how: without these, no other line says what it is of.
+_AT_EVERY_LEVEL = (ServiceStarted, ServiceDraining, ServiceStopped)
+
 
 class Log:
     """One service's log. Every line has `timestamp`, `level` and `event`, then its own keys.
 
     `observe` is the observer that writes each event it hears as a line, and `logger` is for
     everybody else's lines, a handler's above all. Both hand finished lines to `write`, and both
-    leave out what is below `level`. structlog's global configuration is neither read nor changed.
+    leave out what is below `level`, but for the start of the service, its drain and its end, which
+    are always written. structlog's global configuration is neither read nor changed. `columns`
+    tells how wide lines for the console may be, each time.
     """
 
     def __init__(
@@ -33,10 +45,14 @@ class Log:
         level: LogLevel = "info",
         *,
         colors: bool = False,
+        columns: Callable[[], int] = lambda: COLUMNS,
     ) -> None:
         self._write = write
-        self._render_event = event_renderer(log_format, colors=colors)
-        render_line = _render_json if log_format == "json" else console_line(colors)
+        self._render_event: Callable[[Event], bytes] = encode_event
+        render_line: Callable[[WrappedLogger, str, EventDict], bytes] = _render_json
+        if log_format == "console":
+            render_line = console = Console(colors=colors, columns=columns)
+            self._render_event = _with(console)
         lowest = _LEVEL_NUMBERS[level]
         self._levels = {name for name, number in _LEVEL_NUMBERS.items() if number >= lowest}
         self.logger: FilteringBoundLogger = structlog.wrap_logger(
@@ -48,7 +64,9 @@ class Log:
 
     def observe(self, event: Event) -> None:
         """Write `event`, which is its line; that costs a small part of a call of `logger`."""
-        if event.logged and event.level in self._levels:
+        if not event.logged:
+            return
+        if event.level in self._levels or isinstance(event, _AT_EVERY_LEVEL):
             self._write(self._render_event(event))
 
 
@@ -75,8 +93,11 @@ def event_renderer(log_format: LogFormat, *, colors: bool = False) -> Callable[[
     """What makes a line of an event, in this format."""
     if log_format == "json":
         return encode_event
-    render = console_line(colors)
-    return lambda event: render(None, event.level, to_builtins(event))
+    return _with(Console(colors=colors, columns=lambda: COLUMNS))
+
+
+def _with(render: Console) -> Callable[[Event], bytes]:
+    return lambda event: render(None, event.level, to_builtins(event, builtin_types=(datetime,)))
 
 
 def encode_event(event: Event) -> bytes:

@@ -72,7 +72,7 @@ def schema() -> str:
 
 
 def _entry(kind: type[Event]) -> str:
-    kept = "" if kind.logged else ", counted and not logged"
+    kept = "" if kind.logged else ", in the stream of events only"
     meaning = " ".join((kind.__doc__ or "").split())
     return "\n".join(
         [

@@ -119,13 +119,6 @@ async def serve_to_file(start: Start, path: Path, **options: Any) -> ServiceProc
     return service
 
 
-async def test_without_a_log_file_a_hangup_means_what_it_always_does(start: Start) -> None:
-    """The process ends by the signal."""
-    service = await start()
-    service.signal(signal.SIGHUP)
-    assert await service.exit_status() == -signal.SIGHUP
-
-
 async def test_a_full_disk_costs_lines_and_no_jobs(start: Start, tmp_path: Path) -> None:
     """A log file that may not grow: jobs run, the losses are in the metrics, the end is as ever."""
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, 4_000))"

@@ -4,6 +4,7 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
 import trio
 
 from tests.process.conftest import Start, submitting
@@ -27,8 +28,14 @@ IN_A_GROUP = "import os; os.setpgid(0, 0)"
 SECONDS = 20.0
 
 
-async def test_ctrl_c_is_the_services_alone(start: Start, tmp_path: Path) -> None:
-    """While a process is starting, too: the job is finished, and there is no traceback."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+async def test_the_terminals_signals_are_the_services_alone(
+    start: Start, tmp_path: Path, number: signal.Signals
+) -> None:
+    """Ctrl-C, or that it goes: the job is finished, and there is no traceback.
+
+    While a process is starting, too.
+    """
     (tmp_path / "spinning_jobs.py").write_text(JOBS)
     service = await start("--jobs", "spinning_jobs:registry", before=IN_A_GROUP)
     async with submitting(service) as submit:
@@ -37,7 +44,7 @@ async def test_ctrl_c_is_the_services_alone(start: Start, tmp_path: Path) -> Non
             while not is_starting_one(service.process.pid):
                 await trio.sleep(0.001)
         await trio.sleep(0.03)  # till it is a program of its own, without the service's handlers
-        os.killpg(service.process.pid, signal.SIGINT)
+        os.killpg(service.process.pid, number)
 
     assert await service.exit_status() == 0
     assert service.count()["job_completed"] == 1  # each line of its output is a line of the log

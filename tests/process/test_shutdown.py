@@ -133,6 +133,30 @@ async def test_a_drain_can_be_watched_until_its_last_job(start: Start) -> None:
     assert service.lines()[-1]["jobs_rejected"] == 1
 
 
+async def test_a_terminal_that_goes_begins_a_drain(start: Start) -> None:
+    """However often that is said, it insists on nothing."""
+    service = await start()
+    async with submitting(service) as submit:
+        await submit("sleep", {"seconds": 1})
+        await service.line("job_started")
+        service.signal(signal.SIGHUP)
+        assert (await service.line("service_draining"))["reason"] == "SIGHUP"
+        service.signal(signal.SIGHUP)
+    assert await service.exit_status() == 0
+    assert service.lines()[-1]["reason"] == "drained"
+    assert service.lines()[-1]["jobs_completed"] == 1
+
+
+async def test_under_nohup_no_terminal_is_missed(start: Start) -> None:
+    """Where SIGHUP is ignored from the start it stays so."""
+    nohup = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)"
+    service = await start(before=nohup)
+    service.signal(signal.SIGHUP)
+    service.signal(signal.SIGTERM)
+    assert await service.exit_status() == 0
+    assert service.of("service_draining")[0]["reason"] == "SIGTERM"
+
+
 @pytest.mark.parametrize(
     ("options", "signals", "reason"),
     [

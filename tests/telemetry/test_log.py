@@ -8,7 +8,16 @@ import pytest
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
-from service.telemetry.events import Event, JobFailed, JobRetried, JobStarted, RequestFailed
+from service.telemetry.events import (
+    Event,
+    JobFailed,
+    JobRetried,
+    JobStarted,
+    RequestFailed,
+    ServiceDraining,
+    ServiceStarted,
+    ServiceStopped,
+)
 from service.telemetry.log import Log, LogLevel
 from tests.telemetry.sample import sample
 
@@ -199,6 +208,16 @@ def test_what_is_below_the_level_is_left_out(level: LogLevel, events: str, calls
     for name in ("debug", "info", "warning", "error", "critical"):
         getattr(written.logger, name)("said")
     assert [line["level"] for line in written.lines] == calls.split()
+
+
+@pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])
+def test_the_services_start_and_end_are_always_written(level: LogLevel) -> None:
+    """One names the port that `--port 0` took, and the other is promised as the last line."""
+    written = Written(level=level)
+    for kind in (ServiceStarted, ServiceDraining, ServiceStopped):
+        written.log.observe(sample(kind))
+    events = [line["event"] for line in written.lines]
+    assert events == ["service_started", "service_draining", "service_stopped"]
 
 
 def test_two_logs_share_nothing() -> None:

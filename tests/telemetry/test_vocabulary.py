@@ -79,7 +79,7 @@ def test_events_prints_the_table(capsys: pytest.CaptureFixture[str]) -> None:
         fields = [line.split()[0].strip("[]") for line in rest if line.startswith("    ")]
         assert fields == names(kind)
         assert (kind.__doc__ or "").split()[0] in rest[0]
-        assert ("counted and not logged" in entries[name_of(kind)]) == (not kind.logged)
+        assert ("in the stream of events only" in entries[name_of(kind)]) == (not kind.logged)
 
 
 def test_types_are_told_in_words() -> None:

@@ -223,6 +223,15 @@ def test_keys_of_no_use_are_told(
     assert "\n" not in str(caught.value)
 
 
+def test_a_swap_of_certificate_and_key_is_guessed(certificate: Certificate) -> None:
+    """The likeliest mistake, for which OpenSSL has no word."""
+    with pytest.raises(CannotListen, match=r": are they swapped\?$"):
+        load_tls(str(certificate.keyfile), str(certificate.certfile))
+    with pytest.raises(CannotListen) as caught:
+        load_tls(str(certificate.certfile), str(certificate.certfile))
+    assert "swapped" not in str(caught.value)
+
+
 def test_a_key_with_a_password_is_refused_without_a_question(
     certificate: Certificate, tmp_path: Path
 ) -> None:

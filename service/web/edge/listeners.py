@@ -79,7 +79,8 @@ def load_tls(certfile: str, keyfile: str) -> ssl.SSLContext:
         context.load_cert_chain(certfile, keyfile, password=_no_password)
     except OSError as error:  # ssl.SSLError is one
         files = f"certificate {certfile} and key {keyfile}"
-        raise CannotListen(f"can't use {files}: {_reason(error)}") from error
+        why = "are they swapped?" if _are_swapped(certfile, keyfile) else _reason(error)
+        raise CannotListen(f"can't use {files}: {why}") from error
     context.set_alpn_protocols(["h2", "http/1.1"])
     return context
 
@@ -90,6 +91,19 @@ def url(listener: Listener, scheme: str) -> str:
         return f"unix:{listener.path}"
     host, port = listener.socket.getsockname()[:2]
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def _are_swapped(certfile: str, keyfile: str) -> bool:
+    """Whether each holds only what the other is to hold; OpenSSL says no more than "PEM lib"."""
+    try:
+        certificate, key = Path(certfile).read_bytes(), Path(keyfile).read_bytes()
+    except OSError:
+        return False
+    return (
+        b"CERTIFICATE-----" in key
+        and b"CERTIFICATE-----" not in certificate
+        and b"PRIVATE KEY-----" in certificate
+    )
 
 
 def _no_password() -> str:
