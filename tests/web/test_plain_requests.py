@@ -203,6 +203,19 @@ async def test_the_last_answer_says_that_it_is_the_last(serve: Serve) -> None:
         assert await wire.until_closed() == b""
 
 
+async def test_a_server_that_closes_resets_no_answer(serve: Serve) -> None:
+    """Also where the client, which could not know, has sent another request meanwhile."""
+    served = await serve(Stage())
+    async with trio.open_nursery() as nursery, served.connect() as wire:
+        await wire.send(plain_post("/large"))
+        await trio.testing.wait_all_tasks_blocked()
+        await wire.send(plain_post("/hello"))
+        nursery.start_soon(served.server.close)
+        await trio.testing.wait_all_tasks_blocked()
+        assert (await wire.answer()).body == bytes(1_000_000)
+        assert await wire.until_eof() == b""
+
+
 @pytest.mark.parametrize(
     ("path", "status_line", "body"),
     [

@@ -78,6 +78,13 @@ class Wire:
             except (EOFError, trio.BrokenResourceError):
                 return self._unread
 
+    async def until_eof(self) -> bytes:
+        """As `until_closed`, but the connection must not be reset."""
+        with trio.fail_after(PATIENCE_SECONDS):
+            while data := await self._stream.receive_some():
+                self._unread += data
+        return self._unread
+
     async def _read_on(self) -> None:
         data = await self._stream.receive_some()
         if not data:

@@ -132,7 +132,8 @@ class HTTP1(H11Protocol):
             await self.send(RawData(b""))  # lets a head without a body go
         elif isinstance(event, StreamClosed):
             await self._close_stream()
-            await self.send(Closed() if self._closes else Updated(idle=True))
+            is_last = self._closes or self.context.terminated.is_set()
+            await self.send(Closed() if is_last else Updated(idle=True))
 
     async def _send_error_response(self, status_code: int) -> None:
         """Called where h11 refuses what the client sent."""
