@@ -1,9 +1,6 @@
 """The command line: flags and environment variables, and what is wrong with them in one line."""
 
-import importlib
 import os
-import sys
-import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +13,7 @@ from setproctitle import setproctitle
 from service.jobs.failure import describe
 from service.jobs.queue import JobQueue
 from service.jobs.registry import Registry
+from service.registries import load_registries
 from service.settings import LogFormatChoice, Settings, SettingsError
 from service.telemetry.log import LogLevel
 
@@ -164,7 +162,7 @@ def _command(
             raise UsageError("demo has job types of its own, and takes no --jobs")
         context.obj = checked
         return None
-    return Command(checked, _load_registries(jobs or [DEMO_JOBS]))
+    return Command(checked, load_registries(jobs or [DEMO_JOBS]))
 
 
 @_command.command("demo")
@@ -173,7 +171,7 @@ def _demo(settings: Settings) -> Command:
     """Serve a make-believe shop that keeps itself busy."""
     from service.demo.workload import keep_busy  # which no other service needs
 
-    return Command(settings, _load_registries([DEMO_SHOP]), keep_busy)
+    return Command(settings, load_registries([DEMO_SHOP]), keep_busy)
 
 
 @_command.command("events")
@@ -245,40 +243,3 @@ def _tokens(option: str | None, file: str | None) -> tuple[str, ...]:
 
 def _names(option: str) -> tuple[str, ...]:
     return tuple(name.strip().lower() for name in option.split(",") if name.strip())
-
-
-def _load_registries(names: Sequence[str]) -> Registry:
-    # As with other programs that are told of modules: those of the working directory count too.
-    sys.path.insert(0, str(Path.cwd()))
-    registry = Registry()
-    for name in names:
-        loaded = _load_registry(name)
-        try:
-            registry.include(loaded)
-        except ValueError as error:
-            raise SettingsError("jobs", f"{name}: {error}") from error
-    return registry
-
-
-def _load_registry(name: str) -> Registry:
-    module_name, _, attribute = name.partition(":")
-    if not module_name or not attribute:
-        raise SettingsError("jobs", f"{name!r}: must be MODULE:NAME, such as myapp.jobs:registry")
-    try:
-        module = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:  # whatever it is, there are no jobs to serve
-        raise SettingsError("jobs", f"{name}: {describe(error)}{_where(error)}") from error
-    registry = getattr(module, attribute, None)
-    if not isinstance(registry, Registry):
-        raise SettingsError("jobs", f"{name}: {module_name} has no Registry named {attribute!r}")
-    return registry
-
-
-def _where(error: BaseException) -> str:
-    """The place in the user's module, unless the import did not get that far."""
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if "importlib" not in frame.filename and frame.filename != __file__
-    ]
-    return f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""

@@ -101,7 +101,7 @@ class Console:
         below = [_INDENT + row for row in _fill(pairs, columns - len(_INDENT))]
         if story is not None:
             below += [f"    {_one_line(row.expandtabs())}" for row in _rows(story)]
-        return "\n".join((text, *below)).encode("utf-8", "backslashreplace")
+        return "\n".join((text.rstrip(), *below)).encode("utf-8", "backslashreplace")
 
     def _paint(self, text: str, colour: str) -> str:
         return f"\x1b[{colour}m{text}\x1b[0m" if self._colors else text

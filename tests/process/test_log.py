@@ -1,8 +1,13 @@
 """The log of a real process where the world is in its way: stuck, broken, full or rotated."""
 
+import fcntl
 import json
 import os
+import pty
 import signal
+import struct
+import sys
+import termios
 from collections import Counter
 from contextlib import suppress
 from functools import partial
@@ -117,6 +122,31 @@ async def serve_to_file(start: Start, path: Path, **options: Any) -> ServiceProc
     """A service whose log is this file; its stdout stays empty."""
     service: ServiceProcess = await start("--log-file", str(path), log_path=path, **options)
     return service
+
+
+async def test_a_terminal_is_written_to_in_its_width_and_in_colours(nursery: trio.Nursery) -> None:
+    """And with the line that names the port, however little is to be logged."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 200, 0, 0))
+    command = [sys.executable, "-m", "service", "--port", "0", "--log-level", "warning"]
+    without = {"NO_COLOR", "JOB_SERVICE_LOG_FORMAT"}
+    environment = {name: value for name, value in os.environ.items() if name not in without}
+    process = await nursery.start(
+        partial(trio.run_process, command, stdout=theirs, env=environment, check=False)
+    )
+    os.close(theirs)
+    async with trio.lowlevel.FdStream(ours) as terminal:
+        read = bytearray()
+        with trio.fail_after(START_SECONDS):
+            while not read.endswith(b"\n"):
+                read += await terminal.receive_some()
+        (row,) = read.decode().splitlines()
+        assert "url=http://127.0.0.1:" in row
+        assert "job_types=count_words,echo,fail,flaky,sleep" in row
+        assert "\x1b[" in row
+        process.terminate()
+        with trio.fail_after(10):
+            assert await process.wait() == 0
 
 
 async def test_a_full_disk_costs_lines_and_no_jobs(start: Start, tmp_path: Path) -> None:

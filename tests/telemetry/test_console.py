@@ -20,6 +20,7 @@ from service.telemetry.events import (
     JobFailed,
     JobStarted,
     LoopStalled,
+    QueuePaused,
     ServiceStarted,
 )
 from service.telemetry.log import Log
@@ -179,6 +180,16 @@ def test_a_narrow_terminal_has_the_id_below(lines: list[bytes]) -> None:
     log.observe(sample(JobFailed, job_id=JOB_ID))
     _, *below = read(lines).splitlines()
     assert [row.strip() for row in below] == [f"job_id={JOB_ID}", "error='ValueError: no'"]
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+def test_no_row_ends_with_blanks(columns: int, lines: list[bytes]) -> None:
+    """Whoever copies it copies nothing else."""
+    log = Log(lines.append, "console", columns=lambda: columns)
+    log.observe(sample(QueuePaused))
+    log.observe(sample(JobEnqueued, job_id=JOB_ID))
+    for line in lines:
+        assert all(row == row.rstrip() for row in line.decode().splitlines())
 
 
 @pytest.mark.parametrize(
