@@ -93,7 +93,8 @@ class History:
             self.rig.engine.stop("second_signal")
         elif end.grace == LONG_ENOUGH:
             self.excuses = {"paused", "waits_for_jobs"} if was_paused else set()
-            self.excuses |= {"grace_over"} if self.client.has_endless_jobs else set()
+            if self.client.has_endless_jobs:  # and perhaps others that come after them
+                self.excuses |= {"grace_over", "waits_for_jobs"}
         self.ends_by = moment(ends_by + CLEANUP_SECONDS)
 
     async def check_the_end(self) -> None:
