@@ -80,6 +80,11 @@ class Backlog:
         """Where the job is once it is ready, among others that it may have to wait for."""
         return self._of_type[job.type]
 
+    def count_ahead_of(self, job: Job) -> int:
+        """How many jobs that may start now come before this ready one; at least, where many do."""
+        rivals = {self._common, self.queue_of(job), *self._waiting.values()}
+        return sum(queue.count_before(job) for queue in rivals if queue.may_start)
+
     def add(self, job: Job) -> None:
         """Put a ready job behind all others of its priority."""
         queue = self._of_type.get(job.type)

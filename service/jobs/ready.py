@@ -35,8 +35,7 @@ class ReadyQueue:
         """What its next job is to be compared by: priority, since when it is ready, and age."""
         for priority, lane in enumerate(self._lanes):
             if lane:
-                job = next(iter(lane.values()))
-                return priority, job.ready_monotonic or 0.0, job.id
+                return priority, *_place(next(iter(lane.values())))
         return LAST_PRIORITY, math.inf, ""
 
     @property
@@ -56,16 +55,18 @@ class ReadyQueue:
                 return lane.popitem(last=False)[1]
         return None
 
-    def count_ahead_of(self, job: Job) -> int | None:
-        """How many jobs come before this one, up to MANY; None where it is not here."""
-        if job.id not in self._lanes[job.priority]:
-            return None
-        ahead = sum(map(len, self._lanes[: job.priority]))
-        for other in islice(self._lanes[job.priority], max(0, MANY - ahead)):
-            if other == job.id:
-                return ahead
-            ahead += 1
-        return MANY
+    def __contains__(self, job: Job) -> bool:
+        return job.id in self._lanes[job.priority]
+
+    def count_before(self, job: Job) -> int:
+        """How many of its jobs come before this one, which may be elsewhere; up to MANY."""
+        sooner = sum(map(len, self._lanes[: job.priority]))
+        place = _place(job)
+        for other in islice(self._lanes[job.priority].values(), max(0, MANY - sooner)):
+            if _place(other) >= place:
+                break
+            sooner += 1
+        return min(sooner, MANY)
 
     def discard(self, job: Job) -> None:
         """Drop a job, if it is here."""
@@ -77,3 +78,7 @@ class ReadyQueue:
             for job in [job for job in lane.values() if job.type == job_type]:
                 self.discard(job)
                 to.add(job)
+
+
+def _place(job: Job) -> tuple[float, str]:
+    return job.ready_monotonic or 0.0, job.id

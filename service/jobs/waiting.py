@@ -18,8 +18,7 @@ def why_it_waits(job: Job, backlog: Backlog, due_in_seconds: float) -> str:
     if job.ready_monotonic is None:
         return _until_due(job, due_in_seconds)
     queue = backlog.queue_of(job)
-    ahead = queue.count_ahead_of(job)
-    if ahead is None:
+    if job not in queue:
         return "about to start: it is on its way to a worker"
     if backlog.paused:
         return "the queue is paused"
@@ -27,6 +26,7 @@ def why_it_waits(job: Job, backlog: Backlog, due_in_seconds: float) -> str:
         return f"{job.type} is paused"
     if queue.running >= queue.limit:
         return f"held back: {job.type} runs {queue.running} of at most {queue.limit}"
+    ahead = backlog.count_ahead_of(job)
     if ahead >= MANY:
         return f"waits for a free worker; {MANY:,} or more ahead of it"
     return "waits for a free worker" + (f"; {ahead} ahead of it" if ahead else "")

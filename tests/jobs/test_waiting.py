@@ -50,6 +50,24 @@ async def test_it_waits_for_a_worker_behind_others(
     rig.engine.stop("second_signal")
 
 
+async def test_others_come_first_whatever_queue_they_are_in(
+    rig: Rig, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Those of types with a limit and those without are counted together, but for what is held."""
+    await rig.start()
+    await rig.queue.submit("minute")
+    await trio.testing.wait_all_tasks_blocked()
+    names = ("minute", "scrape", "minute", "scrape")
+    one, two, three, four = [(await rig.queue.submit(name)).id for name in names]
+    assert await why(rig, one) == "waits for a free worker"
+    assert await why(rig, two) == "waits for a free worker; 1 ahead of it"
+    assert await why(rig, three) == "waits for a free worker; 2 ahead of it"
+    assert await why(rig, four) == "waits for a free worker; 3 ahead of it"
+    await rig.queue.pause("scrape")
+    assert await why(rig, three) == "waits for a free worker; 1 ahead of it"
+    rig.engine.stop("second_signal")
+
+
 async def test_it_is_not_counted_how_many_come_before_when_they_are_many(
     registry: Registry, make_rig: MakeRig
 ) -> None:
