@@ -91,10 +91,17 @@ class Registry:
         parameter of its name. Where entering or leaving it raises, or a task of its own, that
         ends the service. When jobs have ended, closing has a bounded time; then it is cancelled.
 
-        Raises ValueError where the name is taken, and TypeError where it is not as above.
+        Raises ValueError where the name is taken, or is that of the payload of a handler that was
+        registered before, and TypeError where it is not as above.
         """
         opener = opener_of(function)
         self._require_free_resource(function.__name__)
+        for job_type in self._types.values():
+            if job_type.payload_parameter == function.__name__:
+                raise ValueError(
+                    f"register the resource {function.__name__!r} before the job type "
+                    f"{job_type.name!r}, which takes it"
+                )
         self._resources[function.__name__] = opener
         return function
 

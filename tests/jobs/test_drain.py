@@ -117,6 +117,21 @@ async def test_a_job_called_off_during_the_drain_ends_it(
     assert rig.engine.outcome == "drained"
 
 
+async def test_a_later_job_called_off_during_the_drain_ends_it(
+    registry: Registry, ended_at: list[float], autojump_clock: Autojump
+) -> None:
+    """There is nothing left that the drain could wait for."""
+    async with trio.open_nursery() as nursery:
+        rig = Rig(nursery, registry)
+        await rig.start()
+        job = await rig.queue.submit("ten_seconds", delay_seconds=50)
+        rig.engine.drain(100)
+        await trio.sleep(1)
+        await rig.queue.cancel(job.id)
+    assert (trio.current_time(), rig.engine.outcome) == (1, "drained")
+    check_the_end(rig)
+
+
 async def test_a_job_that_fails_during_the_drain_is_tried_again(
     registry: Registry, ended_at: list[float], autojump_clock: Autojump
 ) -> None:

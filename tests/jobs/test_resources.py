@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 import pytest
 import trio
@@ -257,3 +258,17 @@ def test_resources_dont_reach_into_processes(registry: Registry) -> None:
 
     with pytest.raises(TypeError, match="resources don't reach into processes"):
         registry.job("area", runs_in="process")(process_handlers.area)
+
+
+def test_a_resource_comes_before_the_handlers_that_take_it(registry: Registry) -> None:
+    """A handler that was there first would get its payload in that parameter."""
+
+    @registry.job("report")
+    async def report(database: Any) -> None: ...
+
+    async def database() -> AsyncIterator[None]:
+        yield
+
+    with pytest.raises(ValueError, match="'database' before the job type 'report'"):
+        registry.resource(database)
+    assert list(registry.resources) == []
