@@ -5,7 +5,9 @@ from types import TracebackType
 
 from quart import has_request_context, request
 from quart.ctx import RequestContext
+from quart.globals import request_ctx
 from quart.sessions import NullSession
+from quart.typing import ResponseReturnValue
 from quart.wrappers import BaseRequestWebsocket, Request
 from quart_trio import QuartTrio
 from werkzeug.routing import MapAdapter
@@ -26,7 +28,7 @@ from service.web.jobs import add_job_routes
 from service.web.monitoring import add_monitoring_routes
 from service.web.openapi.routes import add_documentation
 from service.web.problems import install_error_handlers
-from service.web.queries import install_query_check
+from service.web.queries import check_query
 from service.web.queue import add_queue_routes
 
 
@@ -50,6 +52,15 @@ class JobServiceApp(QuartTrio):
     def request_context(self, request: Request) -> RequestContext:
         """Called by Quart, which would else open a session for each request, to save it after."""
         return RequestContext(self, request, self._no_session)
+
+    async def dispatch_request(
+        self, request_context: RequestContext | None = None
+    ) -> ResponseReturnValue:
+        """Called by Quart with a request that was let in; a hook of its own would cost more."""
+        incoming = (request_context or request_ctx).request
+        if incoming.query_string:
+            check_query(incoming)
+        return await super().dispatch_request(request_context)
 
     def log_exception(
         self,
@@ -87,7 +98,6 @@ def create_app(
     app.url_map.merge_slashes = False  # or //jobs would be redirected, in HTML
     install_error_handlers(app)
     install_guards(app, access)
-    install_query_check(app)
     add_job_routes(app, queue, registry)
     add_queue_routes(app, queue)
     add_monitoring_routes(app, read_metrics, list_workers, list_schedules, is_ready)

@@ -3,29 +3,13 @@
 from typing import Final
 
 import msgspec
-from quart import Quart, request
+from quart import Request
 
 from service.web.openapi.operations import OPERATIONS, Operation
 from service.web.problems import malformed
 
-OPEN_TO_ANY_QUERY: Final = "open_dashboard"  # people paste links, and others add to these
-
+_OPEN_TO_ANY: Final = "open_dashboard"  # people paste links, and others add to these
 _SHOWN_CHARS = 100
-
-
-def install_query_check(app: Quart) -> None:
-    """Let `app` answer 400 to query parameters unknown to a call, and to those that come twice.
-
-    The name of a route's function is the id of its operation.
-    """
-    known = {operation.id: _parameters(operation) for operation in OPERATIONS.values()}
-
-    @app.before_request
-    async def check_query() -> None:
-        if not request.query_string or request.method == "OPTIONS":
-            return
-        if request.endpoint is not None and request.endpoint != OPEN_TO_ANY_QUERY:
-            _check(known[request.endpoint])
 
 
 def _parameters(operation: Operation) -> dict[str, bool]:
@@ -37,7 +21,17 @@ def _parameters(operation: Operation) -> dict[str, bool]:
     return {name: schema.get("type") == "array" for name, schema in schemas.items()}
 
 
-def _check(known: dict[str, bool]) -> None:
+_KNOWN: Final = {operation.id: _parameters(operation) for operation in OPERATIONS.values()}
+
+
+def check_query(request: Request) -> None:
+    """Raise Problem, 400, where a parameter is unknown to the call, or comes twice.
+
+    The name of a route's function is the id of its operation.
+    """
+    if request.endpoint in (None, _OPEN_TO_ANY) or request.method == "OPTIONS":
+        return
+    known = _KNOWN[request.endpoint]
     for name, values in request.args.lists():
         shown = name if len(name) <= _SHOWN_CHARS else f"{name[:_SHOWN_CHARS]}…"
         if name not in known:
