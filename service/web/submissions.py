@@ -49,10 +49,8 @@ class Submission(msgspec.Struct, forbid_unknown_fields=True):
 
     def options(self) -> JobOptions:
         """Those that are set, as the queue takes them."""
-        options = {name: getattr(self, name) for name in _OPTIONS}
-        return cast(
-            "JobOptions", {name: value for name, value in options.items() if value is not None}
-        )
+        options = {name: value for name in _OPTIONS if (value := getattr(self, name)) is not None}
+        return cast("JobOptions", options)
 
 
 class BatchReceipt(msgspec.Struct, omit_defaults=True):

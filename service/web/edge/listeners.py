@@ -9,6 +9,8 @@ from pathlib import Path
 
 import trio
 
+from service.web.edge.sockets import accept_all
+
 _BACKLOG = 1_024
 _OWNER_ONLY = 0o177  # as a mask: what others may not do
 
@@ -17,7 +19,7 @@ class CannotListen(Exception):
     """The address or the keys can't be had; the message says why."""
 
 
-class UnixListener(trio.abc.Listener[trio.SocketStream]):
+class UnixListener(trio.abc.AsyncResource):
     """Listens on a Unix socket that only its owner may open, and removes it when it is closed."""
 
     def __init__(self, path: str) -> None:
@@ -35,16 +37,12 @@ class UnixListener(trio.abc.Listener[trio.SocketStream]):
             raise
         self.path = path
         self._identity = _identity(path)
-        self._listener = trio.SocketListener(trio.socket.from_stdlib_socket(listening))
-
-    async def accept(self) -> trio.SocketStream:
-        """The next connection."""
-        return await self._listener.accept()
+        self.inner = trio.SocketListener(trio.socket.from_stdlib_socket(listening))
 
     async def aclose(self) -> None:
         """Stop listening, and remove the socket."""
         self.remove()
-        await self._listener.aclose()
+        await self.inner.aclose()
 
     def remove(self) -> None:
         """Remove the socket, unless another service has taken its path."""
@@ -54,6 +52,11 @@ class UnixListener(trio.abc.Listener[trio.SocketStream]):
 
 
 Listener = trio.SocketListener | UnixListener
+
+
+async def accept_from(listener: Listener) -> list[trio.SocketStream]:
+    """The connections that wait to be accepted, at least one. Raises OSError."""
+    return await accept_all(listener.inner if isinstance(listener, UnixListener) else listener)
 
 
 async def listen_on_port(host: str, port: int) -> list[Listener]:

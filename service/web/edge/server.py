@@ -17,7 +17,7 @@ from service.telemetry.events import ConnectionFailed, ConnectionRefused, Event,
 from service.web.edge.connection import Connection, linger
 from service.web.edge.handshake import HandshakeFailed
 from service.web.edge.http1 import refusal
-from service.web.edge.listeners import Listener
+from service.web.edge.listeners import Listener, accept_from
 
 CLOSE_SECONDS = 2.0
 FAILURE_LINE_SECONDS = 1.0
@@ -89,20 +89,22 @@ class Server:
         async with listener:
             while True:
                 try:
-                    stream = await listener.accept()
+                    streams = await accept_from(listener)
                 except OSError as error:  # such as too many open files; it passes
                     self._report("none", describe(error))
                     await trio.sleep(ACCEPT_PAUSE_SECONDS)
                     continue
-                if len(self._connections) < self._max_connections:
-                    connection = Connection(
-                        stream, self._app, self._config, self._context, self._tls
-                    )
-                    self._connections.add(connection)
-                    connections.start_soon(self._serve_connection, connection)
-                else:
-                    self._emit(ConnectionRefused(timestamp=utc_now()))
-                    connections.start_soon(self._refuse, stream)
+                for stream in streams:
+                    self._admit(stream, connections)
+
+    def _admit(self, stream: trio.SocketStream, connections: trio.Nursery) -> None:
+        if len(self._connections) < self._max_connections:
+            connection = Connection(stream, self._app, self._config, self._context, self._tls)
+            self._connections.add(connection)
+            connections.start_soon(self._serve_connection, connection)
+        else:
+            self._emit(ConnectionRefused(timestamp=utc_now()))
+            connections.start_soon(self._refuse, stream)
 
     async def _watch_deadlines(self) -> None:
         while True:

@@ -1,9 +1,26 @@
 """Short ways through a socket: each spares what Trio's own does for callers it can't know."""
 
 import os
+import socket
 from contextlib import suppress
 
 import trio
+
+_ACCEPTED_AT_ONCE = 64
+
+
+async def accept_all(listener: trio.SocketListener) -> list[trio.SocketStream]:
+    """The connections that wait to be accepted, at least one. A checkpoint, always.
+
+    Trio accepts one in a turn of the loop: where each turn serves many requests, the last of a
+    crowd would wait for as many turns. Raises OSError as `trio.SocketListener.accept` does.
+    """
+    accepted = [await listener.accept()]
+    with suppress(OSError), socket.socket(fileno=os.dup(listener.socket.fileno())) as waiting:
+        while len(accepted) < _ACCEPTED_AT_ONCE:  # until accepting the next one would block
+            connection, _ = waiting.accept()
+            accepted.append(trio.SocketStream(trio.socket.from_stdlib_socket(connection)))
+    return accepted
 
 
 async def receive(stream: trio.SocketStream, max_bytes: int) -> bytes:
