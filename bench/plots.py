@@ -69,22 +69,29 @@ def draw(results: Sequence[Result], folder: Path) -> None:
 
 def _draw_ratios(comparisons: Sequence[Comparison]) -> Figure:
     """Ours over each other side: the median as a bar, the middle half as a line, goals as marks."""
-    rows = [(each, side) for each in comparisons for side in list(each.sides)[1:]]
-    figure = Figure(figsize=(WIDTH_INCHES, 1.0 + 0.56 * len(rows)), layout="constrained")
+    labels: list[str] = []
+    figure = Figure(layout="constrained")
     axes = figure.subplots()
-    for place, (comparison, side) in enumerate(rows):
-        ratios = comparison.ratios_to(side)
-        median, goal = statistics.median(ratios), comparison.goals.get(side)
-        colour = OURS if goal is None or goal.is_met(median) else MISSED
-        axes.barh(place, median - 1, left=1, height=0.46, color=colour)
-        low, high = _middle_half(ratios)
-        axes.plot([low, high], [place, place], color=INK, linewidth=1.2)
-        _mark_goal(axes, place, goal)
-        _say(axes, place, f"{median:.3g}")
+    for comparison in comparisons:
+        ours, *others = comparison.sides
+        labels.append(f"{comparison.name}, {comparison.unit}")
+        for side in others:
+            place, ratios = len(labels), comparison.ratios_to(side)
+            labels.append(f"{ours} ÷ {side}")
+            median, goal = statistics.median(ratios), comparison.goals.get(side)
+            colour = OURS if goal is None or goal.is_met(median) else MISSED
+            axes.barh(place, median - 1, left=1, height=0.5, color=colour)
+            low, high = _middle_half(ratios)
+            axes.plot([low, high], [place, place], color=INK, linewidth=1.2)
+            _mark_goal(axes, place, goal)
+            _say(axes, place, f"{median:.3g}")
+    figure.set_size_inches(WIDTH_INCHES, 0.6 + 0.24 * len(labels))
     axes.axvline(1, color=INK, linewidth=1)
-    _finish_rows(axes, [f"{next(iter(each.sides))}\n÷ {side}" for each, side in rows])
+    _finish_rows(axes, labels)
+    for label in axes.get_yticklabels():
+        label.set_fontsize(8)
+        label.set_fontweight("normal" if " ÷ " in label.get_text() else "bold")
     _scale_by_logarithm(axes)
-    axes.set_title("Ratios, side by side: median (bar), middle half (line), goal (mark)")
     return figure
 
 
