@@ -14,12 +14,13 @@ from service.jobs.model import Status
 LIMITS = {"one at a time": 1, "two at a time": 2}
 TYPES = ["plain", "timed", *LIMITS]
 CLEANUP_SECONDS = 2
+OVERTIME_SECONDS = 10
 LONG_ENOUGH = 1_000_000.0
 
 Act = tuple[str, float]
 
 
-async def perform(act: str, seconds: float) -> None:
+async def perform(act: str, seconds: float, job: JobContext) -> None:
     """What a handler does in one run, after so many seconds."""
     if seconds:
         await trio.sleep(seconds)
@@ -30,6 +31,25 @@ async def perform(act: str, seconds: float) -> None:
             raise Discard("not worth it")
         case "snoozes":
             raise Snooze(5)
+        case "gives up":
+            raise LookupError("there is no such customer")
+        case "tells its progress":
+            for done in range(5):
+                job.progress(done, 5, "on its way")
+                await trio.sleep(0.1)
+        case "outlasts its cancellation":
+            try:
+                await trio.sleep(4)
+            finally:
+                with trio.CancelScope(shield=True):
+                    await trio.sleep(OVERTIME_SECONDS)
+        case _:
+            await _endure(act)
+
+
+async def _endure(act: str) -> None:
+    """How a handler takes its interruption."""
+    match act:
         case "never ends":
             await trio.sleep_forever()
         case "swallows its cancellation":
@@ -49,13 +69,13 @@ def job_types() -> Registry:
     """Job types that do, in each run, what the next act of their payload says."""
     registry = Registry()
     runs: Counter[str] = Counter()
-    retry = Retry(max_retries=2, base_seconds=3, jitter=0)
+    retry = Retry(max_retries=2, base_seconds=3, jitter=0, give_up_on=LookupError)
 
     async def play(acts: list[Act], job: JobContext) -> None:
         run = runs[job.id]
         runs[job.id] += 1
         if run < len(acts):
-            await perform(*acts[run])
+            await perform(*acts[run], job)
 
     for name in TYPES:
         timeout = 3 if name == "timed" else None
@@ -162,6 +182,7 @@ acts = st.tuples(
         [
             *("completes", "completes", "fails", "fails", "discards", "snoozes", "never ends"),
             *("swallows its cancellation", "takes its time to end", "fails when it is interrupted"),
+            *("gives up", "tells its progress", "outlasts its cancellation"),
         ]
     ),
     st.sampled_from([0.0, 0.0, 1.0, 10.0]),

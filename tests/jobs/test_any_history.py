@@ -12,9 +12,9 @@ from service.telemetry.events import JobAbandoned, WorkerStopped
 from tests.conftest import Rig
 from tests.jobs.client import Client
 from tests.jobs.deeds import (
-    CLEANUP_SECONDS,
     LIMITS,
     LONG_ENOUGH,
+    OVERTIME_SECONDS,
     End,
     Step,
     TimePasses,
@@ -48,7 +48,8 @@ class History:
         await self.client.take(step)
         await self.check_the_books()
         if isinstance(step, TimePasses) and not self.ledger.is_ending:
-            self.ledger.nothing_is_overlooked(VIRTUAL.now())
+            busy = [view for view in self.rig.engine.workers() if view.state == "busy"]
+            self.ledger.nothing_is_overlooked(VIRTUAL.now(), len(busy))
 
     async def check_the_books(self) -> None:
         """The metrics, the views, the list of jobs and the log tell the same."""
@@ -95,7 +96,7 @@ class History:
             self.excuses = {"paused", "waits_for_jobs"} if was_paused else set()
             if self.client.has_endless_jobs:  # and perhaps others that come after them
                 self.excuses |= {"grace_over", "waits_for_jobs"}
-        self.ends_by = moment(ends_by + CLEANUP_SECONDS)
+        self.ends_by = moment(ends_by + OVERTIME_SECONDS)
 
     async def check_the_end(self) -> None:
         """Each job has ended, once; nothing is left in the books; and it was in time."""

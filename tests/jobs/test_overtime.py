@@ -7,11 +7,12 @@ import trio
 import trio.lowlevel
 import trio.testing
 
+from service.jobs.context import JobContext
 from service.jobs.outcome import Discard
 from service.jobs.registry import Registry
 from service.jobs.retry import Retry
 from service.telemetry.events import JobFailed, JobRetried
-from tests.jobs.steps import running
+from tests.jobs.steps import result_of, running
 
 Autojump = trio.testing.MockClock
 
@@ -91,6 +92,32 @@ async def test_what_is_left_behind_keeps_its_worker_and_nothing_else(
         last = await rig.queue.submit("quick")
         story = await rig.queue.wait(last.id, 1_000)
         assert (story.status, trio.current_time()) == ("completed", 600)
+
+
+async def test_what_a_handler_comes_to_when_its_job_has_gone_on_does_not_count(
+    registry: Registry, autojump_clock: Autojump
+) -> None:
+    """Not even while the next attempt is being made, which says how the job ends."""
+    runs: list[int] = []
+    retry = Retry(max_retries=1, base_seconds=1, jitter=0)
+
+    @registry.job("slow", timeout=5, retry=retry)
+    async def slow(job: JobContext) -> str:
+        runs.append(job.attempt)
+        if job.attempt == 1:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(10)  # until 2 s after the second attempt has begun
+            job.progress(1, 1)
+            return "too late"
+        await trio.sleep(4)
+        return "in time"
+
+    async with running(registry, workers=2) as rig:
+        job = await rig.queue.submit("slow")
+        story = await rig.queue.wait(job.id, 60)
+    assert (runs, story.status, trio.current_time()) == ([1, 2], "completed", 12)
+    assert [attempt.outcome for attempt in story.attempts] == ["failed", "completed"]
+    assert (result_of(story), story.progress) == ("in time", None)
 
 
 async def test_a_handler_that_ends_in_time_says_itself_how(
