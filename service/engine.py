@@ -164,7 +164,12 @@ class Engine:
         self._resource_scope.deadline = min(self._resource_scope.deadline, deadline)
 
     def drain(self, grace_seconds: float) -> None:
-        """Take no more jobs; finish what is queued, and cancel what is not done in time."""
+        """Take no more jobs; finish what is queued, and cancel what is not done in time.
+
+        Before it has started there is nothing to finish, so the grace is spared.
+        """
+        if not self._started:
+            grace_seconds = 0
         self._scope.deadline = trio.current_time() + grace_seconds
         self._end_resources_in(grace_seconds + CLEANUP_SECONDS + CLOSING_SECONDS)
         self._scheduler.stop()

@@ -167,6 +167,25 @@ async def test_an_engine_can_be_stopped_while_a_resource_opens(
     assert rig.snapshot().jobs_abandoned == 1
 
 
+async def test_a_drain_does_not_wait_for_a_resource_that_does_not_open(
+    registry: Registry, said: list[str], autojump_clock: Autojump
+) -> None:
+    """No job can be running yet, so the grace is not spent on it."""
+
+    @registry.resource
+    async def stuck() -> AsyncIterator[None]:
+        await trio.sleep_forever()
+        yield
+
+    async with trio.open_nursery() as nursery:
+        rig = Rig(nursery, registry)
+        nursery.start_soon(rig.engine.run)
+        await trio.sleep(10)
+        rig.engine.drain(1_000)
+    assert not rig.engine.started
+    assert trio.current_time() <= 13
+
+
 @pytest.mark.parametrize("when", ["opening", "meanwhile", "closing"])
 async def test_an_error_of_a_resource_ends_the_engine_visibly(
     when: str, registry: Registry, said: list[str], autojump_clock: Autojump
