@@ -16,6 +16,7 @@ from structlog.typing import FilteringBoundLogger
 from service.jobs.context import JobContext
 from service.jobs.dispatcher import Dispatcher
 from service.jobs.failure import describe, format_traceback
+from service.jobs.interruption import interruption_in, is_being_cancelled, is_cancellation
 from service.jobs.job_type import JobType
 from service.jobs.model import Attempt, Job
 from service.jobs.outcome import Discard, Snooze, asked_for
@@ -145,7 +146,7 @@ class Worker:
         try:
             result = await self._call_handler(job_type, job, attempt)
         except BaseException as error:
-            interruption = _interruption_in(error)
+            interruption = interruption_in(error)
             if attempt.finished_at is None:  # else the job has gone on, or ended, without it
                 self._end_attempt(job, job_type, error, interruption)
             if interruption is not None:
@@ -220,8 +221,8 @@ class Worker:
         interruption: BaseException | None,
     ) -> None:
         """Say what became of an attempt that ended with `error`, and why; first reason first."""
-        handlers_error = None if _is_cancellation(error) and interruption else describe(error)
-        if interruption is not None and not _is_cancellation(interruption):
+        handlers_error = None if is_cancellation(error) and interruption else describe(error)
+        if interruption is not None and not is_cancellation(interruption):
             self._store.abandon(job, "crashed")
         elif self._scope.cancel_called and job.cancel_reason is not None:
             traceback = _traceback_of(error) if handlers_error is not None else None
@@ -233,7 +234,7 @@ class Worker:
             if handlers_error is not None:
                 message += f", and ended with {handlers_error}"
             self._retry_or_fail(job, job_type, message, error, TimeoutError(message))
-        elif _is_being_cancelled():
+        elif is_being_cancelled():
             self._store.abandon(job, self._stop_reason())
         else:
             self._do_as_asked(job, job_type, error)
@@ -270,33 +271,3 @@ class Worker:
 
 def _traceback_of(error: BaseException) -> str:
     return format_traceback(error, caller=__file__)  # from the handler on
-
-
-def _interruption_in(error: BaseException) -> BaseException | None:
-    """What of a handler's error must go on: a crash, or the cancellation of its worker.
-
-    None where it ends just the attempt, as errors and sys.exit() do. So does a cancellation while
-    nobody is cancelling, which a handler can have kept from elsewhere; and errors that a handler's
-    nursery raises beside its cancellation must not outlive it, or they would end the worker.
-    """
-    cancellations, rest = _split(error, trio.Cancelled)
-    if rest is not None and _split(rest, (Exception, SystemExit))[1] is not None:
-        return error
-    return cancellations if _is_being_cancelled() else None
-
-
-def _is_cancellation(error: BaseException) -> bool:
-    return _split(error, trio.Cancelled)[1] is None
-
-
-def _split(
-    error: BaseException, kind: type[BaseException] | tuple[type[BaseException], ...]
-) -> tuple[BaseException | None, BaseException | None]:
-    """As `BaseExceptionGroup.split`, and for an error that is no group, too."""
-    if isinstance(error, BaseExceptionGroup):
-        return error.split(kind)
-    return (error, None) if isinstance(error, kind) else (None, error)
-
-
-def _is_being_cancelled() -> bool:
-    return trio.current_effective_deadline() == -math.inf
