@@ -53,7 +53,7 @@ def growth_with_clients(rounds: int) -> Growth:
 def _cost_with(clients: int, path: str) -> float:
     """What a job costs a service, a new one, with so many clients that have asked for `path`."""
     port = free_port()
-    command = [sys.executable, "-m", "service", "--port", str(port), "--log-format", "json"]
+    command = [sys.executable, "-m", "job_service", "--port", str(port), "--log-format", "json"]
     with (
         tempfile.TemporaryDirectory() as folder,
         running([*command, "--grace", "0"], port, Path(folder) / "log") as pid,

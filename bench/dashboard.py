@@ -97,7 +97,7 @@ def _task_seconds(session: "CDPSession") -> float:
 @contextmanager
 def _service() -> Iterator[tuple[str, int, Path]]:
     port = free_port()
-    command = [sys.executable, "-m", "service", "--port", str(port), "--log-format", "json"]
+    command = [sys.executable, "-m", "job_service", "--port", str(port), "--log-format", "json"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with running(command, port, folder / "log"):

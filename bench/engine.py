@@ -8,16 +8,16 @@ from contextlib import ExitStack
 import trio
 
 from bench.measure import Comparison, Goal, take_turns
-from service.engine import Engine
-from service.jobs.blame import job_of_frame
-from service.jobs.registry import Registry
-from service.settings import Settings
-from service.telemetry.emitter import Emitter
-from service.telemetry.feed import Feed
-from service.telemetry.log import Log
-from service.telemetry.metrics import Metrics
-from service.telemetry.sink import LineSink
-from service.telemetry.watchdog import Watchdog
+from job_service.engine import Engine
+from job_service.jobs.blame import job_of_frame
+from job_service.jobs.registry import Registry
+from job_service.settings import Settings
+from job_service.telemetry.emitter import Emitter
+from job_service.telemetry.feed import Feed
+from job_service.telemetry.log import Log
+from job_service.telemetry.metrics import Metrics
+from job_service.telemetry.sink import LineSink
+from job_service.telemetry.watchdog import Watchdog
 
 WORKERS = 10
 JOBS = 5_000

@@ -34,7 +34,7 @@ def post_against_bare_route(rounds: int) -> Comparison:
         script.write_text(WRK_SCRIPT)
         log = Path(folder) / "service.log"
         ours, bare = free_port(), free_port()
-        service = [sys.executable, "-m", "service", "--port", str(ours), "--log-format", "json"]
+        service = [sys.executable, "-m", "job_service", "--port", str(ours), "--log-format", "json"]
         route = [sys.executable, "-m", "bench.bare_route", str(bare)]
         with running(service, ours, log), running(route, bare, Path(folder) / "bare.log"):
             sides = take_turns(
@@ -79,7 +79,7 @@ def _batches_and_single_posts(rounds: int) -> dict[str, list[float]]:
         script = Path(folder) / "post.lua"
         script.write_text(WRK_SCRIPT)
         port = free_port()
-        service = [sys.executable, "-m", "service", "--port", str(port), "--log-format", "json"]
+        service = [sys.executable, "-m", "job_service", "--port", str(port), "--log-format", "json"]
         service += ["--queue-capacity", str(2 * BATCH)]
         with running(service, port, Path(folder) / "service.log"):
             return take_turns(

@@ -174,7 +174,7 @@ def _percentile_in(report: str, percent: int) -> float:
 @contextmanager
 def _service(folder: Path) -> Iterator[int]:
     port = free_port()
-    command = [sys.executable, "-m", "service", "--port", str(port), "--log-format", "json"]
+    command = [sys.executable, "-m", "job_service", "--port", str(port), "--log-format", "json"]
     with running(command, port, folder / "service.log"):
         yield port
 

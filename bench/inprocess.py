@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 import trio
 
-from service.engine import Engine
-from service.jobs.queue import JobQueue
-from service.jobs.registry import Registry
-from service.telemetry.emitter import Emitter
-from service.telemetry.feed import Feed
-from service.telemetry.log import Log
-from service.telemetry.metrics import Metrics
-from service.telemetry.sink import LineSink
+from job_service.engine import Engine
+from job_service.jobs.queue import JobQueue
+from job_service.jobs.registry import Registry
+from job_service.telemetry.emitter import Emitter
+from job_service.telemetry.feed import Feed
+from job_service.telemetry.log import Log
+from job_service.telemetry.metrics import Metrics
+from job_service.telemetry.sink import LineSink
 
 CAPACITY = 2_000_000
 IN_ONE_GO = 500

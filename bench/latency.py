@@ -55,7 +55,7 @@ def latency_under_load(rounds: int) -> Figures:
     with tempfile.TemporaryDirectory() as folder:
         script, log = Path(folder) / "post.lua", Path(folder) / "log"
         script.write_text(WRK_SCRIPT)
-        command = [sys.executable, "-m", "service", "--port", str(port), "--log-format", "json"]
+        command = [sys.executable, "-m", "job_service", "--port", str(port), "--log-format", "json"]
         with running(command, port, log):
             for turn in range(1, rounds + 1):
                 show_progress(f"saturation, round {turn} of {rounds}")

@@ -60,7 +60,7 @@ def memory_per_job(rounds: int) -> Figures:
 def _service(*, retain: int) -> Iterator[tuple[int, int]]:
     """A service, by its process id and its port."""
     port = free_port()
-    command = [sys.executable, "-m", "service", "--port", str(port), "--log-format", "json"]
+    command = [sys.executable, "-m", "job_service", "--port", str(port), "--log-format", "json"]
     command += ["--queue-capacity", str(2 * JOBS), "--retain", str(retain), "--grace", "0"]
     with (
         tempfile.TemporaryDirectory() as folder,

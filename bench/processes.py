@@ -12,7 +12,7 @@ from urllib.request import Request, urlopen
 
 from bench.loopback import free_port, running, url
 from bench.measure import Comparison, Goal, take_turns
-from service.jobs.registry import Registry
+from job_service.jobs.registry import Registry
 
 WORKERS = 2
 JOBS = 20
@@ -54,7 +54,7 @@ def _service(*, cores: int) -> Iterator[int]:
     """A service, by its port, that may use so many cores, as may the processes that it starts."""
     port = free_port()
     allowed = ",".join(map(str, sorted(os.sched_getaffinity(0))[:cores]))
-    command = ["taskset", "--cpu-list", allowed, sys.executable, "-m", "service"]
+    command = ["taskset", "--cpu-list", allowed, sys.executable, "-m", "job_service"]
     command += ["--port", str(port), "--log-format", "json", "--workers", str(WORKERS)]
     command += ["--jobs", "bench.processes:registry"]
     with tempfile.TemporaryDirectory() as folder, running(command, port, Path(folder) / "log"):

@@ -67,9 +67,9 @@ def lively_service() -> Iterator[str]:
     port, over = free_port(), threading.Event()
     url = f"http://127.0.0.1:{port}"
     command = [
-        *(sys.executable, "-m", "service", "--port", str(port), "--log-format", "json"),
+        *(sys.executable, "-m", "job_service", "--port", str(port), "--log-format", "json"),
         *("--workers", "12", "--grace", "0"),
-        *("--jobs", "service.demo_jobs:registry", "--jobs", "bench.lively:registry"),
+        *("--jobs", "job_service.demo_jobs:registry", "--jobs", "bench.lively:registry"),
     ]
 
     def submit_waves() -> None:

@@ -6,7 +6,7 @@ import time
 
 from bench.measure import Comparison, Goal, take_turns
 
-SERVICE = [sys.executable, "-m", "service", "--port", "0", "--log-format", "json"]
+SERVICE = [sys.executable, "-m", "job_service", "--port", "0", "--log-format", "json"]
 IMPORT = [sys.executable, "-c", "import quart_trio, hypercorn.trio"]
 
 

@@ -38,7 +38,7 @@ def stuck_against_reading(rounds: int) -> Comparison:
 @contextmanager
 def _serving(*, reading: bool) -> Iterator[int]:
     """A service, by its port; its log is read to the line that tells it, or to the end."""
-    command = [sys.executable, "-m", "service", "--port", "0", "--log-format", "json"]
+    command = [sys.executable, "-m", "job_service", "--port", "0", "--log-format", "json"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
     assert process.stdout is not None
     try:

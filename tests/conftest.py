@@ -8,15 +8,15 @@ import msgspec
 import pytest
 import trio
 
-from service.engine import Engine
-from service.jobs.clock import Clock
-from service.jobs.queue import JobQueue
-from service.jobs.registry import Registry
-from service.telemetry.emitter import Emitter
-from service.telemetry.events import Event
-from service.telemetry.feed import Feed
-from service.telemetry.log import Log
-from service.telemetry.metrics import Metrics, MetricsSnapshot
+from job_service.engine import Engine
+from job_service.jobs.clock import Clock
+from job_service.jobs.queue import JobQueue
+from job_service.jobs.registry import Registry
+from job_service.telemetry.emitter import Emitter
+from job_service.telemetry.events import Event
+from job_service.telemetry.feed import Feed
+from job_service.telemetry.log import Log
+from job_service.telemetry.metrics import Metrics, MetricsSnapshot
 from tests.certificates import Certificate, issue
 
 Kind = TypeVar("Kind", bound=Event)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from service.cli import read_command_line
-from service.main import main
-from service.settings import Settings
+from job_service.cli import read_command_line
+from job_service.main import main
+from job_service.settings import Settings
 
 # Each setting: a text for it, what that means, and another text that is allowed.
 SETTINGS: list[tuple[str, str, object, str]] = [
@@ -39,7 +39,7 @@ each_setting = pytest.mark.parametrize(
 )
 
 ONE_JOB_TYPE = """
-from service import Registry
+from job_service import Registry
 
 registry = Registry()
 
@@ -118,9 +118,9 @@ def only_line(stderr: str) -> str:
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A real `python -m service` that is expected to end by itself."""
+    """A real `python -m job_service` that is expected to end by itself."""
     return subprocess.run(
-        [sys.executable, "-m", "service", *arguments],
+        [sys.executable, "-m", "job_service", *arguments],
         env=os.environ | environment,
         capture_output=True,
         text=True,
@@ -305,7 +305,7 @@ def test_a_job_type_that_two_registries_have_is_told_in_one_line(
 ) -> None:
     """Two handlers for one job type can't both be meant."""
     write_module("myjobs", ONE_JOB_TYPE.format(name="echo"))
-    names = ["--jobs", "service.demo_jobs:registry", "--jobs", "myjobs:registry"]
+    names = ["--jobs", "job_service.demo_jobs:registry", "--jobs", "myjobs:registry"]
     assert refusal(capsys, *names) == "--jobs myjobs:registry: there is already a job type 'echo'"
 
 
@@ -329,7 +329,7 @@ def test_the_demo_takes_the_options_of_the_service(arguments: list[str]) -> None
 
 def test_the_demo_takes_no_other_job_types(capsys: pytest.CaptureFixture[str]) -> None:
     """Its work to do is for its own."""
-    said = refusal(capsys, "--jobs", "service.demo_jobs:registry", "demo")
+    said = refusal(capsys, "--jobs", "job_service.demo_jobs:registry", "demo")
     assert said == "demo has job types of its own, and takes no --jobs"
 
 
@@ -343,7 +343,7 @@ def test_the_demo_takes_no_other_job_types(capsys: pytest.CaptureFixture[str]) -
 def test_a_real_process_tells_it_in_one_line(
     arguments: list[str], environment: dict[str, str], said: str
 ) -> None:
-    """`python -m service` ends with status 2, one line on stderr, and an empty log."""
+    """`python -m job_service` ends with status 2, one line on stderr, and an empty log."""
     ended = run("--port", "0", *arguments, **environment)
     assert ended.returncode == 2, ended.stderr
     assert ended.stdout == ""

@@ -6,9 +6,9 @@ import pytest
 import trio
 import trio.testing
 
-from service.demo.shop import registry
-from service.demo.workload import keep_busy
-from service.telemetry.events import JobFailed
+from job_service.demo.shop import registry
+from job_service.demo.workload import keep_busy
+from job_service.telemetry.events import JobFailed
 from tests.conftest import Rig
 
 TO_BE_SEEN = {

@@ -8,10 +8,10 @@ import httpx
 import pytest
 import trio
 
-from service import Registry
-from service.hosting import host
-from service.settings import Settings
-from service.web.edge.listeners import CannotListen
+from job_service import Registry
+from job_service.hosting import host
+from job_service.settings import Settings
+from job_service.web.edge.listeners import CannotListen
 
 
 def settings(tmp_path: Path, **others: Any) -> Settings:

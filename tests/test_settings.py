@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from service.settings import Settings, SettingsError
+from job_service.settings import Settings, SettingsError
 
 
 def test_the_defaults_are_those_of_the_contract() -> None:

@@ -14,19 +14,19 @@ import httpx
 import pytest
 import trio
 
-from service.jobs.blame import job_of_frame
-from service.jobs.context import JobContext
-from service.jobs.registry import Registry
-from service.settings import Settings
-from service.shutdown import Shutdown
-from service.supervisor import RunningService, Supervisor, Telemetry
-from service.telemetry.emitter import Emitter
-from service.telemetry.feed import Feed
-from service.telemetry.log import Log
-from service.telemetry.metrics import Metrics
-from service.telemetry.sink import LineSink
-from service.telemetry.watchdog import Watchdog
-from service.web.edge.listeners import CannotListen
+from job_service.jobs.blame import job_of_frame
+from job_service.jobs.context import JobContext
+from job_service.jobs.registry import Registry
+from job_service.settings import Settings
+from job_service.shutdown import Shutdown
+from job_service.supervisor import RunningService, Supervisor, Telemetry
+from job_service.telemetry.emitter import Emitter
+from job_service.telemetry.feed import Feed
+from job_service.telemetry.log import Log
+from job_service.telemetry.metrics import Metrics
+from job_service.telemetry.sink import LineSink
+from job_service.telemetry.watchdog import Watchdog
+from job_service.web.edge.listeners import CannotListen
 
 
 class Hosted:
@@ -402,7 +402,7 @@ async def test_a_log_that_cannot_be_reopened_is_said(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The line names the file and the reason, in the old file, which is still written to."""
-    monkeypatch.setattr("service.supervisor.LOG_CHECK_SECONDS", 0.01)
+    monkeypatch.setattr("job_service.supervisor.LOG_CHECK_SECONDS", 0.01)
     nowhere = str(tmp_path / "gone" / "log")
     with hosted(tmp_path / "log", registry) as service:
         service.sink._path = nowhere

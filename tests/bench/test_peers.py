@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from bench import engine_peers
 from bench.engine_peers import engine_against_peers_in_memory
 from bench.peers import environments, running

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 from bench.measure import Comparison, Figures, Goal, Growth, Result
 from bench.report import write_report
 

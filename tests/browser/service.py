@@ -12,7 +12,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 START_SECONDS = 20.0
-JOBS = ("--jobs", "service.demo_jobs:registry", "--jobs", "tests.browser.job_types:registry")
+JOBS = ("--jobs", "job_service.demo_jobs:registry", "--jobs", "tests.browser.job_types:registry")
 ROOT = Path(__file__).parents[2]
 
 
@@ -24,7 +24,7 @@ class Service:
         with log_path.open("wb") as log:
             self.process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "service", "--port", str(port)),
+                    *(sys.executable, "-m", "job_service", "--port", str(port)),
                     *("--log-format", "json", *JOBS, *options),
                 ],
                 stdout=log,

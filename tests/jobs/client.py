@@ -7,10 +7,10 @@ import trio
 import trio.testing
 from hypothesis import note
 
-from service.jobs.intake import QueueClosed, QueueFull, UnknownPredecessor
-from service.jobs.options import JobOptions
-from service.jobs.queue import AlreadyFinished, NotFinished, UnknownJob
-from service.jobs.snapshots import JobSummary
+from job_service.jobs.intake import QueueClosed, QueueFull, UnknownPredecessor
+from job_service.jobs.options import JobOptions
+from job_service.jobs.queue import AlreadyFinished, NotFinished, UnknownJob
+from job_service.jobs.snapshots import JobSummary
 from tests.conftest import Rig
 from tests.jobs.deeds import (
     Cancel,

@@ -8,8 +8,8 @@ from itertools import chain
 import trio
 from hypothesis import strategies as st
 
-from service import Discard, JobContext, Registry, Retry, Snooze
-from service.jobs.model import Status
+from job_service import Discard, JobContext, Registry, Retry, Snooze
+from job_service.jobs.model import Status
 
 LIMITS = {"one at a time": 1, "two at a time": 2}
 TYPES = ["plain", "timed", *LIMITS]

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from msgspec import UNSET
 
-from service.telemetry.events import (
+from job_service.telemetry.events import (
     AttemptEvent,
     Event,
     JobAbandoned,

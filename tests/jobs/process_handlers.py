@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from service import Discard, JobContext, Snooze
+from job_service import Discard, JobContext, Snooze
 
 
 class Square(msgspec.Struct):

@@ -10,10 +10,10 @@ from typing import Any
 
 import trio.testing
 
-import service
+import job_service
 from tests.conftest import Rig
 
-SERVICE = str(Path(service.__file__).parent)
+SERVICE = str(Path(job_service.__file__).parent)
 
 
 async def steps_of_a_job(rig: Rig, job_type: str) -> Counter[str]:

@@ -9,10 +9,10 @@ import msgspec
 import trio
 import trio.testing
 
-from service.jobs.clock import Clock
-from service.jobs.registry import Registry
-from service.jobs.snapshots import JobStory
-from service.telemetry.events import JobAbandoned, JobEvent
+from job_service.jobs.clock import Clock
+from job_service.jobs.registry import Registry
+from job_service.jobs.snapshots import JobStory
+from job_service.telemetry.events import JobAbandoned, JobEvent
 from tests.conftest import Rig
 
 MakeRig = Callable[..., Rig]

@@ -7,11 +7,11 @@ import pytest
 import trio
 import trio.testing
 
-from service.jobs.options import MAX_PREDECESSORS
-from service.jobs.queue import AlreadyFinished
-from service.jobs.registry import Registry
-from service.jobs.snapshots import JobStory
-from service.telemetry.events import JobEnqueued, JobFailed
+from job_service.jobs.options import MAX_PREDECESSORS
+from job_service.jobs.queue import AlreadyFinished
+from job_service.jobs.registry import Registry
+from job_service.jobs.snapshots import JobStory
+from job_service.telemetry.events import JobEnqueued, JobFailed
 from tests.conftest import Rig
 from tests.jobs.steps import (
     START,

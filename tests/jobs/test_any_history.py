@@ -7,8 +7,8 @@ import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.jobs.model import TERMINAL
-from service.telemetry.events import JobAbandoned, WorkerStopped
+from job_service.jobs.model import TERMINAL
+from job_service.telemetry.events import JobAbandoned, WorkerStopped
 from tests.conftest import Rig
 from tests.jobs.client import Client
 from tests.jobs.deeds import (

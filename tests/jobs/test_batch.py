@@ -4,10 +4,10 @@ from collections import Counter
 
 import pytest
 
-from service.jobs.intake import BatchTooLarge, QueueClosed, QueueFull
-from service.jobs.job_type import InvalidPayload
-from service.jobs.registry import Registry, UnknownJobType
-from service.telemetry.events import JobRejected
+from job_service.jobs.intake import BatchTooLarge, QueueClosed, QueueFull
+from job_service.jobs.job_type import InvalidPayload
+from job_service.jobs.registry import Registry, UnknownJobType
+from job_service.telemetry.events import JobRejected
 from tests.jobs.steps import MakeRig, running
 
 

@@ -15,11 +15,11 @@ from hypothesis.stateful import (
     rule,
 )
 
-from service.jobs.clock import Clock
-from service.jobs.model import Draft, Job
-from service.jobs.store import JobStore
-from service.telemetry.events import Event, JobEvent, JobRejected
-from service.telemetry.metrics import Metrics
+from job_service.jobs.clock import Clock
+from job_service.jobs.model import Draft, Job
+from job_service.jobs.store import JobStore
+from job_service.telemetry.events import Event, JobEvent, JobRejected
+from job_service.telemetry.metrics import Metrics
 from tests.conftest import assert_balanced
 from tests.jobs.steps import ENDINGS
 

@@ -6,9 +6,9 @@ import pytest
 import trio
 import trio.testing
 
-from service.jobs.registry import Registry, UnknownJobType
-from service.jobs.retry import Retry
-from service.telemetry.events import JobCancelled
+from job_service.jobs.registry import Registry, UnknownJobType
+from job_service.jobs.retry import Retry
+from job_service.telemetry.events import JobCancelled
 from tests.conftest import Rig
 from tests.jobs.steps import MakeRig, run_one, running
 

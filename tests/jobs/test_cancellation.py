@@ -7,10 +7,10 @@ import pytest
 import trio
 import trio.testing
 
-from service.jobs.queue import AlreadyFinished, UnknownJob
-from service.jobs.registry import Registry
-from service.jobs.retry import Retry
-from service.telemetry.events import JobCancelled
+from job_service.jobs.queue import AlreadyFinished, UnknownJob
+from job_service.jobs.registry import Registry
+from job_service.jobs.retry import Retry
+from job_service.telemetry.events import JobCancelled
 from tests.jobs.steps import MakeRig, endings, many_tasks, result_of, run_one, running
 
 

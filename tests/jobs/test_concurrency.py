@@ -9,10 +9,10 @@ import pytest
 import trio
 import trio.testing
 
-from service.jobs.context import JobContext
-from service.jobs.outcome import Discard, Snooze
-from service.jobs.registry import Registry
-from service.jobs.retry import Retry
+from job_service.jobs.context import JobContext
+from job_service.jobs.outcome import Discard, Snooze
+from job_service.jobs.registry import Registry
+from job_service.jobs.retry import Retry
 from tests.conftest import Rig
 from tests.jobs.step_count import steps_of_a_job
 from tests.jobs.steps import MakeRig, run_one, running

@@ -7,12 +7,12 @@ import pytest
 import trio
 import trio.testing
 
-from service.jobs.context import JobContext
-from service.jobs.model import Status
-from service.jobs.outcome import Snooze
-from service.jobs.queue import AlreadyFinished
-from service.jobs.registry import Registry
-from service.jobs.retry import Retry
+from job_service.jobs.context import JobContext
+from job_service.jobs.model import Status
+from job_service.jobs.outcome import Snooze
+from job_service.jobs.queue import AlreadyFinished
+from job_service.jobs.registry import Registry
+from job_service.jobs.retry import Retry
 from tests.conftest import Rig
 from tests.jobs.steps import running
 

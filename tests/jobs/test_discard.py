@@ -8,8 +8,8 @@ import pytest
 import trio
 import trio.testing
 
-from service import Discard, Registry, Retry
-from service.telemetry.events import JobFailed
+from job_service import Discard, Registry, Retry
+from job_service.telemetry.events import JobFailed
 from tests.jobs.steps import abandoned, endings, live, running
 
 

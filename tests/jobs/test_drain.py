@@ -3,10 +3,10 @@
 import trio
 import trio.testing
 
-from service.jobs.context import JobContext
-from service.jobs.registry import Registry
-from service.jobs.retry import Retry
-from service.telemetry.events import WorkerStopped
+from job_service.jobs.context import JobContext
+from job_service.jobs.registry import Registry
+from job_service.jobs.retry import Retry
+from job_service.telemetry.events import WorkerStopped
 from tests.conftest import Rig
 from tests.jobs.steps import abandoned, check_the_end, live
 

@@ -7,10 +7,10 @@ import pytest
 import trio
 import trio.testing
 
-from service.engine import Engine
-from service.jobs.context import JobContext
-from service.jobs.registry import Registry
-from service.jobs.retry import Retry
+from job_service.engine import Engine
+from job_service.jobs.context import JobContext
+from job_service.jobs.registry import Registry
+from job_service.jobs.retry import Retry
 from tests.conftest import Rig
 from tests.jobs.steps import check_the_end
 

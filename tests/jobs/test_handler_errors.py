@@ -8,9 +8,9 @@ import pytest
 import trio
 import trio.testing
 
-from service.jobs.registry import Registry
-from service.jobs.retry import Retry
-from service.telemetry.events import JobAbandoned, WorkerStopped
+from job_service.jobs.registry import Registry
+from job_service.jobs.retry import Retry
+from job_service.telemetry.events import JobAbandoned, WorkerStopped
 from tests.jobs.steps import MakeRig, crash, run_one, running
 
 ONCE = Retry(max_retries=0)

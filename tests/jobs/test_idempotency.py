@@ -4,11 +4,11 @@ import pytest
 import trio
 import trio.testing
 
-from service.jobs import idempotency
-from service.jobs.idempotency import IdempotencyKeyReused, InvalidIdempotencyKey
-from service.jobs.intake import QueueClosed, QueueFull
-from service.jobs.job_type import InvalidPayload
-from service.jobs.registry import Registry
+from job_service.jobs import idempotency
+from job_service.jobs.idempotency import IdempotencyKeyReused, InvalidIdempotencyKey
+from job_service.jobs.intake import QueueClosed, QueueFull
+from job_service.jobs.job_type import InvalidPayload
+from job_service.jobs.registry import Registry
 from tests.jobs.steps import MakeRig, run_one
 
 Autojump = trio.testing.MockClock

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import trio
 
-from service.jobs.failure import describe, format_traceback
-from service.jobs.registry import Registry
-from service.jobs.retry import Retry
+from job_service.jobs.failure import describe, format_traceback
+from job_service.jobs.registry import Registry
+from job_service.jobs.retry import Retry
 from tests.jobs.steps import MakeRig, result_of, run_one
 
 TENANT: ContextVar[str] = ContextVar("TENANT", default="nobody")

@@ -7,11 +7,11 @@ import pytest
 import trio
 import trio.testing
 
-from service import Registry
-from service.jobs.backlog import Backlog
-from service.jobs.intake import QueueFull
-from service.jobs.options import InvalidOption, JobOptions
-from service.telemetry.events import JobCreated, JobEnqueued
+from job_service import Registry
+from job_service.jobs.backlog import Backlog
+from job_service.jobs.intake import QueueFull
+from job_service.jobs.options import InvalidOption, JobOptions
+from job_service.telemetry.events import JobCreated, JobEnqueued
 from tests.conftest import Rig
 from tests.jobs.step_count import steps_of_a_job
 from tests.jobs.steps import MakeRig, abandoned, check_the_end, endings, run_one, running

@@ -7,12 +7,12 @@ import pytest
 import trio
 import trio.testing
 
-from service.jobs.context import JobContext
-from service.jobs.model import Status
-from service.jobs.queue import UnknownJob
-from service.jobs.registry import Registry
-from service.jobs.retry import Retry
-from service.jobs.snapshots import JobSummary
+from job_service.jobs.context import JobContext
+from job_service.jobs.model import Status
+from job_service.jobs.queue import UnknownJob
+from job_service.jobs.registry import Registry
+from job_service.jobs.retry import Retry
+from job_service.jobs.snapshots import JobSummary
 from tests.conftest import Rig
 from tests.jobs.steps import MakeRig, run_one
 

@@ -7,9 +7,9 @@ from typing import Any, Literal
 import pytest
 import trio
 
-from service import Registry, Retry
-from service.jobs.snapshots import JobStory
-from service.telemetry.events import JobRetried, JobSnoozed
+from job_service import Registry, Retry
+from job_service.jobs.snapshots import JobStory
+from job_service.telemetry.events import JobRetried, JobSnoozed
 from tests.jobs import process_handlers as handlers
 from tests.jobs.steps import MakeRig, crash, endings, running
 

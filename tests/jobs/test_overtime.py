@@ -7,11 +7,11 @@ import trio
 import trio.lowlevel
 import trio.testing
 
-from service.jobs.context import JobContext
-from service.jobs.outcome import Discard
-from service.jobs.registry import Registry
-from service.jobs.retry import Retry
-from service.telemetry.events import JobFailed, JobRetried
+from job_service.jobs.context import JobContext
+from job_service.jobs.outcome import Discard
+from job_service.jobs.registry import Registry
+from job_service.jobs.retry import Retry
+from job_service.telemetry.events import JobFailed, JobRetried
 from tests.jobs.steps import result_of, running
 
 Autojump = trio.testing.MockClock

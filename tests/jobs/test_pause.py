@@ -6,10 +6,10 @@ import pytest
 import trio
 import trio.testing
 
-from service.jobs.intake import QueueFull
-from service.jobs.registry import Registry, UnknownJobType
-from service.jobs.retry import Retry
-from service.telemetry.events import QueuePaused, QueueResumed
+from job_service.jobs.intake import QueueFull
+from job_service.jobs.registry import Registry, UnknownJobType
+from job_service.jobs.retry import Retry
+from job_service.telemetry.events import QueuePaused, QueueResumed
 from tests.conftest import Rig
 from tests.jobs.steps import MakeRig, abandoned, check_the_end, run_one, running, virtual_clock
 

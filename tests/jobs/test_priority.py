@@ -7,9 +7,9 @@ import pytest
 import trio
 import trio.testing
 
-from service import JobContext, Registry, Retry, Snooze
-from service.jobs.options import InvalidOption
-from service.telemetry.events import JobCreated, JobStarted
+from job_service import JobContext, Registry, Retry, Snooze
+from job_service.jobs.options import InvalidOption
+from job_service.telemetry.events import JobCreated, JobStarted
 from tests.conftest import Rig
 from tests.jobs.steps import MakeRig, running
 from tests.jobs.virtual_time import VIRTUAL

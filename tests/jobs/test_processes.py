@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import trio
 
-from service.jobs.registry import Registry
-from service.jobs.retry import Retry
-from service.jobs.snapshots import JobStory
-from service.telemetry.events import JobFailed
+from job_service.jobs.registry import Registry
+from job_service.jobs.retry import Retry
+from job_service.jobs.snapshots import JobStory
+from job_service.telemetry.events import JobFailed
 from tests.conftest import Rig
 from tests.jobs import process_handlers
 from tests.jobs.steps import check_the_end, result_of, running

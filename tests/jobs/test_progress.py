@@ -7,9 +7,9 @@ import pytest
 import trio
 import trio.testing
 
-from service import JobContext, Registry, Retry
-from service.jobs.progress import Progress, check_progress
-from service.telemetry.events import JobProgressed
+from job_service import JobContext, Registry, Retry
+from job_service.jobs.progress import Progress, check_progress
+from job_service.telemetry.events import JobProgressed
 from tests.jobs.steps import MakeRig, run_one, running
 
 Autojump = trio.testing.MockClock

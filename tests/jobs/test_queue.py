@@ -10,11 +10,11 @@ import pytest
 import trio
 import trio.testing
 
-from service.jobs.intake import QueueClosed, QueueFull
-from service.jobs.job_type import InvalidPayload
-from service.jobs.queue import JobQueue, NotFinished
-from service.jobs.registry import Registry, UnknownJobType
-from service.telemetry.events import JobRejected
+from job_service.jobs.intake import QueueClosed, QueueFull
+from job_service.jobs.job_type import InvalidPayload
+from job_service.jobs.queue import JobQueue, NotFinished
+from job_service.jobs.registry import Registry, UnknownJobType
+from job_service.telemetry.events import JobRejected
 from tests.conftest import Rig
 from tests.jobs.steps import MakeRig, run_one
 

@@ -10,10 +10,10 @@ from typing import Any, TypedDict
 import msgspec
 import pytest
 
-from service.jobs.context import JobContext
-from service.jobs.job_type import InvalidPayload, RunsIn
-from service.jobs.registry import Registry, UnknownJobType
-from service.jobs.retry import Retry
+from job_service.jobs.context import JobContext
+from job_service.jobs.job_type import InvalidPayload, RunsIn
+from job_service.jobs.registry import Registry, UnknownJobType
+from job_service.jobs.retry import Retry
 
 
 class EmailStruct(msgspec.Struct):

@@ -7,11 +7,11 @@ import pytest
 import trio
 import trio.testing
 
-from service.jobs.context import JobContext
-from service.jobs.intake import QueueFull
-from service.jobs.registry import Registry
-from service.jobs.retry import Retry
-from service.telemetry.events import JobEnqueued, JobFailed, JobRetried
+from job_service.jobs.context import JobContext
+from job_service.jobs.intake import QueueFull
+from job_service.jobs.registry import Registry
+from job_service.jobs.retry import Retry
+from job_service.telemetry.events import JobEnqueued, JobFailed, JobRetried
 from tests.jobs.steps import START, MakeRig, endings, result_of, run_one, virtual_clock
 
 HOUR = 3_600

@@ -8,9 +8,9 @@ import pytest
 import trio
 import trio.testing
 
-from service import Registry, Retry
-from service.jobs.retry import LONGEST_WAIT_SECONDS
-from service.telemetry.events import JobRetried
+from job_service import Registry, Retry
+from job_service.jobs.retry import LONGEST_WAIT_SECONDS
+from job_service.telemetry.events import JobRetried
 from tests.jobs.steps import MakeRig, run_one
 
 ONLY = Retry(retry_on=(OSError, TimeoutError), give_up_on=FileNotFoundError)

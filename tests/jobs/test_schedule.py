@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.jobs.job_type import InvalidPayload
-from service.jobs.registry import Registry
-from service.jobs.schedule import Cron, Every
+from job_service.jobs.job_type import InvalidPayload
+from job_service.jobs.registry import Registry
+from job_service.jobs.schedule import Cron, Every
 
 BERLIN = "Europe/Berlin"
 

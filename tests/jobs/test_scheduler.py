@@ -7,9 +7,9 @@ import pytest
 import trio
 from msgspec import UNSET
 
-from service.jobs.clock import Clock
-from service.jobs.registry import Registry
-from service.telemetry.events import JobCreated, ScheduleSkipped
+from job_service.jobs.clock import Clock
+from job_service.jobs.registry import Registry
+from job_service.telemetry.events import JobCreated, ScheduleSkipped
 from tests.conftest import Rig
 
 START = datetime(2026, 3, 29, 0, 58, 30, tzinfo=UTC)

@@ -7,8 +7,8 @@ import pytest
 import trio
 import trio.testing
 
-from service import JobContext, Registry, Retry, Snooze
-from service.telemetry.events import JobEnqueued, JobSnoozed
+from job_service import JobContext, Registry, Retry, Snooze
+from job_service.telemetry.events import JobEnqueued, JobSnoozed
 from tests.jobs.steps import MakeRig, abandoned, endings, live, run_one, running
 
 Autojump = trio.testing.MockClock

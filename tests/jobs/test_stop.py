@@ -4,9 +4,9 @@ import pytest
 import trio
 import trio.testing
 
-from service.jobs.intake import QueueClosed
-from service.jobs.registry import Registry
-from service.telemetry.events import WorkerStopped
+from job_service.jobs.intake import QueueClosed
+from job_service.jobs.registry import Registry
+from job_service.telemetry.events import WorkerStopped
 from tests.conftest import Rig
 from tests.jobs.steps import abandoned, check_the_end, crash, live, many_tasks
 

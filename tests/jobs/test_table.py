@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from service.jobs import table
-from service.jobs.model import TERMINAL, TRANSITIONS, Job, Status
-from service.jobs.table import JobTable
+from job_service.jobs import table
+from job_service.jobs.model import TERMINAL, TRANSITIONS, Job, Status
+from job_service.jobs.table import JobTable
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
 TYPES = ("email", "report", "rare")

@@ -9,10 +9,10 @@ from typing import Final, Literal
 import msgspec
 import pytest
 
-from service.jobs.clock import Clock
-from service.jobs.model import TRANSITIONS, Draft, IllegalTransition, Job, Status
-from service.jobs.store import JobStore
-from service.telemetry.events import Event
+from job_service.jobs.clock import Clock
+from job_service.jobs.model import TRANSITIONS, Draft, IllegalTransition, Job, Status
+from job_service.jobs.store import JobStore
+from job_service.telemetry.events import Event
 
 
 def nothing() -> None:

@@ -6,11 +6,11 @@ import pytest
 import trio
 import trio.testing
 
-from service import Discard, JobContext, Registry, Retry, Snooze
-from service.jobs.intake import QueueClosed, QueueFull
-from service.jobs.options import InvalidOption
-from service.jobs.snapshots import JobSummary
-from service.telemetry.events import JobCreated, JobDuplicate, JobRejected
+from job_service import Discard, JobContext, Registry, Retry, Snooze
+from job_service.jobs.intake import QueueClosed, QueueFull
+from job_service.jobs.options import InvalidOption
+from job_service.jobs.snapshots import JobSummary
+from job_service.telemetry.events import JobCreated, JobDuplicate, JobRejected
 from tests.conftest import Rig
 from tests.jobs.steps import MakeRig, endings, running
 from tests.jobs.virtual_time import VIRTUAL, moment

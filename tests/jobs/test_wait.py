@@ -6,10 +6,10 @@ import pytest
 import trio
 import trio.testing
 
-from service.jobs.clock import Clock
-from service.jobs.queue import UnknownJob
-from service.jobs.registry import Registry
-from service.jobs.snapshots import JobStory
+from job_service.jobs.clock import Clock
+from job_service.jobs.queue import UnknownJob
+from job_service.jobs.registry import Registry
+from job_service.jobs.snapshots import JobStory
 from tests.conftest import Rig
 from tests.jobs.steps import MakeRig, run_one
 

@@ -4,8 +4,8 @@ import pytest
 import trio
 import trio.testing
 
-from service.jobs.registry import Registry
-from service.jobs.retry import Retry
+from job_service.jobs.registry import Registry
+from job_service.jobs.retry import Retry
 from tests.conftest import Rig
 from tests.jobs.steps import MakeRig
 

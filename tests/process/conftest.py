@@ -21,7 +21,7 @@ import trio
 START_SECONDS = 20.0
 POLL_SECONDS = 0.02
 
-COMMAND = [sys.executable, "-m", "service", "--port", "0", "--log-format", "json"]
+COMMAND = [sys.executable, "-m", "job_service", "--port", "0", "--log-format", "json"]
 
 Line = dict[str, Any]
 
@@ -84,7 +84,7 @@ class ServiceProcess:
 
 def prepared(before: str) -> list[str]:
     """The command of a service that does something else first."""
-    start = "from service import main; import sys"
+    start = "from job_service import main; import sys"
     return [
         *(sys.executable, "-c", f"{start}; {before}; main.main(sys.argv[1:])"),
         *("--port", "0", "--log-format", "json"),

@@ -17,7 +17,7 @@ JOBS = """
 from typing import Any, Literal
 import msgspec
 import trio
-from service import Registry, Retry
+from job_service import Registry, Retry
 
 registry = Registry()
 

@@ -12,7 +12,7 @@ from tests.process.conftest import COMMAND
 
 BROKEN = """
 import trio
-from service import Registry
+from job_service import Registry
 
 no_database = Registry()
 

@@ -19,7 +19,7 @@ WORD = "s3cret-w0rd"
 NOISY_JOBS = """
 import logging
 import warnings
-from service import Registry
+from job_service import Registry
 
 registry = Registry()
 

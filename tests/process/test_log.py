@@ -27,7 +27,7 @@ ANSWER_SECONDS = 2.0
 
 # A buffer that a test can fill in ten seconds.
 SMALL_BUFFER = (
-    "from service import hosting; from functools import partial;"
+    "from job_service import hosting; from functools import partial;"
     "hosting.LineSink = partial(hosting.LineSink, capacity_lines=500)"
 )
 
@@ -46,7 +46,7 @@ def parsed(read: bytes | bytearray) -> list[dict[str, Any]]:
 
 async def test_a_reader_that_stops_for_ten_seconds_holds_nobody(nursery: trio.Nursery) -> None:
     """Answers stay fast under load, only log lines are lost, and all of these are told, once."""
-    command = [COMMAND[0], "-c", f"from service import main; import sys; {SMALL_BUFFER}; "]
+    command = [COMMAND[0], "-c", f"from job_service import main; import sys; {SMALL_BUFFER}; "]
     command[-1] += "main.main(sys.argv[1:])"
     command += [*COMMAND[3:], "--stall-threshold", "60"]  # those of a busy machine are not meant
     process = await nursery.start(partial(trio.run_process, command, stdout=PIPE, check=False))
@@ -128,7 +128,7 @@ async def test_a_terminal_is_written_to_in_its_width_and_in_colours(nursery: tri
     """And with the line that names the port, however little is to be logged."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 200, 0, 0))
-    command = [sys.executable, "-m", "service", "--port", "0", "--log-level", "warning"]
+    command = [sys.executable, "-m", "job_service", "--port", "0", "--log-level", "warning"]
     without = {"NO_COLOR", "JOB_SERVICE_LOG_FORMAT"}
     environment = {name: value for name, value in os.environ.items() if name not in without}
     process = await nursery.start(

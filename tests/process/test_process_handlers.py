@@ -13,7 +13,7 @@ JOBS = """
 import os
 import pathlib
 import time
-from service import Registry
+from job_service import Registry
 
 registry = Registry()
 

@@ -19,7 +19,7 @@ STUBBORN_JOBS = """
 import threading
 import time
 import trio
-from service import Registry
+from job_service import Registry
 
 registry = Registry()
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from msgspec import NODEFAULT
 from msgspec.structs import FieldInfo, fields
 
-from service.telemetry.events import Event
+from job_service.telemetry.events import Event
 
 Kind = TypeVar("Kind", bound=Event)
 
@@ -103,7 +103,7 @@ def _descendants(kind: type[Event]) -> Iterator[type[Event]]:
 
 
 def _find_kinds() -> list[type[Event]]:
-    importlib.import_module("service.main")  # and with it all modules that could declare one
+    importlib.import_module("job_service.main")  # and with it all modules that could declare one
     return [
         kind
         for kind in _descendants(Event)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from service.telemetry.events import LogLinesDropped
-from service.telemetry.sink import LineSink
+from job_service.telemetry.events import LogLinesDropped
+from job_service.telemetry.sink import LineSink
 
 ENOUGH_SECONDS = 10.0  # for whatever should take none
 

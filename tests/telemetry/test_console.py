@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from service.telemetry.console import COLUMNS, FEWEST_COLUMNS, duration, terminal_columns
-from service.telemetry.events import (
+from job_service.telemetry.console import COLUMNS, FEWEST_COLUMNS, duration, terminal_columns
+from job_service.telemetry.events import (
     Event,
     JobCancelled,
     JobCompleted,
@@ -23,7 +23,7 @@ from service.telemetry.events import (
     QueuePaused,
     ServiceStarted,
 )
-from service.telemetry.log import Log
+from job_service.telemetry.log import Log
 from tests.telemetry.sample import EVENT_KINDS, MOMENT, VALUES, name_of, own_fields, sample
 
 JOB_ID = "01890a5d-ac96-774b-bcce-b302099a8057"

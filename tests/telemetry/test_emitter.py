@@ -6,9 +6,9 @@ from itertools import permutations
 
 import pytest
 
-from service.telemetry.emitter import Emitter
-from service.telemetry.events import Event, JobCreated, JobStarted, ObserverDetached
-from service.telemetry.log import Log
+from job_service.telemetry.emitter import Emitter
+from job_service.telemetry.events import Event, JobCreated, JobStarted, ObserverDetached
+from job_service.telemetry.log import Log
 from tests.conftest import Record
 from tests.telemetry.sample import sample
 

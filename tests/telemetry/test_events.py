@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec import UnsetType
 
-from service.telemetry.events import (
+from job_service.telemetry.events import (
     ConnectionRefused,
     Event,
     JobProgressed,
@@ -18,7 +18,7 @@ from service.telemetry.events import (
     JobStarted,
     utc_now,
 )
-from service.telemetry.log import Log
+from job_service.telemetry.log import Log
 from tests.telemetry.sample import EVENT_KINDS, MOMENT, VALUES, name_of, own_fields, sample
 
 # What DESIGN.md's table says of each event: its level, its fields, and those it may leave out.
@@ -194,7 +194,7 @@ def test_timestamps_always_have_the_same_width(
     monkeypatch: pytest.MonkeyPatch, microsecond: int, written_fraction: str
 ) -> None:
     """ISO 8601 in UTC with six digits and a Z, even on a full second, in both kinds of line."""
-    monkeypatch.setattr("service.telemetry.events.datetime", Clock(microsecond))
+    monkeypatch.setattr("job_service.telemetry.events.datetime", Clock(microsecond))
     lines: list[bytes] = []
     log = Log(lines.append)
     log.observe(sample(JobStarted, timestamp=utc_now()))

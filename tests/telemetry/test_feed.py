@@ -9,8 +9,8 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.telemetry.events import Event, JobCreated, LogLinesDropped
-from service.telemetry.feed import CAPACITY, Feed, FellBehind
+from job_service.telemetry.events import Event, JobCreated, LogLinesDropped
+from job_service.telemetry.feed import CAPACITY, Feed, FellBehind
 from tests.telemetry.sample import sample
 
 ALL = 1_000_000

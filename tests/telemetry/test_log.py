@@ -8,7 +8,7 @@ import pytest
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
-from service.telemetry.events import (
+from job_service.telemetry.events import (
     Event,
     JobFailed,
     JobRetried,
@@ -18,7 +18,7 @@ from service.telemetry.events import (
     ServiceStarted,
     ServiceStopped,
 )
-from service.telemetry.log import Log, LogLevel
+from job_service.telemetry.log import Log, LogLevel
 from tests.telemetry.sample import sample
 
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")

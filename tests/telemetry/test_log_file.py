@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.telemetry.sink import LineSink, open_log_file
+from job_service.telemetry.sink import LineSink, open_log_file
 from tests.telemetry.streams import ENOUGH_SECONDS, ended, numbered, write_all
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec.structs import asdict
 
-from service.telemetry.events import (
+from job_service.telemetry.events import (
     ConnectionRefused,
     Event,
     JobAbandoned,
@@ -28,7 +28,7 @@ from service.telemetry.events import (
     WorkerStarted,
     WorkerStopped,
 )
-from service.telemetry.metrics import Metrics
+from job_service.telemetry.metrics import Metrics
 from tests.telemetry.sample import EVENT_KINDS, name_of, sample
 
 RAN = {"worker_id": "worker-1", "attempt": 1, "run_seconds": 0.5}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.telemetry.sink import LineSink
+from job_service.telemetry.sink import LineSink
 from tests.telemetry.streams import (
     ENOUGH_SECONDS,
     LONG_LINE,

@@ -9,7 +9,7 @@ from resource import RLIMIT_FSIZE, getrlimit, setrlimit
 
 import pytest
 
-from service.telemetry.sink import LineSink
+from job_service.telemetry.sink import LineSink
 from tests.telemetry.streams import (
     ENOUGH_SECONDS,
     LONG_LINE,
@@ -112,7 +112,7 @@ def test_a_loss_is_told_without_waiting_for_another_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A service that has nothing more to say still tells it once there is room."""
-    monkeypatch.setattr("service.telemetry.sink._RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("job_service.telemetry.sink._RETRY_SECONDS", 0.01)
     with opened("/dev/full") as fd, LineSink(fd, told) as sink, opened(tmp_path / "log") as roomy:
         sink.write(b"lost")
         assert sink.flush(ENOUGH_SECONDS)

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import jsonschema_rs
 import pytest
 
-from service.main import main
-from service.telemetry import vocabulary
-from service.telemetry.events import Event, ScheduleSkipped
-from service.telemetry.log import encode_event
-from service.telemetry.metrics import MetricsSnapshot
+from job_service.main import main
+from job_service.telemetry import vocabulary
+from job_service.telemetry.events import Event, ScheduleSkipped
+from job_service.telemetry.log import encode_event
+from job_service.telemetry.metrics import MetricsSnapshot
 from tests.telemetry.sample import EVENT_KINDS, VALUES, name_of, own_fields, sample
 
 README = Path(__file__).parents[2] / "README.md"

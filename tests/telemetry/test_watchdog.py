@@ -10,11 +10,11 @@ from typing import Any
 import trio
 from msgspec import UNSET
 
-from service.jobs.blame import job_of_frame
-from service.jobs.registry import Registry
-from service.jobs.retry import Retry
-from service.telemetry.events import Event, JobCompleted, LoopStalled
-from service.telemetry.watchdog import Watchdog
+from job_service.jobs.blame import job_of_frame
+from job_service.jobs.registry import Registry
+from job_service.jobs.retry import Retry
+from job_service.telemetry.events import Event, JobCompleted, LoopStalled
+from job_service.telemetry.watchdog import Watchdog
 from tests.conftest import Rig
 
 MakeRig = Callable[..., Rig]

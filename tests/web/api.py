@@ -10,11 +10,11 @@ import trio
 from quart_trio.testing import TrioClient
 from werkzeug.datastructures import Headers
 
-from service.jobs.context import JobContext
-from service.jobs.registry import Registry
-from service.jobs.retry import Retry
-from service.web.app import create_app
-from service.web.guards import Access
+from job_service.jobs.context import JobContext
+from job_service.jobs.registry import Registry
+from job_service.jobs.retry import Retry
+from job_service.web.app import create_app
+from job_service.web.guards import Access
 from tests.conftest import Rig
 
 JSON = {"Content-Type": "application/json"}

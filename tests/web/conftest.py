@@ -8,9 +8,9 @@ import pytest
 import trio
 from hypercorn.typing import ASGIFramework
 
-from service.jobs.registry import Registry
-from service.web.edge import server as server_module
-from service.web.edge.server import Server
+from job_service.jobs.registry import Registry
+from job_service.web.edge import server as server_module
+from job_service.web.edge.server import Server
 from tests.conftest import Record, Rig
 from tests.web.api import Api, job_types
 from tests.web.wire import Served

@@ -8,8 +8,8 @@ import pytest
 import trio
 from _pytest.mark import ParameterSet
 
-from service.web.edge import connection, server
-from service.web.guards import Access
+from job_service.web.edge import connection, server
+from job_service.web.guards import Access
 from tests.web.api import Api, check_problem
 from tests.web.conftest import MakeApi, Serve
 from tests.web.hostile import ALL, SMUGGLED, SMUGGLING, TARGETS, post

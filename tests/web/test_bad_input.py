@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.web.submissions import MAX_JOB_BYTES
+from job_service.web.submissions import MAX_JOB_BYTES
 from tests.web.api import JSON, Api, check_problem
 
 TOO_DEEP = 100_000

@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from service.web.edge import connection
+from job_service.web.edge import connection
 from tests.web.api import JSON, Api, check_problem
 from tests.web.conftest import Serve
 from tests.web.wire import Stage, request

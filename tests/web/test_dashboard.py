@@ -5,8 +5,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from service.web.dashboard.pages import FILES
-from service.web.guards import Access
+from job_service.web.dashboard.pages import FILES
+from job_service.web.guards import Access
 from tests.web.api import Api, check_problem
 from tests.web.conftest import MakeApi
 

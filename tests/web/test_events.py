@@ -11,15 +11,15 @@ from hypercorn.typing import ASGIReceiveEvent, ASGISendEvent
 from quart_trio import QuartTrio
 from werkzeug.datastructures import Headers
 
-from service.telemetry.events import ConnectionFailed, Event, JobFailed, JobRejected
-from service.telemetry.feed import Feed
-from service.web.events import (
+from job_service.telemetry.events import ConnectionFailed, Event, JobFailed, JobRejected
+from job_service.telemetry.feed import Feed
+from job_service.web.events import (
     CHUNK_BYTES,
     CHUNK_EVENTS,
     HEARTBEAT_SECONDS,
     add_event_routes,
 )
-from service.web.guards import Access
+from job_service.web.guards import Access
 from tests.telemetry.sample import EVENT_KINDS, name_of, sample
 from tests.web.api import Api, check_problem
 from tests.web.conftest import MakeApi, Serve

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from service.settings import Settings
-from service.supervisor import _access
-from service.web.guards import Access
+from job_service.settings import Settings
+from job_service.supervisor import _access
+from job_service.web.guards import Access
 from tests.web.api import JSON, Answer, Api, check_problem
 from tests.web.conftest import MakeApi, Serve
 

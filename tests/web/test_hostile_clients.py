@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 import trio
 
-from service.telemetry.events import ConnectionFailed
-from service.web.edge import server
-from service.web.submissions import MAX_JOB_BYTES
+from job_service.telemetry.events import ConnectionFailed
+from job_service.web.edge import server
+from job_service.web.submissions import MAX_JOB_BYTES
 from tests.web.api import Api, check_problem
 from tests.web.conftest import Serve
 from tests.web.wire import Served, Stage, plain_post, request

@@ -23,11 +23,11 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
-from service.telemetry.events import ConnectionFailed
-from service.web.edge import connection, http2, server, tasks
-from service.web.edge.listeners import load_tls
-from service.web.guards import Access
-from service.web.submissions import MAX_JOB_BYTES
+from job_service.telemetry.events import ConnectionFailed
+from job_service.web.edge import connection, http2, server, tasks
+from job_service.web.edge.listeners import load_tls
+from job_service.web.guards import Access
+from job_service.web.submissions import MAX_JOB_BYTES
 from tests.certificates import Certificate
 from tests.web.api import Answer, Api, check_problem
 from tests.web.conftest import MakeApi, Serve

@@ -5,7 +5,7 @@ import trio
 import trio.testing
 from hypercorn.typing import HTTPRequestEvent
 
-from service.web.edge.tasks import Inbox
+from job_service.web.edge.tasks import Inbox
 
 
 def message(body: bytes, *, more: bool = True) -> HTTPRequestEvent:

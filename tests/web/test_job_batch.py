@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import trio
 
-from service.web.submissions import MAX_BATCH_JOBS, MAX_JOB_BYTES
+from job_service.web.submissions import MAX_BATCH_JOBS, MAX_JOB_BYTES
 from tests.web.api import Answer, Api, check_problem
 from tests.web.conftest import MakeApi
 

@@ -5,10 +5,10 @@ from contextlib import AsyncExitStack
 import pytest
 import trio
 
-from service.telemetry.events import ConnectionFailed, ConnectionRefused
-from service.telemetry.metrics import Metrics
-from service.web.edge import connection, server
-from service.web.edge.listeners import load_tls
+from job_service.telemetry.events import ConnectionFailed, ConnectionRefused
+from job_service.telemetry.metrics import Metrics
+from job_service.web.edge import connection, server
+from job_service.web.edge.listeners import load_tls
 from tests.certificates import Certificate
 from tests.web.api import check_problem
 from tests.web.conftest import Serve

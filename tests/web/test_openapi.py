@@ -17,13 +17,13 @@ import msgspec
 import pytest
 import schemathesis
 
-from service.jobs.registry import Registry
-from service.web import problems
-from service.web.guards import Access, needs_token
-from service.web.openapi import refusals
-from service.web.openapi.document import build_document
-from service.web.openapi.operations import OPERATIONS
-from service.web.openapi.refusals import Refusal
+from job_service.jobs.registry import Registry
+from job_service.web import problems
+from job_service.web.guards import Access, needs_token
+from job_service.web.openapi import refusals
+from job_service.web.openapi.document import build_document
+from job_service.web.openapi.operations import OPERATIONS
+from job_service.web.openapi.refusals import Refusal
 from tests.web.api import JSON, Api
 from tests.web.conftest import MakeApi
 

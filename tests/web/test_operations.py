@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import trio
 
-from service.telemetry.events import RequestFailed
-from service.web.guards import Access
+from job_service.telemetry.events import RequestFailed
+from job_service.web.guards import Access
 from tests.web.api import JSON, Answer, Api, check_problem
 
 METRICS = [

@@ -8,9 +8,9 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.web.edge.http1 import names_a_path
-from service.web.edge.plain import read_plain
-from service.web.edge.tasks import SHORT_BODY_BYTES
+from job_service.web.edge.http1 import names_a_path
+from job_service.web.edge.plain import read_plain
+from job_service.web.edge.tasks import SHORT_BODY_BYTES
 from tests.web.api import Api, check_problem
 from tests.web.conftest import Serve
 from tests.web.wire import Stage, plain_post

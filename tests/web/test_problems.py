@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.web.submissions import MAX_JOB_BYTES
+from job_service.web.submissions import MAX_JOB_BYTES
 from tests.web.api import JSON, Api, check_problem
 from tests.web.conftest import Serve
 from tests.web.wire import Stage

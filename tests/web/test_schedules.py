@@ -2,7 +2,7 @@
 
 import trio
 
-from service.jobs.registry import Registry
+from job_service.jobs.registry import Registry
 from tests.web.conftest import MakeApi
 
 

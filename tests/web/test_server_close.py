@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 import pytest
 import trio
 
-from service.web.edge import server
+from job_service.web.edge import server
 from tests.web.conftest import Serve
 from tests.web.wire import Served, Stage, request
 

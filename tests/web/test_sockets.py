@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 import trio
 
-from service.web.edge.sockets import accept_all, receive, send_now
+from job_service.web.edge.sockets import accept_all, receive, send_now
 
 Pair = tuple[trio.SocketStream, trio.SocketStream]
 

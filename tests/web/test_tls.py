@@ -8,10 +8,10 @@ import pytest
 import trio
 from cryptography.hazmat.primitives import serialization as pem
 
-from service.telemetry.events import ConnectionFailed
-from service.web.edge import connection, server
-from service.web.edge.listeners import CannotListen, load_tls
-from service.web.submissions import MAX_JOB_BYTES
+from job_service.telemetry.events import ConnectionFailed
+from job_service.web.edge import connection, server
+from job_service.web.edge.listeners import CannotListen, load_tls
+from job_service.web.submissions import MAX_JOB_BYTES
 from tests.certificates import Certificate
 from tests.web.api import Api, check_problem
 from tests.web.conftest import Serve

@@ -5,7 +5,7 @@ import base64
 import pytest
 import trio
 
-from service.web.guards import Access
+from job_service.web.guards import Access
 from tests.web.api import JSON, Answer, Api, check_problem
 from tests.web.conftest import MakeApi, Serve
 

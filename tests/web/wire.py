@@ -11,7 +11,7 @@ import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 from werkzeug.datastructures import Headers
 
-from service.web.edge.server import Server
+from job_service.web.edge.server import Server
 from tests.conftest import Record
 from tests.web.api import Answer
 

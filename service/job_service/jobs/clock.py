@@ -1,0 +1,20 @@
+"""The two clocks of the engine: one to say when, one to measure how long."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from job_service.telemetry.events import utc_now
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """`now` gives the moment, aware and in UTC; `monotonic` gives seconds, and never goes back.
+
+    Neither needs a running event loop, so that the books can be closed even where it is blocked.
+    What runs on virtual time measures with `trio.current_time` instead.
+    """
+
+    now: Callable[[], datetime] = utc_now
+    monotonic: Callable[[], float] = time.monotonic

@@ -1,0 +1,143 @@
+"""What comes in: checks submissions, and makes jobs of those that may."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import NoReturn, Unpack
+
+import msgspec
+from msgspec import structs
+
+from job_service.jobs.dispatcher import Dispatcher
+from job_service.jobs.idempotency import IdempotencyKeys
+from job_service.jobs.job_type import InvalidPayload
+from job_service.jobs.model import DEFAULT_PRIORITY, Draft, Job
+from job_service.jobs.options import JobOptions, check_options
+from job_service.jobs.registry import Registry
+from job_service.jobs.snapshots import JobSummary, summarize
+from job_service.jobs.store import JobStore
+from job_service.telemetry.events import RejectReason
+
+
+class QueueFull(Exception):
+    """As many jobs wait as may; try again a little later."""
+
+
+class BatchTooLarge(QueueFull):
+    """More jobs than the queue has places: they would not fit later either."""
+
+
+class QueueClosed(Exception):
+    """The service is draining and takes no more jobs."""
+
+
+class UnknownPredecessor(Exception):
+    """A job that another is to come after does not exist, or has been forgotten."""
+
+
+class Intake:
+    """Turns submissions into drafts, and drafts into jobs, or away. None of it has a checkpoint."""
+
+    def __init__(self, registry: Registry, store: JobStore, dispatcher: Dispatcher) -> None:
+        self._registry = registry
+        self._store = store
+        self._dispatcher = dispatcher
+        self._keys = IdempotencyKeys(store.clock.monotonic)
+
+    def check(self, job_type: str, payload: object, **options: Unpack[JobOptions]) -> Draft:
+        """A submission that is in order by itself. Raises what `JobQueue.check` does."""
+        registered = self._registry.lookup(job_type)
+        text = _encode(payload)
+        registered.check_payload(text)
+        if not options:
+            return Draft(job_type, text, registered.retry.max_retries)
+        check_options(options, self._store.clock.now())
+        max_retries, priority = options.get("max_retries"), options.get("priority")
+        return Draft(
+            job_type,
+            text,
+            registered.retry.max_retries if max_retries is None else max_retries,
+            DEFAULT_PRIORITY if priority is None else priority,
+            options.get("delay_seconds"),
+            options.get("run_at"),
+            options.get("unique_key"),
+            tuple(dict.fromkeys(options.get("after") or ())),
+        )
+
+    def accept(self, draft: Draft) -> JobSummary:
+        """Make a job of it. Raises UnknownPredecessor, QueueFull or QueueClosed."""
+        if draft.unique_key is not None:
+            return self.accept_all([draft])[0]
+        if not self._dispatcher.accepting or self._store.room < 1:
+            self._refuse([draft], wanted=1)
+        return self._add(draft, self._predecessors(draft) if draft.after else ())
+
+    def accept_all(self, drafts: Sequence[Draft]) -> Sequence[JobSummary]:
+        """Make a job of each, or none at all. Raises as `accept` does."""
+        keys = [(draft.type, draft.unique_key) for draft in drafts if draft.unique_key is not None]
+        unheld = {key for key in keys if self._store.holder(*key) is None}
+        wanted = len(drafts) - len(keys) + len(unheld)
+        if wanted and (not self._dispatcher.accepting or self._store.room < wanted):
+            self._refuse(drafts, wanted)
+        predecessors = [self._predecessors(draft) if draft.after else () for draft in drafts]
+        return [self._add(*each) for each in zip(drafts, predecessors, strict=True)]
+
+    def once(
+        self, key: str, asked: object, accept: Callable[[], Sequence[JobSummary]]
+    ) -> Sequence[JobSummary]:
+        """What `accept` gives, or gave when the same was asked with this idempotency key before.
+
+        Raises InvalidIdempotencyKey, IdempotencyKeyReused, and what `accept` does.
+        """
+        known = self._keys.recall(key, asked)
+        if known is None:
+            jobs = accept()
+            self._keys.remember(key, asked, jobs)
+            return jobs
+        return [self._replay(job) for job in known]
+
+    def _predecessors(self, draft: Draft) -> Sequence[Job]:
+        jobs = []
+        for job_id in draft.after:
+            job = self._store.jobs.get(job_id)
+            if job is None:
+                raise UnknownPredecessor(f"there is no job {job_id[:100]} for it to come after")
+            jobs.append(job)
+        return jobs
+
+    def _add(self, draft: Draft, predecessors: Sequence[Job]) -> JobSummary:
+        if draft.unique_key is not None:
+            holder = self._store.holder(draft.type, draft.unique_key)
+            if holder is not None:
+                self._store.deduplicate(holder, draft.unique_key)
+                return structs.replace(summarize(holder), duplicate=True)
+        job = self._store.create(draft)
+        self._dispatcher.add(job, predecessors)
+        return summarize(job)
+
+    def _refuse(self, drafts: Sequence[Draft], wanted: int) -> NoReturn:
+        if not self._dispatcher.accepting:
+            self._reject(drafts, "draining")
+            raise QueueClosed("the service is draining and takes no more jobs")
+        self._reject(drafts, "full")
+        taken, places = self._store.pending, self._store.capacity
+        if wanted > places:
+            raise BatchTooLarge(f"{wanted} jobs never fit: the queue has {places} places")
+        if self._store.room < 1:
+            raise QueueFull(f"the queue is full: {taken} of {places} places taken")
+        raise QueueFull(f"{self._store.room} more jobs fit, not {wanted}; none was accepted")
+
+    def _reject(self, drafts: Sequence[Draft], reason: RejectReason) -> None:
+        for job_type, jobs in Counter(draft.type for draft in drafts).items():
+            self._store.reject(job_type, reason, jobs)
+
+    def _replay(self, first: JobSummary) -> JobSummary:
+        job = self._store.jobs.get(first.id)
+        now = summarize(job) if job else first
+        return structs.replace(now, replayed=True, duplicate=first.duplicate)
+
+
+def _encode(payload: object) -> bytes:
+    try:
+        return msgspec.json.encode(payload)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidPayload(f"it can't be written as JSON: {error}") from error

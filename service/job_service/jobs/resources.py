@@ -1,0 +1,51 @@
+"""What handlers share, such as a pool of connections: opened before the workers, closed after."""
+
+import inspect
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from job_service.jobs.failure import describe
+
+OpenResource = Callable[[], AbstractAsyncContextManager[Any]]
+
+
+class ResourceFailed(Exception):
+    """A resource could not be opened, for the error that this is raised from."""
+
+    def __init__(self, name: str, error: Exception) -> None:
+        super().__init__(f"resource {name}: {describe(error)}")
+
+
+def opener_of(resource: Any) -> OpenResource:
+    """How `resource` is opened. Raises TypeError where it is not what makes a resource."""
+    if not callable(resource) or inspect.iscoroutinefunction(resource):
+        raise TypeError(
+            f"{resource!r} is no resource: it must be an async generator function, or return an "
+            "async context manager"
+        )
+    if inspect.signature(resource).parameters:
+        raise TypeError(f"the resource {resource.__name__!r} must not have parameters")
+    return asynccontextmanager(resource) if inspect.isasyncgenfunction(resource) else resource
+
+
+@asynccontextmanager
+async def open_resources(
+    openers: Mapping[str, OpenResource], on_closing: Callable[[], None]
+) -> AsyncIterator[dict[str, Any]]:
+    """Enter all resources in their order, and leave them in the reverse one, in the same task.
+
+    `on_closing` is called before the first is left. Raises ResourceFailed where one can't be
+    entered, and what leaving one raises, when those that were entered have been left.
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            resources = {}
+            for name, opener in openers.items():
+                try:
+                    resources[name] = await stack.enter_async_context(opener())
+                except Exception as error:
+                    raise ResourceFailed(name, error) from error
+            yield resources
+        finally:
+            on_closing()

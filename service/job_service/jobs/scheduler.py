@@ -1,0 +1,152 @@
+"""Submits the jobs of schedules when they are due, and says which ticks made none."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from itertools import islice, takewhile
+
+import msgspec
+import trio
+from msgspec import UNSET, structs
+
+from job_service.jobs.clock import Clock
+from job_service.jobs.intake import QueueFull
+from job_service.jobs.model import TERMINAL
+from job_service.jobs.queue import JobQueue, UnknownJob
+from job_service.jobs.schedule import Cron, Every, Schedule
+from job_service.jobs.snapshots import ScheduleView
+from job_service.telemetry.events import Event, ScheduleSkipped, SkipReason
+
+LONGEST_SLEEP_SECONDS = 60.0  # a changed clock or a suspended machine is noticed by then
+MOST_MISSED = 10_000  # counted no further: a clock may be set right by decades
+SET_BACK = timedelta(hours=3)  # by less, what has run is not repeated; by more, time starts anew
+
+
+class Scheduler:
+    """Runs the schedules of one engine, from `run` until `stop`."""
+
+    def __init__(
+        self,
+        schedules: Sequence[Schedule],
+        queue: JobQueue,
+        emit: Callable[[Event], None],
+        clock: Clock,
+    ) -> None:
+        self._timers = [_Timer(schedule, queue, emit, clock) for schedule in schedules]
+        self._scope = trio.CancelScope()
+
+    async def run(self) -> None:
+        """Tick until stopped."""
+        with self._scope:
+            async with trio.open_nursery() as nursery:
+                for timer in self._timers:
+                    nursery.start_soon(timer.run)
+
+    def stop(self) -> None:
+        """Tick no more."""
+        self._scope.cancel()
+
+    def views(self) -> list[ScheduleView]:
+        """What each schedule has done, and does next."""
+        return [timer.view() for timer in self._timers]
+
+
+class _Timer:
+    """One schedule at work."""
+
+    def __init__(
+        self, schedule: Schedule, queue: JobQueue, emit: Callable[[Event], None], clock: Clock
+    ) -> None:
+        self._schedule = schedule
+        self._queue = queue
+        self._emit = emit
+        self._clock = clock
+        draft = queue.check(schedule.job_type, msgspec.Raw(schedule.payload))
+        self._draft = structs.replace(draft, schedule=schedule.job_type)
+        self._next_run_at: datetime | None = None
+        self._last_run_at: datetime | None = None
+        self._last_job_id: str | None = None
+        self._skipped = 0
+
+    async def run(self) -> None:
+        """Tick until cancelled."""
+        if isinstance(self._schedule.times, Cron):
+            await self._follow_wall_clock(self._schedule.times)
+        else:
+            await self._follow_interval(self._schedule.times)
+
+    async def _follow_wall_clock(self, cron: Cron) -> None:
+        last = looked = self._clock.now()
+        while True:
+            self._next_run_at = due = next(cron.after(last))
+            while (now := self._clock.now()) < due:
+                if now < looked - SET_BACK:
+                    last = now
+                    self._next_run_at = due = next(cron.after(last))
+                looked = now
+                seconds = (due - now).total_seconds()
+                await trio.sleep(min(seconds, LONGEST_SLEEP_SECONDS))
+            looked = last = now
+            past = takewhile(lambda tick, now=now: tick <= now, cron.after(due))  # type: ignore[misc]
+            await self._tick(missed=sum(1 for _ in islice(past, MOST_MISSED)))
+
+    async def _follow_interval(self, every: Every) -> None:
+        start = trio.current_time()
+        ticks = 0
+        while True:
+            due = start + (ticks + 1) * every.seconds
+            left = timedelta(seconds=due - trio.current_time())
+            self._next_run_at = self._clock.now() + left
+            await trio.sleep_until(due)
+            passed = max(every.ticks_within(trio.current_time() - start), ticks + 1)
+            missed = passed - ticks - 1
+            ticks = passed
+            await self._tick(missed)
+
+    async def _tick(self, missed: int) -> None:
+        if missed:
+            self._skip("missed", missed)
+        if not self._schedule.overlap and await self._is_under_way():
+            self._skip("overlap")
+            return
+        try:
+            (job,) = await self._queue.submit_all([self._draft])
+        except QueueFull:
+            self._skip("full")
+            return
+        self._last_job_id, self._last_run_at = job.id, job.created_at
+
+    async def _is_under_way(self) -> bool:
+        if self._last_job_id is None:
+            return False
+        try:
+            return (await self._queue.get(self._last_job_id)).status not in TERMINAL
+        except UnknownJob:  # it ended so long ago that it has been forgotten
+            return False
+
+    def _skip(self, reason: SkipReason, ticks: int = 1) -> None:
+        self._skipped += ticks
+        self._emit(
+            ScheduleSkipped(
+                timestamp=self._clock.now(),
+                level="info" if reason == "overlap" else "warning",
+                schedule=self._schedule.job_type,
+                job_type=self._schedule.job_type,
+                reason=reason,
+                ticks=ticks if reason == "missed" else UNSET,
+            )
+        )
+
+    def view(self) -> ScheduleView:
+        """The schedule as it is now."""
+        times = self._schedule.times
+        return ScheduleView(
+            schedule=self._schedule.job_type,
+            type=self._schedule.job_type,
+            cron=times.expression if isinstance(times, Cron) else None,
+            timezone=times.timezone if isinstance(times, Cron) else None,
+            every_seconds=times.seconds if isinstance(times, Every) else None,
+            next_run_at=self._next_run_at,
+            last_run_at=self._last_run_at,
+            last_job_id=self._last_job_id,
+            skipped=self._skipped,
+        )

@@ -1,0 +1,116 @@
+"""The composition root: builds everything once, hands it down, and runs it."""
+
+import os
+import resource
+import signal
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import trio
+
+from job_service.cli import Command, UsageError, hide_tokens, read_command_line
+from job_service.hosting import open_telemetry
+from job_service.jobs.failure import describe
+from job_service.jobs.resources import ResourceFailed
+from job_service.shutdown import Backstop, Shutdown, request_on_signals
+from job_service.supervisor import BACKSTOP_SECONDS, Supervisor
+from job_service.telemetry.libraries import listen_to_libraries
+from job_service.telemetry.sink import open_log_file
+from job_service.web.edge.listeners import CannotListen
+
+_OTHER_FILES = 256  # beside those of the connections
+
+
+class _Crash(Exception):
+    """The service crashed, of what this is raised from."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run `job-service` and exit.
+
+    The status is 0, 1 where jobs were abandoned or it crashed, or 2 where it can't even start.
+    """
+    if arguments is None:
+        hide_tokens(sys.argv)
+    try:
+        nothing_abandoned = _serve(read_command_line(arguments))
+    except (UsageError, CannotListen, ResourceFailed) as error:
+        sys.stderr.write(f"job-service: {error}\n")
+        sys.exit(2)
+    except _Crash as crash:
+        sys.stderr.write(f"job-service: crashed: {crash} (the log has the traceback)\n")
+        sys.exit(1)
+    sys.exit(0 if nothing_abandoned else 1)
+
+
+def _allow_open_files(wanted: int) -> None:
+    """Lift the soft limit as far as the hard one lets us: systems often start with 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        lifted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lifted, hard))
+
+
+def _open_log(path: str | None) -> int:
+    """The descriptor of stdout or of the log file; it stays open for as long as the process."""
+    if path is None:
+        if sys.stdout is None:
+            raise UsageError("stdout is closed, and it is where the log goes")
+        return sys.stdout.fileno()
+    try:
+        return open_log_file(path)
+    except OSError as error:
+        raise UsageError(f"--log-file {path}: {error.strerror}") from error
+
+
+def _serve(command: Command) -> bool:
+    settings = command.settings
+    _allow_open_files(settings.max_connections + _OTHER_FILES)
+    with open_telemetry(settings, _open_log(settings.log_file)) as telemetry:
+        sink = telemetry.sink
+        if settings.log_file is not None:
+            signal.signal(signal.SIGHUP, lambda *_: sink.reopen())
+        listen_to_libraries(telemetry.logger)
+
+        def exit_at_once() -> None:
+            sink.flush()
+            os._exit(1)
+
+        async def serve() -> bool:
+            shutdown = Shutdown()
+            supervisor = Supervisor(
+                settings,
+                command.registry,
+                telemetry,
+                shutdown,
+                give_up=exit_at_once,
+                workload=command.workload,
+            )
+
+            def end_without_the_loop() -> None:
+                try:
+                    supervisor.close_the_books()
+                finally:
+                    exit_at_once()
+
+            request_on_signals(
+                shutdown,
+                Backstop(end_without_the_loop),
+                drain_seconds=settings.grace + BACKSTOP_SECONDS,
+                stop_seconds=BACKSTOP_SECONDS,
+                on_hangup=settings.log_file is None,
+            )
+            try:
+                return await supervisor.run()
+            except (CannotListen, ResourceFailed, trio.Cancelled):
+                raise
+            except BaseException as error:
+                raise _Crash(describe(error)) from error
+
+        try:
+            return trio.run(serve)
+        except _Crash as crash:
+            if crash.__cause__ is None or (sink.flush() and not sink.take_dropped()):
+                raise
+            raise crash.__cause__ from None  # the log has lost it: let Python print it all

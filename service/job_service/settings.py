@@ -1,0 +1,122 @@
+"""What the operator may choose, checked once, where it is built."""
+
+import ipaddress
+import re
+import string
+from dataclasses import dataclass, field
+from typing import Literal
+
+from job_service.telemetry.log import LogLevel
+
+LogFormatChoice = Literal["auto", "json", "console"]
+
+
+_HOST_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")  # as a Host header is read, without a port
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#]+")
+_NOT_IN_TOKENS = frozenset(string.whitespace)
+
+
+class SettingsError(ValueError):
+    """A setting has a value that it can't have; `setting` is its name."""
+
+    def __init__(self, setting: str, message: str) -> None:
+        super().__init__(message)
+        self.setting = setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """One service's settings, frozen. Raises SettingsError where one is out of its range.
+
+    `grace` and `stall_threshold` are in seconds, `queue_capacity` and `retain` in jobs; port 0
+    takes any free port. `unix`, the path of a socket, takes the place of `host` and `port`, and
+    `log_file` that of stdout. Without `tokens` the service can only be had where no other machine
+    reaches it, unless `no_auth` says so.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    workers: int = 10
+    queue_capacity: int = 1_000
+    grace: float = 30.0
+    retain: int = 10_000
+    unix: str | None = None
+    certfile: str | None = None
+    keyfile: str | None = None
+    max_connections: int = 4_096
+    tokens: tuple[str, ...] = field(default=(), repr=False)
+    no_auth: bool = False
+    allow_host: tuple[str, ...] = ()
+    allow_origin: tuple[str, ...] = ()
+    log_format: LogFormatChoice = "auto"
+    log_level: LogLevel = "info"
+    log_file: str | None = None
+    stall_threshold: float = 0.25
+
+    def __post_init__(self) -> None:
+        self._require("host", self.host != "", "must not be empty")
+        self._require("port", 0 <= self.port <= 65_535, "must be between 0 and 65535")
+        self._require("workers", 1 <= self.workers <= 10_000, "must be between 1 and 10000")
+        self._require("queue_capacity", self.queue_capacity >= 1, "must be 1 or more")
+        self._require("grace", 0 <= self.grace <= 86_400, "must be between 0 and 86400 seconds")
+        self._require("retain", self.retain >= 0, "must be 0 or more")
+        self._require("max_connections", self.max_connections >= 1, "must be 1 or more")
+        self._require(
+            "stall_threshold",
+            0.01 <= self.stall_threshold <= 3_600,
+            "must be between 0.01 and 3600 seconds",
+        )
+        self._require("unix", self.unix != "", "must not be empty")
+        self._require("log_file", self.log_file != "", "must not be empty")
+        if (self.certfile is None) != (self.keyfile is None):
+            raise SettingsError("certfile", "and --keyfile go together")
+        self._check_access()
+        for host in self.allow_host:
+            if _HOST_NAME.fullmatch(host) is None and not _is_address(host):
+                raise SettingsError(
+                    "allow_host", f"takes host names such as jobs.example.com, not {host!r}"
+                )
+        for origin in self.allow_origin:
+            if _ORIGIN.fullmatch(origin) is None:
+                raise SettingsError(
+                    "allow_origin", f"takes origins such as https://example.com, not {origin!r}"
+                )
+
+    @property
+    def is_local(self) -> bool:
+        """Whether no other machine can reach the service, by what it listens on."""
+        return self.unix is not None or _is_loopback(self.host)
+
+    def _check_access(self) -> None:
+        if any(not token or set(token) & _NOT_IN_TOKENS for token in self.tokens):
+            raise SettingsError("token", "must not be empty, nor have spaces in it")
+        if self.tokens and self.no_auth:
+            raise SettingsError("no_auth", "and --token exclude each other")
+        if not (self.tokens or self.no_auth or self.is_local):
+            raise SettingsError(
+                "host",
+                f"{self.host} can be reached from other machines: "
+                "choose a --token, or say --no-auth to let everybody in",
+            )
+
+    def _require(self, setting: str, holds: bool, otherwise: str) -> None:
+        if not holds:
+            value = getattr(self, setting)
+            raise SettingsError(
+                setting, f"{otherwise}, not {value!r}" if value != "" else otherwise
+            )
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"  # RFC 6761, section 6.3

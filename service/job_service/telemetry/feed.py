@@ -1,0 +1,99 @@
+"""The live feed: the last events in a bounded ring, for readers that follow at their own pace."""
+
+import secrets
+from collections import deque
+
+import trio
+
+from job_service.telemetry.events import Event
+
+CAPACITY = 20_000
+
+
+class FellBehind(Exception):
+    """A reader was too slow: the event that it is to read next is no longer kept."""
+
+
+class Feed:
+    """One service's feed. `observe` is its event observer.
+
+    Events are numbered from 1. A reader keeps the number of the last event that it has read, waits
+    for another and reads on from there. The feed keeps nothing for it: readers cost no memory,
+    however many they are and however slow.
+    """
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._run = secrets.token_hex(4)  # so that ids of before a restart are known as such
+        self._ring: deque[Event] = deque(maxlen=capacity)
+        self._last = 0
+        self._news: trio.Event | None = None  # only while somebody waits: testing that is cheapest
+        self._closed = False
+
+    @property
+    def last(self) -> int:
+        """The number of the newest event; 0 where there is none yet."""
+        return self._last
+
+    def observe(self, event: Event) -> None:
+        """Keep `event`, as a struct: those who read it have the cost of encoding it."""
+        self._ring.append(event)
+        self._last += 1
+        if self._news is not None:
+            self._wake()
+
+    def close(self) -> None:
+        """Let the readers end as soon as they have read what is there."""
+        self._closed = True
+        self._wake()
+
+    def ended(self, after: int) -> bool:
+        """Whether nothing comes after event number `after`, because the feed is closed."""
+        return self._closed and after == self._last
+
+    async def wait(self, after: int) -> None:
+        """Return when there is an event after number `after`, or when the feed is closed.
+
+        It is always a checkpoint; cancelling it loses nothing.
+        """
+        if after < self._last or self._closed:
+            await trio.lowlevel.checkpoint()
+            return
+        if self._news is None:
+            self._news = trio.Event()
+        await self._news.wait()
+
+    def read(self, after: int, limit: int) -> list[Event]:
+        """The events that follow number `after`, oldest first and at most `limit` of them.
+
+        Raises FellBehind where the first of them is no longer kept.
+        """
+        start = after - self._before_oldest
+        if start < 0:
+            raise FellBehind(f"event {after + 1} is no longer kept")
+        stop = min(start + limit, len(self._ring))
+        return [self._ring[index] for index in range(start, stop)]
+
+    def id_of(self, number: int) -> str:
+        """The id of the event with this number, `<run>-<number>`."""
+        return f"{self._run}-{number}"
+
+    def number_of(self, event_id: str) -> int | None:
+        """The number in an id, where reading can go on after it.
+
+        None where that event has gone by, where another run gave the id, and where it is no id.
+        """
+        run, _, digits = event_id.rpartition("-")
+        if run != self._run or not (digits.isascii() and digits.isdigit()) or len(digits) > 18:
+            return None
+        number = int(digits)
+        return number if self._before_oldest <= number <= self._last else None
+
+    @property
+    def _before_oldest(self) -> int:
+        return self._last - len(self._ring)
+
+    def _wake(self) -> None:
+        # Where the loop is blocked, events come from another thread, which can't wake anybody.
+        if self._news is not None and trio.lowlevel.in_trio_run():
+            self._news.set()
+            self._news = None

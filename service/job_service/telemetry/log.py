@@ -1,0 +1,125 @@
+"""The structured log: builds the injected logger, and writes each event as one line of it."""
+
+import traceback
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Literal
+
+import structlog
+from msgspec import json, to_builtins
+from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
+
+from job_service.telemetry.console import COLUMNS, Console
+from job_service.telemetry.events import (
+    Event,
+    ServiceDraining,
+    ServiceStarted,
+    ServiceStopped,
+    utc_now,
+)
+from job_service.telemetry.text import printable
+
+LogFormat = Literal["json", "console"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+_LEVEL_NUMBERS: dict[LogLevel, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+# Where it listens, and that it ends and how: without these, no other line says what it is of.
+_AT_EVERY_LEVEL = (ServiceStarted, ServiceDraining, ServiceStopped)
+
+
+class Log:
+    """One service's log. Every line has `timestamp`, `level` and `event`, then its own keys.
+
+    `observe` is the observer that writes each event it hears as a line, and `logger` is for
+    everybody else's lines, a handler's above all. Both hand finished lines to `write`, and both
+    leave out what is below `level`, but for the start of the service, its drain and its end, which
+    are always written. structlog's global configuration is neither read nor changed. `columns`
+    tells how wide lines for the console may be, each time.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[bytes], None],
+        log_format: LogFormat = "json",
+        level: LogLevel = "info",
+        *,
+        colors: bool = False,
+        columns: Callable[[], int] = lambda: COLUMNS,
+    ) -> None:
+        self._write = write
+        self._render_event: Callable[[Event], bytes] = encode_event
+        render_line: Callable[[WrappedLogger, str, EventDict], bytes] = _render_json
+        if log_format == "console":
+            render_line = console = Console(colors=colors, columns=columns)
+            self._render_event = _with(console)
+        lowest = _LEVEL_NUMBERS[level]
+        self._levels = {name for name, number in _LEVEL_NUMBERS.items() if number >= lowest}
+        self.logger: FilteringBoundLogger = structlog.wrap_logger(
+            _LineLogger(write),
+            processors=[_add_standard_keys, render_line],
+            wrapper_class=structlog.make_filtering_bound_logger(lowest),
+            context_class=dict,
+        ).bind()
+
+    def observe(self, event: Event) -> None:
+        """Write `event`, which is its line; that costs a small part of a call of `logger`."""
+        if not event.logged:
+            return
+        if event.level in self._levels or isinstance(event, _AT_EVERY_LEVEL):
+            self._write(self._render_event(event))
+
+
+class _LineLogger:
+    """What structlog calls with a finished line: every level's method is `write`."""
+
+    def __init__(self, write: Callable[[bytes], None]) -> None:
+        self.debug = self.info = self.warning = self.error = self.critical = write
+
+
+def _add_standard_keys(_: WrappedLogger, level: str, fields: EventDict) -> EventDict:
+    line: dict[str, Any] = {"timestamp": utc_now(), "level": level, "event": fields["event"]}
+    exc_info = fields.pop("exc_info", None)
+    if isinstance(exc_info, tuple):  # as sys.exc_info() gives it
+        exc_info = exc_info[1]
+    if isinstance(exc_info, BaseException):
+        line["traceback"] = "".join(traceback.format_exception(exc_info))
+    elif exc_info:
+        line["traceback"] = traceback.format_exc()
+    return line | {key: value for key, value in fields.items() if key not in line}
+
+
+def event_renderer(log_format: LogFormat, *, colors: bool = False) -> Callable[[Event], bytes]:
+    """What makes a line of an event, in this format."""
+    if log_format == "json":
+        return encode_event
+    return _with(Console(colors=colors, columns=lambda: COLUMNS))
+
+
+def _with(render: Console) -> Callable[[Event], bytes]:
+    return lambda event: render(None, event.level, to_builtins(event, builtin_types=(datetime,)))
+
+
+def encode_event(event: Event) -> bytes:
+    """The event as its line of JSON, which has no line break in it."""
+    try:
+        return json.encode(event)
+    except ValueError:  # a lone surrogate in one of its texts
+        return _render_json(None, event.level, to_builtins(event))
+
+
+def _render_json(_: WrappedLogger, __: str, line: EventDict) -> bytes:
+    try:
+        return json.encode(line, enc_hook=repr)
+    except Exception:
+        # Handlers may log what JSON can't carry, such as a lone surrogate, a list that holds
+        # itself, or an object whose repr raises. The line must come all the same.
+        return json.encode({printable(key): _encodable(value) for key, value in line.items()})
+
+
+def _encodable(value: object) -> object:
+    try:
+        json.encode(value)
+    except Exception:
+        return printable(value)
+    return value

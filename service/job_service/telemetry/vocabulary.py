@@ -1,0 +1,98 @@
+"""The events as documentation, for people as a table and for programs as JSON Schema."""
+
+from datetime import datetime
+from textwrap import fill
+from types import UnionType
+from typing import Any, Final, Literal, get_args, get_origin
+
+from msgspec import NODEFAULT, UnsetType, json
+from msgspec.structs import FieldInfo, fields
+
+from job_service.telemetry import events
+from job_service.telemetry.events import Event
+from job_service.telemetry.schemas import as_written
+
+EVENTS: Final[list[type[Event]]] = [
+    kind
+    for kind in vars(events).values()
+    if isinstance(kind, type)
+    and issubclass(kind, Event)
+    and fields(kind)[2].default is not NODEFAULT  # or it is a base of others
+]
+
+_HEAD: Final = """\
+Each line begins with timestamp, level and event; fields in [brackets] are there where they
+apply."""
+
+_REFERENCE: Final = "#/$defs/{name}"
+_WORDS: Final[dict[Any, str]] = {
+    str: "text",
+    int: "whole number",
+    float: "seconds",
+    datetime: "time",
+}
+
+
+def event_name(kind: type[Event]) -> str:
+    """The value of its field `event`."""
+    name: str = fields(kind)[2].default
+    return name
+
+
+def event_level(kind: type[Event]) -> str:
+    """The level that its lines have, but for a `service_stopped` after a crash."""
+    level: str = fields(kind)[1].default
+    return level
+
+
+def own_fields(kind: type[Event]) -> list[FieldInfo]:
+    """What its lines have besides timestamp, level and event, in their order."""
+    return list(fields(kind)[3:])
+
+
+def table() -> str:
+    """Every event with its level, its meaning, and its fields with their types."""
+    return "\n\n".join([_HEAD, *map(_entry, EVENTS)])
+
+
+def schema() -> str:
+    """The JSON Schema of a line of the log that tells an event; handlers' own are not among them.
+
+    Those of `job.log` have other events, and whatever fields the handler chose.
+    """
+    logged = [kind for kind in EVENTS if kind.logged]
+    references, named = json.schema_components(logged, ref_template=_REFERENCE)
+    document = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A log line of the job service",
+        "oneOf": references,
+        "$defs": {kind.__name__: as_written(kind, named[kind.__name__]) for kind in logged},
+    }
+    return json.format(json.encode(document)).decode()
+
+
+def _entry(kind: type[Event]) -> str:
+    kept = "" if kind.logged else ", in the stream of events only"
+    meaning = " ".join((kind.__doc__ or "").split())
+    return "\n".join(
+        [
+            f"{event_name(kind)} ({event_level(kind)}{kept})",
+            fill(meaning, 96, initial_indent="  ", subsequent_indent="  "),
+            *(f"    {_label(field):22}{_type_words(field.type)}" for field in own_fields(kind)),
+        ]
+    )
+
+
+def _label(field: FieldInfo) -> str:
+    return field.name if field.required else f"[{field.name}]"
+
+
+def _type_words(annotation: Any) -> str:
+    if isinstance(annotation, UnionType):
+        members = [member for member in get_args(annotation) if member is not UnsetType]
+        return " or ".join(map(_type_words, members))
+    if get_origin(annotation) is Literal:
+        return " or ".join(get_args(annotation))
+    if get_origin(annotation) in (list, tuple):
+        return f"list of {_type_words(get_args(annotation)[0])}"
+    return _WORDS.get(annotation, getattr(annotation, "__name__", str(annotation)))

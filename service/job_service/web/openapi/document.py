@@ -1,0 +1,206 @@
+"""The OpenAPI document of one app: the operations it has routes for, and its job types."""
+
+import re
+from collections.abc import Iterable, Iterator
+from importlib.metadata import version
+from itertools import groupby
+from typing import Any, Final
+
+import msgspec
+from quart import Quart
+from quart_schema import Info, OpenAPIProvider, QuartSchema, Tag
+from quart_schema.openapi import HttpSecurityScheme
+from werkzeug.routing import Rule
+
+from job_service.jobs.registry import Registry
+from job_service.telemetry.schemas import Schema
+from job_service.web.guards import needs_token
+from job_service.web.openapi.operations import (
+    EVENT_STREAM,
+    JSON,
+    NDJSON,
+    OPERATIONS,
+    TAGS,
+    Answer,
+    Operation,
+)
+from job_service.web.openapi.parameters import IN_PATHS
+from job_service.web.openapi.refusals import (
+    BUG,
+    FOREIGN_HOST,
+    FOREIGN_ORIGIN,
+    HEADERS,
+    MALFORMED,
+    NO_TOKEN,
+    UNKNOWN_PARAMETER,
+    Refusal,
+)
+from job_service.web.openapi.schemas import REFERENCE, answer_schemas, refer_to
+from job_service.web.openapi.submissions import describe_submissions
+from job_service.web.problems import PROBLEM_CONTENT_TYPE, phrase, problem_json
+
+Document = dict[str, Any]
+
+_DESCRIPTION: Final = """\
+Submit work over HTTP, and see at every moment what became of it.
+
+Every answer but a page or a stream is JSON. Every error is a problem as in RFC 9457, \
+`application/problem+json`: its `type` says which, its `detail` what is wrong. Timestamps are \
+ISO 8601 in UTC, durations end in `_seconds`, and what does not apply is left out, never null. In \
+what is sent, a whole number is written without a fraction: `1`, not `1.0`. `HEAD` works wherever \
+`GET` does."""
+
+
+def build_document(app: Quart, registry: Registry, *, needs_token: bool) -> Document:
+    """The document; what is in it are the routes that `app` has now, and only those."""
+    app.config.setdefault("QUART_SCHEMA_CONVERSION_PREFERENCE", "msgspec")
+    app.config.setdefault("QUART_SCHEMA_CONVERT_CASING", False)
+    # It is not given the app, as it would then stand in the way of every answer.
+    settings = QuartSchema(
+        info=Info(
+            title="Job service", version=version("trio-job-service"), description=_DESCRIPTION
+        ),
+        tags=[Tag(name, description) for name, description in TAGS.items()],
+        security_schemes={"token": HttpSecurityScheme("bearer")} if needs_token else None,
+        security=[{"token": []}] if needs_token else None,
+    )
+    return _Provider(app, settings, registry, needs_token=needs_token).schema()
+
+
+class _Provider(OpenAPIProvider):
+    """quart-schema's way through an app's routes, with the operations as they are told here."""
+
+    def __init__(
+        self, app: Quart, settings: QuartSchema, registry: Registry, *, needs_token: bool
+    ) -> None:
+        super().__init__(app, settings)
+        self._needs_token = needs_token
+        self._submissions, self._examples = describe_submissions(registry)
+
+    def schema(self) -> Document:
+        """The whole document."""
+        document = super().schema()
+        document["components"]["schemas"] = {**answer_schemas(), **self._submissions}
+        document["components"]["headers"] = {
+            name: {"description": description, "schema": schema, "example": example}
+            for name, (description, schema, example) in HEADERS.items()
+        }
+        order = [path for _, path in OPERATIONS]
+        document["paths"] = dict(sorted(document["paths"].items(), key=lambda x: order.index(x[0])))
+        return document
+
+    def build_paths(self, rule: Rule) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The operations of one route."""
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+        operations = {
+            method.lower(): self._describe(operation, method, path, rule)
+            for method in self.generate_methods(rule)
+            if (operation := OPERATIONS.get((method, path)))
+        }
+        return ({path: operations} if operations else {}), {}
+
+    def _describe(self, operation: Operation, method: str, path: str, rule: Rule) -> Schema:
+        described: Schema = {
+            "operationId": operation.id,
+            "tags": [operation.tag],
+            "summary": operation.summary,
+            "parameters": list(self._parameters(operation, rule)),
+            "responses": {},
+        }
+        if operation.description:
+            described["description"] = operation.description
+        if operation.body:
+            described["requestBody"] = self._request_body(operation.body)
+        for status, answer in operation.answers.items():
+            described["responses"][str(status)] = self._answer(answer)
+        refusals = [*operation.refusals, FOREIGN_HOST, BUG]
+        if MALFORMED.kind not in {refusal.kind for refusal in refusals} and path != "/":
+            refusals.append(UNKNOWN_PARAMETER)
+        if method == "POST":
+            refusals.append(FOREIGN_ORIGIN)
+        if not needs_token(path):
+            described["security"] = []
+        elif self._needs_token:
+            refusals.append(NO_TOKEN)
+        for status, some in groupby(sorted(refusals, key=_status), key=_status):
+            described["responses"][str(status)] = _problems(list(some))
+        return described
+
+    def _parameters(self, operation: Operation, rule: Rule) -> Iterator[Schema]:
+        for name in sorted(rule.arguments):
+            yield {"name": name, "in": "path", "required": True, "schema": IN_PATHS[name]}
+        if operation.query:
+            yield from self.build_querystring_parameters(operation.query)[0]
+        if operation.headers:
+            yield from self.build_headers_parameters(operation.headers)[0]
+
+    def _request_body(self, kind: str) -> Schema:
+        submission = refer_to("Submission")
+        if kind == "job":
+            content: Schema = {JSON: {"schema": submission, "examples": self._examples}}
+        else:
+            lines = [msgspec.json.encode(example["value"]) for example in self._examples.values()]
+            # The schema is that of the lines together, as from OpenAPI 3.2 on.
+            schema = {"type": "array", "items": submission, "minItems": 1, "maxItems": 10_000}
+            example = b"".join(line + b"\n" for line in lines).decode()
+            content = {NDJSON: {"schema": schema, "example": example}}
+        return {"required": True, "content": content}
+
+    def _answer(self, answer: Answer) -> Schema:
+        described: Schema = {"description": answer.description}
+        if answer.headers:
+            described["headers"] = _headers(answer.headers)
+        if answer.body is not None:
+            described["content"] = {answer.media_type: _media(answer)}
+        if answer.makes_job:
+            described["links"] = {
+                name: {"operationId": name, "parameters": {"job_id": "$response.body#/id"}}
+                for name in ("get_job", "cancel_job", "retry_job")
+            }
+        return described
+
+
+def _media(answer: Answer) -> Schema:
+    if answer.media_type == EVENT_STREAM:
+        data = msgspec.json.encode(answer.example).decode()
+        return {
+            "schema": refer_to("StreamedEvent"),
+            "example": f"id: 1\nevent: {answer.example.event}\ndata: {data}\n\n",
+        }
+    schemas, _ = msgspec.json.schema_components([answer.body], ref_template=REFERENCE)
+    media = {"schema": schemas[0]}
+    if answer.example is not None:
+        media["example"] = msgspec.json.decode(msgspec.json.encode(answer.example))
+    return media
+
+
+def _problems(refusals: list[Refusal]) -> Schema:
+    described: Schema = {
+        "description": " ".join(refusal.when for refusal in refusals),
+        "content": {
+            PROBLEM_CONTENT_TYPE: {
+                "schema": refer_to("ProblemDetails"),
+                "examples": {_name(refusal): {"value": _example(refusal)} for refusal in refusals},
+            }
+        },
+    }
+    if names := {name for refusal in refusals for name in refusal.headers}:
+        described["headers"] = _headers(names)
+    return described
+
+
+def _example(refusal: Refusal) -> Any:
+    body = problem_json(refusal.status, refusal.detail, refusal.kind, refusal.job_status)
+    return msgspec.json.decode(body)
+
+
+def _name(refusal: Refusal) -> str:
+    return refusal.kind or phrase(refusal.status).lower().replace(" ", "-")
+
+
+def _status(refusal: Refusal) -> int:
+    return int(refusal.status)
+
+
+def _headers(names: Iterable[str]) -> Schema:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}

@@ -1,0 +1,159 @@
+"""What a client submits: one job as JSON, or many, a line each."""
+
+import re
+from datetime import datetime
+from http import HTTPStatus
+from io import BytesIO
+from typing import Annotated, Final, cast
+
+import msgspec
+import trio
+from msgspec import Meta
+from quart import request
+
+from job_service.jobs.job_type import InvalidPayload
+from job_service.jobs.model import FIRST_PRIORITY, LAST_PRIORITY, Draft
+from job_service.jobs.options import (
+    MAX_PREDECESSORS,
+    MAX_RETRIES_LIMIT,
+    MAX_UNIQUE_KEY_CHARS,
+    InvalidOption,
+    JobOptions,
+)
+from job_service.jobs.queue import JobQueue
+from job_service.jobs.registry import UnknownJobType
+from job_service.jobs.retry import LONGEST_WAIT_SECONDS
+from job_service.web.body import read_body
+from job_service.web.problems import Problem, malformed
+
+MAX_JOB_BYTES = 1024 * 1024
+MAX_BATCH_BYTES = 16 * 1024 * 1024
+MAX_BATCH_JOBS = 10_000
+
+_LINES_IN_ONE_GO = 100
+_WHITESPACE = b" \t\r\n"  # of JSON
+_QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')  # RFC 8941, section 3.3.3
+
+
+class Submission(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of `POST /jobs`; an absent payload is null."""
+
+    type: str
+    payload: msgspec.Raw = msgspec.Raw(b"null")
+    max_retries: Annotated[int, Meta(ge=0, le=MAX_RETRIES_LIMIT)] | None = None
+    priority: Annotated[int, Meta(ge=FIRST_PRIORITY, le=LAST_PRIORITY)] | None = None
+    delay_seconds: Annotated[float, Meta(ge=0, le=LONGEST_WAIT_SECONDS)] | None = None
+    run_at: Annotated[datetime, Meta(tz=True)] | None = None
+    unique_key: Annotated[str, Meta(min_length=1, max_length=MAX_UNIQUE_KEY_CHARS)] | None = None
+    after: Annotated[list[str], Meta(max_length=MAX_PREDECESSORS)] | None = None
+
+    def options(self) -> JobOptions:
+        """Those that are set, as the queue takes them."""
+        options = {name: value for name in _OPTIONS if (value := getattr(self, name)) is not None}
+        return cast("JobOptions", options)
+
+
+class BatchReceipt(msgspec.Struct, omit_defaults=True):
+    """The ids of the jobs of a batch, in the order of its lines.
+
+    `duplicates` counts the lines that made no job, for the one of this id holds their unique key.
+    """
+
+    ids: list[str]
+    duplicates: int = 0
+
+
+_OPTIONS: Final = tuple(JobOptions.__annotations__)
+
+_decode = msgspec.json.Decoder(Submission).decode
+
+
+async def read_submission() -> Submission:
+    """The job in the body of the present request. Raises Problem."""
+    _require_content_type("application/json")
+    return _parse(await read_body(MAX_JOB_BYTES))
+
+
+async def read_batch(queue: JobQueue) -> list[Draft]:
+    """The jobs in the body of the present request, a line each, all checked by `queue`.
+
+    Raises Problem, which names the first bad line. Other tasks run every few lines, so that a
+    large batch does not hold them up.
+    """
+    _require_content_type("application/x-ndjson")
+    drafts: list[Draft] = []
+    for number, line in enumerate(BytesIO(await read_body(MAX_BATCH_BYTES)), 1):
+        if line.strip(_WHITESPACE):
+            if len(drafts) == MAX_BATCH_JOBS:
+                raise Problem(
+                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                    f"a batch may have {MAX_BATCH_JOBS} jobs at most",
+                )
+            drafts.append(_check_line(queue, number, line))
+        if number % _LINES_IN_ONE_GO == 0:
+            await trio.lowlevel.checkpoint()
+    if not drafts:
+        raise malformed("there is no job in this batch")
+    return drafts
+
+
+def read_idempotency_key() -> str | None:
+    """The key of the present request, if it has one, quoted or bare. Raises Problem.
+
+    Its length and characters are for the queue to check.
+    """
+    values = request.headers.getlist("Idempotency-Key")
+    if not values:
+        return None
+    key = values[0]
+    if len(values) == 1 and not key.startswith('"'):
+        return key
+    quoted = _QUOTED.fullmatch(key)
+    if len(values) > 1 or quoted is None:
+        raise malformed('send one Idempotency-Key, like "8e03978e-40d5-43dd-bc93-6894a57f9324"')
+    return re.sub(r"\\(.)", r"\1", quoted[1])
+
+
+def _require_content_type(wanted: str) -> None:
+    if request.mimetype != wanted:
+        what = (
+            "the job as JSON" if wanted == "application/json" else "the jobs as JSON, a line each"
+        )
+        raise Problem(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"send {what}, with the header Content-Type: {wanted}",
+        )
+
+
+def _parse(text: bytes) -> Submission:
+    try:
+        return _decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise malformed(f"not a job: {error}") from error
+    except RecursionError as error:
+        raise malformed("not a job: it is nested too deeply") from error
+
+
+def _check_line(queue: JobQueue, number: int, line: bytes) -> Draft:
+    if len(line) > MAX_JOB_BYTES:
+        raise Problem(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"line {number}: a job may have {MAX_JOB_BYTES} bytes at most",
+        )
+    try:
+        submission = _parse(line)
+        return queue.check(submission.type, submission.payload, **submission.options())
+    except Problem as problem:
+        raise Problem(
+            problem.status, f"line {number}: {problem.detail}", kind=problem.kind
+        ) from problem
+    except UnknownJobType as error:
+        raise _bad_line(number, error, "unknown-job-type") from error
+    except InvalidPayload as error:
+        raise _bad_line(number, error, "invalid-payload") from error
+    except InvalidOption as error:
+        raise _bad_line(number, error, "malformed") from error
+
+
+def _bad_line(number: int, error: Exception, kind: str) -> Problem:
+    return Problem(HTTPStatus.BAD_REQUEST, f"line {number}: {error}", kind=kind)
