@@ -391,7 +391,7 @@ def test_an_empty_token_in_the_environment_is_refused(
 
 def test_a_service_without_a_stdout_does_not_start() -> None:
     """Its log would go nowhere."""
-    command = f"exec {sys.executable} -m service --port 0 >&-"
+    command = f"exec {sys.executable} -m job_service --port 0 >&-"
     ended = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=20)
     assert ended.returncode == 2
     assert only_line(ended.stderr) == "stdout is closed, and it is where the log goes"
