@@ -1,14 +1,10 @@
 """The Quart-Trio app: its routes, its errors, and its one way to report a bug of ours."""
 
+import sys
 from collections.abc import Callable
-from types import TracebackType
 
 from quart import has_request_context, request
-from quart.ctx import RequestContext
-from quart.globals import request_ctx
-from quart.sessions import NullSession
-from quart.typing import ResponseReturnValue
-from quart.wrappers import BaseRequestWebsocket, Request
+from quart.wrappers import BaseRequestWebsocket
 from quart_trio import QuartTrio
 from werkzeug.routing import MapAdapter
 
@@ -20,7 +16,6 @@ from job_service.telemetry.events import Event, RequestFailed, utc_now
 from job_service.telemetry.feed import Feed
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.web.asgi import RequestInOneTask
-from job_service.web.body import IncomingRequest
 from job_service.web.dashboard.pages import add_dashboard
 from job_service.web.events import add_event_routes
 from job_service.web.guards import Access, install_guards
@@ -28,20 +23,18 @@ from job_service.web.jobs import add_job_routes
 from job_service.web.monitoring import add_monitoring_routes
 from job_service.web.openapi.routes import add_documentation
 from job_service.web.problems import install_error_handlers
-from job_service.web.queries import check_query
+from job_service.web.queries import install_query_check
 from job_service.web.queue import add_queue_routes
 
 
 class JobServiceApp(QuartTrio):
     """Tells an unhandled exception as a `request_failed` event instead of through `logging`."""
 
-    asgi_http_class = RequestInOneTask
-    request_class = IncomingRequest
+    asgi_http_class = RequestInOneTask  # type: ignore[assignment]  # Quart takes any ASGIHTTPProtocol
 
     def __init__(self, emit: Callable[[Event], None]) -> None:
         super().__init__(__name__, static_folder=None)
         self._emit = emit
-        self._no_session = NullSession()
 
     def create_url_adapter(self, request: BaseRequestWebsocket | None) -> MapAdapter | None:
         """Called by Quart to route a request; no route depends on the host we are called by."""
@@ -49,25 +42,12 @@ class JobServiceApp(QuartTrio):
             return None
         return self.url_map.bind("", path_info=request.path, default_method=request.method)
 
-    def request_context(self, request: Request) -> RequestContext:
-        """Called by Quart, which would else open a session for each request, to save it after."""
-        return RequestContext(self, request, self._no_session)
+    def log_exception(self, *_: object) -> None:
+        """Called by Quart while it handles what a route raised and no error handler knows.
 
-    async def dispatch_request(
-        self, request_context: RequestContext | None = None
-    ) -> ResponseReturnValue:
-        """Called by Quart with a request that was let in; a hook of its own would cost more."""
-        incoming = (request_context or request_ctx).request
-        if incoming.query_string:
-            check_query(incoming)
-        return await super().dispatch_request(request_context)
-
-    def log_exception(
-        self,
-        exception_info: tuple[type, BaseException, TracebackType] | tuple[None, None, None],
-    ) -> None:
-        """Called by Quart where a route raised what no error handler knows."""
-        error = exception_info[1]
+        What it is called with differs between the versions of Quart.
+        """
+        error = sys.exception()
         if error is not None and has_request_context():
             self._emit(
                 RequestFailed(
@@ -98,6 +78,7 @@ def create_app(
     app.url_map.merge_slashes = False  # or //jobs would be redirected, in HTML
     install_error_handlers(app)
     install_guards(app, access)
+    install_query_check(app)
     add_job_routes(app, queue, registry)
     add_queue_routes(app, queue)
     add_monitoring_routes(app, read_metrics, list_workers, list_schedules, is_ready)

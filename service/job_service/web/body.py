@@ -3,10 +3,11 @@
 from http import HTTPStatus
 from typing import cast
 
-from hypercorn.typing import ASGIReceiveCallable
+from hypercorn.typing import ASGIReceiveCallable, HTTPScope
 from quart import request
 from quart_trio.wrappers import TrioRequest
 from quart_trio.wrappers.request import TrioBody
+from werkzeug.datastructures import Headers
 
 from job_service.web.problems import Problem
 
@@ -23,7 +24,23 @@ class IncomingRequest(TrioRequest):
     """
 
     body_class: type[TrioBody] = _NoBody
-    receive: ASGIReceiveCallable
+
+    def __init__(self, scope: HTTPScope, receive: ASGIReceiveCallable) -> None:
+        headers = Headers()
+        for name, value in scope["headers"]:
+            headers.add(name.decode("latin-1"), value.decode("latin-1"))
+        super().__init__(
+            scope["method"],
+            scope["scheme"],
+            scope["path"],
+            scope["query_string"],
+            headers,
+            root_path="",
+            http_version=scope["http_version"],
+            scope=scope,
+            send_push_promise=_push_nothing,
+        )
+        self.receive = receive
 
     @property
     def blueprints(self) -> list[str]:
@@ -54,3 +71,7 @@ async def read_body(max_bytes: int) -> bytes:
 
 def _too_large(max_bytes: int) -> Problem:
     return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is over {max_bytes:,} bytes")
+
+
+async def _push_nothing(path: str, headers: Headers) -> None:
+    """We have nothing to push."""
