@@ -23,6 +23,7 @@ from job_service.jobs.options import (
 from job_service.jobs.queue import JobQueue
 from job_service.jobs.registry import UnknownJobType
 from job_service.jobs.retry import LONGEST_WAIT_SECONDS
+from job_service.nesting import MAX_DEPTH, is_too_deep
 from job_service.web.body import read_body
 from job_service.web.problems import Problem, malformed
 
@@ -30,6 +31,7 @@ MAX_JOB_BYTES = 1024 * 1024
 MAX_BATCH_BYTES = 16 * 1024 * 1024
 MAX_BATCH_JOBS = 10_000
 
+_MAX_DEPTH = MAX_DEPTH + 1  # of a job around its payload
 _LINES_IN_ONE_GO = 100
 _WHITESPACE = b" \t\r\n"  # of JSON
 _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')  # RFC 8941, section 3.3.3
@@ -126,12 +128,12 @@ def _require_content_type(wanted: str) -> None:
 
 
 def _parse(text: bytes) -> Submission:
+    if is_too_deep(text, _MAX_DEPTH):
+        raise malformed(f"not a job: its payload is nested more than {MAX_DEPTH} deep")
     try:
         return _decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise malformed(f"not a job: {error}") from error
-    except RecursionError as error:
-        raise malformed("not a job: it is nested too deeply") from error
 
 
 def _check_line(queue: JobQueue, number: int, line: bytes) -> Draft:
