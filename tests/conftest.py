@@ -1,13 +1,16 @@
 """What many tests share: an engine that runs in the test's nursery, and a record of its events."""
 
+import compileall
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 import pytest
 import trio
 
+import job_service
 from job_service.engine import Engine
 from job_service.jobs.clock import Clock
 from job_service.jobs.queue import JobQueue
@@ -20,6 +23,16 @@ from job_service.telemetry.metrics import Metrics, MetricsSnapshot
 from tests.certificates import Certificate, issue
 
 Kind = TypeVar("Kind", bound=Event)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile the service once: many tests start it.
+
+    Where Python must not keep what it has compiled (PYTHONDONTWRITEBYTECODE), each start would do
+    it anew, which takes longer than all else that it does.
+    """
+    if not hasattr(config, "workerinput"):  # by which pytest-xdist's processes are known
+        compileall.compile_dir(Path(job_service.__file__).parent, quiet=2)
 
 
 class Record:
