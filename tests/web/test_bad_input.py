@@ -50,7 +50,7 @@ MALFORMED = {
     "max_retries of 5000 digits": b'{"type": "echo", "max_retries": ' + b"1" * 5000 + b"}",
     "max_retries is true": b'{"type": "echo", "max_retries": true}',
     "max_retries is a float": b'{"type": "echo", "max_retries": 1.5}',
-    "max_retries is a whole float": b'{"type": "echo", "max_retries": 1.0}',
+    "max_retries is barely a float": b'{"type": "echo", "max_retries": 1.0000001}',
     "max_retries is a string": b'{"type": "echo", "max_retries": "3"}',
 }
 

@@ -50,7 +50,7 @@ BAD: dict[str, dict[str, bytes]] = {
         "beyond 64 bits": b"36893488147419103232",
         "5000 digits": b"1" * 5_000,
         "float": b"5.5",
-        "whole float": b"5.0",
+        "whole number and a bit": b"5.000001",
         "string": b'"5"',
         "boolean": b"true",
         "array": b"[]",

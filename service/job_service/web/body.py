@@ -1,56 +1,33 @@
-"""The body of a request, read from the client when a route wants it, and not before."""
+"""The request as it comes in, whose body is read when a route wants it, and not before."""
 
-from http import HTTPStatus
-from typing import cast
+from typing import Any
 
 from hypercorn.typing import ASGIReceiveCallable
-from quart import request
 from quart_trio.wrappers import TrioRequest
 from quart_trio.wrappers.request import TrioBody
-
-from job_service.web.problems import Problem
 
 
 class _NoBody(TrioBody):
     def __init__(self, *_: object) -> None:
-        """Nothing is to be kept: `read_body` hands the body over."""
+        """Nothing is to be kept: who wants the body takes it from `receive`."""
 
 
 class IncomingRequest(TrioRequest):
     """Quart's request, with the way to its client instead of a body that somebody has read.
 
-    There are no blueprints; Quart would look for them three times per request.
+    Its method and path are as they were sent: Werkzeug would take `post` for `POST`, and `//jobs`
+    for `/jobs`. There are no blueprints; Quart would look for them three times per request.
     """
 
     body_class: type[TrioBody] = _NoBody
     receive: ASGIReceiveCallable
 
+    def __init__(self, method: str, scheme: str, path: str, *args: Any, **more: Any) -> None:
+        super().__init__(method, scheme, path, *args, **more)
+        self.method = method
+        self.path = path
+
     @property
     def blueprints(self) -> list[str]:
         """Those that the route is on."""
         return []
-
-
-async def read_body(max_bytes: int) -> bytes:
-    """The whole body of the present request. How long it may take is the edge's to say.
-
-    Raises Problem: 413 where it is over `max_bytes`, and 408 where its end does not come.
-    """
-    incoming = cast("IncomingRequest", request)
-    if (incoming.content_length or 0) > max_bytes:
-        raise _too_large(max_bytes)
-    body = bytearray()
-    more = True
-    while more:
-        message = await incoming.receive()
-        if message["type"] != "http.request":
-            raise Problem(HTTPStatus.REQUEST_TIMEOUT, "the body did not come to its end")
-        body += message.get("body", b"")
-        if len(body) > max_bytes:
-            raise _too_large(max_bytes)
-        more = message.get("more_body", False)
-    return bytes(body)
-
-
-def _too_large(max_bytes: int) -> Problem:
-    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is over {max_bytes:,} bytes")

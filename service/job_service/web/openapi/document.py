@@ -47,7 +47,7 @@ Submit work over HTTP, and see at every moment what became of it.
 Every answer but a page or a stream is JSON. Every error is a problem as in RFC 9457, \
 `application/problem+json`: its `type` says which, its `detail` what is wrong. Timestamps are \
 ISO 8601 in UTC, durations end in `_seconds`, and what does not apply is left out, never null. In \
-what is sent, a whole number is written without a fraction: `1`, not `1.0`. `HEAD` works wherever \
+a payload, a whole number is written without a fraction: `1`, not `1.0`. `HEAD` works wherever \
 `GET` does."""
 
 
