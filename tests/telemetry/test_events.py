@@ -37,7 +37,11 @@ VOCABULARY = {
     ),
     "worker_started": ("info", "worker_id", ""),
     "worker_stopped": ("info", "worker_id reason jobs_run", ""),
-    "job_created": ("info", "job_id job_type", "run_at priority unique_key after schedule"),
+    "job_created": (
+        "info",
+        "job_id job_type",
+        "run_at priority unique_key after after_count schedule",
+    ),
     "job_duplicate": ("info", "job_id job_type unique_key", ""),
     "job_enqueued": ("info", "job_id job_type", "attempt"),
     "job_started": ("info", "job_id job_type worker_id attempt wait_seconds", ""),

@@ -35,6 +35,8 @@ FIRST_PRIORITY: Final = 0
 DEFAULT_PRIORITY: Final = 5
 LAST_PRIORITY: Final = 9
 
+SHOWN_PREDECESSORS: Final = 10  # of a job's `after`, but for its story, which has all
+
 
 class IllegalTransition(Exception):
     """A job was asked to move where the table has no way; nothing was changed."""

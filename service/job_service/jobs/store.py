@@ -18,6 +18,7 @@ from job_service.jobs.clock import Clock
 from job_service.jobs.failure import MAX_KEPT_TRACEBACK_CHARS
 from job_service.jobs.model import (
     DEFAULT_PRIORITY,
+    SHOWN_PREDECESSORS,
     TERMINAL,
     Attempt,
     AttemptOutcome,
@@ -105,7 +106,8 @@ class JobStore:
                 run_at=run_at if run_at is not now else UNSET,
                 priority=job.priority if job.priority != DEFAULT_PRIORITY else UNSET,
                 unique_key=job.unique_key if job.unique_key is not None else UNSET,
-                after=job.after or UNSET,
+                after=job.after[:SHOWN_PREDECESSORS] or UNSET,
+                after_count=len(job.after) if len(job.after) > SHOWN_PREDECESSORS else UNSET,
                 schedule=job.schedule if job.schedule is not None else UNSET,
             )
         )

@@ -111,13 +111,17 @@ class AttemptEvent(JobEvent, frozen=True, kw_only=True):
 
 
 class JobCreated(JobEvent, frozen=True, kw_only=True):
-    """A submission was accepted; `run_at` if it starts later, `after` if it follows other jobs."""
+    """A submission was accepted; `run_at` if it starts later, `after` if it follows other jobs.
+
+    Of many, `after` has the first 10, and `after_count` says how many there are.
+    """
 
     event: Literal["job_created"] = "job_created"
     run_at: datetime | UnsetType = UNSET
     priority: int | UnsetType = UNSET  # where it is not the default
     unique_key: str | UnsetType = UNSET
     after: tuple[str, ...] | UnsetType = UNSET
+    after_count: int | UnsetType = UNSET
     schedule: str | UnsetType = UNSET  # the one that made it
 
 

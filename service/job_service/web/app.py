@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from types import TracebackType
 
+import trio
 from quart import has_request_context, request
 from quart.ctx import RequestContext
 from quart.globals import request_ctx
@@ -31,9 +32,15 @@ from job_service.web.problems import install_error_handlers
 from job_service.web.queries import check_query
 from job_service.web.queue import add_queue_routes
 
+FAILURE_LINE_SECONDS = 1.0
+MAX_PATH_CHARS = 1_000
+
 
 class JobServiceApp(QuartTrio):
-    """Tells an unhandled exception as a `request_failed` event instead of through `logging`."""
+    """Tells an unhandled exception as a `request_failed` event instead of through `logging`.
+
+    One a second: who has found a request that fails could else flood the log with tracebacks.
+    """
 
     asgi_http_class = RequestInOneTask
     request_class = IncomingRequest
@@ -42,6 +49,7 @@ class JobServiceApp(QuartTrio):
         super().__init__(__name__, static_folder=None)
         self._emit = emit
         self._no_session = NullSession()
+        self._next_failure_line = 0.0
 
     def create_url_adapter(self, request: BaseRequestWebsocket | None) -> MapAdapter | None:
         """Called by Quart to route a request; no route depends on the host we are called by."""
@@ -68,12 +76,14 @@ class JobServiceApp(QuartTrio):
     ) -> None:
         """Called by Quart where a route raised what no error handler knows."""
         error = exception_info[1]
-        if error is not None and has_request_context():
+        is_due = trio.current_time() >= self._next_failure_line
+        if error is not None and has_request_context() and is_due:
+            self._next_failure_line = trio.current_time() + FAILURE_LINE_SECONDS
             self._emit(
                 RequestFailed(
                     timestamp=utc_now(),
                     method=request.method,
-                    path=request.path,
+                    path=request.path[:MAX_PATH_CHARS],
                     error=describe(error),
                     traceback=format_traceback(error),
                 )

@@ -1,8 +1,7 @@
 """The live stream: `GET /events`, the feed as server-sent events."""
 
-import uuid
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
-from functools import lru_cache
 from typing import Final
 
 import trio
@@ -14,13 +13,14 @@ from job_service.telemetry import events
 from job_service.telemetry.events import Event
 from job_service.telemetry.feed import Feed, FellBehind
 from job_service.telemetry.log import encode_event
+from job_service.web.ids import read_id
 from job_service.web.problems import bad_query
 
 HEARTBEAT_SECONDS = 15.0
 RETRY_MILLISECONDS = 1_000
 CHUNK_EVENTS = 200
 CHUNK_BYTES = 64 * 1024
-KEPT_FRAMES = 2_048
+KEPT_BYTES = 4 * 1024 * 1024
 PAUSE_SECONDS = 0.000_25  # for each open stream
 MAX_PAUSE_SECONDS = 1.0
 
@@ -74,7 +74,9 @@ class _Streams:
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
         self._open = 0
-        self._frame = lru_cache(KEPT_FRAMES)(self._encode)
+        # The oldest first; a plain dict would look for that one behind all that were deleted.
+        self._frames = OrderedDict[int, bytes]()
+        self._kept = 0
 
     async def stream(self, after: int | None, is_wanted: Wanted) -> AsyncGenerator[bytes, None]:
         """What is sent to one client, from behind event number `after`; None for a `reset`."""
@@ -113,6 +115,16 @@ class _Streams:
                 break
         return bytes(chunk), number
 
+    def _frame(self, number: int) -> bytes:
+        frame = self._frames.get(number)
+        if frame is None:
+            frame = self._frames[number] = self._encode(number)
+            self._kept += len(frame)
+            while self._kept > KEPT_BYTES:
+                _, oldest = self._frames.popitem(last=False)
+                self._kept -= len(oldest)
+        return frame
+
     def _encode(self, number: int) -> bytes:
         [event] = self._feed.read(number - 1, 1)
         fields = self._feed.id_of(number).encode(), event.event.encode(), encode_event(event)
@@ -138,7 +150,7 @@ def _values(query: MultiDict[str, str], parameter: str) -> set[str]:
 
 
 def _job_id(text: str) -> str:
-    try:
-        return str(uuid.UUID(text))
-    except ValueError:
-        raise bad_query("job_id", "the id of a job") from None
+    job_id = read_id(text)
+    if job_id is None:
+        raise bad_query("job_id", "the id of a job")
+    return job_id

@@ -1,7 +1,6 @@
 """The routes of jobs: decode the request, call the queue, encode its answer."""
 
 import re
-import uuid
 from http import HTTPStatus
 from typing import get_args
 from urllib.parse import urlencode
@@ -17,6 +16,7 @@ from job_service.jobs.queue import JobQueue
 from job_service.jobs.registry import Registry
 from job_service.jobs.snapshots import JobStory, JobSummary
 from job_service.web.conditional import conditional_response, require_match, tag
+from job_service.web.ids import read_id
 from job_service.web.problems import bad_query, malformed
 from job_service.web.submissions import (
     Batches,
@@ -178,13 +178,13 @@ def _limit(query: MultiDict[str, str]) -> int:
 
 
 def _cursor(query: MultiDict[str, str]) -> str | None:
-    cursor = query.get("cursor")
-    if cursor is None:
+    text = query.get("cursor")
+    if text is None:
         return None
-    try:
-        return str(uuid.UUID(cursor))
-    except ValueError:
-        raise bad_query("cursor", "the one of a Link header") from None
+    cursor = read_id(text)
+    if cursor is None:
+        raise bad_query("cursor", "the one of a Link header")
+    return cursor
 
 
 def _newest_first(query: MultiDict[str, str]) -> bool:
