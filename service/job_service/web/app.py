@@ -11,6 +11,7 @@ from quart.sessions import NullSession
 from quart.typing import ResponseReturnValue
 from quart.wrappers import BaseRequestWebsocket, Request
 from quart_trio import QuartTrio
+from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import MapAdapter
 
 from job_service.jobs.failure import describe, format_traceback
@@ -66,6 +67,12 @@ class JobServiceApp(QuartTrio):
     ) -> ResponseReturnValue:
         """Called by Quart with a request that was let in; a hook of its own would cost more."""
         incoming = (request_context or request_ctx).request
+        # Routing takes `//jobs` for `/jobs`, and `post` for `POST`; both are something else.
+        if incoming.path.startswith("//"):
+            raise NotFound
+        rule = incoming.url_rule
+        if rule is not None and rule.methods and incoming.method not in rule.methods:
+            raise MethodNotAllowed(list(rule.methods))
         if incoming.query_string:
             check_query(incoming)
         return await super().dispatch_request(request_context)

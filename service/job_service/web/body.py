@@ -15,8 +15,8 @@ class _NoBody(TrioBody):
 class IncomingRequest(TrioRequest):
     """Quart's request, with the way to its client instead of a body that somebody has read.
 
-    Its method and path are as they were sent: Werkzeug would take `post` for `POST`, and `//jobs`
-    for `/jobs`. There are no blueprints; Quart would look for them three times per request.
+    Its method and path are as they were sent: Werkzeug would make `POST` of `post`, and `/jobs` of
+    `//jobs`. There are no blueprints; Quart would look for them three times per request.
     """
 
     body_class: type[TrioBody] = _NoBody

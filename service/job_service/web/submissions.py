@@ -32,8 +32,8 @@ MAX_BATCH_BYTES = 16 * 1024 * 1024
 MAX_BATCH_JOBS = 10_000
 MAX_BATCH_LINES = 100_000
 CHECKED_AT_A_TIME = 4
+TURN_SECONDS = 0.002
 
-_TURN_SECONDS = 0.002
 _WHITESPACE = b" \t\r\n"  # of JSON
 _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')  # RFC 8941, section 3.3.3
 
@@ -116,7 +116,7 @@ class Batches:
         if body.count(b"\n") > MAX_BATCH_LINES:
             raise _too_long(f"a batch may have {MAX_BATCH_LINES:,} lines at most, blank ones too")
         drafts: list[Draft] = []
-        turn_ends = perf_counter() + _TURN_SECONDS
+        turn_ends = perf_counter() + TURN_SECONDS
         for number, line in enumerate(BytesIO(body), 1):
             if len(line) > MAX_JOB_BYTES:
                 raise _too_long(f"line {number}: a job may have {MAX_JOB_BYTES} bytes at most")
@@ -126,7 +126,7 @@ class Batches:
                 drafts.append(_check_line(self._queue, number, line))
             if perf_counter() >= turn_ends:
                 await trio.lowlevel.checkpoint()
-                turn_ends = perf_counter() + _TURN_SECONDS
+                turn_ends = perf_counter() + TURN_SECONDS
         if not drafts:
             raise malformed("there is no job in this batch")
         return drafts
