@@ -80,7 +80,7 @@ class Api:
             emit=rig.engine._emit,
             access=access or Access(),
         )
-        self.client = TrioClient(self.app)
+        self.client = TrioClient(self.app, use_cookies=False)
 
     async def ask(
         self,

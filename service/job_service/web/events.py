@@ -1,6 +1,5 @@
 """The live stream: `GET /events`, the feed as server-sent events."""
 
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
 from typing import Final
 
@@ -12,7 +11,7 @@ from werkzeug.datastructures import MultiDict
 from job_service.telemetry import events
 from job_service.telemetry.events import Event
 from job_service.telemetry.feed import Feed, FellBehind
-from job_service.telemetry.log import encode_event
+from job_service.web.frames import Frames
 from job_service.web.ids import read_id
 from job_service.web.problems import bad_query
 
@@ -20,7 +19,6 @@ HEARTBEAT_SECONDS = 15.0
 RETRY_MILLISECONDS = 1_000
 CHUNK_EVENTS = 200
 CHUNK_BYTES = 64 * 1024
-KEPT_BYTES = 4 * 1024 * 1024
 PAUSE_SECONDS = 0.000_25  # for each open stream
 MAX_PAUSE_SECONDS = 1.0
 
@@ -64,7 +62,7 @@ def add_event_routes(app: Quart, feed: Feed) -> None:
 
 
 class _Streams:
-    """The streams of one app. Each event is encoded once for all of them.
+    """The streams of one app.
 
     A stream that has read what there is pauses before it reads on, the longer the more streams
     there are: else each event would cost its job a turn of all of them. So together they take up
@@ -74,9 +72,7 @@ class _Streams:
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
         self._open = 0
-        # The oldest first; a plain dict would look for that one behind all that were deleted.
-        self._frames = OrderedDict[int, bytes]()
-        self._kept = 0
+        self._frames = Frames(feed)
 
     async def stream(self, after: int | None, is_wanted: Wanted) -> AsyncGenerator[bytes, None]:
         """What is sent to one client, from behind event number `after`; None for a `reset`."""
@@ -110,25 +106,10 @@ class _Streams:
         number = after
         for number, event in enumerate(self._feed.read(after, CHUNK_EVENTS), after + 1):
             if is_wanted(event):
-                chunk += self._frame(number)
+                chunk += self._frames.of(number)
             if len(chunk) >= CHUNK_BYTES:
                 break
         return bytes(chunk), number
-
-    def _frame(self, number: int) -> bytes:
-        frame = self._frames.get(number)
-        if frame is None:
-            frame = self._frames[number] = self._encode(number)
-            self._kept += len(frame)
-            while self._kept > KEPT_BYTES:
-                _, oldest = self._frames.popitem(last=False)
-                self._kept -= len(oldest)
-        return frame
-
-    def _encode(self, number: int) -> bytes:
-        [event] = self._feed.read(number - 1, 1)
-        fields = self._feed.id_of(number).encode(), event.event.encode(), encode_event(event)
-        return b"id: %b\nevent: %b\ndata: %b\n\n" % fields
 
 
 def _wanted(query: MultiDict[str, str]) -> Wanted:
