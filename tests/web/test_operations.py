@@ -186,6 +186,26 @@ async def test_a_bug_is_told_to_us_and_not_to_the_client(
     assert capfd.readouterr() == ("", "")
 
 
+async def test_a_bug_that_is_hit_again_and_again_does_not_flood_the_log(
+    api: Api, break_it: Callable[[Exception], None], autojump_clock: trio.testing.MockClock
+) -> None:
+    """One line a second; the clients are all told."""
+    break_it(an_error())
+    for second in range(1, 4):
+        for _ in range(20):
+            check_problem(await api.ask("/jobs"), 500)
+        assert len(api.rig.record.of(RequestFailed)) == second
+        await trio.sleep(1)
+
+
+async def test_the_line_of_a_bug_is_bounded(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the path is that hit it."""
+    monkeypatch.setattr(api.rig.queue, "get", None)
+    check_problem(await api.ask(f"/jobs/{'x' * 10_000}"), 500)
+    (event,) = api.rig.record.of(RequestFailed)
+    assert len(event.path) == 1_000
+
+
 async def test_the_service_survives_its_bugs(
     api: Api, break_it: Callable[[Exception], None]
 ) -> None:
