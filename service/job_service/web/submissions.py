@@ -150,7 +150,8 @@ def read_idempotency_key() -> str | None:
 
 
 def _require_content_type(wanted: str) -> None:
-    if request.mimetype != wanted:
+    media_type = request.headers.get("Content-Type", "").partition(";")[0]
+    if media_type.strip().lower() != wanted:
         what = (
             "the job as JSON" if wanted == "application/json" else "the jobs as JSON, a line each"
         )
