@@ -32,6 +32,7 @@ from job_service.web.openapi.refusals import (
     HEADERS,
     MALFORMED,
     NO_TOKEN,
+    REPEATED_HEADER,
     UNKNOWN_PARAMETER,
     Refusal,
 )
@@ -114,8 +115,8 @@ class _Provider(OpenAPIProvider):
         for status, answer in operation.answers.items():
             described["responses"][str(status)] = self._answer(answer)
         refusals = [*operation.refusals, FOREIGN_HOST, BUG]
-        if MALFORMED.kind not in {refusal.kind for refusal in refusals} and path != "/":
-            refusals.append(UNKNOWN_PARAMETER)
+        if MALFORMED.kind not in {refusal.kind for refusal in refusals}:
+            refusals.append(REPEATED_HEADER if path == "/" else UNKNOWN_PARAMETER)
         if method == "POST":
             refusals.append(FOREIGN_ORIGIN)
         if not needs_token(path):

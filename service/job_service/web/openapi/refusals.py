@@ -41,6 +41,12 @@ UNKNOWN_PARAMETER: Final = Refusal(
     "unknown query parameter 'verbose'; this call takes none",
     "malformed",
 )
+REPEATED_HEADER: Final = Refusal(
+    HTTPStatus.BAD_REQUEST,
+    "A header that may come once comes twice.",
+    "the header Origin is given more than once",
+    "malformed",
+)
 INVALID_PAYLOAD: Final = Refusal(
     HTTPStatus.BAD_REQUEST,
     "The payload is not what the job type takes.",
