@@ -10,6 +10,7 @@ import msgspec
 from job_service.jobs.context import JobContext
 from job_service.jobs.failure import describe
 from job_service.jobs.retry import Retry
+from job_service.nesting import MAX_DEPTH, is_too_deep
 
 RunsIn = Literal["loop", "thread", "process"]
 
@@ -39,13 +40,13 @@ class JobType:
 
     def check_payload(self, payload: bytes) -> None:
         """Raise InvalidPayload where `payload`, JSON text, is not what the handler takes."""
+        if is_too_deep(payload):
+            raise InvalidPayload(f"it is nested more than {MAX_DEPTH} deep")
         try:
             payload.decode()  # the decoder does not look into what its type does not name
             self.payload_decoder.decode(payload)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise InvalidPayload(str(error)) from error
-        except RecursionError as error:
-            raise InvalidPayload("it is nested too deeply") from error
         except Exception as error:  # from a payload type that checks itself
             raise InvalidPayload(describe(error)) from error
 

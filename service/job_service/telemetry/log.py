@@ -9,6 +9,7 @@ import structlog
 from msgspec import json, to_builtins
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
+from job_service.nesting import MAX_DEPTH, is_too_deep
 from job_service.telemetry.console import COLUMNS, Console
 from job_service.telemetry.events import (
     Event,
@@ -110,16 +111,24 @@ def encode_event(event: Event) -> bytes:
 
 def _render_json(_: WrappedLogger, __: str, line: EventDict) -> bytes:
     try:
-        return json.encode(line, enc_hook=repr)
+        return _encode(line, enc_hook=repr)
     except Exception:
         # Handlers may log what JSON can't carry, such as a lone surrogate, a list that holds
-        # itself, or an object whose repr raises. The line must come all the same.
+        # itself, or an object whose repr raises; or what no reader of the log can take, because it
+        # is nested too deeply. The line must come all the same.
         return json.encode({printable(key): _encodable(value) for key, value in line.items()})
 
 
 def _encodable(value: object) -> object:
     try:
-        json.encode(value)
+        _encode(value)
     except Exception:
         return printable(value)
     return value
+
+
+def _encode(value: object, enc_hook: Callable[[Any], Any] | None = None) -> bytes:
+    text = json.encode(value, enc_hook=enc_hook)
+    if is_too_deep(text):
+        raise ValueError(f"nested more than {MAX_DEPTH} deep")
+    return text

@@ -1,15 +1,11 @@
 """The Quart-Trio app: its routes, its errors, and its one way to report a bug of ours."""
 
+import sys
 from collections.abc import Callable
-from types import TracebackType
 
 import trio
 from quart import has_request_context, request
-from quart.ctx import RequestContext
-from quart.globals import request_ctx
-from quart.sessions import NullSession
-from quart.typing import ResponseReturnValue
-from quart.wrappers import BaseRequestWebsocket, Request
+from quart.wrappers import BaseRequestWebsocket
 from quart_trio import QuartTrio
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import MapAdapter
@@ -22,7 +18,6 @@ from job_service.telemetry.events import Event, RequestFailed, utc_now
 from job_service.telemetry.feed import Feed
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.web.asgi import RequestInOneTask
-from job_service.web.body import IncomingRequest
 from job_service.web.dashboard.pages import add_dashboard
 from job_service.web.events import add_event_routes
 from job_service.web.guards import Access, install_guards
@@ -43,13 +38,11 @@ class JobServiceApp(QuartTrio):
     One a second: who has found a request that fails could else flood the log with tracebacks.
     """
 
-    asgi_http_class = RequestInOneTask
-    request_class = IncomingRequest
+    asgi_http_class = RequestInOneTask  # type: ignore[assignment]  # Quart takes any ASGIHTTPProtocol
 
     def __init__(self, emit: Callable[[Event], None]) -> None:
         super().__init__(__name__, static_folder=None)
         self._emit = emit
-        self._no_session = NullSession()
         self._next_failure_line = 0.0
 
     def create_url_adapter(self, request: BaseRequestWebsocket | None) -> MapAdapter | None:
@@ -58,31 +51,12 @@ class JobServiceApp(QuartTrio):
             return None
         return self.url_map.bind("", path_info=request.path, default_method=request.method)
 
-    def request_context(self, request: Request) -> RequestContext:
-        """Called by Quart, which would else open a session for each request, to save it after."""
-        return RequestContext(self, request, self._no_session)
+    def log_exception(self, *_: object) -> None:
+        """Called by Quart while it handles what a route raised and no error handler knows.
 
-    async def dispatch_request(
-        self, request_context: RequestContext | None = None
-    ) -> ResponseReturnValue:
-        """Called by Quart with a request that was let in; a hook of its own would cost more."""
-        incoming = (request_context or request_ctx).request
-        # Routing takes `//jobs` for `/jobs`, and `post` for `POST`; both are something else.
-        if incoming.path.startswith("//"):
-            raise NotFound
-        rule = incoming.url_rule
-        if rule is not None and rule.methods and incoming.method not in rule.methods:
-            raise MethodNotAllowed(list(rule.methods))
-        if incoming.query_string:
-            check_query(incoming)
-        return await super().dispatch_request(request_context)
-
-    def log_exception(
-        self,
-        exception_info: tuple[type, BaseException, TracebackType] | tuple[None, None, None],
-    ) -> None:
-        """Called by Quart where a route raised what no error handler knows."""
-        error = exception_info[1]
+        What it is called with differs between the versions of Quart.
+        """
+        error = sys.exception()
         is_due = trio.current_time() >= self._next_failure_line
         if error is not None and has_request_context() and is_due:
             self._next_failure_line = trio.current_time() + FAILURE_LINE_SECONDS
@@ -115,6 +89,7 @@ def create_app(
     app.url_map.merge_slashes = False  # or //jobs would be redirected, in HTML
     install_error_handlers(app)
     install_guards(app, access)
+    app.before_request(_check_target)
     add_job_routes(app, queue, registry)
     add_queue_routes(app, queue)
     add_monitoring_routes(app, read_metrics, list_workers, list_schedules, is_ready)
@@ -122,3 +97,14 @@ def create_app(
     add_documentation(app, registry, needs_token=bool(access.tokens))
     add_dashboard(app)
     return app
+
+
+async def _check_target() -> None:
+    # Routing takes `//jobs` for `/jobs`, and `post` for `POST`; both are something else.
+    if request.path.startswith("//"):
+        raise NotFound
+    rule = request.url_rule
+    if rule is not None and rule.methods and request.method not in rule.methods:
+        raise MethodNotAllowed(list(rule.methods))
+    if request.query_string:
+        check_query(request)

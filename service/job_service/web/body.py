@@ -1,10 +1,9 @@
 """The request as it comes in, whose body is read when a route wants it, and not before."""
 
-from typing import Any
-
-from hypercorn.typing import ASGIReceiveCallable
+from hypercorn.typing import ASGIReceiveCallable, HTTPScope
 from quart_trio.wrappers import TrioRequest
 from quart_trio.wrappers.request import TrioBody
+from werkzeug.datastructures import Headers
 
 
 class _NoBody(TrioBody):
@@ -20,14 +19,31 @@ class IncomingRequest(TrioRequest):
     """
 
     body_class: type[TrioBody] = _NoBody
-    receive: ASGIReceiveCallable
 
-    def __init__(self, method: str, scheme: str, path: str, *args: Any, **more: Any) -> None:
-        super().__init__(method, scheme, path, *args, **more)
-        self.method = method
-        self.path = path
+    def __init__(self, scope: HTTPScope, receive: ASGIReceiveCallable) -> None:
+        headers = Headers()
+        for name, value in scope["headers"]:
+            headers.add(name.decode("latin-1"), value.decode("latin-1"))
+        super().__init__(
+            scope["method"],
+            scope["scheme"],
+            scope["path"],
+            scope["query_string"],
+            headers,
+            root_path="",
+            http_version=scope["http_version"],
+            scope=scope,
+            send_push_promise=_push_nothing,
+        )
+        self.method = scope["method"]  # Werkzeug would make it upper case
+        self.path = scope["path"]  # and drop the slashes before it
+        self.receive = receive
 
     @property
     def blueprints(self) -> list[str]:
         """Those that the route is on."""
         return []
+
+
+async def _push_nothing(path: str, headers: Headers) -> None:
+    """We have nothing to push."""

@@ -24,6 +24,7 @@ from job_service.jobs.options import (
 from job_service.jobs.queue import JobQueue
 from job_service.jobs.registry import UnknownJobType
 from job_service.jobs.retry import LONGEST_WAIT_SECONDS
+from job_service.nesting import MAX_DEPTH, is_too_deep
 from job_service.web.problems import Problem, malformed
 from job_service.web.uploads import Uploads
 
@@ -34,6 +35,7 @@ MAX_BATCH_LINES = 100_000
 CHECKED_AT_A_TIME = 4
 TURN_SECONDS = 0.002
 
+_MAX_DEPTH = MAX_DEPTH + 1  # of a job around its payload
 _WHITESPACE = b" \t\r\n"  # of JSON
 _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')  # RFC 8941, section 3.3.3
 
@@ -162,12 +164,12 @@ def _require_content_type(wanted: str) -> None:
 
 
 def _parse(text: bytes) -> Submission:
+    if is_too_deep(text, _MAX_DEPTH):
+        raise malformed(f"not a job: its payload is nested more than {MAX_DEPTH} deep")
     try:
         return _decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise malformed(f"not a job: {error}") from error
-    except RecursionError as error:
-        raise malformed("not a job: it is nested too deeply") from error
 
 
 def _whole(name: str, value: float) -> int:

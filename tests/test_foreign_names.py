@@ -1,0 +1,141 @@
+"""Names of other packages that ours override, or that are private: each is still there.
+
+An override that nobody calls guards nothing, and no error tells of it. So all of them are listed
+here, and their packages have an upper bound. Whoever raises one reads first what has changed there
+around these names.
+"""
+
+import ast
+import importlib
+import inspect
+import logging
+import pkgutil
+from collections.abc import Iterator
+from importlib import metadata
+from multiprocessing.context import SpawnContext, SpawnProcess
+
+import click
+import pytest
+import quart_schema
+import quart_trio
+import trio
+import trio_parallel
+from packaging.requirements import Requirement
+from quart_trio.wrappers import TrioRequest
+from werkzeug.routing import BaseConverter
+
+import job_service
+
+CHECKED_WITH = {
+    "click": "8.5",
+    "quart": "0.22 and 0.23",
+    "quart-schema": "0.25",
+    "quart-trio": "0.12 and 0.13",
+    "trio": "0.35",
+    "trio-parallel": "1.3",
+    "werkzeug": "3.1",
+}
+
+# By a class of ours: a class of theirs, or of the standard library, and what is overridden of it.
+OVERRIDDEN: dict[str, tuple[type, set[str]]] = {
+    "cli._Service": (click.Group, {"invoke", "parse_args"}),
+    "jobs.processes.ShelteredProcess": (SpawnProcess, {"start"}),
+    "jobs.processes.ShelteredSpawn": (SpawnContext, {"Process"}),
+    "telemetry.libraries.LibraryMessages": (logging.Handler, {"emit"}),
+    "telemetry.watchdog.Watchdog": (trio.abc.Instrument, {"after_io_wait", "before_io_wait"}),
+    "web.app.JobServiceApp": (
+        quart_trio.QuartTrio,
+        {"asgi_http_class", "create_url_adapter", "log_exception"},
+    ),
+    "web.body.IncomingRequest": (TrioRequest, {"blueprints", "body_class"}),
+    "web.jobs.JobPath": (BaseConverter, {"part_isolating", "regex"}),
+    "web.openapi.document._Provider": (quart_schema.OpenAPIProvider, {"build_paths", "schema"}),
+}
+
+
+def our_classes() -> Iterator[tuple[str, type]]:
+    """All classes of the service, with their names in it."""
+    for found in pkgutil.walk_packages(job_service.__path__, "job_service."):
+        if not found.name.endswith("__main__"):
+            module = importlib.import_module(found.name)
+            for kind in vars(module).values():
+                if inspect.isclass(kind) and kind.__module__ == module.__name__:
+                    yield f"{module.__name__}.{kind.__name__}".removeprefix("job_service."), kind
+
+
+OUR_CLASSES = {name: kind for name, kind in our_classes() if not name.startswith("web.edge.http")}
+
+
+def is_ours(kind: type) -> bool:
+    """Whether it is a class of the service."""
+    return kind.__module__.partition(".")[0] == "job_service"
+
+
+def names_of(kind: type) -> set[str]:
+    """What it defines itself, but for what Python defines in every class or calls by itself."""
+    return {name for name in vars(kind) if not name.startswith("__") and name != "_abc_impl"}
+
+
+def names_of_foreign_bases(kind: type) -> set[str]:
+    """What it inherits from classes that are not ours, but for what is abstract there.
+
+    Without that, Python itself would refuse to make an object.
+    """
+    return {
+        name
+        for base in kind.__mro__
+        if not is_ours(base) and base.__module__ != "typing"
+        for name in names_of(base) - getattr(base, "__abstractmethods__", set())
+    }
+
+
+@pytest.mark.parametrize(
+    ("ours", "name"),
+    [(ours, name) for ours, (_, names) in OVERRIDDEN.items() for name in sorted(names)],
+)
+def test_what_is_overridden_is_still_there(ours: str, name: str) -> None:
+    """Else the base class has renamed it, and nobody calls ours any more."""
+    base, _ = OVERRIDDEN[ours]
+    assert issubclass(OUR_CLASSES[ours], base)
+    assert name in vars(OUR_CLASSES[ours])
+    assert hasattr(base, name), f"{base.__module__}.{base.__qualname__} has no {name} any more"
+
+
+def test_all_that_is_overridden_is_listed() -> None:
+    """Who overrides a name of another package lists it above, and bounds the package."""
+    found = {
+        ours: names
+        for ours, kind in OUR_CLASSES.items()
+        if (names := names_of(kind) & names_of_foreign_bases(kind))
+    }
+    assert found == {ours: names for ours, (_, names) in OVERRIDDEN.items()}
+
+
+def test_no_class_of_ours_uses_a_private_name_that_it_inherits() -> None:
+    """Ruff sees to it wherever else a private name is used, and lets those of `self` pass."""
+    for ours, kind in OUR_CLASSES.items():
+        if any(not is_ours(base) and base is not object for base in kind.__mro__):
+            tree = ast.parse(inspect.getsource(inspect.getmodule(kind) or kind))
+            (body,) = (
+                node
+                for node in ast.walk(tree)
+                if isinstance(node, ast.ClassDef) and node.name == kind.__name__
+            )
+            used = {node.attr for node in ast.walk(body) if isinstance(node, ast.Attribute)}
+            private = {name for name in used if name.startswith("_") and not name.endswith("__")}
+            assert not private & names_of_foreign_bases(kind) - names_of(kind), ours
+
+
+async def test_processes_can_still_be_told_how_to_start() -> None:
+    """Trio-parallel has no public name for that: a context's private one, and one of its class."""
+    async with trio_parallel.open_worker_context() as context:
+        assert "_worker_class" in vars(context)
+        assert isinstance(vars(context)["_worker_class"].mp_context, SpawnContext)
+
+
+@pytest.mark.parametrize("package", CHECKED_WITH)
+def test_their_packages_have_an_upper_bound(package: str) -> None:
+    """So that pip picks no version of which nobody knows whether it still calls ours."""
+    requirements = map(Requirement, metadata.requires("trio-job-service") or ())
+    bounds = [each.specifier for each in requirements if each.name == package]
+    assert any(bound.operator == "<" for specifiers in bounds for bound in specifiers)
