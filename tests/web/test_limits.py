@@ -8,12 +8,11 @@ import trio
 from job_service.telemetry.events import ConnectionFailed, ConnectionRefused
 from job_service.telemetry.metrics import Metrics
 from job_service.web.edge import connection, server
-from job_service.web.edge.listeners import load_tls
+from job_service.web.edge.keys import Keys
 from tests.certificates import Certificate
 from tests.web.api import check_problem
 from tests.web.conftest import Serve
-from tests.web.h2_client import open_tls
-from tests.web.wire import PATIENCE_SECONDS, Served, Stage, Wire, request
+from tests.web.wire import PATIENCE_SECONDS, Served, Stage, Wire, open_tls, request
 
 
 async def settle(served: Served, connections: int) -> None:
@@ -105,8 +104,8 @@ async def test_in_a_flood_the_late_are_just_closed(
 
 async def test_over_tls_the_late_are_just_closed(serve: Serve, certificate: Certificate) -> None:
     """There is nothing to be said before a handshake, and a handshake would cost too much."""
-    tls = load_tls(str(certificate.certfile), str(certificate.keyfile))
-    served = await serve(Stage(), max_connections=1, tls=tls)
+    keys = Keys(str(certificate.certfile), str(certificate.keyfile))
+    served = await serve(Stage(), max_connections=1, keys=keys)
     async with await open_tls(served.port, certificate.trust()) as stream:
         for _ in range(3):
             async with served.connect() as late:
