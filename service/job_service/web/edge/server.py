@@ -144,7 +144,8 @@ class Server:
 
     async def _refuse(self, stream: trio.SocketStream, why: str) -> None:
         async with stream:
-            if self._keys is not None or self._refusals >= MAX_REFUSALS:
+            at_a_time = min(MAX_REFUSALS, descriptors.reserve() // 2)  # they take from it, too
+            if self._keys is not None or self._refusals >= at_a_time:
                 return
             self._refusals += 1
             try:
