@@ -1,7 +1,7 @@
 """More connections than may be: who is turned away, how, and that it is counted."""
 
+import socket
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import pytest
 import trio
@@ -121,7 +121,7 @@ async def test_connections_leave_descriptors_to_jobs(
 ) -> None:
     """Before the last ones are taken, clients are turned away, and told what is the matter."""
     served = await serve(Stage(), max_connections=10_000)
-    with Path("/dev/null").open() as lowest:
+    with socket.socket() as lowest:
         limit = lowest.fileno() + 40
     monkeypatch.setattr(descriptors, "_limit", lambda: limit)
     async with AsyncExitStack() as clients:
@@ -130,7 +130,7 @@ async def test_connections_leave_descriptors_to_jobs(
             await trio.testing.wait_all_tasks_blocked()
         check_problem(await wire.answer(), 503)
         for _ in range(descriptors.reserve() - 2):  # one is the client's, one was refused
-            assert clients.enter_context(Path("/dev/null").open()).fileno() < limit
+            assert clients.enter_context(socket.socket()).fileno() < limit
     (line,) = served.record.of(ConnectionFailed)
     assert "descriptors are left, which are for jobs; see ulimit -n" in line.error
 

@@ -57,8 +57,8 @@ class Unread:
         return head
 
     def _check(self, size: int) -> None:
-        line_end = self.data.find(b"\n", 0, MAX_REQUEST_LINE_BYTES + 1)
-        if line_end < 0 and size > MAX_REQUEST_LINE_BYTES:
+        line_end = self.data.find(b"\n", 0, MAX_REQUEST_LINE_BYTES)
+        if line_end < 0 and size >= MAX_REQUEST_LINE_BYTES:
             raise Refused(
                 HTTPStatus.REQUEST_URI_TOO_LONG,
                 f"the request's first line is over {MAX_REQUEST_LINE_BYTES:,} bytes",
