@@ -82,8 +82,8 @@ class _Service(click.Group):
     help="Registry of job types; may be repeated. Without it, the demo job types.",
 )
 @click.option("--unix", metavar="PATH", help="Unix socket to listen on, instead of host and port.")
-@click.option("--certfile", metavar="PATH", help="Certificate chain, PEM: serve HTTPS and HTTP/2.")
-@click.option("--keyfile", metavar="PATH", help="Its private key, PEM.")
+@click.option("--certfile", metavar="PATH", help="Certificate chain, PEM: serve HTTPS.")
+@click.option("--keyfile", metavar="PATH", help="Its private key, PEM; SIGHUP reloads both.")
 @click.option(
     "--max-connections",
     type=int,

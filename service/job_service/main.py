@@ -69,8 +69,7 @@ def _serve(command: Command) -> bool:
     _allow_open_files(settings.max_connections + _OTHER_FILES)
     with open_telemetry(settings, _open_log(settings.log_file)) as telemetry:
         sink = telemetry.sink
-        if settings.log_file is not None:
-            signal.signal(signal.SIGHUP, lambda *_: sink.reopen())
+        reloads_on_hangup = settings.log_file is not None or settings.certfile is not None
         listen_to_libraries(telemetry.logger)
 
         def exit_at_once() -> None:
@@ -88,6 +87,9 @@ def _serve(command: Command) -> bool:
                 workload=command.workload,
             )
 
+            if reloads_on_hangup:
+                signal.signal(signal.SIGHUP, lambda *_: supervisor.reload_files())
+
             def end_without_the_loop() -> None:
                 try:
                     supervisor.close_the_books()
@@ -99,7 +101,7 @@ def _serve(command: Command) -> bool:
                 Backstop(end_without_the_loop),
                 drain_seconds=settings.grace + BACKSTOP_SECONDS,
                 stop_seconds=BACKSTOP_SECONDS,
-                on_hangup=settings.log_file is None,
+                on_hangup=not reloads_on_hangup,
             )
             try:
                 return await supervisor.run()

@@ -33,14 +33,8 @@ from job_service.telemetry.metrics import Metrics, MetricsSnapshot
 from job_service.telemetry.sink import LineSink
 from job_service.telemetry.watchdog import Watchdog
 from job_service.web.app import create_app
-from job_service.web.edge.listeners import (
-    Listener,
-    UnixListener,
-    listen_on_path,
-    listen_on_port,
-    load_tls,
-    url,
-)
+from job_service.web.edge.keys import Keys
+from job_service.web.edge.listeners import Listener, listen_on_path, listen_on_port
 from job_service.web.edge.server import CLOSE_SECONDS, Server
 from job_service.web.guards import LOCAL_HOSTS, Access
 
@@ -113,11 +107,11 @@ class Supervisor:
             emit=telemetry.emit,
             access=_access(settings),
         )
-        tls = None
+        self._keys: Keys | None = None
         if settings.certfile is not None and settings.keyfile is not None:
-            tls = load_tls(settings.certfile, settings.keyfile)
+            self._keys = Keys(settings.certfile, settings.keyfile)
         self._server = Server(
-            app, telemetry.emit, max_connections=settings.max_connections, tls=tls
+            app, telemetry.emit, max_connections=settings.max_connections, keys=self._keys
         )
         self._listeners: list[Listener] = []
         self._said_stopped = False
@@ -135,7 +129,7 @@ class Supervisor:
         jobs until the queue is closed, and is cancelled when the engine has ended.
         """
         self._listeners = listeners = await _listen(self._settings)
-        address = url(listeners[0], "http" if self._settings.certfile is None else "https")
+        address = listeners[0].url("http" if self._keys is None else "https")
         try:
             with self._telemetry.watchdog:
                 async with trio.open_nursery() as service_nursery:
@@ -206,10 +200,16 @@ class Supervisor:
         self._telemetry.watchdog.conclude()
         self._engine.abandon_the_rest("loop_blocked")
         for listener in self._listeners:
-            if isinstance(listener, UnixListener):
-                listener.remove()
+            listener.remove()
         self._telemetry.sink.flush()
         self._say_stopped("loop_blocked")
+
+    def reload_files(self) -> None:
+        """Open the log file and load the certificate anew, soon. Made for signal handlers."""
+        if self._settings.log_file is not None:
+            self._telemetry.sink.reopen()
+        if self._keys is not None:
+            self._keys.reload_soon()
 
     async def _watch_log(self) -> None:
         while True:

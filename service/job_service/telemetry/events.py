@@ -308,6 +308,21 @@ class ConnectionRefused(Event, frozen=True, kw_only=True):
     event: Literal["connection_refused"] = "connection_refused"
 
 
+class CertificateReloaded(Event, frozen=True, kw_only=True):
+    """New TLS handshakes use what is in the files now; connections that are open go on."""
+
+    event: Literal["certificate_reloaded"] = "certificate_reloaded"
+    certfile: str
+
+
+class CertificateReloadFailed(Event, frozen=True, kw_only=True):
+    """The certificate or its key has changed and can't be used; those from before still are."""
+
+    level: Level = "warning"
+    event: Literal["certificate_reload_failed"] = "certificate_reload_failed"
+    error: str
+
+
 class RequestFailed(Event, frozen=True, kw_only=True):
     """A bug of ours: the client got a 500."""
 
