@@ -101,6 +101,8 @@ class Supervisor:
             workers=settings.workers,
             queue_capacity=settings.queue_capacity,
             retain=settings.retain,
+            queue_bytes=settings.queue_bytes,
+            retain_bytes=settings.retain_bytes,
         )
         app = create_app(
             self._engine.queue,
@@ -222,7 +224,7 @@ class Supervisor:
 
     def _read_metrics(self) -> MetricsSnapshot:
         self._count_dropped_lines()
-        return self._telemetry.metrics.snapshot()
+        return self._telemetry.metrics.snapshot(jobs_bytes=self._engine.jobs_bytes)
 
     def _count_dropped_lines(self) -> None:
         """Tell those who listen of lost lines, but for the log, which tells it where the gap is."""

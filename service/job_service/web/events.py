@@ -20,7 +20,7 @@ HEARTBEAT_SECONDS = 15.0
 RETRY_MILLISECONDS = 1_000
 CHUNK_EVENTS = 200
 CHUNK_BYTES = 64 * 1024
-KEPT_FRAMES = 2_048
+KEPT_FRAMES = 512  # which may be as long as a traceback each
 PAUSE_SECONDS = 0.000_25  # for each open stream
 MAX_PAUSE_SECONDS = 1.0
 
