@@ -17,7 +17,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "queue_capacity": 1_000,
         "grace": 30.0,
         "retain": 10_000,
-        "queue_bytes": 128 * 1024**2,
+        "queue_bytes": 64 * 1024**2,
         "retain_bytes": 128 * 1024**2,
         "unix": None,
         "certfile": None,

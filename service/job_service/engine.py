@@ -20,7 +20,7 @@ from job_service.jobs.resources import open_resources
 from job_service.jobs.scheduler import Scheduler
 from job_service.jobs.snapshots import ScheduleView, WorkerView
 from job_service.jobs.store import JobStore
-from job_service.jobs.weight import DEFAULT_LIMIT_BYTES
+from job_service.jobs.weight import DEFAULT_QUEUE_BYTES, DEFAULT_RETAIN_BYTES
 from job_service.jobs.worker import Worker
 from job_service.lifecycle import StopReason, is_cancellation, open_lifecycle_nursery
 from job_service.telemetry.events import (
@@ -55,8 +55,8 @@ class Engine:
         workers: int,
         queue_capacity: int,
         retain: int,
-        queue_bytes: int = DEFAULT_LIMIT_BYTES,
-        retain_bytes: int = DEFAULT_LIMIT_BYTES,
+        queue_bytes: int = DEFAULT_QUEUE_BYTES,
+        retain_bytes: int = DEFAULT_RETAIN_BYTES,
         clock: Clock | None = None,
         random_source: random.Random | None = None,
     ) -> None:

@@ -6,7 +6,7 @@ import string
 from dataclasses import dataclass, field
 from typing import Literal
 
-from job_service.jobs.weight import DEFAULT_LIMIT_BYTES
+from job_service.jobs.weight import DEFAULT_QUEUE_BYTES, DEFAULT_RETAIN_BYTES
 from job_service.telemetry.log import LogLevel
 
 LogFormatChoice = Literal["auto", "json", "console"]
@@ -42,8 +42,8 @@ class Settings:
     queue_capacity: int = 1_000
     grace: float = 30.0
     retain: int = 10_000
-    queue_bytes: int = DEFAULT_LIMIT_BYTES
-    retain_bytes: int = DEFAULT_LIMIT_BYTES
+    queue_bytes: int = DEFAULT_QUEUE_BYTES
+    retain_bytes: int = DEFAULT_RETAIN_BYTES
     unix: str | None = None
     certfile: str | None = None
     keyfile: str | None = None

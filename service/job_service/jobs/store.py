@@ -27,7 +27,7 @@ from job_service.jobs.model import (
     Status,
 )
 from job_service.jobs.progress import Meter, Progress
-from job_service.jobs.weight import DEFAULT_LIMIT_BYTES
+from job_service.jobs.weight import DEFAULT_QUEUE_BYTES, DEFAULT_RETAIN_BYTES
 from job_service.telemetry.events import (
     Event,
     JobAbandoned,
@@ -62,8 +62,8 @@ class JobStore:
         *,
         capacity: int,
         retain: int,
-        capacity_bytes: int = DEFAULT_LIMIT_BYTES,
-        retain_bytes: int = DEFAULT_LIMIT_BYTES,
+        capacity_bytes: int = DEFAULT_QUEUE_BYTES,
+        retain_bytes: int = DEFAULT_RETAIN_BYTES,
     ) -> None:
         self._emit = emit
         self.clock = clock

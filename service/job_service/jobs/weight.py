@@ -5,7 +5,8 @@ from sys import getsizeof
 
 from job_service.jobs.model import Draft, Job
 
-DEFAULT_LIMIT_BYTES = 128 * 1024 * 1024  # of the jobs that have not ended, and of all others
+DEFAULT_QUEUE_BYTES = 64 * 1024 * 1024  # that those may weigh which have not ended
+DEFAULT_RETAIN_BYTES = 128 * 1024 * 1024  # that all others may
 
 _ATTEMPT_BYTES = 400  # of the record of one, with its times
 
