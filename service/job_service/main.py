@@ -10,6 +10,7 @@ from typing import NoReturn
 import trio
 
 from job_service.cli import Command, UsageError, hide_tokens, read_command_line
+from job_service.garbage import collect_on_schedule
 from job_service.hosting import open_telemetry
 from job_service.jobs.failure import describe
 from job_service.jobs.resources import ResourceFailed
@@ -78,6 +79,7 @@ def _serve(command: Command) -> bool:
             os._exit(1)
 
         async def serve() -> bool:
+            trio.lowlevel.spawn_system_task(collect_on_schedule)
             shutdown = Shutdown()
             supervisor = Supervisor(
                 settings,
