@@ -6,8 +6,9 @@ objects are still collected as always, and with them nearly all garbage.
 """
 
 import gc
-import sys
-import time
+from gc import collect
+from sys import getallocatedblocks
+from time import thread_time
 from typing import Final
 
 import trio
@@ -29,16 +30,16 @@ async def collect_on_schedule() -> None:
     """
     gc.freeze()
     gc.set_threshold(*gc.get_threshold()[:2], _NEVER)
-    took, ended, blocks = 0.0, trio.current_time(), sys.getallocatedblocks()
+    took, ended, blocks = 0.0, trio.current_time(), getallocatedblocks()
     while True:
         await trio.sleep(CHECK_SECONDS)
         due = ended + max(EVERY_SECONDS, took / MAX_SHARE)
         is_due = trio.current_time() >= due and _any_has_grown_old()
-        if is_due or sys.getallocatedblocks() > GROWTH * blocks:
-            began = time.thread_time()
-            gc.collect()
-            took = time.thread_time() - began
-            ended, blocks = trio.current_time(), sys.getallocatedblocks()
+        if is_due or getallocatedblocks() > GROWTH * blocks:
+            began = thread_time()
+            collect()
+            took = thread_time() - began
+            ended, blocks = trio.current_time(), getallocatedblocks()
 
 
 def _any_has_grown_old() -> bool:
