@@ -23,6 +23,8 @@ SETTINGS: list[tuple[str, str, object, str]] = [
     ("queue_capacity", "50", 50, "60"),
     ("grace", "0.5", 0.5, "7"),
     ("retain", "0", 0, "1"),
+    ("queue_bytes", "2097152", 2_097_152, "3MiB"),
+    ("retain_bytes", "64 kib", 65_536, "1GiB"),
     ("unix", "service.sock", "service.sock", "other.sock"),
     ("max_connections", "5", 5, "6"),
     ("tokens", "secret, another", ("secret", "another"), "other"),
@@ -31,7 +33,7 @@ SETTINGS: list[tuple[str, str, object, str]] = [
     ("log_format", "console", "console", "json"),
     ("log_level", "debug", "debug", "error"),
     ("stall_threshold", "0.5", 0.5, "nan"),
-    ("log_file", "service.log", "service.log", "other.log"),
+    ("log_file", "service.log", str(Path("service.log").absolute()), "other.log"),
 ]
 
 each_setting = pytest.mark.parametrize(
@@ -234,6 +236,9 @@ def test_modules_of_the_working_directory_can_be_served(
         (["--grace", "soon"], "Invalid value for '--grace': 'soon' is not a valid float."),
         (["--grace", "nan"], "--grace must be between 0 and 86400 seconds, not nan"),
         (["--retain", "-1"], "--retain must be 0 or more, not -1"),
+        (["--queue-bytes", "1KiB"], "--queue-bytes must be 1 MiB or more, not 1024"),
+        (["--retain-bytes", "-1"], "'-1' is no number of bytes, such as 268435456 or 256MiB"),
+        (["--retain-bytes", "1.5GiB"], "'1.5GiB' is no number of bytes"),
         (["--host", ""], "--host must not be empty"),
         (["--token", ""], "--token must not be empty, nor have spaces in it"),
         (["--token", "secret,"], "--token must not be empty, nor have spaces in it"),

@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 from setproctitle import setproctitle
 
+from job_service.byte_sizes import in_mib, read_bytes
 from job_service.jobs.failure import describe
 from job_service.jobs.queue import JobQueue
 from job_service.jobs.registry import Registry
@@ -76,6 +77,20 @@ class _Service(click.Group):
     "--retain", type=int, default=Settings.retain, help="Finished jobs to keep; the oldest go."
 )
 @click.option(
+    "--queue-bytes",
+    default=in_mib(Settings.queue_bytes),
+    callback=read_bytes,
+    metavar="BYTES",
+    help="Bytes that jobs may take which have not ended; more are turned away.",
+)
+@click.option(
+    "--retain-bytes",
+    default=in_mib(Settings.retain_bytes),
+    callback=read_bytes,
+    metavar="BYTES",
+    help="Bytes that finished jobs may take; the oldest go.",
+)
+@click.option(
     "--jobs",
     multiple=True,
     metavar="MODULE:NAME",
@@ -139,6 +154,7 @@ def _command(
     token_file: str | None,
     allow_host: str,
     allow_origin: str,
+    log_file: str | None,
     **settings: Any,
 ) -> Command | None:
     """Serve jobs over HTTP, with a log of all that happens.
@@ -155,6 +171,8 @@ def _command(
         tokens=_tokens(token, token_file),
         allow_host=_names(allow_host),
         allow_origin=_names(allow_origin),
+        # Said now, before a registry is imported, which may change the working directory.
+        log_file=str(Path(log_file).absolute()) if log_file else log_file,
         **settings,
     )
     if context.invoked_subcommand == "demo":

@@ -20,6 +20,7 @@ from job_service.jobs.resources import open_resources
 from job_service.jobs.scheduler import Scheduler
 from job_service.jobs.snapshots import ScheduleView, WorkerView
 from job_service.jobs.store import JobStore
+from job_service.jobs.weight import DEFAULT_QUEUE_BYTES, DEFAULT_RETAIN_BYTES
 from job_service.jobs.worker import Worker
 from job_service.lifecycle import StopReason, is_cancellation, open_lifecycle_nursery
 from job_service.telemetry.events import (
@@ -54,6 +55,8 @@ class Engine:
         workers: int,
         queue_capacity: int,
         retain: int,
+        queue_bytes: int = DEFAULT_QUEUE_BYTES,
+        retain_bytes: int = DEFAULT_RETAIN_BYTES,
         clock: Clock | None = None,
         random_source: random.Random | None = None,
     ) -> None:
@@ -63,7 +66,14 @@ class Engine:
         self._workers = workers
         self._clock = clock or Clock()
         self._random_source = random_source or random.Random()
-        self._store = JobStore(emit, self._clock, capacity=queue_capacity, retain=retain)
+        self._store = JobStore(
+            emit,
+            self._clock,
+            capacity=queue_capacity,
+            capacity_bytes=queue_bytes,
+            retain=retain,
+            retain_bytes=retain_bytes,
+        )
         self._dispatcher = Dispatcher(
             self._store, limit_of=lambda name: registry.lookup(name).concurrency
         )
@@ -78,6 +88,11 @@ class Engine:
         self._stop_reason: str | None = None
         self.queue = JobQueue(registry, self._store, self._dispatcher)
         self._scheduler = Scheduler(registry.schedules, self.queue, emit, self._clock)
+
+    @property
+    def jobs_bytes(self) -> int:
+        """What the texts of all jobs take: payloads, results, errors and tracebacks."""
+        return self._store.weight
 
     @property
     def started(self) -> bool:

@@ -10,13 +10,14 @@ from typing import NoReturn
 import trio
 
 from job_service.cli import Command, UsageError, hide_tokens, read_command_line
+from job_service.garbage import collect_on_schedule
 from job_service.hosting import open_telemetry
 from job_service.jobs.failure import describe
 from job_service.jobs.resources import ResourceFailed
 from job_service.shutdown import Backstop, Shutdown, request_on_signals
 from job_service.supervisor import BACKSTOP_SECONDS, Supervisor
 from job_service.telemetry.libraries import listen_to_libraries
-from job_service.telemetry.sink import open_log_file
+from job_service.telemetry.line_file import open_log_file
 from job_service.web.edge.listeners import CannotListen
 
 _OTHER_FILES = 256  # beside those of the connections
@@ -53,11 +54,11 @@ def _allow_open_files(wanted: int) -> None:
 
 
 def _open_log(path: str | None) -> int:
-    """The descriptor of stdout or of the log file; it stays open for as long as the process."""
+    """A descriptor of stdout, or of the log file, for the log alone."""
     if path is None:
         if sys.stdout is None:
             raise UsageError("stdout is closed, and it is where the log goes")
-        return sys.stdout.fileno()
+        return os.dup(sys.stdout.fileno())
     try:
         return open_log_file(path)
     except OSError as error:
@@ -77,6 +78,7 @@ def _serve(command: Command) -> bool:
             os._exit(1)
 
         async def serve() -> bool:
+            trio.lowlevel.spawn_system_task(collect_on_schedule)
             shutdown = Shutdown()
             supervisor = Supervisor(
                 settings,

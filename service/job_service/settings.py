@@ -6,6 +6,7 @@ import string
 from dataclasses import dataclass, field
 from typing import Literal
 
+from job_service.jobs.weight import DEFAULT_QUEUE_BYTES, DEFAULT_RETAIN_BYTES
 from job_service.telemetry.log import LogLevel
 
 LogFormatChoice = Literal["auto", "json", "console"]
@@ -28,10 +29,11 @@ class SettingsError(ValueError):
 class Settings:
     """One service's settings, frozen. Raises SettingsError where one is out of its range.
 
-    `grace` and `stall_threshold` are in seconds, `queue_capacity` and `retain` in jobs; port 0
-    takes any free port. `unix`, the path of a socket, takes the place of `host` and `port`, and
-    `log_file` that of stdout. Without `tokens` the service can only be had where no other machine
-    reaches it, unless `no_auth` says so.
+    `grace` and `stall_threshold` are in seconds, `queue_capacity` and `retain` in jobs; their
+    bounds in bytes, `queue_bytes` and `retain_bytes`, are on payloads, results, errors and
+    tracebacks. Port 0 takes any free port. `unix`, the path of a socket, takes the place of `host`
+    and `port`, and `log_file` that of stdout. Without `tokens` the service can only be had where no
+    other machine reaches it, unless `no_auth` says so.
     """
 
     host: str = "127.0.0.1"
@@ -40,6 +42,8 @@ class Settings:
     queue_capacity: int = 1_000
     grace: float = 30.0
     retain: int = 10_000
+    queue_bytes: int = DEFAULT_QUEUE_BYTES
+    retain_bytes: int = DEFAULT_RETAIN_BYTES
     unix: str | None = None
     certfile: str | None = None
     keyfile: str | None = None
@@ -60,6 +64,9 @@ class Settings:
         self._require("queue_capacity", self.queue_capacity >= 1, "must be 1 or more")
         self._require("grace", 0 <= self.grace <= 86_400, "must be between 0 and 86400 seconds")
         self._require("retain", self.retain >= 0, "must be 0 or more")
+        # Less would not take the largest job that can be submitted over HTTP.
+        self._require("queue_bytes", self.queue_bytes >= 1024 * 1024, "must be 1 MiB or more")
+        self._require("retain_bytes", self.retain_bytes >= 0, "must be 0 or more")
         self._require("max_connections", self.max_connections >= 1, "must be 1 or more")
         self._require(
             "stall_threshold",

@@ -95,6 +95,8 @@ class Supervisor:
             workers=settings.workers,
             queue_capacity=settings.queue_capacity,
             retain=settings.retain,
+            queue_bytes=settings.queue_bytes,
+            retain_bytes=settings.retain_bytes,
         )
         app = create_app(
             self._engine.queue,
@@ -152,10 +154,11 @@ class Supervisor:
                             engine_nursery.start_soon(self._workload, self._engine.queue)
                     await self._close_http()
                     with trio.CancelScope(shield=True):  # bounded by the flush's own time
-                        await trio.to_thread.run_sync(self._telemetry.sink.flush)
+                        await self._telemetry.sink.flush_off_loop()
                     service_nursery.cancel_scope.cancel()
         except BaseException as error:
-            self._telemetry.sink.flush()
+            with trio.CancelScope(shield=True):
+                await self._telemetry.sink.flush_off_loop()
             if (failed := _resource_failed(error)) is not None:
                 self._say_stopped("crashed", failed, format_traceback(failed.__cause__ or failed))
                 raise failed from failed.__cause__
@@ -184,7 +187,7 @@ class Supervisor:
         # Still here: some handler swallows its cancellation, and Trio has no other way to end it.
         self._engine.abandon_the_rest(self._engine.outcome)
         await self._close_http()
-        await trio.to_thread.run_sync(self._telemetry.sink.flush)
+        await self._telemetry.sink.flush_off_loop()
         self._say_stopped(self._engine.outcome)
         self._give_up()
 
@@ -221,7 +224,7 @@ class Supervisor:
 
     def _read_metrics(self) -> MetricsSnapshot:
         self._count_dropped_lines()
-        return self._telemetry.metrics.snapshot()
+        return self._telemetry.metrics.snapshot(jobs_bytes=self._engine.jobs_bytes)
 
     def _count_dropped_lines(self) -> None:
         """Tell those who listen of lost lines, but for the log, which tells it where the gap is."""

@@ -52,6 +52,7 @@ VALUES: dict[str, Any] = {
     "path": "/jobs",
     "pid": 4711,
     "priority": 5,
+    "queue_bytes": 1_048_576,
     "queue_capacity": 100,
     "reason": "drained",
     "retry_in_seconds": 4.0,

@@ -195,6 +195,7 @@ def test_metrics_come_in_the_order_of_the_contract(metrics: Metrics) -> None:
         ("queue_paused", 0),
         ("job_types_paused", 0),
         ("ticks_skipped", 0),
+        ("jobs_bytes", 0),
     ]
 
 

@@ -97,6 +97,7 @@ class Job(msgspec.Struct, eq=False, gc=False):
     retry_of: str | None = None
     schedule: str | None = None
     row: int = -1  # its place in the table
+    weight: int = 0  # bytes of memory, when it was last weighed
     status: Status = "pending"
     ready_monotonic: float | None = None  # since when it is ready for a worker, while it is
     attempts: tuple[Attempt, ...] = ()

@@ -28,6 +28,7 @@ from job_service.jobs.model import (
     Status,
 )
 from job_service.jobs.progress import Meter, Progress
+from job_service.jobs.weight import DEFAULT_QUEUE_BYTES, DEFAULT_RETAIN_BYTES
 from job_service.telemetry.events import (
     Event,
     JobAbandoned,
@@ -56,13 +57,21 @@ class JobStore:
     """
 
     def __init__(
-        self, emit: Callable[[Event], None], clock: Clock, *, capacity: int, retain: int
+        self,
+        emit: Callable[[Event], None],
+        clock: Clock,
+        *,
+        capacity: int,
+        retain: int,
+        capacity_bytes: int = DEFAULT_QUEUE_BYTES,
+        retain_bytes: int = DEFAULT_RETAIN_BYTES,
     ) -> None:
         self._emit = emit
         self.clock = clock
+        self._books = Books(retain, retain_bytes)
         self.capacity = capacity
-        self._capacity = Capacity(capacity, emit, clock)
-        self._books = Books(retain)
+        self.capacity_bytes = capacity_bytes
+        self._capacity = Capacity(self._books, emit, clock, capacity, capacity_bytes)
         self.jobs = self._books.jobs
 
     @property
@@ -76,9 +85,19 @@ class JobStore:
         return self._books.counts["processing"]
 
     @property
+    def weight(self) -> int:
+        """Bytes that the texts of all jobs take: payloads, results, errors and tracebacks."""
+        return self._books.weight
+
+    @property
     def room(self) -> int:
         """How many more submissions the bound on pending jobs allows; may be below 0."""
-        return self._capacity.room(self._books.counts["pending"])
+        return self._capacity.room
+
+    @property
+    def room_bytes(self) -> int:
+        """How many more bytes the bound on jobs that have not ended allows; may be below 0."""
+        return self._capacity.room_bytes
 
     def create(self, draft: Draft) -> Job:
         """Accept a submission: a new job, pending."""
@@ -134,7 +153,7 @@ class JobStore:
             JobRejected(timestamp=self.clock.now(), job_type=job_type, reason=reason, jobs=jobs)
         )
         if reason == "full":
-            self._capacity.rejected(jobs, self._books.counts["pending"])
+            self._capacity.rejected(jobs)
 
     def enqueue(self, job: Job) -> None:
         """The pending job is ready for a worker from now on."""
@@ -174,14 +193,14 @@ class JobStore:
                 wait_seconds=round(monotonic - ready_monotonic, 6),
             )
         )
-        self._capacity.pending_fell_to(self._books.counts["pending"])
+        self._capacity.eased()
         return attempt
 
     def complete(self, job: Job, result: bytes) -> None:
         """The handler returned `result`, JSON text."""
-        ended = self._end_attempt(job, "completed", "completed")
-        job.result = result
+        ended = self._end_attempt(job, "completed", "completed", result=result)
         self._emit(JobCompleted(**ended))
+        self._capacity.eased()
 
     def retry(self, job: Job, error: str, traceback: str, delay_seconds: float) -> None:
         """The attempt failed; the job is to be ready again in `delay_seconds`."""
@@ -222,6 +241,7 @@ class JobStore:
         """The attempt failed and no other follows."""
         ended = self._end_attempt(job, "failed", "failed", error, traceback)
         self._emit(JobFailed(**ended, error=error, traceback=traceback))
+        self._capacity.eased()
 
     def fail_unstarted(self, job: Job, error: str) -> None:
         """The pending job can't be run, for what it was to come after has not completed."""
@@ -231,7 +251,7 @@ class JobStore:
         self._books.move(job, "failed", now)
         job.failure = error
         self._emit(JobFailed(timestamp=now, job_id=job.id, job_type=job.type, error=error))
-        self._capacity.pending_fell_to(self._books.counts["pending"])
+        self._capacity.eased()
 
     def end_of(self, job: Job) -> trio.Event:
         """What is set as soon as the job has ended; made when it is asked for. No transition."""
@@ -278,6 +298,7 @@ class JobStore:
         if job.status == "processing":
             ended = self._end_attempt(job, to, to, error, traceback)
             self._emit(event(**ended, reason=reason))
+            self._capacity.eased()
         else:
             now = self.clock.now()
             self._books.move(job, to, now)
@@ -290,7 +311,7 @@ class JobStore:
                     wait_seconds=self._end_wait(job),
                 )
             )
-            self._capacity.pending_fell_to(self._books.counts["pending"])
+            self._capacity.eased()
 
     def _end_wait(self, job: Job) -> float | UnsetType:
         if job.ready_monotonic is None:
@@ -306,12 +327,12 @@ class JobStore:
         outcome: AttemptOutcome | None,
         error: str | None = None,
         traceback: str | None = None,
+        result: bytes | None = None,
     ) -> dict[str, Any]:
         """End the running attempt and move the job on; gives the fields of its event."""
         if job.status != "processing":
             raise IllegalTransition(job.id, job.status, to)
         now = self.clock.now()
-        self._books.move(job, to, now)
         attempt = job.attempts[-1]
         attempt.finished_at = now
         attempt.run_seconds = round(self.clock.monotonic() - attempt.started_monotonic, 6)
@@ -320,6 +341,8 @@ class JobStore:
         if traceback is not None:
             attempt.traceback = traceback[-MAX_KEPT_TRACEBACK_CHARS:]
         attempt.interrupt = _nothing
+        job.result = result
+        self._books.move(job, to, now)
         return {
             "timestamp": now,
             "job_id": job.id,

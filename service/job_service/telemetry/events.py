@@ -246,11 +246,12 @@ class ScheduleSkipped(Event, frozen=True, kw_only=True):
 
 
 class QueueFull(Event, frozen=True, kw_only=True):
-    """Submissions are being turned away from now on."""
+    """Submissions are being turned away from now on; `queue_bytes` if it is for their size."""
 
     level: Level = "warning"
     event: Literal["queue_full"] = "queue_full"
     queue_capacity: int
+    queue_bytes: int | UnsetType = UNSET
 
 
 class QueueFreed(Event, frozen=True, kw_only=True):

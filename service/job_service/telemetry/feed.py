@@ -2,12 +2,19 @@
 
 import secrets
 from collections import deque
+from functools import cache
+from sys import getsizeof
 
 import trio
+from msgspec import UNSET
 
 from job_service.telemetry.events import Event
 
+# The ring is full when it has either; the bytes are of texts that may be long.
 CAPACITY = 20_000
+CAPACITY_BYTES = 8 * 1024 * 1024
+
+_LONG_FIELDS = frozenset({"after", "error", "note", "path", "traceback", "unique_key"})
 
 
 class FellBehind(Exception):
@@ -22,9 +29,12 @@ class Feed:
     however many they are and however slow.
     """
 
-    def __init__(self, capacity: int = CAPACITY) -> None:
+    def __init__(self, capacity: int = CAPACITY, capacity_bytes: int = CAPACITY_BYTES) -> None:
         self._run = secrets.token_hex(4)  # so that ids of before a restart are known as such
         self._ring: deque[Event] = deque(maxlen=capacity)
+        self._capacity_bytes = capacity_bytes
+        self._long = deque[tuple[int, int]]()  # numbers and bytes of events with long texts
+        self._bytes = 0  # of those
         self._last = 0
         self._news: trio.Event | None = None  # only while somebody waits: testing that is cheapest
         self._closed = False
@@ -38,6 +48,8 @@ class Feed:
         """Keep `event`, as a struct: those who read it have the cost of encoding it."""
         self._ring.append(event)
         self._last += 1
+        if _long_fields(type(event)):
+            self._weigh(event)
         if self._news is not None:
             self._wake()
 
@@ -92,8 +104,38 @@ class Feed:
     def _before_oldest(self) -> int:
         return self._last - len(self._ring)
 
+    def _weigh(self, event: Event) -> None:
+        """Drop the oldest events until the texts of all, with this newest one, are not too long."""
+        weight = _text_bytes(event)
+        if not weight:
+            return
+        self._long.append((self._last, weight))
+        self._bytes += weight
+        while self._bytes > self._capacity_bytes or self._long[0][0] <= self._before_oldest:
+            number, bytes_freed = self._long.popleft()
+            self._bytes -= bytes_freed
+            while self._before_oldest < number:
+                self._ring.popleft()
+
     def _wake(self) -> None:
         # Where the loop is blocked, events come from another thread, which can't wake anybody.
         if self._news is not None and trio.lowlevel.in_trio_run():
             self._news.set()
             self._news = None
+
+
+@cache
+def _long_fields(kind: type[Event]) -> tuple[str, ...]:
+    return tuple(name for name in kind.__struct_fields__ if name in _LONG_FIELDS)
+
+
+def _text_bytes(event: Event) -> int:
+    """Memory that its long texts take."""
+    weight = 0
+    for name in _long_fields(type(event)):
+        value = getattr(event, name)
+        if isinstance(value, tuple):
+            weight += sum(map(getsizeof, value))
+        elif value is not UNSET:
+            weight += getsizeof(value)
+    return weight

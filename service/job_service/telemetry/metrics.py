@@ -64,6 +64,7 @@ class MetricsSnapshot(Struct, frozen=True):
     queue_paused: int
     job_types_paused: int
     ticks_skipped: int
+    jobs_bytes: int
 
 
 class Metrics:
@@ -124,8 +125,8 @@ class Metrics:
         if count is not None:
             count(event)
 
-    def snapshot(self) -> MetricsSnapshot:
-        """The metrics at this moment."""
+    def snapshot(self, jobs_bytes: int = 0) -> MetricsSnapshot:
+        """The metrics at this moment; `jobs_bytes` no event tells, but whoever keeps the jobs."""
         return MetricsSnapshot(
             jobs_created=self._jobs_created,
             jobs_completed=self._jobs_completed,
@@ -150,6 +151,7 @@ class Metrics:
             queue_paused=self._queue_paused,
             job_types_paused=self._job_types_paused,
             ticks_skipped=self._ticks_skipped,
+            jobs_bytes=jobs_bytes,
         )
 
     def _job_created(self, _: JobCreated) -> None:

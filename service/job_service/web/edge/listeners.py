@@ -79,6 +79,7 @@ class UnixListener(Listener):
             raise
         super().__init__(listening)
         self._path = path
+        self._place = str(Path(path).absolute())  # wherever a handler makes the process go
         self._identity = _identity(path)
 
     def url(self, scheme: str) -> str:  # noqa: ARG002  # there is none for this
@@ -88,8 +89,8 @@ class UnixListener(Listener):
     def remove(self) -> None:
         """Remove the socket, unless another service has taken its path."""
         with contextlib.suppress(OSError):
-            if _identity(self._path) == self._identity:
-                Path(self._path).unlink()
+            if _identity(self._place) == self._identity:
+                Path(self._place).unlink()
 
 
 async def listen_on_port(host: str, port: int) -> list[Listener]:

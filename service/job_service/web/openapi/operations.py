@@ -175,6 +175,7 @@ _METRICS: Final = MetricsSnapshot(
     queue_paused=0,
     job_types_paused=0,
     ticks_skipped=0,
+    jobs_bytes=52480,
 )
 _QUEUE: Final = QueueView(
     paused=False,
