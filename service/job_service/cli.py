@@ -8,7 +8,6 @@ from typing import Any, get_args
 
 import click
 from click.core import ParameterSource
-from setproctitle import setproctitle
 
 from job_service.jobs.failure import describe
 from job_service.jobs.queue import JobQueue
@@ -182,18 +181,6 @@ def _events(schema: bool) -> int:
 
     click.echo(vocabulary.schema() if schema else vocabulary.table())
     return 0
-
-
-def hide_tokens(command_line: Sequence[str]) -> None:
-    """Where tokens are among `command_line`, take them out of what `ps` shows of this process."""
-    shown = list(command_line)
-    for index, argument in enumerate(command_line):
-        if argument.startswith("--token="):
-            shown[index] = "--token=…"
-        elif argument == "--token" and index + 1 < len(shown):
-            shown[index + 1] = "…"
-    if shown != list(command_line):
-        setproctitle(" ".join(shown))
 
 
 def read_command_line(arguments: Sequence[str] | None = None) -> Command:

@@ -9,11 +9,12 @@ from typing import NoReturn
 
 import trio
 
-from job_service.cli import Command, UsageError, hide_tokens, read_command_line
+from job_service.cli import Command, UsageError, read_command_line
 from job_service.hosting import open_telemetry
 from job_service.jobs.failure import describe
 from job_service.jobs.resources import ResourceFailed
 from job_service.shutdown import Backstop, Shutdown, request_on_signals
+from job_service.standard_streams import tell
 from job_service.supervisor import BACKSTOP_SECONDS, Supervisor
 from job_service.telemetry.libraries import listen_to_libraries
 from job_service.telemetry.sink import open_log_file
@@ -31,15 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
     The status is 0, 1 where jobs were abandoned or it crashed, or 2 where it can't even start.
     """
-    if arguments is None:
-        hide_tokens(sys.argv)
     try:
         nothing_abandoned = _serve(read_command_line(arguments))
     except (UsageError, CannotListen, ResourceFailed) as error:
-        sys.stderr.write(f"job-service: {error}\n")
+        tell(str(error))
         sys.exit(2)
     except _Crash as crash:
-        sys.stderr.write(f"job-service: crashed: {crash} (the log has the traceback)\n")
+        tell(f"crashed: {crash} (the log has the traceback)")
         sys.exit(1)
     sys.exit(0 if nothing_abandoned else 1)
 

@@ -73,7 +73,8 @@ def request_on_signals(
     has already ended, but its process has not, would otherwise kill it and spoil its exit status.
 
     With `on_hangup` SIGHUP, too, asks to drain, unless it is ignored as `nohup` has it. It never
-    insists: when a terminal goes, the shell and the kernel may both say so.
+    insists: when a terminal goes, the shell and the kernel may both say so. One that was held back
+    while nobody could tell what it means comes now.
 
     Must be called inside `trio.run`, in the main thread.
     """
@@ -95,3 +96,4 @@ def request_on_signals(
         signal.signal(number, on_signal)
     if on_hangup and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         signal.signal(signal.SIGHUP, on_signal)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
