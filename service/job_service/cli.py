@@ -9,11 +9,13 @@ from typing import Any, get_args
 import click
 from click.core import ParameterSource
 
+from job_service.environment import PREFIX, is_address_by_kubernetes, unknown_settings
 from job_service.jobs.failure import describe
 from job_service.jobs.queue import JobQueue
 from job_service.jobs.registry import Registry
 from job_service.registries import load_registries
 from job_service.settings import LogFormatChoice, Settings, SettingsError
+from job_service.standard_streams import tell
 from job_service.telemetry.log import LogLevel
 
 DEMO_JOBS = "job_service.demo_jobs:registry"
@@ -49,15 +51,28 @@ class _Service(click.Group):
             raise UsageError(f"{_given_as(ctx, error.setting)} {error}") from error
 
 
+class _Port(click.types.IntParamType):
+    """A number, and for what Kubernetes puts in its place a hint."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Called by click."""
+        if is_address_by_kubernetes(value):
+            self.fail(
+                f"{value!r} comes from Kubernetes, for a Service that is called job-service: "
+                "give that another name, or set enableServiceLinks to false in the pod"
+            )
+        return super().convert(value, param, ctx)
+
+
 @click.group(
     "job-service",
     cls=_Service,
-    context_settings={"auto_envvar_prefix": "JOB_SERVICE", "show_default": True},
+    context_settings={"auto_envvar_prefix": PREFIX.rstrip("_"), "show_default": True},
     invoke_without_command=True,
 )
 @click.version_option(package_name="trio-job-service", allow_from_autoenv=False)
 @click.option("--host", default=Settings.host, help="Address to listen on.")
-@click.option("--port", type=int, default=Settings.port, help="Port; 0 takes a free one.")
+@click.option("--port", type=_Port(), default=Settings.port, help="Port; 0 takes a free one.")
 @click.option("--workers", type=int, default=Settings.workers, help="Jobs that run at a time.")
 @click.option(
     "--queue-capacity",
@@ -148,6 +163,8 @@ def _command(
     """
     if context.invoked_subcommand == "events":
         return None  # what that one returns counts
+    for line in unknown_settings(os.environ, _variables(context)):
+        tell(line)
     if os.environ.get("JOB_SERVICE_TOKEN") == "":  # which click takes for one that is not set
         raise UsageError("JOB_SERVICE_TOKEN must not be empty")
     checked = Settings(
@@ -201,6 +218,15 @@ def read_command_line(arguments: Sequence[str] | None = None) -> Command:
     if isinstance(chosen, int):  # what those return that only print
         raise SystemExit(chosen)
     return chosen
+
+
+def _variables(context: click.Context) -> list[str]:
+    """The environment variables of all options that a service has."""
+    return [
+        f"{context.auto_envvar_prefix}_{parameter.name.upper()}"
+        for parameter in _command.params
+        if parameter.name is not None and parameter.allow_from_autoenv
+    ]
 
 
 def _given_as(context: click.Context, setting: str) -> str:

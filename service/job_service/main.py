@@ -51,6 +51,14 @@ def _allow_open_files(wanted: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (lifted, hard))
 
 
+def _leave_deleted_folder() -> None:
+    """Be in a working directory that exists: no process can be started in one that was deleted."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        os.chdir("/")
+
+
 def _open_log(path: str | None) -> int:
     """The descriptor of stdout or of the log file; it stays open for as long as the process."""
     if path is None:
@@ -66,6 +74,7 @@ def _open_log(path: str | None) -> int:
 def _serve(command: Command) -> bool:
     settings = command.settings
     _allow_open_files(settings.max_connections + _OTHER_FILES)
+    _leave_deleted_folder()
     with open_telemetry(settings, _open_log(settings.log_file)) as telemetry:
         sink = telemetry.sink
         if settings.log_file is not None:
