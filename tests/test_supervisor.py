@@ -68,7 +68,7 @@ def hosted(log_path: Path, registry: Registry, **settings: Any) -> Iterator[Host
     """A service whose log goes to `log_path`."""
     descriptor = os.open(log_path, os.O_WRONLY | os.O_CREAT)
     try:
-        with LineSink(descriptor) as sink:
+        with LineSink(os.dup(descriptor)) as sink:
             yield Hosted(log_path, sink, registry, **settings)
     finally:
         os.close(descriptor)
@@ -405,7 +405,7 @@ async def test_a_log_that_cannot_be_reopened_is_said(
     monkeypatch.setattr("job_service.supervisor.LOG_CHECK_SECONDS", 0.01)
     nowhere = str(tmp_path / "gone" / "log")
     with hosted(tmp_path / "log", registry) as service:
-        service.sink._path = nowhere
+        service.sink._file._path = nowhere
         async with trio.open_nursery() as nursery:
             await nursery.start(service.supervisor.run)
             service.sink.reopen()

@@ -16,9 +16,10 @@ from job_service.supervisor import RunningService, Supervisor, Telemetry
 from job_service.telemetry.console import terminal_columns
 from job_service.telemetry.emitter import Emitter
 from job_service.telemetry.feed import Feed
+from job_service.telemetry.line_file import open_log_file
 from job_service.telemetry.log import Log, event_renderer
 from job_service.telemetry.metrics import Metrics
-from job_service.telemetry.sink import LineSink, open_log_file
+from job_service.telemetry.sink import LineSink
 from job_service.telemetry.watchdog import Watchdog
 
 
@@ -41,18 +42,21 @@ async def host(
     OSError where the log file can't be opened.
     """
     settings = settings or Settings()
-    with _open_log(settings.log_file) as fd, open_telemetry(settings, fd) as telemetry:
+    with open_telemetry(settings, _open_log(settings.log_file)) as telemetry:
         shutdown = Shutdown()
         supervisor = Supervisor(settings, registry, telemetry, shutdown, give_up=give_up)
-        async with trio.open_nursery() as nursery:
-            running: RunningService = await nursery.start(supervisor.run)
-            yield running
-            shutdown.request("the program ends")
+        try:
+            async with trio.open_nursery() as nursery:
+                running: RunningService = await nursery.start(supervisor.run)
+                yield running
+                shutdown.request("the program ends")
+        finally:
+            await telemetry.sink.aclose()
 
 
 @contextmanager
 def open_telemetry(settings: Settings, fd: int) -> Iterator[Telemetry]:
-    """All that listens to events, its log written to `fd`, which is flushed at the block's end."""
+    """All that listens to events; its log is written to `fd`, which is closed with it."""
     on_terminal = os.isatty(fd)
     log_format = settings.log_format
     if log_format == "auto":
@@ -75,13 +79,5 @@ def open_telemetry(settings: Settings, fd: int) -> Iterator[Telemetry]:
         yield Telemetry(emit, log.logger, metrics, feed, sink, watchdog)
 
 
-@contextmanager
-def _open_log(path: str | None) -> Iterator[int]:
-    if path is None:
-        yield sys.stdout.fileno()
-        return
-    fd = open_log_file(path)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
+def _open_log(path: str | None) -> int:
+    return os.dup(sys.stdout.fileno()) if path is None else open_log_file(path)

@@ -17,7 +17,7 @@ from job_service.shutdown import Backstop, Shutdown, request_on_signals
 from job_service.standard_streams import tell
 from job_service.supervisor import BACKSTOP_SECONDS, Supervisor
 from job_service.telemetry.libraries import listen_to_libraries
-from job_service.telemetry.sink import open_log_file
+from job_service.telemetry.line_file import open_log_file
 from job_service.web.edge.listeners import CannotListen
 
 _OTHER_FILES = 256  # beside those of the connections
@@ -60,11 +60,11 @@ def _leave_deleted_folder() -> None:
 
 
 def _open_log(path: str | None) -> int:
-    """The descriptor of stdout or of the log file; it stays open for as long as the process."""
+    """A descriptor of stdout, or of the log file, for the log alone."""
     if path is None:
         if sys.stdout is None:
             raise UsageError("stdout is closed, and it is where the log goes")
-        return sys.stdout.fileno()
+        return os.dup(sys.stdout.fileno())
     try:
         return open_log_file(path)
     except OSError as error:

@@ -158,10 +158,11 @@ class Supervisor:
                             engine_nursery.start_soon(self._workload, self._engine.queue)
                     await self._close_http()
                     with trio.CancelScope(shield=True):  # bounded by the flush's own time
-                        await trio.to_thread.run_sync(self._telemetry.sink.flush)
+                        await self._telemetry.sink.flush_off_loop()
                     service_nursery.cancel_scope.cancel()
         except BaseException as error:
-            self._telemetry.sink.flush()
+            with trio.CancelScope(shield=True):
+                await self._telemetry.sink.flush_off_loop()
             if (failed := _resource_failed(error)) is not None:
                 self._say_stopped("crashed", failed, format_traceback(failed.__cause__ or failed))
                 raise failed from failed.__cause__
@@ -190,7 +191,7 @@ class Supervisor:
         # Still here: some handler swallows its cancellation, and Trio has no other way to end it.
         self._engine.abandon_the_rest(self._engine.outcome)
         await self._close_http()
-        await trio.to_thread.run_sync(self._telemetry.sink.flush)
+        await self._telemetry.sink.flush_off_loop()
         self._say_stopped(self._engine.outcome)
         self._give_up()
 

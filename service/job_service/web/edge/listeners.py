@@ -36,6 +36,7 @@ class UnixListener(trio.abc.AsyncResource):
             listening.close()
             raise
         self.path = path
+        self._place = str(Path(path).absolute())  # wherever a handler makes the process go
         self._identity = _identity(path)
         self.inner = trio.SocketListener(trio.socket.from_stdlib_socket(listening))
 
@@ -47,8 +48,8 @@ class UnixListener(trio.abc.AsyncResource):
     def remove(self) -> None:
         """Remove the socket, unless another service has taken its path."""
         with contextlib.suppress(OSError):
-            if _identity(self.path) == self._identity:
-                Path(self.path).unlink()
+            if _identity(self._place) == self._identity:
+                Path(self._place).unlink()
 
 
 Listener = trio.SocketListener | UnixListener
