@@ -223,9 +223,9 @@ def read_command_line(arguments: Sequence[str] | None = None) -> Command:
 def _variables(context: click.Context) -> list[str]:
     """The environment variables of all options that a service has."""
     return [
-        f"{context.auto_envvar_prefix}_{parameter.name.upper()}"
-        for parameter in _command.params
-        if parameter.name is not None and parameter.allow_from_autoenv
+        f"{context.auto_envvar_prefix}_{option.name.upper()}"
+        for option in context.command.params
+        if isinstance(option, click.Option) and option.name and option.allow_from_autoenv
     ]
 
 

@@ -178,7 +178,7 @@ class Engine:
     def stop(self, reason: str) -> None:
         """Cancel running jobs at their next checkpoint and abandon all others."""
         self._stop_reason = reason
-        self._end_resources_in(CLEANUP_SECONDS + CLOSING_SECONDS)
+        self._end_resources_in(CLOSING_SECONDS + (0 if self._drained else CLEANUP_SECONDS))
         self._scheduler.stop()
         self._dispatcher.stop()
         self._scope.cancel()

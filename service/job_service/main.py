@@ -5,6 +5,7 @@ import resource
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 import trio
@@ -54,7 +55,7 @@ def _allow_open_files(wanted: int) -> None:
 def _leave_deleted_folder() -> None:
     """Be in a working directory that exists: no process can be started in one that was deleted."""
     try:
-        os.getcwd()
+        Path.cwd()
     except FileNotFoundError:
         os.chdir("/")
 

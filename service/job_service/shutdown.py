@@ -13,12 +13,16 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Shutdown:
-    """The two requests, as events that the supervisor waits for."""
+    """The two requests, as events that the supervisor waits for.
+
+    `reason` is why it is to drain, and is empty if it is not; `stop_reason` is why it is to stop.
+    """
 
     def __init__(self) -> None:
         self.requested = trio.Event()
         self.insisted = trio.Event()
         self.reason = ""
+        self.stop_reason = "second_signal"
 
     def request(self, reason: str) -> None:
         """Drain, for this reason; asked again, stop now."""
@@ -27,6 +31,13 @@ class Shutdown:
             self.requested.set()
         else:
             self.insisted.set()
+
+    def cancel(self) -> None:
+        """Stop now, since whoever runs the service is cancelled."""
+        if not self.insisted.is_set():
+            self.stop_reason = "cancelled"
+        self.requested.set()
+        self.insisted.set()
 
 
 class Backstop:

@@ -76,7 +76,8 @@ class Supervisor:
     """Runs one service from its first line to its last. Raises CannotListen for keys of no use.
 
     The nurseries are nested as the service ends: the engine's inside the service's, so that HTTP
-    outlives the workers and the drain can be watched until its last job.
+    outlives the workers and the drain can be watched until its last job. All are shielded from
+    whoever runs them: a cancellation is one more way to be told to stop, and ends them in order.
     """
 
     def __init__(
@@ -120,6 +121,7 @@ class Supervisor:
             app, telemetry.emit, max_connections=settings.max_connections, tls=tls
         )
         self._listeners: list[Listener] = []
+        self._jobs_must_end = trio.Event()
         self._said_stopped = False
 
     async def run(
@@ -129,37 +131,21 @@ class Supervisor:
 
         Raises CannotListen where the address can't be had, ResourceFailed where a resource can't be
         opened, and whatever crashed the service; all but the first are told in its last line.
+        Cancelled, it stops as at a second signal: that takes END_SECONDS at most, and CLOSE_SECONDS
+        if clients are owed answers.
 
         A handler that can't be ended keeps this call from returning. When all else is done,
         `give_up` is called then; it should end the process. `workload`, if there is one, submits
         jobs until the queue is closed, and is cancelled when the engine has ended.
         """
-        self._listeners = listeners = await _listen(self._settings)
-        address = url(listeners[0], "http" if self._settings.certfile is None else "https")
+        self._listeners = await _listen(self._settings)
         try:
             with self._telemetry.watchdog:
-                async with trio.open_nursery() as service_nursery:
-                    service_nursery.start_soon(self._watch_log)
-                    await service_nursery.start(self._server.serve, listeners)
-                    async with trio.open_nursery() as engine_nursery:
-                        engine_nursery.start_soon(self._conduct_shutdown)
-                        await engine_nursery.start(self._run_engine, engine_nursery.cancel_scope)
-                        self._say_started(address)
-                        task_status.started(
-                            RunningService(
-                                address,
-                                self._engine.queue,
-                                self._engine.workers,
-                                self._engine.schedules,
-                                self._read_metrics,
-                            )
-                        )
-                        if self._workload is not None:
-                            engine_nursery.start_soon(self._workload, self._engine.queue)
-                    await self._close_http()
-                    with trio.CancelScope(shield=True):  # bounded by the flush's own time
-                        await self._telemetry.sink.flush_off_loop()
-                    service_nursery.cancel_scope.cancel()
+                async with trio.open_nursery() as beside:
+                    beside.start_soon(self._stop_when_cancelled)
+                    with trio.CancelScope(shield=True):  # it ends by itself, and in order
+                        await self._serve(task_status)
+                    beside.cancel_scope.cancel()
         except BaseException as error:
             with trio.CancelScope(shield=True):
                 await self._telemetry.sink.flush_off_loop()
@@ -172,6 +158,40 @@ class Supervisor:
         self._say_stopped(self._engine.outcome)
         return self._telemetry.metrics.snapshot().jobs_abandoned == 0
 
+    async def _stop_when_cancelled(self) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            self._shutdown.cancel()
+
+    async def _serve(self, task_status: trio.TaskStatus[RunningService]) -> None:
+        async with trio.open_nursery() as beside:
+            end_bound: trio.CancelScope = await beside.start(self._bound_the_end)
+            async with trio.open_nursery() as service_nursery:
+                service_nursery.start_soon(self._watch_log)
+                await service_nursery.start(self._server.serve, self._listeners)
+                async with trio.open_nursery() as engine_nursery:
+                    engine_nursery.start_soon(self._conduct_shutdown)
+                    await engine_nursery.start(self._run_engine, engine_nursery.cancel_scope)
+                    running = self._running_service()
+                    self._say_started(running.url)
+                    task_status.started(running)
+                    if self._workload is not None:
+                        engine_nursery.start_soon(self._workload, self._engine.queue)
+                end_bound.cancel()
+                await self._close_http()
+                await self._telemetry.sink.flush_off_loop()
+                service_nursery.cancel_scope.cancel()
+
+    def _running_service(self) -> RunningService:
+        return RunningService(
+            url(self._listeners[0], "http" if self._settings.certfile is None else "https"),
+            self._engine.queue,
+            self._engine.workers,
+            self._engine.schedules,
+            self._read_metrics,
+        )
+
     async def _run_engine(
         self, others: trio.CancelScope, task_status: trio.TaskStatus[None]
     ) -> None:
@@ -181,19 +201,30 @@ class Supervisor:
             await trio.sleep_forever()
 
     async def _conduct_shutdown(self) -> None:
-        await self._shutdown.requested.wait()
-        self._say_draining()
-        self._engine.drain(self._settings.grace)
-        with trio.move_on_after(self._settings.grace):
-            await self._shutdown.insisted.wait()
-            self._engine.stop("second_signal")
-        await trio.sleep(END_SECONDS)
-        # Still here: some handler swallows its cancellation, and Trio has no other way to end it.
-        self._engine.abandon_the_rest(self._engine.outcome)
-        await self._close_http()
-        await self._telemetry.sink.flush_off_loop()
-        self._say_stopped(self._engine.outcome)
-        self._give_up()
+        try:
+            await self._shutdown.requested.wait()
+            if self._shutdown.reason:
+                self._say_draining()
+                self._engine.drain(self._settings.grace)
+                with trio.move_on_after(self._settings.grace):
+                    await self._shutdown.insisted.wait()
+            if self._shutdown.insisted.is_set():
+                self._engine.stop(self._shutdown.stop_reason)
+        finally:  # cancelled, where the engine has ended, or something crashed
+            self._jobs_must_end.set()
+
+    async def _bound_the_end(self, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
+        with trio.CancelScope() as scope:
+            task_status.started(scope)
+            await self._jobs_must_end.wait()
+            await trio.sleep(END_SECONDS)
+            # Some handler swallows its cancellation, and Trio has no other way to end it.
+            self._engine.abandon_the_rest(self._engine.outcome)
+            with trio.move_on_after(CLOSE_SECONDS + 1):  # after a crash of it nothing is closed
+                await self._close_http()
+            await self._telemetry.sink.flush_off_loop()
+            self._say_stopped(self._engine.outcome)
+            self._give_up()
 
     async def _close_http(self) -> None:
         self._telemetry.feed.close()  # else its streams would have to be cut off in the end

@@ -1,7 +1,6 @@
 """Opens what the service listens on: a TCP port or a Unix socket, and the keys for TLS."""
 
 import contextlib
-import os
 import socket
 import ssl
 import stat
@@ -12,7 +11,7 @@ import trio
 from job_service.web.edge.sockets import accept_all
 
 _BACKLOG = 1_024
-_OWNER_ONLY = 0o177  # as a mask: what others may not do
+_OWNER_ONLY = 0o600
 
 
 class CannotListen(Exception):
@@ -26,11 +25,8 @@ class UnixListener(trio.abc.AsyncResource):
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             _remove_if_stale(path)
-            mask = os.umask(_OWNER_ONLY)
-            try:
-                listening.bind(path)
-            finally:
-                os.umask(mask)
+            listening.bind(path)
+            Path(path).chmod(_OWNER_ONLY)  # before anybody can connect; the umask is everybody's
             listening.listen(_BACKLOG)
         except BaseException:
             listening.close()
@@ -120,10 +116,13 @@ def _remove_if_stale(path: str) -> None:
         if not stat.S_ISSOCK(Path(path).stat().st_mode):
             return  # binding will fail
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.setblocking(False)  # one that accepts nobody any more is not waited for
             try:
                 probe.connect(path)
             except ConnectionRefusedError:
                 Path(path).unlink()
+            except BlockingIOError:
+                return  # binding will fail
 
 
 def _identity(path: str) -> tuple[int, int]:
