@@ -45,7 +45,7 @@ async def open_resources(
             for name, opener in openers.items():
                 try:
                     resources[name] = await stack.enter_async_context(_opening(opener()))
-                except BaseException as error:  # such as sys.exit() where there is no database
+                except BaseException as error:
                     if interruption_in(error) is not None:
                         raise
                     raise ResourceFailed(name, error) from error
