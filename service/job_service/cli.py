@@ -215,6 +215,10 @@ def read_command_line(arguments: Sequence[str] | None = None) -> Command:
         raise UsageError(error.format_message()) from error
     except click.Abort as error:
         raise SystemExit(1) from error
+    except BrokenPipeError as error:  # `job-service events | head`
+        raise SystemExit(1) from error
+    except OSError as error:  # of what only prints; what can't be read was told above
+        raise UsageError(f"can't write to stdout: {error.strerror}") from error
     if isinstance(chosen, int):  # what those return that only print
         raise SystemExit(chosen)
     return chosen

@@ -82,11 +82,11 @@ def _serve(command: Command) -> bool:
             signal.signal(signal.SIGHUP, lambda *_: sink.reopen())
         listen_to_libraries(telemetry.logger)
 
-        def exit_at_once() -> None:
-            sink.flush()
-            os._exit(1)
-
         async def serve() -> bool:
+            def exit_at_once() -> None:
+                sink.flush()
+                os._exit(0 if supervisor.ended_well else 1)
+
             shutdown = Shutdown()
             supervisor = Supervisor(
                 settings,

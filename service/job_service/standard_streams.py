@@ -5,7 +5,6 @@ import select
 import sys
 from contextlib import suppress
 
-_STDOUT = 1
 _STDERR = 2
 _PATIENCE_SECONDS = 1.0
 
@@ -23,6 +22,21 @@ def fill_in() -> None:
 
 def tell(line: str) -> None:
     """Say one line on stderr, unless nobody takes it."""
+    one_line = " ".join(f"job-service: {line}".splitlines())
     with suppress(OSError):
         if select.select([], [_STDERR], [], _PATIENCE_SECONDS)[1]:
-            os.write(_STDERR, f"job-service: {line}\n".encode("utf-8", "backslashreplace"))
+            os.write(_STDERR, f"{one_line}\n".encode("utf-8", "backslashreplace"))
+
+
+def settle() -> None:
+    """Write out what Python still holds for stdout and stderr, or else drop it.
+
+    At its exit it would fail in that again, and make the exit status 120.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if stream is None or stream.closed:
+            continue
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

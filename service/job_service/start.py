@@ -12,7 +12,7 @@ from types import FrameType
 from typing import NoReturn
 
 from job_service.init import run_under_init
-from job_service.standard_streams import fill_in, tell
+from job_service.standard_streams import fill_in, settle, tell
 
 _STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 
@@ -35,7 +35,10 @@ def main() -> NoReturn:
 
     from job_service.main import main as run
 
-    run()
+    try:
+        run()
+    finally:
+        settle()
 
 
 def hide_tokens(command_line: Sequence[str]) -> None:

@@ -127,7 +127,7 @@ class Supervisor:
     async def run(
         self, task_status: trio.TaskStatus[RunningService] = trio.TASK_STATUS_IGNORED
     ) -> bool:
-        """Serve until shutdown is requested or something crashes; True if no job was abandoned.
+        """Serve until shutdown is requested or something crashes; gives `ended_well`.
 
         Raises CannotListen where the address can't be had, ResourceFailed where a resource can't be
         opened, and whatever crashed the service; all but the first are told in its last line.
@@ -156,7 +156,13 @@ class Supervisor:
             self._say_stopped(reason, error, format_traceback(error))
             raise
         self._say_stopped(self._engine.outcome)
-        return self._telemetry.metrics.snapshot().jobs_abandoned == 0
+        return self.ended_well
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether it neither crashed nor abandoned a job."""
+        no_job_lost = self._telemetry.metrics.snapshot().jobs_abandoned == 0
+        return no_job_lost and self._engine.outcome != "crashed"
 
     async def _stop_when_cancelled(self) -> None:
         try:
