@@ -1,8 +1,8 @@
 """A job service you can see through: what modules of job types and programs that host it need."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # as `typing` has it, which takes longer to import than all of this
 if TYPE_CHECKING:
     from job_service.hosting import host
     from job_service.jobs.context import JobContext
@@ -24,7 +24,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     # Each is imported when it is asked for: the command must be ready for signals before anything
     # that takes long, and a process of handlers need not wait for the HTTP server.
     if name not in _HOMES:

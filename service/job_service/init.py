@@ -7,9 +7,8 @@ somebody else waits for. So it is a child of PID 1, which does nothing but this.
 
 import os
 import signal
-from typing import Final
 
-_PASSED_ON: Final = {
+_PASSED_ON = {
     signal.SIGHUP,
     signal.SIGINT,
     signal.SIGQUIT,
@@ -17,18 +16,21 @@ _PASSED_ON: Final = {
     signal.SIGUSR1,
     signal.SIGUSR2,
 }
-_FROM_THE_KERNEL: Final = 0x80  # SI_KERNEL: of a terminal, say, which signals all its processes
+_FROM_THE_KERNEL = 0x80  # SI_KERNEL: of a terminal, say, which signals all its processes
 
 
 def run_under_init() -> None:
     """Be PID 1 here, and return in a child of it, in which all these signals are held back.
 
     PID 1 ends when the child does, with its status, or 128 and the number of the signal that ended
-    it, as a shell has it. Raises OSError where there can be no child.
+    it, as a shell has it. Where there can be no child, it returns in PID 1 itself.
     """
     awaited = {*_PASSED_ON, signal.SIGCHLD}
     signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
-    child = os.fork()
+    try:
+        child = os.fork()
+    except OSError:  # nor will there be any whom to reap
+        return
     while child != 0:
         came = signal.sigwaitinfo(awaited)
         if came.si_signo == signal.SIGCHLD:

@@ -3,7 +3,6 @@
 import os
 import select
 import sys
-from contextlib import suppress
 
 _STDERR = 2
 _PATIENCE_SECONDS = 1.0
@@ -23,9 +22,11 @@ def fill_in() -> None:
 def tell(line: str) -> None:
     """Say one line on stderr, unless nobody takes it."""
     one_line = " ".join(f"job-service: {line}".splitlines())
-    with suppress(OSError):
+    try:
         if select.select([], [_STDERR], [], _PATIENCE_SECONDS)[1]:
             os.write(_STDERR, f"{one_line}\n".encode("utf-8", "backslashreplace"))
+    except OSError:
+        return  # the exit status has to do
 
 
 def settle() -> None:

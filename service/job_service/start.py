@@ -1,15 +1,12 @@
 """What runs first of `job-service`: it makes the process ready for signals, then imports the rest.
 
-That takes a second, and the modules of job types may take longer. This one imports next to nothing.
+That takes a second, and the modules of job types may take longer. This one imports next to nothing,
+not even `typing`: until it runs, a signal ends Python as it ends any other program.
 """
 
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
-from types import FrameType
-from typing import NoReturn
 
 from job_service.init import run_under_init
 from job_service.standard_streams import fill_in, settle, tell
@@ -17,7 +14,7 @@ from job_service.standard_streams import fill_in, settle, tell
 _STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 
 
-def main() -> NoReturn:
+def main() -> None:
     """Run `job-service` and exit, with the status that `job_service.main.main` tells.
 
     SIGTERM or SIGINT while it is still being imported ends it with 0, since nothing was accepted.
@@ -26,8 +23,7 @@ def main() -> NoReturn:
     fill_in()
     hide_tokens(sys.argv)
     if os.getpid() == 1:
-        with suppress(OSError):  # no second process may be had: then there is none to reap, either
-            run_under_init()
+        run_under_init()
     for number in _STOP_SIGNALS:
         signal.signal(number, _end)
     # SIGHUP stays held back: what it means depends on the command line, which is yet to be read.
@@ -41,21 +37,21 @@ def main() -> NoReturn:
         settle()
 
 
-def hide_tokens(command_line: Sequence[str]) -> None:
+def hide_tokens(command_line: list[str]) -> None:
     """Where tokens are among `command_line`, take them out of what `ps` shows of this process."""
-    shown = list(command_line)
+    shown = command_line.copy()
     for index, argument in enumerate(command_line):
         if argument.startswith("--token="):
             shown[index] = "--token=…"
         elif argument == "--token" and index + 1 < len(shown):
             shown[index + 1] = "…"
-    if shown != list(command_line):
+    if shown != command_line:
         from setproctitle import setproctitle  # which imports more than all else here
 
         setproctitle(" ".join(shown))
 
 
-def _end(number: int, _: FrameType | None) -> NoReturn:
+def _end(number: int, _: object) -> None:
     # No exception: whatever module is being imported might catch it.
     tell(f"{signal.Signals(number).name} came before the service had started")
     os._exit(0)
