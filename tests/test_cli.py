@@ -288,6 +288,27 @@ def test_a_bad_value_of_the_environment_is_told_by_its_variable(
     assert refusal(capfd).startswith(said)
 
 
+def test_a_port_that_kubernetes_has_set_is_told_as_such(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what to do about it; nobody has set it by hand."""
+    monkeypatch.setenv("JOB_SERVICE_PORT", "tcp://10.0.0.1:80")
+    said = refusal(capfd)
+    assert "Kubernetes" in said
+    assert "enableServiceLinks" in said
+
+
+def test_a_variable_that_is_no_setting_is_told_and_ignored(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line on stderr, and the service starts as if it were not there."""
+    monkeypatch.setenv("JOB_SERVICE_PROT", "80")
+    monkeypatch.setenv("JOB_SERVICE_SERVICE_HOST", "10.0.0.1")
+    assert read_command_line([]).settings == Settings()
+    said = only_line(capfd.readouterr().err)
+    assert said == "JOB_SERVICE_PROT is no setting, and is ignored: did you mean JOB_SERVICE_PORT?"
+
+
 @pytest.mark.parametrize(("source", "said"), UNUSABLE_MODULES.values(), ids=UNUSABLE_MODULES)
 def test_a_module_that_cannot_be_served_is_told_in_one_line(
     capfd: pytest.CaptureFixture[str], write_module: WriteModule, source: str | None, said: str

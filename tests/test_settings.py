@@ -1,6 +1,7 @@
 """What an operator may choose: what holds where nothing is chosen, and what is refused."""
 
 from dataclasses import FrozenInstanceError, asdict, fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -81,6 +82,14 @@ def test_a_value_just_inside_its_bounds_is_taken(setting: str, value: Any) -> No
         ("stall_threshold", 3_601.0, "must be between 0.01 and 3600 seconds, not 3601.0"),
         ("stall_threshold", float("nan"), "must be between 0.01 and 3600 seconds, not nan"),
         ("unix", "", "must not be empty"),
+        ("log_file", "", "must not be empty"),
+        ("certfile", "", "must not be empty"),
+        ("host", "[::1]", "takes an IPv6 address without brackets, not '[::1]'"),
+        ("port", 8080.0, "must be a whole number, not 8080.0"),
+        ("workers", True, "must be a whole number, not True"),
+        ("retain", "5", "must be a whole number, not '5'"),
+        ("queue_capacity", 10**9 + 1, "must be between 1 and 1000000000, not 1000000001"),
+        ("max_connections", 10**30, f"must be between 1 and 1000000, not {10**30}"),
         ("max_connections", 0, "must be between 1 and 1000000, not 0"),
     ],
 )
@@ -143,3 +152,30 @@ def test_what_does_not_go_together_is_refused(settings: dict[str, Any], setting:
 def test_tokens_are_not_shown() -> None:
     """Whoever prints the settings does not print the tokens."""
     assert "s3cret" not in repr(Settings(tokens=("s3cret",)))
+
+
+@pytest.mark.parametrize("setting", ["log_file", "certfile", "keyfile"])
+def test_a_relative_path_is_one_from_where_it_was_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, setting: str
+) -> None:
+    """It names the same file wherever a handler makes the process go."""
+    monkeypatch.chdir(tmp_path)
+    pair = {"certfile": "file", "keyfile": "file"} if setting != "log_file" else {}
+    chosen = Settings(**{**pair, setting: "file"})  # type: ignore[arg-type]  # each its own
+    monkeypatch.chdir("/")
+    assert getattr(chosen, setting) == str(tmp_path / "file")
+
+
+def test_a_relative_path_from_nowhere_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where the working directory was deleted, only an absolute one can be meant."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(SettingsError, match="file: the working directory is gone") as refused:
+        Settings(log_file="file")
+    assert refused.value.setting == "log_file"
+    assert Settings(log_file="/file").log_file == "/file"
+    monkeypatch.chdir("/")

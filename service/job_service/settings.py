@@ -58,6 +58,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         self._require("host", self.host != "", "must not be empty")
+        self._require("host", "[" not in self.host, "takes an IPv6 address without brackets")
         self._require_whole("port", 0, 65_535)
         self._require_whole("workers", 1, 10_000)
         self._require_whole("queue_capacity", 1, 10**9)
