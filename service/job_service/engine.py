@@ -76,6 +76,7 @@ class Engine:
         self._crashed = False
         self._crash: BaseException | None = None
         self._stop_reason: str | None = None
+        self.jobs_must_end = trio.Event()  # they were cancelled, for whatever reason
         self.queue = JobQueue(registry, self._store, self._dispatcher)
         self._scheduler = Scheduler(registry.schedules, self.queue, emit, self._clock)
 
@@ -134,11 +135,15 @@ class Engine:
                     await nursery.start(self._worker(number, jobs, resources, processes))
             self._started = True
             task_status.started()
-            async with trio.open_nursery() as beside:
-                beside.start_soon(self._schedule)
-                beside.start_soon(self._overtime.run)
-                await self._dispatcher.run(to_workers)
-                beside.cancel_scope.cancel()
+            try:
+                async with trio.open_nursery() as beside:
+                    beside.start_soon(self._schedule)
+                    beside.start_soon(self._overtime.run)
+                    await self._dispatcher.run(to_workers)
+                    beside.cancel_scope.cancel()
+            except BaseException:
+                self.jobs_must_end.set()
+                raise
             self._drained = self._stop_reason is None  # else the dispatcher was told to leave
 
     @contextmanager
@@ -182,6 +187,7 @@ class Engine:
         self._scheduler.stop()
         self._dispatcher.stop()
         self._scope.cancel()
+        self.jobs_must_end.set()
 
     def abandon_the_rest(self, reason: str) -> None:
         """Leave behind all jobs that have not ended.
@@ -236,7 +242,9 @@ class Engine:
         self._emit(WorkerStarted(timestamp=worker.started_at, worker_id=worker.id))
 
     def _on_stop(self, worker: Worker, reason: StopReason) -> None:
-        self._crashed |= reason == "crashed"
+        if reason == "crashed":
+            self._crashed = True
+            self.jobs_must_end.set()
         self._live_workers.remove(worker)
         self._emit(
             WorkerStopped(

@@ -121,7 +121,6 @@ class Supervisor:
             app, telemetry.emit, max_connections=settings.max_connections, tls=tls
         )
         self._listeners: list[Listener] = []
-        self._jobs_must_end = trio.Event()
         self._said_stopped = False
 
     async def run(
@@ -216,13 +215,13 @@ class Supervisor:
                     await self._shutdown.insisted.wait()
             if self._shutdown.insisted.is_set():
                 self._engine.stop(self._shutdown.stop_reason)
-        finally:  # cancelled, where the engine has ended, or something crashed
-            self._jobs_must_end.set()
+        finally:  # the grace is over, or something outside the engine has crashed
+            self._engine.jobs_must_end.set()
 
     async def _bound_the_end(self, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
         with trio.CancelScope() as scope:
             task_status.started(scope)
-            await self._jobs_must_end.wait()
+            await self._engine.jobs_must_end.wait()
             await trio.sleep(END_SECONDS)
             # Some handler swallows its cancellation, and Trio has no other way to end it.
             self._engine.abandon_the_rest(self._engine.outcome)
