@@ -44,6 +44,7 @@ class Settings:
     certfile: str | None = None
     keyfile: str | None = None
     max_connections: int = 4_096
+    max_abandoned_threads: int = 100
     tokens: tuple[str, ...] = field(default=(), repr=False)
     no_auth: bool = False
     allow_host: tuple[str, ...] = ()
@@ -61,6 +62,7 @@ class Settings:
         self._require("grace", 0 <= self.grace <= 86_400, "must be between 0 and 86400 seconds")
         self._require("retain", self.retain >= 0, "must be 0 or more")
         self._require("max_connections", self.max_connections >= 1, "must be 1 or more")
+        self._require("max_abandoned_threads", self.max_abandoned_threads >= 1, "must be 1 or more")
         self._require(
             "stall_threshold",
             0.01 <= self.stall_threshold <= 3_600,

@@ -101,6 +101,7 @@ class Supervisor:
             workers=settings.workers,
             queue_capacity=settings.queue_capacity,
             retain=settings.retain,
+            max_abandoned_threads=settings.max_abandoned_threads,
         )
         app = create_app(
             self._engine.queue,

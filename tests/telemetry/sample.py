@@ -18,6 +18,7 @@ MOMENT = datetime(2026, 1, 31, 12, 0, 0, 123456, UTC)
 VALUES: dict[str, Any] = {
     "ticks": 15,
     "timestamp": MOMENT,
+    "abandoned_seconds": 20.5,
     "after": ["job-0"],
     "attempt": 2,
     "client": "127.0.0.1:50000",
@@ -107,7 +108,8 @@ def _find_kinds() -> list[type[Event]]:
     return [
         kind
         for kind in _descendants(Event)
-        if kind.__module__.startswith("service.") and _event_field(kind).default is not NODEFAULT
+        if kind.__module__.startswith("job_service.")
+        and _event_field(kind).default is not NODEFAULT
     ]
 
 

@@ -161,7 +161,9 @@ def _call_here(handler: Callable[..., Any], payload: bytes, job: tuple[str, str,
         if signature.context is not None:
             arguments[signature.context] = ProcessContext(*job)
         return _portable(handler(**arguments))
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         portable = _portable_error(error)
     raise portable  # out here it does not drag along the error that it may stand for
 
@@ -178,14 +180,14 @@ def _portable(result: object) -> object:
     except Exception:
         try:
             pickle.dumps(result)
-        except Exception as error:
+        except BaseException as error:
             raise TypeError(
                 f"the result can't be brought back from its process: {describe(error)}"
             ) from None
         return result
 
 
-def _portable_error(error: Exception) -> Exception:
+def _portable_error(error: BaseException) -> BaseException:
     """The error, or another in the place of one that the service could not read.
 
     Whatever takes its place, a Discard stays one, and a Snooze, too.
@@ -207,9 +209,8 @@ def _portable_error(error: Exception) -> Exception:
     return stand_in(message).with_traceback(error.__traceback__)
 
 
-def _comes_back(error: Exception) -> bool:
+def _comes_back(error: BaseException) -> bool:
     try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301  # its own
-    except Exception:
+        return isinstance(pickle.loads(pickle.dumps(error)), BaseException)  # noqa: S301  # its own
+    except BaseException:
         return False
-    return True

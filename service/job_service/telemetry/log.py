@@ -111,7 +111,9 @@ def encode_event(event: Event) -> bytes:
 def _render_json(_: WrappedLogger, __: str, line: EventDict) -> bytes:
     try:
         return json.encode(line, enc_hook=repr)
-    except Exception:
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
         # Handlers may log what JSON can't carry, such as a lone surrogate, a list that holds
         # itself, or an object whose repr raises. The line must come all the same.
         return json.encode({printable(key): _encodable(value) for key, value in line.items()})
@@ -120,6 +122,8 @@ def _render_json(_: WrappedLogger, __: str, line: EventDict) -> bytes:
 def _encodable(value: object) -> object:
     try:
         json.encode(value)
-    except Exception:
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
         return printable(value)
     return value
