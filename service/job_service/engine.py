@@ -115,7 +115,7 @@ class Engine:
         """
         with self._ending(), self._resource_scope:
             async with (
-                open_processes(self._registry.needs_processes) as processes,
+                open_processes(self._registry.needs_processes, self._log) as processes,
                 open_resources(self._registry.resources, self._bound_closing) as resources,
             ):
                 with self._ending(), self._scope:

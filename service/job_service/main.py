@@ -1,6 +1,5 @@
 """The composition root: builds everything once, hands it down, and runs it."""
 
-import os
 import resource
 import signal
 import sys
@@ -12,10 +11,12 @@ import trio
 from job_service.cli import Command, UsageError, hide_tokens, read_command_line
 from job_service.hosting import open_telemetry
 from job_service.jobs.failure import describe
+from job_service.jobs.forks import restore_signals_in_children
 from job_service.jobs.resources import ResourceFailed
+from job_service.process import end_process, occupy_standard_descriptors
 from job_service.shutdown import Backstop, Shutdown, request_on_signals
 from job_service.supervisor import BACKSTOP_SECONDS, Supervisor
-from job_service.telemetry.libraries import listen_to_libraries
+from job_service.telemetry.libraries import LibraryMessages, listen_to_libraries
 from job_service.telemetry.sink import open_log_file
 from job_service.web.edge.listeners import CannotListen
 
@@ -31,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
     The status is 0, 1 where jobs were abandoned or it crashed, or 2 where it can't even start.
     """
+    occupy_standard_descriptors()
+    restore_signals_in_children()
     if arguments is None:
         hide_tokens(sys.argv)
     try:
@@ -40,8 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(2)
     except _Crash as crash:
         sys.stderr.write(f"job-service: crashed: {crash} (the log has the traceback)\n")
-        sys.exit(1)
-    sys.exit(0 if nothing_abandoned else 1)
+        end_process(1)
+    end_process(0 if nothing_abandoned else 1)
 
 
 def _allow_open_files(wanted: int) -> None:
@@ -71,11 +74,11 @@ def _serve(command: Command) -> bool:
         sink = telemetry.sink
         if settings.log_file is not None:
             signal.signal(signal.SIGHUP, lambda *_: sink.reopen())
-        listen_to_libraries(telemetry.logger)
+        listen_to_libraries(LibraryMessages(telemetry.logger))
 
         def exit_at_once() -> None:
             sink.flush()
-            os._exit(1)
+            end_process(1)
 
         async def serve() -> bool:
             shutdown = Shutdown()

@@ -11,6 +11,7 @@ from structlog.typing import FilteringBoundLogger
 
 from job_service.engine import CLOSING_SECONDS, Engine
 from job_service.jobs.failure import describe, format_traceback, leaves
+from job_service.jobs.forks import let_go_of, release_in_children
 from job_service.jobs.overtime import CLEANUP_SECONDS
 from job_service.jobs.queue import JobQueue
 from job_service.jobs.registry import Registry
@@ -36,6 +37,7 @@ from job_service.web.app import create_app
 from job_service.web.edge.listeners import (
     Listener,
     UnixListener,
+    inner_of,
     listen_on_path,
     listen_on_port,
     load_tls,
@@ -136,6 +138,7 @@ class Supervisor:
         jobs until the queue is closed, and is cancelled when the engine has ended.
         """
         self._listeners = listeners = await _listen(self._settings)
+        release_in_children(self._leave_to_parent)
         address = url(listeners[0], "http" if self._settings.certfile is None else "https")
         try:
             with self._telemetry.watchdog:
@@ -159,7 +162,7 @@ class Supervisor:
                             engine_nursery.start_soon(self._workload, self._engine.queue)
                     await self._close_http()
                     with trio.CancelScope(shield=True):  # bounded by the flush's own time
-                        await trio.to_thread.run_sync(self._telemetry.sink.flush)
+                        await self._flush()
                     service_nursery.cancel_scope.cancel()
         except BaseException as error:
             self._telemetry.sink.flush()
@@ -191,9 +194,14 @@ class Supervisor:
         # Still here: some handler swallows its cancellation, and Trio has no other way to end it.
         self._engine.abandon_the_rest(self._engine.outcome)
         await self._close_http()
-        await trio.to_thread.run_sync(self._telemetry.sink.flush)
+        await self._flush()
         self._say_stopped(self._engine.outcome)
         self._give_up()
+
+    async def _flush(self) -> None:
+        # Handlers may have filled the limiter that all threads share, for ever.
+        limiter = trio.CapacityLimiter(1)
+        await trio.to_thread.run_sync(self._telemetry.sink.flush, limiter=limiter)
 
     async def _close_http(self) -> None:
         self._telemetry.feed.close()  # else its streams would have to be cut off in the end
@@ -211,6 +219,12 @@ class Supervisor:
                 listener.remove()
         self._telemetry.sink.flush()
         self._say_stopped("loop_blocked")
+
+    def _leave_to_parent(self) -> None:
+        """In a child that a handler has forked: hold no client, no port and no thread."""
+        listening = [inner_of(listener).socket.fileno() for listener in self._listeners]
+        let_go_of([*listening, *self._server.descriptors()])
+        self._telemetry.sink.write_at_once()
 
     async def _watch_log(self) -> None:
         while True:

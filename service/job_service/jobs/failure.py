@@ -83,6 +83,12 @@ def forget_what_is_between(failures: Sequence[Failure]) -> None:
         between.error = between.error and shortened(between.error, MAX_CHARS_BETWEEN)
 
 
+def said_before(error: str, failures: Sequence[Failure]) -> str:
+    """The text itself, or the same one of the failure before the last: it is kept once then."""
+    before = failures[-2].error if len(failures) > 1 else None
+    return before if before == error else error
+
+
 def shortened(text: str, chars: int) -> str:
     """The text in at most so many characters, with a mark where it is cut; always encodable."""
     text = encodable(text[: chars + 1])

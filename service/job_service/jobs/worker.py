@@ -15,7 +15,7 @@ from structlog.typing import FilteringBoundLogger
 
 from job_service.jobs.context import JobContext
 from job_service.jobs.dispatcher import Dispatcher
-from job_service.jobs.failure import describe, format_traceback
+from job_service.jobs.failure import describe, format_traceback, said_before
 from job_service.jobs.hints import explain
 from job_service.jobs.interruption import interruption_in, is_being_cancelled, is_cancellation
 from job_service.jobs.job_type import JobType
@@ -273,6 +273,7 @@ class Worker:
             )
             if problem is not None:
                 message += f"; {problem}"
+            message = said_before(message, job.attempts)
             self._store.retry(job, message, _traceback_of(error), delay)
             self._dispatcher.add_later(job, delay)
         else:
