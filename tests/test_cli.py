@@ -25,6 +25,7 @@ SETTINGS: list[tuple[str, str, object, str]] = [
     ("retain", "0", 0, "1"),
     ("unix", "service.sock", "service.sock", "other.sock"),
     ("max_connections", "5", 5, "6"),
+    ("max_abandoned_threads", "5", 5, "6"),
     ("tokens", "secret, another", ("secret", "another"), "other"),
     ("allow_host", "a.test,B.test", ("a.test", "b.test"), "other"),
     ("allow_origin", "https://a.test", ("https://a.test",), "other"),

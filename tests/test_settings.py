@@ -22,6 +22,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "certfile": None,
         "keyfile": None,
         "max_connections": 4_096,
+        "max_abandoned_threads": 100,
         "tokens": (),
         "no_auth": False,
         "allow_host": (),

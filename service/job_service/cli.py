@@ -104,6 +104,12 @@ class _Port(click.types.IntParamType):
     default=Settings.max_connections,
     help="Connections at a time; more are turned away.",
 )
+@click.option(
+    "--max-abandoned-threads",
+    type=int,
+    default=Settings.max_abandoned_threads,
+    help="Threads let go that may run on before workers wait for one to return.",
+)
 @click.option("--token", help="Bearer token that clients must send; several with commas between.")
 @click.option("--token-file", metavar="PATH", help="File with such tokens, one a line.")
 @click.option("--no-auth", is_flag=True, help="Let everybody in who can reach the address.")

@@ -20,6 +20,7 @@ from job_service.jobs.resources import open_resources
 from job_service.jobs.scheduler import Scheduler
 from job_service.jobs.snapshots import ScheduleView, WorkerView
 from job_service.jobs.store import JobStore
+from job_service.jobs.threads import Threads
 from job_service.jobs.worker import Worker
 from job_service.lifecycle import StopReason, is_cancellation, open_lifecycle_nursery
 from job_service.telemetry.events import (
@@ -54,6 +55,7 @@ class Engine:
         workers: int,
         queue_capacity: int,
         retain: int,
+        max_abandoned_threads: int = 100,
         clock: Clock | None = None,
         random_source: random.Random | None = None,
     ) -> None:
@@ -68,6 +70,7 @@ class Engine:
             self._store, limit_of=lambda name: registry.lookup(name).concurrency
         )
         self._overtime = Overtime()
+        self._threads = Threads(emit, self._clock, max_abandoned=max_abandoned_threads)
         self._live_workers: list[Worker] = []
         self._scope = trio.CancelScope()
         self._resource_scope = trio.CancelScope()  # around the other, for they outlive the jobs
@@ -113,7 +116,7 @@ class Engine:
         """
         with self._ending(), self._resource_scope:
             async with (
-                open_processes(self._registry.needs_processes) as processes,
+                open_processes(self._registry.needs_processes, self._log) as processes,
                 open_resources(self._registry.resources, self._bound_closing) as resources,
             ):
                 with self._ending(), self._scope:
@@ -140,6 +143,7 @@ class Engine:
                     beside.start_soon(self._schedule)
                     beside.start_soon(self._overtime.run)
                     await self._dispatcher.run(to_workers)
+                    self._threads.close()
                     beside.cancel_scope.cancel()
             except BaseException:
                 self.jobs_must_end.set()
@@ -234,6 +238,7 @@ class Engine:
             self._clock.now(),
             resources,
             processes,
+            self._threads,
             self._overtime,
         )
 

@@ -14,10 +14,11 @@ from job_service.cli import Command, UsageError, read_command_line
 from job_service.hosting import open_telemetry
 from job_service.jobs.failure import describe
 from job_service.jobs.resources import ResourceFailed
+from job_service.process import end_process
 from job_service.shutdown import Backstop, Shutdown, request_on_signals
 from job_service.standard_streams import tell
 from job_service.supervisor import BACKSTOP_SECONDS, Supervisor
-from job_service.telemetry.libraries import listen_to_libraries
+from job_service.telemetry.libraries import LibraryMessages, listen_to_libraries
 from job_service.telemetry.line_file import open_log_file
 from job_service.web.edge.listeners import CannotListen
 
@@ -40,8 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(2)
     except _Crash as crash:
         tell(f"crashed: {crash} (the log has the traceback)")
-        sys.exit(1)
-    sys.exit(0 if nothing_abandoned else 1)
+        end_process(1)
+    end_process(0 if nothing_abandoned else 1)
 
 
 def _allow_open_files(wanted: int) -> None:
@@ -80,12 +81,12 @@ def _serve(command: Command) -> bool:
         sink = telemetry.sink
         if settings.log_file is not None:
             signal.signal(signal.SIGHUP, lambda *_: sink.reopen())
-        listen_to_libraries(telemetry.logger)
+        listen_to_libraries(LibraryMessages(telemetry.logger))
 
         async def serve() -> bool:
             def exit_at_once() -> None:
                 sink.flush()
-                os._exit(0 if supervisor.ended_well else 1)
+                end_process(0 if supervisor.ended_well else 1)
 
             shutdown = Shutdown()
             supervisor = Supervisor(

@@ -47,6 +47,7 @@ class Settings:
     certfile: str | None = None
     keyfile: str | None = None
     max_connections: int = 4_096
+    max_abandoned_threads: int = 100
     tokens: tuple[str, ...] = field(default=(), repr=False)
     no_auth: bool = False
     allow_host: tuple[str, ...] = ()
@@ -65,6 +66,7 @@ class Settings:
         self._require("grace", 0 <= self.grace <= 86_400, "must be between 0 and 86400 seconds")
         self._require_whole("retain", 0, 10**9)
         self._require_whole("max_connections", 1, 10**6)
+        self._require_whole("max_abandoned_threads", 1, 10**6)
         self._require(
             "stall_threshold",
             0.01 <= self.stall_threshold <= 3_600,

@@ -27,17 +27,3 @@ def tell(line: str) -> None:
             os.write(_STDERR, f"{one_line}\n".encode("utf-8", "backslashreplace"))
     except OSError:
         return  # the exit status has to do
-
-
-def settle() -> None:
-    """Write out what Python still holds for stdout and stderr, or else drop it.
-
-    At its exit it would fail in that again, and make the exit status 120.
-    """
-    for stream in (sys.stdout, sys.stderr):
-        if stream is None or stream.closed:
-            continue
-        try:
-            stream.flush()
-        except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

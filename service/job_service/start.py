@@ -9,7 +9,7 @@ import signal
 import sys
 
 from job_service.init import run_under_init
-from job_service.standard_streams import fill_in, settle, tell
+from job_service.standard_streams import fill_in, tell
 
 _STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 
@@ -24,17 +24,22 @@ def main() -> None:
     hide_tokens(sys.argv)
     if os.getpid() == 1:
         run_under_init()
+
+    from job_service.jobs.forks import restore_signals_in_children
+
+    restore_signals_in_children()  # as they are now, and not as they will be here
     for number in _STOP_SIGNALS:
         signal.signal(number, _end)
     # SIGHUP stays held back: what it means depends on the command line, which is yet to be read.
     signal.pthread_sigmask(signal.SIG_SETMASK, {signal.SIGHUP})
 
     from job_service.main import main as run
+    from job_service.process import end_process
 
     try:
         run()
-    finally:
-        settle()
+    except SystemExit as ending:
+        end_process(ending.code if isinstance(ending.code, int) else 1)
 
 
 def hide_tokens(command_line: list[str]) -> None:

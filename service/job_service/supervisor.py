@@ -11,6 +11,7 @@ from structlog.typing import FilteringBoundLogger
 
 from job_service.engine import CLOSING_SECONDS, Engine
 from job_service.jobs.failure import describe, format_traceback, leaves
+from job_service.jobs.forks import let_go_of, release_in_children
 from job_service.jobs.overtime import CLEANUP_SECONDS
 from job_service.jobs.queue import JobQueue
 from job_service.jobs.registry import Registry
@@ -36,6 +37,7 @@ from job_service.web.app import create_app
 from job_service.web.edge.listeners import (
     Listener,
     UnixListener,
+    inner_of,
     listen_on_path,
     listen_on_port,
     load_tls,
@@ -102,6 +104,7 @@ class Supervisor:
             workers=settings.workers,
             queue_capacity=settings.queue_capacity,
             retain=settings.retain,
+            max_abandoned_threads=settings.max_abandoned_threads,
         )
         app = create_app(
             self._engine.queue,
@@ -138,6 +141,7 @@ class Supervisor:
         jobs until the queue is closed, and is cancelled when the engine has ended.
         """
         self._listeners = await _listen(self._settings)
+        release_in_children(self._leave_to_parent)
         try:
             with self._telemetry.watchdog:
                 async with trio.open_nursery() as beside:
@@ -247,6 +251,12 @@ class Supervisor:
                 listener.remove()
         self._telemetry.sink.flush()
         self._say_stopped("loop_blocked")
+
+    def _leave_to_parent(self) -> None:
+        """In a child that a handler has forked: hold no client, no port and no thread."""
+        listening = [inner_of(listener).socket.fileno() for listener in self._listeners]
+        let_go_of([*listening, *self._server.descriptors()])
+        self._telemetry.sink.write_at_once()
 
     async def _watch_log(self) -> None:
         while True:

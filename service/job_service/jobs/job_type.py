@@ -46,7 +46,9 @@ class JobType:
             raise InvalidPayload(str(error)) from error
         except RecursionError as error:
             raise InvalidPayload("it is nested too deeply") from error
-        except Exception as error:  # from a payload type that checks itself
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # from a payload type that checks itself
             raise InvalidPayload(describe(error)) from error
 
     def arguments(

@@ -9,7 +9,7 @@ from job_service.jobs.retry import LONGEST_WAIT_SECONDS
 class Discard(Exception):
     """Raised by a handler whose job is not worth another attempt: it fails at once."""
 
-    __module__ = "service"  # as handlers know it, also in their tracebacks
+    __module__ = "job_service"  # as handlers know it, also in their tracebacks
 
 
 @final
@@ -20,7 +20,7 @@ class Snooze(Exception):
     10 years.
     """
 
-    __module__ = "service"
+    __module__ = "job_service"
 
     def __init__(self, seconds: float) -> None:
         if isinstance(seconds, bool) or not isinstance(seconds, int | float):

@@ -120,7 +120,9 @@ def encode_event(event: Event) -> bytes:
 def _render_json(_: WrappedLogger, __: str, line: EventDict) -> bytes:
     try:
         text = json.encode(line, enc_hook=repr)
-    except Exception:
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
         # Handlers may log what JSON can't carry, such as a lone surrogate, a list that holds
         # itself, or an object whose repr raises. The line must come all the same.
         text = json.encode({printable(key): _encodable(value) for key, value in line.items()})
@@ -141,6 +143,8 @@ def _escaped(character: re.Match[bytes]) -> bytes:
 def _encodable(value: object) -> object:
     try:
         json.encode(value)
-    except Exception:
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
         return printable(value)
     return value

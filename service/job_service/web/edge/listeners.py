@@ -53,7 +53,12 @@ Listener = trio.SocketListener | UnixListener
 
 async def accept_from(listener: Listener) -> list[trio.SocketStream]:
     """The connections that wait to be accepted, at least one. Raises OSError."""
-    return await accept_all(listener.inner if isinstance(listener, UnixListener) else listener)
+    return await accept_all(inner_of(listener))
+
+
+def inner_of(listener: Listener) -> trio.SocketListener:
+    """Trio's own listener in it."""
+    return listener.inner if isinstance(listener, UnixListener) else listener
 
 
 async def listen_on_port(host: str, port: int) -> list[Listener]:

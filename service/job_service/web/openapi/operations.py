@@ -174,6 +174,7 @@ _METRICS: Final = MetricsSnapshot(
     queue_paused=0,
     job_types_paused=0,
     ticks_skipped=0,
+    threads_abandoned=0,
 )
 _QUEUE: Final = QueueView(
     paused=False,
