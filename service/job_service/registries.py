@@ -4,6 +4,7 @@ import importlib
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from job_service.jobs.failure import describe
@@ -14,7 +15,8 @@ from job_service.settings import SettingsError
 def load_registries(names: Sequence[str]) -> Registry:
     """All of them as one. Raises SettingsError, of the setting `jobs`."""
     # As with other programs that are told of modules: those of the working directory count too.
-    sys.path.insert(0, str(Path.cwd()))
+    with suppress(FileNotFoundError):  # it may have been deleted
+        sys.path.insert(0, str(Path.cwd()))
     registry = Registry()
     for name in names:
         loaded = _load_registry(name)

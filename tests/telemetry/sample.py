@@ -18,6 +18,7 @@ MOMENT = datetime(2026, 1, 31, 12, 0, 0, 123456, UTC)
 VALUES: dict[str, Any] = {
     "ticks": 15,
     "timestamp": MOMENT,
+    "abandoned_seconds": 20.5,
     "after": ["job-0"],
     "after_count": 11,
     "attempt": 2,

@@ -61,13 +61,15 @@ VOCABULARY = {
     "job_cancelled": (
         "info",
         "job_id job_type reason",
-        "worker_id attempt run_seconds wait_seconds",
+        "worker_id attempt run_seconds wait_seconds error traceback",
     ),
     "job_abandoned": (
         "error",
         "job_id job_type reason",
-        "worker_id attempt run_seconds wait_seconds",
+        "worker_id attempt run_seconds wait_seconds error traceback",
     ),
+    "thread_abandoned": ("warning", "job_id job_type worker_id attempt", ""),
+    "thread_returned": ("info", "job_id job_type worker_id attempt abandoned_seconds", ""),
     "job_rejected": ("info", "job_type reason", "jobs"),
     "schedule_skipped": ("warning", "schedule job_type reason", "ticks"),
     "queue_full": ("warning", "queue_capacity", ""),

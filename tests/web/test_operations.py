@@ -17,6 +17,7 @@ METRICS = [
     *("queue_capacity", "wait_seconds_total", "run_seconds_total", "loop_stalls"),
     *("log_lines_dropped", "uptime_seconds", "connections_refused", "jobs_ready"),
     *("jobs_snoozed", "jobs_deduplicated", "queue_paused", "job_types_paused", "ticks_skipped"),
+    "threads_abandoned",
 ]
 EVERY_READ = [
     *("/jobs", "/jobs?status=failed&limit=1", "/jobs?limit=ten", "/jobs/nobody", "/nowhere"),
@@ -79,6 +80,7 @@ async def test_metrics_agree_with_what_was_done(
         "queue_paused": 0,
         "job_types_paused": 0,
         "ticks_skipped": 0,
+        "threads_abandoned": 0,
     }
 
 

@@ -47,7 +47,9 @@ class JobType:
             self.payload_decoder.decode(payload)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise InvalidPayload(str(error)) from error
-        except Exception as error:  # from a payload type that checks itself
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # from a payload type that checks itself
             raise InvalidPayload(describe(error)) from error
 
     def arguments(

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from typing import Any
 
 from job_service.jobs.failure import describe
+from job_service.jobs.interruption import interruption_in
 
 OpenResource = Callable[[], AbstractAsyncContextManager[Any]]
 
@@ -13,7 +14,7 @@ OpenResource = Callable[[], AbstractAsyncContextManager[Any]]
 class ResourceFailed(Exception):
     """A resource could not be opened, for the error that this is raised from."""
 
-    def __init__(self, name: str, error: Exception) -> None:
+    def __init__(self, name: str, error: BaseException) -> None:
         super().__init__(f"resource {name}: {describe(error)}")
 
 
@@ -43,9 +44,16 @@ async def open_resources(
             resources = {}
             for name, opener in openers.items():
                 try:
-                    resources[name] = await stack.enter_async_context(opener())
-                except Exception as error:
+                    resources[name] = await stack.enter_async_context(_opening(opener()))
+                except BaseException as error:
+                    if interruption_in(error) is not None:
+                        raise
                     raise ResourceFailed(name, error) from error
             yield resources
         finally:
             on_closing()
+
+
+def _opening(made: Any) -> AbstractAsyncContextManager[Any]:
+    # A wrapper around an async generator function looks like any other function until it is called.
+    return asynccontextmanager(lambda: made)() if inspect.isasyncgen(made) else made

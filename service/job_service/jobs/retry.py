@@ -70,7 +70,9 @@ class Retry:
             bounded = min(max(seconds, 0), LONGEST_WAIT_SECONDS)
             if math.isnan(bounded):
                 raise ValueError("it gave nan")
-        except (Exception, SystemExit) as problem:  # as of a handler
+        except KeyboardInterrupt:
+            raise
+        except BaseException as problem:  # as of a handler
             return self.delay(retry, source), f"backoff failed: {describe(problem)}"
         return float(bounded), None
 

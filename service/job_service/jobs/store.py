@@ -15,7 +15,7 @@ from msgspec import UNSET, UnsetType
 from job_service.jobs.books import Books
 from job_service.jobs.capacity import Capacity
 from job_service.jobs.clock import Clock
-from job_service.jobs.failure import MAX_KEPT_TRACEBACK_CHARS
+from job_service.jobs.failure import MAX_KEPT_TRACEBACK_CHARS, forget_what_is_between
 from job_service.jobs.model import (
     DEFAULT_PRIORITY,
     SHOWN_PREDECESSORS,
@@ -282,9 +282,11 @@ class JobStore:
         """The job was called off, pending or in an attempt, which may have left an `error`."""
         self._end_early(job, "cancelled", JobCancelled, reason, error, traceback)
 
-    def abandon(self, job: Job, reason: str) -> None:
-        """The service ends and leaves the job behind, pending or interrupted."""
-        self._end_early(job, "abandoned", JobAbandoned, reason)
+    def abandon(
+        self, job: Job, reason: str, error: str | None = None, traceback: str | None = None
+    ) -> None:
+        """The service ends and leaves the job behind, pending or in an attempt, as in `cancel`."""
+        self._end_early(job, "abandoned", JobAbandoned, reason, error, traceback)
 
     def _end_early(
         self,
@@ -297,7 +299,14 @@ class JobStore:
     ) -> None:
         if job.status == "processing":
             ended = self._end_attempt(job, to, to, error, traceback)
-            self._emit(event(**ended, reason=reason))
+            self._emit(
+                event(
+                    **ended,
+                    reason=reason,
+                    error=UNSET if error is None else error,
+                    traceback=UNSET if traceback is None else traceback,
+                )
+            )
             self._capacity.eased()
         else:
             now = self.clock.now()
@@ -340,6 +349,7 @@ class JobStore:
         attempt.error = error
         if traceback is not None:
             attempt.traceback = traceback[-MAX_KEPT_TRACEBACK_CHARS:]
+            forget_what_is_between(job.attempts)
         attempt.interrupt = _nothing
         job.result = result
         self._books.move(job, to, now)

@@ -197,7 +197,8 @@ class JobFailed(JobEvent, frozen=True, kw_only=True):
 class EarlyEndEvent(JobEvent, frozen=True, kw_only=True):
     """A job ended before its handler had.
 
-    The three fields of an attempt where it was running, `wait_seconds` where it was ready.
+    The three fields of an attempt if it was running, with the error that its handler's clean-up
+    ended with, if any; `wait_seconds` if it was ready.
     """
 
     reason: str
@@ -205,6 +206,8 @@ class EarlyEndEvent(JobEvent, frozen=True, kw_only=True):
     attempt: int | UnsetType = UNSET
     run_seconds: float | UnsetType = UNSET
     wait_seconds: float | UnsetType = UNSET
+    error: str | UnsetType = UNSET
+    traceback: str | UnsetType = UNSET
 
 
 class JobCancelled(EarlyEndEvent, frozen=True, kw_only=True):
@@ -218,6 +221,20 @@ class JobAbandoned(EarlyEndEvent, frozen=True, kw_only=True):
 
     level: Level = "error"
     event: Literal["job_abandoned"] = "job_abandoned"
+
+
+class ThreadAbandoned(AttemptEvent, frozen=True, kw_only=True):
+    """The attempt was interrupted, and its thread, which can't be, runs on for nobody."""
+
+    level: Level = "warning"
+    event: Literal["thread_abandoned"] = "thread_abandoned"
+
+
+class ThreadReturned(AttemptEvent, frozen=True, kw_only=True):
+    """A thread that was let go has come to its end, so many seconds later."""
+
+    event: Literal["thread_returned"] = "thread_returned"
+    abandoned_seconds: float
 
 
 class JobRejected(Event, frozen=True, kw_only=True):

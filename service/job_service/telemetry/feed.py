@@ -37,6 +37,7 @@ class Feed:
         self._bytes = 0  # of those
         self._last = 0
         self._news: trio.Event | None = None  # only while somebody waits: testing that is cheapest
+        self._loop: trio.lowlevel.TrioToken | None = None  # the one that they wait on
         self._closed = False
 
     @property
@@ -72,6 +73,7 @@ class Feed:
             return
         if self._news is None:
             self._news = trio.Event()
+            self._loop = trio.lowlevel.current_trio_token()
         await self._news.wait()
 
     def read(self, after: int, limit: int) -> list[Event]:
@@ -118,8 +120,10 @@ class Feed:
                 self._ring.popleft()
 
     def _wake(self) -> None:
-        # Where the loop is blocked, events come from another thread, which can't wake anybody.
-        if self._news is not None and trio.lowlevel.in_trio_run():
+        # Where the loop is blocked, events come from another thread, which can't wake anybody, even
+        # if it has a loop of its own.
+        here = trio.lowlevel.current_trio_token() if trio.lowlevel.in_trio_run() else None
+        if self._news is not None and here is self._loop:
             self._news.set()
             self._news = None
 

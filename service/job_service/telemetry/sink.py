@@ -70,6 +70,7 @@ class LineSink:
         self._writing = False
         self._pause_ends = 0.0
         self._sealed = False
+        self._writes_at_once = False
         self._closed = False
         self._reopen_wanted = False
         self._reopen_error: OSError | None = None
@@ -107,7 +108,9 @@ class LineSink:
         """Take one line, without its newline."""
         waiting = len(self._lines)
         if waiting >= self._capacity_lines or (waiting and self._bytes >= self._capacity_bytes):
-            if not self._sealed:
+            if self._writes_at_once:
+                self._file.write([line])
+            elif not self._sealed:
                 with self._changed:
                     self._dropped += 1
                     self._overflowed += 1
@@ -142,6 +145,18 @@ class LineSink:
     def seal(self) -> None:
         """Take no more lines: the last one has been said, whoever may still run."""
         self._sealed = True
+        self._capacity_lines = 0
+
+    def write_at_once(self) -> None:
+        """In a forked child, which has a copy of the buffer but no thread: write where one stands.
+
+        What is in the buffer is for the parent to write. Takes no lock, since the thread may have
+        held it.
+        """
+        self._changed = threading.Condition()
+        self._lines.clear()
+        self._writing = False
+        self._writes_at_once = True
         self._capacity_lines = 0
 
     def take_dropped(self) -> int:

@@ -91,6 +91,11 @@ class Connection:
                 if self._closed_by_us:
                     await linger(self._socket_stream)
 
+    @property
+    def descriptor(self) -> int:
+        """That of its socket; below 0 once it is closed."""
+        return self._socket_stream.socket.fileno()
+
     def close_if_idle(self) -> None:
         """Close the connection unless it owes an answer."""
         if self._idle:

@@ -72,7 +72,7 @@ class UnixListener(Listener):
         try:
             _remove_if_stale(path)
             listening.bind(path)
-            Path(path).chmod(_OWNER_ONLY)  # in time: nobody can connect before it listens
+            Path(path).chmod(_OWNER_ONLY)  # before anybody can connect; the umask is everybody's
             listening.listen(_BACKLOG)
         except BaseException:
             listening.close()
@@ -150,13 +150,13 @@ def _remove_if_stale(path: str) -> None:
         if not stat.S_ISSOCK(Path(path).stat().st_mode):
             return  # binding will fail
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            probe.setblocking(False)
+            probe.setblocking(False)  # one that accepts nobody any more is not waited for
             try:
                 probe.connect(path)
             except ConnectionRefusedError:
                 Path(path).unlink()
             except BlockingIOError:
-                return  # somebody listens, and is busy
+                return  # binding will fail, because somebody listens
 
 
 def _identity(path: str) -> tuple[int, int]:

@@ -84,6 +84,10 @@ class Server:
                 connection.close_if_idle()
         self._closed.set()
 
+    def descriptors(self) -> list[int]:
+        """Those of its connections."""
+        return [connection.descriptor for connection in self._connections]
+
     async def close(self) -> None:
         """Stop serving, and return when the last connection is closed."""
         self._closing.set()

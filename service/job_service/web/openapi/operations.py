@@ -176,6 +176,7 @@ _METRICS: Final = MetricsSnapshot(
     job_types_paused=0,
     ticks_skipped=0,
     jobs_bytes=52480,
+    threads_abandoned=0,
 )
 _QUEUE: Final = QueueView(
     paused=False,
