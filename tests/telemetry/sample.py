@@ -20,6 +20,7 @@ VALUES: dict[str, Any] = {
     "timestamp": MOMENT,
     "after": ["job-0"],
     "attempt": 2,
+    "certfile": "/etc/ssl/jobs.pem",
     "client": "127.0.0.1:50000",
     "done": 3,
     "error": "ValueError: no",
@@ -107,7 +108,7 @@ def _find_kinds() -> list[type[Event]]:
     return [
         kind
         for kind in _descendants(Event)
-        if kind.__module__.startswith("service.") and _event_field(kind).default is not NODEFAULT
+        if kind.__module__.startswith("job_service.") and _event_field(kind).default is not NODEFAULT
     ]
 
 
