@@ -108,7 +108,8 @@ def _find_kinds() -> list[type[Event]]:
     return [
         kind
         for kind in _descendants(Event)
-        if kind.__module__.startswith("job_service.") and _event_field(kind).default is not NODEFAULT
+        if kind.__module__.startswith("job_service.")
+        and _event_field(kind).default is not NODEFAULT
     ]
 
 
