@@ -22,6 +22,7 @@ VALUES: dict[str, Any] = {
     "after": ["job-0"],
     "after_count": 11,
     "attempt": 2,
+    "certfile": "/etc/ssl/jobs.pem",
     "client": "127.0.0.1:50000",
     "done": 3,
     "error": "ValueError: no",

@@ -77,6 +77,8 @@ VOCABULARY = {
     "queue_paused": ("info", "", "job_type"),
     "queue_resumed": ("info", "", "job_type"),
     "loop_stalled": ("warning", "stalled_seconds where", "over job_id job_type worker_id"),
+    "certificate_reload_failed": ("warning", "error", ""),
+    "certificate_reloaded": ("info", "certfile", ""),
     "connection_failed": ("warning", "client error", ""),
     "connection_refused": ("info", "", ""),
     "request_failed": ("error", "method path error traceback", ""),

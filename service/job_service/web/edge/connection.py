@@ -86,10 +86,9 @@ class Connection:
                 await self._shake_hands(self._tls)
                 if self._stream is self._socket_stream:  # nothing was agreed upon
                     return
-            async with self._stream:
-                await self._serve(client, server)
-                if self._closed_by_us:
-                    await linger(self._socket_stream)
+            await self._serve(client, server)
+            if self._closed_by_us:
+                await linger(self._socket_stream)
 
     @property
     def descriptor(self) -> int:

@@ -155,17 +155,17 @@ class HTTP1:
                     (b"retry-after", b"1"),
                 )
             else:
-                await self._send_piece(answer, answer.piece(event.data))
+                piece = answer.piece(event.data)
+                await self._send_piece(piece, is_last=answer.is_complete)
         elif isinstance(event, events.EndBody):
-            await self._send_piece(answer, answer.end())
+            await self._send_piece(answer.end(), is_last=True)
         elif isinstance(event, events.StreamClosed):
             await self._close_stream(closes=answer.closes)
 
-    async def _send_piece(self, answer: Answer, piece: bytes) -> None:
+    async def _send_piece(self, piece: bytes, *, is_last: bool) -> None:
         head, self._head = self._head, b""
         if head or piece:
-            is_last = answer.is_complete and not self._unread.data
-            await self._client.send(head, piece, is_last=is_last)
+            await self._client.send(head, piece, is_last=is_last and not self._unread.data)
 
     async def _close_stream(self, *, closes: bool) -> None:
         stream, self._stream = self._stream, None
