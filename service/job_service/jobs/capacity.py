@@ -46,6 +46,14 @@ class Capacity:
         """How many more bytes fit; may be below 0, too."""
         return self._limit_bytes - self._books.unfinished_bytes
 
+    def fits(self, jobs: int, size: int) -> bool:
+        """Whether so many jobs, of so many bytes together, fit."""
+        books = self._books
+        return (
+            jobs <= self._limit - books.counts["pending"]
+            and size <= self._limit_bytes - books.unfinished_bytes
+        )
+
     def rejected(self, jobs: int) -> None:
         """So many jobs were turned away for want of room."""
         if self._full_since is None:

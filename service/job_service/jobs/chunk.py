@@ -33,11 +33,6 @@ class Chunk:
         self.entered: dict[Status, int] = dict.fromkeys(TRANSITIONS, 0)  # nothing for "pending"
 
     @property
-    def is_full(self) -> bool:
-        """Whether it has had all its jobs."""
-        return len(self.jobs) == CHUNK
-
-    @property
     def is_sparse(self) -> bool:
         """Whether it keeps so few jobs that it had better share its room."""
         return self.kept <= _SPARSE
@@ -119,11 +114,6 @@ class Chunk:
         """The oldest or newest of the jobs with these bits, and the bits of the others."""
         bit = _BITS[bits.bit_length() - 1] if newest else bits & -bits
         return cast("Job", self.jobs[bit.bit_length() - 1]), bits ^ bit
-
-
-def chunk_number(job: Job) -> int:
-    """The number of the chunk that has the job."""
-    return job.row // CHUNK
 
 
 def _id(job: Job) -> str:

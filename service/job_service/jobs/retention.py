@@ -1,7 +1,7 @@
 """How long finished jobs are kept: as many of them as may be, and as much of their memory."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 from job_service.jobs.model import Job
 
@@ -15,17 +15,18 @@ class Retention:
         self._kept: deque[Job] = deque()  # the one that finished first comes first
         self.weight = 0
 
-    def keep(self, job: Job) -> Iterator[Job]:
+    def keep(self, job: Job) -> Sequence[Job]:
         """Keep a job that has finished; gives those that are to be forgotten, the oldest first.
 
         One that is too heavy for all the room there is makes no other go, but goes itself.
         """
         if job.weight > self._limit_bytes:
-            yield job
-            return
+            return [job]
         self._kept.append(job)
         self.weight += job.weight
+        forgotten = []
         while len(self._kept) > self._limit or self.weight > self._limit_bytes:
             oldest = self._kept.popleft()
             self.weight -= oldest.weight
-            yield oldest
+            forgotten.append(oldest)
+        return forgotten

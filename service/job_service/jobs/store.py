@@ -98,6 +98,10 @@ class JobStore:
         """How many more bytes the bound on jobs that have not ended allows; may be below 0."""
         return self._capacity.room_bytes
 
+    def fits(self, jobs: int, size: int) -> bool:
+        """Whether there is room for so many submissions, of so many bytes together."""
+        return self._capacity.fits(jobs, size)
+
     def create(self, draft: Draft) -> Job:
         """Accept a submission: a new job, pending."""
         now = self.clock.now()

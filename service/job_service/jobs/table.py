@@ -11,7 +11,7 @@ single job that waits for long would keep the room of a thousand.
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 
-from job_service.jobs.chunk import Chunk, chunk_number
+from job_service.jobs.chunk import CHUNK, Chunk
 from job_service.jobs.model import TRANSITIONS, Job, Status
 
 
@@ -43,13 +43,13 @@ class JobTable:
         """Keep a new job, and give it its row."""
         self._jobs[job.id] = job
         chunk = self._newest
-        if chunk is None or chunk.is_full:
+        if chunk is None or len(chunk.jobs) == CHUNK:
             chunk = self._begin_chunk(job)
         chunk.append(job)
 
     def moved(self, job: Job) -> None:
         """The job has entered another state."""
-        chunk = self._chunks[chunk_number(job)]
+        chunk = self._chunks[job.row // CHUNK]
         if job.status == "pending":
             chunk.go_back(job)
         elif chunk.enter(job):
@@ -58,7 +58,7 @@ class JobTable:
     def forget(self, job: Job) -> None:
         """Keep a job no more, which has ended."""
         del self._jobs[job.id]
-        chunk = self._chunks[chunk_number(job)]
+        chunk = self._chunks[job.row // CHUNK]
         has_become_sparse = chunk.forget(job)
         if chunk is self._newest:
             return  # more may come, or have just come

@@ -1,6 +1,5 @@
 """How much memory a job takes beyond what every job does: that of its texts, which may be long."""
 
-from collections.abc import Iterable
 from sys import getsizeof
 
 from job_service.jobs.model import Draft, Job
@@ -13,7 +12,10 @@ _ATTEMPT_BYTES = 400  # of the record of one, with its times
 
 def submitted_bytes(job: Draft | Job) -> int:
     """What comes with a submission: the payload and the ids that it is to come after."""
-    return len(job.payload) + _size(job.after)
+    weight = len(job.payload)
+    if job.after:
+        weight += sum(map(getsizeof, job.after))
+    return weight
 
 
 def weight_in_bytes(job: Job) -> int:
@@ -26,7 +28,3 @@ def weight_in_bytes(job: Job) -> int:
         if attempt.error is not None:
             weight += getsizeof(attempt.error) + getsizeof(attempt.traceback)
     return weight
-
-
-def _size(texts: Iterable[str]) -> int:
-    return sum(map(getsizeof, texts)) if texts else 0

@@ -2,19 +2,27 @@
 
 import secrets
 from collections import deque
-from functools import cache
 from sys import getsizeof
+from typing import Final
 
 import trio
 from msgspec import UNSET
 
+from job_service.telemetry import events
 from job_service.telemetry.events import Event
 
 # The ring is full when it has either; the bytes are of texts that may be long.
 CAPACITY = 20_000
 CAPACITY_BYTES = 8 * 1024 * 1024
 
-_LONG_FIELDS = frozenset({"after", "error", "note", "path", "traceback", "unique_key"})
+# The fields with texts that may be long, of each kind of event that has any.
+_LONG_FIELDS: Final = {
+    kind: names
+    for kind in vars(events).values()
+    if isinstance(kind, type)
+    and issubclass(kind, Event)
+    and (names := {"after", "error", "traceback"}.intersection(kind.__struct_fields__))
+}
 
 
 class FellBehind(Exception):
@@ -48,7 +56,7 @@ class Feed:
         """Keep `event`, as a struct: those who read it have the cost of encoding it."""
         self._ring.append(event)
         self._last += 1
-        if _long_fields(type(event)):
+        if type(event) in _LONG_FIELDS:
             self._weigh(event)
         if self._news is not None:
             self._wake()
@@ -124,18 +132,13 @@ class Feed:
             self._news = None
 
 
-@cache
-def _long_fields(kind: type[Event]) -> tuple[str, ...]:
-    return tuple(name for name in kind.__struct_fields__ if name in _LONG_FIELDS)
-
-
 def _text_bytes(event: Event) -> int:
     """Memory that its long texts take."""
     weight = 0
-    for name in _long_fields(type(event)):
+    for name in _LONG_FIELDS[type(event)]:
         value = getattr(event, name)
-        if isinstance(value, tuple):
-            weight += sum(map(getsizeof, value))
-        elif value is not UNSET:
+        if value is not UNSET:
             weight += getsizeof(value)
+            if isinstance(value, tuple):
+                weight += sum(map(getsizeof, value))
     return weight

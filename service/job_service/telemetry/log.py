@@ -112,9 +112,12 @@ def _with(render: Console) -> Callable[[Event], bytes]:
 def encode_event(event: Event) -> bytes:
     """The event as its line of JSON, which has no line break in it."""
     try:
-        return _safe(json.encode(event))
+        text = json.encode(event)
     except ValueError:  # a lone surrogate in one of its texts
         return _render_json(None, event.level, to_builtins(event))
+    if text.isascii() and _DELETE not in text:  # as nearly all are, and this is soon seen
+        return text
+    return _safe(text)
 
 
 def _render_json(_: WrappedLogger, __: str, line: EventDict) -> bytes:
@@ -129,8 +132,6 @@ def _render_json(_: WrappedLogger, __: str, line: EventDict) -> bytes:
 
 def _safe(text: bytes) -> bytes:
     """JSON text of the same meaning that nothing obeys which it passes through."""
-    if text.isascii() and _DELETE not in text:  # as nearly all are, and this is soon seen
-        return text
     return _UNSAFE.sub(_escaped, text)
 
 
