@@ -117,9 +117,9 @@ class ListedJobs(RuleBasedStateMachine):
 def small_chunks() -> Any:
     """Chunks of eight, so that a few jobs fill some."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(chunks, "CHUNK", 8)
-        patch.setattr(table, "CHUNK", 8)
-        patch.setattr(chunks, "_SPARSE", 2)
+        for module in (chunks, table):
+            patch.setattr(module, "CHUNK", 8)
+            patch.setattr(module, "SPARSE", 2)
         patch.setattr(chunks, "_ALL_BITS", (1 << 8) - 1)
         yield
 

@@ -24,7 +24,7 @@ class Retention:
             return [job]
         self._kept.append(job)
         self.weight += job.weight
-        forgotten = []
+        forgotten: list[Job] = []
         while len(self._kept) > self._limit or self.weight > self._limit_bytes:
             oldest = self._kept.popleft()
             self.weight -= oldest.weight

@@ -56,8 +56,8 @@ class Feed:
         """Keep `event`, as a struct: those who read it have the cost of encoding it."""
         self._ring.append(event)
         self._last += 1
-        if type(event) in _LONG_FIELDS:
-            self._weigh(event)
+        if type(event) in _LONG_FIELDS and (weight := _text_bytes(event)):
+            self._make_room(weight)
         if self._news is not None:
             self._wake()
 
@@ -112,11 +112,8 @@ class Feed:
     def _before_oldest(self) -> int:
         return self._last - len(self._ring)
 
-    def _weigh(self, event: Event) -> None:
-        """Drop the oldest events until the texts of all, with this newest one, are not too long."""
-        weight = _text_bytes(event)
-        if not weight:
-            return
+    def _make_room(self, weight: int) -> None:
+        """Drop the oldest events, for the newest one has long texts, of so many bytes."""
         self._long.append((self._last, weight))
         self._bytes += weight
         while self._bytes > self._capacity_bytes or self._long[0][0] <= self._before_oldest:
