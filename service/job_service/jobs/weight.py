@@ -12,19 +12,17 @@ _ATTEMPT_BYTES = 400  # of the record of one, with its times
 
 def submitted_bytes(job: Draft | Job) -> int:
     """What comes with a submission: the payload and the ids that it is to come after."""
-    weight = len(job.payload)
-    if job.after:
-        weight += sum(map(getsizeof, job.after))
-    return weight
+    if not job.after:
+        return len(job.payload)
+    return len(job.payload) + sum(map(getsizeof, job.after))
 
 
 def weight_in_bytes(job: Job) -> int:
     """All that the job keeps now: what was submitted, its result, and what its attempts left."""
-    weight = submitted_bytes(job)
+    weight = submitted_bytes(job) + _ATTEMPT_BYTES * len(job.attempts)
     if job.result is not None:
         weight += len(job.result)
     for attempt in job.attempts:
-        weight += _ATTEMPT_BYTES
         if attempt.error is not None:
             weight += getsizeof(attempt.error) + getsizeof(attempt.traceback)
     return weight
