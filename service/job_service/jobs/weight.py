@@ -19,10 +19,11 @@ def submitted_bytes(job: Draft | Job) -> int:
 
 def weight_in_bytes(job: Job) -> int:
     """All that the job keeps now: what was submitted, its result, and what its attempts left."""
-    weight = submitted_bytes(job) + _ATTEMPT_BYTES * len(job.attempts)
+    weight = submitted_bytes(job) if job.after else len(job.payload)
     if job.result is not None:
         weight += len(job.result)
     for attempt in job.attempts:
+        weight += _ATTEMPT_BYTES
         if attempt.error is not None:
             weight += getsizeof(attempt.error) + getsizeof(attempt.traceback)
     return weight
