@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from job_service.jobs import chunk as chunks
+from job_service.jobs import table
 from job_service.jobs.model import TERMINAL, TRANSITIONS, Job, Status
 from job_service.jobs.table import JobTable
 
@@ -116,8 +117,9 @@ class ListedJobs(RuleBasedStateMachine):
 def small_chunks() -> Any:
     """Chunks of eight, so that a few jobs fill some."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(chunks, "CHUNK", 8)
-        patch.setattr(chunks, "_SPARSE", 2)
+        for module in (chunks, table):
+            patch.setattr(module, "CHUNK", 8)
+            patch.setattr(module, "SPARSE", 2)
         patch.setattr(chunks, "_ALL_BITS", (1 << 8) - 1)
         yield
 

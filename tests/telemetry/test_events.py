@@ -72,7 +72,7 @@ VOCABULARY = {
     "thread_returned": ("info", "job_id job_type worker_id attempt abandoned_seconds", ""),
     "job_rejected": ("info", "job_type reason", "jobs"),
     "schedule_skipped": ("warning", "schedule job_type reason", "ticks"),
-    "queue_full": ("warning", "queue_capacity", ""),
+    "queue_full": ("warning", "queue_capacity", "queue_bytes"),
     "queue_freed": ("info", "jobs_rejected full_seconds", ""),
     "queue_paused": ("info", "", "job_type"),
     "queue_resumed": ("info", "", "job_type"),

@@ -56,13 +56,6 @@ class Silent:
         raise RuntimeError("no")
 
 
-# What a terminal obeys, and what shows text in another order than it stands in.
-UNSAFE = "".join(
-    map(chr, [0x7F, *range(0x80, 0xA0), 0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F)])
-) + "".join(map(chr, range(0x2066, 0x206A)))
-HARMLESS = "\xa0äß€\u061b\u061d\u200b\u2027\u202f\u2065\u206a😀"  # their neighbours, and others
-
-
 def endless_list() -> list[Any]:
     """A list that holds itself."""
     endless: list[Any] = []
@@ -262,27 +255,3 @@ def test_the_programs_own_structlog_has_no_say_in_the_lines() -> None:
     finally:
         structlog.reset_defaults()
     assert list(written.only) == ["timestamp", "level", "event", "a"]
-
-
-def test_no_line_can_deceive_who_looks_at_it() -> None:
-    """Control characters and marks of direction come as escapes, in events and in other lines."""
-    written = Written()
-    written.log.observe(sample(JobFailed, job_type=UNSAFE, error=UNSAFE + HARMLESS))
-    written.logger.info("said", **{UNSAFE: [UNSAFE + HARMLESS]})
-    written.logger.info("said", broken="\ud800" + UNSAFE)
-    for raw in written.raw:
-        assert not set(UNSAFE) & set(raw.decode())
-    failed, said, broken = written.lines
-    assert (failed["job_type"], failed["error"]) == (UNSAFE, UNSAFE + HARMLESS)
-    assert said[UNSAFE] == [UNSAFE + HARMLESS]
-    assert broken["broken"].endswith(UNSAFE)
-    assert HARMLESS in written.raw[0].decode(), "what is harmless can still be read"
-
-
-def test_on_the_console_nothing_can_deceive_either() -> None:
-    """Nor can it there, in names, in texts and in tracebacks."""
-    written = Written(log_format="console")
-    written.log.observe(sample(JobFailed, job_type=UNSAFE, error=UNSAFE, traceback=f"a\n{UNSAFE}"))
-    written.logger.info(UNSAFE, **{UNSAFE: UNSAFE, "list": [UNSAFE]})
-    for raw in written.raw:
-        assert not set(UNSAFE) & set(raw.decode())

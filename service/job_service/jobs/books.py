@@ -15,7 +15,7 @@ class Books:
 
     def __init__(self, retain: int, retain_bytes: int) -> None:
         self.jobs = JobTable()
-        self._retention = Retention(retain, retain_bytes)
+        self._retention = Retention(retain, retain_bytes, self.jobs.forget)
         self.unfinished_bytes = 0  # of the jobs that have not ended
         self.counts: dict[Status, int] = dict.fromkeys(TRANSITIONS, 0)  # since the start
         self._holders: dict[tuple[str, str], Job] = {}  # by type and unique key
@@ -59,8 +59,7 @@ class Books:
             self.unfinished_bytes += job.weight
         else:
             job.finished_at = now
-            for oldest in self._retention.keep(job):
-                self.jobs.forget(oldest)
+            self._retention.keep(job)
             if job.unique_key is not None:
                 del self._holders[job.type, job.unique_key]
             # Where the service's end comes from another thread, nobody is left who could wait.

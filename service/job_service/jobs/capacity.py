@@ -33,7 +33,8 @@ class Capacity:
         self._clock = clock
         self._limit = limit
         self._limit_bytes = limit_bytes
-        self._full_since: float | None = None
+        self.is_full = False  # from the first rejection on, until there is room to spare
+        self._full_since = 0.0
         self._rejected_while_full = 0
 
     @property
@@ -46,11 +47,20 @@ class Capacity:
         """How many more bytes fit; may be below 0, too."""
         return self._limit_bytes - self._books.unfinished_bytes
 
+    def fits(self, jobs: int, size: int) -> bool:
+        """Whether so many jobs, of so many bytes together, fit."""
+        books = self._books
+        return (
+            jobs <= self._limit - books.counts["pending"]
+            and size <= self._limit_bytes - books.unfinished_bytes
+        )
+
     def rejected(self, jobs: int) -> None:
         """So many jobs were turned away for want of room."""
-        if self._full_since is None:
+        if not self.is_full:
             if self._is_free:
                 return
+            self.is_full = True
             self._full_since = self._clock.monotonic()
             self._emit(
                 QueueFull(
@@ -62,11 +72,11 @@ class Capacity:
         self._rejected_while_full += jobs
 
     def eased(self) -> None:
-        """A job has left the queue, or has ended."""
-        if self._full_since is not None and self._is_free:
+        """A job has left the full queue, or has ended."""
+        if self._is_free:
             full_seconds = self._clock.monotonic() - self._full_since
             rejected, self._rejected_while_full = self._rejected_while_full, 0
-            self._full_since = None
+            self.is_full = False
             self._emit(
                 QueueFreed(
                     timestamp=self._clock.now(),

@@ -8,9 +8,9 @@ from job_service.jobs.model import TERMINAL, TRANSITIONS, Job, Status
 
 CHUNK = 1_024
 
-_SPARSE = CHUNK // 4  # so few that those of two chunks leave room in one for many to go
+SPARSE = CHUNK // 4  # so few that those of two chunks leave room in one for many to go
 
-_BITS = tuple(1 << place for place in range(CHUNK))
+BITS = tuple(1 << place for place in range(CHUNK))
 _ALL_BITS = (1 << CHUNK) - 1
 
 
@@ -33,14 +33,9 @@ class Chunk:
         self.entered: dict[Status, int] = dict.fromkeys(TRANSITIONS, 0)  # nothing for "pending"
 
     @property
-    def is_full(self) -> bool:
-        """Whether it has had all its jobs."""
-        return len(self.jobs) == CHUNK
-
-    @property
     def is_sparse(self) -> bool:
         """Whether it keeps so few jobs that it had better share its room."""
-        return self.kept <= _SPARSE
+        return self.kept <= SPARSE
 
     def append(self, job: Job) -> None:
         """Take a new job, and give it its row."""
@@ -48,25 +43,7 @@ class Chunk:
         job.row = self.number * CHUNK + place
         self.jobs.append(job)
         self.kept += 1
-        self.of_type[job.type] |= _BITS[place]
-
-    def enter(self, job: Job) -> bool:
-        """The job has entered its present status; whether it is the first of the chunk to do so."""
-        before = self.entered[job.status]
-        self.entered[job.status] = before | _BITS[job.row % CHUNK]
-        return not before
-
-    def go_back(self, job: Job) -> None:
-        """The job runs no more, but waits again."""
-        self.entered["processing"] ^= _BITS[job.row % CHUNK]
-
-    def forget(self, job: Job) -> bool:
-        """Keep the job no more; whether the chunk has just become sparse by that."""
-        place = job.row % CHUNK
-        self.jobs[place] = None
-        self.forgotten |= _BITS[place]
-        self.kept -= 1
-        return self.kept == _SPARSE
+        self.of_type[job.type] |= BITS[place]
 
     def absorb(self, other: "Chunk") -> None:
         """Take in the jobs of another one, which comes right behind; all get new rows.
@@ -78,7 +55,7 @@ class Chunk:
         for job in jobs:
             merged.append(job)
             if job.status != "pending":
-                merged.enter(job)
+                merged.entered[job.status] |= BITS[job.row % CHUNK]
         self.jobs, self.kept, self.forgotten = merged.jobs, merged.kept, merged.forgotten
         self.of_type, self.entered = merged.of_type, merged.entered
 
@@ -107,23 +84,18 @@ class Chunk:
         """The bits of all rows behind that of the job, which may have been forgotten."""
         kept = [job for job in self.jobs if job is not None]
         index = bisect_right(kept, job_id, key=_id)
-        return -_BITS[kept[index].row % CHUNK] if index < len(kept) else 0
+        return -BITS[kept[index].row % CHUNK] if index < len(kept) else 0
 
     def before(self, job_id: str) -> int:
         """The bits of all rows before that of the job, which may have been forgotten."""
         kept = [job for job in self.jobs if job is not None]
         index = bisect_left(kept, job_id, key=_id)
-        return 2 * _BITS[kept[index - 1].row % CHUNK] - 1 if index > 0 else 0
+        return 2 * BITS[kept[index - 1].row % CHUNK] - 1 if index > 0 else 0
 
     def pop(self, bits: int, *, newest: bool) -> tuple[Job, int]:
         """The oldest or newest of the jobs with these bits, and the bits of the others."""
-        bit = _BITS[bits.bit_length() - 1] if newest else bits & -bits
+        bit = BITS[bits.bit_length() - 1] if newest else bits & -bits
         return cast("Job", self.jobs[bit.bit_length() - 1]), bits ^ bit
-
-
-def chunk_number(job: Job) -> int:
-    """The number of the chunk that has the job."""
-    return job.row // CHUNK
 
 
 def _id(job: Job) -> str:

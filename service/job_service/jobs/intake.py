@@ -68,7 +68,7 @@ class Intake:
         """Make a job of it. Raises UnknownPredecessor, QueueFull or QueueClosed."""
         if draft.unique_key is not None:
             return self.accept_all([draft])[0]
-        if not self._dispatcher.accepting or not self._fits(1, submitted_bytes(draft)):
+        if not self._dispatcher.accepting or not self._store.fits(1, submitted_bytes(draft)):
             self._refuse([draft], wanted=1)
         return self._add(draft, self._predecessors(draft) if draft.after else ())
 
@@ -79,7 +79,7 @@ class Intake:
         wanted = len(drafts) - len(keys) + len(unheld)
         if wanted:
             wanted_bytes = sum(map(submitted_bytes, drafts))
-            if not self._dispatcher.accepting or not self._fits(wanted, wanted_bytes):
+            if not self._dispatcher.accepting or not self._store.fits(wanted, wanted_bytes):
                 self._refuse(drafts, wanted)
         predecessors = [self._predecessors(draft) if draft.after else () for draft in drafts]
         return [self._add(*each) for each in zip(drafts, predecessors, strict=True)]
@@ -116,9 +116,6 @@ class Intake:
         job = self._store.create(draft)
         self._dispatcher.add(job, predecessors)
         return summarize(job)
-
-    def _fits(self, jobs: int, size: int) -> bool:
-        return jobs <= self._store.room and size <= self._store.room_bytes
 
     def _refuse(self, drafts: Sequence[Draft], wanted: int) -> NoReturn:
         if not self._dispatcher.accepting:

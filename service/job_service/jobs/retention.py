@@ -1,7 +1,7 @@
 """How long finished jobs are kept: as many of them as may be, and as much of their memory."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable
 
 from job_service.jobs.model import Job
 
@@ -9,23 +9,24 @@ from job_service.jobs.model import Job
 class Retention:
     """The finished jobs that are kept, up to `jobs` of them and `limit_bytes` of their weight."""
 
-    def __init__(self, jobs: int, limit_bytes: int) -> None:
+    def __init__(self, jobs: int, limit_bytes: int, forget: Callable[[Job], None]) -> None:
         self._limit = jobs
         self._limit_bytes = limit_bytes
+        self._forget = forget
         self._kept: deque[Job] = deque()  # the one that finished first comes first
         self.weight = 0
 
-    def keep(self, job: Job) -> Iterator[Job]:
-        """Keep a job that has finished; gives those that are to be forgotten, the oldest first.
+    def keep(self, job: Job) -> None:
+        """Keep a job that has finished, and forget those that are too many, the oldest first.
 
         One that is too heavy for all the room there is makes no other go, but goes itself.
         """
         if job.weight > self._limit_bytes:
-            yield job
+            self._forget(job)
             return
         self._kept.append(job)
         self.weight += job.weight
         while len(self._kept) > self._limit or self.weight > self._limit_bytes:
             oldest = self._kept.popleft()
             self.weight -= oldest.weight
-            yield oldest
+            self._forget(oldest)

@@ -99,6 +99,10 @@ class JobStore:
         """How many more bytes the bound on jobs that have not ended allows; may be below 0."""
         return self._capacity.room_bytes
 
+    def fits(self, jobs: int, size: int) -> bool:
+        """Whether there is room for so many submissions, of so many bytes together."""
+        return self._capacity.fits(jobs, size)
+
     def create(self, draft: Draft) -> Job:
         """Accept a submission: a new job, pending."""
         now = self.clock.now()
@@ -193,14 +197,16 @@ class JobStore:
                 wait_seconds=round(monotonic - ready_monotonic, 6),
             )
         )
-        self._capacity.eased()
+        if self._capacity.is_full:
+            self._capacity.eased()
         return attempt
 
     def complete(self, job: Job, result: bytes) -> None:
         """The handler returned `result`, JSON text."""
         ended = self._end_attempt(job, "completed", "completed", result=result)
         self._emit(JobCompleted(**ended))
-        self._capacity.eased()
+        if self._capacity.is_full:
+            self._capacity.eased()
 
     def retry(self, job: Job, error: str, traceback: str, delay_seconds: float) -> None:
         """The attempt failed; the job is to be ready again in `delay_seconds`."""
@@ -241,7 +247,8 @@ class JobStore:
         """The attempt failed and no other follows."""
         ended = self._end_attempt(job, "failed", "failed", error, traceback)
         self._emit(JobFailed(**ended, error=error, traceback=traceback))
-        self._capacity.eased()
+        if self._capacity.is_full:
+            self._capacity.eased()
 
     def fail_unstarted(self, job: Job, error: str) -> None:
         """The pending job can't be run, for what it was to come after has not completed."""
@@ -251,7 +258,8 @@ class JobStore:
         self._books.move(job, "failed", now)
         job.failure = error
         self._emit(JobFailed(timestamp=now, job_id=job.id, job_type=job.type, error=error))
-        self._capacity.eased()
+        if self._capacity.is_full:
+            self._capacity.eased()
 
     def end_of(self, job: Job) -> trio.Event:
         """What is set as soon as the job has ended; made when it is asked for. No transition."""
@@ -307,7 +315,8 @@ class JobStore:
                     traceback=UNSET if traceback is None else traceback,
                 )
             )
-            self._capacity.eased()
+            if self._capacity.is_full:
+                self._capacity.eased()
         else:
             now = self.clock.now()
             self._books.move(job, to, now)
@@ -320,7 +329,8 @@ class JobStore:
                     wait_seconds=self._end_wait(job),
                 )
             )
-            self._capacity.eased()
+            if self._capacity.is_full:
+                self._capacity.eased()
 
     def _end_wait(self, job: Job) -> float | UnsetType:
         if job.ready_monotonic is None:

@@ -11,7 +11,7 @@ single job that waits for long would keep the room of a thousand.
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 
-from job_service.jobs.chunk import Chunk, chunk_number
+from job_service.jobs.chunk import BITS, CHUNK, SPARSE, Chunk
 from job_service.jobs.model import TRANSITIONS, Job, Status
 
 
@@ -43,28 +43,35 @@ class JobTable:
         """Keep a new job, and give it its row."""
         self._jobs[job.id] = job
         chunk = self._newest
-        if chunk is None or chunk.is_full:
+        if chunk is None or len(chunk.jobs) == CHUNK:
             chunk = self._begin_chunk(job)
         chunk.append(job)
 
     def moved(self, job: Job) -> None:
         """The job has entered another state."""
-        chunk = self._chunks[chunk_number(job)]
-        if job.status == "pending":
-            chunk.go_back(job)
-        elif chunk.enter(job):
-            _include(self._entered[job.status], chunk.number)
+        row, status = job.row, job.status
+        chunk = self._chunks[row // CHUNK]
+        entered = chunk.entered
+        if status == "pending":
+            entered["processing"] ^= BITS[row % CHUNK]
+            return
+        if not entered[status]:
+            _include(self._entered[status], chunk.number)
+        entered[status] |= BITS[row % CHUNK]
 
     def forget(self, job: Job) -> None:
         """Keep a job no more, which has ended."""
         del self._jobs[job.id]
-        chunk = self._chunks[chunk_number(job)]
-        has_become_sparse = chunk.forget(job)
-        if chunk is self._newest:
-            return  # more may come, or have just come
-        if chunk.kept == 0:
+        place = job.row % CHUNK
+        chunk = self._chunks[job.row // CHUNK]
+        chunk.jobs[place] = None
+        chunk.forgotten |= BITS[place]
+        kept = chunk.kept = chunk.kept - 1
+        if kept > SPARSE or chunk is self._newest:  # whose room is still to be used
+            return
+        if kept == 0:
             self._drop(chunk)
-        elif has_become_sparse:
+        elif kept == SPARSE:  # the chunks beside it find it so, should they become sparse later
             self._merge_around(chunk)
 
     def page(

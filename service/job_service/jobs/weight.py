@@ -1,6 +1,5 @@
 """How much memory a job takes beyond what every job does: that of its texts, which may be long."""
 
-from collections.abc import Iterable
 from sys import getsizeof
 
 from job_service.jobs.model import Draft, Job
@@ -13,12 +12,14 @@ _ATTEMPT_BYTES = 400  # of the record of one, with its times
 
 def submitted_bytes(job: Draft | Job) -> int:
     """What comes with a submission: the payload and the ids that it is to come after."""
-    return len(job.payload) + _size(job.after)
+    if not job.after:
+        return len(job.payload)
+    return len(job.payload) + sum(map(getsizeof, job.after))
 
 
 def weight_in_bytes(job: Job) -> int:
     """All that the job keeps now: what was submitted, its result, and what its attempts left."""
-    weight = submitted_bytes(job)
+    weight = submitted_bytes(job) if job.after else len(job.payload)
     if job.result is not None:
         weight += len(job.result)
     for attempt in job.attempts:
@@ -26,7 +27,3 @@ def weight_in_bytes(job: Job) -> int:
         if attempt.error is not None:
             weight += getsizeof(attempt.error) + getsizeof(attempt.traceback)
     return weight
-
-
-def _size(texts: Iterable[str]) -> int:
-    return sum(map(getsizeof, texts)) if texts else 0

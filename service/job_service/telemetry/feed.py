@@ -2,19 +2,27 @@
 
 import secrets
 from collections import deque
-from functools import cache
 from sys import getsizeof
+from typing import Final
 
 import trio
 from msgspec import UNSET
 
+from job_service.telemetry import events
 from job_service.telemetry.events import Event
 
 # The ring is full when it has either; the bytes are of texts that may be long.
 CAPACITY = 20_000
 CAPACITY_BYTES = 8 * 1024 * 1024
 
-_LONG_FIELDS = frozenset({"after", "error", "note", "path", "traceback", "unique_key"})
+# The fields with texts that may be long, of each kind of event that has any.
+_LONG_FIELDS: Final = {
+    kind: names
+    for kind in vars(events).values()
+    if isinstance(kind, type)
+    and issubclass(kind, Event)
+    and (names := {"after", "error", "traceback"}.intersection(kind.__struct_fields__))
+}
 
 
 class FellBehind(Exception):
@@ -49,8 +57,8 @@ class Feed:
         """Keep `event`, as a struct: those who read it have the cost of encoding it."""
         self._ring.append(event)
         self._last += 1
-        if _long_fields(type(event)):
-            self._weigh(event)
+        if type(event) in _LONG_FIELDS and (weight := _text_bytes(event)):
+            self._make_room(weight)
         if self._news is not None:
             self._wake()
 
@@ -106,11 +114,8 @@ class Feed:
     def _before_oldest(self) -> int:
         return self._last - len(self._ring)
 
-    def _weigh(self, event: Event) -> None:
-        """Drop the oldest events until the texts of all, with this newest one, are not too long."""
-        weight = _text_bytes(event)
-        if not weight:
-            return
+    def _make_room(self, weight: int) -> None:
+        """Drop the oldest events, for the newest one has long texts, of so many bytes."""
         self._long.append((self._last, weight))
         self._bytes += weight
         while self._bytes > self._capacity_bytes or self._long[0][0] <= self._before_oldest:
@@ -128,18 +133,13 @@ class Feed:
             self._news = None
 
 
-@cache
-def _long_fields(kind: type[Event]) -> tuple[str, ...]:
-    return tuple(name for name in kind.__struct_fields__ if name in _LONG_FIELDS)
-
-
 def _text_bytes(event: Event) -> int:
     """Memory that its long texts take."""
     weight = 0
-    for name in _long_fields(type(event)):
+    for name in _LONG_FIELDS[type(event)]:
         value = getattr(event, name)
-        if isinstance(value, tuple):
-            weight += sum(map(getsizeof, value))
-        elif value is not UNSET:
+        if value is not UNSET:
             weight += getsizeof(value)
+            if isinstance(value, tuple):
+                weight += sum(map(getsizeof, value))
     return weight

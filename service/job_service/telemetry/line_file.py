@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 
+from job_service.telemetry.escapes import escaped, is_safe
+
 _PIECE_BYTES = 1024 * 1024  # that are joined at a time, beside the lines themselves
 _LOG_FILE_MODE = 0o640
 
@@ -34,6 +36,9 @@ class LineFile:
     def write(self, lines: Sequence[bytes]) -> int:
         """Write the lines, each with a line break; returns how many of them came out whole.
 
+        Characters that could deceive who looks at them are escaped; it is done here, and not
+        where a line is made, because most lines have none, and of many that is seen at once.
+
         It waits for whoever reads, and stops at the first line that can't be written.
         """
         written = 0
@@ -60,6 +65,9 @@ class LineFile:
     def _write_piece(self, lines: Sequence[bytes]) -> int:
         cut = b"\n" if self._cut_short else b""  # ends what an earlier failure left unfinished
         piece = cut + b"\n".join(lines) + b"\n"
+        if not is_safe(piece):
+            lines = [escaped(line) for line in lines]
+            piece = cut + b"\n".join(lines) + b"\n"
         written = self._write_all(piece)
         if written == len(piece):
             self._cut_short = False
@@ -88,6 +96,9 @@ class LineFile:
 
 
 def _pieces(lines: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    if sum(map(len, lines)) <= _PIECE_BYTES:  # as nearly always
+        yield lines
+        return
     first = size = 0
     for index, line in enumerate(lines, 1):
         size += len(line)

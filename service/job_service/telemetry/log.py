@@ -1,6 +1,5 @@
 """The structured log: builds the injected logger, and writes each event as one line of it."""
 
-import re
 import traceback
 from collections.abc import Callable
 from datetime import datetime
@@ -25,14 +24,6 @@ LogFormat = Literal["json", "console"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 _LEVEL_NUMBERS: dict[LogLevel, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-
-_DELETE = 0x7F
-
-# In UTF-8, what JSON lets pass but a terminal obeys, or a viewer shows in another order than it
-# stands in: DEL, C1, and the marks of direction, lines and paragraphs.
-_UNSAFE = re.compile(
-    rb"\x7f|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]"
-)
 
 # Where it listens, and that it ends and how: without these, no other line says what it is of.
 _AT_EVERY_LEVEL = (ServiceStarted, ServiceDraining, ServiceStopped)
@@ -113,33 +104,21 @@ def _with(render: Console) -> Callable[[Event], bytes]:
 def encode_event(event: Event) -> bytes:
     """The event as its line of JSON, which has no line break in it."""
     try:
-        return _safe(json.encode(event))
+        return json.encode(event)
     except ValueError:  # a lone surrogate in one of its texts
         return _render_json(None, event.level, to_builtins(event))
 
 
 def _render_json(_: WrappedLogger, __: str, line: EventDict) -> bytes:
     try:
-        text = _encode(line, enc_hook=repr)
+        return _encode(line, enc_hook=repr)
     except KeyboardInterrupt:
         raise
     except BaseException:
         # Handlers may log what JSON can't carry, such as a lone surrogate, a list that holds
         # itself, or an object whose repr raises; or what no reader of the log can take, because it
         # is nested too deeply. The line must come all the same.
-        text = json.encode({printable(key): _encodable(value) for key, value in line.items()})
-    return _safe(text)
-
-
-def _safe(text: bytes) -> bytes:
-    """JSON text of the same meaning that nothing obeys which it passes through."""
-    if text.isascii() and _DELETE not in text:  # as nearly all are, and this is soon seen
-        return text
-    return _UNSAFE.sub(_escaped, text)
-
-
-def _escaped(character: re.Match[bytes]) -> bytes:
-    return b"\\u%04x" % ord(character[0].decode())
+        return json.encode({printable(key): _encodable(value) for key, value in line.items()})
 
 
 def _encodable(value: object) -> object:
