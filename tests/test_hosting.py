@@ -1,6 +1,7 @@
 """A Trio program has a service inside: one block, and all of it is there."""
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -112,3 +113,30 @@ async def test_two_services_live_side_by_side(
         assert await other.queue.list() == []
     assert lines(tmp_path / "one")[-1]["jobs_created"] == 1
     assert lines(tmp_path / "other")[-1]["jobs_created"] == 0
+
+
+async def test_handlers_that_fill_trio_s_threads_can_t_hold_the_end(
+    registry: Registry, tmp_path: Path
+) -> None:
+    """The service waits for no place that they have taken for ever."""
+    may_return = threading.Event()
+
+    @registry.job("crowd")
+    async def crowd() -> None:
+        async with trio.open_nursery() as nursery:
+            for _ in range(50):
+                nursery.start_soon(wait)
+
+    async def wait() -> None:
+        await trio.to_thread.run_sync(may_return.wait, 60, abandon_on_cancel=True)
+
+    try:
+        with trio.fail_after(20):
+            async with host(registry, settings(tmp_path, grace=0)) as running:
+                await running.queue.submit("crowd")
+                limiter = trio.to_thread.current_default_thread_limiter()
+                while limiter.available_tokens:
+                    await trio.sleep(0.001)
+    finally:
+        may_return.set()
+    assert lines(tmp_path)[-1]["reason"] == "grace_over"
