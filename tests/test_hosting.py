@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -86,9 +87,9 @@ async def test_a_crash_of_the_service_ends_the_block(registry: Registry, tmp_pat
 
     @registry.job("break")
     async def break_it() -> None:
-        raise BaseException("out of bounds")
+        raise KeyboardInterrupt
 
-    with pytest.RaisesGroup(BaseException, flatten_subgroups=True):
+    with pytest.RaisesGroup(KeyboardInterrupt, flatten_subgroups=True):
         async with host(registry, settings(tmp_path)) as running:
             await running.queue.submit("break")
             await trio.sleep_forever()
@@ -298,3 +299,30 @@ async def test_what_belongs_to_the_whole_process_is_left_alone(
         socket.setdefaulttimeout(None)
         os.umask(mask)
     assert not path.exists()
+
+
+async def test_handlers_that_fill_trio_s_threads_can_t_hold_the_end(
+    registry: Registry, tmp_path: Path
+) -> None:
+    """The service waits for no place that they have taken for ever."""
+    may_return = threading.Event()
+
+    @registry.job("crowd")
+    async def crowd() -> None:
+        async with trio.open_nursery() as nursery:
+            for _ in range(50):
+                nursery.start_soon(wait)
+
+    async def wait() -> None:
+        await trio.to_thread.run_sync(may_return.wait, 60, abandon_on_cancel=True)
+
+    try:
+        with trio.fail_after(20):
+            async with host(registry, settings(tmp_path, grace=0)) as running:
+                await running.queue.submit("crowd")
+                limiter = trio.to_thread.current_default_thread_limiter()
+                while limiter.available_tokens:
+                    await trio.sleep(0.001)
+    finally:
+        may_return.set()
+    assert lines(tmp_path)[-1]["reason"] == "grace_over"
