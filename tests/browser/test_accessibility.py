@@ -10,6 +10,8 @@ from playwright.sync_api import BrowserContext, Page, expect
 from tests.browser.conftest import open_live
 from tests.browser.service import Service
 
+pytestmark = pytest.mark.xdist_group("browser")  # one process, and one browser
+
 CHECKS = Path(__file__).with_name("accessibility.js").read_text()
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 LOOKS: dict[str, dict[str, Any]] = {

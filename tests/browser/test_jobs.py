@@ -3,11 +3,14 @@
 import json
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Watch, open_live
 from tests.browser.job_types import MARKUP
 from tests.browser.service import Service
+
+pytestmark = pytest.mark.xdist_group("browser")  # one process, and one browser
 
 
 def open_job(page: Page, service: Service, job_id: str) -> Page:

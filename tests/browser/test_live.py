@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Watch, open_live
 from tests.browser.service import Service
+
+pytestmark = pytest.mark.xdist_group("browser")  # one process, and one browser
 
 NONE = "\N{EN DASH}"
 LOST = "Reconnecting"

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import Watch
 from tests.browser.service import Service
+
+pytestmark = pytest.mark.xdist_group("browser")  # one process, and one browser
 
 WORD = "s3cret-t0ken"
 

@@ -109,7 +109,7 @@ class History:
         assert self.rig.engine._store._books._holders == {}
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     deeds=lives,
     end=ends,

@@ -14,6 +14,7 @@ from job_service.jobs.intake import QueueClosed, QueueFull
 from job_service.jobs.job_type import InvalidPayload
 from job_service.jobs.queue import JobQueue, NotFinished
 from job_service.jobs.registry import Registry, UnknownJobType
+from job_service.nesting import MAX_DEPTH
 from job_service.telemetry.events import JobRejected
 from tests.conftest import Rig
 from tests.jobs.steps import MakeRig, run_one
@@ -175,6 +176,27 @@ async def test_a_payload_is_a_value_or_json_text(payload: object, make_rig: Make
     job = await rig.queue.submit("number", payload)
     story = await rig.queue.get(job.id)
     assert (story.status, json.loads(bytes(story.payload))) == ("pending", 7)
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+async def test_a_payload_may_be_nested_just_so_deep(as_text: bool, make_rig: MakeRig) -> None:
+    """One level more is refused, whether it comes as a value or as JSON text."""
+    rig = make_rig()
+
+    async def submit(levels: int) -> None:
+        deep: Any = []
+        for _ in range(levels - 1):
+            deep = [deep]
+        payload = msgspec.Raw(msgspec.json.encode(deep)) if as_text else deep
+        await rig.queue.submit("anything", payload)
+
+    @rig.registry.job("anything")
+    async def anything(payload: Any) -> None: ...
+
+    await submit(MAX_DEPTH)
+    with pytest.raises(InvalidPayload, match=f"nested more than {MAX_DEPTH} deep"):
+        await submit(MAX_DEPTH + 1)
+    assert len(await rig.queue.list()) == 1
 
 
 async def _retry(queue: JobQueue, job_id: str) -> None:

@@ -26,7 +26,8 @@ async def check_a_quiet_end(service: ServiceProcess) -> None:
     """Check that it stops when it is told to, and that nothing went wrong before."""
     service.signal()
     assert await service.exit_status() == 0
-    assert {line["level"] for line in service.lines()} == {"info"}
+    lines = [line for line in service.lines() if line["event"] != "loop_stalled"]
+    assert {line["level"] for line in lines} == {"info"}, "those of a busy machine are not meant"
 
 
 async def test_httpx_over_tls(start_tls: StartTLS, certificate: Certificate) -> None:

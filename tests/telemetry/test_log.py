@@ -8,6 +8,7 @@ import pytest
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
+from job_service.nesting import MAX_DEPTH
 from job_service.telemetry.events import (
     Event,
     JobFailed,
@@ -63,10 +64,10 @@ def endless_list() -> list[Any]:
     return endless
 
 
-def deep_list() -> list[Any]:
-    """A list nested too deeply for any encoder."""
+def deep_list(levels: int = 100_000) -> list[Any]:
+    """A list nested too deeply, by default for any encoder."""
     deep: list[Any] = []
-    for _ in range(100_000):
+    for _ in range(levels - 1):
         deep = [deep]
     return deep
 
@@ -86,6 +87,7 @@ UNENCODABLE = {
     "object as a key": {object(): 1},
     "object that can't be shown": Silent(),
     "too deep": deep_list(),
+    "too deep for readers": deep_list(MAX_DEPTH + 1),
 }
 
 unencodable = pytest.mark.parametrize("value", UNENCODABLE.values(), ids=UNENCODABLE)
@@ -129,6 +131,14 @@ def test_whatever_a_handler_logs_is_one_line(value: object) -> None:
     assert list(line) == ["timestamp", "level", "event", "value"]
     assert TIMESTAMP.fullmatch(line["timestamp"]), line["timestamp"]
     assert (line["level"], line["event"]) == ("error", "odd")
+
+
+@pytest.mark.parametrize(("levels", "kind"), [(MAX_DEPTH, list), (MAX_DEPTH + 1, str)])
+def test_a_value_nested_too_deeply_is_logged_as_text(levels: int, kind: type) -> None:
+    """Whoever reads the log can read all of its lines."""
+    written = Written()
+    written.logger.info("deep", value=deep_list(levels))
+    assert isinstance(written.only["value"], kind)
 
 
 @unencodable

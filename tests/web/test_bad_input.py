@@ -2,8 +2,9 @@
 
 import pytest
 
+from job_service.nesting import MAX_DEPTH
 from job_service.web.submissions import MAX_JOB_BYTES
-from tests.web.api import JSON, Api, check_problem
+from tests.web.api import JSON, Answer, Api, check_problem
 
 TOO_DEEP = 100_000
 
@@ -97,6 +98,22 @@ async def test_no_part_of_a_payload_may_be_other_than_utf_8(api: Api, body: byte
         answer = await api.post(body)
         kind = "malformed" if b"malformed" in answer.body else "invalid-payload"
         check_problem(answer, 400, kind)
+
+
+@pytest.mark.parametrize("submit", [b"%b", b'{"type": "echo"}\n%b\n'], ids=["job", "batch"])
+async def test_a_payload_may_be_nested_just_so_deep(api: Api, submit: bytes) -> None:
+    """Up to the limit it is taken, and one level more is refused, on every Python."""
+    path = "/jobs" if submit == b"%b" else "/jobs/batch"
+    kind = "application/json" if path == "/jobs" else "application/x-ndjson"
+
+    async def ask(levels: int) -> Answer:
+        body = submit % b'{"type": "echo", "payload": %b}' % nested(levels)
+        return await api.ask(path, "POST", {"Content-Type": kind}, body)
+
+    assert (await ask(MAX_DEPTH)).status == 201
+    with api.nothing_changes():
+        detail = check_problem(await ask(MAX_DEPTH + 1), 400, "malformed")
+    assert f"nested more than {MAX_DEPTH} deep" in detail
 
 
 async def test_the_detail_says_where_the_mistake_is(api: Api) -> None:

@@ -45,7 +45,7 @@ def nearly_plain(draw: st.DrawFn) -> bytes:
     return data
 
 
-@settings(max_examples=2_000)
+@settings(max_examples=800)
 @given(nearly_plain())
 def test_what_is_read_without_h11_is_read_as_h11_does(data: bytes) -> None:
     """To the same request, with nothing left over, and with the connection open for another."""

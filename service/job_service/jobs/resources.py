@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
+from job_service.jobs.annotations import signature_of
 from job_service.jobs.failure import describe
 from job_service.jobs.interruption import interruption_in
 
@@ -25,7 +26,7 @@ def opener_of(resource: Any) -> OpenResource:
             f"{resource!r} is no resource: it must be an async generator function, or return an "
             "async context manager"
         )
-    if inspect.signature(resource).parameters:
+    if signature_of(resource).parameters:
         raise TypeError(f"the resource {resource.__name__!r} must not have parameters")
     return asynccontextmanager(resource) if inspect.isasyncgenfunction(resource) else resource
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from job_service.jobs.annotations import annotations_of, signature_of
 from job_service.jobs.context import JobContext
 from job_service.jobs.failure import describe
 
@@ -28,7 +29,7 @@ class Signature(NamedTuple):
 
 def read_signature(handler: Callable[..., Any], resources: Container[str] = ()) -> Signature:
     """What `handler` takes. Raises TypeError where no job can be handled with it."""
-    parameters = inspect.signature(handler).parameters
+    parameters = signature_of(handler).parameters
     annotations = _read_annotations(handler, parameters)
     contexts = [name for name in parameters if annotations.get(name) is JobContext]
     others = [name for name in parameters if name not in contexts]
@@ -68,7 +69,7 @@ def _read_annotations(handler: Callable[..., Any], names: Iterable[str]) -> dict
     except Exception:
         names_in = getattr(inspect.unwrap(handler), "__globals__", {})
         for name in (*names, "return"):
-            annotation = getattr(handler, "__annotations__", {}).get(name)
+            annotation = annotations_of(handler).get(name)
             one = SimpleNamespace(__annotations__={name: annotation})
             try:
                 typing.get_type_hints(one, names_in)
@@ -79,5 +80,5 @@ def _read_annotations(handler: Callable[..., Any], names: Iterable[str]) -> dict
 
 
 def _bad_parameter(handler: Callable[..., Any], name: str | None, problem: str) -> TypeError:
-    signature = ", ".join(inspect.signature(handler).parameters)
+    signature = ", ".join(signature_of(handler).parameters)
     return TypeError(f"{handler.__qualname__}({signature}): {name!r} {problem}")
