@@ -18,6 +18,7 @@ import msgspec
 
 from job_service.jobs.context import JobContext
 from job_service.jobs.failure import describe, leaves
+from job_service.jobs.handler import place_of
 from job_service.jobs.outcome import Discard, Snooze, asked_for
 from job_service.jobs.signature import Signature, read_signature
 
@@ -132,7 +133,7 @@ def check_can_run_in_process(handler: Callable[..., Any]) -> None:
         raise ImportError("runs_in='process' needs pip install 'trio-job-service[process]'")
     else:
         return
-    raise TypeError(f"{name or handler!r} can't run in a process: {problem}")
+    raise TypeError(f"{name or handler!r} can't run in a process: {problem}{place_of(handler)}")
 
 
 def _live_with_the_service() -> None:

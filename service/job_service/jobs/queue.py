@@ -5,6 +5,7 @@ from functools import partial
 from typing import Unpack
 
 import trio
+from msgspec import UNSET
 
 from job_service.jobs.dispatcher import Dispatcher
 from job_service.jobs.intake import Intake
@@ -67,15 +68,16 @@ class JobQueue:
     async def submit(
         self,
         job_type: str,
-        payload: object = None,
+        payload: object = UNSET,
         *,
         idempotency_key: str | None = None,
         **options: Unpack[JobOptions],
     ) -> JobSummary:
         """Accept a job, to be run by a worker as soon as one is free, or as `options` say.
 
-        `payload` is anything msgspec can write as JSON, or JSON text as a `msgspec.Raw`. Where
-        another job holds its `unique_key`, that one is given, `duplicate`, and no job is made.
+        `payload` is anything msgspec can write as JSON, or JSON text as a `msgspec.Raw`; left out,
+        it is the default of the handler's parameter, or null where that has none. Where another
+        job holds its `unique_key`, that one is given, `duplicate`, and no job is made.
 
         Raises UnknownJobType, InvalidPayload, ValueError (an option or the key out of range),
         UnknownPredecessor, IdempotencyKeyReused, QueueFull or QueueClosed, and then nothing has
@@ -104,7 +106,7 @@ class JobQueue:
             idempotency_key, ("submit_all", wanted), lambda: self._intake.accept_all(wanted)
         )
 
-    def check(self, job_type: str, payload: object = None, **options: Unpack[JobOptions]) -> Draft:
+    def check(self, job_type: str, payload: object = UNSET, **options: Unpack[JobOptions]) -> Draft:
         """What `submit` would accept, for `submit_all`; nothing has changed.
 
         Raises UnknownJobType, InvalidPayload or ValueError (an option out of range).

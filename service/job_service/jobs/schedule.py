@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-LONGEST_INTERVAL_SECONDS = 10 * 365 * 86_400
+from job_service.jobs.numbers import require_seconds
+from job_service.jobs.retry import LONGEST_WAIT_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +57,7 @@ class Every:
     seconds: float
 
     def __post_init__(self) -> None:
-        if not 0 < self.seconds <= LONGEST_INTERVAL_SECONDS:
-            raise ValueError(
-                f"seconds must be above 0, up to {LONGEST_INTERVAL_SECONDS}, not {self.seconds}"
-            )
+        require_seconds("seconds", self.seconds, LONGEST_WAIT_SECONDS)
 
     def ticks_within(self, seconds: float) -> int:
         """How many ticks there are up to so many seconds after the start."""

@@ -29,7 +29,7 @@ _TOLD: Final = {
 def describe_submissions(registry: Registry) -> tuple[dict[str, Schema], dict[str, Any]]:
     """The named schema `Submission` with those it refers to, and an example for each job type."""
     job_types = [registry.lookup(name) for name in registry.names]
-    payloads, named = payload_schemas([_payload_type(job_type) for job_type in job_types])
+    payloads, named = payload_schemas([job_type.payload_decoder.type for job_type in job_types])
     settings = {
         field.name: {**msgspec.json.schema(field.type), **_TOLD.get(field.name, {})}
         for field in structs.fields(Submission)
@@ -55,22 +55,15 @@ def describe_submissions(registry: Registry) -> tuple[dict[str, Schema], dict[st
     return named, examples
 
 
-def _payload_type(job_type: JobType) -> Any:
-    payload_type = job_type.payload_decoder.type
-    try:
-        msgspec.json.schema(payload_type)
-    except (TypeError, ValueError):  # what checks itself, with a hook, has no schema
-        return Any
-    return payload_type
-
-
 def _variant(job_type: JobType, payload: Schema, settings: dict[str, Schema]) -> Schema:
     try:
-        job_type.check_payload(b"null")
+        job_type.check_payload(job_type.absent_payload)
     except InvalidPayload:
         required = ["type", "payload"]
     else:
         required = ["type"]
+    if job_type.absent_payload != b"null":
+        payload = {**payload, "default": msgspec.json.decode(job_type.absent_payload)}
     return {
         "title": job_type.name,
         "description": inspect.getdoc(job_type.handler) or "",
