@@ -20,6 +20,7 @@ from job_service.jobs.context import JobContext
 from job_service.jobs.failure import describe, leaves
 from job_service.jobs.handler import place_of
 from job_service.jobs.outcome import Discard, Snooze, asked_for
+from job_service.jobs.result import encode_result
 from job_service.jobs.signature import Signature, read_signature
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ def _signature(handler: Callable[..., Any]) -> Signature:
 def _portable(result: object) -> object:
     """The result as JSON text; or as it is, so that the service says why it can't be written."""
     try:
-        return msgspec.Raw(msgspec.json.encode(result))
+        return msgspec.Raw(encode_result(result))
     except Exception:
         try:
             pickle.dumps(result)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from contextvars import Context, copy_context
 from datetime import datetime
 from functools import partial
+from inspect import isawaitable
 from typing import Any
 
-import msgspec
 import trio
 from structlog.typing import FilteringBoundLogger
 
@@ -23,6 +23,7 @@ from job_service.jobs.outcome import Discard, Snooze, asked_for
 from job_service.jobs.overtime import CLEANUP_SECONDS, Overtime
 from job_service.jobs.processes import Processes
 from job_service.jobs.registry import Registry
+from job_service.jobs.result import encode_result
 from job_service.jobs.snapshots import WorkerView
 from job_service.jobs.store import JobStore
 
@@ -193,11 +194,12 @@ class Worker:
         )
         if job_type.runs_in == "loop":
             return await job_type.handler(**arguments)
-        return await trio.to_thread.run_sync(
+        result = await trio.to_thread.run_sync(
             partial(job_type.handler, **arguments),
             abandon_on_cancel=True,
             limiter=self._threads,
         )
+        return await result if isawaitable(result) else result  # whose decorator hid an async def
 
     def _context(self, job: Job, attempt: Attempt) -> JobContext:
         report = partial(self._store.progress, job, attempt)
@@ -205,7 +207,7 @@ class Worker:
 
     def _complete(self, job: Job, result: object) -> None:
         try:
-            text = msgspec.json.encode(result)
+            text = encode_result(result)
         except Exception as error:
             # Its work is done, and doing it again would not make its result any better.
             message = f"the result can't be written as JSON: {describe(error)}"
