@@ -94,6 +94,7 @@ class Job(msgspec.Struct, eq=False, gc=False):
     after: tuple[str, ...] = ()
     retry_of: str | None = None
     schedule: str | None = None
+    due_monotonic: float | None = None  # where it waits for a delay, and not for a date
     row: int = -1  # its place in the table
     status: Status = "pending"
     ready_monotonic: float | None = None  # since when it is ready for a worker, while it is

@@ -90,6 +90,11 @@ class JobStore:
             max_retries=draft.max_retries,
             created_at=now,
             run_at=run_at,
+            due_monotonic=(
+                None
+                if draft.delay_seconds is None
+                else self.clock.monotonic() + draft.delay_seconds
+            ),
             priority=draft.priority,
             unique_key=draft.unique_key,
             after=draft.after,
