@@ -13,7 +13,7 @@ def function_of(handler: Any) -> Any:
 
     It has the annotations that the handler was written with.
     """
-    called, seen = _called(handler), {id(handler)}
+    called, seen = _called(handler), set[int]()
     while hasattr(called, "__wrapped__") and id(called) not in seen:
         seen.add(id(called))
         called = _called(called.__wrapped__)

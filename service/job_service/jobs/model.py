@@ -9,7 +9,7 @@ import trio
 
 from job_service.jobs.progress import Meter
 
-AttemptOutcome = Literal["completed", "failed", "cancelled", "abandoned"]
+AttemptOutcome = Literal["completed", "failed", "snoozed", "cancelled", "abandoned"]
 Status = Literal["pending", "processing", "completed", "failed", "cancelled", "abandoned"]
 
 TRANSITIONS: Final[dict[Status, frozenset[Status]]] = {
@@ -44,7 +44,10 @@ class IllegalTransition(Exception):
 
 
 class Attempt(msgspec.Struct, eq=False, gc=False):
-    """One run of a job's handler; the fields with defaults are set when it is over."""
+    """One run of a job's handler; the fields with defaults are set when it is over.
+
+    No two attempts of a job have the same `number`, whatever became of them.
+    """
 
     number: int
     worker_id: str
@@ -99,6 +102,8 @@ class Job(msgspec.Struct, eq=False, gc=False):
     status: Status = "pending"
     ready_monotonic: float | None = None  # since when it is ready for a worker, while it is
     attempts: tuple[Attempt, ...] = ()
+    runs: int = 0  # attempts that have begun, and so the number of the last one
+    retries: int = 0  # of its `max_retries`, those that are used up
     snoozes: int = 0
     meter: Meter | None = None  # of the attempt that began last, where it has told its progress
     result: bytes | None = None

@@ -12,7 +12,8 @@ from job_service.jobs.progress import Progress
 class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What fits a line of a list. `attempt` counts those begun, `error` is the last one's.
 
-    `snoozes` counts how often the job came back later, and `progress` is the last run's latest.
+    `snoozes` counts those that ended with the job coming back later, which costs none of
+    `max_retries`, and `progress` is the last one's latest.
 
     `replayed` says that the job was there before, made by an earlier request with the same
     idempotency key; `duplicate`, that it holds the unique key of the submission that it answers.
@@ -58,6 +59,8 @@ class AttemptStory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 class JobStory(JobSummary, frozen=True, kw_only=True, omit_defaults=True):
     """All there is to know of a job. `payload` and `result` are raw JSON.
 
+    Of more than 20 attempts that snoozed, `attempts` has the first and the last 10.
+
     `waits_because` says, while it is pending, why it is not running now.
     """
 
@@ -76,7 +79,7 @@ def summarize(job: Job) -> JobSummary:
         created_at=job.created_at,
         run_at=job.run_at if job.status == "pending" and job.run_at > job.created_at else None,
         finished_at=job.finished_at,
-        attempt=len(job.attempts),
+        attempt=job.runs,
         max_retries=job.max_retries,
         priority=job.priority,
         unique_key=job.unique_key,

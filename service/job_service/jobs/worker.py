@@ -259,9 +259,9 @@ class Worker:
         error: BaseException,
         reason: BaseException,
     ) -> None:
-        if len(job.attempts) <= job.max_retries and job_type.retry.is_worth(reason):
+        if job.retries < job.max_retries and job_type.retry.is_worth(reason):
             delay, problem = job_type.retry.delay_after(
-                reason, len(job.attempts), self._random_source
+                reason, job.retries + 1, self._random_source
             )
             if problem is not None:
                 message += f"; {problem}"
