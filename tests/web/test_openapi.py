@@ -250,15 +250,20 @@ class Dated:
 
 
 async def test_payload_types_may_be_of_any_kind(api: Api) -> None:
-    """Names that are taken, and types that contain themselves."""
+    """Names that are taken, types that contain themselves, and those that have no schema."""
     registry = Registry()
 
     @registry.job("homonym")
     async def homonym(payload: JobSummary) -> None:
         """Show <script>alert(1)</script>."""
 
+    @registry.job("opaque")
+    async def opaque(payload: object) -> None:
+        pass
+
     document = build_document(api.app, registry, needs_token=False)
     schemathesis.openapi.from_dict(document).validate()
+    assert submission_fits(document, {"type": "opaque", "payload": [1]})
     assert submission_fits(document, {"type": "homonym", "payload": {"inner": {"inner": None}}})
     assert not submission_fits(document, {"type": "homonym", "payload": {"inner": 1}})
     listed = document["paths"]["/jobs"]["get"]["responses"]["200"]["content"]["application/json"]

@@ -9,7 +9,7 @@ from msgspec import UNSET, structs
 from job_service.jobs.dispatcher import Dispatcher
 from job_service.jobs.idempotency import IdempotencyKeys
 from job_service.jobs.job_type import encode_payload
-from job_service.jobs.model import DEFAULT_PRIORITY, Draft, Job
+from job_service.jobs.model import DEFAULT_PRIORITY, Draft, Ending, Job
 from job_service.jobs.options import JobOptions, check_options
 from job_service.jobs.registry import Registry
 from job_service.jobs.snapshots import JobSummary, summarize
@@ -90,9 +90,13 @@ class Intake:
         known = self._keys.recall(key, asked)
         if known is None:
             jobs = accept()
-            self._keys.remember(key, asked, jobs)
+            self._keys.remember(key, asked, jobs, [self._ending_of(job) for job in jobs])
             return jobs
         return [self._replay(job) for job in known]
+
+    def _ending_of(self, summary: JobSummary) -> Ending:
+        job = self._store.jobs.get(summary.id)
+        return Ending() if job is None else self._store.ending_of(job)
 
     def _predecessors(self, draft: Draft) -> Sequence[Job]:
         jobs = []

@@ -61,6 +61,13 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
     traceback: str | None = None  # its end, where it is long
 
 
+class Ending(msgspec.Struct):
+    """How a job has ended, for who must know when the job itself is no longer kept."""
+
+    status: Status | None = None  # None until then
+    finished_at: datetime | None = None
+
+
 class Draft(msgspec.Struct, frozen=True, gc=False):
     """A submission that has been checked; `payload` is JSON text."""
 
@@ -110,6 +117,7 @@ class Job(msgspec.Struct, eq=False, gc=False):
     finished_at: datetime | None = None
     cancel_reason: str | None = None  # set while a running attempt is being interrupted
     ended: trio.Event | None = None  # made for those who wait for it, where there are any
+    ending: Ending | None = None  # made for those who remember it, where there are any
     awaits: "dict[str, Job] | None" = None  # those of `after` that have not ended yet, by id
     successors: "dict[str, Job] | None" = None  # those that await it, by id
     failure: str | None = None  # why it failed without an attempt

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
+_OF_JSON: tuple[object, ...] = (None, True, 1, 1.5, "", [], {})
 _NEVER_KEYS = (
     inspect.BoolType,
     inspect.NoneType,
@@ -63,7 +64,7 @@ def _parts(info: inspect.Type) -> Iterator[inspect.Type]:
 def _problem(part: inspect.Type) -> str | None:
     """Why no JSON can be decoded as this; None where some can."""
     match part:
-        case inspect.CustomType(cls=cls):
+        case inspect.CustomType(cls=cls) if not _takes_plain_json(cls):
             return f"JSON can't carry {cls.__module__}.{cls.__qualname__}: {_instead_of(cls)}"
         case inspect.ExtType():
             return "JSON can't carry msgspec.msgpack.Ext: write bytes"
@@ -76,6 +77,14 @@ def _problem(part: inspect.Type) -> str | None:
     return None
 
 
+def _takes_plain_json(cls: type) -> bool:
+    """Whether a value as it comes from JSON is one: of object any is, of Iterable a list."""
+    try:
+        return any(isinstance(value, cls) for value in _OF_JSON)
+    except TypeError:  # a protocol that can't be asked
+        return False
+
+
 def _instead_of(cls: type) -> str:
     if issubclass(cls, PurePath):
         return "write str, and make the path in the handler"
@@ -84,8 +93,6 @@ def _instead_of(cls: type) -> str:
             "pydantic models are not supported; write a msgspec.Struct or a dataclass, or take a "
             "dict and make the model in the handler"
         )
-    if cls is object:
-        return "write Any"
     return (
         "write a type that msgspec knows, such as str, list, a Struct or a dataclass, and make "
         "the other in the handler"

@@ -23,6 +23,7 @@ from job_service.jobs.model import (
     Attempt,
     AttemptOutcome,
     Draft,
+    Ending,
     IllegalTransition,
     Job,
     Status,
@@ -246,6 +247,14 @@ class JobStore:
             if job.status in TERMINAL:
                 job.ended.set()
         return job.ended
+
+    def ending_of(self, job: Job) -> Ending:
+        """What says how the job has ended, as soon as it has. No transition."""
+        if job.ending is None:
+            job.ending = Ending()
+            if job.status in TERMINAL:
+                job.ending.status, job.ending.finished_at = job.status, job.finished_at
+        return job.ending
 
     def pause(self, job_type: str | None) -> None:
         """No job is to start, or none of this type. No transition."""

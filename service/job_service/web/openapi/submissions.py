@@ -29,7 +29,7 @@ _TOLD: Final = {
 def describe_submissions(registry: Registry) -> tuple[dict[str, Schema], dict[str, Any]]:
     """The named schema `Submission` with those it refers to, and an example for each job type."""
     job_types = [registry.lookup(name) for name in registry.names]
-    payloads, named = payload_schemas([job_type.payload_decoder.type for job_type in job_types])
+    payloads, named = payload_schemas([_payload_type(job_type) for job_type in job_types])
     settings = {
         field.name: {**msgspec.json.schema(field.type), **_TOLD.get(field.name, {})}
         for field in structs.fields(Submission)
@@ -53,6 +53,15 @@ def describe_submissions(registry: Registry) -> tuple[dict[str, Schema], dict[st
             continue  # nobody can make up a value for every type
         examples[job_type.name] = {"value": {"type": job_type.name, "payload": value}}
     return named, examples
+
+
+def _payload_type(job_type: JobType) -> Any:
+    payload_type = job_type.payload_decoder.type
+    try:
+        msgspec.json.schema(payload_type)
+    except (TypeError, ValueError):  # such as object, which takes what JSON has
+        return Any
+    return payload_type
 
 
 def _variant(job_type: JobType, payload: Schema, settings: dict[str, Schema]) -> Schema:
