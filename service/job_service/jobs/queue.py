@@ -50,9 +50,9 @@ class JobQueue:
     """Submits, reads, cancels and repeats jobs.
 
     Each method has a checkpoint before it does anything, so a caller who is cancelled has done
-    nothing, and one who calls it over and over lets the workers run. Only `cancel` and `retry` have
-    theirs behind them, where they can't be cancelled any more: nothing comes between them and what
-    a caller has just read.
+    nothing, and one who calls it over and over lets the workers run. Only `cancel`, `cancel_all`
+    and `retry` have theirs behind them, when they can't be cancelled any more: nothing comes
+    between them and what a caller has just read.
 
     Who can't know whether a submission arrived may repeat it with the same `idempotency_key`, 1 to
     255 visible ASCII characters of its own choice: for a day, what is asked with a known key
@@ -194,7 +194,7 @@ class JobQueue:
         Those that come in meanwhile are spared. Raises UnknownJobType. Other tasks run between
         portions of them; a caller who is cancelled has done a part.
         """
-        await trio.lowlevel.checkpoint()
+        await trio.lowlevel.checkpoint_if_cancelled()
         self._registry.lookup(job_type)
         cancelled = interrupted = 0
         # Those that wait first, and the newest of them first: none is to start because another was
@@ -208,6 +208,7 @@ class JobQueue:
                 self._cancel(job, reason)
             if number % _CANCELLED_IN_ONE_GO == 0:
                 await trio.lowlevel.checkpoint()
+        await trio.lowlevel.cancel_shielded_checkpoint()
         return Cancellations(cancelled=cancelled, interrupted=interrupted)
 
     async def pause(self, job_type: str | None = None) -> QueueView:
