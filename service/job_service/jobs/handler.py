@@ -53,6 +53,11 @@ def awaited(wrapper: Callable[..., Any]) -> Callable[..., Any]:
     return handler
 
 
+def boxed(handler: Callable[..., Any], arguments: Mapping[str, Any]) -> list[Any]:
+    """What it gives, in a list: for the loop to await, Trio's threads don't let a coroutine out."""
+    return [handler(**arguments)]
+
+
 def name_of(handler: Any) -> str:
     """What to call it in an error."""
     return getattr(function_of(handler), "__qualname__", None) or repr(handler)

@@ -16,6 +16,7 @@ from structlog.typing import FilteringBoundLogger
 from job_service.jobs.context import JobContext
 from job_service.jobs.dispatcher import Dispatcher
 from job_service.jobs.failure import describe, format_traceback
+from job_service.jobs.handler import boxed
 from job_service.jobs.interruption import interruption_in, is_being_cancelled, is_cancellation
 from job_service.jobs.job_type import JobType
 from job_service.jobs.model import Attempt, Job
@@ -194,8 +195,8 @@ class Worker:
         )
         if job_type.runs_in == "loop":
             return await job_type.handler(**arguments)
-        result = await trio.to_thread.run_sync(
-            partial(job_type.handler, **arguments),
+        [result] = await trio.to_thread.run_sync(
+            partial(boxed, job_type.handler, arguments),
             abandon_on_cancel=True,
             limiter=self._threads,
         )
