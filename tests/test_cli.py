@@ -1,6 +1,7 @@
 """What can be asked for on the command line, and the one line that tells what can't."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -52,8 +53,8 @@ async def handler(payload: str) -> None: ...
 
 # Modules that can't be served, and what is said of each.
 UNUSABLE_MODULES = {
-    "absent": (None, "ModuleNotFoundError: No module named 'myjobs'"),
-    "needs what is not installed": ("import nowhere", "ModuleNotFoundError: No module named"),
+    "absent": (None, "ModuleNotFoundError: No module named 'myjobs'; it is neither installed"),
+    "needs what is not installed": ("import nowhere", "No module named 'nowhere' (/"),
     "no Python": ("def (", "SyntaxError"),
     "raises": ("raise RuntimeError('no\\nluck')", "RuntimeError: no luck"),
     "exits": ("raise SystemExit('bye')", "SystemExit"),
@@ -62,7 +63,15 @@ UNUSABLE_MODULES = {
         "there is already a job type 'a'",
     ),
     "has no such name": ("", "myjobs has no Registry named 'registry'"),
-    "has something else of that name": ("registry = {}", "myjobs has no Registry named 'registry'"),
+    "has something else of that name": (
+        "registry = {}",
+        "myjobs has no Registry named 'registry': that is of the type dict",
+    ),
+    "has one of another name": (
+        ONE_JOB_TYPE.format(name="a").replace("registry", "regsitry"),
+        "myjobs has no Registry named 'registry'; did you mean regsitry?",
+    ),
+    "belongs to a package": ("from . import other", "name the module with its package"),
 }
 
 WriteModule = Callable[[str, str], None]
@@ -261,7 +270,10 @@ def test_modules_of_the_working_directory_can_be_served(
         (["--jobs", "myjobs"], "must be MODULE:NAME"),
         (["--jobs", ":registry"], "must be MODULE:NAME"),
         (["--jobs", "myjobs:"], "must be MODULE:NAME"),
-        (["--jobs", ".myjobs:registry"], "--jobs .myjobs:registry: "),
+        (["--jobs", ".myjobs:registry"], "must be MODULE:NAME"),
+        (["--jobs", "./myjobs.py:registry"], "must be MODULE:NAME"),
+        (["--jobs", "myjobs:a:b"], "must be MODULE:NAME"),
+        (["--jobs", "nojobs.py:registry"], "name the module and not its file: nojobs"),
         (["--jobs", "my\njobs"], "must be MODULE:NAME"),
     ],
 )
@@ -313,6 +325,42 @@ def test_a_variable_that_is_no_setting_is_told_and_ignored(
     assert read_command_line([]).settings == Settings()
     said = only_line(capfd.readouterr().err)
     assert said == "JOB_SERVICE_PROT is no setting, and is ignored: did you mean JOB_SERVICE_PORT?"
+
+
+# What goes wrong in the last line of a module, and in it only.
+MISTAKES = {
+    "in its text": "def (",
+    "in its indentation": "if True:\nx = 1",
+    "a missing import": "import nowhere",
+    "a missing name in one": "from os import nowhere",
+    "a misspelled name": "regsitry.job",
+    "in the standard library": "import json; json.loads('{')",
+    "in what is installed": "import msgspec; msgspec.json.decode('{')",
+    "deep in what is installed": "import structlog; structlog.wrap_logger(0, processors=1).info(1)",
+    "in ours": "registry.job('x', timeout='soon')",
+    "a handler that can't be one": "registry.job('x')(print)",
+    "a text that is no code": "eval('1 +')",
+    "any exception": "class Panic(BaseException): ...\nraise Panic",
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_in_a_module_is_told_by_its_own_file_and_line(
+    capsys: pytest.CaptureFixture[str], write_module: WriteModule, mistake: str
+) -> None:
+    """Not by that of a library, nor of ours, in which it came to light."""
+    source = ONE_JOB_TYPE.format(name="a") + "\n" + mistake
+    write_module("mistaken", source)
+    write_module("myjobs", "import mistaken\n\nregistry = mistaken.registry")
+    for module in ("mistaken", "myjobs"):
+        line = refusal(capsys, "--jobs", f"{module}:registry")
+        assert re.search(rf"\(\S*mistaken\.py:{len(source.splitlines())}\)$", line), line
+
+
+def test_a_registry_may_be_within_something_else(write_module: WriteModule) -> None:
+    """Its name has dots then."""
+    write_module("myjobs", ONE_JOB_TYPE.format(name="a") + "\nclass App:\n    jobs = registry")
+    assert read_command_line(["--jobs", "myjobs:App.jobs"]).registry.names == ["a"]
 
 
 @pytest.mark.parametrize(("source", "said"), UNUSABLE_MODULES.values(), ids=UNUSABLE_MODULES)

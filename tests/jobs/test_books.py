@@ -122,10 +122,11 @@ class Books(RuleBasedStateMachine):
 
     @rule(target=pending, job=consumes(processing))
     def snooze(self, job: Job) -> Job:
-        """The handler wants the job back later, which costs no attempt."""
-        attempts, snoozes = len(job.attempts), job.snoozes
+        """The handler wants the job back later, which costs no retry."""
+        snoozes, retries = job.snoozes, job.retries
         self.store.snooze(job, 1.0)
-        assert (len(job.attempts), job.snoozes) == (attempts - 1, snoozes + 1)
+        assert (job.snoozes, job.retries) == (snoozes + 1, retries)
+        assert (job.attempts[-1].number, job.attempts[-1].outcome) == (job.runs, "snoozed")
         self.count["snoozed"] += 1
         self.run_seconds += self.seconds - self.started.pop(job.id)
         return job

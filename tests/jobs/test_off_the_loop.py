@@ -66,7 +66,7 @@ async def test_a_discard_fails_its_job_at_once(where: Where, registry: Registry)
 async def test_a_snooze_brings_its_job_back(
     where: Where, registry: Registry, tmp_path: Path
 ) -> None:
-    """Without the cost of an attempt, whatever it is made of, and whatever led to it."""
+    """Without the cost of a retry, whatever it is made of, and whatever led to it."""
     snoozing: list[Handler] = [
         handlers.snoozes,
         handlers.snoozes_in_a_group,
@@ -80,7 +80,7 @@ async def test_a_snooze_brings_its_job_back(
             job = await rig.queue.submit(handler.__name__, mark)
             story = await rig.queue.wait(job.id, SECONDS)
             outcome = story.type, story.status, story.snoozes, story.attempt
-            assert outcome == (handler.__name__, "completed", 1, 1)
+            assert outcome == (handler.__name__, "completed", 1, 2)
     assert [event.snooze_seconds for event in rig.record.of(JobSnoozed)] == [0.01] * 4
 
 

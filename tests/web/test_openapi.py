@@ -249,10 +249,6 @@ class Dated:
     day: date
 
 
-class Opaque:
-    """A type that msgspec does not know."""
-
-
 async def test_payload_types_may_be_of_any_kind(api: Api) -> None:
     """Names that are taken, types that contain themselves, and those that have no schema."""
     registry = Registry()
@@ -262,14 +258,14 @@ async def test_payload_types_may_be_of_any_kind(api: Api) -> None:
         """Show <script>alert(1)</script>."""
 
     @registry.job("opaque")
-    async def opaque(payload: Opaque) -> None:
+    async def opaque(payload: object) -> None:
         pass
 
     document = build_document(api.app, registry, needs_token=False)
     schemathesis.openapi.from_dict(document).validate()
+    assert submission_fits(document, {"type": "opaque", "payload": [1]})
     assert submission_fits(document, {"type": "homonym", "payload": {"inner": {"inner": None}}})
     assert not submission_fits(document, {"type": "homonym", "payload": {"inner": 1}})
-    assert submission_fits(document, {"type": "opaque", "payload": [1]})
     listed = document["paths"]["/jobs"]["get"]["responses"]["200"]["content"]["application/json"]
     assert fits(document, listed["schema"], listed["example"])
     assert not fits(document, listed["schema"], [{"inner": None}])

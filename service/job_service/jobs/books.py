@@ -62,6 +62,8 @@ class Books:
             self._retention.keep(job)
             if job.unique_key is not None:
                 del self._holders[job.type, job.unique_key]
+            if job.ending is not None:
+                job.ending.status, job.ending.finished_at = to, now
             # Where the service's end comes from another thread, nobody is left who could wait.
             if job.ended is not None and trio.lowlevel.in_trio_run():
                 job.ended.set()

@@ -24,6 +24,7 @@ from job_service.jobs.forks import (
 )
 from job_service.jobs.outcome import Discard, Snooze, asked_for
 from job_service.jobs.records import JobIdentity, RecordSender, say_whose_records_come
+from job_service.jobs.result import encode_result
 from job_service.jobs.signature import Signature, read_signature
 from job_service.telemetry.libraries import listen_to_libraries
 
@@ -116,7 +117,7 @@ def _signature(handler: Callable[..., Any]) -> Signature:
 def _portable(result: object) -> object:
     """The result as JSON text; or as it is, so that the service says why it can't be written."""
     try:
-        return msgspec.Raw(msgspec.json.encode(result))
+        return msgspec.Raw(encode_result(result))
     except Exception:
         try:
             pickle.dumps(result)

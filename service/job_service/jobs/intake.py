@@ -4,13 +4,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NoReturn, Unpack
 
-import msgspec
-from msgspec import structs
+from msgspec import UNSET, structs
 
 from job_service.jobs.dispatcher import Dispatcher
 from job_service.jobs.idempotency import IdempotencyKeys
-from job_service.jobs.job_type import InvalidPayload
-from job_service.jobs.model import DEFAULT_PRIORITY, Draft, Job
+from job_service.jobs.job_type import encode_payload
+from job_service.jobs.model import DEFAULT_PRIORITY, Draft, Ending, Job
 from job_service.jobs.options import JobOptions, check_options
 from job_service.jobs.registry import Registry
 from job_service.jobs.snapshots import JobSummary, summarize
@@ -47,7 +46,7 @@ class Intake:
     def check(self, job_type: str, payload: object, **options: Unpack[JobOptions]) -> Draft:
         """A submission that is in order by itself. Raises what `JobQueue.check` does."""
         registered = self._registry.lookup(job_type)
-        text = _encode(payload)
+        text = registered.absent_payload if payload is UNSET else encode_payload(payload)
         registered.check_payload(text)
         if not options:
             return Draft(job_type, text, registered.retry.max_retries)
@@ -94,9 +93,13 @@ class Intake:
         known = self._keys.recall(key, asked)
         if known is None:
             jobs = accept()
-            self._keys.remember(key, asked, jobs)
+            self._keys.remember(key, asked, jobs, [self._ending_of(job) for job in jobs])
             return jobs
         return [self._replay(job) for job in known]
+
+    def _ending_of(self, summary: JobSummary) -> Ending:
+        job = self._store.jobs.get(summary.id)
+        return Ending() if job is None else self._store.ending_of(job)
 
     def _predecessors(self, draft: Draft) -> Sequence[Job]:
         jobs = []
@@ -146,10 +149,3 @@ class Intake:
         job = self._store.jobs.get(first.id)
         now = summarize(job) if job else first
         return structs.replace(now, replayed=True, duplicate=first.duplicate)
-
-
-def _encode(payload: object) -> bytes:
-    try:
-        return msgspec.json.encode(payload)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidPayload(f"it can't be written as JSON: {error}") from error

@@ -12,6 +12,7 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import TYPE_CHECKING, Any
 
 from job_service.jobs.forks import STOP_SIGNALS
+from job_service.jobs.handler import place_of
 from job_service.jobs.in_process import call_here, live_with_the_service, send_records
 from job_service.jobs.records import JobIdentity, relay, write_what_is_left
 
@@ -225,4 +226,4 @@ def check_can_run_in_process(handler: Callable[..., Any]) -> None:
         raise ImportError("runs_in='process' needs pip install 'trio-job-service[process]'")
     else:
         return
-    raise TypeError(f"{name or handler!r} can't run in a process: {problem}")
+    raise TypeError(f"{name or handler!r} can't run in a process: {problem}{place_of(handler)}")

@@ -7,6 +7,7 @@ from typing import Any
 
 from job_service.jobs.annotations import signature_of
 from job_service.jobs.failure import describe
+from job_service.jobs.handler import name_of, place_of
 from job_service.jobs.interruption import interruption_in
 
 OpenResource = Callable[[], AbstractAsyncContextManager[Any]]
@@ -21,13 +22,25 @@ class ResourceFailed(Exception):
 
 def opener_of(resource: Any) -> OpenResource:
     """How `resource` is opened. Raises TypeError where it is not what makes a resource."""
-    if not callable(resource) or inspect.iscoroutinefunction(resource):
+    if (
+        not callable(resource)
+        or inspect.iscoroutinefunction(resource)
+        or inspect.isgeneratorfunction(resource)
+    ):
         raise TypeError(
-            f"{resource!r} is no resource: it must be an async generator function, or return an "
-            "async context manager"
+            f"{name_of(resource)} is no resource: it must be an async generator function, or "
+            f"return an async context manager{place_of(resource)}"
         )
-    if signature_of(resource).parameters:
-        raise TypeError(f"the resource {resource.__name__!r} must not have parameters")
+    required = [
+        name
+        for name, parameter in signature_of(resource).parameters.items()
+        if parameter.default is parameter.empty
+    ]
+    if required:
+        raise TypeError(
+            f"the resource {name_of(resource)} must not have parameters, unless they have "
+            f"defaults: nobody gives it {', '.join(required)}{place_of(resource)}"
+        )
     return asynccontextmanager(resource) if inspect.isasyncgenfunction(resource) else resource
 
 

@@ -19,7 +19,8 @@ from job_service.jobs.progress import Progress
 class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What fits a line of a list. `attempt` counts those begun, `error` is the last one's.
 
-    `snoozes` counts how often the job came back later, and `progress` is the last run's latest.
+    `snoozes` counts those that ended with the job coming back later, which costs none of
+    `max_retries`, and `progress` is the last one's latest.
     Where `after` names many jobs, it has the first 10 here, and `after_count` says how many.
 
     `replayed` says that the job was there before, made by an earlier request with the same
@@ -67,6 +68,8 @@ class AttemptStory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 class JobStory(JobSummary, frozen=True, kw_only=True, omit_defaults=True):
     """All there is to know of a job. `payload` and `result` are raw JSON.
 
+    Of more than 20 attempts that snoozed, `attempts` has the first and the last 10.
+
     `waits_because` says, while it is pending, why it is not running now.
     """
 
@@ -85,7 +88,7 @@ def summarize(job: Job) -> JobSummary:
         created_at=job.created_at,
         run_at=job.run_at if job.status == "pending" and job.run_at > job.created_at else None,
         finished_at=job.finished_at,
-        attempt=len(job.attempts),
+        attempt=job.runs,
         max_retries=job.max_retries,
         priority=job.priority,
         unique_key=job.unique_key,

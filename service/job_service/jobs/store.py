@@ -6,7 +6,7 @@ come between a change, its event and the counts.
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import trio
 import uuid_utils
@@ -16,6 +16,7 @@ from job_service.jobs.books import Books
 from job_service.jobs.capacity import Capacity
 from job_service.jobs.clock import Clock
 from job_service.jobs.failure import MAX_KEPT_TRACEBACK_CHARS, forget_what_is_between
+from job_service.jobs.history import without_snoozes_between
 from job_service.jobs.model import (
     DEFAULT_PRIORITY,
     SHOWN_PREDECESSORS,
@@ -23,6 +24,7 @@ from job_service.jobs.model import (
     Attempt,
     AttemptOutcome,
     Draft,
+    Ending,
     IllegalTransition,
     Job,
     Status,
@@ -114,6 +116,11 @@ class JobStore:
             max_retries=draft.max_retries,
             created_at=now,
             run_at=run_at,
+            due_monotonic=(
+                None
+                if draft.delay_seconds is None
+                else self.clock.monotonic() + draft.delay_seconds
+            ),
             priority=draft.priority,
             unique_key=draft.unique_key,
             after=draft.after,
@@ -167,7 +174,7 @@ class JobStore:
         # Most jobs are ready the moment they are created.
         at_once = job.run_at is job.created_at and not job.after
         now = job.created_at if at_once else self.clock.now()
-        attempt = len(job.attempts) + 1 if job.attempts or job.snoozes else UNSET
+        attempt = job.runs + 1 if job.runs else UNSET
         self._emit(JobEnqueued(timestamp=now, job_id=job.id, job_type=job.type, attempt=attempt))
 
     def start(self, job: Job, worker_id: str, interrupt: Callable[[], None]) -> Attempt:
@@ -178,8 +185,9 @@ class JobStore:
         now, monotonic = self.clock.now(), self.clock.monotonic()
         self._books.move(job, "processing", now)
         job.ready_monotonic = None
+        job.runs += 1
         attempt = Attempt(
-            number=len(job.attempts) + 1,
+            number=job.runs,
             worker_id=worker_id,
             started_at=now,
             started_monotonic=monotonic,
@@ -212,13 +220,14 @@ class JobStore:
         """The attempt failed; the job is to be ready again in `delay_seconds`."""
         delay = timedelta(seconds=delay_seconds)
         ended = self._end_attempt(job, "pending", "failed", error, traceback)
+        job.retries += 1
         job.run_at = ended["timestamp"] + delay
         self._emit(JobRetried(**ended, error=error, retry_in_seconds=round(delay_seconds, 6)))
 
     def snooze(self, job: Job, seconds: float) -> None:
-        """The handler wants the job back in `seconds`; its run does not count as an attempt."""
-        ended = self._end_attempt(job, "pending", None)
-        job.attempts = job.attempts[:-1]
+        """The handler wants the job back in `seconds`; its run costs no retry."""
+        ended = self._end_attempt(job, "pending", "snoozed")
+        job.attempts = without_snoozes_between(job.attempts)
         job.snoozes += 1
         job.run_at = ended["timestamp"] + timedelta(seconds=seconds)
         self._emit(JobSnoozed(**ended, snooze_seconds=round(seconds, 6)))
@@ -269,6 +278,14 @@ class JobStore:
                 job.ended.set()
         return job.ended
 
+    def ending_of(self, job: Job) -> Ending:
+        """What says how the job has ended, as soon as it has. No transition."""
+        if job.ending is None:
+            job.ending = Ending()
+            if job.status in TERMINAL:
+                job.ending.status, job.ending.finished_at = job.status, job.finished_at
+        return job.ending
+
     def pause(self, job_type: str | None) -> None:
         """No job is to start, or none of this type. No transition."""
         self._emit(QueuePaused(timestamp=self.clock.now(), job_type=job_type or UNSET))
@@ -299,7 +316,7 @@ class JobStore:
     def _end_early(
         self,
         job: Job,
-        to: AttemptOutcome,
+        to: Literal["cancelled", "abandoned"],
         event: type[JobCancelled] | type[JobAbandoned],
         reason: str,
         error: str | None = None,
@@ -343,7 +360,7 @@ class JobStore:
         self,
         job: Job,
         to: Status,
-        outcome: AttemptOutcome | None,
+        outcome: AttemptOutcome,
         error: str | None = None,
         traceback: str | None = None,
         result: bytes | None = None,

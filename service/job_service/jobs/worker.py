@@ -7,15 +7,16 @@ from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from datetime import datetime
 from functools import partial
+from inspect import isawaitable
 from typing import Any
 
-import msgspec
 import trio
 from structlog.typing import FilteringBoundLogger
 
 from job_service.jobs.context import JobContext
 from job_service.jobs.dispatcher import Dispatcher
 from job_service.jobs.failure import describe, format_traceback, said_before
+from job_service.jobs.handler import boxed
 from job_service.jobs.hints import explain
 from job_service.jobs.interruption import interruption_in, is_being_cancelled, is_cancellation
 from job_service.jobs.job_type import JobType
@@ -24,6 +25,7 @@ from job_service.jobs.outcome import Discard, Snooze, asked_for
 from job_service.jobs.overtime import CLEANUP_SECONDS, Overtime
 from job_service.jobs.processes import Processes
 from job_service.jobs.registry import Registry
+from job_service.jobs.result import encode_result
 from job_service.jobs.snapshots import WorkerView
 from job_service.jobs.spotless import CleanContext
 from job_service.jobs.store import JobStore
@@ -204,7 +206,10 @@ class Worker:
         )
         if job_type.runs_in == "loop":
             return await job_type.handler(**arguments)
-        return await self._threads.call(job, attempt, partial(job_type.handler, **arguments))
+        [result] = await self._threads.call(
+            job, attempt, partial(boxed, job_type.handler, arguments)
+        )
+        return await result if isawaitable(result) else result  # whose decorator hid an async def
 
     def _context(self, job: Job, attempt: Attempt) -> JobContext:
         report = partial(self._store.progress, job, attempt)
@@ -212,7 +217,7 @@ class Worker:
 
     def _complete(self, job: Job, result: object) -> None:
         try:
-            text = msgspec.json.encode(result)
+            text = encode_result(result)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -267,9 +272,9 @@ class Worker:
         error: BaseException,
         reason: BaseException,
     ) -> None:
-        if len(job.attempts) <= job.max_retries and job_type.retry.is_worth(reason):
+        if job.retries < job.max_retries and job_type.retry.is_worth(reason):
             delay, problem = job_type.retry.delay_after(
-                reason, len(job.attempts), self._random_source
+                reason, job.retries + 1, self._random_source
             )
             if problem is not None:
                 message += f"; {problem}"

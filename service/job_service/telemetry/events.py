@@ -164,7 +164,7 @@ class JobRetried(AttemptEvent, frozen=True, kw_only=True):
 
 
 class JobSnoozed(AttemptEvent, frozen=True, kw_only=True):
-    """The handler wants the job back in `snooze_seconds`; this run costs no attempt."""
+    """The handler wants the job back in `snooze_seconds`; this run costs no retry."""
 
     event: Literal["job_snoozed"] = "job_snoozed"
     run_seconds: float

@@ -9,21 +9,20 @@ from typing import Annotated, Final, cast
 
 import msgspec
 import trio
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 from quart import request
 
 from job_service.jobs.job_type import InvalidPayload
 from job_service.jobs.model import FIRST_PRIORITY, LAST_PRIORITY, Draft
 from job_service.jobs.options import (
     MAX_PREDECESSORS,
-    MAX_RETRIES_LIMIT,
     MAX_UNIQUE_KEY_CHARS,
     InvalidOption,
     JobOptions,
 )
 from job_service.jobs.queue import JobQueue
 from job_service.jobs.registry import UnknownJobType
-from job_service.jobs.retry import LONGEST_WAIT_SECONDS
+from job_service.jobs.retry import LONGEST_WAIT_SECONDS, MAX_RETRIES_LIMIT
 from job_service.nesting import MAX_DEPTH, is_too_deep
 from job_service.web.problems import Problem, malformed
 from job_service.web.uploads import Uploads
@@ -52,10 +51,10 @@ _Priority = (
 
 
 class Submission(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of `POST /jobs`; an absent payload is null."""
+    """The body of `POST /jobs`; a payload that is left out is as its job type says."""
 
     type: str
-    payload: msgspec.Raw = msgspec.Raw(b"null")
+    payload: msgspec.Raw | UnsetType = UNSET
     max_retries: _Retries | None = None
     priority: _Priority | None = None
     delay_seconds: Annotated[float, Meta(ge=0, le=LONGEST_WAIT_SECONDS)] | None = None

@@ -65,18 +65,20 @@ def _payload_type(job_type: JobType) -> Any:
     payload_type = job_type.payload_decoder.type
     try:
         msgspec.json.schema(payload_type)
-    except (TypeError, ValueError):  # what checks itself, with a hook, has no schema
+    except (TypeError, ValueError):  # such as object, which takes what JSON has
         return Any
     return payload_type
 
 
 def _variant(job_type: JobType, payload: Schema, settings: dict[str, Schema]) -> Schema:
     try:
-        job_type.check_payload(b"null")
+        job_type.check_payload(job_type.absent_payload)
     except InvalidPayload:
         required = ["type", "payload"]
     else:
         required = ["type"]
+    if job_type.absent_payload != b"null":
+        payload = {**payload, "default": msgspec.json.decode(job_type.absent_payload)}
     return {
         "title": job_type.name,
         "description": inspect.getdoc(job_type.handler) or "",
