@@ -79,9 +79,9 @@ async def test_a_crash_of_the_service_ends_the_block(registry: Registry, tmp_pat
 
     @registry.job("break")
     async def break_it() -> None:
-        raise BaseException("out of bounds")
+        raise KeyboardInterrupt
 
-    with pytest.RaisesGroup(BaseException, flatten_subgroups=True):
+    with pytest.RaisesGroup(KeyboardInterrupt, flatten_subgroups=True):
         async with host(registry, settings(tmp_path)) as running:
             await running.queue.submit("break")
             await trio.sleep_forever()
