@@ -8,8 +8,8 @@ from msgspec import Meta, structs
 
 from job_service.jobs.job_type import InvalidPayload, JobType
 from job_service.jobs.model import FIRST_PRIORITY, LAST_PRIORITY
-from job_service.jobs.options import MAX_RETRIES_LIMIT
 from job_service.jobs.registry import Registry
+from job_service.jobs.retry import MAX_RETRIES_LIMIT
 from job_service.telemetry.schemas import Schema
 from job_service.web.openapi.schemas import payload_schemas
 from job_service.web.submissions import Submission
