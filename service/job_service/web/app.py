@@ -10,6 +10,7 @@ from quart.sessions import NullSession
 from quart.typing import ResponseReturnValue
 from quart.wrappers import BaseRequestWebsocket, Request
 from quart_trio import QuartTrio
+from werkzeug.exceptions import NotFound
 from werkzeug.routing import MapAdapter
 
 from job_service.jobs.failure import describe, format_traceback
@@ -58,6 +59,8 @@ class JobServiceApp(QuartTrio):
     ) -> ResponseReturnValue:
         """Called by Quart with a request that was let in; a hook of its own would cost more."""
         incoming = (request_context or request_ctx).request
+        if incoming.scope["path"].startswith("//"):  # in which Werkzeug sees a single slash
+            raise NotFound
         if incoming.query_string:
             check_query(incoming)
         return await super().dispatch_request(request_context)

@@ -10,7 +10,6 @@ from quart.wrappers.response import DataBody
 from quart_trio.asgi import TrioASGIHTTPConnection
 
 from job_service.web.empty import empty_response
-from job_service.web.problems import NO_SUCH_PATH, Problem
 
 if TYPE_CHECKING:
     from job_service.web.body import IncomingRequest
@@ -28,10 +27,6 @@ class RequestInOneTask(TrioASGIHTTPConnection):
         if self.scope["path"] == "*" and self.scope["method"] == "OPTIONS":
             allowed = {"Allow": "GET, HEAD, OPTIONS, POST"}
             await _send_at_once(send, empty_response(HTTPStatus.NO_CONTENT, allowed))
-            return
-        if self.scope["path"].startswith("//"):  # in which Werkzeug would see a single slash
-            problem = Problem(HTTPStatus.NOT_FOUND, NO_SUCH_PATH)
-            await _send_at_once(send, problem.response())
             return
         request = cast("IncomingRequest", self._create_request_from_scope(send))
         request.receive = receive
