@@ -124,7 +124,7 @@ async def test_a_pair_that_is_being_written_is_waited_for(
     new = issue(folder._new())
     for size in range(200, 1_000, 200):
         folder.certfile.write_bytes(new.certfile.read_bytes()[:size])
-        await trio.sleep(LOOK_SECONDS)
+        await trio.sleep(0.6 * LOOK_SECONDS)
     folder.write(new)
     await trio.sleep(10 * LOOK_SECONDS)
     assert record.names() == ["certificate_reloaded"]

@@ -77,7 +77,7 @@ async def test_each_refusal_is_counted_and_few_are_told(
             async with served.connect() as late:
                 assert (await late.answer()).status == 503
     (line,) = served.record.of(ConnectionFailed)
-    assert line.error == "refused: all 1 connections are in use"
+    assert line.error == "refused, too many connections: all 1 are in use"
     for event in served.record.of(ConnectionRefused):
         assert not event.logged
         metrics.observe(event)

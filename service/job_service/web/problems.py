@@ -18,7 +18,6 @@ from job_service.jobs.queue import AlreadyFinished, NotFinished, UnknownJob
 from job_service.jobs.registry import UnknownJobType
 
 PROBLEM_CONTENT_TYPE = "application/problem+json"
-NO_SUCH_PATH = "there is no such path; see /docs"
 RETRY_AFTER_FULL_SECONDS = 1
 RETRY_AFTER_DRAINING_SECONDS = 10
 
@@ -138,7 +137,7 @@ _PROBLEM_OF: Final[dict[type[Exception], tuple[HTTPStatus, str, dict[str, str]]]
 
 # What the framework says is made for people who type addresses into browsers.
 _OUR_WORDS: Final = {
-    HTTPStatus.NOT_FOUND: NO_SUCH_PATH,
+    HTTPStatus.NOT_FOUND: "there is no such path; see /docs",
     HTTPStatus.INTERNAL_SERVER_ERROR: "a bug of the service; its log says more",
 }
 

@@ -115,16 +115,16 @@ class Server:
             connections.start_soon(self._serve_connection, connection)
         else:
             self._emit(ConnectionRefused(timestamp=utc_now()))
-            self._report("none", f"refused: {why}")
+            self._report("none", f"refused, too many connections: {why}")
             connections.start_soon(self._refuse, stream, why)
 
     def _too_many(self, stream: trio.SocketStream) -> str | None:
         """Why this one is one too many, if so."""
         if len(self._connections) >= self._max_connections:
-            return f"all {self._max_connections} connections are in use"
+            return f"all {self._max_connections} are in use"
         if not descriptors.leaves_reserve(stream.socket.fileno()):
             return (
-                f"with {len(self._connections)} connections only {descriptors.reserve()} "
+                f"with {len(self._connections)} of them only {descriptors.reserve()} "
                 "descriptors are left, which are for jobs; see ulimit -n"
             )
         return None
