@@ -1,5 +1,7 @@
 """The one way in: what routes and embedding programs may ask of the jobs."""
 
+import math
+import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Unpack
@@ -23,6 +25,7 @@ from job_service.jobs.snapshots import (
 )
 from job_service.jobs.store import JobStore
 
+GIVE_WAY_SECONDS = 0.002
 _CANCELLED_IN_ONE_GO = 100
 
 
@@ -50,9 +53,10 @@ class JobQueue:
     """Submits, reads, cancels and repeats jobs.
 
     Each method has a checkpoint before it does anything, so a caller who is cancelled has done
-    nothing, and one who calls it over and over lets the workers run. Only `cancel`, `cancel_all`
-    and `retry` have theirs behind them, when they can't be cancelled any more: nothing comes
-    between them and what a caller has just read.
+    nothing, and one who calls it over and over lets the workers run (in `submit` after two
+    milliseconds at the latest, and whenever the queue is full). Only `cancel`, `cancel_all` and
+    `retry` have theirs behind them, when they can't be cancelled any more: nothing comes between
+    them and what a caller has just read.
 
     Who can't know whether a submission arrived may repeat it with the same `idempotency_key`, 1 to
     255 visible ASCII characters of its own choice: for a day, what is asked with a known key
@@ -65,6 +69,7 @@ class JobQueue:
         self._store = store
         self._dispatcher = dispatcher
         self._intake = Intake(registry, store, dispatcher)
+        self._turn_is_due = -math.inf
 
     async def submit(
         self,
@@ -84,7 +89,13 @@ class JobQueue:
         UnknownPredecessor, IdempotencyKeyReused, QueueFull or QueueClosed, and then nothing has
         changed.
         """
-        await trio.lowlevel.checkpoint()
+        # A turn of the loop costs as much as a short job. So not each submission waits for one,
+        # but each that would else be refused, for workers may be about to make room.
+        if self._store.room > 0 and time.monotonic() < self._turn_is_due:
+            await trio.lowlevel.checkpoint_if_cancelled()
+        else:
+            await trio.lowlevel.checkpoint()
+            self._turn_is_due = time.monotonic() + GIVE_WAY_SECONDS
         draft = self.check(job_type, payload, **options)
         if idempotency_key is None:
             return self._intake.accept(draft)
