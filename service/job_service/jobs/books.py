@@ -26,8 +26,8 @@ class Books:
             self._holders[job.type, job.unique_key] = job
         self.jobs.add(job)
         self.counts["pending"] += 1
-        job.weight = submitted_bytes(job)
-        self.unfinished_bytes += job.weight
+        weight = job.weight = submitted_bytes(job)
+        self.unfinished_bytes += weight
 
     @property
     def weight(self) -> int:
@@ -54,9 +54,9 @@ class Books:
         if to == "processing":
             return
         self.unfinished_bytes -= job.weight
-        job.weight = weight_in_bytes(job)
+        weight = job.weight = weight_in_bytes(job)
         if to == "pending":
-            self.unfinished_bytes += job.weight
+            self.unfinished_bytes += weight
         else:
             job.finished_at = now
             self._retention.keep(job)

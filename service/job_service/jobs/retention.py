@@ -21,11 +21,10 @@ class Retention:
 
         One that is too heavy for all the room there is makes no other go, but goes itself.
         """
-        if job.weight > self._limit_bytes:
-            self._forget(job)
-            return
         self._kept.append(job)
         self.weight += job.weight
+        if self.weight > self._limit_bytes and job.weight > self._limit_bytes:
+            self._kept.rotate()  # so that it is the first to go, and the only one
         while len(self._kept) > self._limit or self.weight > self._limit_bytes:
             oldest = self._kept.popleft()
             self.weight -= oldest.weight

@@ -9,7 +9,7 @@ import trio
 from msgspec import UNSET
 
 from job_service.telemetry import events
-from job_service.telemetry.events import Event
+from job_service.telemetry.events import Event, JobCreated
 
 # The ring is full when it has either; the bytes are of texts that may be long.
 CAPACITY = 20_000
@@ -57,8 +57,10 @@ class Feed:
         """Keep `event`, as a struct: those who read it have the cost of encoding it."""
         self._ring.append(event)
         self._last += 1
-        if type(event) in _LONG_FIELDS and (weight := _text_bytes(event)):
-            self._make_room(weight)
+        if type(event) in _LONG_FIELDS and not (
+            isinstance(event, JobCreated) and event.after is UNSET  # as in nearly all
+        ):
+            self._make_room(_text_bytes(event))
         if self._news is not None:
             self._wake()
 
