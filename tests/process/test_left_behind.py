@@ -98,6 +98,7 @@ async def test_what_handlers_leave_running_can_t_hold_the_end(start: Start, tmp_
             waits.settimeout(SECONDS)
             assert waits.recv(1) == b""  # the child has not kept the connection
             with socket.socket() as listener:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 listener.bind(("127.0.0.1", service.port))
                 listener.listen()
         finally:
