@@ -84,9 +84,9 @@ class ServiceProcess:
 
 def prepared(before: str) -> list[str]:
     """The command of a service that does something else first."""
-    start = "from job_service import main; import sys"
+    script = f"from job_service import main, start; {before}; start.main()"
     return [
-        *(sys.executable, "-c", f"{start}; {before}; main.main(sys.argv[1:])"),
+        *(sys.executable, "-c", script),
         *("--port", "0", "--log-format", "json"),
     ]
 
