@@ -12,7 +12,7 @@ _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 def is_too_deep(text: bytes) -> bool:
     """Whether this JSON text is nested deeper than MAX_DEPTH."""
-    if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:  # which spares most the closer look
-        return False
+    if len(text) <= MAX_DEPTH or text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
+        return False  # which spares most the closer look
     brackets = _NO_BRACKETS.sub(b"", text)
     return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > MAX_DEPTH
