@@ -346,14 +346,14 @@ MISTAKES = {
 
 @pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_in_a_module_is_told_by_its_own_file_and_line(
-    capsys: pytest.CaptureFixture[str], write_module: WriteModule, mistake: str
+    capfd: pytest.CaptureFixture[str], write_module: WriteModule, mistake: str
 ) -> None:
     """Not by that of a library, nor of ours, in which it came to light."""
     source = ONE_JOB_TYPE.format(name="a") + "\n" + mistake
     write_module("mistaken", source)
     write_module("myjobs", "import mistaken\n\nregistry = mistaken.registry")
     for module in ("mistaken", "myjobs"):
-        line = refusal(capsys, "--jobs", f"{module}:registry")
+        line = refusal(capfd, "--jobs", f"{module}:registry")
         assert re.search(rf"\(\S*mistaken\.py:{len(source.splitlines())}\)$", line), line
 
 

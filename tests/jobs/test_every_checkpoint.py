@@ -94,7 +94,7 @@ async def run_and_stop(step: int, stop: Stop) -> tuple[Rig, bool]:
             nursery.start_soon(rig.engine.run)
             await trio.testing.wait_all_tasks_blocked()
             for job in at_once(rig.queue.list(status="processing", job_type="cleans", limit=1)):
-                at_once(rig.queue.cancel(job.id))
+                await rig.queue.cancel(job.id)
             await trio.sleep(60)
             rig.engine.drain(60)
             await trio.sleep(60)

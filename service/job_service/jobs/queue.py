@@ -89,12 +89,14 @@ class JobQueue:
         UnknownPredecessor, IdempotencyKeyReused, QueueFull or QueueClosed, and then nothing has
         changed.
         """
-        # A turn of the loop costs as much as a short job. So not each submission waits for one,
-        # but each that would else be refused, for workers may be about to make room.
+        # A turn of the loop costs as much as a short job, so not each submission waits for one. But
+        # each that would be refused waits until all who could make room have had theirs.
         if self._store.room > 0 and time.monotonic() < self._turn_is_due:
             await trio.lowlevel.checkpoint_if_cancelled()
         else:
             await trio.lowlevel.checkpoint()
+            if self._store.room < 1:  # they may be behind us in this turn
+                await trio.lowlevel.checkpoint()
             self._turn_is_due = time.monotonic() + GIVE_WAY_SECONDS
         draft = self.check(job_type, payload, **options)
         if idempotency_key is None:

@@ -125,7 +125,8 @@ def listen_on_path(path: str) -> list[Listener]:
 
 def reason(error: OSError | UnicodeError) -> str:
     """Why something can't be had, in the system's words."""
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+    words = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return words.partition(" (while attempting")[0]  # Python says the address again, as a tuple
 
 
 async def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, str]]:
