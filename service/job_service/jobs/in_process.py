@@ -53,10 +53,10 @@ def send_records(to_service: socket.socket) -> None:
     A forked child that had the pipes by which the service knows this process would keep it from
     seeing that the process has ended.
     """
+    listen_to_libraries(RecordSender(to_service))
     restore_signals_in_children()
     kept = {0, 1, 2, resource_tracker.getfd(), to_service.fileno()}  # for children, too
     os.register_at_fork(after_in_child=partial(let_go_of, _open_descriptors() - kept))
-    listen_to_libraries(RecordSender(to_service))
 
 
 def _open_descriptors() -> set[int]:

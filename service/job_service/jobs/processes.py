@@ -41,9 +41,11 @@ class ShelteredProcess(SpawnProcess):
 
     def start(self) -> None:
         """Start it, with the signals held back that `live_with_the_service` deals with."""
-        resource_tracker.ensure_running()  # which would let them through, if it came later
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
         try:
+            # The tracker ignores the others, and lets them through here; of this one it would die.
+            resource_tracker.ensure_running()
+            signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
             super().start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
