@@ -410,6 +410,27 @@ async def test_what_a_job_type_says_of_itself_is_text(
     assert not _Page(text).tags & {"script", "b"}
 
 
+async def test_a_payload_that_may_be_left_out_is_told_with_its_default(api: Api) -> None:
+    """And with the constraints that are on the parameter itself."""
+
+    @api.rig.registry.job("percent")
+    async def percent(n: Annotated[int, msgspec.Meta(ge=0, le=100)] = 50) -> None: ...
+
+    document = (await api.ask("/openapi.json")).json
+    (variant,) = [
+        each
+        for each in document["components"]["schemas"]["Submission"]["oneOf"]
+        if each["title"] == "percent"
+    ]
+    assert variant["required"] == ["type"]
+    wanted = {"type": "integer", "minimum": 0, "maximum": 100, "default": 50}
+    assert variant["properties"]["payload"] == wanted
+    job = await api.ask("/jobs", "POST", JSON, b'{"type": "percent"}')
+    assert (await api.ask(job.headers["Location"])).json["payload"] == 50
+    answer = await api.ask("/jobs", "POST", JSON, b'{"type": "percent", "payload": null}')
+    assert answer.status == 400
+
+
 async def test_other_answers_pay_nothing_for_it(api: Api) -> None:
     """The way of an answer out of the app is Quart's own."""
     assert (await api.ask("/openapi.json")).status == 200

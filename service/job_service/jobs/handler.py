@@ -64,7 +64,7 @@ def name_of(handler: Any) -> str:
 
 
 def place_of(handler: Any) -> str:
-    """` (file:line)`, to go behind an error; nothing where it has no source."""
+    """` (file:line)`, to go behind an error; nothing if it has no source."""
     code = getattr(function_of(handler), "__code__", None)
     return f" ({code.co_filename}:{code.co_firstlineno})" if code else ""
 

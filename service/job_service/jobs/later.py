@@ -24,7 +24,7 @@ class LaterJobs(Generic[Time]):
 
     @property
     def next_due(self) -> Time | None:
-        """When the next of them is due; None where there is none."""
+        """When the next of them is due; None if there is none."""
         while self._due and self._due[0][1] not in self._jobs:
             heapq.heappop(self._due)
         return self._due[0][0] if self._due else None

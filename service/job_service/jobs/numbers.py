@@ -4,14 +4,14 @@ import math
 
 
 def require_number(name: str, value: object, low: float, high: float) -> None:
-    """Raise TypeError where `value` is no int or float, ValueError where it is out of its range."""
+    """Raise TypeError if `value` is no int or float, ValueError if it is out of its range."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{name} must be a number, not {value!r}")
     _require_range(name, value, low, high)
 
 
 def require_integer(name: str, value: object, low: int, high: float = math.inf) -> None:
-    """Raise TypeError where `value` is no int, ValueError where it is out of its range."""
+    """Raise TypeError if `value` is no int, ValueError if it is out of its range."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an integer, not {value!r}")
     _require_range(name, value, low, high)

@@ -32,7 +32,7 @@ _UNHASHABLE = (
 def decoder_of(payload_type: Any) -> msgspec.json.Decoder[Any]:
     """What decodes a payload of this type.
 
-    Raises TypeError, in one line, where no JSON could ever be one.
+    Raises TypeError, in one line, if no JSON could ever be one.
     """
     try:
         decoder = msgspec.json.Decoder(payload_type)

@@ -23,9 +23,9 @@ Parameters = dict[str, inspect.Parameter]
 
 
 class Signature(NamedTuple):
-    """The parameters of a handler by what they receive, None where there is none.
+    """The parameters of a handler by what they receive, None if there is none.
 
-    `decoder` gives the payload; where there is no parameter for it, it takes null only. `absent` is
+    `decoder` gives the payload; if there is no parameter for it, it takes null only. `absent` is
     the JSON text that takes the place of a payload which is left out: the parameter's default, or
     null.
     """
@@ -38,7 +38,7 @@ class Signature(NamedTuple):
 
 
 def read_signature(handler: Callable[..., Any], resources: Container[str] = ()) -> Signature:
-    """What `handler` takes. Raises TypeError, in one line, where no job can be handled with it."""
+    """What `handler` takes. Raises TypeError, in one line, if no job can be handled with it."""
     parameters = _parameters_of(handler)
     annotations = _read_annotations(handler, parameters)
     contexts = [name for name in parameters if _is_context(annotations.get(name))]
