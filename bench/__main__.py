@@ -17,7 +17,7 @@ from bench.growth import (
 )
 from bench.http import batched_jobs, batches_against_single_posts, post_against_bare_route
 from bench.http_peers import accepted, completed, median_latency, tail_latency
-from bench.latency import latency_under_load
+from bench.latency import latency_under_load, tail_against_bare_route
 from bench.measure import Result
 from bench.memory import memory_at_rest, memory_per_job
 from bench.processes import two_cores_against_one
@@ -62,6 +62,7 @@ BENCHMARKS = [
     Benchmark("start", start_against_import, rounds=15, quick_rounds=5),
     Benchmark("processes", two_cores_against_one, rounds=9, needs="taskset"),
     Benchmark("latency", latency_under_load, rounds=5, needs="wrk"),
+    Benchmark("tail", tail_against_bare_route, rounds=9, needs="wrk"),
     Benchmark("memory", memory_at_rest, rounds=3, quick_rounds=1),
     Benchmark("memory-per-job", memory_per_job, rounds=2),
     Benchmark("growth-workers", growth_with_workers, rounds=7),

@@ -1,5 +1,6 @@
 """No-op jobs through the whole engine, all telemetry on, against a bare Trio channel."""
 
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -69,7 +70,7 @@ async def jobs_per_second(watched: bool = True) -> float:
 
     with (
         tempfile.TemporaryFile() as log_file,
-        LineSink(log_file.fileno()) as sink,
+        LineSink(os.dup(log_file.fileno())) as sink,
         ExitStack() as watch,
     ):
         log = Log(sink.write)

@@ -1,6 +1,7 @@
 """An engine in this process, with metrics, log and live feed, and the cost of acts on it."""
 
 import itertools
+import os
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -68,7 +69,7 @@ async def running_engine(*, workers: int = 10, retain: int = 1_000) -> AsyncIter
     async def held() -> None:
         pass
 
-    with tempfile.TemporaryFile() as log_file, LineSink(log_file.fileno()) as sink:
+    with tempfile.TemporaryFile() as log_file, LineSink(os.dup(log_file.fileno())) as sink:
         log = Log(sink.write)
         metrics = Metrics(CAPACITY)
         engine = Engine(

@@ -1,34 +1,28 @@
 """How long a job takes from its submission to its start, as the service comes near saturation."""
 
 import random
-import selectors
-import socket
 import sys
 import tempfile
 import time
-from collections import deque
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
-from bench.http import JOB, WRK_SCRIPT, requests_per_second
+from bench.arrivals import Answered, percentile, submit
+from bench.http import WRK_SCRIPT, requests_per_second
 from bench.loopback import free_port, running
-from bench.measure import Figures, show_progress
+from bench.measure import Comparison, Figures, Goal, show_progress, take_turns
 
 LOADS = (0.1, 0.5, 0.9)
 JOBS = 1_000  # for each load, in a round
-CONNECTIONS = 64
+TAIL_JOBS = 4_000
+TAIL_LOAD = 0.5
 PERCENTILES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
 SEED = 1
-RECEIVED_AT_ONCE = 65_536
 SETTLE_SECONDS = 0.5
 MILLISECONDS = 1e3
-
-REQUEST = (
-    "POST /jobs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-    f"Content-Length: {len(JOB)}\r\n\r\n{JOB}"
-).encode()
 
 
 class Line(msgspec.Struct):
@@ -39,73 +33,83 @@ class Line(msgspec.Struct):
     job_id: str = ""
 
 
+class Receipt(msgspec.Struct):
+    """What is of interest in the answer to a submission."""
+
+    id: str
+
+
 def latency_under_load(rounds: int) -> Figures:
     """Milliseconds from when a submission was due, at random intervals, to its `job_started`.
 
-    Saturation is what wrk reaches in a second, measured in each round anew. A submission that
-    finds no free connection counts from when it was due, as whoever sends it would count.
+    Saturation is what wrk reaches in a second, measured in each round anew.
     """
     rows: dict[str, list[float]] = {
-        f"{load:.0%} of saturation, {percentile}": []
-        for load in LOADS
-        for percentile in PERCENTILES
+        f"{load:.0%} of saturation, {name}": [] for load in LOADS for name in PERCENTILES
     }
     chance = random.Random(SEED)
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         script, log = Path(folder) / "post.lua", Path(folder) / "log"
         script.write_text(WRK_SCRIPT)
-        command = [sys.executable, "-m", "job_service", "--port", str(port), "--log-format", "json"]
-        with running(command, port, log):
+        with running(_service(port), port, log):
             for turn in range(1, rounds + 1):
                 show_progress(f"saturation, round {turn} of {rounds}")
                 saturation = requests_per_second(port, script)
                 for load in LOADS:
                     show_progress(f"latency at {load:.0%}, round {turn} of {rounds}")
-                    due = _submit(port, load * saturation, chance)
-                    time.sleep(SETTLE_SECONDS)
-                    waited = _waited(log, due)
-                    for percentile, share in PERCENTILES.items():
-                        value = waited[min(int(share * len(waited)), len(waited) - 1)]
-                        rows[f"{load:.0%} of saturation, {percentile}"].append(value)
+                    waited = _until_started(log, submit(port, JOBS, load * saturation, chance))
+                    for name, share in PERCENTILES.items():
+                        rows[f"{load:.0%} of saturation, {name}"].append(percentile(waited, share))
     show_progress("")
     return Figures("From POST to job_started", "ms", rows)
 
 
-def _submit(port: int, rate: float, chance: random.Random) -> dict[str, float]:
-    """Submit JOBS at this rate; gives when each job was due, on the wall's clock, by its id."""
-    due_by_id: dict[str, float] = {}
-    free = deque[socket.socket]()
-    asked: dict[socket.socket, float] = {}
-    with selectors.DefaultSelector() as selector:
-        for _ in range(CONNECTIONS):
-            connection = socket.create_connection(("127.0.0.1", port))
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            selector.register(connection, selectors.EVENT_READ)
-            free.append(connection)
-        due, submitted = time.time(), 0
-        while len(due_by_id) < JOBS:
-            if submitted < JOBS and free and time.time() >= due:
-                connection = free.popleft()
-                connection.sendall(REQUEST)
-                asked[connection] = due
-                submitted += 1
-                due += chance.expovariate(rate)
-            # It looks without pause: to sleep in between would make the moments late.
-            for key, _ in selector.select(timeout=0):
-                connection = key.fileobj  # type: ignore[assignment]  # only sockets are registered
-                answer = connection.recv(RECEIVED_AT_ONCE)
-                head, _, body = answer.partition(b"\r\n\r\n")
-                assert head.startswith(b"HTTP/1.1 201"), answer
-                due_by_id[msgspec.json.decode(body)["id"]] = asked.pop(connection)
-                free.append(connection)
-        for connection in free:
-            connection.close()
-    return due_by_id
+def tail_against_bare_route(rounds: int) -> Comparison:
+    """The p99.9 of that at half of saturation, and of a bare route's answers at half of its own."""
+    chance = random.Random(SEED)
+    ours, bare = free_port(), free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        script, log = Path(folder) / "post.lua", Path(folder) / "log"
+        script.write_text(WRK_SCRIPT)
+
+        def submit_half(port: int) -> list[Answered]:
+            rate = TAIL_LOAD * requests_per_second(port, script)
+            return submit(port, TAIL_JOBS, rate, chance)
+
+        def until_started() -> float:
+            return percentile(_until_started(log, submit_half(ours)), 0.999)
+
+        def until_answered() -> float:
+            answers = submit_half(bare)
+            waited = [(answer.answered - answer.due) * MILLISECONDS for answer in answers]
+            return percentile(waited, 0.999)
+
+        route = [sys.executable, "-m", "bench.bare_route", str(bare)]
+        with (
+            running(_service(ours), ours, log),
+            running(route, bare, Path(folder) / "bare.log"),
+        ):
+            sides = take_turns(
+                {"POST to job_started": until_started, "bare Quart-Trio route": until_answered},
+                rounds,
+            )
+    return Comparison(
+        "Tail at half of saturation, p99.9",
+        "ms",
+        sides,
+        goals={"bare Quart-Trio route": Goal(at_most=2)},
+    )
 
 
-def _waited(log: Path, due: dict[str, float]) -> list[float]:
-    """The milliseconds until each of the jobs was started, sorted."""
+def _service(port: int) -> list[str]:
+    return [sys.executable, "-m", "job_service", "--port", str(port), "--log-format", "json"]
+
+
+def _until_started(log: Path, answers: Sequence[Answered]) -> list[float]:
+    """The milliseconds until each of the jobs was started."""
+    time.sleep(SETTLE_SECONDS)
+    due = {msgspec.json.decode(answer.body, type=Receipt).id: answer.due for answer in answers}
     decoder = msgspec.json.Decoder(Line)
     waited = []
     with log.open("rb") as lines:
@@ -115,4 +119,4 @@ def _waited(log: Path, due: dict[str, float]) -> list[float]:
                 if line.job_id in due:
                     waited.append((line.timestamp.timestamp() - due[line.job_id]) * MILLISECONDS)
     assert len(waited) == len(due), f"{len(due) - len(waited)} jobs were not started"
-    return sorted(waited)
+    return waited

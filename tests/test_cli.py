@@ -1,6 +1,7 @@
 """What can be asked for on the command line, and the one line that tells what can't."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -23,15 +24,18 @@ SETTINGS: list[tuple[str, str, object, str]] = [
     ("queue_capacity", "50", 50, "60"),
     ("grace", "0.5", 0.5, "7"),
     ("retain", "0", 0, "1"),
+    ("queue_bytes", "2097152", 2_097_152, "3MiB"),
+    ("retain_bytes", "64 kib", 65_536, "1GiB"),
     ("unix", "service.sock", "service.sock", "other.sock"),
     ("max_connections", "5", 5, "6"),
+    ("max_abandoned_threads", "5", 5, "6"),
     ("tokens", "secret, another", ("secret", "another"), "other"),
     ("allow_host", "a.test,B.test", ("a.test", "b.test"), "other"),
     ("allow_origin", "https://a.test", ("https://a.test",), "other"),
     ("log_format", "console", "console", "json"),
     ("log_level", "debug", "debug", "error"),
     ("stall_threshold", "0.5", 0.5, "nan"),
-    ("log_file", "service.log", "service.log", "other.log"),
+    ("log_file", "/log/service", "/log/service", "/log/other"),
 ]
 
 each_setting = pytest.mark.parametrize(
@@ -49,8 +53,8 @@ async def handler(payload: str) -> None: ...
 
 # Modules that can't be served, and what is said of each.
 UNUSABLE_MODULES = {
-    "absent": (None, "ModuleNotFoundError: No module named 'myjobs'"),
-    "needs what is not installed": ("import nowhere", "ModuleNotFoundError: No module named"),
+    "absent": (None, "ModuleNotFoundError: No module named 'myjobs'; it is neither installed"),
+    "needs what is not installed": ("import nowhere", "No module named 'nowhere' (/"),
     "no Python": ("def (", "SyntaxError"),
     "raises": ("raise RuntimeError('no\\nluck')", "RuntimeError: no luck"),
     "exits": ("raise SystemExit('bye')", "SystemExit"),
@@ -59,7 +63,15 @@ UNUSABLE_MODULES = {
         "there is already a job type 'a'",
     ),
     "has no such name": ("", "myjobs has no Registry named 'registry'"),
-    "has something else of that name": ("registry = {}", "myjobs has no Registry named 'registry'"),
+    "has something else of that name": (
+        "registry = {}",
+        "myjobs has no Registry named 'registry': that is of the type dict",
+    ),
+    "has one of another name": (
+        ONE_JOB_TYPE.format(name="a").replace("registry", "regsitry"),
+        "myjobs has no Registry named 'registry'; did you mean regsitry?",
+    ),
+    "belongs to a package": ("from . import other", "name the module with its package"),
 }
 
 WriteModule = Callable[[str, str], None]
@@ -99,11 +111,11 @@ def write_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wr
             del sys.modules[name]
 
 
-def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+def refusal(capfd: pytest.CaptureFixture[str], *arguments: str) -> str:
     """What `main` says where it can't do what is asked: one line on stderr, exit status 2."""
     with pytest.raises(SystemExit) as exited:
         main(arguments)
-    said = capsys.readouterr()
+    said = capfd.readouterr()
     assert exited.value.code == 2
     assert said.out == ""
     return only_line(said.err)
@@ -145,8 +157,8 @@ def test_every_setting_can_be_chosen() -> None:
 
 def test_a_certificate_and_its_key_are_chosen_together() -> None:
     """Either of them alone is a mistake."""
-    settings = read_command_line(["--certfile", "c.pem", "--keyfile", "k.pem"]).settings
-    assert (settings.certfile, settings.keyfile) == ("c.pem", "k.pem")
+    settings = read_command_line(["--certfile", "/c.pem", "--keyfile", "/k.pem"]).settings
+    assert (settings.certfile, settings.keyfile) == ("/c.pem", "/k.pem")
 
 
 def test_everybody_can_be_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,13 +179,13 @@ def test_tokens_may_stand_in_a_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [None, b"", b"\n \n", b"\xff\xfe", b"# tokens\ns3cret\n"])
 def test_a_token_file_of_no_use_is_refused(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, content: bytes | None
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, content: bytes | None
 ) -> None:
     """A file that is absent, empty or unreadable must not leave the service open."""
     file = tmp_path / "tokens"
     if content is not None:
         file.write_bytes(content)
-    said = refusal(capsys, "--token-file", str(file))
+    said = refusal(capfd, "--token-file", str(file))
     assert said.startswith(f"--token-file {file}: ")
     assert "s3cret" not in said
 
@@ -230,10 +242,13 @@ def test_modules_of_the_working_directory_can_be_served(
         (["--port", "65536"], "--port must be between 0 and 65535, not 65536"),
         (["--workers", "0"], "--workers must be between 1 and 10000, not 0"),
         (["--workers", "1.5"], "Invalid value for '--workers': '1.5' is not a valid integer."),
-        (["--queue-capacity", "0"], "--queue-capacity must be 1 or more, not 0"),
+        (["--queue-capacity", "0"], "--queue-capacity must be between 1 and 1000000000, not 0"),
         (["--grace", "soon"], "Invalid value for '--grace': 'soon' is not a valid float."),
         (["--grace", "nan"], "--grace must be between 0 and 86400 seconds, not nan"),
-        (["--retain", "-1"], "--retain must be 0 or more, not -1"),
+        (["--retain", "-1"], "--retain must be between 0 and 1000000000, not -1"),
+        (["--queue-bytes", "1KiB"], "--queue-bytes must be 1 MiB or more, not 1024"),
+        (["--retain-bytes", "-1"], "'-1' is no number of bytes, such as 268435456 or 256MiB"),
+        (["--retain-bytes", "1.5GiB"], "'1.5GiB' is no number of bytes"),
         (["--host", ""], "--host must not be empty"),
         (["--token", ""], "--token must not be empty, nor have spaces in it"),
         (["--token", "secret,"], "--token must not be empty, nor have spaces in it"),
@@ -255,15 +270,18 @@ def test_modules_of_the_working_directory_can_be_served(
         (["--jobs", "myjobs"], "must be MODULE:NAME"),
         (["--jobs", ":registry"], "must be MODULE:NAME"),
         (["--jobs", "myjobs:"], "must be MODULE:NAME"),
-        (["--jobs", ".myjobs:registry"], "--jobs .myjobs:registry: "),
+        (["--jobs", ".myjobs:registry"], "must be MODULE:NAME"),
+        (["--jobs", "./myjobs.py:registry"], "must be MODULE:NAME"),
+        (["--jobs", "myjobs:a:b"], "must be MODULE:NAME"),
+        (["--jobs", "nojobs.py:registry"], "name the module and not its file: nojobs"),
         (["--jobs", "my\njobs"], "must be MODULE:NAME"),
     ],
 )
 def test_what_cannot_be_is_told_in_one_line(
-    capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+    capfd: pytest.CaptureFixture[str], arguments: list[str], said: str
 ) -> None:
     """A bad flag or value is named on stderr, in one line, with exit status 2."""
-    assert said in refusal(capsys, *arguments)
+    assert said in refusal(capfd, *arguments)
 
 
 @pytest.mark.parametrize(
@@ -277,7 +295,7 @@ def test_what_cannot_be_is_told_in_one_line(
     ],
 )
 def test_a_bad_value_of_the_environment_is_told_by_its_variable(
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     variable: str,
     value: str,
@@ -285,28 +303,85 @@ def test_a_bad_value_of_the_environment_is_told_by_its_variable(
 ) -> None:
     """Whoever set it there, or did not know of it, would search for the flag in vain."""
     monkeypatch.setenv(variable, value)
-    assert refusal(capsys).startswith(said)
+    assert refusal(capfd).startswith(said)
+
+
+def test_a_port_that_kubernetes_has_set_is_told_as_such(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what to do about it; nobody has set it by hand."""
+    monkeypatch.setenv("JOB_SERVICE_PORT", "tcp://10.0.0.1:80")
+    said = refusal(capfd)
+    assert "Kubernetes" in said
+    assert "enableServiceLinks" in said
+
+
+def test_a_variable_that_is_no_setting_is_told_and_ignored(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line on stderr, and the service starts as if it were not there."""
+    monkeypatch.setenv("JOB_SERVICE_PROT", "80")
+    monkeypatch.setenv("JOB_SERVICE_SERVICE_HOST", "10.0.0.1")
+    assert read_command_line([]).settings == Settings()
+    said = only_line(capfd.readouterr().err)
+    assert said == "JOB_SERVICE_PROT is no setting, and is ignored: did you mean JOB_SERVICE_PORT?"
+
+
+# What goes wrong in the last line of a module, and in it only.
+MISTAKES = {
+    "in its text": "def (",
+    "in its indentation": "if True:\nx = 1",
+    "a missing import": "import nowhere",
+    "a missing name in one": "from os import nowhere",
+    "a misspelled name": "regsitry.job",
+    "in the standard library": "import json; json.loads('{')",
+    "in what is installed": "import msgspec; msgspec.json.decode('{')",
+    "deep in what is installed": "import structlog; structlog.wrap_logger(0, processors=1).info(1)",
+    "in ours": "registry.job('x', timeout='soon')",
+    "a handler that can't be one": "registry.job('x')(print)",
+    "a text that is no code": "eval('1 +')",
+    "any exception": "class Panic(BaseException): ...\nraise Panic",
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_in_a_module_is_told_by_its_own_file_and_line(
+    capfd: pytest.CaptureFixture[str], write_module: WriteModule, mistake: str
+) -> None:
+    """Not by that of a library, nor of ours, in which it came to light."""
+    source = ONE_JOB_TYPE.format(name="a") + "\n" + mistake
+    write_module("mistaken", source)
+    write_module("myjobs", "import mistaken\n\nregistry = mistaken.registry")
+    for module in ("mistaken", "myjobs"):
+        line = refusal(capfd, "--jobs", f"{module}:registry")
+        assert re.search(rf"\(\S*mistaken\.py:{len(source.splitlines())}\)$", line), line
+
+
+def test_a_registry_may_be_within_something_else(write_module: WriteModule) -> None:
+    """Its name has dots then."""
+    write_module("myjobs", ONE_JOB_TYPE.format(name="a") + "\nclass App:\n    jobs = registry")
+    assert read_command_line(["--jobs", "myjobs:App.jobs"]).registry.names == ["a"]
 
 
 @pytest.mark.parametrize(("source", "said"), UNUSABLE_MODULES.values(), ids=UNUSABLE_MODULES)
 def test_a_module_that_cannot_be_served_is_told_in_one_line(
-    capsys: pytest.CaptureFixture[str], write_module: WriteModule, source: str | None, said: str
+    capfd: pytest.CaptureFixture[str], write_module: WriteModule, source: str | None, said: str
 ) -> None:
     """Whatever a module of the user's does, the line names it and says what was wrong."""
     if source is not None:
         write_module("myjobs", source)
-    line = refusal(capsys, "--jobs", "myjobs:registry")
+    line = refusal(capfd, "--jobs", "myjobs:registry")
     assert line.startswith("--jobs myjobs:registry: ")
     assert said in line
 
 
 def test_a_job_type_that_two_registries_have_is_told_in_one_line(
-    capsys: pytest.CaptureFixture[str], write_module: WriteModule
+    capfd: pytest.CaptureFixture[str], write_module: WriteModule
 ) -> None:
     """Two handlers for one job type can't both be meant."""
     write_module("myjobs", ONE_JOB_TYPE.format(name="echo"))
     names = ["--jobs", "job_service.demo_jobs:registry", "--jobs", "myjobs:registry"]
-    assert refusal(capsys, *names) == "--jobs myjobs:registry: there is already a job type 'echo'"
+    assert refusal(capfd, *names) == "--jobs myjobs:registry: there is already a job type 'echo'"
 
 
 @pytest.mark.parametrize(
@@ -327,9 +402,9 @@ def test_the_demo_takes_the_options_of_the_service(arguments: list[str]) -> None
     assert read_command_line([]).workload is None
 
 
-def test_the_demo_takes_no_other_job_types(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_demo_takes_no_other_job_types(capfd: pytest.CaptureFixture[str]) -> None:
     """Its work to do is for its own."""
-    said = refusal(capsys, "--jobs", "job_service.demo_jobs:registry", "demo")
+    said = refusal(capfd, "--jobs", "job_service.demo_jobs:registry", "demo")
     assert said == "demo has job types of its own, and takes no --jobs"
 
 
@@ -362,11 +437,11 @@ def test_a_busy_port_is_told_in_one_line() -> None:
     )
 
 
-def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_names_every_flag(capfd: pytest.CaptureFixture[str]) -> None:
     """`--help` prints all that can be chosen, and is no error."""
     with pytest.raises(SystemExit) as exited:
         main(["--help"])
-    said = capsys.readouterr()
+    said = capfd.readouterr()
     assert (exited.value.code, said.err) == (0, "")
     for setting in (*(setting for setting, *_ in SETTINGS), "jobs"):
         assert flag(setting) in said.out
@@ -382,11 +457,11 @@ def test_version_is_the_installed_one() -> None:
 
 
 def test_an_empty_token_in_the_environment_is_refused(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A variable that was left empty must not leave the service open."""
     monkeypatch.setenv("JOB_SERVICE_TOKEN", "")
-    assert refusal(capsys) == "JOB_SERVICE_TOKEN must not be empty"
+    assert refusal(capfd) == "JOB_SERVICE_TOKEN must not be empty"
 
 
 def test_a_service_without_a_stdout_does_not_start() -> None:

@@ -8,6 +8,8 @@ import trio.testing
 
 from job_service.demo.shop import registry
 from job_service.demo.workload import keep_busy
+from job_service.jobs.model import Attempt, Job
+from job_service.jobs.threads import Threads
 from job_service.telemetry.events import JobFailed
 from tests.conftest import Rig
 
@@ -26,7 +28,9 @@ TO_BE_SEEN = {
 }
 
 
-async def call_here(function: Callable[[], object], **_: object) -> object:
+async def call_here(
+    _: Threads, job: Job, attempt: Attempt, function: Callable[[], object]
+) -> object:
     """In the place of a thread, which virtual time would run ahead of."""
     await trio.sleep(0.2)
     return function()
@@ -37,7 +41,7 @@ async def test_a_shop_that_keeps_itself_busy_shows_it_all(
 ) -> None:
     """Success, retry, failure, slow jobs with progress, a full queue, jobs after others."""
     monkeypatch.setattr("time.sleep", lambda _: None)
-    monkeypatch.setattr("trio.to_thread.run_sync", call_here)
+    monkeypatch.setattr(Threads, "call", call_here)
     async with trio.open_nursery() as nursery:
         rig = Rig(nursery, registry, workers=10, queue_capacity=100, retain=10_000)
         await rig.start()

@@ -41,9 +41,11 @@ CHECKED_WITH = {
 
 # By a class of ours: a class of theirs, or of the standard library, and what is overridden of it.
 OVERRIDDEN: dict[str, tuple[type, set[str]]] = {
+    "cli._Port": (click.types.IntParamType, {"convert"}),
     "cli._Service": (click.Group, {"invoke", "parse_args"}),
-    "jobs.processes.ShelteredProcess": (SpawnProcess, {"start"}),
+    "jobs.processes.ShelteredProcess": (SpawnProcess, {"kill", "run", "start"}),
     "jobs.processes.ShelteredSpawn": (SpawnContext, {"Process"}),
+    "jobs.records.RecordSender": (logging.Handler, {"emit"}),
     "telemetry.libraries.LibraryMessages": (logging.Handler, {"emit"}),
     "telemetry.watchdog.Watchdog": (trio.abc.Instrument, {"after_io_wait", "before_io_wait"}),
     "web.app.JobServiceApp": (

@@ -1,6 +1,7 @@
 """What an operator may choose: what holds where nothing is chosen, and what is refused."""
 
 from dataclasses import FrozenInstanceError, asdict, fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,10 +18,13 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "queue_capacity": 1_000,
         "grace": 30.0,
         "retain": 10_000,
+        "queue_bytes": 64 * 1024**2,
+        "retain_bytes": 128 * 1024**2,
         "unix": None,
         "certfile": None,
         "keyfile": None,
         "max_connections": 4_096,
+        "max_abandoned_threads": 100,
         "tokens": (),
         "no_auth": False,
         "allow_host": (),
@@ -50,6 +54,9 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         ("grace", 86_400.0),
         ("retain", 0),
         ("retain", 10**9),
+        ("queue_bytes", 1024**2),
+        ("queue_bytes", 10**15),
+        ("retain_bytes", 0),
         ("stall_threshold", 0.01),
         ("stall_threshold", 3_600.0),
         ("allow_host", ("a.test", "localhost", "10.0.0.1", "fd00::1", "my_host-1")),
@@ -71,17 +78,27 @@ def test_a_value_just_inside_its_bounds_is_taken(setting: str, value: Any) -> No
         ("port", 65_536, "must be between 0 and 65535, not 65536"),
         ("workers", 0, "must be between 1 and 10000, not 0"),
         ("workers", 10_001, "must be between 1 and 10000, not 10001"),
-        ("queue_capacity", 0, "must be 1 or more, not 0"),
+        ("queue_capacity", 0, "must be between 1 and 1000000000, not 0"),
         ("grace", -0.001, "must be between 0 and 86400 seconds, not -0.001"),
         ("grace", 86_400.001, "must be between 0 and 86400 seconds, not 86400.001"),
         ("grace", float("nan"), "must be between 0 and 86400 seconds, not nan"),
         ("grace", float("inf"), "must be between 0 and 86400 seconds, not inf"),
-        ("retain", -1, "must be 0 or more, not -1"),
+        ("retain", -1, "must be between 0 and 1000000000, not -1"),
+        ("queue_bytes", 1024**2 - 1, "must be 1 MiB or more, not 1048575"),
+        ("retain_bytes", -1, "must be 0 or more, not -1"),
         ("stall_threshold", 0.0, "must be between 0.01 and 3600 seconds, not 0.0"),
         ("stall_threshold", 3_601.0, "must be between 0.01 and 3600 seconds, not 3601.0"),
         ("stall_threshold", float("nan"), "must be between 0.01 and 3600 seconds, not nan"),
         ("unix", "", "must not be empty"),
-        ("max_connections", 0, "must be 1 or more, not 0"),
+        ("log_file", "", "must not be empty"),
+        ("certfile", "", "must not be empty"),
+        ("host", "[::1]", "takes an IPv6 address without brackets, not '[::1]'"),
+        ("port", 8080.0, "must be a whole number, not 8080.0"),
+        ("workers", True, "must be a whole number, not True"),
+        ("retain", "5", "must be a whole number, not '5'"),
+        ("queue_capacity", 10**9 + 1, "must be between 1 and 1000000000, not 1000000001"),
+        ("max_connections", 10**30, f"must be between 1 and 1000000, not {10**30}"),
+        ("max_connections", 0, "must be between 1 and 1000000, not 0"),
     ],
 )
 def test_a_value_just_outside_its_bounds_is_refused(setting: str, value: Any, message: str) -> None:
@@ -143,3 +160,30 @@ def test_what_does_not_go_together_is_refused(settings: dict[str, Any], setting:
 def test_tokens_are_not_shown() -> None:
     """Whoever prints the settings does not print the tokens."""
     assert "s3cret" not in repr(Settings(tokens=("s3cret",)))
+
+
+@pytest.mark.parametrize("setting", ["log_file", "certfile", "keyfile"])
+def test_a_relative_path_is_one_from_where_it_was_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, setting: str
+) -> None:
+    """It names the same file wherever a handler makes the process go."""
+    monkeypatch.chdir(tmp_path)
+    pair = {"certfile": "file", "keyfile": "file"} if setting != "log_file" else {}
+    chosen = Settings(**{**pair, setting: "file"})  # type: ignore[arg-type]  # each its own
+    monkeypatch.chdir("/")
+    assert getattr(chosen, setting) == str(tmp_path / "file")
+
+
+def test_a_relative_path_from_nowhere_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where the working directory was deleted, only an absolute one can be meant."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(SettingsError, match="file: the working directory is gone") as refused:
+        Settings(log_file="file")
+    assert refused.value.setting == "log_file"
+    assert Settings(log_file="/file").log_file == "/file"
+    monkeypatch.chdir("/")

@@ -68,7 +68,7 @@ def hosted(log_path: Path, registry: Registry, **settings: Any) -> Iterator[Host
     """A service whose log goes to `log_path`."""
     descriptor = os.open(log_path, os.O_WRONLY | os.O_CREAT)
     try:
-        with LineSink(descriptor) as sink:
+        with LineSink(os.dup(descriptor)) as sink:
             yield Hosted(log_path, sink, registry, **settings)
     finally:
         os.close(descriptor)
@@ -158,10 +158,10 @@ async def test_a_crash_ends_the_service_visibly(registry: Registry, host: Host) 
 
     @registry.job("crash")
     async def crash() -> None:
-        raise BaseException("out of bounds")
+        raise KeyboardInterrupt("out of bounds")
 
     with host(registry, workers=2) as service:
-        with pytest.RaisesGroup(BaseException, flatten_subgroups=True):
+        with pytest.RaisesGroup(KeyboardInterrupt, flatten_subgroups=True):
             async with trio.open_nursery() as nursery:
                 running = await nursery.start(service.supervisor.run)
                 await running.queue.submit("crash")
@@ -170,7 +170,7 @@ async def test_a_crash_ends_the_service_visibly(registry: Registry, host: Host) 
     assert lines[-1]["event"] == "service_stopped"
     assert lines[-1]["reason"] == "crashed"
     assert lines[-1]["level"] == "error"
-    assert lines[-1]["error"] == "BaseExceptionGroup: [BaseException: out of bounds]"
+    assert lines[-1]["error"] == "BaseExceptionGroup: [KeyboardInterrupt: out of bounds]"
     assert "in crash" in lines[-1]["traceback"]
     reasons = {line["reason"] for line in lines if line["event"] == "worker_stopped"}
     assert reasons == {"crashed", "cancelled"}
@@ -344,11 +344,11 @@ async def test_a_stall_at_the_very_end_is_in_the_log_and_in_its_last_line(
     async def last() -> None:
         service.shutdown.request("requested")
         time.sleep(0.3)  # noqa: ASYNC251 (it is what the test is about)
-        raise BaseException("out of bounds")
+        raise KeyboardInterrupt("out of bounds")
 
     with (
         host(registry, workers=1, stall_threshold=0.05) as service,
-        pytest.RaisesGroup(BaseException, flatten_subgroups=True),
+        pytest.RaisesGroup(KeyboardInterrupt, flatten_subgroups=True),
     ):
         async with trio.open_nursery() as nursery:
             running = await nursery.start(service.supervisor.run)
@@ -405,7 +405,7 @@ async def test_a_log_that_cannot_be_reopened_is_said(
     monkeypatch.setattr("job_service.supervisor.LOG_CHECK_SECONDS", 0.01)
     nowhere = str(tmp_path / "gone" / "log")
     with hosted(tmp_path / "log", registry) as service:
-        service.sink._path = nowhere
+        service.sink._file._path = nowhere
         async with trio.open_nursery() as nursery:
             await nursery.start(service.supervisor.run)
             service.sink.reopen()

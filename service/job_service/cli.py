@@ -8,13 +8,15 @@ from typing import Any, get_args
 
 import click
 from click.core import ParameterSource
-from setproctitle import setproctitle
 
+from job_service.byte_sizes import in_mib, read_bytes
+from job_service.environment import PREFIX, is_address_by_kubernetes, unknown_settings
 from job_service.jobs.failure import describe
 from job_service.jobs.queue import JobQueue
 from job_service.jobs.registry import Registry
 from job_service.registries import load_registries
 from job_service.settings import LogFormatChoice, Settings, SettingsError
+from job_service.standard_streams import tell
 from job_service.telemetry.log import LogLevel
 
 DEMO_JOBS = "job_service.demo_jobs:registry"
@@ -50,15 +52,28 @@ class _Service(click.Group):
             raise UsageError(f"{_given_as(ctx, error.setting)} {error}") from error
 
 
+class _Port(click.types.IntParamType):
+    """A number, and for what Kubernetes puts in its place a hint."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Called by click."""
+        if is_address_by_kubernetes(value):
+            self.fail(
+                f"{value!r} comes from Kubernetes, for a Service that is called job-service: "
+                "give that another name, or set enableServiceLinks to false in the pod"
+            )
+        return super().convert(value, param, ctx)
+
+
 @click.group(
     "job-service",
     cls=_Service,
-    context_settings={"auto_envvar_prefix": "JOB_SERVICE", "show_default": True},
+    context_settings={"auto_envvar_prefix": PREFIX.rstrip("_"), "show_default": True},
     invoke_without_command=True,
 )
 @click.version_option(package_name="trio-job-service", allow_from_autoenv=False)
 @click.option("--host", default=Settings.host, help="Address to listen on.")
-@click.option("--port", type=int, default=Settings.port, help="Port; 0 takes a free one.")
+@click.option("--port", type=_Port(), default=Settings.port, help="Port; 0 takes a free one.")
 @click.option("--workers", type=int, default=Settings.workers, help="Jobs that run at a time.")
 @click.option(
     "--queue-capacity",
@@ -76,19 +91,39 @@ class _Service(click.Group):
     "--retain", type=int, default=Settings.retain, help="Finished jobs to keep; the oldest go."
 )
 @click.option(
+    "--queue-bytes",
+    default=in_mib(Settings.queue_bytes),
+    callback=read_bytes,
+    metavar="BYTES",
+    help="Bytes that jobs may take which have not ended; more are turned away.",
+)
+@click.option(
+    "--retain-bytes",
+    default=in_mib(Settings.retain_bytes),
+    callback=read_bytes,
+    metavar="BYTES",
+    help="Bytes that finished jobs may take; the oldest go.",
+)
+@click.option(
     "--jobs",
     multiple=True,
     metavar="MODULE:NAME",
     help="Registry of job types; may be repeated. Without it, the demo job types.",
 )
 @click.option("--unix", metavar="PATH", help="Unix socket to listen on, instead of host and port.")
-@click.option("--certfile", metavar="PATH", help="Certificate chain, PEM: serve HTTPS and HTTP/2.")
-@click.option("--keyfile", metavar="PATH", help="Its private key, PEM.")
+@click.option("--certfile", metavar="PATH", help="Certificate chain, PEM: serve HTTPS.")
+@click.option("--keyfile", metavar="PATH", help="Its private key, PEM; SIGHUP reloads both.")
 @click.option(
     "--max-connections",
     type=int,
     default=Settings.max_connections,
     help="Connections at a time; more are turned away.",
+)
+@click.option(
+    "--max-abandoned-threads",
+    type=int,
+    default=Settings.max_abandoned_threads,
+    help="Threads let go that may run on before workers wait for one to return.",
 )
 @click.option("--token", help="Bearer token that clients must send; several with commas between.")
 @click.option("--token-file", metavar="PATH", help="File with such tokens, one a line.")
@@ -149,6 +184,8 @@ def _command(
     """
     if context.invoked_subcommand == "events":
         return None  # what that one returns counts
+    for line in unknown_settings(os.environ, _variables(context)):
+        tell(line)
     if os.environ.get("JOB_SERVICE_TOKEN") == "":  # which click takes for one that is not set
         raise UsageError("JOB_SERVICE_TOKEN must not be empty")
     checked = Settings(
@@ -184,18 +221,6 @@ def _events(schema: bool) -> int:
     return 0
 
 
-def hide_tokens(command_line: Sequence[str]) -> None:
-    """Where tokens are among `command_line`, take them out of what `ps` shows of this process."""
-    shown = list(command_line)
-    for index, argument in enumerate(command_line):
-        if argument.startswith("--token="):
-            shown[index] = "--token=…"
-        elif argument == "--token" and index + 1 < len(shown):
-            shown[index + 1] = "…"
-    if shown != list(command_line):
-        setproctitle(" ".join(shown))
-
-
 def read_command_line(arguments: Sequence[str] | None = None) -> Command:
     """What was asked for, by `sys.argv` if nothing is given.
 
@@ -211,9 +236,22 @@ def read_command_line(arguments: Sequence[str] | None = None) -> Command:
         raise UsageError(error.format_message()) from error
     except click.Abort as error:
         raise SystemExit(1) from error
+    except BrokenPipeError as error:  # `job-service events | head`
+        raise SystemExit(1) from error
+    except OSError as error:  # of what only prints; what can't be read was told above
+        raise UsageError(f"can't write to stdout: {error.strerror}") from error
     if isinstance(chosen, int):  # what those return that only print
         raise SystemExit(chosen)
     return chosen
+
+
+def _variables(context: click.Context) -> list[str]:
+    """The environment variables of all options that a service has."""
+    return [
+        f"{context.auto_envvar_prefix}_{option.name.upper()}"
+        for option in context.command.params
+        if isinstance(option, click.Option) and option.name and option.allow_from_autoenv
+    ]
 
 
 def _given_as(context: click.Context, setting: str) -> str:

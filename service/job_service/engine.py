@@ -20,6 +20,8 @@ from job_service.jobs.resources import open_resources
 from job_service.jobs.scheduler import Scheduler
 from job_service.jobs.snapshots import ScheduleView, WorkerView
 from job_service.jobs.store import JobStore
+from job_service.jobs.threads import Threads
+from job_service.jobs.weight import DEFAULT_QUEUE_BYTES, DEFAULT_RETAIN_BYTES
 from job_service.jobs.worker import Worker
 from job_service.lifecycle import StopReason, is_cancellation, open_lifecycle_nursery
 from job_service.telemetry.events import (
@@ -54,6 +56,9 @@ class Engine:
         workers: int,
         queue_capacity: int,
         retain: int,
+        queue_bytes: int = DEFAULT_QUEUE_BYTES,
+        retain_bytes: int = DEFAULT_RETAIN_BYTES,
+        max_abandoned_threads: int = 100,
         clock: Clock | None = None,
         random_source: random.Random | None = None,
     ) -> None:
@@ -63,11 +68,19 @@ class Engine:
         self._workers = workers
         self._clock = clock or Clock()
         self._random_source = random_source or random.Random()
-        self._store = JobStore(emit, self._clock, capacity=queue_capacity, retain=retain)
+        self._store = JobStore(
+            emit,
+            self._clock,
+            capacity=queue_capacity,
+            capacity_bytes=queue_bytes,
+            retain=retain,
+            retain_bytes=retain_bytes,
+        )
         self._dispatcher = Dispatcher(
             self._store, limit_of=lambda name: registry.lookup(name).concurrency
         )
         self._overtime = Overtime()
+        self._threads = Threads(emit, self._clock, max_abandoned=max_abandoned_threads)
         self._live_workers: list[Worker] = []
         self._scope = trio.CancelScope()
         self._resource_scope = trio.CancelScope()  # around the other, for they outlive the jobs
@@ -76,8 +89,14 @@ class Engine:
         self._crashed = False
         self._crash: BaseException | None = None
         self._stop_reason: str | None = None
+        self.jobs_must_end = trio.Event()  # they were cancelled, for whatever reason
         self.queue = JobQueue(registry, self._store, self._dispatcher)
         self._scheduler = Scheduler(registry.schedules, self.queue, emit, self._clock)
+
+    @property
+    def jobs_bytes(self) -> int:
+        """What the texts of all jobs take: payloads, results, errors and tracebacks."""
+        return self._store.weight
 
     @property
     def started(self) -> bool:
@@ -112,7 +131,7 @@ class Engine:
         """
         with self._ending(), self._resource_scope:
             async with (
-                open_processes(self._registry.needs_processes) as processes,
+                open_processes(self._registry.needs_processes, self._log) as processes,
                 open_resources(self._registry.resources, self._bound_closing) as resources,
             ):
                 with self._ending(), self._scope:
@@ -134,11 +153,16 @@ class Engine:
                     await nursery.start(self._worker(number, jobs, resources, processes))
             self._started = True
             task_status.started()
-            async with trio.open_nursery() as beside:
-                beside.start_soon(self._schedule)
-                beside.start_soon(self._overtime.run)
-                await self._dispatcher.run(to_workers)
-                beside.cancel_scope.cancel()
+            try:
+                async with trio.open_nursery() as beside:
+                    beside.start_soon(self._schedule)
+                    beside.start_soon(self._overtime.run)
+                    await self._dispatcher.run(to_workers)
+                    self._threads.close()
+                    beside.cancel_scope.cancel()
+            except BaseException:
+                self.jobs_must_end.set()
+                raise
             self._drained = self._stop_reason is None  # else the dispatcher was told to leave
 
     @contextmanager
@@ -178,10 +202,11 @@ class Engine:
     def stop(self, reason: str) -> None:
         """Cancel running jobs at their next checkpoint and abandon all others."""
         self._stop_reason = reason
-        self._end_resources_in(CLEANUP_SECONDS + CLOSING_SECONDS)
+        self._end_resources_in(CLOSING_SECONDS + (0 if self._drained else CLEANUP_SECONDS))
         self._scheduler.stop()
         self._dispatcher.stop()
         self._scope.cancel()
+        self.jobs_must_end.set()
 
     def abandon_the_rest(self, reason: str) -> None:
         """Leave behind all jobs that have not ended.
@@ -228,6 +253,7 @@ class Engine:
             self._clock.now(),
             resources,
             processes,
+            self._threads,
             self._overtime,
         )
 
@@ -236,7 +262,9 @@ class Engine:
         self._emit(WorkerStarted(timestamp=worker.started_at, worker_id=worker.id))
 
     def _on_stop(self, worker: Worker, reason: StopReason) -> None:
-        self._crashed |= reason == "crashed"
+        if reason == "crashed":
+            self._crashed = True
+            self.jobs_must_end.set()
         self._live_workers.remove(worker)
         self._emit(
             WorkerStopped(

@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
+from typing import TextIO
 
 import trio
 
@@ -16,9 +17,11 @@ from job_service.supervisor import RunningService, Supervisor, Telemetry
 from job_service.telemetry.console import terminal_columns
 from job_service.telemetry.emitter import Emitter
 from job_service.telemetry.feed import Feed
+from job_service.telemetry.line_file import open_log_file
 from job_service.telemetry.log import Log, event_renderer
 from job_service.telemetry.metrics import Metrics
-from job_service.telemetry.sink import LineSink, open_log_file
+from job_service.telemetry.sink import LineSink
+from job_service.telemetry.text_stream import open_pipe_to
 from job_service.telemetry.watchdog import Watchdog
 
 
@@ -32,27 +35,35 @@ async def host(
     """A service that runs for the block: it has a `url`, and a `queue` for the block's own jobs.
 
     At the block's end it drains, within its grace, as at a first signal. If the block raises or is
-    cancelled, running jobs are cancelled and all others abandoned, and the error goes on; if the
+    cancelled, or the wait for that drain is, it stops as at a second one: running jobs are
+    cancelled and have 2 seconds to clean up, all others are abandoned, resources have one more and
+    clients 2 for the answers they are owed. Then the error, or the cancellation, goes on. If the
     service crashes, the block is cancelled. Errors of both come out in an ExceptionGroup.
 
     A handler that can't be ended keeps the block from being left; `give_up` is called then, when
-    all else is done. Signals are the program's own business. The log goes to stdout or
-    `settings.log_file`. Raises CannotListen, in a group, where the address can't be had, and
-    OSError where the log file can't be opened.
+    all else is done. Signals, the umask and all else of the process are the program's own business.
+    The log goes to `settings.log_file`, or to where `sys.stdout` writes: to its descriptor, or
+    where it has none, as in some notebooks, to the stream itself; nowhere if it is None. Raises
+    CannotListen, in a group, where the address can't be had, and OSError where the log file can't
+    be opened.
     """
     settings = settings or Settings()
-    with _open_log(settings.log_file) as fd, open_telemetry(settings, fd) as telemetry:
-        shutdown = Shutdown()
-        supervisor = Supervisor(settings, registry, telemetry, shutdown, give_up=give_up)
-        async with trio.open_nursery() as nursery:
-            running: RunningService = await nursery.start(supervisor.run)
-            yield running
-            shutdown.request("the program ends")
+    async with _open_log(settings.log_file) as fd:
+        with open_telemetry(settings, fd) as telemetry:
+            shutdown = Shutdown()
+            supervisor = Supervisor(settings, registry, telemetry, shutdown, give_up=give_up)
+            try:
+                async with trio.open_nursery() as nursery:
+                    running: RunningService = await nursery.start(supervisor.run)
+                    yield running
+                    shutdown.request("the program ends")
+            finally:
+                await telemetry.sink.aclose()
 
 
 @contextmanager
 def open_telemetry(settings: Settings, fd: int) -> Iterator[Telemetry]:
-    """All that listens to events, its log written to `fd`, which is flushed at the block's end."""
+    """All that listens to events; its log is written to `fd`, which is closed with it."""
     on_terminal = os.isatty(fd)
     log_format = settings.log_format
     if log_format == "auto":
@@ -75,13 +86,23 @@ def open_telemetry(settings: Settings, fd: int) -> Iterator[Telemetry]:
         yield Telemetry(emit, log.logger, metrics, feed, sink, watchdog)
 
 
-@contextmanager
-def _open_log(path: str | None) -> Iterator[int]:
-    if path is None:
-        yield sys.stdout.fileno()
-        return
-    fd = open_log_file(path)
+@asynccontextmanager
+async def _open_log(path: str | None) -> AsyncIterator[int]:
+    """A descriptor for the log alone, which whoever writes to it closes."""
+    stdout = sys.stdout
+    if path is not None:
+        yield open_log_file(path)
+    elif (own := _descriptor_of(stdout)) is not None:
+        yield os.dup(own)
+    elif stdout is not None:
+        async with open_pipe_to(stdout) as fd:
+            yield fd
+    else:
+        yield os.open(os.devnull, os.O_WRONLY)
+
+
+def _descriptor_of(stream: TextIO | None) -> int | None:
     try:
-        yield fd
-    finally:
-        os.close(fd)
+        return None if stream is None else stream.fileno()
+    except (AttributeError, OSError, ValueError):  # it has none, or is closed
+        return None

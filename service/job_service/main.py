@@ -5,18 +5,22 @@ import resource
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 import trio
 
-from job_service.cli import Command, UsageError, hide_tokens, read_command_line
+from job_service.cli import Command, UsageError, read_command_line
+from job_service.garbage import collect_on_schedule
 from job_service.hosting import open_telemetry
 from job_service.jobs.failure import describe
 from job_service.jobs.resources import ResourceFailed
+from job_service.process import end_process
 from job_service.shutdown import Backstop, Shutdown, request_on_signals
+from job_service.standard_streams import tell
 from job_service.supervisor import BACKSTOP_SECONDS, Supervisor
-from job_service.telemetry.libraries import listen_to_libraries
-from job_service.telemetry.sink import open_log_file
+from job_service.telemetry.libraries import LibraryMessages, listen_to_libraries
+from job_service.telemetry.line_file import open_log_file
 from job_service.web.edge.listeners import CannotListen
 
 _OTHER_FILES = 256  # beside those of the connections
@@ -31,17 +35,15 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
     The status is 0, 1 where jobs were abandoned or it crashed, or 2 where it can't even start.
     """
-    if arguments is None:
-        hide_tokens(sys.argv)
     try:
         nothing_abandoned = _serve(read_command_line(arguments))
     except (UsageError, CannotListen, ResourceFailed) as error:
-        sys.stderr.write(f"job-service: {error}\n")
+        tell(str(error))
         sys.exit(2)
     except _Crash as crash:
-        sys.stderr.write(f"job-service: crashed: {crash} (the log has the traceback)\n")
-        sys.exit(1)
-    sys.exit(0 if nothing_abandoned else 1)
+        tell(f"crashed: {crash} (the log has the traceback)")
+        end_process(1)
+    end_process(0 if nothing_abandoned else 1)
 
 
 def _allow_open_files(wanted: int) -> None:
@@ -52,12 +54,20 @@ def _allow_open_files(wanted: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (lifted, hard))
 
 
+def _leave_deleted_folder() -> None:
+    """Be in a working directory that exists: no process can be started in one that was deleted."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        os.chdir("/")
+
+
 def _open_log(path: str | None) -> int:
-    """The descriptor of stdout or of the log file; it stays open for as long as the process."""
+    """A descriptor of stdout, or of the log file, for the log alone."""
     if path is None:
         if sys.stdout is None:
             raise UsageError("stdout is closed, and it is where the log goes")
-        return sys.stdout.fileno()
+        return os.dup(sys.stdout.fileno())
     try:
         return open_log_file(path)
     except OSError as error:
@@ -67,17 +77,20 @@ def _open_log(path: str | None) -> int:
 def _serve(command: Command) -> bool:
     settings = command.settings
     _allow_open_files(settings.max_connections + _OTHER_FILES)
+    _leave_deleted_folder()
     with open_telemetry(settings, _open_log(settings.log_file)) as telemetry:
         sink = telemetry.sink
-        if settings.log_file is not None:
-            signal.signal(signal.SIGHUP, lambda *_: sink.reopen())
-        listen_to_libraries(telemetry.logger)
-
-        def exit_at_once() -> None:
-            sink.flush()
-            os._exit(1)
+        reloads_on_hangup = settings.log_file is not None or settings.certfile is not None
+        listen_to_libraries(LibraryMessages(telemetry.logger))
 
         async def serve() -> bool:
+            # It looks after the process, whatever runs in it, and ends with it.
+            trio.lowlevel.spawn_system_task(collect_on_schedule)
+
+            def exit_at_once() -> None:
+                sink.flush()
+                end_process(0 if supervisor.ended_well else 1)
+
             shutdown = Shutdown()
             supervisor = Supervisor(
                 settings,
@@ -87,6 +100,9 @@ def _serve(command: Command) -> bool:
                 give_up=exit_at_once,
                 workload=command.workload,
             )
+
+            if reloads_on_hangup:
+                signal.signal(signal.SIGHUP, lambda *_: supervisor.reload_files())
 
             def end_without_the_loop() -> None:
                 try:
@@ -99,7 +115,7 @@ def _serve(command: Command) -> bool:
                 Backstop(end_without_the_loop),
                 drain_seconds=settings.grace + BACKSTOP_SECONDS,
                 stop_seconds=BACKSTOP_SECONDS,
-                on_hangup=settings.log_file is None,
+                on_hangup=not reloads_on_hangup,
             )
             try:
                 return await supervisor.run()

@@ -1,20 +1,34 @@
 """Finds the registries of job types that were named, each as MODULE:NAME, and makes one of them."""
 
+import difflib
 import importlib
+import os
+import re
+import site
 import sys
+import sysconfig
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 
 from job_service.jobs.failure import describe
 from job_service.jobs.registry import Registry
 from job_service.settings import SettingsError
 
+_NAME = re.compile(r"([^\s/\\.:]+(?:\.[^\s/\\.:]+)*):([^\s/\\.:]+(?:\.[^\s/\\.:]+)*)")
+
+_OURS = (str(Path(__file__).parent),)
+_INSTALLED = (*site.getsitepackages(), site.getusersitepackages())
+_STANDARD = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
+
 
 def load_registries(names: Sequence[str]) -> Registry:
     """All of them as one. Raises SettingsError, of the setting `jobs`."""
     # As with other programs that are told of modules: those of the working directory count too.
-    sys.path.insert(0, str(Path.cwd()))
+    with suppress(FileNotFoundError):  # it may have been deleted
+        sys.path.insert(0, str(Path.cwd()))
     registry = Registry()
     for name in names:
         loaded = _load_registry(name)
@@ -26,24 +40,67 @@ def load_registries(names: Sequence[str]) -> Registry:
 
 
 def _load_registry(name: str) -> Registry:
-    module_name, _, attribute = name.partition(":")
-    if not module_name or not attribute:
+    parts = _NAME.fullmatch(name)
+    if parts is None:
         raise SettingsError("jobs", f"{name!r}: must be MODULE:NAME, such as myapp.jobs:registry")
+    module_name, attribute = parts.groups()
+    module = _import(name, module_name)
+    found: object = module
+    for part in attribute.split("."):
+        found = getattr(found, part, None)
+    if isinstance(found, Registry):
+        return found
+    problem = f"{module_name} has no Registry named {attribute!r}"
+    if found is not None:
+        problem += f": that is of the type {type(found).__name__}"
+    raise SettingsError("jobs", f"{name}: {problem}{_hint(module, attribute)}")
+
+
+def _import(name: str, module_name: str) -> ModuleType:
     try:
-        module = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:  # whatever it is, there are no jobs to serve
-        raise SettingsError("jobs", f"{name}: {describe(error)}{_where(error)}") from error
-    registry = getattr(module, attribute, None)
-    if not isinstance(registry, Registry):
-        raise SettingsError("jobs", f"{name}: {module_name} has no Registry named {attribute!r}")
-    return registry
+        return importlib.import_module(module_name)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever it is, there are no jobs to serve
+        raise SettingsError(
+            "jobs", f"{name}: {_what(error, module_name)}{_where(error)}"
+        ) from error
+
+
+def _hint(module: ModuleType, attribute: str) -> str:
+    known = [name for name, value in vars(module).items() if isinstance(value, Registry)]
+    meant = difflib.get_close_matches(attribute, known, n=1) or known
+    return f"; did you mean {' or '.join(meant)}?" if meant else ""
+
+
+def _what(error: BaseException, module_name: str) -> str:
+    if isinstance(error, SyntaxError):  # whose own place comes behind, as with all others
+        return f"{type(error).__name__}: {error.msg}"
+    what = describe(error)
+    if isinstance(error, ImportError) and "relative import" in what:
+        return f"{what}; name the module with its package, as in myapp.jobs:registry"
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        if module_name.endswith(".py"):
+            return f"{what}; name the module and not its file: {module_name.removesuffix('.py')}"
+        if f"{module_name}.".startswith(f"{error.name}."):
+            return f"{what}; it is neither installed nor in {Path.cwd()}"
+    return what
 
 
 def _where(error: BaseException) -> str:
-    """The place in the user's module, unless the import did not get that far."""
+    """The place in the user's own code that led to it, unless the import did not get that far."""
+    if isinstance(error, SyntaxError) and error.filename and not error.filename.startswith("<"):
+        return f" ({error.filename}:{error.lineno or 1})"
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if "importlib" not in frame.filename and frame.filename != __file__
+        if not frame.filename.startswith("<")
+        and not _is_in(frame.filename, _OURS)
+        and (_is_in(frame.filename, _INSTALLED) or not _is_in(frame.filename, _STANDARD))
     ]
-    return f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+    own = [frame for frame in frames if not _is_in(frame.filename, _INSTALLED)] or frames
+    return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
+
+
+def _is_in(file: str, folders: Sequence[str]) -> bool:
+    return any(file.startswith(f"{folder}{os.sep}") for folder in folders)

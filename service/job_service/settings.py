@@ -4,8 +4,10 @@ import ipaddress
 import re
 import string
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
+from job_service.jobs.weight import DEFAULT_QUEUE_BYTES, DEFAULT_RETAIN_BYTES
 from job_service.telemetry.log import LogLevel
 
 LogFormatChoice = Literal["auto", "json", "console"]
@@ -28,10 +30,13 @@ class SettingsError(ValueError):
 class Settings:
     """One service's settings, frozen. Raises SettingsError where one is out of its range.
 
-    `grace` and `stall_threshold` are in seconds, `queue_capacity` and `retain` in jobs; port 0
-    takes any free port. `unix`, the path of a socket, takes the place of `host` and `port`, and
-    `log_file` that of stdout. Without `tokens` the service can only be had where no other machine
-    reaches it, unless `no_auth` says so.
+    `grace` and `stall_threshold` are in seconds, `queue_capacity` and `retain` in jobs; their
+    bounds in bytes, `queue_bytes` and `retain_bytes`, are on payloads, results, errors and
+    tracebacks. Port 0 takes any free port. `unix`, the path of a socket, takes the place of `host`
+    and `port`, and `log_file` that of stdout. Without `tokens` the service can only be had where no
+    other machine reaches it, unless `no_auth` says so.
+
+    A relative path is one from the working directory in which the settings are made.
     """
 
     host: str = "127.0.0.1"
@@ -40,10 +45,13 @@ class Settings:
     queue_capacity: int = 1_000
     grace: float = 30.0
     retain: int = 10_000
+    queue_bytes: int = DEFAULT_QUEUE_BYTES
+    retain_bytes: int = DEFAULT_RETAIN_BYTES
     unix: str | None = None
     certfile: str | None = None
     keyfile: str | None = None
     max_connections: int = 4_096
+    max_abandoned_threads: int = 100
     tokens: tuple[str, ...] = field(default=(), repr=False)
     no_auth: bool = False
     allow_host: tuple[str, ...] = ()
@@ -55,19 +63,25 @@ class Settings:
 
     def __post_init__(self) -> None:
         self._require("host", self.host != "", "must not be empty")
-        self._require("port", 0 <= self.port <= 65_535, "must be between 0 and 65535")
-        self._require("workers", 1 <= self.workers <= 10_000, "must be between 1 and 10000")
-        self._require("queue_capacity", self.queue_capacity >= 1, "must be 1 or more")
+        self._require("host", "[" not in self.host, "takes an IPv6 address without brackets")
+        self._require_whole("port", 0, 65_535)
+        self._require_whole("workers", 1, 10_000)
+        self._require_whole("queue_capacity", 1, 10**9)
         self._require("grace", 0 <= self.grace <= 86_400, "must be between 0 and 86400 seconds")
-        self._require("retain", self.retain >= 0, "must be 0 or more")
-        self._require("max_connections", self.max_connections >= 1, "must be 1 or more")
+        self._require_whole("retain", 0, 10**9)
+        # Less would not take the largest job that can be submitted over HTTP.
+        self._require("queue_bytes", self.queue_bytes >= 1024 * 1024, "must be 1 MiB or more")
+        self._require("retain_bytes", self.retain_bytes >= 0, "must be 0 or more")
+        self._require_whole("max_connections", 1, 10**6)
+        self._require_whole("max_abandoned_threads", 1, 10**6)
         self._require(
             "stall_threshold",
             0.01 <= self.stall_threshold <= 3_600,
             "must be between 0.01 and 3600 seconds",
         )
         self._require("unix", self.unix != "", "must not be empty")
-        self._require("log_file", self.log_file != "", "must not be empty")
+        for path in ("certfile", "keyfile", "log_file"):
+            self._make_absolute(path)
         if (self.certfile is None) != (self.keyfile is None):
             raise SettingsError("certfile", "and --keyfile go together")
         self._check_access()
@@ -98,6 +112,25 @@ class Settings:
                 f"{self.host} can be reached from other machines: "
                 "choose a --token, or say --no-auth to let everybody in",
             )
+
+    def _make_absolute(self, setting: str) -> None:
+        """So that it names the same file whatever a handler makes the working directory."""
+        path = getattr(self, setting)
+        if path is None:
+            return
+        self._require(setting, path != "", "must not be empty")
+        try:
+            object.__setattr__(self, setting, str(Path(path).absolute()))
+        except FileNotFoundError as error:
+            raise SettingsError(setting, f"{path}: the working directory is gone") from error
+
+    def _require_whole(self, setting: str, lowest: int, highest: int) -> None:
+        value = getattr(self, setting)
+        is_whole = isinstance(value, int) and not isinstance(value, bool)
+        self._require(setting, is_whole, "must be a whole number")
+        self._require(
+            setting, lowest <= value <= highest, f"must be between {lowest} and {highest}"
+        )
 
     def _require(self, setting: str, holds: bool, otherwise: str) -> None:
         if not holds:

@@ -13,12 +13,16 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Shutdown:
-    """The two requests, as events that the supervisor waits for."""
+    """The two requests, as events that the supervisor waits for.
+
+    `reason` is why it is to drain, and is empty if it is not; `stop_reason` is why it is to stop.
+    """
 
     def __init__(self) -> None:
         self.requested = trio.Event()
         self.insisted = trio.Event()
         self.reason = ""
+        self.stop_reason = "second_signal"
 
     def request(self, reason: str) -> None:
         """Drain, for this reason; asked again, stop now."""
@@ -27,6 +31,13 @@ class Shutdown:
             self.requested.set()
         else:
             self.insisted.set()
+
+    def cancel(self) -> None:
+        """Stop now, since whoever runs the service is cancelled."""
+        if not self.insisted.is_set():
+            self.stop_reason = "cancelled"
+        self.requested.set()
+        self.insisted.set()
 
 
 class Backstop:
@@ -73,7 +84,8 @@ def request_on_signals(
     has already ended, but its process has not, would otherwise kill it and spoil its exit status.
 
     With `on_hangup` SIGHUP, too, asks to drain, unless it is ignored as `nohup` has it. It never
-    insists: when a terminal goes, the shell and the kernel may both say so.
+    insists: when a terminal goes, the shell and the kernel may both say so. One that was held back
+    while nobody could tell what it means comes now.
 
     Must be called inside `trio.run`, in the main thread.
     """
@@ -95,3 +107,4 @@ def request_on_signals(
         signal.signal(number, on_signal)
     if on_hangup and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         signal.signal(signal.SIGHUP, on_signal)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})

@@ -11,6 +11,7 @@ from structlog.typing import FilteringBoundLogger
 
 from job_service.engine import CLOSING_SECONDS, Engine
 from job_service.jobs.failure import describe, format_traceback, leaves
+from job_service.jobs.forks import let_go_of, release_in_children
 from job_service.jobs.overtime import CLEANUP_SECONDS
 from job_service.jobs.queue import JobQueue
 from job_service.jobs.registry import Registry
@@ -33,14 +34,8 @@ from job_service.telemetry.metrics import Metrics, MetricsSnapshot
 from job_service.telemetry.sink import LineSink
 from job_service.telemetry.watchdog import Watchdog
 from job_service.web.app import create_app
-from job_service.web.edge.listeners import (
-    Listener,
-    UnixListener,
-    listen_on_path,
-    listen_on_port,
-    load_tls,
-    url,
-)
+from job_service.web.edge.keys import Keys
+from job_service.web.edge.listeners import Listener, listen_on_path, listen_on_port
 from job_service.web.edge.server import CLOSE_SECONDS, Server
 from job_service.web.guards import LOCAL_HOSTS, Access
 
@@ -76,7 +71,8 @@ class Supervisor:
     """Runs one service from its first line to its last. Raises CannotListen for keys of no use.
 
     The nurseries are nested as the service ends: the engine's inside the service's, so that HTTP
-    outlives the workers and the drain can be watched until its last job.
+    outlives the workers and the drain can be watched until its last job. All are shielded from
+    whoever runs them: a cancellation is one more way to be told to stop, and ends them in order.
     """
 
     def __init__(
@@ -101,6 +97,9 @@ class Supervisor:
             workers=settings.workers,
             queue_capacity=settings.queue_capacity,
             retain=settings.retain,
+            queue_bytes=settings.queue_bytes,
+            retain_bytes=settings.retain_bytes,
+            max_abandoned_threads=settings.max_abandoned_threads,
         )
         app = create_app(
             self._engine.queue,
@@ -113,11 +112,11 @@ class Supervisor:
             emit=telemetry.emit,
             access=_access(settings),
         )
-        tls = None
+        self._keys: Keys | None = None
         if settings.certfile is not None and settings.keyfile is not None:
-            tls = load_tls(settings.certfile, settings.keyfile)
+            self._keys = Keys(settings.certfile, settings.keyfile)
         self._server = Server(
-            app, telemetry.emit, max_connections=settings.max_connections, tls=tls
+            app, telemetry.emit, max_connections=settings.max_connections, keys=self._keys
         )
         self._listeners: list[Listener] = []
         self._said_stopped = False
@@ -125,43 +124,29 @@ class Supervisor:
     async def run(
         self, task_status: trio.TaskStatus[RunningService] = trio.TASK_STATUS_IGNORED
     ) -> bool:
-        """Serve until shutdown is requested or something crashes; True if no job was abandoned.
+        """Serve until shutdown is requested or something crashes; gives `ended_well`.
 
         Raises CannotListen where the address can't be had, ResourceFailed where a resource can't be
         opened, and whatever crashed the service; all but the first are told in its last line.
+        Cancelled, it stops as at a second signal: that takes END_SECONDS at most, and CLOSE_SECONDS
+        if clients are owed answers.
 
         A handler that can't be ended keeps this call from returning. When all else is done,
         `give_up` is called then; it should end the process. `workload`, if there is one, submits
         jobs until the queue is closed, and is cancelled when the engine has ended.
         """
-        self._listeners = listeners = await _listen(self._settings)
-        address = url(listeners[0], "http" if self._settings.certfile is None else "https")
+        self._listeners = await _listen(self._settings)
+        release_in_children(self._leave_to_parent)
         try:
             with self._telemetry.watchdog:
-                async with trio.open_nursery() as service_nursery:
-                    service_nursery.start_soon(self._watch_log)
-                    await service_nursery.start(self._server.serve, listeners)
-                    async with trio.open_nursery() as engine_nursery:
-                        engine_nursery.start_soon(self._conduct_shutdown)
-                        await engine_nursery.start(self._run_engine, engine_nursery.cancel_scope)
-                        self._say_started(address)
-                        task_status.started(
-                            RunningService(
-                                address,
-                                self._engine.queue,
-                                self._engine.workers,
-                                self._engine.schedules,
-                                self._read_metrics,
-                            )
-                        )
-                        if self._workload is not None:
-                            engine_nursery.start_soon(self._workload, self._engine.queue)
-                    await self._close_http()
-                    with trio.CancelScope(shield=True):  # bounded by the flush's own time
-                        await trio.to_thread.run_sync(self._telemetry.sink.flush)
-                    service_nursery.cancel_scope.cancel()
+                async with trio.open_nursery() as beside:
+                    beside.start_soon(self._stop_when_cancelled)
+                    with trio.CancelScope(shield=True):  # it ends by itself, and in order
+                        await self._serve(task_status)
+                    beside.cancel_scope.cancel()
         except BaseException as error:
-            self._telemetry.sink.flush()
+            with trio.CancelScope(shield=True):
+                await self._telemetry.sink.flush_off_loop()
             if (failed := _resource_failed(error)) is not None:
                 self._say_stopped("crashed", failed, format_traceback(failed.__cause__ or failed))
                 raise failed from failed.__cause__
@@ -169,7 +154,47 @@ class Supervisor:
             self._say_stopped(reason, error, format_traceback(error))
             raise
         self._say_stopped(self._engine.outcome)
-        return self._telemetry.metrics.snapshot().jobs_abandoned == 0
+        return self.ended_well
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether it neither crashed nor abandoned a job."""
+        no_job_lost = self._telemetry.metrics.snapshot().jobs_abandoned == 0
+        return no_job_lost and self._engine.outcome != "crashed"
+
+    async def _stop_when_cancelled(self) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            self._shutdown.cancel()
+
+    async def _serve(self, task_status: trio.TaskStatus[RunningService]) -> None:
+        async with trio.open_nursery() as beside:
+            end_bound: trio.CancelScope = await beside.start(self._bound_the_end)
+            async with trio.open_nursery() as service_nursery:
+                service_nursery.start_soon(self._watch_log)
+                await service_nursery.start(self._server.serve, self._listeners)
+                async with trio.open_nursery() as engine_nursery:
+                    engine_nursery.start_soon(self._conduct_shutdown)
+                    await engine_nursery.start(self._run_engine, engine_nursery.cancel_scope)
+                    running = self._running_service()
+                    self._say_started(running.url)
+                    task_status.started(running)
+                    if self._workload is not None:
+                        engine_nursery.start_soon(self._workload, self._engine.queue)
+                end_bound.cancel()
+                await self._close_http()
+                await self._telemetry.sink.flush_off_loop()
+                service_nursery.cancel_scope.cancel()
+
+    def _running_service(self) -> RunningService:
+        return RunningService(
+            self._listeners[0].url("http" if self._keys is None else "https"),
+            self._engine.queue,
+            self._engine.workers,
+            self._engine.schedules,
+            self._read_metrics,
+        )
 
     async def _run_engine(
         self, others: trio.CancelScope, task_status: trio.TaskStatus[None]
@@ -180,19 +205,30 @@ class Supervisor:
             await trio.sleep_forever()
 
     async def _conduct_shutdown(self) -> None:
-        await self._shutdown.requested.wait()
-        self._say_draining()
-        self._engine.drain(self._settings.grace)
-        with trio.move_on_after(self._settings.grace):
-            await self._shutdown.insisted.wait()
-            self._engine.stop("second_signal")
-        await trio.sleep(END_SECONDS)
-        # Still here: some handler swallows its cancellation, and Trio has no other way to end it.
-        self._engine.abandon_the_rest(self._engine.outcome)
-        await self._close_http()
-        await trio.to_thread.run_sync(self._telemetry.sink.flush)
-        self._say_stopped(self._engine.outcome)
-        self._give_up()
+        try:
+            await self._shutdown.requested.wait()
+            if self._shutdown.reason:
+                self._say_draining()
+                self._engine.drain(self._settings.grace)
+                with trio.move_on_after(self._settings.grace):
+                    await self._shutdown.insisted.wait()
+            if self._shutdown.insisted.is_set():
+                self._engine.stop(self._shutdown.stop_reason)
+        finally:  # the grace is over, or something outside the engine has crashed
+            self._engine.jobs_must_end.set()
+
+    async def _bound_the_end(self, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
+        with trio.CancelScope() as scope:
+            task_status.started(scope)
+            await self._engine.jobs_must_end.wait()
+            await trio.sleep(END_SECONDS)
+            # Some handler swallows its cancellation, and Trio has no other way to end it.
+            self._engine.abandon_the_rest(self._engine.outcome)
+            with trio.move_on_after(CLOSE_SECONDS + 1):  # after a crash of it nothing is closed
+                await self._close_http()
+            await self._telemetry.sink.flush_off_loop()
+            self._say_stopped(self._engine.outcome)
+            self._give_up()
 
     async def _close_http(self) -> None:
         self._telemetry.feed.close()  # else its streams would have to be cut off in the end
@@ -206,10 +242,22 @@ class Supervisor:
         self._telemetry.watchdog.conclude()
         self._engine.abandon_the_rest("loop_blocked")
         for listener in self._listeners:
-            if isinstance(listener, UnixListener):
-                listener.remove()
+            listener.remove()
         self._telemetry.sink.flush()
         self._say_stopped("loop_blocked")
+
+    def reload_files(self) -> None:
+        """Open the log file and load the certificate anew, soon. Made for signal handlers."""
+        if self._settings.log_file is not None:
+            self._telemetry.sink.reopen()
+        if self._keys is not None:
+            self._keys.reload_soon()
+
+    def _leave_to_parent(self) -> None:
+        """In a child that a handler has forked: hold no client, no port and no thread."""
+        listening = [listener.socket.fileno() for listener in self._listeners]
+        let_go_of([*listening, *self._server.descriptors()])
+        self._telemetry.sink.write_at_once()
 
     async def _watch_log(self) -> None:
         while True:
@@ -221,7 +269,7 @@ class Supervisor:
 
     def _read_metrics(self) -> MetricsSnapshot:
         self._count_dropped_lines()
-        return self._telemetry.metrics.snapshot()
+        return self._telemetry.metrics.snapshot(jobs_bytes=self._engine.jobs_bytes)
 
     def _count_dropped_lines(self) -> None:
         """Tell those who listen of lost lines, but for the log, which tells it where the gap is."""

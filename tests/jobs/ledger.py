@@ -154,7 +154,6 @@ class Ledger:
                 job.state, job.not_before = WAITS, now + timedelta(seconds=seconds)
             case JobSnoozed(timestamp=now, snooze_seconds=seconds):
                 job.state, job.not_before = WAITS, now + timedelta(seconds=seconds)
-                job.attempts -= 1
             case JobCompleted() | JobFailed() | JobCancelled() | JobAbandoned():
                 self._ended(job, event)
 

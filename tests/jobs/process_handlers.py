@@ -1,9 +1,15 @@
 """Handlers that run in processes, which must be able to import them."""
 
+import asyncio
+import logging
+import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +93,75 @@ def exits() -> None:
 def is_killed() -> None:
     """As by the kernel, where memory is short."""
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def crashes() -> None:
+    """As native code does."""
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def raises_no_exception() -> None:
+    """As asyncio does where a task is cancelled."""
+    raise asyncio.CancelledError
+
+
+def uses_a_pool() -> list[int]:
+    """Has others compute."""
+    with multiprocessing.Pool(2) as workers:
+        return workers.map(abs, [-1, -2])
+
+
+def uses_an_executor() -> list[int]:
+    """As others do."""
+    with ProcessPoolExecutor(2) as workers:
+        return list(workers.map(abs, [-1, -2]))
+
+
+def _sleep() -> None:
+    time.sleep(60)
+
+
+def stops_a_child() -> int | None:
+    """How a child ends that is terminated as soon as it is started."""
+    child = multiprocessing.get_context("fork").Process(target=_sleep)
+    child.start()
+    child.terminate()
+    child.join(10)
+    return child.exitcode
+
+
+def spins_in_a_child(path: str) -> None:
+    """Says where, and never ends."""
+    child = multiprocessing.get_context("fork").Process(target=spin, args=(path,))
+    child.start()
+    child.join()
+
+
+def says(what: str) -> None:
+    """What libraries say, in all places."""
+    log = logging.getLogger("lib")
+    log.info("not worth a line")
+    log.warning("%s", what)
+    try:
+        raise ValueError(what)
+    except ValueError:
+        log.exception("failed with %s", what)
+    child = multiprocessing.get_context("fork").Process(target=log.error, args=("from a child",))
+    child.start()
+    child.join()
+    thread = threading.Thread(target=lambda: 1 / 0, name="helper")
+    thread.start()
+    thread.join()
+
+
+TENANT = ContextVar("TENANT", default="nobody")
+
+
+def sets_a_variable() -> str:
+    """And tells what it was before."""
+    before = TENANT.get()
+    TENANT.set("acme")
+    return before
 
 
 def leaves() -> None:

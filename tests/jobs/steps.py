@@ -1,11 +1,12 @@
 """Steps that many tests of jobs take: run an engine to its end, and read what became of a job."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import msgspec
+import outcome
 import trio
 import trio.testing
 
@@ -16,6 +17,7 @@ from job_service.telemetry.events import JobAbandoned, JobEvent
 from tests.conftest import Rig
 
 MakeRig = Callable[..., Rig]
+Answer = TypeVar("Answer")
 
 START = datetime(2026, 1, 31, tzinfo=UTC)
 
@@ -81,6 +83,16 @@ async def run_one(rig: Rig, job_type: str, payload: object = None, **options: An
     job = await rig.queue.submit(job_type, payload, **options)
     await trio.testing.wait_all_tasks_blocked()
     return await rig.queue.get(job.id)
+
+
+def at_once(coroutine: Coroutine[Any, Any, Answer]) -> Answer:
+    """Run it to its end, though it has checkpoints, without letting others run meanwhile."""
+    try:
+        coroutine.send(None)
+        while True:
+            coroutine.send(outcome.Value(None))
+    except StopIteration as end:
+        return cast("Answer", end.value)
 
 
 def result_of(story: JobStory) -> Any:

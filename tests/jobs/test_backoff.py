@@ -2,6 +2,8 @@
 
 import math
 import random
+from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -93,10 +95,34 @@ def test_a_number_out_of_its_range_is_refused_by_its_name(setting: str, value: f
         Retry(**{setting: value})  # type: ignore[arg-type]  # one of several fields
 
 
-def test_a_range_without_an_end_is_told_as_one() -> None:
-    """Nobody is told of a number between 0 and infinity."""
-    with pytest.raises(ValueError, match="max_retries must be 0 or more, not -1"):
-        Retry(max_retries=-1)
+@pytest.mark.parametrize("value", [2.5, "3", True, None, math.nan, 3.0])
+def test_retries_are_counted_in_whole_numbers(value: Any) -> None:
+    """What is none would be taken for another number of retries than was meant."""
+    with pytest.raises(TypeError, match="max_retries must be an integer, not "):
+        Retry(max_retries=value)
+
+
+@pytest.mark.parametrize("setting", ["base_seconds", "factor", "max_seconds", "jitter"])
+@pytest.mark.parametrize("value", ["3", True, Decimal(1)])
+def test_what_is_no_number_is_refused_by_its_name(setting: str, value: Any) -> None:
+    """Not a text, not a truth, nor what does not calculate with floats."""
+    with pytest.raises(TypeError, match=f"{setting} must be a number, not "):
+        Retry(**{setting: value})
+
+
+def test_a_type_has_no_more_retries_than_a_submission_may_ask_for() -> None:
+    """A thousand."""
+    with pytest.raises(ValueError, match="max_retries must be between 0 and 1000, not 1001"):
+        Retry(max_retries=1_001)
+
+
+def test_a_first_wait_is_as_long_as_it_is_said_to_be() -> None:
+    """An hour is not cut off at the five minutes that hold for shorter ones."""
+    source = random.Random(0)
+    assert Retry(base_seconds=3_600, jitter=0).delay(1, source) == 3_600
+    assert Retry(base_seconds=3_600, jitter=0).delay(9, source) == 3_600
+    assert Retry(base_seconds=200, jitter=0).delay(2, source) == 300
+    assert Retry(base_seconds=3_600, max_seconds=60, jitter=0).delay(1, source) == 60
 
 
 def test_never_retrying_and_never_waiting_are_fine() -> None:

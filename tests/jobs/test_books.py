@@ -16,8 +16,9 @@ from hypothesis.stateful import (
 )
 
 from job_service.jobs.clock import Clock
-from job_service.jobs.model import Draft, Job
+from job_service.jobs.model import TERMINAL, Draft, Job
 from job_service.jobs.store import JobStore
+from job_service.jobs.weight import weight_in_bytes
 from job_service.telemetry.events import Event, JobEvent, JobRejected
 from job_service.telemetry.metrics import Metrics
 from tests.conftest import assert_balanced
@@ -121,10 +122,11 @@ class Books(RuleBasedStateMachine):
 
     @rule(target=pending, job=consumes(processing))
     def snooze(self, job: Job) -> Job:
-        """The handler wants the job back later, which costs no attempt."""
-        attempts, snoozes = len(job.attempts), job.snoozes
+        """The handler wants the job back later, which costs no retry."""
+        snoozes, retries = job.snoozes, job.retries
         self.store.snooze(job, 1.0)
-        assert (len(job.attempts), job.snoozes) == (attempts - 1, snoozes + 1)
+        assert (job.snoozes, job.retries) == (snoozes + 1, retries)
+        assert (job.attempts[-1].number, job.attempts[-1].outcome) == (job.runs, "snoozed")
         self.count["snoozed"] += 1
         self.run_seconds += self.seconds - self.started.pop(job.id)
         return job
@@ -186,6 +188,15 @@ class Books(RuleBasedStateMachine):
         assert now.jobs_deduplicated == self.count["deduplicated"]
         assert now.jobs_pending == len(self.unfinished) - len(self.started)
         assert now.run_seconds_total == round(self.run_seconds, 6)
+
+    @invariant()
+    def what_jobs_weigh_adds_up(self) -> None:
+        """Nothing is left of a job that has gone, and nothing is counted twice."""
+        finished = [job for job in self.store.jobs if job.status in TERMINAL]
+        assert all(job.weight == weight_in_bytes(job) for job in finished)
+        assert self.store.weight == sum(job.weight for job in self.store.jobs)
+        unfinished = sum(job.weight for job in self.store.jobs if job.status not in TERMINAL)
+        assert self.store.room_bytes == self.store.capacity_bytes - unfinished
 
     @invariant()
     def each_job_is_created_once_and_ends_at_most_once(self) -> None:

@@ -240,7 +240,7 @@ async def test_calling_off_what_runs_spares_what_starts_meanwhile(
 
     async with running(registry, workers=10, grace=1) as rig:
         runs = await run_one(rig, "endless")
-        start = [await rig.queue.submit("endless") for _ in range(9)]
+        start = await rig.queue.submit_all([rig.queue.check("endless")] * 9)
         done = await rig.queue.cancel_all("endless", status="processing")
         await trio.testing.wait_all_tasks_blocked()
         assert (done.cancelled, done.interrupted) == (0, 1)

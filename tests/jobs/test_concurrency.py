@@ -15,7 +15,7 @@ from job_service.jobs.registry import Registry
 from job_service.jobs.retry import Retry
 from tests.conftest import Rig
 from tests.jobs.step_count import steps_of_a_job
-from tests.jobs.steps import MakeRig, run_one, running
+from tests.jobs.steps import MakeRig, at_once, run_one, running
 
 Autojump = trio.testing.MockClock
 
@@ -136,12 +136,13 @@ async def test_one_that_is_called_off_on_its_way_to_a_worker_makes_room(
     async with running(registry, workers=6) as rig:
         await trio.testing.wait_all_tasks_blocked()
         for _ in range(10):
-            handed_over = [await rig.queue.submit("scrape", "completes") for _ in range(3)]
+            draft = rig.queue.check("scrape", "completes")
+            handed_over = await rig.queue.submit_all([draft] * 3)
             for job, reason in zip(
                 handed_over, ("about to start", "about to start", "held back"), strict=True
             ):
-                assert (await why(rig, job.id) or "").startswith(reason)
-                await rig.queue.cancel(job.id)
+                assert (at_once(why(rig, job.id)) or "").startswith(reason)
+                at_once(rig.queue.cancel(job.id))
             await trio.testing.wait_all_tasks_blocked()
         assert meter.begun == []
         check_no_place_is_taken(rig)

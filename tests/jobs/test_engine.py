@@ -92,7 +92,7 @@ async def test_each_life_of_a_job_has_exactly_its_lines(
 ) -> None:
     """Every line has the fields of the table, no more and no fewer, and the values it should."""
 
-    @registry.job("job", retry=Retry(base_seconds=8, jitter=0, max_retries=life == "retries"))
+    @registry.job("job", retry=Retry(base_seconds=8, jitter=0, max_retries=int(life == "retries")))
     async def job(context: JobContext) -> None:
         await trio.sleep(5)
         if life == "fails" or (life == "retries" and context.attempt == 1):

@@ -12,7 +12,7 @@ from job_service.jobs.context import JobContext
 from job_service.jobs.registry import Registry
 from job_service.jobs.retry import Retry
 from tests.conftest import Rig
-from tests.jobs.steps import check_the_end
+from tests.jobs.steps import at_once, check_the_end
 
 MAX_STEPS = 1_000
 JOBS = ("steps", "cleans", "flaky", "nursery", "cleans", "steps", "flaky", "nursery")
@@ -90,10 +90,10 @@ async def run_and_stop(step: int, stop: Stop) -> tuple[Rig, bool]:
         trio.lowlevel.add_instrument(instrument)
         try:
             for job_type in JOBS:
-                await rig.queue.submit(job_type)
+                at_once(rig.queue.submit(job_type))
             nursery.start_soon(rig.engine.run)
             await trio.testing.wait_all_tasks_blocked()
-            for job in await rig.queue.list(status="processing", job_type="cleans", limit=1):
+            for job in at_once(rig.queue.list(status="processing", job_type="cleans", limit=1)):
                 await rig.queue.cancel(job.id)
             await trio.sleep(60)
             rig.engine.drain(60)

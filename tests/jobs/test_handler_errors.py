@@ -1,13 +1,16 @@
-"""What a handler may raise: anything, and only what is no exception at all ends the engine."""
+"""What a handler may raise: anything, and only a Ctrl-C ends the engine."""
 
+import asyncio
 import sys
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 import trio.testing
 
+from job_service.jobs.job_type import InvalidPayload
 from job_service.jobs.registry import Registry
 from job_service.jobs.retry import Retry
 from job_service.telemetry.events import JobAbandoned, WorkerStopped
@@ -56,27 +59,112 @@ async def test_sys_exit_ends_the_job_and_not_the_service(
     assert (await rig.queue.get(after.id)).status == "completed"
 
 
-class Catastrophe(BaseException):
-    """Not an error of a job: something that must not be survived."""
+class OutOfTime(BaseException):
+    """What libraries raise that want to get past `except Exception`."""
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, Catastrophe])
-async def test_what_is_no_exception_ends_the_engine_visibly(
-    error: type[BaseException], registry: Registry
+class Underivable(BaseExceptionGroup[BaseException]):
+    """A group that can't be split."""
+
+    def derive(self, _: Any) -> Any:
+        raise OutOfTime
+
+
+NO_EXCEPTIONS = [
+    OutOfTime("took too long"),
+    asyncio.CancelledError(),
+    GeneratorExit(),
+    BaseExceptionGroup("both", [OutOfTime(), ValueError()]),
+    Underivable("both", [OutOfTime(), ValueError()]),
+]
+
+
+@pytest.mark.parametrize("error", NO_EXCEPTIONS, ids=repr)
+@pytest.mark.parametrize("where", ["loop", "thread"])
+async def test_whatever_is_raised_ends_just_the_attempt(
+    where: str, error: BaseException, registry: Registry
 ) -> None:
+    """However few `except` clauses it is meant to be caught by."""
+
+    async def raises() -> None:
+        raise error
+
+    def raises_in_a_thread() -> None:
+        raise error
+
+    registry.job("raises", retry=ONCE)(raises if where == "loop" else raises_in_a_thread)
+
+    @registry.job("works")
+    async def works() -> None: ...
+
+    async with running(registry, workers=1) as rig:
+        job = await rig.queue.submit("raises")
+        after = await rig.queue.submit("works")
+
+    story = await rig.queue.get(job.id)
+    assert story.status == "failed"
+    assert type(error).__name__ in str(story.error)
+    assert (await rig.queue.get(after.id)).status == "completed"
+
+
+async def test_what_asyncio_cancels_ends_just_the_attempt(registry: Registry) -> None:
+    """Its CancelledError, too, is no Exception, and is raised out of `asyncio.run`."""
+
+    @registry.job("asyncio", retry=ONCE)
+    def cancels_itself() -> None:
+        async def main() -> None:
+            task = asyncio.create_task(asyncio.sleep(5))
+            task.cancel()
+            await task
+
+        asyncio.run(main())
+
+    async with running(registry) as rig:
+        job = await rig.queue.submit("asyncio")
+    assert (await rig.queue.get(job.id)).status == "failed"
+
+
+class Rejecting(msgspec.Struct):
+    """A payload that checks itself, with what is no Exception."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        if self.name == "bad":
+            raise OutOfTime("while it was checked")
+
+
+async def test_a_payload_is_refused_whatever_its_check_raises(registry: Registry) -> None:
+    """Where it is submitted."""
+
+    @registry.job("checks")
+    async def checks(payload: Rejecting) -> None: ...
+
+    async with running(registry) as rig:
+        with pytest.raises(InvalidPayload, match="while it was checked"):
+            await rig.queue.submit("checks", {"name": "bad"})
+
+
+@pytest.mark.parametrize("where", ["loop", "thread"])
+async def test_a_ctrl_c_ends_the_engine_visibly(where: str, registry: Registry) -> None:
     """Its worker has crashed, the others are cancelled, and every job is abandoned, not lost."""
 
-    @registry.job("breaks")
     async def breaks() -> None:
         await trio.testing.wait_all_tasks_blocked()
-        raise error
+        raise BaseExceptionGroup("both", [ValueError(), KeyboardInterrupt()])
+
+    def breaks_in_a_thread() -> None:
+        trio.from_thread.run(trio.testing.wait_all_tasks_blocked)
+        raise KeyboardInterrupt
+
+    registry.job("breaks")(breaks if where == "loop" else breaks_in_a_thread)
 
     @registry.job("long")
     async def long() -> None:
         await trio.sleep_forever()
 
     rig, ended = await crash(registry, "breaks", "long", "long", workers=2)
-    assert ended.split(error)[1] is None
+    assert ended.split(KeyboardInterrupt)[1] is None
     abandoned = rig.record.of(JobAbandoned)
     assert [(each.job_type, each.reason) for each in abandoned] == [
         ("breaks", "crashed"),
@@ -93,7 +181,7 @@ class Unspeakable(Exception):
     """An error that can't even be printed."""
 
     def __str__(self) -> str:
-        raise RuntimeError("no words")
+        raise SystemExit("no words")
 
 
 @pytest.mark.parametrize(
@@ -103,7 +191,11 @@ class Unspeakable(Exception):
         ValueError("\ud800"),
         ValueError("x" * 100_000),
         ExceptionGroup("g", [ValueError("inner")]),
+        ExceptionGroup("g", [ValueError(number) for number in range(10_000)]),
+        KeyError("\n" * 10_000_000),
+        ValueError(b"x" * 10_000_000, ["y"] * 1_000_000),
     ],
+    ids=["unspeakable", "surrogate", "long", "group", "crowd", "endless", "huge"],
 )
 async def test_whatever_is_raised_becomes_a_line(
     error: Exception, registry: Registry, make_rig: MakeRig

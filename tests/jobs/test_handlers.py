@@ -124,8 +124,8 @@ def endless() -> list[Any]:
 
 @pytest.mark.parametrize(
     "make_result",
-    [object, lambda: {(1, 2): 3}, lambda: {"a": {object()}}, endless, lambda: "\ud800", half_made],
-    ids=["object", "tuple_as_key", "inner_object", "endless", "surrogate", "half_made"],
+    [object, lambda: {(1, 2): 3}, lambda: {"a": {object()}}, endless, half_made],
+    ids=["object", "tuple_as_key", "inner_object", "endless", "half_made"],
 )
 async def test_a_result_that_is_no_json_fails_at_once(
     make_result: Callable[[], object], registry: Registry, make_rig: MakeRig
@@ -145,7 +145,7 @@ async def test_a_result_that_is_no_json_fails_at_once(
     assert (story.status, story.attempt) == ("failed", 1)
     assert str(story.error).startswith("the result can't be written as JSON: ")
     where = str(story.attempts[0].traceback)
-    assert "worker.py" in where, "though a traceback begins with the handler where there is one"
+    assert "result.py" in where, "though a traceback begins with the handler where there is one"
     assert endings(rig, story.id) == ["job_failed"]
     assert (await run_one(rig, "works")).status == "completed"
 

@@ -1,13 +1,17 @@
 """Idempotency keys: who repeats a submission gets the job of the first time."""
 
+from functools import partial
+
 import pytest
 import trio
 import trio.testing
 
+from job_service import Discard
 from job_service.jobs import idempotency
 from job_service.jobs.idempotency import IdempotencyKeyReused, InvalidIdempotencyKey
 from job_service.jobs.intake import QueueClosed, QueueFull
 from job_service.jobs.job_type import InvalidPayload
+from job_service.jobs.queue import UnknownJob
 from job_service.jobs.registry import Registry
 from tests.jobs.steps import MakeRig, run_one
 
@@ -87,14 +91,40 @@ async def test_a_job_is_run_again_once_for_each_key(make_rig: MakeRig) -> None:
     assert rig.snapshot().jobs_created == 2
 
 
-async def test_a_forgotten_job_is_told_as_it_was_at_first(make_rig: MakeRig) -> None:
-    """There is nothing newer to tell; but it is not made anew."""
+@pytest.mark.parametrize("status", ["completed", "failed", "cancelled"])
+async def test_a_forgotten_job_is_told_by_how_it_has_ended(
+    status: str, make_rig: MakeRig, registry: Registry, autojump_clock: Autojump
+) -> None:
+    """It is not made anew, nor does it wait again; by whichever of its keys it is asked for."""
+
+    @registry.job("ends")
+    async def ends(how: str) -> None:
+        if how == "failed":
+            raise Discard("no")
+
     rig = make_rig(retain=0)
+    asked = partial(rig.queue.submit, "ends", status, delay_seconds=5, unique_key="k")
+    first = await asked(idempotency_key="a")
+    (other,) = await rig.queue.submit_all(
+        [rig.queue.check("ends", status, unique_key="k")], idempotency_key="b"
+    )
+    assert (first.status, other.duplicate) == ("pending", True)
+    if status == "cancelled":
+        await rig.queue.cancel(first.id)
     await rig.start()
-    first = await rig.queue.submit("number", 7, idempotency_key="a")
-    await trio.testing.wait_all_tasks_blocked()
-    second = await rig.queue.submit("number", 7, idempotency_key="a")
-    assert (second.id, second.status, second.replayed) == (first.id, "pending", True)
+    await trio.sleep(6)
+    with pytest.raises(UnknownJob):
+        await rig.queue.get(first.id)
+
+    again = await asked(idempotency_key="a")
+    (other_again,) = await rig.queue.submit_all(
+        [rig.queue.check("ends", status, unique_key="k")], idempotency_key="b"
+    )
+    for replay, duplicate in ((again, False), (other_again, True)):
+        assert (replay.id, replay.status) == (first.id, status)
+        assert (replay.replayed, replay.duplicate) == (True, duplicate)
+        assert replay.finished_at is not None
+        assert replay.finished_at >= first.created_at
 
 
 async def test_what_was_refused_is_not_remembered(make_rig: MakeRig) -> None:

@@ -1,15 +1,20 @@
 """What one handler does stays with its job: the next one on the same worker starts afresh."""
 
+import asyncio
+import threading
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
 import pytest
 import trio
 
+from job_service.jobs.context import JobContext
 from job_service.jobs.failure import describe, format_traceback
 from job_service.jobs.registry import Registry
 from job_service.jobs.retry import Retry
-from tests.jobs.steps import MakeRig, result_of, run_one
+from tests.conftest import Rig
+from tests.jobs.steps import MakeRig, result_of, run_one, running
 
 TENANT: ContextVar[str] = ContextVar("TENANT", default="nobody")
 
@@ -175,3 +180,118 @@ async def test_an_interruption_that_comes_too_late_does_not_hit_the_next_job(
     for other in others:
         assert result_of(await rig.queue.get(other.id)) == "undisturbed"
     rig.engine.drain(0)
+
+
+class Array:
+    """A value without a truth, and with its own idea of equality, as arrays have."""
+
+    def __eq__(self, other: object) -> Any:
+        return self
+
+    def __bool__(self) -> bool:
+        raise ValueError("the truth of an array is ambiguous")
+
+    __hash__ = None  # type: ignore[assignment]  # as theirs
+
+
+class Alike:
+    """A value that equals all others of its kind."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Alike)
+
+    __hash__ = None  # type: ignore[assignment]  # it changes nothing here
+
+
+VALUE: ContextVar[Any] = ContextVar("VALUE")
+
+
+@pytest.mark.parametrize("make", [Array, lambda: Alike("the job's")], ids=["array", "alike"])
+async def test_values_of_context_variables_are_kept_apart_whatever_they_equal(
+    make: Callable[[], Any], registry: Registry, make_rig: MakeRig
+) -> None:
+    """Nobody asks them, so they can neither raise nor pass for what was there before."""
+    before = make()
+    VALUE.set(before)
+    seen: list[object] = []
+
+    @registry.job("sets")
+    async def sets() -> None:
+        seen.append(VALUE.get())
+        VALUE.set(make())
+
+    rig = make_rig(workers=1)
+    for _ in range(3):
+        await rig.queue.submit("sets")
+    await rig.start()
+    await trio.testing.wait_all_tasks_blocked()
+    assert [value is before for value in seen] == [True] * 3
+    assert rig.snapshot().jobs_completed == 3
+    rig.engine.drain(0)
+
+
+async def test_thread_locals_don_t_leak_into_the_next_job(registry: Registry) -> None:
+    """A session, a tenant, asyncio's event loop: what a job leaves in its thread ends with it."""
+    local = threading.local()
+
+    @registry.job("leaves")
+    def leaves() -> bool:
+        found = hasattr(local, "tenant")
+        local.tenant = "acme"
+        return found
+
+    async with running(registry, workers=1) as rig:
+        jobs = [await rig.queue.submit("leaves") for _ in range(3)]
+    assert [result_of(await rig.queue.get(job.id)) for job in jobs] == [False] * 3
+
+
+async def test_a_thread_is_still_one_of_trio(registry: Registry) -> None:
+    """It has its job's context variables, can call back, and ask whether anybody wants it."""
+    TENANT.set("the engine's")
+
+    @registry.job("asks")
+    def asks() -> list[str]:
+        trio.from_thread.check_cancelled()
+        name = trio.from_thread.run_sync(lambda: trio.lowlevel.current_task().name)
+        return [name, TENANT.get(), threading.current_thread().name]
+
+    async with running(registry, workers=1) as rig:
+        job = await rig.queue.submit("asks")
+    name, tenant, thread = result_of(await rig.queue.get(job.id))
+    assert (tenant, thread) == ("the engine's", "worker-1")
+    assert name
+
+
+@pytest.mark.parametrize("framework", ["trio", "asyncio"])
+async def test_a_loop_of_the_handler_s_own_can_tell_progress(
+    framework: str, registry: Registry
+) -> None:
+    """And those who follow the events of the service are woken as ever."""
+    read: list[str] = []
+
+    @registry.job("has_a_loop")
+    def has_a_loop(job: JobContext) -> None:
+        async def tell() -> None:
+            job.progress(1, 2)
+            job.log.info("told")
+
+        trio.run(tell) if framework == "trio" else asyncio.run(tell())
+
+    async def follow(rig: Rig) -> None:
+        number = 0
+        while "job_completed" not in read:
+            await rig.feed.wait(number)
+            read.extend(event.event for event in rig.feed.read(number, 100))
+            number = rig.feed.last
+
+    async with running(registry) as rig, trio.open_nursery() as nursery:
+        nursery.start_soon(follow, rig)
+        await trio.testing.wait_all_tasks_blocked()
+        job = await rig.queue.submit("has_a_loop")
+    assert read.index("job_progressed") < read.index("job_completed")
+    progress = (await rig.queue.get(job.id)).progress
+    assert progress is not None
+    assert progress.done == 1

@@ -15,7 +15,7 @@ from job_service.telemetry.events import JobCreated, JobEnqueued
 from tests.conftest import Rig
 from tests.jobs.step_count import steps_of_a_job
 from tests.jobs.steps import MakeRig, abandoned, check_the_end, endings, run_one, running
-from tests.jobs.virtual_time import VIRTUAL, moment
+from tests.jobs.virtual_time import VIRTUAL, WallClock, moment
 
 Autojump = trio.testing.MockClock
 
@@ -138,7 +138,6 @@ async def test_thousands_that_are_due_at_once_hold_nobody_up(
         await trio.sleep(10)
         due = [rig.snapshot().jobs_ready]
         while (await rig.queue.view()).later:
-            await trio.lowlevel.checkpoint()
             due.append(rig.snapshot().jobs_ready)
     assert len(due) > 3
     assert len(starts) == 2_000
@@ -173,11 +172,73 @@ async def test_a_time_that_can_not_be_is_refused(
 async def test_the_longest_time_there_is_can_be_waited_for(
     starts: list[tuple[float, Any]], registry: Registry, autojump_clock: Autojump
 ) -> None:
-    """Ten years."""
+    """Ten years, whichever way it is said."""
     async with running(registry, workers=1, grace=2 * TEN_YEARS, clock=VIRTUAL) as rig:
         await rig.queue.submit("notes", "delay", delay_seconds=TEN_YEARS)
-        await rig.queue.submit("notes", "moment", run_at=moment(TEN_YEARS))
-    assert starts == [(TEN_YEARS, "delay"), (TEN_YEARS, "moment")]
+    assert starts == [(TEN_YEARS, "delay")]
+    wall = WallClock()
+    async with running(registry, workers=1, grace=60, clock=wall.clock) as rig:
+        await rig.queue.submit("notes", "moment", run_at=wall.now() + timedelta(seconds=TEN_YEARS))
+        await trio.sleep(1)
+        wall.ahead = timedelta(seconds=TEN_YEARS - 30)
+    assert starts[1:] == [(TEN_YEARS + 30, "moment")]
+
+
+@pytest.mark.parametrize("others", [0, 1])
+async def test_a_moment_is_kept_by_the_wall_clock_and_a_delay_is_not(
+    others: int, starts: list[tuple[float, Any]], make_rig: MakeRig, autojump_clock: Autojump
+) -> None:
+    """A machine that was suspended, or whose clock was set, starts a job when its time is shown."""
+    wall = WallClock()
+    rig = make_rig(clock=wall.clock)
+    await rig.start()
+    after = [(await rig.queue.submit("notes", "first", delay_seconds=5)).id] * others
+    await rig.queue.submit("notes", "moment", run_at=wall.now() + timedelta(hours=1), after=after)
+    await rig.queue.submit("notes", "delay", delay_seconds=3_600, after=after)
+    await trio.sleep(600)
+    wall.ahead = timedelta(minutes=45)
+    await trio.sleep(200)
+    wall.ahead = timedelta()
+    await trio.sleep(100)
+    wall.ahead = timedelta(minutes=45, seconds=10)
+    assert [name for _, name in starts if name != "first"] == []
+    await trio.sleep(0.5)
+    wall.ahead = timedelta(hours=2)
+    await trio.sleep(1)
+    assert [name for _, name in starts if name != "first"] == ["moment"]
+    wall.ahead = timedelta(days=-1)
+    await trio.sleep(4_000)
+    assert starts[-1] == (3_600, "delay")
+
+
+async def test_a_moment_that_a_clock_set_back_puts_off_is_waited_for(
+    starts: list[tuple[float, Any]], make_rig: MakeRig, autojump_clock: Autojump
+) -> None:
+    """The job starts when the clock shows its time, and not before."""
+    wall = WallClock()
+    rig = make_rig(clock=wall.clock)
+    await rig.start()
+    job = await rig.queue.submit("notes", "moment", run_at=wall.now() + timedelta(seconds=60))
+    await trio.sleep(30)
+    wall.ahead = -timedelta(hours=1)
+    await trio.sleep(60)
+    assert (await rig.queue.get(job.id)).waits_because == "due in 3570 s"
+    await trio.sleep(3_600)
+    assert starts == [(3_660, "moment")]
+
+
+async def test_who_waits_for_no_moment_does_not_look_at_the_clock(
+    starts: list[tuple[float, Any]], make_rig: MakeRig, autojump_clock: Autojump
+) -> None:
+    """The dispatcher sleeps until a delay is over, or something comes."""
+    wall = WallClock()
+    rig = make_rig(clock=wall.clock)
+    await rig.start()
+    await rig.queue.submit("notes", "delay", delay_seconds=1_000)
+    await trio.sleep(1)
+    looked = wall.looked
+    await trio.sleep(900)
+    assert wall.looked == looked
 
 
 async def test_a_later_job_has_a_place_in_the_queue_and_gives_it_back_at_once(
@@ -206,10 +267,10 @@ async def test_what_is_called_off_is_not_kept(
     for seconds in range(1_000):
         job = await rig.queue.submit("notes", delay_seconds=seconds + 10)
         await rig.queue.cancel(job.id)
-        assert len(backlog_of(rig)._due) < 100
+        assert len(backlog_of(rig).delayed._due) < 100
     await trio.sleep(2_000)
     assert starts == [(5, "stays")]
-    assert backlog_of(rig)._due == []
+    assert backlog_of(rig).delayed._due == []
     assert (await rig.queue.get(stays.id)).status == "completed"
 
 

@@ -11,7 +11,7 @@ from job_service import Registry, Retry
 from job_service.jobs.snapshots import JobStory
 from job_service.telemetry.events import JobRetried, JobSnoozed
 from tests.jobs import process_handlers as handlers
-from tests.jobs.steps import MakeRig, crash, endings, running
+from tests.jobs.steps import MakeRig, endings, running
 
 Where = Literal["thread", "process"]
 Handler = Callable[..., Any]
@@ -66,7 +66,7 @@ async def test_a_discard_fails_its_job_at_once(where: Where, registry: Registry)
 async def test_a_snooze_brings_its_job_back(
     where: Where, registry: Registry, tmp_path: Path
 ) -> None:
-    """Without the cost of an attempt, whatever it is made of, and whatever led to it."""
+    """Without the cost of a retry, whatever it is made of, and whatever led to it."""
     snoozing: list[Handler] = [
         handlers.snoozes,
         handlers.snoozes_in_a_group,
@@ -80,7 +80,7 @@ async def test_a_snooze_brings_its_job_back(
             job = await rig.queue.submit(handler.__name__, mark)
             story = await rig.queue.wait(job.id, SECONDS)
             outcome = story.type, story.status, story.snoozes, story.attempt
-            assert outcome == (handler.__name__, "completed", 1, 1)
+            assert outcome == (handler.__name__, "completed", 1, 2)
     assert [event.snooze_seconds for event in rig.record.of(JobSnoozed)] == [0.01] * 4
 
 
@@ -127,14 +127,14 @@ async def test_an_error_may_say_how_long_to_wait(
 
 
 @in_both
-@pytest.mark.parametrize("give", [-1.0, float("-inf"), float("nan"), "soon", ZeroDivisionError()])
+@pytest.mark.parametrize("give", [-1.0, float("-inf"), float("nan"), "soon", GeneratorExit()])
 async def test_a_backoff_of_nonsense_harms_nothing(
     give: Any, where: Where, registry: Registry
 ) -> None:
     """The job is tried again, and the next one, too."""
 
     def backoff(retry: int, error: BaseException) -> Any:
-        if isinstance(give, Exception):
+        if isinstance(give, BaseException):
             raise give
         return give
 
@@ -142,21 +142,3 @@ async def test_a_backoff_of_nonsense_harms_nothing(
     register(registry, where, handlers.raises, retry=retry)
     for story in await run(registry, [handlers.raises] * 2, lambda _: None):
         assert (story.status, story.attempt) == ("failed", 3)
-
-
-async def test_a_backoff_that_ends_the_service_loses_no_job(registry: Registry) -> None:
-    """What is no error but a crash, as a Ctrl-C may be, is one here, too; all is accounted for."""
-
-    class Crash(BaseException):
-        pass
-
-    def backoff(retry: int, error: BaseException) -> float:
-        raise Crash
-
-    @registry.job("raises", retry=Retry(backoff=backoff))
-    async def raises() -> None:
-        raise ValueError("no luck")
-
-    rig, error = await crash(registry, "raises", "raises", "raises", workers=1)
-    assert error.subgroup(Crash) is not None
-    assert rig.snapshot().jobs_abandoned == 3

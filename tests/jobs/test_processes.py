@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -83,8 +84,10 @@ ENDS = {
     process_handlers.raises_unreadable: "RuntimeError: ValueError: <function raises_unreadable",
     process_handlers.returns_unreadable: "TypeError: the result can't be brought back",
     process_handlers.returns_a_complex_number: "the result can't be written as JSON: ",
-    process_handlers.exits: "trio_parallel._proc.BrokenWorkerProcessError: ",
-    process_handlers.is_killed: "trio_parallel._proc.BrokenWorkerProcessError: ",
+    process_handlers.raises_no_exception: "asyncio.exceptions.CancelledError",
+    process_handlers.exits: "ProcessDied: its process exited with status 3",
+    process_handlers.is_killed: "ProcessDied: its process was killed by SIGKILL; if nobody did",
+    process_handlers.crashes: "ProcessDied: its process was killed by SIGSEGV",
     process_handlers.leaves: "SystemExit: bye",
 }
 
@@ -102,6 +105,64 @@ async def test_whatever_goes_wrong_there_fails_the_attempt_only(registry: Regist
     traceback = str(rig.record.of(JobFailed)[0].traceback)
     assert 'raise ValueError("no luck")' in traceback
     assert "process_handlers.py" in traceback
+
+
+async def test_a_handler_may_start_processes_of_its_own(registry: Registry) -> None:
+    """A pool, an executor; and a child that it forks heeds the signals that stop it."""
+    register(registry, *MAKE_PROCESSES)
+    async with running(registry, workers=1) as rig:
+        for handler, result in MAKE_PROCESSES.items():
+            story = await run(rig, handler)
+            assert (story.status, story.error) == ("completed", None)
+            assert result_of(story) == result
+
+
+MAKE_PROCESSES = {
+    process_handlers.uses_a_pool: [1, 2],
+    process_handlers.uses_an_executor: [1, 2],
+    process_handlers.stops_a_child: -signal.SIGTERM,
+}
+
+
+async def test_what_a_handler_has_started_is_killed_with_it(
+    registry: Registry, tmp_path: Path
+) -> None:
+    """And does not keep the service from seeing that its process has ended."""
+    register(registry, process_handlers.spins_in_a_child)
+    async with running(registry, workers=1) as rig:
+        job = await rig.queue.submit("spins_in_a_child", str(tmp_path / "id"))
+        process = await until_it_spins(tmp_path / "id")
+        await rig.queue.cancel(job.id)
+        assert (await rig.queue.wait(job.id, SECONDS)).status == "cancelled"
+        with trio.fail_after(SECONDS):
+            while is_alive(process):
+                await trio.sleep(0.01)
+
+
+async def test_what_libraries_say_there_is_in_the_log(
+    registry: Registry, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """With the job that they say it for, and nothing on stderr: of threads and children, too."""
+    register(registry, process_handlers.says)
+    async with running(registry, workers=1) as rig:
+        story = await run(rig, process_handlers.says, "one")
+    lines = [line for line in rig.lines if line["event"] == "library_message"]
+    said = {line["message"]: line for line in lines}
+    assert [*said] == ["one", "failed with one", "from a child", "error in thread helper"]
+    assert {line["job_id"] for line in lines} == {story.id}
+    assert (lines[0]["level"], lines[0]["library"]) == ("warning", "lib")
+    assert (lines[0]["worker_id"], lines[0]["attempt"]) == ("worker-1", 1)
+    assert said["failed with one"]["traceback"].endswith("ValueError: one\n")
+    assert "ZeroDivisionError" in said["error in thread helper"]["traceback"]
+    assert capfd.readouterr().err == ""
+
+
+async def test_context_variables_don_t_leak_between_jobs_of_a_process(registry: Registry) -> None:
+    """It is kept for the next job, and what a job has set in its context is not."""
+    register(registry, process_handlers.sets_a_variable)
+    async with running(registry, workers=1) as rig:
+        for _ in range(2):
+            assert result_of(await run(rig, process_handlers.sets_a_variable)) == "nobody"
 
 
 async def test_cancelling_a_job_kills_its_process(registry: Registry, tmp_path: Path) -> None:

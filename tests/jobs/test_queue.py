@@ -3,6 +3,7 @@
 import inspect
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -10,9 +11,10 @@ import pytest
 import trio
 import trio.testing
 
+from job_service.jobs import queue as queue_module
 from job_service.jobs.intake import QueueClosed, QueueFull
 from job_service.jobs.job_type import InvalidPayload
-from job_service.jobs.queue import JobQueue, NotFinished
+from job_service.jobs.queue import JobQueue, NotFinished, UnknownJob
 from job_service.jobs.registry import Registry, UnknownJobType
 from job_service.nesting import MAX_DEPTH
 from job_service.telemetry.events import JobRejected
@@ -200,7 +202,7 @@ async def test_a_payload_may_be_nested_just_so_deep(as_text: bool, make_rig: Mak
 
 
 async def _retry(queue: JobQueue, job_id: str) -> None:
-    with pytest.raises(NotFinished):
+    with suppress(NotFinished):
         await queue.retry(job_id)
 
 
@@ -210,6 +212,7 @@ CALLS: dict[str, Callable[[JobQueue, str], Awaitable[object]]] = {
     "get": lambda queue, job_id: queue.get(job_id),
     "list": lambda queue, _: queue.list(),
     "cancel": lambda queue, job_id: queue.cancel(job_id),
+    "cancel_all": lambda queue, _: queue.cancel_all("minute"),
     "retry": _retry,
     "pause": lambda queue, _: queue.pause("minute"),
     "resume": lambda queue, _: queue.resume("minute"),
@@ -220,23 +223,96 @@ CALLS: dict[str, Callable[[JobQueue, str], Awaitable[object]]] = {
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("status", ["pending", "processing"])
-async def test_no_call_can_be_interrupted_half_way(
+async def test_a_caller_who_is_cancelled_has_done_nothing(
     call: str, status: str, make_rig: MakeRig, autojump_clock: Autojump
 ) -> None:
-    """None contains a checkpoint, so even a caller who is cancelled gets the whole of it."""
+    """So whoever asks again has not asked twice."""
     rig = make_rig()
     if status == "processing":
         await rig.start()
     job = await run_one(rig, "minute")
     assert (await rig.queue.get(job.id)).status == status
-    with trio.CancelScope() as scope, trio.testing.assert_no_checkpoints():
+    events = len(rig.record.events)
+    with trio.CancelScope() as scope:
         scope.cancel()
         await CALLS[call](rig.queue, job.id)
-    assert not scope.cancelled_caught
+    assert scope.cancelled_caught
+    assert len(rig.record.events) == events
 
 
-def test_the_test_above_knows_all_calls() -> None:
-    """A new method of the queue must keep the promise too, but for the two that say so."""
-    assert set(CALLS) | {"wait", "cancel_all"} == {
+@pytest.mark.parametrize("call", CALLS)
+async def test_a_caller_who_is_cancelled_meanwhile_has_done_nothing_or_the_whole(
+    call: str, make_rig: MakeRig
+) -> None:
+    """Whoever gets no answer has changed nothing, and whoever has changed something gets one."""
+    rig = make_rig()
+    job = await rig.queue.submit("minute")
+    events = len(rig.record.events)
+    begun = answered = False
+
+    async def ask() -> None:
+        nonlocal begun, answered
+        begun = True
+        await CALLS[call](rig.queue, job.id)
+        answered = True
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask)
+        while not begun:
+            await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+    assert answered or len(rig.record.events) == events
+    assert answered or call not in ("cancel", "cancel_all", "retry")
+
+
+@pytest.mark.parametrize("call", CALLS)
+async def test_who_calls_over_and_over_lets_others_run(
+    call: str, make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each call is a checkpoint, also one that is refused."""
+    monkeypatch.setattr(queue_module, "GIVE_WAY_SECONDS", 0)  # which is soon, but not at once
+    rig = make_rig(queue_capacity=2)
+    job = await rig.queue.submit("minute")
+    for refused in (False, True):
+        with trio.testing.assert_checkpoints(), suppress(QueueFull, UnknownJob):
+            await CALLS[call](rig.queue, "no such job" if refused else job.id)
+
+
+async def test_a_thousand_submissions_in_a_row_let_the_workers_run(
+    registry: Registry, make_rig: MakeRig
+) -> None:
+    """The queue does not fill up while workers are idle."""
+    done: list[int] = []
+
+    @registry.job("short")
+    async def short(number: int) -> None:
+        done.append(number)
+
+    rig = make_rig(workers=10, queue_capacity=20)
+    await rig.start()
+    for number in range(1_000):
+        await rig.queue.submit("short", number)
+    assert len(done) > 950
+    rig.engine.drain(10)
+
+
+async def test_nothing_comes_between_reading_a_job_and_calling_it_off(
+    registry: Registry, make_rig: MakeRig, autojump_clock: Autojump
+) -> None:
+    """Whoever has just seen a job pending calls off a pending one, however busy the loop is."""
+    rig = make_rig(workers=1)
+    await rig.start()
+    for _ in range(20):
+        job = await rig.queue.submit("minute")
+        seen = await rig.queue.get(job.id)
+        assert (await rig.queue.cancel(job.id)).cancel_requested == (seen.status == "processing")
+        ended = await rig.queue.wait(job.id, 100)
+        seen = await rig.queue.get(ended.id)
+        assert (await rig.queue.retry(ended.id)).retry_of == ended.id
+
+
+def test_the_tests_above_know_all_calls() -> None:
+    """A new method of the queue must keep the promises too, but for the one that says so."""
+    assert set(CALLS) | {"wait"} == {
         name for name, _ in inspect.getmembers(JobQueue, inspect.iscoroutinefunction)
     }

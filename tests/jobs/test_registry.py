@@ -1,6 +1,5 @@
 """What may be registered as a job type, and what a registered one says about a payload."""
 
-import functools
 import math
 import re
 from collections.abc import AsyncIterator, Callable
@@ -258,13 +257,6 @@ def test_what_is_no_json_is_no_payload(text: bytes, handler_takes: str, registry
     registry.job("raw")(raw)
     with pytest.raises(InvalidPayload):
         registry.lookup(handler_takes).check_payload(text)
-
-
-def test_what_is_no_function_is_refused(registry: Registry) -> None:
-    """It has no annotations to read, and no name to go by."""
-    with pytest.raises(TypeError, match="is not a module, class, method, or function"):
-        registry.job("partial")(functools.partial(works))
-    assert registry.names == []
 
 
 def test_of_two_registries_that_conflict_nothing_is_taken() -> None:

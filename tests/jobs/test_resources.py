@@ -1,6 +1,8 @@
 """Resources: opened before the first job, shared by handlers, closed after the last."""
 
-from collections.abc import AsyncIterator
+import functools
+import sys
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -221,6 +223,65 @@ async def test_an_error_of_a_resource_ends_the_engine_visibly(
     assert rig.engine.outcome == "crashed"
     assert said[-2:] == ["second closed", "first closed"]
     assert rig.snapshot().jobs_abandoned == 1
+    check_the_end(rig)
+
+
+async def test_a_resource_that_exits_could_not_be_opened(registry: Registry) -> None:
+    """As a tool for the command line does that finds no server."""
+
+    @registry.resource
+    async def database() -> AsyncIterator[None]:
+        sys.exit("no server")
+        yield
+
+    with pytest.RaisesGroup(ResourceFailed, flatten_subgroups=True) as caught:
+        async with trio.open_nursery() as nursery:
+            await Rig(nursery, registry).start()
+    (error,) = leaves(caught.value)
+    assert str(error) == "resource database: SystemExit: no server"
+
+
+async def test_a_decorated_resource_is_opened(registry: Registry, autojump_clock: Autojump) -> None:
+    """Even if the decorator's wrapper does not look like an async generator function."""
+
+    def traced(function: Callable[[], AsyncIterator[str]]) -> Callable[[], AsyncIterator[str]]:
+        @functools.wraps(function)
+        def wrapper() -> AsyncIterator[str]:
+            return function()
+
+        return wrapper
+
+    @registry.resource
+    @traced
+    async def pool() -> AsyncIterator[str]:
+        yield "the pool"
+
+    @registry.job("uses")
+    async def uses(pool: str) -> str:
+        return pool
+
+    async with running(registry) as rig:
+        assert result_of(await run_one(rig, "uses")) == "the pool"
+
+
+async def test_resources_that_are_closing_are_cut_short_by_a_stop(
+    registry: Registry, autojump_clock: Autojump
+) -> None:
+    """No job runs any more, so a second is all they get."""
+
+    @registry.resource
+    async def slow() -> AsyncIterator[None]:
+        yield
+        await trio.sleep(20)
+
+    async with trio.open_nursery() as nursery:
+        rig = Rig(nursery, registry)
+        await rig.start()
+        rig.engine.drain(30)
+        await trio.sleep(2)
+        rig.engine.stop("cancelled")
+    assert trio.current_time() == 3
+    assert rig.engine.outcome == "drained"
     check_the_end(rig)
 
 

@@ -1,7 +1,11 @@
 """When a schedule ticks, also on the days on which clocks change."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import islice, pairwise
+from functools import cache
+from itertools import islice, pairwise, takewhile
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 from hypothesis import given, settings
@@ -62,11 +66,133 @@ def test_ticks_only_ever_go_on(start: datetime, expression: str, zone: str) -> N
     assert all(tick.tzinfo is UTC for tick in found)
 
 
+MINUTE = timedelta(minutes=1)
+CHANGE_FROM, CHANGE_TO = datetime(2026, 1, 1, tzinfo=UTC), datetime(2028, 12, 31, tzinfo=UTC)
+
+
+@cache
+def changes() -> list[tuple[str, datetime]]:
+    """Each change of clocks in these years, with the zones that have no others alike left out."""
+    found: dict[object, tuple[str, datetime]] = {}
+    for name in sorted(available_timezones()):
+        zone = ZoneInfo(name)
+        day, before = CHANGE_FROM, CHANGE_FROM.astimezone(zone).utcoffset()
+        while day < CHANGE_TO:
+            day += timedelta(days=1)
+            after = day.astimezone(zone).utcoffset()
+            if after != before:
+                found.setdefault((day, before, after), (name, day))
+            before = after
+    return list(found.values())
+
+
+def debians_cron(expression: str, zone: str, start: datetime, minutes: int) -> Iterator[datetime]:
+    """What Debian's cron.c does, minute by minute: it goes by what the clock on the wall shows.
+
+    Minutes that were skipped, it makes up for, and those that come again, it leaves out, where a
+    job is at a fixed time.
+    """
+    minute_field, hour_field = expression.split()[:2]
+    wildcard = minute_field[0] == "*" or hour_field[0] == "*"
+    at = numbers(minute_field, 60), numbers(hour_field, 24)
+    reached: datetime | None = None
+    for now in (start + MINUTE * number for number in range(minutes)):
+        shown = now.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+        passed = 1 if reached is None else (shown - reached) // MINUTE
+        corrected = abs(passed) >= 180
+        if wildcard or corrected:
+            due = [shown]
+        else:
+            due = [shown - MINUTE * back for back in range(passed)]
+        if reached is None or passed > 0 or corrected:
+            reached = shown
+        if any(each.minute in at[0] and each.hour in at[1] for each in due):
+            yield now
+
+
+def numbers(field: str, end: int) -> set[int]:
+    """What a field of a cron expression stands for."""
+    found: set[int] = set()
+    for part in field.split(","):
+        span, _, step = part.partition("/")
+        low, _, high = span.partition("-")
+        first, last = (0, end - 1) if span == "*" else (int(low), int(high or low))
+        found |= set(range(first, last + 1, int(step or 1)))
+    return found
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_at_every_change_of_clocks_it_ticks_as_debians_cron_does(data: st.DataObject) -> None:
+    """In every zone, whether clocks go forth or back, by half an hour or by two."""
+    zone, change = data.draw(st.sampled_from(changes()))
+    minutes = data.draw(
+        st.sampled_from(["*", "*/5", "*/7", "30", "0,30", "45", "59", "5,10,50", "0-20/4", "40-59"])
+    )
+    hours = data.draw(
+        st.sampled_from(
+            ["*", "*/3", "*/2", "0", "1", "2", "3", "23", "3,9", "0-4", "1-3/2", "1,2,3"]
+        )
+    )
+    expression, start = f"{minutes} {hours} * * *", change - timedelta(hours=30)
+    expected = list(debians_cron(expression, zone, start, 40 * 60))
+    found = takewhile(
+        lambda tick: tick < start + timedelta(hours=40),
+        Cron(expression, zone).after(start - timedelta(seconds=1)),
+    )
+    assert list(found) == expected
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    change=st.deferred(lambda: st.sampled_from(changes())),
+    minutes=st.integers(-300, 300),
+    expression=st.sampled_from(["* */3 * * *", "30 2 * * *", "*/20 1-3 * * *", "0 0 * * *"]),
+)
+def test_it_makes_no_difference_from_when_on_one_looks(
+    change: tuple[str, datetime], minutes: int, expression: str
+) -> None:
+    """The ticks after a moment are those of before, without the ones that have been."""
+    zone, day = change
+    cron, moment = Cron(expression, zone), day + MINUTE * minutes
+    end = day + timedelta(days=2)
+    all_ticks = list(takewhile(lambda tick: tick < end, cron.after(day - timedelta(days=2))))
+    later = list(takewhile(lambda tick: tick < end, cron.after(moment)))
+    assert later == [tick for tick in all_ticks if tick > moment]
+
+
+@pytest.mark.parametrize(
+    ("nickname", "expression"),
+    [
+        ("@hourly", "0 * * * *"),
+        ("@daily", "0 0 * * *"),
+        ("@midnight", "0 0 * * *"),
+        ("@weekly", "0 0 * * SUN"),
+        ("@monthly", "0 0 1 * *"),
+        ("@yearly", "0 0 1 1 *"),
+        ("@annually", "0 0 1 1 *"),
+        ("@Daily ", "0 0 * * *"),
+    ],
+)
+def test_a_nickname_is_what_cron_means_by_it(nickname: str, expression: str) -> None:
+    """All that name times are known."""
+    assert ticks(nickname, utc(3, 28), 3) == ticks(expression, utc(3, 28), 3)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "Europe/Dublin", "Africa/Casablanca"])
+def test_a_rare_moment_is_found(zone: str) -> None:
+    """However many years ahead, and whether clocks are ever changed or not."""
+    (leap_day,) = islice(Cron("30 12 29 2 *", zone).after(utc(3, 1)), 1)
+    assert leap_day.astimezone(ZoneInfo(zone)).replace(tzinfo=None) == datetime(2028, 2, 29, 12, 30)  # noqa: DTZ001
+
+
 @pytest.mark.parametrize(
     ("expression", "zone", "message"),
     [
         ("61 * * * *", "UTC", "'61 .*' is not a cron expression: Bad minute"),
         ("daily", "UTC", "'daily' is not a cron expression"),
+        ("@never", "UTC", "'@never' is not a cron expression"),
+        ("@reboot", "UTC", "@reboot is not known"),
         ("0 0 * * *", "Mars/Base", "there is no time zone 'Mars/Base'"),
         ("0 0 * * *", "../etc", "there is no time zone"),
         ("0 0 * * *", "", "there is no time zone"),
@@ -77,6 +203,13 @@ def test_a_mistake_is_told_at_registration(expression: str, zone: str, message: 
     """The error says what is wrong."""
     with pytest.raises(ValueError, match=message):
         Registry().cron(expression, tz=zone)
+
+
+@pytest.mark.parametrize("seconds", ["30", True, None])
+def test_an_interval_is_a_number(seconds: Any) -> None:
+    """Of seconds."""
+    with pytest.raises(TypeError, match="seconds must be a number of seconds"):
+        Every(seconds)
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])

@@ -7,24 +7,12 @@ import pytest
 import trio
 from msgspec import UNSET
 
-from job_service.jobs.clock import Clock
 from job_service.jobs.registry import Registry
 from job_service.telemetry.events import JobCreated, ScheduleSkipped
 from tests.conftest import Rig
+from tests.jobs.virtual_time import WallClock
 
 START = datetime(2026, 3, 29, 0, 58, 30, tzinfo=UTC)
-
-
-class WallClock:
-    """Virtual time as a wall clock that can be set."""
-
-    def __init__(self) -> None:
-        self.ahead = timedelta()
-        self._zero = trio.current_time()
-
-    def now(self) -> datetime:
-        """The moment it shows."""
-        return START + self.ahead + timedelta(seconds=trio.current_time() - self._zero)
 
 
 def skips(rig: Rig) -> list[tuple[str, object, str]]:
@@ -69,13 +57,13 @@ async def test_a_cron_job_runs_at_its_moment(
 ) -> None:
     """02:30 on the day it is skipped: at 03:00, which is 90 seconds from now."""
     ran: list[datetime] = []
-    wall = WallClock()
+    wall = WallClock(START)
 
     @registry.cron("30 2 * * *", tz="Europe/Berlin")
     async def nightly() -> None:
         ran.append(wall.now())
 
-    rig = make_rig(clock=Clock(wall.now, trio.current_time))
+    rig = make_rig(clock=wall.clock)
     await rig.start()
     await trio.sleep(3600)
     assert [moment.replace(microsecond=0) for moment in ran] == [START + timedelta(seconds=90)]
@@ -126,12 +114,12 @@ async def test_ticks_of_a_suspended_machine_are_not_piled_up(
     autojump_clock: trio.abc.Clock, make_rig: Callable[..., Rig], registry: Registry
 ) -> None:
     """An hour that the clock jumped makes one run, within a minute, and says the rest."""
-    wall = WallClock()
+    wall = WallClock(START)
 
     @registry.cron("*/10 * * * *")
     async def refresh() -> None: ...
 
-    rig = make_rig(clock=Clock(wall.now, trio.current_time))
+    rig = make_rig(clock=wall.clock)
     await rig.start()
     await trio.sleep(1)
     wall.ahead = timedelta(hours=1)
@@ -141,25 +129,96 @@ async def test_ticks_of_a_suspended_machine_are_not_piled_up(
     await finish(rig)
 
 
-async def test_a_clock_set_back_a_little_repeats_nothing(
+async def test_a_clock_set_back_repeats_nothing_that_is_at_a_fixed_time(
     autojump_clock: trio.abc.Clock, make_rig: Callable[..., Rig], registry: Registry
 ) -> None:
-    """And one that was days ahead and is set right starts anew."""
-    wall = WallClock()
+    """Less than three hours are waited for; a clock that was plainly wrong starts time anew."""
+    wall = WallClock(START)
 
-    @registry.cron("* * * * *")
-    async def refresh() -> None: ...
+    @registry.cron("59 0 * * *")
+    async def nightly() -> None: ...
 
-    rig = make_rig(clock=Clock(wall.now, trio.current_time))
+    rig = make_rig(clock=wall.clock)
     await rig.start()
     await trio.sleep(31)
     assert made(rig) == 1
-    wall.ahead = timedelta(minutes=-20)
-    await trio.sleep(600)
+    wall.ahead = timedelta(hours=-1)
+    await trio.sleep(2 * 3_600)
     assert made(rig) == 1
-    wall.ahead = timedelta(days=-2)
-    await trio.sleep(180)
-    assert made(rig) >= 3
+    wall.ahead = timedelta(hours=-6)
+    await trio.sleep(5 * 3_600)
+    assert made(rig) == 2
+    await finish(rig)
+
+
+@pytest.mark.parametrize("back", [timedelta(seconds=5), timedelta(minutes=59), timedelta(days=30)])
+async def test_what_is_at_no_fixed_time_goes_on_by_a_clock_that_was_set_back(
+    back: timedelta,
+    autojump_clock: trio.abc.Clock,
+    make_rig: Callable[..., Rig],
+    registry: Registry,
+) -> None:
+    """At once, by however much."""
+    wall = WallClock(START)
+
+    @registry.cron("*/2 * * * * *")
+    async def often() -> None: ...
+
+    rig = make_rig(clock=wall.clock)
+    await rig.start()
+    await trio.sleep(5)
+    before = made(rig)
+    wall.ahead = -back
+    await trio.sleep(12)
+    assert made(rig) - before in (5, 6, 7)
+    assert skips(rig) == []
+    (view,) = rig.engine.schedules()
+    assert view.next_run_at is not None
+    assert timedelta() <= view.next_run_at - wall.now() <= timedelta(seconds=2)
+    await finish(rig)
+
+
+async def test_a_clock_that_is_kept_right_repeats_nothing(
+    autojump_clock: trio.abc.Clock, make_rig: Callable[..., Rig], registry: Registry
+) -> None:
+    """A step of a second, just after an hourly run, makes no second one."""
+    wall = WallClock(START)
+
+    @registry.cron("@hourly")
+    async def hourly() -> None: ...
+
+    rig = make_rig(clock=wall.clock)
+    await rig.start()
+    await trio.sleep(90.2)
+    assert made(rig) == 1
+    wall.ahead = timedelta(seconds=-1)
+    await trio.sleep(3_500)
+    assert made(rig) == 1
+    await trio.sleep(200)
+    assert made(rig) == 2
+    await finish(rig)
+
+
+async def test_a_clock_that_was_decades_behind_holds_nobody_up(
+    autojump_clock: trio.testing.MockClock, make_rig: Callable[..., Rig], registry: Registry
+) -> None:
+    """The ticks that were missed are counted up to a bound, and others run in between."""
+    wall = WallClock(START)
+
+    @registry.cron("* * * * * *")
+    async def often() -> None: ...
+
+    rig = make_rig(clock=wall.clock)
+    await rig.start()
+    await trio.sleep(0.5)
+    wall.ahead = timedelta(days=20 * 365)
+    autojump_clock.jump(1)
+    turns = 0
+    while not skips(rig):
+        await trio.lowlevel.checkpoint()
+        turns += 1
+    assert turns > 50
+    assert skips(rig) == [("missed", 10_000, "warning")]
     await finish(rig)
 
 

@@ -1,4 +1,4 @@
-"""A handler that raises Snooze has its job back later, and that costs no attempt."""
+"""A handler that raises Snooze has its job back later, and that costs no retry."""
 
 import math
 import pickle
@@ -28,24 +28,87 @@ def runs(registry: Registry) -> list[tuple[float, int]]:
     return seen
 
 
-async def test_a_job_that_snoozes_comes_back_as_the_same_attempt(
+async def test_a_job_that_snoozes_comes_back_and_its_story_tells_of_each_run(
     runs: list[tuple[float, int]], make_rig: MakeRig, autojump_clock: Autojump
 ) -> None:
-    """It runs every minute, without a retry to spare, and its story says how often it snoozed."""
+    """It runs every minute, without a retry to spare; each run has its own number."""
     rig = make_rig()
     await rig.start()
     waiting = await run_one(rig, "waits")
-    assert (waiting.status, waiting.snoozes, waiting.attempts) == ("pending", 1, [])
+    assert (waiting.status, waiting.snoozes, waiting.attempt) == ("pending", 1, 1)
+    assert waiting.waits_because == "snoozed; due in 60 s"
+    assert [attempt.outcome for attempt in waiting.attempts] == ["snoozed"]
+    assert waiting.attempts[0].run_seconds is not None
     assert waiting.run_at is not None
     await trio.sleep(1_000)
 
     story = await rig.queue.get(waiting.id)
-    assert runs == [(0, 1), (60, 1), (120, 1), (180, 1)]
-    assert (story.status, story.snoozes, len(story.attempts)) == ("completed", 3, 1)
+    assert runs == [(0, 1), (60, 2), (120, 3), (180, 4)]
+    assert (story.status, story.snoozes, story.attempt) == ("completed", 3, 4)
+    assert [(each.attempt, each.outcome) for each in story.attempts] == [
+        *((number, "snoozed") for number in (1, 2, 3)),
+        (4, "completed"),
+    ]
     assert [event.snooze_seconds for event in rig.record.of(JobSnoozed)] == [60, 60, 60]
-    assert [event.attempt for event in rig.record.of(JobEnqueued)][1:] == [1, 1, 1]
+    assert [event.attempt for event in rig.record.of(JobSnoozed)] == [1, 2, 3]
+    assert [event.attempt for event in rig.record.of(JobEnqueued)][1:] == [2, 3, 4]
     assert endings(rig, story.id) == ["job_completed"]
     assert rig.snapshot().jobs_snoozed == 3
+
+
+async def test_a_snooze_costs_no_retry_and_a_retry_no_snooze(
+    registry: Registry, make_rig: MakeRig, autojump_clock: Autojump
+) -> None:
+    """However they take turns: two retries are two, and each waits its own time."""
+    seen: list[tuple[float, int]] = []
+
+    @registry.job("both", retry=Retry(max_retries=2, base_seconds=10, jitter=0))
+    async def both(job: JobContext) -> None:
+        seen.append((trio.current_time(), job.attempt))
+        if len(seen) in (1, 3, 4):
+            raise Snooze(100)
+        raise ValueError("no")
+
+    rig = make_rig()
+    await rig.start()
+    job = await run_one(rig, "both")
+    await trio.sleep(100)
+    await trio.testing.wait_all_tasks_blocked()
+    retries = await rig.queue.get(job.id)
+    assert retries.waits_because == "retry 1 of 2 due in 10 s after ValueError"
+    await trio.sleep(1_000)
+
+    story = await rig.queue.get(job.id)
+    assert seen == [(0, 1), (100, 2), (110, 3), (210, 4), (310, 5), (330, 6)]
+    assert (story.status, story.attempt, story.snoozes) == ("failed", 6, 3)
+    assert [attempt.attempt for attempt in story.attempts] == [1, 2, 3, 4, 5, 6]
+
+
+async def test_a_job_that_snoozes_for_ever_does_not_grow_for_ever(
+    registry: Registry, make_rig: MakeRig, autojump_clock: Autojump
+) -> None:
+    """Its story has the first and the last runs, and the number of all."""
+
+    @registry.job("polls", retry=Retry(max_retries=1, base_seconds=0))
+    async def polls(job: JobContext) -> None:
+        if job.attempt == 50:
+            raise ValueError("once")
+        if job.attempt < 100:
+            raise Snooze(1)
+
+    rig = make_rig()
+    await rig.start()
+    job = await run_one(rig, "polls")
+    await trio.sleep(200)
+    story = await rig.queue.get(job.id)
+    assert (story.status, story.attempt, story.snoozes) == ("completed", 100, 98)
+    kept = [(each.attempt, each.outcome) for each in story.attempts]
+    assert kept == [
+        *((number, "snoozed") for number in range(1, 11)),
+        (50, "failed"),
+        *((number, "snoozed") for number in range(90, 100)),
+        (100, "completed"),
+    ]
 
 
 async def test_a_thread_may_snooze(registry: Registry) -> None:
@@ -60,7 +123,7 @@ async def test_a_thread_may_snooze(registry: Registry) -> None:
     async with running(registry) as rig:
         job = await rig.queue.submit("waits")
     story = await rig.queue.get(job.id)
-    assert (story.status, story.snoozes, story.attempt) == ("completed", 1, 1)
+    assert (story.status, story.snoozes, story.attempt) == ("completed", 1, 2)
 
 
 async def test_of_several_snoozes_the_longest_counts_and_an_error_beside_one_counts_more(

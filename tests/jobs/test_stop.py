@@ -6,7 +6,7 @@ import trio.testing
 
 from job_service.jobs.intake import QueueClosed
 from job_service.jobs.registry import Registry
-from job_service.telemetry.events import WorkerStopped
+from job_service.telemetry.events import JobAbandoned, WorkerStopped
 from tests.conftest import Rig
 from tests.jobs.steps import abandoned, check_the_end, crash, live, many_tasks
 
@@ -177,7 +177,7 @@ async def test_nothing_is_accepted_after_a_crash(registry: Registry) -> None:
 
 
 async def test_nothing_waits_in_a_service_that_has_ended(
-    ended_at: list[float], registry: Registry, autojump_clock: trio.testing.MockClock
+    ended_at: list[float], registry: Registry, autojump_clock: Autojump
 ) -> None:
     """Whoever still asks for the queue is told of none of what was left behind."""
     async with trio.open_nursery() as nursery:
@@ -195,3 +195,20 @@ async def test_nothing_waits_in_a_service_that_has_ended(
     assert (view.pending, view.ready, view.later, view.blocked) == (0, 0, 0, 0)
     assert view.oldest_ready_seconds is None
     assert rig.snapshot().jobs_abandoned == 4
+
+
+@pytest.mark.parametrize("way", ["grace", "stop"])
+async def test_an_error_in_the_cleanup_is_told(
+    way: str, registry: Registry, ended_at: list[float], autojump_clock: Autojump
+) -> None:
+    """At the end of the grace, or at a stop: by the job's line, and in its story."""
+    if way == "grace":
+        rig = await live(registry, "untidy", grace=3)
+    else:
+        rig = await live(registry, "untidy", stop="second_signal")
+    (event,) = rig.record.of(JobAbandoned)
+    assert event.error == "OSError: the cleanup failed"
+    assert 'raise OSError("the cleanup failed")' in str(event.traceback)
+    (attempt,) = (await rig.queue.get(event.job_id)).attempts
+    assert (attempt.outcome, attempt.error) == ("abandoned", event.error)
+    assert attempt.traceback

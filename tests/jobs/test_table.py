@@ -1,13 +1,15 @@
 """The table of jobs against a plain list of them, and what a page of it costs."""
 
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from job_service.jobs import chunk as chunks
 from job_service.jobs import table
 from job_service.jobs.model import TERMINAL, TRANSITIONS, Job, Status
 from job_service.jobs.table import JobTable
@@ -34,10 +36,7 @@ def new_job(number: int, job_type: str) -> Job:
 def move(jobs: JobTable, job: Job, to: Status) -> None:
     """Do to the table what its store does at a transition."""
     job.status = to
-    if to in TERMINAL:
-        jobs.finished(job)
-    else:
-        jobs.moved(job)
+    jobs.moved(job)
 
 
 class ListedJobs(RuleBasedStateMachine):
@@ -47,13 +46,7 @@ class ListedJobs(RuleBasedStateMachine):
         super().__init__()
         self.created: list[Job] = []
         self.kept: list[Job] = []
-        self.finished: list[Job] = []
-
-    @initialize(retain=st.integers(0, 12))
-    def open(self, retain: int) -> None:
-        """An empty table."""
-        self.retain = retain
-        self.jobs = JobTable(retain)
+        self.jobs = JobTable()
 
     @rule(job_type=st.sampled_from(TYPES), count=st.integers(1, 12))
     def create(self, job_type: str, count: int) -> None:
@@ -67,18 +60,26 @@ class ListedJobs(RuleBasedStateMachine):
     @precondition(lambda self: self.kept)
     @rule(data=st.data(), count=st.integers(1, 12))
     def move(self, data: st.DataObject, count: int) -> None:
-        """Some jobs go on, and those that end may push others out."""
+        """Some jobs go on."""
         for _ in range(count):
             unfinished = [job for job in self.kept if job.status not in TERMINAL]
             if not unfinished:
                 return
             job = data.draw(st.sampled_from(unfinished))
-            to = data.draw(st.sampled_from(sorted(TRANSITIONS[job.status])))
-            move(self.jobs, job, to)
-            if to in TERMINAL:
-                self.finished.append(job)
-                if len(self.finished) > self.retain:
-                    self.kept.remove(self.finished.pop(0))
+            move(self.jobs, job, data.draw(st.sampled_from(sorted(TRANSITIONS[job.status]))))
+
+    @rule(data=st.data(), oldest=st.booleans())
+    def forget(self, data: st.DataObject, oldest: bool) -> None:
+        """Finished jobs go: all, but for a few here and there, or for the newest."""
+        finished = [job for job in self.kept if job.status in TERMINAL]
+        if oldest:
+            spared = finished[data.draw(st.integers(0, 20)) :]
+        else:
+            spared = [job for job in finished if data.draw(st.integers(0, 9)) == 0]
+        for job in finished:
+            if job not in spared:
+                self.jobs.forget(job)
+                self.kept.remove(job)
 
     @rule(asked=filters, cursor=st.none() | st.integers(-1, 200))
     def read_a_page(self, asked: dict[str, Any], cursor: int | None) -> None:
@@ -103,22 +104,23 @@ class ListedJobs(RuleBasedStateMachine):
             assert [self.jobs.get(job.id) for job in self.kept] == self.kept
 
     @invariant()
-    def no_empty_chunk_is_kept(self) -> None:
-        """Memory is bounded by the jobs that are kept, but for the chunk that is being filled."""
-        if self.created:
-            chunks = {job.row // table.CHUNK for job in self.kept}
-            full = len(self.created) // table.CHUNK
-            assert {number for number in self.jobs._chunks if number < full} == {
-                number for number in chunks if number < full
-            }
+    def memory_is_bounded_by_the_jobs_that_are_kept(self) -> None:
+        """No two chunks side by side are sparse, but for the one that is being filled."""
+        numbers = self.jobs._numbers[:-1]
+        assert sorted(self.jobs._chunks)[:-1] == numbers
+        sparse = [self.jobs._chunks[number].is_sparse for number in numbers]
+        assert not any(older and newer for older, newer in pairwise(sparse))
+        assert all(self.jobs._chunks[number].kept for number in numbers)
 
 
 @pytest.fixture(autouse=True, scope="module")
 def small_chunks() -> Any:
     """Chunks of eight, so that a few jobs fill some."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(table, "CHUNK", 8)
-        patch.setattr(table, "_ALL_BITS", (1 << 8) - 1)
+        for module in (chunks, table):
+            patch.setattr(module, "CHUNK", 8)
+            patch.setattr(module, "SPARSE", 2)
+        patch.setattr(chunks, "_ALL_BITS", (1 << 8) - 1)
         yield
 
 
@@ -152,7 +154,7 @@ def test_a_page_costs_what_is_on_it(
     rare: list[int], limit: int, status: Status, newest_first: bool
 ) -> None:
     """Of 5,000 jobs a page looks at those which it tells, however rare they are, and no other."""
-    jobs = JobTable(retain=5_000)
+    jobs = JobTable()
     common: Status = "completed" if status != "completed" else "failed"
     for number in range(5_000):
         jobs.add(new_job(number, "rare" if number in rare else "email"))
@@ -178,7 +180,7 @@ def test_a_page_costs_what_is_on_it(
 
 def test_going_on_behind_a_job_looks_at_one_chunk_more() -> None:
     """A cursor is found by bisection, and only its own chunk is searched."""
-    jobs = JobTable(retain=0)
+    jobs = JobTable()
     for number in range(5_000):
         jobs.add(new_job(number, "email"))
     for chunk in jobs._chunks.values():
@@ -186,12 +188,12 @@ def test_going_on_behind_a_job_looks_at_one_chunk_more() -> None:
     Watched.looks = 0
     page = jobs.page(status=None, job_type=None, after="00001234", limit=3)
     assert [job.id for job in page] == ["00001235", "00001236", "00001237"]
-    assert Watched.looks <= table.CHUNK + len(page)
+    assert Watched.looks <= chunks.CHUNK + len(page)
 
 
 def test_a_job_that_runs_again_is_listed_once() -> None:
     """However often it went back and began anew."""
-    jobs = JobTable(retain=0)
+    jobs = JobTable()
     job = new_job(1, "email")
     jobs.add(job)
     again: tuple[Status, ...] = ("processing", "pending", "processing")
@@ -199,3 +201,20 @@ def test_a_job_that_runs_again_is_listed_once() -> None:
         move(jobs, job, status)
     assert jobs.page(status="processing", job_type=None, after=None, limit=9) == [job]
     assert jobs.page(status="pending", job_type=None, after=None, limit=9) == []
+
+
+def test_a_job_that_waits_for_long_does_not_keep_the_room_of_all_around_it() -> None:
+    """Where one of a hundred is left, there are no more chunks than for as many new ones."""
+    jobs = JobTable()
+    for number in range(5_000):
+        jobs.add(new_job(number, "email"))
+    for job in list(jobs):
+        if int(job.id) % 100:
+            move(jobs, job, "cancelled")
+            jobs.forget(job)
+    kept = len(list(jobs))
+    assert kept == 50
+    assert len(jobs._chunks) <= 2 * kept / chunks.CHUNK * 4 + 1
+    assert [int(job.id) for job in jobs.page(status=None, job_type=None, after=None, limit=99)] == [
+        *range(0, 5_000, 100)
+    ]

@@ -7,7 +7,7 @@ import trio.testing
 from job_service.jobs.registry import Registry
 from job_service.jobs.retry import Retry
 from tests.conftest import Rig
-from tests.jobs.steps import MakeRig
+from tests.jobs.steps import MakeRig, at_once
 
 
 @pytest.fixture
@@ -133,8 +133,8 @@ async def test_it_is_on_its_way(rig: Rig, autojump_clock: trio.testing.MockClock
     await rig.start()
     await trio.testing.wait_all_tasks_blocked()
     job = (await rig.queue.submit("minute")).id
-    assert await why(rig, job) == "about to start: it is on its way to a worker"
-    view = await rig.queue.view()
+    assert at_once(why(rig, job)) == "about to start: it is on its way to a worker"
+    view = at_once(rig.queue.view())
     assert (view.pending, view.ready, view.processing) == (1, 1, 0)
     assert view.oldest_ready_seconds == 0
     rig.engine.stop("second_signal")

@@ -15,3 +15,23 @@ def moment(seconds: float) -> datetime:
 
 
 VIRTUAL = Clock(now=lambda: moment(trio.current_time()), monotonic=trio.current_time)
+
+
+class WallClock:
+    """Virtual time as a wall clock that can be set; `looked` counts how often it was read."""
+
+    def __init__(self, start: datetime = _START) -> None:
+        self.ahead = timedelta()
+        self.looked = 0
+        self._start = start
+        self._zero = trio.current_time()
+
+    @property
+    def clock(self) -> Clock:
+        """As an engine takes it."""
+        return Clock(self.now, trio.current_time)
+
+    def now(self) -> datetime:
+        """The moment it shows."""
+        self.looked += 1
+        return self._start + self.ahead + timedelta(seconds=trio.current_time() - self._zero)

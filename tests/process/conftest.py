@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from itertools import count
@@ -84,9 +84,9 @@ class ServiceProcess:
 
 def prepared(before: str) -> list[str]:
     """The command of a service that does something else first."""
-    start = "from job_service import main; import sys"
+    script = f"from job_service import main, start; {before}; start.main()"
     return [
-        *(sys.executable, "-c", f"{start}; {before}; main.main(sys.argv[1:])"),
+        *(sys.executable, "-c", script),
         *("--port", "0", "--log-format", "json"),
     ]
 
@@ -99,20 +99,20 @@ async def start(nursery: trio.Nursery, tmp_path: Path) -> AsyncIterator[Start]:
     """Starts services; what is left of them at the end of the test is killed.
 
     `before` is what a process does before it becomes a service, in Python; `log_path` is where
-    its log is, if not on its stdout.
+    its log is, if not on its stdout; `within` is a command that runs it.
     """
     processes: list[trio.Process] = []
     numbers = count()
 
     async def start_service(
-        *options: str, before: str = "", log_path: Path | None = None
+        *options: str, before: str = "", log_path: Path | None = None, within: Sequence[str] = ()
     ) -> ServiceProcess:
         output = tmp_path / f"{next(numbers)}.log"
         with output.open("wb") as log:
             process = await nursery.start(
                 partial(
                     trio.run_process,
-                    [*(prepared(before) if before else COMMAND), *options],
+                    [*within, *(prepared(before) if before else COMMAND), *options],
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     check=False,

@@ -6,16 +6,30 @@ from typing import Any
 
 import schemathesis
 
+LONGEST_WAIT = 60
 SOON = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
 
 
 @schemathesis.hook
 def map_body(context: schemathesis.HookContext, body: Any) -> Any:
-    """Write what JSON Schema can't tell: whole numbers as such, and only moments soon to come."""
+    """Write what JSON Schema can't tell: a payload's whole numbers, and moments soon to come."""
     for job in body if isinstance(body, list) else [body]:
-        if isinstance(job, dict) and isinstance(job.get("run_at"), str):
-            job["run_at"] = SOON
-    return _with_whole_numbers(body)
+        if isinstance(job, dict):
+            if isinstance(job.get("run_at"), str):
+                job["run_at"] = SOON
+            if "payload" in job:
+                job["payload"] = _with_whole_numbers(job["payload"])
+    return body
+
+
+@schemathesis.hook
+def map_query(context: schemathesis.HookContext, query: Any) -> Any:
+    """Wait for less than the client's own patience, even for what starts in an hour."""
+    if isinstance(query, dict) and isinstance(query.get("wait"), int | float):
+        query["wait"] = (
+            query["wait"] if query["wait"] > LONGEST_WAIT else query["wait"] / LONGEST_WAIT
+        )
+    return query
 
 
 @schemathesis.serializer("application/x-ndjson")

@@ -67,7 +67,7 @@ include-operation-id = "stream_events"
 request-timeout = 0.3
 generation.max-examples = 3
 
-# Any string may be an If-Match, and hardly any is the ETag of the job.
+# Any string may be an If-Match, and hardly any is the ETag of the job; so with all that is read.
 [[operations]]
 include-operation-id = "cancel_job"
 checks.positive_data_acceptance.expected-statuses = [
@@ -92,7 +92,11 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "403"]
 
 [[operations]]
 include-operation-id = "list_jobs"
-checks.positive_data_acceptance.expected-statuses = ["2xx", "304", "400", "401", "403"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "304", "400", "401", "403", "412"]
+
+[[operations]]
+include-operation-id = ["get_job", "open_dashboard", "get_dashboard_file", "read_docs"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "304", "401", "403", "404", "412"]
 
 [[operations]]
 include-operation-id = "submit_batch"

@@ -31,17 +31,20 @@ class Pipe:
     def stop_reading(self) -> None:
         """Close the reading end, as a reader that died would."""
         os.close(self.reading)
+        self.reading = -1  # another file may get the number
 
     def end(self) -> list[bytes]:
         """Close the writing end, and return all lines that came, each with its newline."""
         os.close(self.writing)
+        self.writing = -1
         if self._reader.ident is None:
             self.start_reading()
         self._reader.join(ENOUGH_SECONDS)
         return b"".join(self._read).splitlines(keepends=True)
 
     def _read_all(self) -> None:
-        while piece := os.read(self.reading, 65_536):
+        reading = self.reading
+        while piece := os.read(reading, 65_536):
             self._read.append(piece)
 
 

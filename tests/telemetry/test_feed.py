@@ -9,7 +9,14 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from job_service.telemetry.events import Event, JobCreated, LogLinesDropped
+from job_service.telemetry.events import (
+    Event,
+    JobCreated,
+    JobFailed,
+    JobRetried,
+    JobStarted,
+    LogLinesDropped,
+)
 from job_service.telemetry.feed import CAPACITY, Feed, FellBehind
 from tests.telemetry.sample import sample
 
@@ -37,6 +44,37 @@ def test_the_last_20_000_events_are_kept_and_no_more() -> None:
     assert feed.read(1, ALL) == events[1:]
     with pytest.raises(FellBehind):
         feed.read(0, ALL)
+
+
+def test_events_with_long_texts_are_fewer() -> None:
+    """What is kept is bounded in bytes, too, whatever kinds of event tell long texts."""
+    feed = Feed(capacity_bytes=100_000)
+    for number in range(1_000):
+        feed.observe(sample(JobStarted))
+        feed.observe(sample(JobFailed, error="x" * 100, traceback=f"{number} " + "x" * 9_000))
+        feed.observe(sample(JobCreated, after=tuple(f"{n:036}" for n in range(number % 20))))
+        feed.observe(sample(JobRetried, error="\U0001f600" * 100))
+    kept = feed.read(feed.last - len(feed._ring), ALL)
+    texts = [text for event in kept for text in (getattr(event, "traceback", ""), event.event)]
+    assert 5 * 9_000 < sum(map(len, filter(None, texts))) < 100_000
+    assert {event.event for event in kept[-4:]} == {
+        "job_started",
+        "job_failed",
+        "job_created",
+        "job_retried",
+    }
+    with pytest.raises(FellBehind):
+        feed.read(0, ALL)
+
+
+def test_short_events_are_kept_however_many_long_ones_went_before() -> None:
+    """The texts of events that have gone by count no more."""
+    feed = Feed(capacity=10, capacity_bytes=100_000)
+    for _ in range(50):
+        feed.observe(sample(JobFailed, traceback="x" * 9_000))
+        for _ in range(20):
+            feed.observe(sample(JobStarted))
+    assert len(feed.read(feed.last - 10, ALL)) == 10
 
 
 def test_a_reader_gets_what_follows_and_at_most_what_it_asked_for() -> None:

@@ -2,25 +2,18 @@
 
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from job_service.telemetry.sink import LineSink, open_log_file
+from job_service.telemetry.line_file import open_log_file
+from job_service.telemetry.sink import LineSink
 from tests.telemetry.streams import ENOUGH_SECONDS, ended, numbered, write_all
 
 
-@contextmanager
-def sink_of(path: Path) -> Iterator[LineSink]:
+def sink_of(path: Path) -> LineSink:
     """A sink that writes to this file."""
-    fd = open_log_file(str(path))
-    try:
-        with LineSink(fd, path=str(path)) as sink:
-            yield sink
-    finally:
-        os.close(fd)
+    return LineSink(open_log_file(str(path)), path=str(path))
 
 
 def test_the_file_is_appended_to_and_not_for_everybodys_eyes(tmp_path: Path) -> None:
@@ -46,6 +39,33 @@ def test_after_a_rotation_lines_go_to_the_new_file(tmp_path: Path) -> None:
     assert old.read_bytes().splitlines(keepends=True) == ended(before)
     assert path.read_bytes().splitlines(keepends=True) == ended(after)
     assert sink.take_reopen_error() is None
+
+
+def test_the_file_of_a_relative_path_stays_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A handler that changes the working directory does not move the log with the next rotation."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    with sink_of(Path("log")) as sink:
+        monkeypatch.chdir("elsewhere")
+        (tmp_path / "log").rename(tmp_path / "log.1")
+        sink.reopen()
+        sink.write(b"after")
+    assert (tmp_path / "log").read_bytes() == b"after\n"
+    assert not (tmp_path / "elsewhere" / "log").exists()
+
+
+def test_a_rotated_file_is_let_go(tmp_path: Path) -> None:
+    """Nothing keeps the old file open, so that its room is free as soon as it is removed."""
+    path = tmp_path / "log"
+    with sink_of(path) as sink:
+        path.unlink()
+        sink.reopen()
+        sink.write(b"after")
+        assert sink.flush(ENOUGH_SECONDS)
+        opened = [os.path.realpath(fd) for fd in Path("/proc/self/fd").iterdir()]
+        assert f"{path} (deleted)" not in opened
 
 
 def test_a_file_that_cannot_be_reopened_is_kept(tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ from job_service.telemetry.events import (
     QueuePaused,
     QueueResumed,
     ScheduleSkipped,
+    ThreadAbandoned,
+    ThreadReturned,
     WorkerStarted,
     WorkerStopped,
 )
@@ -92,6 +94,8 @@ COUNTED: list[tuple[Event, dict[str, float]]] = [
     (sample(QueuePaused, job_type="echo"), {"job_types_paused": 1}),
     (sample(QueueResumed, job_type="echo"), {"job_types_paused": -1}),
     (sample(ScheduleSkipped, reason="missed", ticks=3), {"ticks_skipped": 3}),
+    (sample(ThreadAbandoned), {"threads_abandoned": 1}),
+    (sample(ThreadReturned), {"threads_abandoned": -1}),
 ]
 
 COUNTED_KINDS = {type(event) for event, _ in COUNTED}
@@ -195,6 +199,8 @@ def test_metrics_come_in_the_order_of_the_contract(metrics: Metrics) -> None:
         ("queue_paused", 0),
         ("job_types_paused", 0),
         ("ticks_skipped", 0),
+        ("jobs_bytes", 0),
+        ("threads_abandoned", 0),
     ]
 
 

@@ -23,7 +23,7 @@ from tests.telemetry.streams import (
 def test_lines_arrive_whole_and_in_order(tmp_path: Path) -> None:
     """Every line comes out once, in the order given, with a newline of its own."""
     lines = numbered(20_000)
-    with opened(tmp_path / "log") as fd, LineSink(fd) as sink:
+    with opened(tmp_path / "log") as fd, LineSink(os.dup(fd)) as sink:
         write_all(sink, lines)
     assert (tmp_path / "log").read_bytes().splitlines(keepends=True) == ended(lines)
     assert sink.take_dropped() == 0
@@ -36,7 +36,7 @@ def test_lines_arrive_whole_through_a_pipe_that_takes_little_at_a_time(
     """A pipe that takes only parts of lines gets the rest when it can, even a non-blocking one."""
     os.set_blocking(pipe.writing, blocking)
     lines = [b"%d " % number + LONG_LINE[:150_000] for number in range(20)]
-    with LineSink(pipe.writing) as sink:
+    with LineSink(os.dup(pipe.writing)) as sink:
         stall(sink, pipe)
         write_all(sink, lines)
         pipe.start_reading()
@@ -47,7 +47,7 @@ def test_lines_arrive_whole_through_a_pipe_that_takes_little_at_a_time(
 
 def test_flush_returns_when_all_is_written(tmp_path: Path) -> None:
     """What was written before a flush is in the file after it."""
-    with opened(tmp_path / "log") as fd, LineSink(fd) as sink:
+    with opened(tmp_path / "log") as fd, LineSink(os.dup(fd)) as sink:
         for number, line in enumerate(numbered(5), start=1):
             sink.write(line)
             assert sink.flush(ENOUGH_SECONDS)
@@ -56,7 +56,7 @@ def test_flush_returns_when_all_is_written(tmp_path: Path) -> None:
 
 def test_leaving_the_block_flushes_and_leaves_the_descriptor_open(pipe: Pipe) -> None:
     """The last line is out when the block has ended, and stdout is still there to print to."""
-    with LineSink(pipe.writing) as sink:
+    with LineSink(os.dup(pipe.writing)) as sink:
         stall(sink, pipe)
         sink.write(b"last")
         pipe.start_reading()
@@ -66,7 +66,7 @@ def test_leaving_the_block_flushes_and_leaves_the_descriptor_open(pipe: Pipe) ->
 
 def test_a_sink_that_was_given_nothing_writes_nothing(pipe: Pipe) -> None:
     """Without a line, there is nothing to flush and nothing comes out."""
-    with LineSink(pipe.writing) as sink:
+    with LineSink(os.dup(pipe.writing)) as sink:
         assert sink.flush(ENOUGH_SECONDS)
     assert pipe.end() == []
 
@@ -95,7 +95,10 @@ def test_threads_that_write_at_once_lose_nothing_uncounted(
     """Each thread's lines come out whole and in its order; those that don't are counted."""
     names = [f"thread-{number}" for number in range(8)]
     stories = [numbered(2_000, name) for name in names]
-    with opened(tmp_path / "log") as fd, LineSink(fd, told, capacity_lines=capacity) as sink:
+    with (
+        opened(tmp_path / "log") as fd,
+        LineSink(os.dup(fd), told, capacity_lines=capacity) as sink,
+    ):
         write_at_once(sink, stories)
         assert sink.flush(ENOUGH_SECONDS)
         dropped = sink.take_dropped()

@@ -1,12 +1,13 @@
 """The routes on an engine rig, asked in-process: no sockets, so virtual time will do."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import trio
+import trio.testing
 from quart_trio.testing import TrioClient
 from werkzeug.datastructures import Headers
 
@@ -34,6 +35,35 @@ class Answer:
         return msgspec.json.decode(self.body)
 
 
+class Upload:
+    """A request whose body the test sends, a piece at a time."""
+
+    def __init__(self, request: Any) -> None:
+        self.request = request
+        self.connection: Any = None
+
+    async def send(self, piece: bytes) -> None:
+        """Send a piece, and let the service do with it what it likes."""
+        await self.connection.send(piece)
+        await trio.testing.wait_all_tasks_blocked()
+
+    async def end(self) -> None:
+        """The body has come to its end."""
+        await self.connection.send_complete()
+        await trio.testing.wait_all_tasks_blocked()
+
+    @property
+    def status(self) -> int | None:
+        """That of the answer, or None where there is none yet."""
+        status: int | None = self.request.status_code
+        return status
+
+    async def answer(self) -> Answer:
+        """What the client was told."""
+        response = await self.request.as_response()
+        return Answer(response.status_code, response.headers, await response.get_data(False))
+
+
 class Api:
     """The HTTP API of one rig, and a client that asks it."""
 
@@ -50,24 +80,24 @@ class Api:
             emit=rig.engine._emit,
             access=access or Access(),
         )
-        self._client = TrioClient(self.app)
+        self.client = TrioClient(self.app, use_cookies=False)
 
     async def ask(
         self,
         path: str,
         method: str = "GET",
-        headers: dict[str, str] | None = None,
+        headers: dict[str, str] | Headers | None = None,
         body: bytes | None = None,
     ) -> Answer:
         """Any request; no header is added."""
-        response = await self._client.open(path, method=method, headers=headers, data=body)
+        response = await self.client.open(path, method=method, headers=headers, data=body)
         return Answer(response.status_code, response.headers, await response.get_data(False))
 
     async def ask_in_pieces(
         self, path: str, headers: dict[str, str], *pieces: bytes, complete: bool = True
     ) -> Answer:
         """A POST whose body comes in pieces, and may be left incomplete."""
-        request = self._client.request(path, method="POST", headers=headers)
+        request = self.client.request(path, method="POST", headers=headers)
         async with request as connection:
             for piece in pieces:
                 await connection.send(piece)
@@ -75,6 +105,14 @@ class Api:
                 await connection.send_complete()
         response = await request.as_response()
         return Answer(response.status_code, response.headers, await response.get_data(False))
+
+    @asynccontextmanager
+    async def uploading(self, path: str, headers: dict[str, str]) -> AsyncIterator["Upload"]:
+        """A POST whose body is sent within the block; the client is gone when that ends."""
+        upload = Upload(self.client.request(path, method="POST", headers=headers))
+        async with upload.request as upload.connection:
+            yield upload
+            await upload.connection.disconnect()
 
     async def post(self, body: bytes) -> Answer:
         """`POST /jobs` with this body, said to be JSON."""

@@ -10,6 +10,7 @@ from hypercorn.typing import ASGIFramework
 
 from job_service.jobs.registry import Registry
 from job_service.web.edge import server as server_module
+from job_service.web.edge.listeners import listen_on_port
 from job_service.web.edge.server import Server
 from tests.conftest import Record, Rig
 from tests.web.api import Api, job_types
@@ -50,7 +51,7 @@ def serve(nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch) -> Serve:
     monkeypatch.setattr(server_module, "LOOK_SECONDS", 0.02)
 
     async def start(app: ASGIFramework, **options: Any) -> Served:
-        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        listeners = await listen_on_port("127.0.0.1", 0)
         record = Record()
         server = Server(app, record.observe, **({"max_connections": 100} | options))
         await nursery.start(partial(server.serve, listeners))

@@ -51,7 +51,7 @@ MALFORMED = {
     "max_retries of 5000 digits": b'{"type": "echo", "max_retries": ' + b"1" * 5000 + b"}",
     "max_retries is true": b'{"type": "echo", "max_retries": true}',
     "max_retries is a float": b'{"type": "echo", "max_retries": 1.5}',
-    "max_retries is a whole float": b'{"type": "echo", "max_retries": 1.0}',
+    "max_retries is barely a float": b'{"type": "echo", "max_retries": 1.0000001}',
     "max_retries is a string": b'{"type": "echo", "max_retries": "3"}',
 }
 
@@ -226,7 +226,8 @@ async def test_an_unknown_id_is_not_found(api: Api, job_id: str) -> None:
         *("limit=", "limit=0", "limit=-1", "limit=1001", "limit=1e2", "limit=1.0", "limit=ten"),
         *("limit=%C2%B2", "limit=%D9%A1", "limit=%2B5", "limit=+5", "limit=1_0"),
         *("cursor=", "cursor=7", "cursor=%FF", "cursor=01890000-0000-7000-8000-00000000000"),
-        *("order=", "order=Newest", "order=created_at"),
+        *("order=", "order=Newest", "order=created_at", f"limit={10**30}", "limit=nan"),
+        *(f"cursor={'%D9%A1' * 32}", f"cursor={'0_' * 15}00", f"cursor=%20{'0' * 31}"),
     ],
 )
 async def test_a_bad_query_parameter_is_refused(api: Api, query: str) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 import trio
+from werkzeug.datastructures import Headers
 
 from tests.web.api import Answer, Api, check_problem
 from tests.web.conftest import MakeApi, Serve
@@ -47,6 +48,72 @@ async def test_if_none_match_may_be_weak_a_list_or_a_star(api: Api, path: str, f
 async def test_another_tag_does_not_match(api: Api, path: str, tag: str) -> None:
     """The whole answer is sent."""
     assert (await get(api, path, If_None_Match=tag)).status == 200
+
+
+WITH_ETAG = ["/", "/dashboard/app.js", "/openapi.json", "/docs", "/jobs", "/jobs?limit=1"]
+NO_DATES = [
+    *("Mon, 01 Jan 99999999999999 00:00:00 GMT", "Mon, 01 Jan 2024 00:00:00 +99999999999999"),
+    *("Mon, 01 Jan 2024 99999999999999:00:00 GMT", "Mon, 01 Jan 0000 00:00:00 GMT", "", "\xff"),
+    *("Sun, 06 Nov 1994 08:49:37 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", "9" * 5_000),
+]
+
+
+@pytest.mark.parametrize("date", NO_DATES, ids=repr)
+@pytest.mark.parametrize("header", ["If-Modified-Since", "If-Unmodified-Since", "If-Range", "Date"])
+async def test_nothing_has_a_date_to_compare_with(api: Api, header: str, date: str) -> None:
+    """A condition on a date is none, whatever the date looks like: the whole answer is sent."""
+    for path in WITH_ETAG:
+        answer = await api.ask(path, headers={header: date, "Range": "bytes=0-0"})
+        assert answer.status == 200
+        assert len(answer.body) == int(answer.headers["Content-Length"]) > 1
+        assert "Last-Modified" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "ranges", ["bytes=0-0", "bytes=9-1", "bytes=-1", "bytes=", "x=1", "0" * 99]
+)
+async def test_an_answer_is_always_whole(api: Api, ranges: str) -> None:
+    """A server may ignore Range (RFC 9110, section 14.2), in whatever form."""
+    for path in WITH_ETAG:
+        whole = await api.ask(path)
+        assert (await api.ask(path, headers={"Range": ranges})).body == whole.body
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("wanted", ['"another"', 'W/"another"', "", ",", "nonsense", '"*"'])
+async def test_who_wants_another_version_gets_none(api: Api, method: str, wanted: str) -> None:
+    """412 as a problem, and never with the page beside it."""
+    job_id = await api.submit("echo")
+    for path in (*WITH_ETAG, f"/jobs/{job_id}"):
+        answer = await api.ask(path, method, {"If-Match": wanted})
+        assert answer.status == 412
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        if method == "GET":
+            check_problem(answer, 412)
+
+
+async def test_who_wants_the_version_that_it_is_gets_it(api: Api) -> None:
+    """Alone, in a list, in lists of several lines, and as a star."""
+    job_id = await api.submit("echo")
+    for path in (*WITH_ETAG, f"/jobs/{job_id}"):
+        tag = (await api.ask(path)).headers["ETag"]
+        for wanted in (tag, f'"other", {tag}', "*"):
+            assert (await api.ask(path, headers={"If-Match": wanted})).status == 200
+        for header, status in (("If-Match", 200), ("If-None-Match", 304)):
+            lines = Headers([(header, '"other"'), (header, tag)])
+            assert (await api.ask(path, headers=lines)).status == status
+
+
+async def test_the_etag_of_a_job_costs_nothing_for_its_payload(running_api: Api) -> None:
+    """Who has the story already is not made to wait for it to be written; another job differs."""
+    first, second = [await running_api.submit("echo", "x" * 500_000) for _ in range(2)]
+    await trio.testing.wait_all_tasks_blocked()
+    answers = [await running_api.ask(f"/jobs/{job_id}") for job_id in (first, second)]
+    tags = [answer.headers["ETag"] for answer in answers]
+    assert tags[0] != tags[1]
+    assert all(len(answer.json["payload"]) == 500_000 for answer in answers)
+    again = await running_api.ask(f"/jobs/{first}", headers={"If-None-Match": tags[0]})
+    assert (again.status, again.body) == (304, b"")
 
 
 async def test_an_answer_without_content_says_nothing_of_content(api: Api, serve: Serve) -> None:

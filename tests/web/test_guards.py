@@ -3,12 +3,14 @@
 from dataclasses import replace
 
 import pytest
+from werkzeug.datastructures import Headers
 
 from job_service.settings import Settings
 from job_service.supervisor import _access
 from job_service.web.guards import Access
 from tests.web.api import JSON, Answer, Api, check_problem
 from tests.web.conftest import MakeApi, Serve
+from tests.web.wire import request
 
 LOCAL = [
     *("localhost", "localhost:8080", "LOCALHOST:1", "localhost.", "localhost.:80", "LocalHost."),
@@ -186,6 +188,117 @@ async def test_our_own_pages_may_call_at_any_port(local: Api) -> None:
     headers = at("localhost:8080", Origin="http://localhost:8080")
     assert (await call(local, headers, method="POST")).status == 201
     check_problem(await call(local, at("localhost:8080", Origin=OUR_ORIGIN), method="POST"), 403)
+
+
+OURS = [
+    *(("jobs.example", "https://jobs.example"), ("jobs.example", "http://jobs.example")),
+    *(("jobs.example:443", "https://jobs.example"), ("jobs.example:80", "http://jobs.example")),
+    *(("jobs.example", "https://jobs.example:443"), ("jobs.example", "http://jobs.example:80")),
+    *(("jobs.example:", "https://jobs.example"), ("Jobs.Example", "https://jobs.example")),
+    *(("jobs.example:8443", "https://jobs.example:8443"), ("[::1]:443", "https://[::1]")),
+    *(("jobs.example:8080", "http://jobs.example:8080"), ("[::1]", "http://[::1]")),
+]
+NOT_OURS = [
+    *(("jobs.example:443", "http://jobs.example"), ("jobs.example:80", "https://jobs.example")),
+    *(("jobs.example:443", "http://jobs.example:443"), ("jobs.example", "http://jobs.example:443")),
+    *(("jobs.example", "https://jobs.example:80"), ("jobs.example:8443", "https://jobs.example")),
+    *(("jobs.example", "https://jobs.example:8443"), ("jobs.example", "https://jobs.example.")),
+    *(("jobs.example", "https://jobs"), ("jobs.example", "ftp://jobs.example"), ("", "null")),
+    *(("jobs.example", "jobs.example"), ("jobs.example", "https://jobs.example/"), ("", "http://")),
+    *(("jobs.example", "https://jobs.example:99999"), ("jobs.example", "null"), ("", "https://x")),
+]
+
+
+@pytest.mark.parametrize(("host", "origin"), OURS)
+async def test_a_port_that_is_left_out_is_that_of_the_scheme(
+    make_api: MakeApi, host: str, origin: str
+) -> None:
+    """Browsers leave it out of an Origin, and some proxies put it into Host."""
+    api = make_api(Access(tokens=("word",)))
+    headers = at(host, Origin=origin, Authorization="Bearer word")
+    assert (await call(api, headers, method="POST")).status == 201
+
+
+@pytest.mark.parametrize(("host", "origin"), NOT_OURS)
+async def test_another_port_or_scheme_is_another_origin(
+    make_api: MakeApi, host: str, origin: str
+) -> None:
+    """As browsers see it themselves (RFC 6454, section 5)."""
+    api = make_api(Access(tokens=("word",)))
+    with api.nothing_changes():
+        headers = at(host, Origin=origin, Authorization="Bearer word")
+        check_problem(await call(api, headers, method="POST"), 403)
+
+
+@pytest.mark.parametrize("told", ["https", "HTTPS", "https, http", " https "])
+async def test_a_page_without_tls_is_not_ours_where_the_client_speaks_it(
+    local: Api, told: str
+) -> None:
+    """A proxy that says so is believed, for that can only refuse more; what else it says is not."""
+    told_so = {"X-Forwarded-Proto": told}
+    clear = at(Origin="http://localhost", **told_so)
+    check_problem(await call(local, clear, method="POST"), 403)
+    tls = at(Origin="https://localhost", **told_so)
+    assert (await call(local, tls, method="POST")).status == 201
+    inner = at(Origin="https://localhost", **{"X-Forwarded-Proto": "http"})
+    assert (await call(local, inner, method="POST")).status == 201
+
+
+async def test_our_own_tls_is_known(local: Api) -> None:
+    """Without any proxy to tell it."""
+    for origin, status in (("http://localhost", 403), ("https://localhost", 201)):
+        answer = await local.client.post(
+            "/jobs", headers=at(Origin=origin), data=b'{"type": "echo"}', scheme="https"
+        )
+        assert answer.status_code == status
+
+
+@pytest.mark.parametrize("allowed", ["https://friend.example:443", "https://Friend.Example"])
+async def test_an_allowed_site_may_be_written_as_people_write_it(
+    make_api: MakeApi, allowed: str
+) -> None:
+    """With its scheme's own port, or in capitals; browsers send neither."""
+    api = make_api(Access(origins=frozenset({allowed})))
+    answer = await call(api, at(Origin=FRIEND), method="POST")
+    assert answer.status == 201
+    assert answer.headers["Access-Control-Allow-Origin"] == FRIEND
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "second"),
+    [
+        ("Authorization", "Bearer word", "Bearer word"),
+        ("Authorization", "Bearer word", "Bearer other"),
+        ("Origin", "http://localhost", "https://evil.example"),
+        ("Host", "localhost", "evil.example"),
+        ("Content-Type", "application/json", "text/plain"),
+        ("Last-Event-ID", "1", "2"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/jobs", "/", "/health"])
+async def test_of_two_values_none_is_chosen(
+    make_api: MakeApi, path: str, name: str, first: str, second: str
+) -> None:
+    """400: what stands in front of the service may have looked at the other one."""
+    api = make_api(Access(tokens=("word",)))
+    others = at(Authorization="Bearer word")
+    others.pop(name, None)
+    for pair in ((first, second), (second, first)):
+        headers = Headers([*others.items(), *((name, value) for value in pair)])
+        with api.nothing_changes():
+            answer = await api.ask(path, "GET", headers)
+        assert name.lower() in check_problem(answer, 400, "malformed").lower()
+
+
+async def test_two_tokens_over_a_connection_are_one_too_many(befriended: Api, serve: Serve) -> None:
+    """Whatever reads the request there."""
+    served = await serve(befriended.app)
+    body = ("Content-Type: application/json", "Content-Length: 15")
+    for names in (("Authorization", "authorization"), ("AUTHORIZATION", "Authorization")):
+        async with served.connect() as wire:
+            lines = [f"{name}: Bearer word" for name in names]
+            await wire.send(request("/jobs", *lines, *body, method="POST") + b'{"type":"echo"}')
+            check_problem(await wire.answer(), 400, "malformed")
 
 
 async def test_pages_of_an_allowed_site_may_call_and_read(befriended: Api) -> None:

@@ -106,7 +106,7 @@ async def test_another_protocol_harms_nobody(api: Api, serve: Serve, data: bytes
     with api.nothing_changes():
         async with served.connect() as wire:
             await wire.send(data)
-            assert (await wire.answer()).status < 500
+            assert (await wire.answer()).status in (200, 400, 505)
             await check_next_client(served)
         await check_next_client(served)
     assert served.record.events == []

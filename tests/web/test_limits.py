@@ -1,5 +1,6 @@
 """More connections than may be: who is turned away, how, and that it is counted."""
 
+import socket
 from contextlib import AsyncExitStack
 
 import pytest
@@ -7,13 +8,13 @@ import trio
 
 from job_service.telemetry.events import ConnectionFailed, ConnectionRefused
 from job_service.telemetry.metrics import Metrics
-from job_service.web.edge import connection, server
-from job_service.web.edge.listeners import load_tls
+from job_service.web.edge import connection, descriptors, server
+from job_service.web.edge.keys import Keys
+from job_service.web.edge.listeners import Listener
 from tests.certificates import Certificate
 from tests.web.api import check_problem
 from tests.web.conftest import Serve
-from tests.web.h2_client import open_tls
-from tests.web.wire import PATIENCE_SECONDS, Served, Stage, Wire, request
+from tests.web.wire import PATIENCE_SECONDS, Served, Stage, Wire, open_tls, request
 
 
 async def settle(served: Served, connections: int) -> None:
@@ -76,7 +77,7 @@ async def test_each_refusal_is_counted_and_few_are_told(
             async with served.connect() as late:
                 assert (await late.answer()).status == 503
     (line,) = served.record.of(ConnectionFailed)
-    assert "connections are open" in line.error
+    assert line.error == "refused, too many connections: all 1 are in use"
     for event in served.record.of(ConnectionRefused):
         assert not event.logged
         metrics.observe(event)
@@ -105,14 +106,44 @@ async def test_in_a_flood_the_late_are_just_closed(
 
 async def test_over_tls_the_late_are_just_closed(serve: Serve, certificate: Certificate) -> None:
     """There is nothing to be said before a handshake, and a handshake would cost too much."""
-    tls = load_tls(str(certificate.certfile), str(certificate.keyfile))
-    served = await serve(Stage(), max_connections=1, tls=tls)
+    keys = Keys(str(certificate.certfile), str(certificate.keyfile))
+    served = await serve(Stage(), max_connections=1, keys=keys)
     async with await open_tls(served.port, certificate.trust()) as stream:
         for _ in range(3):
             async with served.connect() as late:
                 assert await late.until_closed() == b""
         assert (await Wire(stream).ask("/hello")).status == 200
     assert len(served.record.of(ConnectionRefused)) == 3
+
+
+async def test_connections_leave_descriptors_to_jobs(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the last ones are taken, clients are turned away, and told what is the matter."""
+    served = await serve(Stage(), max_connections=10_000)
+    with socket.socket() as lowest:
+        limit = lowest.fileno() + 40
+    monkeypatch.setattr(descriptors, "_limit", lambda: limit)
+    async with AsyncExitStack() as clients:
+        while not served.record.of(ConnectionRefused):
+            wire = await clients.enter_async_context(served.connect())
+            await trio.testing.wait_all_tasks_blocked()
+        check_problem(await wire.answer(), 503)
+        for _ in range(descriptors.reserve() - 2):  # one is the client's, one was refused
+            assert clients.enter_context(socket.socket()).fileno() < limit
+    (line,) = served.record.of(ConnectionFailed)
+    assert "descriptors are left, which are for jobs; see ulimit -n" in line.error
+
+
+@pytest.mark.parametrize("limit", [16, 256, 1_024, 1_000_000])
+def test_the_reserve_leaves_most_to_connections(
+    monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    """However few descriptors the system grants."""
+    monkeypatch.setattr(descriptors, "_limit", lambda: limit)
+    assert 0 < descriptors.reserve() <= limit / 4
+    assert descriptors.leaves_reserve(limit - descriptors.reserve() - 1)
+    assert not descriptors.leaves_reserve(limit - descriptors.reserve())
 
 
 @pytest.mark.parametrize("goodbye", ["stays", "resets", "talks on"])
@@ -140,15 +171,15 @@ async def test_a_listener_that_errs_is_asked_again(
 ) -> None:
     """Out of descriptors, say: it is told, and as soon as it passes clients are served."""
     monkeypatch.setattr(server, "ACCEPT_PAUSE_SECONDS", 0.01)
-    accept = trio.SocketListener.accept
+    accept = Listener.accept
     errors = [OSError(24, "Too many open files")] * 5
 
-    async def fail(listener: trio.SocketListener) -> trio.SocketStream:
+    async def fail(listener: Listener) -> list[trio.SocketStream]:
         if errors:
             raise errors.pop()
         return await accept(listener)
 
-    monkeypatch.setattr(trio.SocketListener, "accept", fail)
+    monkeypatch.setattr(Listener, "accept", fail)
     served = await serve(Stage())
     async with served.connect() as wire:
         assert (await wire.ask("/hello")).status == 200

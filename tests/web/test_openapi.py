@@ -249,10 +249,6 @@ class Dated:
     day: date
 
 
-class Opaque:
-    """A type that msgspec does not know."""
-
-
 async def test_payload_types_may_be_of_any_kind(api: Api) -> None:
     """Names that are taken, types that contain themselves, and those that have no schema."""
     registry = Registry()
@@ -262,14 +258,14 @@ async def test_payload_types_may_be_of_any_kind(api: Api) -> None:
         """Show <script>alert(1)</script>."""
 
     @registry.job("opaque")
-    async def opaque(payload: Opaque) -> None:
+    async def opaque(payload: object) -> None:
         pass
 
     document = build_document(api.app, registry, needs_token=False)
     schemathesis.openapi.from_dict(document).validate()
+    assert submission_fits(document, {"type": "opaque", "payload": [1]})
     assert submission_fits(document, {"type": "homonym", "payload": {"inner": {"inner": None}}})
     assert not submission_fits(document, {"type": "homonym", "payload": {"inner": 1}})
-    assert submission_fits(document, {"type": "opaque", "payload": [1]})
     listed = document["paths"]["/jobs"]["get"]["responses"]["200"]["content"]["application/json"]
     assert fits(document, listed["schema"], listed["example"])
     assert not fits(document, listed["schema"], [{"inner": None}])
@@ -412,6 +408,27 @@ async def test_what_a_job_type_says_of_itself_is_text(
     text = (await api.ask("/docs")).body.decode()
     assert "Run &lt;script&gt;alert(1)&lt;/script&gt;, or not." in text
     assert not _Page(text).tags & {"script", "b"}
+
+
+async def test_a_payload_that_may_be_left_out_is_told_with_its_default(api: Api) -> None:
+    """And with the constraints that are on the parameter itself."""
+
+    @api.rig.registry.job("percent")
+    async def percent(n: Annotated[int, msgspec.Meta(ge=0, le=100)] = 50) -> None: ...
+
+    document = (await api.ask("/openapi.json")).json
+    (variant,) = [
+        each
+        for each in document["components"]["schemas"]["Submission"]["oneOf"]
+        if each["title"] == "percent"
+    ]
+    assert variant["required"] == ["type"]
+    wanted = {"type": "integer", "minimum": 0, "maximum": 100, "default": 50}
+    assert variant["properties"]["payload"] == wanted
+    job = await api.ask("/jobs", "POST", JSON, b'{"type": "percent"}')
+    assert (await api.ask(job.headers["Location"])).json["payload"] == 50
+    answer = await api.ask("/jobs", "POST", JSON, b'{"type": "percent", "payload": null}')
+    assert answer.status == 400
 
 
 async def test_other_answers_pay_nothing_for_it(api: Api) -> None:

@@ -17,6 +17,7 @@ METRICS = [
     *("queue_capacity", "wait_seconds_total", "run_seconds_total", "loop_stalls"),
     *("log_lines_dropped", "uptime_seconds", "connections_refused", "jobs_ready"),
     *("jobs_snoozed", "jobs_deduplicated", "queue_paused", "job_types_paused", "ticks_skipped"),
+    "threads_abandoned",
 ]
 EVERY_READ = [
     *("/jobs", "/jobs?status=failed&limit=1", "/jobs?limit=ten", "/jobs/nobody", "/nowhere"),
@@ -79,6 +80,7 @@ async def test_metrics_agree_with_what_was_done(
         "queue_paused": 0,
         "job_types_paused": 0,
         "ticks_skipped": 0,
+        "threads_abandoned": 0,
     }
 
 
@@ -184,6 +186,26 @@ async def test_a_bug_is_told_to_us_and_not_to_the_client(
     assert (line["level"], line["event"]) == ("error", "request_failed")
     assert caplog.records == []
     assert capfd.readouterr() == ("", "")
+
+
+async def test_a_bug_that_is_hit_again_and_again_does_not_flood_the_log(
+    api: Api, break_it: Callable[[Exception], None], autojump_clock: trio.testing.MockClock
+) -> None:
+    """One line a second; the clients are all told."""
+    break_it(an_error())
+    for second in range(1, 4):
+        for _ in range(20):
+            check_problem(await api.ask("/jobs"), 500)
+        assert len(api.rig.record.of(RequestFailed)) == second
+        await trio.sleep(1)
+
+
+async def test_the_line_of_a_bug_is_bounded(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the path is that hit it."""
+    monkeypatch.setattr(api.rig.queue, "get", None)
+    check_problem(await api.ask(f"/jobs/{'x' * 10_000}"), 500)
+    (event,) = api.rig.record.of(RequestFailed)
+    assert len(event.path) == 1_000
 
 
 async def test_the_service_survives_its_bugs(

@@ -50,7 +50,7 @@ BAD: dict[str, dict[str, bytes]] = {
         "beyond 64 bits": b"36893488147419103232",
         "5000 digits": b"1" * 5_000,
         "float": b"5.5",
-        "whole float": b"5.0",
+        "whole number and a bit": b"5.000001",
         "string": b'"5"',
         "boolean": b"true",
         "array": b"[]",
@@ -109,6 +109,62 @@ async def test_a_number_that_is_no_json_is_refused(api: Api, field: str, value: 
     with api.nothing_changes():
         answer = await api.post(b'{"type": "echo", "%s": %s}' % (field.encode(), value))
         check_problem(answer, 400, "malformed")
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "value"),
+    [
+        *(("priority", "3.0", 3), ("priority", "0.0", 0), ("priority", "-0.0", 0)),
+        *(("priority", "9e0", 9), ("priority", "0.3e1", 3), ("priority", "900E-2", 9)),
+        *(("max_retries", "7.0", 7), ("max_retries", "1e2", 100), ("max_retries", "1000.0", 1_000)),
+    ],
+)
+async def test_a_whole_number_may_be_written_with_a_fraction_or_an_exponent(
+    running_api: Api, field: str, text: str, value: int
+) -> None:
+    """To JSON Schema, and so to OpenAPI, it is an integer all the same; in a batch, too."""
+    body = b'{"type": "echo", "%s": %s}' % (field.encode(), text.encode())
+    answer = await running_api.post(body)
+    assert (answer.status, answer.json[field]) == (201, value)
+    assert isinstance(answer.json[field], int)
+    (job_id,) = (await batch(running_api, body)).json["ids"]
+    assert (await running_api.story(job_id))[field] == value
+
+
+@pytest.mark.parametrize("text", ["10.0", "-1.0", "1e1", "1e400", "4e-1", "3.0000000001"])
+async def test_what_is_out_of_range_or_no_whole_number_is_refused_however_it_is_written(
+    api: Api, text: str
+) -> None:
+    """A fraction does not lift the bounds, and is not cut off."""
+    with api.nothing_changes():
+        answer = await api.post(b'{"type": "echo", "priority": %s}' % text.encode())
+        assert "priority" in check_problem(answer, 400, "malformed")
+
+
+async def test_many_predecessors_are_told_in_the_story_alone(running_api: Api) -> None:
+    """A list, an answer and a line have the first ten, and say how many there are."""
+    await running_api.rig.queue.pause()
+    ids = [await running_api.submit("echo") for _ in range(12)]
+    asked = msgspec.json.encode({"type": "echo", "after": ids})
+    answer = await running_api.post(asked)
+    (listed,) = (await running_api.ask("/jobs?order=newest&limit=1")).json
+    (line,) = [line for line in running_api.rig.lines if "after" in line]
+    for told in (answer.json, listed, line):
+        assert (told["after"], told["after_count"]) == (ids[:10], 12)
+    story = await running_api.story(answer.json["id"])
+    assert story["after"] == ids
+    assert "after_count" not in story
+
+
+async def test_ten_predecessors_are_told_everywhere(running_api: Api) -> None:
+    """And need no count."""
+    await running_api.rig.queue.pause()
+    ids = [await running_api.submit("echo") for _ in range(10)]
+    answer = await running_api.post(msgspec.json.encode({"type": "echo", "after": ids}))
+    (line,) = [line for line in running_api.rig.lines if "after" in line]
+    for told in (answer.json, line):
+        assert told["after"] == ids
+        assert "after_count" not in told
 
 
 async def test_two_moments_are_one_too_many(api: Api) -> None:

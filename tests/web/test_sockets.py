@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 import trio
 
-from job_service.web.edge.sockets import accept_all, receive, send_now
+from job_service.web.edge.listeners import listen_on_port
+from job_service.web.edge.sockets import receive, send_now
 
 Pair = tuple[trio.SocketStream, trio.SocketStream]
 
@@ -74,13 +75,13 @@ async def test_what_a_closed_socket_does_not_take_is_left(pair: Pair) -> None:
 
 async def test_a_crowd_of_clients_is_let_in_at_once(nursery: trio.Nursery) -> None:
     """All that wait are accepted together, each with its own connection, and so are later ones."""
-    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1", backlog=100)
+    (listener,) = await listen_on_port("127.0.0.1", 0)
     async with listener:
         address = listener.socket.getsockname()
         for number in (30, 1):
             clients = [socket.create_connection(address) for _ in range(number)]
             with trio.testing.assert_checkpoints(), trio.fail_after(10):
-                streams = await accept_all(listener)
+                streams = await listener.accept()
             theirs = {stream.socket.getpeername() for stream in streams}
             assert theirs == {client.getsockname() for client in clients}
             for stream, client in zip(streams, clients, strict=True):
@@ -88,5 +89,5 @@ async def test_a_crowd_of_clients_is_let_in_at_once(nursery: trio.Nursery) -> No
                 assert client.recv(1) == b""
                 client.close()
         with trio.move_on_after(0.1) as waiting:
-            await accept_all(listener)
+            await listener.accept()
         assert waiting.cancelled_caught, "it waits where nobody does"

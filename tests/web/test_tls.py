@@ -10,13 +10,13 @@ from cryptography.hazmat.primitives import serialization as pem
 
 from job_service.telemetry.events import ConnectionFailed
 from job_service.web.edge import connection, server
-from job_service.web.edge.listeners import CannotListen, load_tls
+from job_service.web.edge.keys import Keys, load_tls
+from job_service.web.edge.listeners import CannotListen
 from job_service.web.submissions import MAX_JOB_BYTES
 from tests.certificates import Certificate
 from tests.web.api import Api, check_problem
 from tests.web.conftest import Serve
-from tests.web.h2_client import open_tls
-from tests.web.wire import PATIENCE_SECONDS, Served, Stage, Wire, request
+from tests.web.wire import PATIENCE_SECONDS, Served, Stage, Wire, open_tls, request
 
 SHORT_SECONDS = 0.1
 
@@ -32,9 +32,9 @@ NO_HANDSHAKE = {
 
 
 @pytest.fixture
-def server_tls(certificate: Certificate) -> ssl.SSLContext:
+def keys(certificate: Certificate) -> Keys:
     """The server's side."""
-    return load_tls(str(certificate.certfile), str(certificate.keyfile))
+    return Keys(str(certificate.certfile), str(certificate.keyfile))
 
 
 @pytest.fixture
@@ -44,9 +44,9 @@ async def stage() -> Stage:
 
 
 @pytest.fixture
-async def served(serve: Serve, server_tls: ssl.SSLContext, stage: Stage) -> Served:
+async def served(serve: Serve, keys: Keys, stage: Stage) -> Served:
     """The stage, served over TLS."""
-    return await serve(stage, tls=server_tls)
+    return await serve(stage, keys=keys)
 
 
 async def check_next_client(served: Served, certificate: Certificate) -> None:
@@ -55,7 +55,7 @@ async def check_next_client(served: Served, certificate: Certificate) -> None:
         assert (await Wire(stream).ask("/hello")).status == 200
 
 
-@pytest.mark.parametrize("offered", [[], ["http/1.1"], ["spdy/3", "http/1.1"], ["h3"]])
+@pytest.mark.parametrize("offered", [[], ["http/1.1"], ["spdy/3", "http/1.1"], ["h2"]])
 async def test_http_1_1_is_always_spoken(
     served: Served, certificate: Certificate, offered: list[str]
 ) -> None:
@@ -149,12 +149,11 @@ async def test_a_handshake_that_stalls_holds_up_no_end(served: Served, data: str
 
 
 @pytest.mark.parametrize("asked", ["", "/hello", "/slow"])
-@pytest.mark.parametrize("protocol", ["h2", "http/1.1"])
 async def test_a_client_may_go_without_saying_so(
-    served: Served, certificate: Certificate, stage: Stage, asked: str, protocol: str
+    served: Served, certificate: Certificate, stage: Stage, asked: str
 ) -> None:
     """No close_notify is needed, idle or in the middle of a request."""
-    stream = await open_tls(served.port, certificate.trust(protocol))
+    stream = await open_tls(served.port, certificate.trust())
     if asked:
         await stream.send_all(request(asked))
     await stream.transport_stream.aclose()
@@ -192,10 +191,10 @@ async def test_a_client_that_stops_reading_is_cut_off(
 
 
 async def test_a_client_that_uploads_too_much_reads_why(
-    api: Api, serve: Serve, certificate: Certificate, server_tls: ssl.SSLContext
+    api: Api, serve: Serve, certificate: Certificate, keys: Keys
 ) -> None:
     """The 413 comes while the client is still sending, and is not lost in a reset connection."""
-    served = await serve(api.app, tls=server_tls)
+    served = await serve(api.app, keys=keys)
     size = 10 * MAX_JOB_BYTES
     head = request(
         "/jobs", "Content-Type: application/json", f"Content-Length: {size}", method="POST"
@@ -248,10 +247,10 @@ def test_a_key_with_a_password_is_refused_without_a_question(
 
 
 async def test_old_versions_of_tls_are_refused(
-    served: Served, certificate: Certificate, server_tls: ssl.SSLContext
+    served: Served, certificate: Certificate, keys: Keys
 ) -> None:
     """TLS 1.2 is the oldest (RFC 8996)."""
-    assert server_tls.minimum_version >= ssl.TLSVersion.TLSv1_2
+    assert keys.context.minimum_version >= ssl.TLSVersion.TLSv1_2
     context = certificate.trust()
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     async with await open_tls(served.port, context) as stream:

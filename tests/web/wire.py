@@ -1,6 +1,7 @@
 """Both ends of a socket: clients that send any bytes they like, and an app that misbehaves."""
 
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -105,6 +106,23 @@ class Served:
         """A client's connection, which the client keeps for the whole block."""
         async with await trio.open_tcp_stream("127.0.0.1", self.port) as stream:
             yield Wire(stream)
+
+
+async def open_tls(port: int, tls: ssl.SSLContext) -> trio.SSLStream[trio.SocketStream]:
+    """A connection on which both sides have agreed upon TLS."""
+    stream = trio.SSLStream(
+        await trio.open_tcp_stream("127.0.0.1", port),
+        tls,
+        server_hostname="localhost",
+        https_compatible=True,
+    )
+    try:
+        with trio.fail_after(PATIENCE_SECONDS):
+            await stream.do_handshake()
+    except BaseException:
+        await trio.aclose_forcefully(stream)
+        raise
+    return stream
 
 
 def request(path: str, *headers: str, method: str = "GET", version: str = "1.1") -> bytes:

@@ -1,13 +1,11 @@
 """The pending jobs in the order in which workers are to have them."""
 
-import heapq
-import math
 from collections.abc import Callable
+from datetime import datetime
 
+from job_service.jobs.later import LaterJobs
 from job_service.jobs.model import Job
 from job_service.jobs.ready import ReadyQueue
-
-_STALE_ENTRIES = 64  # as many as are not worth the tidying
 
 
 class Backlog:
@@ -17,7 +15,8 @@ class Backlog:
     or for it is paused, has a queue of its own, so that they never stand in the way of others.
 
     There is no bound on all this: submissions are bounded where they come in, and a retry must
-    never be lost. All moments are on Trio's clock.
+    never be lost. A job is `delayed` for so many seconds, on Trio's clock, or `dated`, on the wall
+    clock, which may be set, and goes on while the machine is suspended.
     """
 
     def __init__(self, limit_of: Callable[[str], int | None]) -> None:
@@ -27,8 +26,8 @@ class Backlog:
         self._of_type: dict[str, ReadyQueue] = {}  # which is `_common` for most
         self._own: dict[str, ReadyQueue] = {}  # those of `_of_type` that are not
         self._waiting: dict[str, ReadyQueue] = {}  # those of `_own` that have jobs in them
-        self._later: dict[str, Job] = {}
-        self._due: list[tuple[float, str]] = []  # a heap; entries whose job has left are skipped
+        self.delayed = LaterJobs[float]()
+        self.dated = LaterJobs[datetime]()
 
     @property
     def ready(self) -> int:
@@ -45,7 +44,7 @@ class Backlog:
     @property
     def later(self) -> int:
         """How many jobs are not due yet."""
-        return len(self._later)
+        return len(self.delayed) + len(self.dated)
 
     @property
     def paused_types(self) -> list[str]:
@@ -57,18 +56,13 @@ class Backlog:
         """Since when the job is ready that has waited longest; infinity where there is none."""
         return min(queue.oldest for queue in (self._common, *self._own.values()))
 
-    @property
-    def next_due(self) -> float:
-        """When the next of the later jobs is due; infinity where there is none."""
-        while self._due and self._due[0][1] not in self._later:
-            heapq.heappop(self._due)
-        return self._due[0][0] if self._due else math.inf
+    def starts_any_by(self, deadline: float, date: datetime) -> bool:
+        """Whether one of the later jobs is due by then, and not held back for a pause.
 
-    def starts_any_by(self, deadline: float) -> bool:
-        """Whether one of the later jobs is due by then, and not held back for a pause."""
-        return self.next_due <= deadline and any(
-            due <= deadline and job_id in self._later and not self.is_paused(self._later[job_id])
-            for due, job_id in self._due
+        `date` is what the wall clock will show at the `deadline`.
+        """
+        return self.delayed.any_by(deadline, self._is_free) or self.dated.any_by(
+            date, self._is_free
         )
 
     def is_paused(self, job: Job) -> bool:
@@ -94,11 +88,6 @@ class Backlog:
         if queue is not self._common:
             self._waiting[job.type] = queue
 
-    def add_later(self, job: Job, due: float) -> None:
-        """Keep a job until `due`."""
-        self._later[job.id] = job
-        heapq.heappush(self._due, (due, job.id))
-
     def take(self) -> Job | None:
         """The ready job whose turn it is; None where none may start."""
         if self.paused:
@@ -119,23 +108,19 @@ class Backlog:
         if queue is not None:
             queue.running -= 1
 
-    def take_due(self, now: float, limit: int) -> list[Job]:
-        """Those of the later jobs that are due, in the order of their moments; up to `limit`."""
-        due: list[Job] = []
-        while self.next_due <= now and len(due) < limit:
-            due.append(self._later.pop(heapq.heappop(self._due)[1]))
-        return due
+    def take_due(self, now: float, date: datetime, limit: int) -> list[Job]:
+        """Those of the later jobs that are due, in the order of their times; up to `limit`."""
+        due = self.dated.take_due(date, limit)
+        return due + self.delayed.take_due(now, limit - len(due))
 
     def discard(self, job: Job) -> None:
         """Drop a job that was called off, if it is here."""
-        if self._later.pop(job.id, None) is None:
-            queue = self._of_type.get(job.type)
-            if queue is not None:
-                queue.discard(job)
-                self._note_whether_empty(job.type, queue)
-        elif len(self._due) > 2 * len(self._later) + _STALE_ENTRIES:
-            self._due = [entry for entry in self._due if entry[1] in self._later]
-            heapq.heapify(self._due)
+        if self.delayed.discard(job) or self.dated.discard(job):
+            return
+        queue = self._of_type.get(job.type)
+        if queue is not None:
+            queue.discard(job)
+            self._note_whether_empty(job.type, queue)
 
     def pause(self, job_type: str) -> bool:
         """Hold back the jobs of this type; whether they were not already."""
@@ -157,6 +142,9 @@ class Backlog:
             return False
         queue.paused = False
         return True
+
+    def _is_free(self, job: Job) -> bool:
+        return not self.is_paused(job)
 
     def _open_queue(self, job_type: str) -> ReadyQueue:
         queue, limit = self._common, self._limit_of(job_type)

@@ -7,6 +7,9 @@ from datetime import datetime
 
 from job_service.telemetry.events import utc_now
 
+LOOK_SECONDS = 1.0  # after which who waits for a moment looks whether the wall clock was set, or
+# whether the machine was suspended: Trio's clock stands still meanwhile
+
 
 @dataclass(frozen=True, slots=True)
 class Clock:

@@ -1,6 +1,7 @@
 """What a handler may know about the job it runs."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ class JobContext:
         attempt: int,
         log: "FilteringBoundLogger",
         report: Callable[[Progress], None],
+        token: trio.lowlevel.TrioToken,
     ) -> None:
         self.id = id
         self.type = type
@@ -30,6 +32,7 @@ class JobContext:
         self.attempt = attempt
         self._log = log
         self._report = report
+        self._token = token
 
     @cached_property
     def log(self) -> "FilteringBoundLogger":
@@ -39,17 +42,19 @@ class JobContext:
         )
 
     def progress(self, done: float, total: float | None = None, note: str | None = None) -> None:
-        """Say how far the job has come, of how much, and with what; from the loop or its thread.
+        """Say how far the job has come, of how much, and with what; from the loop or any thread.
 
         Numbers are at least 0, in whatever unit, and `done` is not more than `total`; a note is cut
         off after 200 characters. The job shows the latest; the feed of events hears of it at once,
         and then at most four times a second. An attempt that is over is not heard any more.
 
-        Raises ValueError or TypeError where it can't be. In a thread that was let go it may raise
-        trio.Cancelled, and in one that is not Trio's RuntimeError.
+        Raises ValueError or TypeError where it can't be.
         """
         progress = check_progress(done, total, note)
-        if trio.lowlevel.in_trio_run():
-            self._report(progress)
-        else:
-            trio.from_thread.run_sync(self._report, progress)
+        with suppress(trio.RunFinishedError):  # the attempt is over, as everything is
+            if not trio.lowlevel.in_trio_run():
+                trio.from_thread.run_sync(self._report, progress, trio_token=self._token)
+            elif trio.lowlevel.current_trio_token() is self._token:
+                self._report(progress)
+            else:  # a thread with a Trio of its own, which must not be blocked
+                self._token.run_sync_soon(self._report, progress)

@@ -2,11 +2,14 @@
 
 import math
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 import trio
 
 from job_service.jobs.backlog import Backlog
+from job_service.jobs.clock import LOOK_SECONDS
 from job_service.jobs.model import TERMINAL, Job
+from job_service.jobs.retry import LONGEST_WAIT_SECONDS
 from job_service.jobs.snapshots import QueueView
 from job_service.jobs.store import JobStore
 from job_service.jobs.succession import Succession, obstacle
@@ -54,10 +57,9 @@ class Dispatcher:
 
     def add_later(self, job: Job, delay_seconds: float) -> None:
         """The job may start in `delay_seconds`."""
-        due = trio.current_time() + delay_seconds
-        is_next = due < self._backlog.next_due
-        self._backlog.add_later(job, due)
-        if is_next or self._closes_at is not None:
+        due, next_due = trio.current_time() + delay_seconds, self._backlog.delayed.next_due
+        self._backlog.delayed.add(job, due)
+        if next_due is None or due < next_due or self._closes_at is not None:
             self._look_again()
 
     def discard(self, job: Job) -> None:
@@ -163,7 +165,7 @@ class Dispatcher:
             self._workers = workers
             try:
                 while True:
-                    due = self._backlog.take_due(trio.current_time(), _DUE_IN_ONE_GO)
+                    due = self._take_due()
                     for job in due:
                         self._make_ready(job)
                     self._hand_over()
@@ -178,11 +180,15 @@ class Dispatcher:
 
     async def _wait_for_change(self) -> None:
         # No change can be missed: between the last look and the parking there is no checkpoint.
-        next_due = self._backlog.next_due
-        if next_due == math.inf:
+        deadline, next_date = self._backlog.delayed.next_due, self._backlog.dated.next_due
+        if next_date is not None:
+            seconds = (next_date - self._store.clock.now()).total_seconds()
+            look = trio.current_time() + min(seconds, LOOK_SECONDS)
+            deadline = look if deadline is None else min(look, deadline)
+        if deadline is None:
             await self._changed.park()  # the common case spares the scope
         else:
-            with trio.CancelScope(deadline=next_due):
+            with trio.CancelScope(deadline=deadline):
                 await self._changed.park()
 
     def _look_again(self) -> None:
@@ -191,11 +197,22 @@ class Dispatcher:
 
     def _schedule(self, job: Job) -> None:
         """Nothing but time keeps the job from starting."""
-        delay = (job.run_at - self._store.clock.now()).total_seconds()
-        if delay > 0:
-            self.add_later(job, delay)
-        else:
-            self._make_ready(job)
+        if job.due_monotonic is not None:
+            delay = job.due_monotonic - self._store.clock.monotonic()
+            if delay > 0:
+                self.add_later(job, delay)
+                return
+        elif job.run_at > self._store.clock.now():
+            next_date = self._backlog.dated.next_due
+            self._backlog.dated.add(job, job.run_at)
+            if next_date is None or job.run_at < next_date:
+                self._look_again()
+            return
+        self._make_ready(job)
+
+    def _take_due(self) -> list[Job]:
+        now, date = trio.current_time(), self._store.clock.now()
+        return self._backlog.take_due(now, date, _DUE_IN_ONE_GO)
 
     def _make_ready(self, job: Job) -> None:
         self._store.enqueue(job)
@@ -238,9 +255,11 @@ class Dispatcher:
         if self._closes_at is None:
             return False
         backlog = self._backlog
+        seconds = min(max(self._closes_at - trio.current_time(), -1), 2 * LONGEST_WAIT_SECONDS)
+        date = self._store.clock.now() + timedelta(seconds=seconds)
         can_not_start = backlog.later + backlog.held + self._succession.waiting
         return (
             self._store.pending == can_not_start
             and self._store.processing == 0
-            and not backlog.starts_any_by(self._closes_at)
+            and not backlog.starts_any_by(self._closes_at, date)
         )

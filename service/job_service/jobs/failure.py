@@ -1,36 +1,56 @@
-"""Turns exceptions into the bounded, printable text of log lines and job stories."""
+"""Turns exceptions into the bounded, printable text of log lines and job stories.
 
+A handler may raise what is endless: a text of megabytes, a group of thousands, frames without
+number. Describing it happens on the event loop, so all of it is cut before it is worked on.
+"""
+
+import linecache
+import reprlib
 import traceback
-from collections.abc import Iterator
-from types import TracebackType
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from types import FrameType, TracebackType
+from typing import Final, Protocol
 
-MAX_ERROR_CHARS = 1_000
-MAX_TRACEBACK_CHARS = 16_000
-MAX_KEPT_TRACEBACK_CHARS = 4_000  # of each attempt, for as long as its job is kept
+MAX_ERROR_CHARS: Final = 1_000
+MAX_TRACEBACK_CHARS: Final = 16_000
+MAX_KEPT_TRACEBACK_CHARS: Final = 4_000  # of each attempt, for as long as its job is kept
+KEPT_IN_FULL: Final = 3  # of a job's failures, the first ones and the last ones
+MAX_CHARS_BETWEEN: Final = 100  # of each error between those, which has no traceback
 
+# What Python formats in a few milliseconds. Of an error with more only the outline is told.
+_MODEST_ERRORS: Final = 50
+_MODEST_FRAMES: Final = 150
+_MODEST_CHARS: Final = 20_000
+_OUTLINE_FRAMES: Final = 40
+_OUTLINE_LINE_CHARS: Final = 200
+
+_CUT: Final = "…"
 _PACKAGE = __name__.partition(".")[0]
 
 
 def describe(error: BaseException) -> str:
     """`ValueError: what it says`, one line of at most MAX_ERROR_CHARS; of a group, each error."""
-    try:
-        text = " ".join(_describe(error).split())
-    except Exception:  # an exception may be broken itself, or nested without end
-        text = type(error).__name__
-    return encodable(text)[:MAX_ERROR_CHARS]
+    return shortened(" ".join(_describe(error).split()), MAX_ERROR_CHARS)
 
 
 def format_traceback(error: BaseException, caller: str | None = None) -> str:
     """The traceback as Python prints it; where it is longer than MAX_TRACEBACK_CHARS, its end.
 
-    Without the frames of the file `caller` that it begins with, unless it has no others.
+    Without the frames of the file `caller` that it begins with, unless it has no others. Of an
+    error that is out of all proportion only the outermost and the innermost frames are told.
     """
+    frames = _beyond(caller, error.__traceback__)
     try:
-        frames = _beyond(caller, error.__traceback__)
-        text = "".join(traceback.format_exception(type(error), error, frames))
-    except Exception:  # as above
-        text = f"{type(error).__name__}, whose traceback can't be formatted"
-    return encodable(text)[-MAX_TRACEBACK_CHARS:]
+        if _is_modest(error):
+            text = "".join(traceback.format_exception(type(error), error, frames))
+        else:
+            text = _outline(error, frames)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # an exception may be broken itself
+        text = _outline(error, frames)
+    return encodable(text[-MAX_TRACEBACK_CHARS:])[-MAX_TRACEBACK_CHARS:]
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
@@ -45,6 +65,111 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
             yield next_one
 
 
+class Failure(Protocol):
+    """What is kept of an attempt that has failed."""
+
+    error: str | None
+    traceback: str | None
+
+
+def forget_what_is_between(failures: Sequence[Failure]) -> None:
+    """Now that there is one more, cut short the one that is neither among the first nor the last.
+
+    A thousand retries say the same a thousand times; how it began and where it is now is enough.
+    """
+    if len(failures) > 2 * KEPT_IN_FULL:
+        between = failures[-1 - KEPT_IN_FULL]
+        between.traceback = None
+        between.error = between.error and shortened(between.error, MAX_CHARS_BETWEEN)
+
+
+def said_before(error: str, failures: Sequence[Failure]) -> str:
+    """The text itself, or the same one of the failure before the last: it is kept once then."""
+    before = failures[-2].error if len(failures) > 1 else None
+    return before if before == error else error
+
+
+def shortened(text: str, chars: int) -> str:
+    """The text in at most so many characters, with a mark where it is cut; always encodable."""
+    text = encodable(text[: chars + 1])
+    return text if len(text) <= chars else text[: chars - len(_CUT)] + _CUT
+
+
+def encodable(text: str) -> str:
+    """The text without lone surrogates, which can't go into a log line or a reply."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _describe(error: BaseException) -> str:
+    if not isinstance(error, BaseExceptionGroup):
+        return _describe_one(error)
+    room = MAX_ERROR_CHARS  # an error takes at least one character of it
+    texts: list[str] = []
+    for leaf in islice(leaves(error), MAX_ERROR_CHARS):
+        if room < 0:
+            texts.append(_CUT)
+            break
+        texts.append(_describe_one(leaf))
+        room -= len(texts[-1])
+    return f"{type(error).__name__}: [{', '.join(texts)}]"
+
+
+def _describe_one(error: BaseException) -> str:
+    kind = type(error)
+    name = kind.__qualname__
+    # Of our own errors, and of Python's, the name is enough.
+    if kind.__module__.partition(".")[0] not in ("builtins", "__main__", _PACKAGE):
+        name = f"{kind.__module__}.{name}"
+    text = "\n".join([_text_of(error, MAX_ERROR_CHARS + 1), *_notes_of(error)]).strip()
+    return f"{name}: {text}" if text else name
+
+
+def _text_of(error: BaseException, chars: int) -> str:
+    """What the error says, and not much more than `chars` of it."""
+    kind = type(error)
+    try:
+        if kind.__str__ is not KeyError.__str__:
+            if kind.__str__ is not BaseException.__str__:
+                return str(error)[:chars]
+            if len(error.args) < 2:
+                return "".join(_bounded(arg, chars) for arg in error.args)
+        return _repr_of(error.args if len(error.args) != 1 else error.args[0], chars)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as problem:  # what says it may be a handler's own code
+        return f"<its text can't be had: {type(problem).__name__}>"
+
+
+def _bounded(value: object, chars: int) -> str:
+    if isinstance(value, str):
+        return value[:chars]
+    if isinstance(value, bytes | bytearray | list | tuple | dict | set | frozenset):
+        return _repr_of(value, chars)
+    return str(value)[:chars]
+
+
+def _repr_of(value: object, chars: int) -> str:
+    """As `repr`, which may take long, does of what is short."""
+    short = _ShortRepr()
+    short.maxstring = short.maxother = short.maxlong = chars
+    short.maxtuple = short.maxlist = short.maxdict = short.maxset = short.maxfrozenset = 100
+    return short.repr(value)[:chars]
+
+
+class _ShortRepr(reprlib.Repr):
+    def repr_bytes(self, value: bytes, _: int) -> str:
+        return repr(value[: self.maxstring])
+
+    repr_bytearray = repr_bytes
+
+
+def _notes_of(error: BaseException) -> list[str]:
+    notes = getattr(error, "__notes__", None)
+    if not isinstance(notes, list | tuple):
+        return []
+    return [note[:MAX_ERROR_CHARS] for note in notes[:_MODEST_ERRORS] if isinstance(note, str)]
+
+
 def _beyond(file: str | None, whole: TracebackType | None) -> TracebackType | None:
     frames = whole
     while frames is not None and frames.tb_frame.f_code.co_filename == file:
@@ -52,16 +177,69 @@ def _beyond(file: str | None, whole: TracebackType | None) -> TracebackType | No
     return frames or whole
 
 
-def _describe(error: BaseException) -> str:
-    if isinstance(error, BaseExceptionGroup):
-        return f"{type(error).__name__}: [{', '.join(map(_describe, leaves(error)))}]"
-    text = "".join(traceback.format_exception_only(error)).strip()
-    module = type(error).__module__
-    if module.partition(".")[0] == _PACKAGE:  # it is no library's: of ours the name is enough
-        return text.removeprefix(f"{module}.")
-    return text
+def _is_modest(error: BaseException) -> bool:
+    """Whether Python can format it, and all that led to it, in a short time."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    errors = frames = chars = 0
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        errors += 1
+        waiting += [one.__cause__, one.__context__]
+        if isinstance(one, BaseExceptionGroup):
+            errors += len(one.exceptions)
+            waiting += one.exceptions[:_MODEST_ERRORS]
+        chars += _chars_of(one)
+        for frame, line in traceback.walk_tb(one.__traceback__):
+            frames += 1
+            chars += _excess(frame, line)
+            if frames > _MODEST_FRAMES:
+                return False
+        if errors > _MODEST_ERRORS or chars > _MODEST_CHARS:
+            return False
+    return True
 
 
-def encodable(text: str) -> str:
-    """The text without lone surrogates, which can't go into a log line or a reply."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+def _chars_of(error: BaseException) -> int:
+    """How much it says, as far as that matters."""
+    chars = len(_text_of(error, _MODEST_CHARS + 1))
+    chars += sum(map(len, getattr(error, "__notes__", ())))
+    if isinstance(error, SyntaxError) and error.text is not None:
+        chars += len(error.text)
+    return chars
+
+
+def _excess(frame: FrameType, number: int) -> int:
+    """The length of a line of source that nobody has written by hand."""
+    length = len(_source_of(frame, number))
+    return length if length > MAX_ERROR_CHARS else 0
+
+
+def _source_of(frame: FrameType, number: int) -> str:
+    return linecache.getline(frame.f_code.co_filename, number, frame.f_globals)
+
+
+def _outline(error: BaseException, whole: TracebackType | None) -> str:
+    """What is told of an error that is too large to be told whole."""
+    frames = list(traceback.walk_tb(whole))
+    half = _OUTLINE_FRAMES // 2
+    outermost, innermost = frames[:half], frames[half:][-half:]
+    left_out = len(frames) - len(outermost) - len(innermost)
+    return "".join(
+        [
+            "Traceback (in outline, because all of it would be too long; most recent call last):\n",
+            *(_place(frame, number) for frame, number in outermost),
+            f"  [{left_out} more]\n" if left_out else "",
+            *(_place(frame, number) for frame, number in innermost),
+            f"{describe(error)}\n",
+        ]
+    )
+
+
+def _place(frame: FrameType, number: int) -> str:
+    source = _source_of(frame, number)[:_OUTLINE_LINE_CHARS].strip()
+    place = f'  File "{frame.f_code.co_filename}", line {number}, in {frame.f_code.co_name}\n'
+    return place + (f"    {source}\n" if source else "")

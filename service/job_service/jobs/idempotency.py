@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 import msgspec
+from msgspec import structs
 
+from job_service.jobs.model import Ending
 from job_service.jobs.snapshots import JobSummary
 
 REMEMBERED_SECONDS = 24 * 3_600.0
@@ -27,7 +29,8 @@ class IdempotencyKeyReused(Exception):
 @dataclass(frozen=True, slots=True)
 class _Answer:
     asked: bytes
-    jobs: tuple[JobSummary, ...]
+    jobs: tuple[JobSummary, ...]  # as they were first
+    endings: tuple[Ending, ...]  # how they have ended since
     until: float
 
 
@@ -45,7 +48,9 @@ class IdempotencyKeys:
         self._jobs = 0
 
     def recall(self, key: str, asked: object) -> Sequence[JobSummary] | None:
-        """The jobs as they were when this was asked with `key`; None where it was not.
+        """The jobs that this was answered with when it was asked with `key`; None where it was not.
+
+        They are as they were then, but for how they have ended.
 
         Raises InvalidIdempotencyKey, or IdempotencyKeyReused where something else was asked.
         """
@@ -57,12 +62,22 @@ class IdempotencyKeys:
             return None
         if answer.asked != _digest(asked):
             raise IdempotencyKeyReused("this idempotency key was used for another request")
-        return answer.jobs
+        return [
+            structs.replace(job, status=ending.status, finished_at=ending.finished_at)
+            if ending.status is not None
+            else job
+            for job, ending in zip(answer.jobs, answer.endings, strict=True)
+        ]
 
-    def remember(self, key: str, asked: object, jobs: Sequence[JobSummary]) -> None:
-        """This was asked with `key`, which was not known, and made these jobs."""
+    def remember(
+        self, key: str, asked: object, jobs: Sequence[JobSummary], endings: Sequence[Ending]
+    ) -> None:
+        """This was asked with `key`, which was not known, and made these jobs.
+
+        Of each, `endings` has what says how it has ended, for the day when it is no longer kept.
+        """
         until = self._monotonic() + REMEMBERED_SECONDS
-        self._answers[key] = _Answer(_digest(asked), tuple(jobs), until)
+        self._answers[key] = _Answer(_digest(asked), tuple(jobs), tuple(endings), until)
         self._jobs += len(jobs)
         self._forget_the_old()
 

@@ -4,26 +4,26 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NoReturn, Unpack
 
-import msgspec
-from msgspec import structs
+from msgspec import UNSET, structs
 
 from job_service.jobs.dispatcher import Dispatcher
 from job_service.jobs.idempotency import IdempotencyKeys
-from job_service.jobs.job_type import InvalidPayload
-from job_service.jobs.model import DEFAULT_PRIORITY, Draft, Job
+from job_service.jobs.job_type import encode_payload
+from job_service.jobs.model import DEFAULT_PRIORITY, Draft, Ending, Job
 from job_service.jobs.options import JobOptions, check_options
 from job_service.jobs.registry import Registry
 from job_service.jobs.snapshots import JobSummary, summarize
 from job_service.jobs.store import JobStore
+from job_service.jobs.weight import submitted_bytes
 from job_service.telemetry.events import RejectReason
 
 
 class QueueFull(Exception):
-    """As many jobs wait as may; try again a little later."""
+    """As much waits as may, in jobs or in bytes; try again a little later."""
 
 
 class BatchTooLarge(QueueFull):
-    """More jobs than the queue has places: they would not fit later either."""
+    """More than the queue has places or bytes for: it would not fit later either."""
 
 
 class QueueClosed(Exception):
@@ -46,7 +46,7 @@ class Intake:
     def check(self, job_type: str, payload: object, **options: Unpack[JobOptions]) -> Draft:
         """A submission that is in order by itself. Raises what `JobQueue.check` does."""
         registered = self._registry.lookup(job_type)
-        text = _encode(payload)
+        text = registered.absent_payload if payload is UNSET else encode_payload(payload)
         registered.check_payload(text)
         if not options:
             return Draft(job_type, text, registered.retry.max_retries)
@@ -67,7 +67,7 @@ class Intake:
         """Make a job of it. Raises UnknownPredecessor, QueueFull or QueueClosed."""
         if draft.unique_key is not None:
             return self.accept_all([draft])[0]
-        if not self._dispatcher.accepting or self._store.room < 1:
+        if not self._dispatcher.accepting or not self._store.fits(1, submitted_bytes(draft)):
             self._refuse([draft], wanted=1)
         return self._add(draft, self._predecessors(draft) if draft.after else ())
 
@@ -76,8 +76,10 @@ class Intake:
         keys = [(draft.type, draft.unique_key) for draft in drafts if draft.unique_key is not None]
         unheld = {key for key in keys if self._store.holder(*key) is None}
         wanted = len(drafts) - len(keys) + len(unheld)
-        if wanted and (not self._dispatcher.accepting or self._store.room < wanted):
-            self._refuse(drafts, wanted)
+        if wanted:
+            wanted_bytes = sum(map(submitted_bytes, drafts))
+            if not self._dispatcher.accepting or not self._store.fits(wanted, wanted_bytes):
+                self._refuse(drafts, wanted)
         predecessors = [self._predecessors(draft) if draft.after else () for draft in drafts]
         return [self._add(*each) for each in zip(drafts, predecessors, strict=True)]
 
@@ -91,9 +93,13 @@ class Intake:
         known = self._keys.recall(key, asked)
         if known is None:
             jobs = accept()
-            self._keys.remember(key, asked, jobs)
+            self._keys.remember(key, asked, jobs, [self._ending_of(job) for job in jobs])
             return jobs
         return [self._replay(job) for job in known]
+
+    def _ending_of(self, summary: JobSummary) -> Ending:
+        job = self._store.jobs.get(summary.id)
+        return Ending() if job is None else self._store.ending_of(job)
 
     def _predecessors(self, draft: Draft) -> Sequence[Job]:
         jobs = []
@@ -119,12 +125,21 @@ class Intake:
             self._reject(drafts, "draining")
             raise QueueClosed("the service is draining and takes no more jobs")
         self._reject(drafts, "full")
-        taken, places = self._store.pending, self._store.capacity
-        if wanted > places:
-            raise BatchTooLarge(f"{wanted} jobs never fit: the queue has {places} places")
-        if self._store.room < 1:
-            raise QueueFull(f"the queue is full: {taken} of {places} places taken")
-        raise QueueFull(f"{self._store.room} more jobs fit, not {wanted}; none was accepted")
+        store, taken, size = self._store, self._store.pending, sum(map(submitted_bytes, drafts))
+        if wanted > store.capacity:
+            raise BatchTooLarge(f"{wanted} jobs never fit: the queue has {store.capacity} places")
+        if size > store.capacity_bytes:
+            raise BatchTooLarge(
+                f"{size} bytes never fit: the queue has room for {store.capacity_bytes}"
+            )
+        if store.room < 1:
+            raise QueueFull(f"the queue is full: {taken} of {store.capacity} places taken")
+        if store.room < wanted:
+            raise QueueFull(f"{store.room} more jobs fit, not {wanted}; none was accepted")
+        free = max(0, store.room_bytes)
+        raise QueueFull(
+            f"the queue is full: {free} of {store.capacity_bytes} bytes are free, not {size}"
+        )
 
     def _reject(self, drafts: Sequence[Draft], reason: RejectReason) -> None:
         for job_type, jobs in Counter(draft.type for draft in drafts).items():
@@ -134,10 +149,3 @@ class Intake:
         job = self._store.jobs.get(first.id)
         now = summarize(job) if job else first
         return structs.replace(now, replayed=True, duplicate=first.duplicate)
-
-
-def _encode(payload: object) -> bytes:
-    try:
-        return msgspec.json.encode(payload)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidPayload(f"it can't be written as JSON: {error}") from error

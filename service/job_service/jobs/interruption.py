@@ -1,35 +1,32 @@
-"""Tells a handler's own errors from the cancellation and the crashes that must go on."""
+"""Tells a handler's own errors from the cancellation and the Ctrl-C that must go on."""
 
 import math
 
 import trio
 
+from job_service.jobs.failure import leaves
+
 
 def interruption_in(error: BaseException) -> BaseException | None:
-    """What of a handler's error must go on: a crash, or the cancellation of its worker.
+    """What of a handler's error must go on: a Ctrl-C, or the cancellation of its worker.
 
-    None where it ends just the attempt, as errors and sys.exit() do. So does a cancellation while
-    nobody is cancelling, which a handler can have kept from elsewhere; and errors that a handler's
-    nursery raises beside its cancellation must not outlive it, or they would end the worker.
+    None if the error just ends the attempt, as all others do, whatever they derive from: many
+    libraries have an error that is no Exception, and one job's must not end all others. So does a
+    cancellation while nobody is cancelling, which a handler can have kept from elsewhere; and
+    errors that a handler's nursery raises beside its cancellation must not outlive it.
     """
-    cancellations, rest = _split(error, trio.Cancelled)
-    if rest is not None and _split(rest, (Exception, SystemExit))[1] is not None:
-        return error
-    return cancellations if is_being_cancelled() else None
+    cancelled = None
+    for leaf in leaves(error):
+        if isinstance(leaf, KeyboardInterrupt):
+            return leaf
+        if isinstance(leaf, trio.Cancelled):
+            cancelled = leaf
+    return cancelled if cancelled is not None and is_being_cancelled() else None
 
 
 def is_cancellation(error: BaseException) -> bool:
     """Whether the error is nothing but a cancellation, alone or in groups."""
-    return _split(error, trio.Cancelled)[1] is None
-
-
-def _split(
-    error: BaseException, kind: type[BaseException] | tuple[type[BaseException], ...]
-) -> tuple[BaseException | None, BaseException | None]:
-    """As `BaseExceptionGroup.split`, and for an error that is no group, too."""
-    if isinstance(error, BaseExceptionGroup):
-        return error.split(kind)
-    return (error, None) if isinstance(error, kind) else (None, error)
+    return all(isinstance(leaf, trio.Cancelled) for leaf in leaves(error))
 
 
 def is_being_cancelled() -> bool:

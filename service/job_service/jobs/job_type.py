@@ -1,14 +1,14 @@
 """A job type: one handler, with what its payload must look like and the terms it is run on."""
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 import msgspec
 
 from job_service.jobs.context import JobContext
 from job_service.jobs.failure import describe
+from job_service.jobs.handler import kind_of, name_of, place_of
 from job_service.jobs.retry import Retry
 from job_service.nesting import MAX_DEPTH, is_too_deep
 
@@ -25,6 +25,7 @@ class JobType:
 
     `timeout` bounds each attempt, in seconds; None lets it run for as long as it likes.
     `concurrency` is how many may be processed at a time; None sets no limit but the workers'.
+    `absent_payload` is the JSON text that takes the place of a payload which is left out.
     """
 
     name: str
@@ -35,6 +36,7 @@ class JobType:
     runs_in: RunsIn
     payload_decoder: msgspec.json.Decoder[Any]
     payload_parameter: str | None
+    absent_payload: bytes
     context_parameter: str | None
     resource_parameters: tuple[str, ...]
 
@@ -47,7 +49,9 @@ class JobType:
             self.payload_decoder.decode(payload)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise InvalidPayload(str(error)) from error
-        except Exception as error:  # from a payload type that checks itself
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # from a payload type that checks itself
             raise InvalidPayload(describe(error)) from error
 
     def arguments(
@@ -64,20 +68,27 @@ class JobType:
         return arguments
 
 
+def encode_payload(payload: object) -> bytes:
+    """The payload as JSON text. Raises InvalidPayload where it can't be written so."""
+    try:
+        return msgspec.json.encode(payload)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidPayload(f"it can't be written as JSON: {error}") from error
+
+
 def where_to_run(handler: Callable[..., Any], wanted: str | None) -> RunsIn:
     """Where `handler` runs: by its kind, or as `wanted`. Raises TypeError, or ValueError."""
-    is_async = inspect.iscoroutinefunction(handler)
-    match wanted:
-        case None:
-            return "loop" if is_async else "thread"
-        case "loop" if is_async:
+    if wanted not in (None, *get_args(RunsIn)):
+        raise ValueError(f"runs_in must be 'loop', 'thread' or 'process', not {wanted!r}")
+    match kind_of(handler), wanted:
+        case ("async" | "wrapper", None | "loop"):
             return "loop"
-        case "thread" | "process" if not is_async:
-            return "thread" if wanted == "thread" else "process"
-        case "loop" | "thread" | "process":
-            kind, places = (
-                ("an async def", "'loop'") if is_async else ("a def", "'thread' or 'process'")
-            )
-            raise TypeError(f"{handler.__qualname__} is {kind}: it runs in {places}")
-        case _:
-            raise ValueError(f"runs_in must be 'loop', 'thread' or 'process', not {wanted!r}")
+        case ("plain", None):
+            return "thread"
+        case ("plain" | "wrapper", "thread" | "process"):  # a wrapper that runs it to the end
+            return cast("RunsIn", wanted)
+        case kind, _:
+            is_async = kind == "async"
+            what = "an async def" if is_async else "a def"
+            places = "'loop'" if is_async else "'thread' or 'process'"
+            raise TypeError(f"{name_of(handler)} is {what}: it runs in {places}{place_of(handler)}")

@@ -9,7 +9,7 @@ import trio
 
 from job_service.jobs.progress import Meter
 
-AttemptOutcome = Literal["completed", "failed", "cancelled", "abandoned"]
+AttemptOutcome = Literal["completed", "failed", "snoozed", "cancelled", "abandoned"]
 Status = Literal["pending", "processing", "completed", "failed", "cancelled", "abandoned"]
 
 TRANSITIONS: Final[dict[Status, frozenset[Status]]] = {
@@ -35,6 +35,8 @@ FIRST_PRIORITY: Final = 0
 DEFAULT_PRIORITY: Final = 5
 LAST_PRIORITY: Final = 9
 
+SHOWN_PREDECESSORS: Final = 10  # of a job's `after`, but for its story, which has all
+
 
 class IllegalTransition(Exception):
     """A job was asked to move where the table has no way; nothing was changed."""
@@ -44,7 +46,10 @@ class IllegalTransition(Exception):
 
 
 class Attempt(msgspec.Struct, eq=False, gc=False):
-    """One run of a job's handler; the fields with defaults are set when it is over."""
+    """One run of a job's handler; the fields with defaults are set when it is over.
+
+    No two attempts of a job have the same `number`, whatever became of them.
+    """
 
     number: int
     worker_id: str
@@ -56,6 +61,13 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
     outcome: AttemptOutcome | None = None
     error: str | None = None
     traceback: str | None = None  # its end, where it is long
+
+
+class Ending(msgspec.Struct):
+    """How a job has ended, for who must know when the job itself is no longer kept."""
+
+    status: Status | None = None  # None until then
+    finished_at: datetime | None = None
 
 
 class Draft(msgspec.Struct, frozen=True, gc=False):
@@ -94,16 +106,21 @@ class Job(msgspec.Struct, eq=False, gc=False):
     after: tuple[str, ...] = ()
     retry_of: str | None = None
     schedule: str | None = None
+    due_monotonic: float | None = None  # where it waits for a delay, and not for a date
     row: int = -1  # its place in the table
+    weight: int = 0  # bytes of memory, when it was last weighed
     status: Status = "pending"
     ready_monotonic: float | None = None  # since when it is ready for a worker, while it is
     attempts: tuple[Attempt, ...] = ()
+    runs: int = 0  # attempts that have begun, and so the number of the last one
+    retries: int = 0  # of its `max_retries`, those that are used up
     snoozes: int = 0
     meter: Meter | None = None  # of the attempt that began last, where it has told its progress
     result: bytes | None = None
     finished_at: datetime | None = None
     cancel_reason: str | None = None  # set while a running attempt is being interrupted
     ended: trio.Event | None = None  # made for those who wait for it, where there are any
+    ending: Ending | None = None  # made for those who remember it, where there are any
     awaits: "dict[str, Job] | None" = None  # those of `after` that have not ended yet, by id
     successors: "dict[str, Job] | None" = None  # those that await it, by id
     failure: str | None = None  # why it failed without an attempt

@@ -7,9 +7,8 @@ from typing import Final, TypedDict
 import msgspec
 
 from job_service.jobs.model import FIRST_PRIORITY, LAST_PRIORITY
-from job_service.jobs.retry import LONGEST_WAIT_SECONDS
+from job_service.jobs.retry import LONGEST_WAIT_SECONDS, MAX_RETRIES_LIMIT
 
-MAX_RETRIES_LIMIT: Final = 1_000
 MAX_UNIQUE_KEY_CHARS: Final = 255
 MAX_PREDECESSORS: Final = 1_000
 

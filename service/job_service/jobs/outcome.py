@@ -14,7 +14,7 @@ class Discard(Exception):
 
 @final
 class Snooze(Exception):
-    """Raised by a handler whose job is to come back in `seconds`, which costs no attempt.
+    """Raised by a handler whose job is to come back in `seconds`, which costs no retry.
 
     Raises TypeError where `seconds` is no number, and ValueError where it is below 0 or more than
     10 years.

@@ -2,67 +2,96 @@
 
 import importlib.util
 import math
-import multiprocessing
 import os
-import pickle
 import signal
-import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from functools import cache
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.context import SpawnContext, SpawnProcess
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from job_service.jobs.context import JobContext
-from job_service.jobs.failure import describe, leaves
-from job_service.jobs.outcome import Discard, Snooze, asked_for
-from job_service.jobs.signature import Signature, read_signature
+from job_service.jobs.forks import STOP_SIGNALS
+from job_service.jobs.handler import place_of
+from job_service.jobs.in_process import call_here, live_with_the_service, send_records
+from job_service.jobs.records import JobIdentity, relay, write_what_is_left
 
 if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
     from trio_parallel import WorkerContext
 
 IDLE_EXIT_SECONDS = 0.5
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # or the log is opened anew by it
+BURY_EVERY_SECONDS = 10.0
 
 
-class ProcessContext(JobContext):
-    """The running job as its handler sees it in a process, where the service is out of reach."""
-
-    def __init__(self, id: str, type: str, worker_id: str, attempt: int) -> None:
-        self.id = id
-        self.type = type
-        self.worker_id = worker_id
-        self.attempt = attempt
-
-    def __getattribute__(self, name: str) -> Any:
-        if name in ("log", "progress"):
-            raise RuntimeError(
-                f"JobContext.{name} does not work in a process: only id, type, worker_id and "
-                "attempt do"
-            )
-        return super().__getattribute__(name)
+class ProcessDied(RuntimeError):
+    """The process of an attempt ended before its handler had."""
 
 
 class ShelteredProcess(SpawnProcess):
-    """A process that no signal to all processes can end while it is still starting."""
+    """A process that no signal to all processes can end while it is still starting.
+
+    Its handler may start processes of its own, so it is no daemon, whatever its maker wants: those
+    may have no children. It leads a group of its own, which is killed as a whole.
+    """
+
+    def __init__(self, *args: Any, to_service: socket.socket, **others: Any) -> None:
+        super().__init__(*args, **{**others, "daemon": False})
+        self._to_service = to_service
 
     def start(self) -> None:
-        """Start it, with the signals held back that `_live_with_the_service` deals with."""
-        resource_tracker.ensure_running()  # which would let them through, if it came later
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        """Start it, with the signals held back that `live_with_the_service` deals with."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
         try:
+            # The tracker ignores the others, and lets them through here; of this one it would die.
+            resource_tracker.ensure_running()
+            signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
             super().start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
+    def run(self) -> None:
+        """In the process: all that it is for."""
+        send_records(self._to_service)
+        super().run()
+
+    def kill(self) -> None:
+        """Kill it, with all that its handler has started and that has not left its group."""
+        if self.pid is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+        super().kill()
+
 
 class ShelteredSpawn(SpawnContext):
-    """How processes are started here."""
+    """How processes are started here; they say what they have to say on `to_service`."""
 
-    Process = ShelteredProcess
+    def __init__(self, to_service: socket.socket) -> None:
+        super().__init__()
+        self._to_service = to_service
+        self._started: list[ShelteredProcess] = []
+
+    def Process(  # type: ignore[override]  # noqa: N802  # a class there; it is only called
+        self, *args: Any, **others: Any
+    ) -> ShelteredProcess:
+        """A new one, not yet started."""
+        process = ShelteredProcess(*args, to_service=self._to_service, **others)
+        self._started.append(process)
+        return process
+
+    def bury(self) -> None:
+        """Let the dead go that a process has left behind; the first process of all inherits them.
+
+        Else they would stay until the service ends, if it is that first process, as in a
+        container. Only what was in a group of ours is waited for, and nobody else's children.
+        """
+        for process in [each for each in self._started if each.exitcode is not None]:
+            assert process.pid is not None  # noqa: S101  # it has ended, so it has begun
+            try:
+                while os.waitpid(-process.pid, os.WNOHANG)[0]:
+                    pass
+            except ChildProcessError:
+                self._started.remove(process)
 
 
 class Processes:
@@ -76,49 +105,116 @@ class Processes:
         # `processing` without being run.
         self._limiter = trio.CapacityLimiter(math.inf)
 
-    async def call(
-        self, handler: Callable[..., Any], payload: bytes, identity: tuple[str, str, str, int]
-    ) -> Any:
+    async def call(self, handler: Callable[..., Any], payload: bytes, identity: JobIdentity) -> Any:
         """What `handler` returns, or raises, in a process; killed when this is cancelled.
 
-        `identity` is what the handler's context knows: id, type, worker and attempt of the job. A
-        process that ends by itself raises BrokenWorkerError.
+        `identity` is what the handler's context knows. Raises ProcessDied where the process ends
+        by itself.
         """
-        return await self._context.run_sync(
-            _call_here,
-            handler,
-            payload,
-            identity,
-            kill_on_cancel=True,
-            limiter=self._limiter,
-        )
+        import trio_parallel
+
+        try:
+            return await self._context.run_sync(
+                call_here,
+                handler,
+                payload,
+                identity,
+                kill_on_cancel=True,
+                limiter=self._limiter,
+            )
+        except trio_parallel.BrokenWorkerError as error:
+            process = error.args[-1]
+            raise ProcessDied(_how_it_died(process.exitcode)) from None
 
 
 @asynccontextmanager
-async def open_processes(needed: bool) -> AsyncIterator[Processes | None]:
+async def open_processes(
+    needed: bool, log: "FilteringBoundLogger"
+) -> AsyncIterator[Processes | None]:
     """Allow handlers to run in processes, where any is to; those that are left end with the block.
 
-    A process is started when it is first needed, and kept for later jobs. Closing takes a shielded
-    moment, and kills what does not end in IDLE_EXIT_SECONDS.
+    A process is started when it is first needed, and kept for later jobs. What is said in one
+    through `logging` goes to `log`. Closing takes a shielded moment, and kills what does not end in
+    IDLE_EXIT_SECONDS.
     """
     if not needed:
         yield None
         return
+    import trio
     import trio_parallel
 
-    manager = trio_parallel.open_worker_context(
-        init=_live_with_the_service, grace_period=IDLE_EXIT_SECONDS
-    )
-    context = await manager.__aenter__()
-    # There is no public way to say how processes are to be started.
-    worker_class = vars(context)["_worker_class"]
-    sheltered = type("ShelteredWorker", (worker_class,), {"mp_context": ShelteredSpawn()})
-    vars(context)["_worker_class"] = sheltered
+    from_processes, to_service = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with from_processes, to_service:
+        spawn = ShelteredSpawn(to_service)
+        manager = trio_parallel.open_worker_context(
+            init=live_with_the_service, grace_period=IDLE_EXIT_SECONDS
+        )
+        context = await manager.__aenter__()
+        vars(context)["_worker_class"] = _sheltered(vars(context)["_worker_class"], spawn)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(relay, from_processes, log)
+                nursery.start_soon(_bury_now_and_then, context, spawn)
+                yield Processes(context)
+                nursery.cancel_scope.cancel()
+        finally:
+            with _room_for_one_more_thread(), suppress(trio_parallel.BrokenWorkerError):
+                await manager.__aexit__(None, None, None)  # one had to be killed, or was before
+            spawn.bury()
+            write_what_is_left(from_processes, log)
+
+
+@contextmanager
+def _room_for_one_more_thread() -> Iterator[None]:
+    """The library takes one of Trio's default limiter, which handlers may have filled for ever."""
+    import trio
+
+    limiter = trio.to_thread.current_default_thread_limiter()
+    before, limiter.total_tokens = limiter.total_tokens, math.inf
     try:
-        yield Processes(context)
+        yield
     finally:
-        with suppress(trio_parallel.BrokenWorkerError):  # one had to be killed, or was before
-            await manager.__aexit__(None, None, None)
+        limiter.total_tokens = before
+
+
+def _sheltered(worker_class: Any, spawn: ShelteredSpawn) -> Any:
+    """The library's worker, whose process is one of ours: there is no public way to say that."""
+    import trio
+
+    threads = trio.CapacityLimiter(math.inf)
+
+    class ShelteredWorker(worker_class):  # type: ignore[misc]  # it has no types
+        mp_context = spawn
+
+        async def start(self) -> None:
+            # As theirs does, but without waiting for a limiter that handlers can fill.
+            await trio.to_thread.run_sync(self.proc.start, limiter=threads)
+            self._child_send_pipe.close()
+            self._child_recv_pipe.close()
+
+    return ShelteredWorker
+
+
+async def _bury_now_and_then(context: "WorkerContext", spawn: ShelteredSpawn) -> None:
+    import trio
+
+    while True:
+        await trio.sleep(BURY_EVERY_SECONDS)
+        context.statistics()  # it looks after those that have ended for want of work
+        spawn.bury()
+
+
+def _how_it_died(exit_code: int | None) -> str:
+    if exit_code is None or exit_code >= 0:
+        return f"its process exited with status {exit_code} before the handler had ended"
+    try:
+        name = signal.Signals(-exit_code).name
+    except ValueError:
+        name = f"signal {-exit_code}"
+    killed = f"its process was killed by {name}"
+    if name == "SIGKILL":
+        return f"{killed}; if nobody did that, it was the kernel, for want of memory"
+    return killed
 
 
 def check_can_run_in_process(handler: Callable[..., Any]) -> None:
@@ -132,84 +228,4 @@ def check_can_run_in_process(handler: Callable[..., Any]) -> None:
         raise ImportError("runs_in='process' needs pip install 'trio-job-service[process]'")
     else:
         return
-    raise TypeError(f"{name or handler!r} can't run in a process: {problem}")
-
-
-def _live_with_the_service() -> None:
-    """In the process, at first: leave signals to the service, but don't outlive it."""
-    # What is sent to all processes at once, as systemd does, only begins the drain. A handler,
-    # unlike SIG_IGN, is not inherited by programs that are run from here.
-    for number in STOP_SIGNALS:
-        signal.signal(number, lambda *_: None)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-    threading.Thread(target=_end_with_the_service, daemon=True).start()
-
-
-def _end_with_the_service() -> NoReturn:
-    service = multiprocessing.parent_process()
-    assert service is not None  # noqa: S101  # this is never the service itself
-    service.join()
-    os._exit(1)
-
-
-def _call_here(handler: Callable[..., Any], payload: bytes, job: tuple[str, str, str, int]) -> Any:
-    try:
-        signature = _signature(handler)
-        arguments: dict[str, Any] = {}
-        if signature.payload is not None:
-            arguments[signature.payload] = signature.decoder.decode(payload)
-        if signature.context is not None:
-            arguments[signature.context] = ProcessContext(*job)
-        return _portable(handler(**arguments))
-    except Exception as error:
-        portable = _portable_error(error)
-    raise portable  # out here it does not drag along the error that it may stand for
-
-
-@cache
-def _signature(handler: Callable[..., Any]) -> Signature:
-    return read_signature(handler)
-
-
-def _portable(result: object) -> object:
-    """The result as JSON text; or as it is, so that the service says why it can't be written."""
-    try:
-        return msgspec.Raw(msgspec.json.encode(result))
-    except Exception:
-        try:
-            pickle.dumps(result)
-        except Exception as error:
-            raise TypeError(
-                f"the result can't be brought back from its process: {describe(error)}"
-            ) from None
-        return result
-
-
-def _portable_error(error: Exception) -> Exception:
-    """The error, or another in the place of one that the service could not read.
-
-    Whatever takes its place, a Discard stays one, and a Snooze, too.
-    """
-    from tblib.pickling_support import install  # it comes with trio-parallel
-
-    install(error)
-    if _comes_back(error):
-        return error
-    for each in (error, *leaves(error)):
-        each.__cause__ = each.__context__ = None  # what led to it may be all that can't
-    if _comes_back(error):
-        return error
-    asked = asked_for(error)
-    if isinstance(asked, Snooze):
-        return Snooze(asked.seconds)
-    message = f"{describe(error)} (an error that can't be brought back from its process)"
-    stand_in = RuntimeError if asked is None else Discard
-    return stand_in(message).with_traceback(error.__traceback__)
-
-
-def _comes_back(error: Exception) -> bool:
-    try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301  # its own
-    except Exception:
-        return False
-    return True
+    raise TypeError(f"{name or handler!r} can't run in a process: {problem}{place_of(handler)}")

@@ -1,10 +1,13 @@
 """The one way in: what routes and embedding programs may ask of the jobs."""
 
+import math
+import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Unpack
 
 import trio
+from msgspec import UNSET
 
 from job_service.jobs.dispatcher import Dispatcher
 from job_service.jobs.intake import Intake
@@ -22,6 +25,7 @@ from job_service.jobs.snapshots import (
 )
 from job_service.jobs.store import JobStore
 
+GIVE_WAY_SECONDS = 0.002
 _CANCELLED_IN_ONE_GO = 100
 
 
@@ -48,9 +52,11 @@ class NotFinished(Exception):
 class JobQueue:
     """Submits, reads, cancels and repeats jobs.
 
-    The methods are coroutines since another engine may have to wait for its answers; this one
-    never does. But for `wait` and `cancel_all`, none of them contains a checkpoint, so a caller who
-    is cancelled has either done the whole of it or nothing.
+    Each method has a checkpoint before it does anything, so a caller who is cancelled has done
+    nothing, and one who calls it over and over lets the workers run (in `submit` after two
+    milliseconds at the latest, and whenever the queue is full). Only `cancel`, `cancel_all` and
+    `retry` have theirs behind them, when they can't be cancelled any more: nothing comes between
+    them and what a caller has just read.
 
     Who can't know whether a submission arrived may repeat it with the same `idempotency_key`, 1 to
     255 visible ASCII characters of its own choice: for a day, what is asked with a known key
@@ -63,24 +69,35 @@ class JobQueue:
         self._store = store
         self._dispatcher = dispatcher
         self._intake = Intake(registry, store, dispatcher)
+        self._turn_is_due = -math.inf
 
     async def submit(
         self,
         job_type: str,
-        payload: object = None,
+        payload: object = UNSET,
         *,
         idempotency_key: str | None = None,
         **options: Unpack[JobOptions],
     ) -> JobSummary:
         """Accept a job, to be run by a worker as soon as one is free, or as `options` say.
 
-        `payload` is anything msgspec can write as JSON, or JSON text as a `msgspec.Raw`. Where
-        another job holds its `unique_key`, that one is given, `duplicate`, and no job is made.
+        `payload` is anything msgspec can write as JSON, or JSON text as a `msgspec.Raw`; left out,
+        it is the default of the handler's parameter, or null where that has none. Where another
+        job holds its `unique_key`, that one is given, `duplicate`, and no job is made.
 
         Raises UnknownJobType, InvalidPayload, ValueError (an option or the key out of range),
         UnknownPredecessor, IdempotencyKeyReused, QueueFull or QueueClosed, and then nothing has
         changed.
         """
+        # A turn of the loop costs as much as a short job, so not each submission waits for one. But
+        # each that would be refused waits until all who could make room have had theirs.
+        if self._store.room > 0 and time.monotonic() < self._turn_is_due:
+            await trio.lowlevel.checkpoint_if_cancelled()
+        else:
+            await trio.lowlevel.checkpoint()
+            if self._store.room < 1:  # they may be behind us in this turn
+                await trio.lowlevel.checkpoint()
+            self._turn_is_due = time.monotonic() + GIVE_WAY_SECONDS
         draft = self.check(job_type, payload, **options)
         if idempotency_key is None:
             return self._intake.accept(draft)
@@ -97,6 +114,7 @@ class JobQueue:
         QueueFull, where not all of them fit (BatchTooLarge, where they never will), or QueueClosed,
         and then nothing has changed.
         """
+        await trio.lowlevel.checkpoint()
         wanted = list(drafts)
         if idempotency_key is None:
             return self._intake.accept_all(wanted)
@@ -104,7 +122,7 @@ class JobQueue:
             idempotency_key, ("submit_all", wanted), lambda: self._intake.accept_all(wanted)
         )
 
-    def check(self, job_type: str, payload: object = None, **options: Unpack[JobOptions]) -> Draft:
+    def check(self, job_type: str, payload: object = UNSET, **options: Unpack[JobOptions]) -> Draft:
         """What `submit` would accept, for `submit_all`; nothing has changed.
 
         Raises UnknownJobType, InvalidPayload or ValueError (an option out of range).
@@ -117,14 +135,19 @@ class JobQueue:
         Raises UnknownJob, NotFinished, ValueError (the key out of range), IdempotencyKeyReused,
         QueueFull or QueueClosed, and then nothing has changed.
         """
-        if idempotency_key is None:
-            return self._run_again(job_id)
-        return self._intake.once(
-            idempotency_key, ("retry", job_id), lambda: [self._run_again(job_id)]
-        )[0]
+        await trio.lowlevel.checkpoint_if_cancelled()
+        try:
+            if idempotency_key is None:
+                return self._run_again(job_id)
+            return self._intake.once(
+                idempotency_key, ("retry", job_id), lambda: [self._run_again(job_id)]
+            )[0]
+        finally:
+            await trio.lowlevel.cancel_shielded_checkpoint()
 
     async def get(self, job_id: str) -> JobStory:
         """The whole story of a job. Raises UnknownJob."""
+        await trio.lowlevel.checkpoint()
         return self._tell(self._find(job_id))
 
     async def wait(self, job_id: str, seconds: float) -> JobStory:
@@ -132,6 +155,7 @@ class JobQueue:
 
         Raises UnknownJob. It may be cancelled.
         """
+        await trio.lowlevel.checkpoint()
         job = self._find(job_id)
         with trio.move_on_after(seconds):
             await self._store.end_of(job).wait()
@@ -150,6 +174,7 @@ class JobQueue:
 
         The oldest come first, or the newest; what is behind a job turns with it.
         """
+        await trio.lowlevel.checkpoint()
         jobs = self._store.jobs.page(
             status=status,
             job_type=job_type,
@@ -164,11 +189,15 @@ class JobQueue:
 
         Raises UnknownJob, or AlreadyFinished where it has ended.
         """
-        job = self._find(job_id)
-        if job.status in TERMINAL:
-            raise AlreadyFinished(summarize(job))
-        self._cancel(job, reason)
-        return self._tell(job)
+        await trio.lowlevel.checkpoint_if_cancelled()
+        try:
+            job = self._find(job_id)
+            if job.status in TERMINAL:
+                raise AlreadyFinished(summarize(job))
+            self._cancel(job, reason)
+            return self._tell(job)
+        finally:
+            await trio.lowlevel.cancel_shielded_checkpoint()
 
     async def cancel_all(
         self, job_type: str, *, status: Status | None = None, reason: str = "requested"
@@ -178,6 +207,7 @@ class JobQueue:
         Those that come in meanwhile are spared. Raises UnknownJobType. Other tasks run between
         portions of them; a caller who is cancelled has done a part.
         """
+        await trio.lowlevel.checkpoint_if_cancelled()
         self._registry.lookup(job_type)
         cancelled = interrupted = 0
         # Those that wait first, and the newest of them first: none is to start because another was
@@ -191,6 +221,7 @@ class JobQueue:
                 self._cancel(job, reason)
             if number % _CANCELLED_IN_ONE_GO == 0:
                 await trio.lowlevel.checkpoint()
+        await trio.lowlevel.cancel_shielded_checkpoint()
         return Cancellations(cancelled=cancelled, interrupted=interrupted)
 
     async def pause(self, job_type: str | None = None) -> QueueView:
@@ -198,6 +229,7 @@ class JobQueue:
 
         A pause of the queue and those of types are independent. Raises UnknownJobType.
         """
+        await trio.lowlevel.checkpoint()
         if job_type is not None:
             self._registry.lookup(job_type)
         self._dispatcher.pause(job_type)
@@ -205,6 +237,7 @@ class JobQueue:
 
     async def resume(self, job_type: str | None = None) -> QueueView:
         """Take back a pause of the same kind, if there is one. Raises UnknownJobType."""
+        await trio.lowlevel.checkpoint()
         if job_type is not None:
             self._registry.lookup(job_type)
         self._dispatcher.resume(job_type)
@@ -212,10 +245,12 @@ class JobQueue:
 
     async def view(self) -> QueueView:
         """How many jobs wait, and for what."""
+        await trio.lowlevel.checkpoint()
         return self._dispatcher.view()
 
     async def types(self) -> Sequence[TypeView]:
         """All job types, and how many of their jobs are in which state."""
+        await trio.lowlevel.checkpoint()
         counts = self._store.jobs.count()
         paused = self._dispatcher.view().paused_types
         views = []

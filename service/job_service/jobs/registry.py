@@ -3,14 +3,24 @@
 from collections.abc import Callable, Mapping
 from typing import Any, TypedDict, TypeVar, Unpack
 
-import msgspec
+from msgspec import UNSET
 
-from job_service.jobs.job_type import InvalidPayload, JobType, RunsIn, where_to_run
+from job_service.jobs.handler import awaited, function_of, kind_of, name_of, place_of
+from job_service.jobs.job_type import (
+    InvalidPayload,
+    JobType,
+    RunsIn,
+    encode_payload,
+    where_to_run,
+)
+from job_service.jobs.numbers import require_integer, require_seconds
 from job_service.jobs.processes import check_can_run_in_process
 from job_service.jobs.resources import OpenResource, opener_of
-from job_service.jobs.retry import Retry
+from job_service.jobs.retry import LONGEST_WAIT_SECONDS, Retry
 from job_service.jobs.schedule import Cron, Every, Schedule
 from job_service.jobs.signature import read_signature
+
+MAX_NAME_CHARS = 100
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 Resource = TypeVar("Resource", bound=Callable[[], Any])
@@ -95,14 +105,15 @@ class Registry:
         registered before, and TypeError where it is not as above.
         """
         opener = opener_of(function)
-        self._require_free_resource(function.__name__)
+        name = _default_name(function, "a resource is named after its function")
+        self._require_free_resource(name)
         for job_type in self._types.values():
-            if job_type.payload_parameter == function.__name__:
+            if job_type.payload_parameter == name:
                 raise ValueError(
-                    f"register the resource {function.__name__!r} before the job type "
+                    f"register the resource {name!r} before the job type "
                     f"{job_type.name!r}, which takes it"
                 )
-        self._resources[function.__name__] = opener
+        self._resources[name] = opener
         return function
 
     def job(
@@ -119,22 +130,27 @@ class Registry:
         The parameter annotated `JobContext`, if there is one, receives the job's context; those
         named as a resource that was registered before, the resource. The other one, if there is
         one, receives the payload; its annotation, any type msgspec knows, is what submissions are
-        checked against.
+        checked against, and its default what a submission has without a payload.
 
         `async def` runs on the loop, `def` in a thread or, where `runs_in` says so, in a process,
-        which must be able to import it by name and is killed when the attempt is interrupted.
+        which must be able to import it by name and is killed when the attempt is interrupted. A
+        `functools.wraps` wrapper around an `async def` runs on the loop, too, unless `runs_in` says
+        that it runs it to its end. The handler may also be a partial, a method of an object, or
+        an object that can be called.
 
-        Raises ValueError where the name is taken or empty, the timeout is not above 0, or the
-        concurrency is below 1; TypeError where the function does not fit the above; and ImportError
-        where trio-parallel, which processes need, is not installed.
+        Raises ValueError where the name is taken, or has not 1 to 100 printable characters, and
+        where the timeout or the concurrency is out of its range; TypeError where one of these is of
+        another kind, or the function does not fit the above; and ImportError where trio-parallel,
+        which processes need, is not installed.
         """
         _refuse_function(name, 'job("name")')
-        if not name:
-            raise ValueError("a job type needs a name")
-        if timeout is not None and not timeout > 0:
-            raise ValueError(f"timeout must be above 0, not {timeout}")
-        if concurrency is not None and concurrency < 1:
-            raise ValueError(f"concurrency must be 1 or more, not {concurrency}")
+        _check_name(name)
+        if timeout is not None:
+            require_seconds("timeout", timeout, LONGEST_WAIT_SECONDS)
+        if concurrency is not None:
+            require_integer("concurrency", concurrency, 1)
+        if retry is not None and not isinstance(retry, Retry):
+            raise TypeError(f"retry must be a Retry, such as Retry(max_retries=5), not {retry!r}")
 
         def register(handler: Handler) -> Handler:
             signature = read_signature(handler, self._resources)
@@ -143,19 +159,21 @@ class Registry:
                 check_can_run_in_process(handler)
                 if signature.resources:
                     raise TypeError(
-                        f"{handler.__qualname__} can't take {', '.join(signature.resources)}: "
-                        "resources don't reach into processes"
+                        f"{name_of(handler)} can't take {', '.join(signature.resources)}: "
+                        f"resources don't reach into processes{place_of(handler)}"
                     )
+            on_loop_by_wrapper = where == "loop" and kind_of(handler) == "wrapper"
             self._add(
                 JobType(
                     name=name,
-                    handler=handler,
+                    handler=awaited(handler) if on_loop_by_wrapper else handler,
                     retry=retry or Retry(),
                     timeout=timeout,
                     concurrency=concurrency,
                     runs_in=where,
                     payload_decoder=signature.decoder,
                     payload_parameter=signature.payload,
+                    absent_payload=signature.absent,
                     context_parameter=signature.context,
                     resource_parameters=signature.resources,
                 )
@@ -170,14 +188,15 @@ class Registry:
         *,
         tz: str = "UTC",
         name: str | None = None,
-        payload: object = None,
+        payload: object = UNSET,
         overlap: bool = False,
         **options: Unpack[TypeOptions],
     ) -> Callable[[Handler], Handler]:
         """Register the decorated function as a job type that runs when a cron expression says.
 
-        Its name is the function's where none is given; `options` are those of `job`. While one of
-        its jobs has not ended, no other is made, unless `overlap` allows it.
+        Its name is the function's where none is given; `options` are those of `job`. Each of its
+        jobs has `payload`, or else the default of the handler's parameter. While one of its jobs
+        has not ended, no other is made, unless `overlap` allows it.
 
         Raises what `job` does, ValueError where the expression or the time zone is none, and
         InvalidPayload where the handler does not take `payload`.
@@ -190,14 +209,14 @@ class Registry:
         seconds: float,
         *,
         name: str | None = None,
-        payload: object = None,
+        payload: object = UNSET,
         overlap: bool = False,
         **options: Unpack[TypeOptions],
     ) -> Callable[[Handler], Handler]:
         """Register the decorated function as a job type that runs every so many seconds.
 
         The first time is one interval after the start; for the rest see `cron`. Raises ValueError
-        where `seconds` is not above 0.
+        where `seconds` is not above 0, and TypeError where it is no number.
         """
         _refuse_function(seconds, "every(seconds=30)")
         return self._scheduled(Every(seconds), name, payload, overlap, options)
@@ -211,21 +230,28 @@ class Registry:
         options: TypeOptions,
     ) -> Callable[[Handler], Handler]:
         def register(handler: Handler) -> Handler:
-            job_type = handler.__name__ if name is None else name
-            text = msgspec.json.encode(payload)
+            job_type = _default_name(handler, 'write name="…"') if name is None else name
             self.job(job_type, **options)(handler)
             try:
-                self.lookup(job_type).check_payload(text)
+                text = self._payload_of_ticks(job_type, payload)
             except InvalidPayload as error:
                 del self._types[job_type]
                 problem = f"its handler does not take its payload: {error}"
-                if payload is None:
+                if payload is UNSET:
                     problem = "its handler takes a payload, but a tick has none"
-                raise InvalidPayload(f"schedule {job_type!r}: {problem}") from error
+                raise InvalidPayload(
+                    f"schedule {job_type!r}: {problem}{place_of(handler)}"
+                ) from error
             self._schedules.append(Schedule(job_type, text, times, overlap))
             return handler
 
         return register
+
+    def _payload_of_ticks(self, name: str, payload: object) -> bytes:
+        job_type = self.lookup(name)
+        text = job_type.absent_payload if payload is UNSET else encode_payload(payload)
+        job_type.check_payload(text)
+        return text
 
     def _add(self, job_type: JobType) -> None:
         self._require_free(job_type.name)
@@ -244,3 +270,23 @@ def _refuse_function(argument: object, call: str) -> None:
     """Python says nothing where a decorator is given the function instead of its arguments."""
     if callable(argument):
         raise TypeError(f"write @registry.{call}")
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str):
+        raise TypeError(f"a job type is named by a str, not {name!r}")
+    if not name:
+        raise ValueError("a job type needs a name")
+    if len(name) > MAX_NAME_CHARS or not name.isprintable() or name != name.strip():
+        raise ValueError(
+            f"a job type's name has up to {MAX_NAME_CHARS} printable characters, and no spaces at "
+            f"its ends: not {name[:MAX_NAME_CHARS]!r}"
+        )
+
+
+def _default_name(function: Callable[..., Any], hint: str) -> str:
+    """The name of the function, which no lambda has, nor an object that can be called."""
+    name = getattr(function_of(function), "__name__", "")
+    if name.isidentifier() and name != "__call__":
+        return str(name)
+    raise TypeError(f"{name_of(function)} has no name to go by: {hint}{place_of(function)}")

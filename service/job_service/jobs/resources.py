@@ -7,6 +7,8 @@ from typing import Any
 
 from job_service.jobs.annotations import signature_of
 from job_service.jobs.failure import describe
+from job_service.jobs.handler import name_of, place_of
+from job_service.jobs.interruption import interruption_in
 
 OpenResource = Callable[[], AbstractAsyncContextManager[Any]]
 
@@ -14,19 +16,31 @@ OpenResource = Callable[[], AbstractAsyncContextManager[Any]]
 class ResourceFailed(Exception):
     """A resource could not be opened, for the error that this is raised from."""
 
-    def __init__(self, name: str, error: Exception) -> None:
+    def __init__(self, name: str, error: BaseException) -> None:
         super().__init__(f"resource {name}: {describe(error)}")
 
 
 def opener_of(resource: Any) -> OpenResource:
     """How `resource` is opened. Raises TypeError where it is not what makes a resource."""
-    if not callable(resource) or inspect.iscoroutinefunction(resource):
+    if (
+        not callable(resource)
+        or inspect.iscoroutinefunction(resource)
+        or inspect.isgeneratorfunction(resource)
+    ):
         raise TypeError(
-            f"{resource!r} is no resource: it must be an async generator function, or return an "
-            "async context manager"
+            f"{name_of(resource)} is no resource: it must be an async generator function, or "
+            f"return an async context manager{place_of(resource)}"
         )
-    if signature_of(resource).parameters:
-        raise TypeError(f"the resource {resource.__name__!r} must not have parameters")
+    required = [
+        name
+        for name, parameter in signature_of(resource).parameters.items()
+        if parameter.default is parameter.empty
+    ]
+    if required:
+        raise TypeError(
+            f"the resource {name_of(resource)} must not have parameters, unless they have "
+            f"defaults: nobody gives it {', '.join(required)}{place_of(resource)}"
+        )
     return asynccontextmanager(resource) if inspect.isasyncgenfunction(resource) else resource
 
 
@@ -44,9 +58,16 @@ async def open_resources(
             resources = {}
             for name, opener in openers.items():
                 try:
-                    resources[name] = await stack.enter_async_context(opener())
-                except Exception as error:
+                    resources[name] = await stack.enter_async_context(_opening(opener()))
+                except BaseException as error:
+                    if interruption_in(error) is not None:
+                        raise
                     raise ResourceFailed(name, error) from error
             yield resources
         finally:
             on_closing()
+
+
+def _opening(made: Any) -> AbstractAsyncContextManager[Any]:
+    # A wrapper around an async generator function looks like any other function until it is called.
+    return asynccontextmanager(lambda: made)() if inspect.isasyncgen(made) else made

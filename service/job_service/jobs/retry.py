@@ -8,8 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from job_service.jobs.failure import describe, leaves
+from job_service.jobs.numbers import require_integer, require_number
 
+MAX_RETRIES_LIMIT = 1_000
 LONGEST_WAIT_SECONDS = 10 * 365 * 86_400
+USUAL_MAX_SECONDS = 300
 
 ErrorTypes = type[BaseException] | tuple[type[BaseException], ...]
 
@@ -18,7 +21,8 @@ ErrorTypes = type[BaseException] | tuple[type[BaseException], ...]
 class Retry:
     """Exponential backoff: the k-th retry waits base_seconds * factor ** (k - 1).
 
-    The wait never exceeds `max_seconds`. `jitter` shortens each wait by a random share of up to
+    The wait never exceeds `max_seconds`, which without a word is 300, or `base_seconds` where that
+    is more. `jitter` shortens each wait by a random share of up to
     that much (0.1: by at most a tenth), so that jobs which failed together do not return together.
 
     Only an error that is one of `retry_on` and none of `give_up_on`, each a type or several, is
@@ -27,25 +31,26 @@ class Retry:
     `backoff(retry, error)` gives the seconds to wait before the `retry`-th retry in the formula's
     place, without jitter. It is called on the event loop, so it must not block.
 
-    Raises ValueError where a number is out of its range, and TypeError where `retry_on`,
-    `give_up_on` or `backoff` is something else.
+    Raises ValueError where a number is out of its range, and TypeError where it is no number, or
+    `retry_on`, `give_up_on` or `backoff` is something else.
     """
 
     max_retries: int = 3
     base_seconds: float = 1
     factor: float = 2
-    max_seconds: float = 300
+    max_seconds: float | None = None
     jitter: float = 0.1
     retry_on: ErrorTypes = BaseException
     give_up_on: ErrorTypes = ()
     backoff: Callable[[int, BaseException], float] | None = None
 
     def __post_init__(self) -> None:
-        _require("max_retries", self.max_retries, 0, math.inf)
-        _require("base_seconds", self.base_seconds, 0, LONGEST_WAIT_SECONDS)
-        _require("factor", self.factor, 1, sys.float_info.max)
-        _require("max_seconds", self.max_seconds, 0, LONGEST_WAIT_SECONDS)
-        _require("jitter", self.jitter, 0, 1)
+        require_integer("max_retries", self.max_retries, 0, MAX_RETRIES_LIMIT)
+        require_number("base_seconds", self.base_seconds, 0, LONGEST_WAIT_SECONDS)
+        require_number("factor", self.factor, 1, sys.float_info.max)
+        if self.max_seconds is not None:
+            require_number("max_seconds", self.max_seconds, 0, LONGEST_WAIT_SECONDS)
+        require_number("jitter", self.jitter, 0, 1)
         _require_error_types("retry_on", self.retry_on)
         _require_error_types("give_up_on", self.give_up_on)
         _require_function("backoff", self.backoff)
@@ -70,23 +75,22 @@ class Retry:
             bounded = min(max(seconds, 0), LONGEST_WAIT_SECONDS)
             if math.isnan(bounded):
                 raise ValueError("it gave nan")
-        except (Exception, SystemExit) as problem:  # as of a handler
+        except KeyboardInterrupt:
+            raise
+        except BaseException as problem:  # as of a handler
             return self.delay(retry, source), f"backoff failed: {describe(problem)}"
         return float(bounded), None
 
     def delay(self, retry: int, source: random.Random) -> float:
         """Seconds to wait before the `retry`-th retry, which counts from 1."""
+        longest = self.max_seconds
+        if longest is None:
+            longest = max(USUAL_MAX_SECONDS, self.base_seconds)
         try:
-            seconds = min(self.base_seconds * self.factor ** (retry - 1), self.max_seconds)
+            seconds = min(self.base_seconds * self.factor ** (retry - 1), longest)
         except OverflowError:
-            seconds = self.max_seconds if self.base_seconds else 0
+            seconds = longest if self.base_seconds else 0
         return seconds * (1 - self.jitter * source.random())
-
-
-def _require(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:  # nor is it, where the value is not a number
-        wanted = f"{low} or more" if high == math.inf else f"between {low} and {high}"
-        raise ValueError(f"{name} must be {wanted}, not {value}")
 
 
 def _require_error_types(name: str, value: object) -> None:

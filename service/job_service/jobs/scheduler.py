@@ -2,23 +2,23 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from itertools import islice, takewhile
+from itertools import islice
 
 import msgspec
 import trio
 from msgspec import UNSET, structs
 
-from job_service.jobs.clock import Clock
+from job_service.jobs.clock import LOOK_SECONDS, Clock
 from job_service.jobs.intake import QueueFull
 from job_service.jobs.model import TERMINAL
 from job_service.jobs.queue import JobQueue, UnknownJob
-from job_service.jobs.schedule import Cron, Every, Schedule
+from job_service.jobs.schedule import CORRECTION, Cron, Every, Schedule
 from job_service.jobs.snapshots import ScheduleView
 from job_service.telemetry.events import Event, ScheduleSkipped, SkipReason
 
-LONGEST_SLEEP_SECONDS = 60.0  # a changed clock or a suspended machine is noticed by then
 MOST_MISSED = 10_000  # counted no further: a clock may be set right by decades
-SET_BACK = timedelta(hours=3)  # by less, what has run is not repeated; by more, time starts anew
+_COUNTED_IN_ONE_GO = 100
+_A_LITTLE = timedelta(minutes=1)  # by less, a clock is not set back but kept right
 
 
 class Scheduler:
@@ -79,15 +79,13 @@ class _Timer:
         while True:
             self._next_run_at = due = next(cron.after(last))
             while (now := self._clock.now()) < due:
-                if now < looked - SET_BACK:
+                if _starts_anew(cron, set_back_by=looked - now, interval=due - last):
                     last = now
                     self._next_run_at = due = next(cron.after(last))
                 looked = now
-                seconds = (due - now).total_seconds()
-                await trio.sleep(min(seconds, LONGEST_SLEEP_SECONDS))
+                await trio.sleep(min((due - now).total_seconds(), LOOK_SECONDS))
             looked = last = now
-            past = takewhile(lambda tick, now=now: tick <= now, cron.after(due))  # type: ignore[misc]
-            await self._tick(missed=sum(1 for _ in islice(past, MOST_MISSED)))
+            await self._tick(missed=await _count_ticks(cron, due, now))
 
     async def _follow_interval(self, every: Every) -> None:
         start = trio.current_time()
@@ -150,3 +148,25 @@ class _Timer:
             last_job_id=self._last_job_id,
             skipped=self._skipped,
         )
+
+
+def _starts_anew(cron: Cron, set_back_by: timedelta, interval: timedelta) -> bool:
+    """Whether a schedule goes by the new time of a clock that was set back, as Debian's cron does.
+
+    What is at a fixed time would run twice; so it waits, unless the time was plainly wrong.
+    """
+    if cron.is_wildcard:
+        return set_back_by > min(interval / 2, _A_LITTLE)
+    return set_back_by >= CORRECTION
+
+
+async def _count_ticks(cron: Cron, after: datetime, until: datetime) -> int:
+    """How many ticks there are in between, with `until`; up to MOST_MISSED."""
+    ticks = 0
+    for tick in islice(cron.after(after), MOST_MISSED):
+        if tick > until:
+            break
+        ticks += 1
+        if ticks % _COUNTED_IN_ONE_GO == 0:
+            await trio.lowlevel.checkpoint()
+    return ticks

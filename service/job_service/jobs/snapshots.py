@@ -5,14 +5,23 @@ from typing import Literal
 
 import msgspec
 
-from job_service.jobs.model import DEFAULT_PRIORITY, Attempt, AttemptOutcome, Job, Status
+from job_service.jobs.model import (
+    DEFAULT_PRIORITY,
+    SHOWN_PREDECESSORS,
+    Attempt,
+    AttemptOutcome,
+    Job,
+    Status,
+)
 from job_service.jobs.progress import Progress
 
 
 class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What fits a line of a list. `attempt` counts those begun, `error` is the last one's.
 
-    `snoozes` counts how often the job came back later, and `progress` is the last run's latest.
+    `snoozes` counts those that ended with the job coming back later, which costs none of
+    `max_retries`, and `progress` is the last one's latest.
+    Where `after` names many jobs, it has the first 10 here, and `after_count` says how many.
 
     `replayed` says that the job was there before, made by an earlier request with the same
     idempotency key; `duplicate`, that it holds the unique key of the submission that it answers.
@@ -29,6 +38,7 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     priority: int = DEFAULT_PRIORITY
     unique_key: str | None = None
     after: tuple[str, ...] = ()
+    after_count: int = 0
     cancel_requested: bool = False
     snoozes: int = 0
     progress: Progress | None = None
@@ -58,6 +68,8 @@ class AttemptStory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 class JobStory(JobSummary, frozen=True, kw_only=True, omit_defaults=True):
     """All there is to know of a job. `payload` and `result` are raw JSON.
 
+    Of more than 20 attempts that snoozed, `attempts` has the first and the last 10.
+
     `waits_because` says, while it is pending, why it is not running now.
     """
 
@@ -76,11 +88,12 @@ def summarize(job: Job) -> JobSummary:
         created_at=job.created_at,
         run_at=job.run_at if job.status == "pending" and job.run_at > job.created_at else None,
         finished_at=job.finished_at,
-        attempt=len(job.attempts),
+        attempt=job.runs,
         max_retries=job.max_retries,
         priority=job.priority,
         unique_key=job.unique_key,
-        after=job.after,
+        after=job.after[:SHOWN_PREDECESSORS],
+        after_count=len(job.after) if len(job.after) > SHOWN_PREDECESSORS else 0,
         cancel_requested=job.status == "processing" and job.cancel_reason is not None,
         error=job.attempts[-1].error if job.attempts else job.failure,
         snoozes=job.snoozes,
@@ -92,8 +105,9 @@ def summarize(job: Job) -> JobSummary:
 
 def tell(job: Job, waits_because: str | None = None) -> JobStory:
     """The job as it is now, whole."""
+    summary = {**msgspec.structs.asdict(summarize(job)), "after": job.after, "after_count": 0}
     return JobStory(
-        **msgspec.structs.asdict(summarize(job)),
+        **summary,
         waits_because=waits_because,
         payload=msgspec.Raw(job.payload),
         result=msgspec.Raw(job.result) if job.result is not None else None,

@@ -6,7 +6,7 @@ come between a change, its event and the counts.
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import trio
 import uuid_utils
@@ -15,18 +15,22 @@ from msgspec import UNSET, UnsetType
 from job_service.jobs.books import Books
 from job_service.jobs.capacity import Capacity
 from job_service.jobs.clock import Clock
-from job_service.jobs.failure import MAX_KEPT_TRACEBACK_CHARS
+from job_service.jobs.failure import MAX_KEPT_TRACEBACK_CHARS, forget_what_is_between
+from job_service.jobs.history import without_snoozes_between
 from job_service.jobs.model import (
     DEFAULT_PRIORITY,
+    SHOWN_PREDECESSORS,
     TERMINAL,
     Attempt,
     AttemptOutcome,
     Draft,
+    Ending,
     IllegalTransition,
     Job,
     Status,
 )
 from job_service.jobs.progress import Meter, Progress
+from job_service.jobs.weight import DEFAULT_QUEUE_BYTES, DEFAULT_RETAIN_BYTES
 from job_service.telemetry.events import (
     Event,
     JobAbandoned,
@@ -55,13 +59,21 @@ class JobStore:
     """
 
     def __init__(
-        self, emit: Callable[[Event], None], clock: Clock, *, capacity: int, retain: int
+        self,
+        emit: Callable[[Event], None],
+        clock: Clock,
+        *,
+        capacity: int,
+        retain: int,
+        capacity_bytes: int = DEFAULT_QUEUE_BYTES,
+        retain_bytes: int = DEFAULT_RETAIN_BYTES,
     ) -> None:
         self._emit = emit
         self.clock = clock
+        self._books = Books(retain, retain_bytes)
         self.capacity = capacity
-        self._capacity = Capacity(capacity, emit, clock)
-        self._books = Books(retain)
+        self.capacity_bytes = capacity_bytes
+        self._capacity = Capacity(self._books, emit, clock, capacity, capacity_bytes)
         self.jobs = self._books.jobs
 
     @property
@@ -75,9 +87,23 @@ class JobStore:
         return self._books.counts["processing"]
 
     @property
+    def weight(self) -> int:
+        """Bytes that the texts of all jobs take: payloads, results, errors and tracebacks."""
+        return self._books.weight
+
+    @property
     def room(self) -> int:
         """How many more submissions the bound on pending jobs allows; may be below 0."""
-        return self._capacity.room(self._books.counts["pending"])
+        return self._capacity.room
+
+    @property
+    def room_bytes(self) -> int:
+        """How many more bytes the bound on jobs that have not ended allows; may be below 0."""
+        return self._capacity.room_bytes
+
+    def fits(self, jobs: int, size: int) -> bool:
+        """Whether there is room for so many submissions, of so many bytes together."""
+        return self._capacity.fits(jobs, size)
 
     def create(self, draft: Draft) -> Job:
         """Accept a submission: a new job, pending."""
@@ -90,6 +116,11 @@ class JobStore:
             max_retries=draft.max_retries,
             created_at=now,
             run_at=run_at,
+            due_monotonic=(
+                None
+                if draft.delay_seconds is None
+                else self.clock.monotonic() + draft.delay_seconds
+            ),
             priority=draft.priority,
             unique_key=draft.unique_key,
             after=draft.after,
@@ -105,7 +136,8 @@ class JobStore:
                 run_at=run_at if run_at is not now else UNSET,
                 priority=job.priority if job.priority != DEFAULT_PRIORITY else UNSET,
                 unique_key=job.unique_key if job.unique_key is not None else UNSET,
-                after=job.after or UNSET,
+                after=job.after[:SHOWN_PREDECESSORS] or UNSET,
+                after_count=len(job.after) if len(job.after) > SHOWN_PREDECESSORS else UNSET,
                 schedule=job.schedule if job.schedule is not None else UNSET,
             )
         )
@@ -132,7 +164,7 @@ class JobStore:
             JobRejected(timestamp=self.clock.now(), job_type=job_type, reason=reason, jobs=jobs)
         )
         if reason == "full":
-            self._capacity.rejected(jobs, self._books.counts["pending"])
+            self._capacity.rejected(jobs)
 
     def enqueue(self, job: Job) -> None:
         """The pending job is ready for a worker from now on."""
@@ -142,7 +174,7 @@ class JobStore:
         # Most jobs are ready the moment they are created.
         at_once = job.run_at is job.created_at and not job.after
         now = job.created_at if at_once else self.clock.now()
-        attempt = len(job.attempts) + 1 if job.attempts or job.snoozes else UNSET
+        attempt = job.runs + 1 if job.runs else UNSET
         self._emit(JobEnqueued(timestamp=now, job_id=job.id, job_type=job.type, attempt=attempt))
 
     def start(self, job: Job, worker_id: str, interrupt: Callable[[], None]) -> Attempt:
@@ -153,8 +185,9 @@ class JobStore:
         now, monotonic = self.clock.now(), self.clock.monotonic()
         self._books.move(job, "processing", now)
         job.ready_monotonic = None
+        job.runs += 1
         attempt = Attempt(
-            number=len(job.attempts) + 1,
+            number=job.runs,
             worker_id=worker_id,
             started_at=now,
             started_monotonic=monotonic,
@@ -172,26 +205,29 @@ class JobStore:
                 wait_seconds=round(monotonic - ready_monotonic, 6),
             )
         )
-        self._capacity.pending_fell_to(self._books.counts["pending"])
+        if self._capacity.is_full:
+            self._capacity.eased()
         return attempt
 
     def complete(self, job: Job, result: bytes) -> None:
         """The handler returned `result`, JSON text."""
-        ended = self._end_attempt(job, "completed", "completed")
-        job.result = result
+        ended = self._end_attempt(job, "completed", "completed", result=result)
         self._emit(JobCompleted(**ended))
+        if self._capacity.is_full:
+            self._capacity.eased()
 
     def retry(self, job: Job, error: str, traceback: str, delay_seconds: float) -> None:
         """The attempt failed; the job is to be ready again in `delay_seconds`."""
         delay = timedelta(seconds=delay_seconds)
         ended = self._end_attempt(job, "pending", "failed", error, traceback)
+        job.retries += 1
         job.run_at = ended["timestamp"] + delay
         self._emit(JobRetried(**ended, error=error, retry_in_seconds=round(delay_seconds, 6)))
 
     def snooze(self, job: Job, seconds: float) -> None:
-        """The handler wants the job back in `seconds`; its run does not count as an attempt."""
-        ended = self._end_attempt(job, "pending", None)
-        job.attempts = job.attempts[:-1]
+        """The handler wants the job back in `seconds`; its run costs no retry."""
+        ended = self._end_attempt(job, "pending", "snoozed")
+        job.attempts = without_snoozes_between(job.attempts)
         job.snoozes += 1
         job.run_at = ended["timestamp"] + timedelta(seconds=seconds)
         self._emit(JobSnoozed(**ended, snooze_seconds=round(seconds, 6)))
@@ -220,6 +256,8 @@ class JobStore:
         """The attempt failed and no other follows."""
         ended = self._end_attempt(job, "failed", "failed", error, traceback)
         self._emit(JobFailed(**ended, error=error, traceback=traceback))
+        if self._capacity.is_full:
+            self._capacity.eased()
 
     def fail_unstarted(self, job: Job, error: str) -> None:
         """The pending job can't be run, for what it was to come after has not completed."""
@@ -229,7 +267,8 @@ class JobStore:
         self._books.move(job, "failed", now)
         job.failure = error
         self._emit(JobFailed(timestamp=now, job_id=job.id, job_type=job.type, error=error))
-        self._capacity.pending_fell_to(self._books.counts["pending"])
+        if self._capacity.is_full:
+            self._capacity.eased()
 
     def end_of(self, job: Job) -> trio.Event:
         """What is set as soon as the job has ended; made when it is asked for. No transition."""
@@ -238,6 +277,14 @@ class JobStore:
             if job.status in TERMINAL:
                 job.ended.set()
         return job.ended
+
+    def ending_of(self, job: Job) -> Ending:
+        """What says how the job has ended, as soon as it has. No transition."""
+        if job.ending is None:
+            job.ending = Ending()
+            if job.status in TERMINAL:
+                job.ending.status, job.ending.finished_at = job.status, job.finished_at
+        return job.ending
 
     def pause(self, job_type: str | None) -> None:
         """No job is to start, or none of this type. No transition."""
@@ -260,14 +307,16 @@ class JobStore:
         """The job was called off, pending or in an attempt, which may have left an `error`."""
         self._end_early(job, "cancelled", JobCancelled, reason, error, traceback)
 
-    def abandon(self, job: Job, reason: str) -> None:
-        """The service ends and leaves the job behind, pending or interrupted."""
-        self._end_early(job, "abandoned", JobAbandoned, reason)
+    def abandon(
+        self, job: Job, reason: str, error: str | None = None, traceback: str | None = None
+    ) -> None:
+        """The service ends and leaves the job behind, pending or in an attempt, as in `cancel`."""
+        self._end_early(job, "abandoned", JobAbandoned, reason, error, traceback)
 
     def _end_early(
         self,
         job: Job,
-        to: AttemptOutcome,
+        to: Literal["cancelled", "abandoned"],
         event: type[JobCancelled] | type[JobAbandoned],
         reason: str,
         error: str | None = None,
@@ -275,7 +324,16 @@ class JobStore:
     ) -> None:
         if job.status == "processing":
             ended = self._end_attempt(job, to, to, error, traceback)
-            self._emit(event(**ended, reason=reason))
+            self._emit(
+                event(
+                    **ended,
+                    reason=reason,
+                    error=UNSET if error is None else error,
+                    traceback=UNSET if traceback is None else traceback,
+                )
+            )
+            if self._capacity.is_full:
+                self._capacity.eased()
         else:
             now = self.clock.now()
             self._books.move(job, to, now)
@@ -288,7 +346,8 @@ class JobStore:
                     wait_seconds=self._end_wait(job),
                 )
             )
-            self._capacity.pending_fell_to(self._books.counts["pending"])
+            if self._capacity.is_full:
+                self._capacity.eased()
 
     def _end_wait(self, job: Job) -> float | UnsetType:
         if job.ready_monotonic is None:
@@ -301,15 +360,15 @@ class JobStore:
         self,
         job: Job,
         to: Status,
-        outcome: AttemptOutcome | None,
+        outcome: AttemptOutcome,
         error: str | None = None,
         traceback: str | None = None,
+        result: bytes | None = None,
     ) -> dict[str, Any]:
         """End the running attempt and move the job on; gives the fields of its event."""
         if job.status != "processing":
             raise IllegalTransition(job.id, job.status, to)
         now = self.clock.now()
-        self._books.move(job, to, now)
         attempt = job.attempts[-1]
         attempt.finished_at = now
         attempt.run_seconds = round(self.clock.monotonic() - attempt.started_monotonic, 6)
@@ -317,7 +376,10 @@ class JobStore:
         attempt.error = error
         if traceback is not None:
             attempt.traceback = traceback[-MAX_KEPT_TRACEBACK_CHARS:]
+            forget_what_is_between(job.attempts)
         attempt.interrupt = _nothing
+        job.result = result
+        self._books.move(job, to, now)
         return {
             "timestamp": now,
             "job_id": job.id,

@@ -1,40 +1,35 @@
-"""The jobs in memory, in the order of their creation, and how long finished ones stay.
+"""The jobs in memory, in the order of their creation.
 
 The order is kept in chunks, and each chunk knows by a bit per job which of its jobs have a status
 or a type. A page is read off these bits, so that it costs what is on it, and not what is kept; and
 where jobs of a status are sought, only those chunks are looked at in which a job has entered it.
+
+Where few jobs of a chunk are left, it is merged with another one beside it that has as few: else a
+single job that waits for long would keep the room of a thousand.
 """
 
 from bisect import bisect_left, bisect_right
-from collections import defaultdict, deque
 from collections.abc import Iterator
-from typing import cast
 
-from job_service.jobs.model import TERMINAL, TRANSITIONS, Job, Status
-
-CHUNK = 1_024
-
-_BITS = tuple(1 << place for place in range(CHUNK))
-_ALL_BITS = (1 << CHUNK) - 1
+from job_service.jobs.chunk import BITS, CHUNK, SPARSE, Chunk
+from job_service.jobs.model import TRANSITIONS, Job, Status
 
 
 class JobTable:
-    """All unfinished jobs, and of the finished ones the `retain` that finished last.
+    """All jobs that are not forgotten yet.
 
     Ids must sort by creation, as UUIDv7 do; a page then begins by bisection, whatever has been
     forgotten since the page before it was read.
     """
 
-    def __init__(self, retain: int) -> None:
-        self._retain = retain
+    def __init__(self) -> None:
         self._jobs: dict[str, Job] = {}
-        self._finished: deque[Job] = deque()
-        self._chunks: dict[int, _Chunk] = {}  # by number, the oldest first
+        self._chunks: dict[int, Chunk] = {}
+        self._numbers: list[int] = []  # of all chunks, the oldest first
         self._entered: dict[Status, list[int]] = {  # in which a job has; sorted numbers of chunks
             status: [] for status in TRANSITIONS if status != "pending"
         }
-        self._newest = _Chunk("")
-        self._rows = 0
+        self._newest: Chunk | None = None
 
     def __iter__(self) -> Iterator[Job]:
         """All jobs, the oldest first."""
@@ -46,29 +41,38 @@ class JobTable:
 
     def add(self, job: Job) -> None:
         """Keep a new job, and give it its row."""
-        row = job.row = self._rows
-        self._rows = row + 1
         self._jobs[job.id] = job
-        place = row % CHUNK
-        if place == 0:
-            self._newest = self._chunks[row // CHUNK] = _Chunk(job.id)
         chunk = self._newest
-        chunk.jobs.append(job)
-        chunk.of_type[job.type] |= _BITS[place]
+        if chunk is None or len(chunk.jobs) == CHUNK:
+            chunk = self._begin_chunk(job)
+        chunk.append(job)
 
     def moved(self, job: Job) -> None:
-        """The job has entered another state, which is not its end."""
-        if job.status == "processing":
-            self._enter(job)
-        else:
-            self._chunks[job.row // CHUNK].entered["processing"] ^= _BITS[job.row % CHUNK]
+        """The job has entered another state."""
+        row, status = job.row, job.status
+        chunk = self._chunks[row // CHUNK]
+        entered = chunk.entered
+        if status == "pending":
+            entered["processing"] ^= BITS[row % CHUNK]
+            return
+        if not entered[status]:
+            _include(self._entered[status], chunk.number)
+        entered[status] |= BITS[row % CHUNK]
 
-    def finished(self, job: Job) -> None:
-        """The job has reached its end; where too many have, the first of them is forgotten."""
-        self._enter(job)
-        self._finished.append(job)
-        if len(self._finished) > self._retain:
-            self._forget(self._finished.popleft())
+    def forget(self, job: Job) -> None:
+        """Keep a job no more, which has ended."""
+        del self._jobs[job.id]
+        place = job.row % CHUNK
+        chunk = self._chunks[job.row // CHUNK]
+        chunk.jobs[place] = None
+        chunk.forgotten |= BITS[place]
+        kept = chunk.kept = chunk.kept - 1
+        if kept > SPARSE or chunk is self._newest:  # whose room is still to be used
+            return
+        if kept == 0:
+            self._drop(chunk)
+        elif kept == SPARSE:  # the chunks beside it find it so, should they become sparse later
+            self._merge_around(chunk)
 
     def page(
         self,
@@ -84,7 +88,7 @@ class JobTable:
         The oldest come first, or the newest; what is behind a job turns with it.
         """
         found: list[Job] = []
-        numbers = list(self._chunks) if status in (None, "pending") else self._entered[status]
+        numbers = self._numbers if status in (None, "pending") else self._entered[status]
         first = len(numbers) - 1 if newest_first else 0
         if after is not None:
             first = max(0, bisect_right(numbers, after, key=self._first_id) - 1)
@@ -96,9 +100,8 @@ class JobTable:
             while bits:
                 if len(found) >= limit:
                     return found
-                bit = _BITS[bits.bit_length() - 1] if newest_first else bits & -bits
-                found.append(chunk.job_at(bit))
-                bits ^= bit
+                job, bits = chunk.pop(bits, newest=newest_first)
+                found.append(job)
         return found
 
     def count(self) -> dict[str, dict[Status, int]]:
@@ -112,86 +115,48 @@ class JobTable:
                     of_this_type[status] += (bits & of_type).bit_count()
         return counts
 
-    def _enter(self, job: Job) -> None:
-        number, place = divmod(job.row, CHUNK)
-        entered = self._chunks[number].entered
-        if not entered[job.status]:
-            numbers = self._entered[job.status]
-            index = bisect_left(numbers, number)
-            if numbers[index : index + 1] != [number]:  # else there was one before that went back
-                numbers.insert(index, number)
-        entered[job.status] |= _BITS[place]
+    def _begin_chunk(self, job: Job) -> Chunk:
+        full = self._newest
+        number = 0 if full is None else full.number + 1
+        chunk = self._newest = self._chunks[number] = Chunk(number, job.id)
+        self._numbers.append(number)
+        if full is not None and full.kept == 0:
+            self._drop(full)
+        elif full is not None and full.is_sparse:
+            self._merge_around(full)
+        return chunk
 
-    def _forget(self, job: Job) -> None:
-        del self._jobs[job.id]
-        number, place = divmod(job.row, CHUNK)
-        chunk = self._chunks[number]
-        chunk.jobs[place] = None
-        chunk.forgotten |= _BITS[place]
-        if chunk.forgotten == _ALL_BITS:
-            del self._chunks[number]
-            for numbers in self._entered.values():
-                index = bisect_left(numbers, number)
-                if numbers[index : index + 1] == [number]:
-                    del numbers[index]
+    def _merge_around(self, chunk: Chunk) -> None:
+        """Merge a chunk that keeps few jobs with those beside it that keep few, too."""
+        index = bisect_left(self._numbers, chunk.number)
+        older = self._chunks[self._numbers[index - 1]] if index > 0 else None
+        if older is not None and older.is_sparse:
+            self._merge(older, chunk)
+            chunk, index = older, index - 1
+        if chunk.is_sparse and index + 1 < len(self._numbers):
+            newer = self._chunks[self._numbers[index + 1]]
+            if newer is not self._newest and newer.is_sparse:
+                self._merge(chunk, newer)
+
+    def _merge(self, older: Chunk, newer: Chunk) -> None:
+        self._drop(newer)
+        older.absorb(newer)
+        for status, numbers in self._entered.items():
+            if older.entered[status]:
+                _include(numbers, older.number)
+
+    def _drop(self, chunk: Chunk) -> None:
+        del self._chunks[chunk.number]
+        for numbers in (self._numbers, *self._entered.values()):
+            index = bisect_left(numbers, chunk.number)
+            if numbers[index : index + 1] == [chunk.number]:
+                del numbers[index]
 
     def _first_id(self, number: int) -> str:
         return self._chunks[number].first_id
 
 
-class _Chunk:
-    """The jobs of CHUNK successive rows; in its integers, the job of each row has one bit.
-
-    To spare the way of each job through its states, a bit that a later one outdoes is left set:
-    what a job has `entered` counts only until it has ended, and nothing of one that is forgotten.
-    """
-
-    __slots__ = ("entered", "first_id", "forgotten", "jobs", "of_type")
-
-    def __init__(self, first_id: str) -> None:
-        self.first_id = first_id
-        self.jobs: list[Job | None] = []  # None where it has been forgotten
-        self.forgotten = 0
-        self.of_type: defaultdict[str, int] = defaultdict(int)
-        self.entered: dict[Status, int] = dict.fromkeys(TRANSITIONS, 0)  # nothing for "pending"
-
-    def matching(self, status: Status | None, job_type: str | None) -> int:
-        """The bits of the jobs of this status and type."""
-        if job_type is not None:
-            bits = self.of_type.get(job_type, 0)
-        else:
-            bits = _ALL_BITS >> (CHUNK - len(self.jobs))
-        if status is not None and bits:
-            bits &= self._of_status(status)
-        return bits & ~self.forgotten
-
-    def _of_status(self, status: Status) -> int:
-        if status in TERMINAL:
-            return self.entered[status]
-        entered = self.entered
-        ended = 0
-        for end in TERMINAL:
-            ended |= entered[end]
-        if status == "processing":
-            return entered["processing"] & ~ended
-        return ~(entered["processing"] | ended)
-
-    def behind(self, job_id: str) -> int:
-        """The bits of all rows behind that of the job, which may have been forgotten."""
-        kept = [job for job in self.jobs if job is not None]
-        index = bisect_right(kept, job_id, key=_id)
-        return -_BITS[kept[index].row % CHUNK] if index < len(kept) else 0
-
-    def before(self, job_id: str) -> int:
-        """The bits of all rows before that of the job, which may have been forgotten."""
-        kept = [job for job in self.jobs if job is not None]
-        index = bisect_left(kept, job_id, key=_id)
-        return 2 * _BITS[kept[index - 1].row % CHUNK] - 1 if index > 0 else 0
-
-    def job_at(self, bit: int) -> Job:
-        """The job that has this one bit."""
-        return cast("Job", self.jobs[bit.bit_length() - 1])
-
-
-def _id(job: Job) -> str:
-    return job.id
+def _include(numbers: list[int], number: int) -> None:
+    index = bisect_left(numbers, number)
+    if numbers[index : index + 1] != [number]:  # else a job was there before and went back
+        numbers.insert(index, number)

@@ -36,8 +36,11 @@ def _until_due(job: Job, seconds: float) -> str:
     due = f"due in {math.ceil(seconds)} s" if seconds > 0 else "due now"
     if not job.attempts:
         return due
-    error = (job.attempts[-1].error or "").partition(":")[0]
-    return f"retry {len(job.attempts)} of {job.max_retries} {due} after {error}"
+    last = job.attempts[-1]
+    if last.outcome == "snoozed":
+        return f"snoozed; {due}"
+    error = (last.error or "").partition(":")[0]
+    return f"retry {job.retries} of {job.max_retries} {due} after {error}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -4,18 +4,20 @@ import math
 import random
 import time
 from collections.abc import Callable, Mapping
-from contextvars import Context, copy_context
+from contextvars import copy_context
 from datetime import datetime
 from functools import partial
+from inspect import isawaitable
 from typing import Any
 
-import msgspec
 import trio
 from structlog.typing import FilteringBoundLogger
 
 from job_service.jobs.context import JobContext
 from job_service.jobs.dispatcher import Dispatcher
-from job_service.jobs.failure import describe, format_traceback
+from job_service.jobs.failure import describe, format_traceback, said_before
+from job_service.jobs.handler import boxed
+from job_service.jobs.hints import explain
 from job_service.jobs.interruption import interruption_in, is_being_cancelled, is_cancellation
 from job_service.jobs.job_type import JobType
 from job_service.jobs.model import Attempt, Job
@@ -23,10 +25,12 @@ from job_service.jobs.outcome import Discard, Snooze, asked_for
 from job_service.jobs.overtime import CLEANUP_SECONDS, Overtime
 from job_service.jobs.processes import Processes
 from job_service.jobs.registry import Registry
+from job_service.jobs.result import encode_result
 from job_service.jobs.snapshots import WorkerView
+from job_service.jobs.spotless import CleanContext
 from job_service.jobs.store import JobStore
+from job_service.jobs.threads import Threads
 
-ANY_NUMBER_OF_THREADS = math.inf
 GIVE_WAY_SECONDS = 0.000_5
 
 
@@ -50,6 +54,7 @@ class Worker:
         started_at: datetime,
         resources: Mapping[str, Any],
         processes: Processes | None,
+        threads: Threads,
         overtime: Overtime,
     ) -> None:
         self.id = id
@@ -64,6 +69,7 @@ class Worker:
         self._random_source = random_source
         self._resources = resources
         self._processes = processes
+        self._threads = threads
         self._overtime = overtime
         self._scope = trio.CancelScope()
         self._drained = False
@@ -71,19 +77,19 @@ class Worker:
         self._taken: Job | None = None  # since it asked last
         self._job: Job | None = None  # the one in hand
         self._last_attempt: Attempt | None = None
-        # The default limiter would let abandoned threads, which hold their place until they
-        # return, keep later jobs waiting. There is one live thread per worker at the most.
-        self._threads = trio.CapacityLimiter(ANY_NUMBER_OF_THREADS)
 
     async def run(self) -> None:
         """Run jobs until the channel is closed and empty."""
-        clean = copy_context()
+        clean = CleanContext(copy_context())
+        self._token = trio.lowlevel.current_trio_token()
         with self._jobs:
             while not self._drained:
                 # Cancelling this scope interrupts the job in hand. It is entered anew only when
                 # it has been used: entering costs as much as all the bookkeeping of a job.
                 with trio.CancelScope() as self._scope:
                     await self._run_jobs(clean)
+                if self._threads.too_many:
+                    await self._wait_for_threads()
 
     def view(self) -> WorkerView:
         """What it does now, and since when."""
@@ -100,7 +106,14 @@ class Worker:
         finished_at = attempt.finished_at if attempt is not None else None
         return WorkerView(worker_id=self.id, state="idle", since=finished_at or self.started_at)
 
-    async def _run_jobs(self, clean: Context) -> None:
+    async def _wait_for_threads(self) -> None:
+        """Begin no job, but let go of the last one: others may start in its place."""
+        if self._taken is not None:
+            self._dispatcher.attempt_ended(self._taken)
+            self._taken = None
+        await self._threads.wait_for_return()
+
+    async def _run_jobs(self, clean: CleanContext) -> None:
         self._ask_for_next(clean)
         async for job in self._jobs:
             give_way_at = time.monotonic() + GIVE_WAY_SECONDS
@@ -113,11 +126,11 @@ class Worker:
                 next_job = self._next_at_once(clean, give_way_at)
         self._drained = True
 
-    def _next_at_once(self, clean: Context, give_way_at: float) -> Job | None:
+    def _next_at_once(self, clean: CleanContext, give_way_at: float) -> Job | None:
         # To wait for a turn of the loop after each job would cost as much as a short job itself,
         # and in a busy loop give the workers less than their share of it.
         if (
-            copy_context() != clean  # a job has set variables
+            not clean.is_current()  # a job has set variables
             or time.monotonic() >= give_way_at
             or self._scope.cancel_called  # too late for the job that it was meant for
         ):
@@ -127,9 +140,9 @@ class Worker:
         except (trio.WouldBlock, trio.EndOfChannel):
             return None
 
-    def _ask_for_next(self, clean: Context) -> None:
+    def _ask_for_next(self, clean: CleanContext) -> None:
         # From its next step on the task has a context that no job before has set variables in.
-        trio.lowlevel.current_task().context = clean.copy()
+        trio.lowlevel.current_task().context = clean.fresh()
         if not self._has_asked:  # else an interruption came too late for the job it was meant for
             self._has_asked = True
             done, self._taken = self._taken, None
@@ -193,20 +206,21 @@ class Worker:
         )
         if job_type.runs_in == "loop":
             return await job_type.handler(**arguments)
-        return await trio.to_thread.run_sync(
-            partial(job_type.handler, **arguments),
-            abandon_on_cancel=True,
-            limiter=self._threads,
+        [result] = await self._threads.call(
+            job, attempt, partial(boxed, job_type.handler, arguments)
         )
+        return await result if isawaitable(result) else result  # whose decorator hid an async def
 
     def _context(self, job: Job, attempt: Attempt) -> JobContext:
         report = partial(self._store.progress, job, attempt)
-        return JobContext(job.id, job.type, self.id, attempt.number, self._log, report)
+        return JobContext(job.id, job.type, self.id, attempt.number, self._log, report, self._token)
 
     def _complete(self, job: Job, result: object) -> None:
         try:
-            text = msgspec.json.encode(result)
-        except Exception as error:
+            text = encode_result(result)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             # Its work is done, and doing it again would not make its result any better.
             message = f"the result can't be written as JSON: {describe(error)}"
             self._store.fail(job, message, _traceback_of(error))
@@ -221,11 +235,12 @@ class Worker:
         interruption: BaseException | None,
     ) -> None:
         """Say what became of an attempt that ended with `error`, and why; first reason first."""
-        handlers_error = None if is_cancellation(error) and interruption else describe(error)
+        handlers_error = traceback = None
+        if interruption is None or not is_cancellation(error):
+            handlers_error, traceback = explain(error), _traceback_of(error)
         if interruption is not None and not is_cancellation(interruption):
-            self._store.abandon(job, "crashed")
+            self._store.abandon(job, "crashed", handlers_error, traceback)
         elif self._scope.cancel_called and job.cancel_reason is not None:
-            traceback = _traceback_of(error) if handlers_error is not None else None
             self._store.cancel(job, job.cancel_reason, handlers_error, traceback)
         elif self._scope.cancel_called and isinstance(asked_for(error), Discard):
             self._store.fail(job, describe(error), format_traceback(error))
@@ -235,14 +250,14 @@ class Worker:
                 message += f", and ended with {handlers_error}"
             self._retry_or_fail(job, job_type, message, error, TimeoutError(message))
         elif is_being_cancelled():
-            self._store.abandon(job, self._stop_reason())
+            self._store.abandon(job, self._stop_reason(), handlers_error, traceback)
         else:
             self._do_as_asked(job, job_type, error)
 
     def _do_as_asked(self, job: Job, job_type: JobType, error: BaseException) -> None:
         asked = asked_for(error)
         if asked is None:
-            self._retry_or_fail(job, job_type, describe(error), error, error)
+            self._retry_or_fail(job, job_type, explain(error), error, error)
         elif isinstance(asked, Snooze):
             self._store.snooze(job, asked.seconds)
             self._dispatcher.add_later(job, asked.seconds)
@@ -257,12 +272,13 @@ class Worker:
         error: BaseException,
         reason: BaseException,
     ) -> None:
-        if len(job.attempts) <= job.max_retries and job_type.retry.is_worth(reason):
+        if job.retries < job.max_retries and job_type.retry.is_worth(reason):
             delay, problem = job_type.retry.delay_after(
-                reason, len(job.attempts), self._random_source
+                reason, job.retries + 1, self._random_source
             )
             if problem is not None:
                 message += f"; {problem}"
+            message = said_before(message, job.attempts)
             self._store.retry(job, message, _traceback_of(error), delay)
             self._dispatcher.add_later(job, delay)
         else:

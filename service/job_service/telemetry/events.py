@@ -111,13 +111,17 @@ class AttemptEvent(JobEvent, frozen=True, kw_only=True):
 
 
 class JobCreated(JobEvent, frozen=True, kw_only=True):
-    """A submission was accepted; `run_at` if it starts later, `after` if it follows other jobs."""
+    """A submission was accepted; `run_at` if it starts later, `after` if it follows other jobs.
+
+    Of many, `after` has the first 10, and `after_count` says how many there are.
+    """
 
     event: Literal["job_created"] = "job_created"
     run_at: datetime | UnsetType = UNSET
     priority: int | UnsetType = UNSET  # where it is not the default
     unique_key: str | UnsetType = UNSET
     after: tuple[str, ...] | UnsetType = UNSET
+    after_count: int | UnsetType = UNSET
     schedule: str | UnsetType = UNSET  # the one that made it
 
 
@@ -160,7 +164,7 @@ class JobRetried(AttemptEvent, frozen=True, kw_only=True):
 
 
 class JobSnoozed(AttemptEvent, frozen=True, kw_only=True):
-    """The handler wants the job back in `snooze_seconds`; this run costs no attempt."""
+    """The handler wants the job back in `snooze_seconds`; this run costs no retry."""
 
     event: Literal["job_snoozed"] = "job_snoozed"
     run_seconds: float
@@ -193,7 +197,8 @@ class JobFailed(JobEvent, frozen=True, kw_only=True):
 class EarlyEndEvent(JobEvent, frozen=True, kw_only=True):
     """A job ended before its handler had.
 
-    The three fields of an attempt where it was running, `wait_seconds` where it was ready.
+    The three fields of an attempt if it was running, with the error that its handler's clean-up
+    ended with, if any; `wait_seconds` if it was ready.
     """
 
     reason: str
@@ -201,6 +206,8 @@ class EarlyEndEvent(JobEvent, frozen=True, kw_only=True):
     attempt: int | UnsetType = UNSET
     run_seconds: float | UnsetType = UNSET
     wait_seconds: float | UnsetType = UNSET
+    error: str | UnsetType = UNSET
+    traceback: str | UnsetType = UNSET
 
 
 class JobCancelled(EarlyEndEvent, frozen=True, kw_only=True):
@@ -214,6 +221,20 @@ class JobAbandoned(EarlyEndEvent, frozen=True, kw_only=True):
 
     level: Level = "error"
     event: Literal["job_abandoned"] = "job_abandoned"
+
+
+class ThreadAbandoned(AttemptEvent, frozen=True, kw_only=True):
+    """The attempt was interrupted, and its thread, which can't be, runs on for nobody."""
+
+    level: Level = "warning"
+    event: Literal["thread_abandoned"] = "thread_abandoned"
+
+
+class ThreadReturned(AttemptEvent, frozen=True, kw_only=True):
+    """A thread that was let go has come to its end, so many seconds later."""
+
+    event: Literal["thread_returned"] = "thread_returned"
+    abandoned_seconds: float
 
 
 class JobRejected(Event, frozen=True, kw_only=True):
@@ -242,11 +263,12 @@ class ScheduleSkipped(Event, frozen=True, kw_only=True):
 
 
 class QueueFull(Event, frozen=True, kw_only=True):
-    """Submissions are being turned away from now on."""
+    """Submissions are being turned away from now on; `queue_bytes` if it is for their size."""
 
     level: Level = "warning"
     event: Literal["queue_full"] = "queue_full"
     queue_capacity: int
+    queue_bytes: int | UnsetType = UNSET
 
 
 class QueueFreed(Event, frozen=True, kw_only=True):
@@ -302,6 +324,21 @@ class ConnectionRefused(Event, frozen=True, kw_only=True):
     logged: ClassVar[bool] = False
 
     event: Literal["connection_refused"] = "connection_refused"
+
+
+class CertificateReloaded(Event, frozen=True, kw_only=True):
+    """New TLS handshakes use what is in the files now; connections that are open go on."""
+
+    event: Literal["certificate_reloaded"] = "certificate_reloaded"
+    certfile: str
+
+
+class CertificateReloadFailed(Event, frozen=True, kw_only=True):
+    """The certificate or its key has changed and can't be used; those from before still are."""
+
+    level: Level = "warning"
+    event: Literal["certificate_reload_failed"] = "certificate_reload_failed"
+    error: str
 
 
 class RequestFailed(Event, frozen=True, kw_only=True):

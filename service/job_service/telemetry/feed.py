@@ -2,12 +2,27 @@
 
 import secrets
 from collections import deque
+from sys import getsizeof
+from typing import Final
 
 import trio
+from msgspec import UNSET
 
-from job_service.telemetry.events import Event
+from job_service.telemetry import events
+from job_service.telemetry.events import Event, JobCreated
 
+# The ring is full when it has either; the bytes are of texts that may be long.
 CAPACITY = 20_000
+CAPACITY_BYTES = 8 * 1024 * 1024
+
+# The fields with texts that may be long, of each kind of event that has any.
+_LONG_FIELDS: Final = {
+    kind: names
+    for kind in vars(events).values()
+    if isinstance(kind, type)
+    and issubclass(kind, Event)
+    and (names := {"after", "error", "traceback"}.intersection(kind.__struct_fields__))
+}
 
 
 class FellBehind(Exception):
@@ -22,11 +37,15 @@ class Feed:
     however many they are and however slow.
     """
 
-    def __init__(self, capacity: int = CAPACITY) -> None:
+    def __init__(self, capacity: int = CAPACITY, capacity_bytes: int = CAPACITY_BYTES) -> None:
         self._run = secrets.token_hex(4)  # so that ids of before a restart are known as such
         self._ring: deque[Event] = deque(maxlen=capacity)
+        self._capacity_bytes = capacity_bytes
+        self._long = deque[tuple[int, int]]()  # numbers and bytes of events with long texts
+        self._bytes = 0  # of those
         self._last = 0
         self._news: trio.Event | None = None  # only while somebody waits: testing that is cheapest
+        self._loop: trio.lowlevel.TrioToken | None = None  # the one that they wait on
         self._closed = False
 
     @property
@@ -38,6 +57,10 @@ class Feed:
         """Keep `event`, as a struct: those who read it have the cost of encoding it."""
         self._ring.append(event)
         self._last += 1
+        if type(event) in _LONG_FIELDS and not (
+            isinstance(event, JobCreated) and event.after is UNSET  # as in nearly all
+        ):
+            self._make_room(_text_bytes(event))
         if self._news is not None:
             self._wake()
 
@@ -60,6 +83,7 @@ class Feed:
             return
         if self._news is None:
             self._news = trio.Event()
+            self._loop = trio.lowlevel.current_trio_token()
         await self._news.wait()
 
     def read(self, after: int, limit: int) -> list[Event]:
@@ -92,8 +116,32 @@ class Feed:
     def _before_oldest(self) -> int:
         return self._last - len(self._ring)
 
+    def _make_room(self, weight: int) -> None:
+        """Drop the oldest events, for the newest one has long texts, of so many bytes."""
+        self._long.append((self._last, weight))
+        self._bytes += weight
+        while self._bytes > self._capacity_bytes or self._long[0][0] <= self._before_oldest:
+            number, bytes_freed = self._long.popleft()
+            self._bytes -= bytes_freed
+            while self._before_oldest < number:
+                self._ring.popleft()
+
     def _wake(self) -> None:
-        # Where the loop is blocked, events come from another thread, which can't wake anybody.
-        if self._news is not None and trio.lowlevel.in_trio_run():
+        # Where the loop is blocked, events come from another thread, which can't wake anybody, even
+        # if it has a loop of its own.
+        here = trio.lowlevel.current_trio_token() if trio.lowlevel.in_trio_run() else None
+        if self._news is not None and here is self._loop:
             self._news.set()
             self._news = None
+
+
+def _text_bytes(event: Event) -> int:
+    """Memory that its long texts take."""
+    weight = 0
+    for name in _LONG_FIELDS[type(event)]:
+        value = getattr(event, name)
+        if value is not UNSET:
+            weight += getsizeof(value)
+            if isinstance(value, tuple):
+                weight += sum(map(getsizeof, value))
+    return weight

@@ -112,7 +112,9 @@ def encode_event(event: Event) -> bytes:
 def _render_json(_: WrappedLogger, __: str, line: EventDict) -> bytes:
     try:
         return _encode(line, enc_hook=repr)
-    except Exception:
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
         # Handlers may log what JSON can't carry, such as a lone surrogate, a list that holds
         # itself, or an object whose repr raises; or what no reader of the log can take, because it
         # is nested too deeply. The line must come all the same.
@@ -122,7 +124,9 @@ def _render_json(_: WrappedLogger, __: str, line: EventDict) -> bytes:
 def _encodable(value: object) -> object:
     try:
         _encode(value)
-    except Exception:
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
         return printable(value)
     return value
 

@@ -29,6 +29,8 @@ from job_service.telemetry.events import (
     QueuePaused,
     QueueResumed,
     ScheduleSkipped,
+    ThreadAbandoned,
+    ThreadReturned,
     WorkerStarted,
     WorkerStopped,
 )
@@ -64,6 +66,8 @@ class MetricsSnapshot(Struct, frozen=True):
     queue_paused: int
     job_types_paused: int
     ticks_skipped: int
+    jobs_bytes: int
+    threads_abandoned: int
 
 
 class Metrics:
@@ -96,6 +100,7 @@ class Metrics:
         self._queue_paused = 0
         self._job_types_paused = 0
         self._ticks_skipped = 0
+        self._threads_abandoned = 0
         self._counts: dict[type[Event], Callable[[Any], None]] = {
             JobCreated: self._job_created,
             JobEnqueued: self._job_enqueued,
@@ -116,6 +121,8 @@ class Metrics:
             QueuePaused: self._was_paused,
             QueueResumed: self._was_resumed,
             ScheduleSkipped: self._schedule_skipped,
+            ThreadAbandoned: self._thread_abandoned,
+            ThreadReturned: self._thread_returned,
         }
 
     def observe(self, event: Event) -> None:
@@ -124,8 +131,8 @@ class Metrics:
         if count is not None:
             count(event)
 
-    def snapshot(self) -> MetricsSnapshot:
-        """The metrics at this moment."""
+    def snapshot(self, jobs_bytes: int = 0) -> MetricsSnapshot:
+        """The metrics at this moment; `jobs_bytes` no event tells, but whoever keeps the jobs."""
         return MetricsSnapshot(
             jobs_created=self._jobs_created,
             jobs_completed=self._jobs_completed,
@@ -150,6 +157,8 @@ class Metrics:
             queue_paused=self._queue_paused,
             job_types_paused=self._job_types_paused,
             ticks_skipped=self._ticks_skipped,
+            jobs_bytes=jobs_bytes,
+            threads_abandoned=self._threads_abandoned,
         )
 
     def _job_created(self, _: JobCreated) -> None:
@@ -241,3 +250,9 @@ class Metrics:
 
     def _schedule_skipped(self, event: ScheduleSkipped) -> None:
         self._ticks_skipped += 1 if isinstance(event.ticks, UnsetType) else event.ticks
+
+    def _thread_abandoned(self, _: ThreadAbandoned) -> None:
+        self._threads_abandoned += 1
+
+    def _thread_returned(self, _: ThreadReturned) -> None:
+        self._threads_abandoned -= 1

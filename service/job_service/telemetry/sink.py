@@ -1,19 +1,21 @@
 """Carries log lines to a file descriptor on a thread, so that no reader holds the loop."""
 
-import os
-import select
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from itertools import accumulate
 from types import TracebackType
 from typing import Self
 
+import trio
+
 from job_service.telemetry.events import LogLinesDropped, utc_now
+from job_service.telemetry.line_file import LineFile
 from job_service.telemetry.log import encode_event
 
-DEFAULT_CAPACITY_LINES = 50_000
+# The buffer is full when it has either. As much again may be on its way out.
+CAPACITY_LINES = 50_000
+CAPACITY_BYTES = 8 * 1024 * 1024
 
 # A busy loop lets go of the interpreter whenever it polls, and has it back before a thread that
 # waits for it has even woken; the thread might never get its turn. So where the writer has work
@@ -28,17 +30,6 @@ _PAUSE_SECONDS = 0.01
 # How soon a loss that could not be told is told again, where no line comes to try it with.
 _RETRY_SECONDS = 1.0
 
-_LOG_FILE_MODE = 0o640
-
-
-def open_log_file(path: str) -> int:
-    """A descriptor that appends to the file at `path`, which is made if need be.
-
-    Raises OSError, also for a named pipe that nobody reads: that one would be waited for.
-    """
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-    return os.open(path, flags, _LOG_FILE_MODE)
-
 
 class LineSink:
     """A bounded buffer of lines and the thread that writes it to `fd` in large pieces.
@@ -50,8 +41,10 @@ class LineSink:
     they are, and comes once the reader reads again; lost itself, it comes again with the sum.
     `take_dropped` tells sooner. Thread-safe, since handlers in threads log too.
 
-    As a context manager it runs its thread for the block and flushes at the end. It does not
-    close `fd`; where that is the file at `path`, `reopen` makes it the one that is there now.
+    As a context manager it runs its thread for the block and flushes at the end. It takes `fd`
+    over: the thread closes it once it has written what it can, be that long after the block, so
+    that it never writes to another file that has got the number. Where `fd` is the file at `path`,
+    `reopen` makes it the one that is there now.
     """
 
     def __init__(
@@ -60,13 +53,15 @@ class LineSink:
         render: Callable[[LogLinesDropped], bytes] = encode_event,
         *,
         path: str | None = None,
-        capacity_lines: int = DEFAULT_CAPACITY_LINES,
+        capacity_lines: int = CAPACITY_LINES,
+        capacity_bytes: int = CAPACITY_BYTES,
     ) -> None:
-        self._fd = fd
+        self._file = LineFile(fd, path)
         self._render = render
-        self._path = path
         self._capacity_lines = capacity_lines
+        self._capacity_bytes = capacity_bytes
         self._lines: deque[bytes] = deque()
+        self._bytes = 0  # in the buffer: about, since threads add to it without a lock
         self._dropped = 0
         self._overflowed = 0  # dropped for want of room, and not yet told in a line
         self._unwritten = 0  # lost in writing, and not yet told in a line; the thread's own
@@ -75,8 +70,8 @@ class LineSink:
         self._writing = False
         self._pause_ends = 0.0
         self._sealed = False
+        self._writes_at_once = False
         self._closed = False
-        self._cut_short = False  # the last thing written is a piece of a line
         self._reopen_wanted = False
         self._reopen_error: OSError | None = None
         self._thread = threading.Thread(target=self._drain, name="log-sink", daemon=True)
@@ -91,7 +86,20 @@ class LineSink:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.flush()
+        if not self._closed:
+            self.flush()
+            self._close()
+
+    async def aclose(self) -> None:
+        """Do at once what the block's end does, but let the loop run while it waits to be read.
+
+        That takes a second at most, and can't be cancelled.
+        """
+        with trio.CancelScope(shield=True):
+            await self.flush_off_loop()
+        self._close()
+
+    def _close(self) -> None:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -99,13 +107,16 @@ class LineSink:
     def write(self, line: bytes) -> None:
         """Take one line, without its newline."""
         waiting = len(self._lines)
-        if waiting >= self._capacity_lines:
-            if not self._sealed:
+        if waiting >= self._capacity_lines or (waiting and self._bytes >= self._capacity_bytes):
+            if self._writes_at_once:
+                self._file.write([line])
+            elif not self._sealed:
                 with self._changed:
                     self._dropped += 1
                     self._overflowed += 1
             return
         self._lines.append(line)
+        self._bytes += len(line)
         # No lock: the writer raises this flag before it looks for lines a last time.
         if self._writer_waits:
             with self._changed:
@@ -125,9 +136,27 @@ class LineSink:
                 lambda: not (self._lines or self._writing), timeout_seconds
             )
 
+    async def flush_off_loop(self, timeout_seconds: float = 1.0) -> bool:
+        """As `flush`, in a thread whose place no handler can take. It may be cancelled."""
+        return await trio.to_thread.run_sync(
+            self.flush, timeout_seconds, abandon_on_cancel=True, limiter=trio.CapacityLimiter(1)
+        )
+
     def seal(self) -> None:
         """Take no more lines: the last one has been said, whoever may still run."""
         self._sealed = True
+        self._capacity_lines = 0
+
+    def write_at_once(self) -> None:
+        """In a forked child, which has a copy of the buffer but no thread: write where one stands.
+
+        What is in the buffer is for the parent to write. Takes no lock, since the thread may have
+        held it.
+        """
+        self._changed = threading.Condition()
+        self._lines.clear()
+        self._writing = False
+        self._writes_at_once = True
         self._capacity_lines = 0
 
     def take_dropped(self) -> int:
@@ -153,19 +182,13 @@ class LineSink:
             return error
 
     def _drain(self) -> None:
-        while self._wait_for_work():
-            if self._reopen_wanted:
-                self._reopen_wanted = False
-                self._reopen()
-            lines = [self._lines.popleft() for _ in range(len(self._lines))]
-            with self._changed:
-                overflowed, self._overflowed = self._overflowed, 0
-            self._write_story(lines, overflowed)
-            with self._changed:
-                self._writing = False
-                self._changed.notify_all()
-            self._pause_ends = time.monotonic() + _PAUSE_SECONDS
-            time.sleep(_PAUSE_SECONDS)
+        try:
+            while self._wait_for_work():
+                self._write_out()
+                self._pause_ends = time.monotonic() + _PAUSE_SECONDS
+                time.sleep(_PAUSE_SECONDS)
+        finally:
+            self._file.close()
 
     def _wait_for_work(self) -> bool:
         with self._changed:
@@ -180,18 +203,25 @@ class LineSink:
             self._writing = bool(self._lines) or not self._closed
             return self._writing
 
+    def _write_out(self) -> None:
+        if self._reopen_wanted:
+            self._reopen_wanted = False
+            self._reopen()
+        lines = [self._lines.popleft() for _ in range(len(self._lines))]
+        self._bytes = 0
+        with self._changed:
+            overflowed, self._overflowed = self._overflowed, 0
+        self._write_story(lines, overflowed)
+        with self._changed:
+            self._writing = False
+            self._changed.notify_all()
+
     def _reopen(self) -> None:
-        if self._path is None:
-            return
         try:
-            new = open_log_file(self._path)
+            self._file.reopen()
         except OSError as error:
             with self._changed:
                 self._reopen_error = error
-            return
-        self._cut_short &= os.path.sameopenfile(new, self._fd)
-        os.dup2(new, self._fd, inheritable=False)
-        os.close(new)
 
     def _write_story(self, lines: list[bytes], overflowed: int) -> None:
         """Write `lines`, and what was lost before and after them; count what does not come out."""
@@ -200,7 +230,7 @@ class LineSink:
         story = [*before, *lines, *after]
         if not story:
             return
-        written = self._write_lines(story)
+        written = self._file.write(story)
         if before and written:
             self._unwritten = 0
         lost = len(story) - max(written, len(before))
@@ -213,28 +243,3 @@ class LineSink:
 
     def _report(self, lines: int) -> bytes:
         return self._render(LogLinesDropped(timestamp=utc_now(), lines=lines))
-
-    def _write_lines(self, lines: list[bytes]) -> int:
-        """Write the lines; returns how many of them came out whole."""
-        cut = b"\n" if self._cut_short else b""  # ends what an earlier failure left unfinished
-        piece = cut + b"\n".join(lines) + b"\n"
-        written = self._write_all(piece)
-        if written == len(piece):
-            self._cut_short = False
-            return len(lines)
-        if written > 0:
-            self._cut_short = not piece.endswith(b"\n", 0, written)
-        _, *ends = accumulate((len(line) + 1 for line in lines), initial=len(cut))
-        return sum(end <= written for end in ends)
-
-    def _write_all(self, piece: bytes) -> int:
-        """Write `piece` until it is out or the descriptor refuses; returns the bytes written."""
-        rest = memoryview(piece)
-        while rest:
-            try:
-                rest = rest[os.write(self._fd, rest) :]
-            except BlockingIOError:  # somebody made the descriptor non-blocking
-                select.select([], [self._fd], [])
-            except OSError:
-                break
-        return len(piece) - len(rest)

@@ -8,6 +8,8 @@ def printable(value: object) -> str:
     else:
         try:
             text = repr(value)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             text = f"<{type(value).__name__} whose repr raises {type(error).__name__}>"
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -3,9 +3,11 @@
 import sys
 from collections.abc import Callable
 
+import trio
 from quart import has_request_context, request
 from quart.wrappers import BaseRequestWebsocket
 from quart_trio import QuartTrio
+from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import MapAdapter
 
 from job_service.jobs.failure import describe, format_traceback
@@ -23,18 +25,25 @@ from job_service.web.jobs import add_job_routes
 from job_service.web.monitoring import add_monitoring_routes
 from job_service.web.openapi.routes import add_documentation
 from job_service.web.problems import install_error_handlers
-from job_service.web.queries import install_query_check
+from job_service.web.queries import check_query
 from job_service.web.queue import add_queue_routes
+
+FAILURE_LINE_SECONDS = 1.0
+MAX_PATH_CHARS = 1_000
 
 
 class JobServiceApp(QuartTrio):
-    """Tells an unhandled exception as a `request_failed` event instead of through `logging`."""
+    """Tells an unhandled exception as a `request_failed` event instead of through `logging`.
+
+    One a second: who has found a request that fails could else flood the log with tracebacks.
+    """
 
     asgi_http_class = RequestInOneTask  # type: ignore[assignment]  # Quart takes any ASGIHTTPProtocol
 
     def __init__(self, emit: Callable[[Event], None]) -> None:
         super().__init__(__name__, static_folder=None)
         self._emit = emit
+        self._next_failure_line = 0.0
 
     def create_url_adapter(self, request: BaseRequestWebsocket | None) -> MapAdapter | None:
         """Called by Quart to route a request; no route depends on the host we are called by."""
@@ -48,12 +57,14 @@ class JobServiceApp(QuartTrio):
         What it is called with differs between the versions of Quart.
         """
         error = sys.exception()
-        if error is not None and has_request_context():
+        is_due = trio.current_time() >= self._next_failure_line
+        if error is not None and has_request_context() and is_due:
+            self._next_failure_line = trio.current_time() + FAILURE_LINE_SECONDS
             self._emit(
                 RequestFailed(
                     timestamp=utc_now(),
                     method=request.method,
-                    path=request.path,
+                    path=request.path[:MAX_PATH_CHARS],
                     error=describe(error),
                     traceback=format_traceback(error),
                 )
@@ -78,7 +89,7 @@ def create_app(
     app.url_map.merge_slashes = False  # or //jobs would be redirected, in HTML
     install_error_handlers(app)
     install_guards(app, access)
-    install_query_check(app)
+    app.before_request(_check_target)
     add_job_routes(app, queue, registry)
     add_queue_routes(app, queue)
     add_monitoring_routes(app, read_metrics, list_workers, list_schedules, is_ready)
@@ -86,3 +97,14 @@ def create_app(
     add_documentation(app, registry, needs_token=bool(access.tokens))
     add_dashboard(app)
     return app
+
+
+async def _check_target() -> None:
+    # Routing takes `//jobs` for `/jobs`, and `post` for `POST`; both are something else.
+    if request.path.startswith("//"):
+        raise NotFound
+    rule = request.url_rule
+    if rule is not None and rule.methods and request.method not in rule.methods:
+        raise MethodNotAllowed(list(rule.methods))
+    if request.query_string:
+        check_query(request)

@@ -1,8 +1,6 @@
 """The live stream: `GET /events`, the feed as server-sent events."""
 
-import uuid
 from collections.abc import AsyncGenerator, Callable
-from functools import lru_cache
 from typing import Final
 
 import trio
@@ -13,14 +11,14 @@ from werkzeug.datastructures import MultiDict
 from job_service.telemetry import events
 from job_service.telemetry.events import Event
 from job_service.telemetry.feed import Feed, FellBehind
-from job_service.telemetry.log import encode_event
+from job_service.web.frames import Frames
+from job_service.web.ids import read_id
 from job_service.web.problems import bad_query
 
 HEARTBEAT_SECONDS = 15.0
 RETRY_MILLISECONDS = 1_000
 CHUNK_EVENTS = 200
 CHUNK_BYTES = 64 * 1024
-KEPT_FRAMES = 2_048
 PAUSE_SECONDS = 0.000_25  # for each open stream
 MAX_PAUSE_SECONDS = 1.0
 
@@ -64,7 +62,7 @@ def add_event_routes(app: Quart, feed: Feed) -> None:
 
 
 class _Streams:
-    """The streams of one app. Each event is encoded once for all of them.
+    """The streams of one app.
 
     A stream that has read what there is pauses before it reads on, the longer the more streams
     there are: else each event would cost its job a turn of all of them. So together they take up
@@ -74,7 +72,7 @@ class _Streams:
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
         self._open = 0
-        self._frame = lru_cache(KEPT_FRAMES)(self._encode)
+        self._frames = Frames(feed)
 
     async def stream(self, after: int | None, is_wanted: Wanted) -> AsyncGenerator[bytes, None]:
         """What is sent to one client, from behind event number `after`; None for a `reset`."""
@@ -108,15 +106,10 @@ class _Streams:
         number = after
         for number, event in enumerate(self._feed.read(after, CHUNK_EVENTS), after + 1):
             if is_wanted(event):
-                chunk += self._frame(number)
+                chunk += self._frames.of(number)
             if len(chunk) >= CHUNK_BYTES:
                 break
         return bytes(chunk), number
-
-    def _encode(self, number: int) -> bytes:
-        [event] = self._feed.read(number - 1, 1)
-        fields = self._feed.id_of(number).encode(), event.event.encode(), encode_event(event)
-        return b"id: %b\nevent: %b\ndata: %b\n\n" % fields
 
 
 def _wanted(query: MultiDict[str, str]) -> Wanted:
@@ -138,7 +131,7 @@ def _values(query: MultiDict[str, str], parameter: str) -> set[str]:
 
 
 def _job_id(text: str) -> str:
-    try:
-        return str(uuid.UUID(text))
-    except ValueError:
-        raise bad_query("job_id", "the id of a job") from None
+    job_id = read_id(text)
+    if job_id is None:
+        raise bad_query("job_id", "the id of a job")
+    return job_id

@@ -3,6 +3,7 @@
 import hmac
 import ipaddress
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
@@ -10,15 +11,20 @@ from typing import Final
 from quart import Quart, Response, request
 
 from job_service.web.empty import empty_response
-from job_service.web.problems import Problem
+from job_service.web.problems import Problem, malformed
 
 OPEN_PATHS: Final = frozenset({"/health", "/health/ready"})
 DASHBOARD: Final = "/dashboard/"  # where its files are; they hold no data
 LOCAL_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 _LABEL = r"[A-Za-z0-9_-]{1,63}"
-_HOST = re.compile(
-    rf"(\[[0-9A-Fa-f:.]+\]|{_LABEL}(\.{_LABEL})*\.?)?(:[0-9]*)?"  # RFC 9110, section 7.2
+_NAME = rf"\[[0-9A-Fa-f:.]+\]|{_LABEL}(?:\.{_LABEL})*\.?"
+_HOST = re.compile(rf"({_NAME})?(?::([0-9]{{0,5}}))?")  # RFC 9110, section 7.2
+_ORIGIN = re.compile(rf"(https?)://({_NAME})(?::([0-9]{{1,5}}))?")  # RFC 6454, section 6.2
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+# Of two of these, one reader might take the first and another one the second.
+_SINGLE_HEADERS: Final = frozenset(
+    {b"host", b"authorization", b"origin", b"content-type", b"last-event-id"}
 )
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110, section 9.2.1
 _SENDABLE_HEADERS = (
@@ -50,9 +56,11 @@ def needs_token(path: str) -> bool:
 def install_guards(app: Quart, access: Access) -> None:
     """Let `app` turn away who may not come in, but for the health checks, which are open."""
     tokens = [token.encode() for token in access.tokens]
+    origins = frozenset(map(_as_browsers_write, access.origins))
 
     @app.before_request
     async def check_access() -> Response | None:
+        _check_repetitions(request.scope["headers"])
         host = request.headers.get("Host", "")
         if not _HOST.fullmatch(host):
             raise Problem(HTTPStatus.BAD_REQUEST, "the Host header is no host")
@@ -62,16 +70,24 @@ def install_guards(app: Quart, access: Access) -> None:
             _check_host(host, access.hosts)
         origin = request.headers.get("Origin")
         if origin is not None:
-            if request.method == "OPTIONS" and origin in access.origins:
+            if request.method == "OPTIONS" and origin in origins:
                 return _preflight(origin)
             if request.method not in _SAFE_METHODS:
-                _check_origin(origin, host, access.origins)
+                _check_origin(origin, host, origins)
         if tokens and needs_token(request.path):
             _check_token(request.headers.get("Authorization", ""), tokens)
         return None
 
-    if access.origins:
-        _let_pages_read(app, access.origins)
+    if origins:
+        _let_pages_read(app, origins)
+
+
+def _check_repetitions(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    names = [name for name, _ in headers]
+    if len(set(names)) < len(names):
+        for name in _SINGLE_HEADERS:
+            if names.count(name) > 1:
+                raise malformed(f"the header {name.decode().title()} is given more than once")
 
 
 def _let_pages_read(app: Quart, origins: frozenset[str]) -> None:
@@ -110,10 +126,41 @@ def _check_host(host: str, allowed: frozenset[str]) -> None:
 
 
 def _check_origin(origin: str, host: str, allowed: frozenset[str]) -> None:
-    if origin not in allowed and not (host and origin.partition("://")[2] == host):
+    if origin not in allowed and not _is_ours(origin, host):
         raise Problem(
             HTTPStatus.FORBIDDEN, "pages of this origin may change nothing here; see --allow-origin"
         )
+
+
+def _as_browsers_write(origin: str) -> str:
+    """The same origin in small letters, and without a port that is its scheme's own."""
+    parts = _ORIGIN.fullmatch(origin.lower())
+    if parts is None or parts[3] is None or int(parts[3]) != _DEFAULT_PORTS[parts[1]]:
+        return origin.lower()
+    return f"{parts[1]}://{parts[2]}"
+
+
+def _is_ours(origin: str, host: str) -> bool:
+    """Whether a page of this origin came from where the request is sent to (RFC 6454, section 5).
+
+    A port that is left out is the scheme's. Whether a client of a proxy speaks TLS can't always be
+    known: then the scheme that the Origin tells is believed.
+    """
+    page, called = _ORIGIN.fullmatch(origin), _HOST.fullmatch(host)
+    if page is None or called is None:
+        return False
+    scheme, name, port = page.groups()
+    default = _DEFAULT_PORTS[scheme]
+    called_name, called_port = called[1] or "", int(called[2] or default)
+    if scheme == "http" and (called_port == _DEFAULT_PORTS["https"] or _came_by_tls()):
+        return False
+    return (name.lower(), int(port or default)) == (called_name.lower(), called_port)
+
+
+def _came_by_tls() -> bool:
+    """Whether the client is known to speak TLS, with us or with the proxy that it came through."""
+    forwarded = request.headers.get("X-Forwarded-Proto", "").partition(",")[0].strip().lower()
+    return "https" in (request.scheme, forwarded)
 
 
 def _preflight(origin: str) -> Response:

@@ -1,13 +1,11 @@
 """The routes of jobs: decode the request, call the queue, encode its answer."""
 
 import re
-import uuid
 from http import HTTPStatus
 from typing import get_args
 from urllib.parse import urlencode
 
 import msgspec
-import trio
 from msgspec import structs
 from quart import Quart, Response, request
 from werkzeug.datastructures import MultiDict
@@ -17,20 +15,22 @@ from job_service.jobs.model import TERMINAL, Status
 from job_service.jobs.queue import JobQueue
 from job_service.jobs.registry import Registry
 from job_service.jobs.snapshots import JobStory, JobSummary
-from job_service.web.conditional import json_response, require_match
+from job_service.web.conditional import conditional_response, require_match, tag
+from job_service.web.ids import read_id
 from job_service.web.problems import bad_query, malformed
 from job_service.web.submissions import (
+    Batches,
     BatchReceipt,
-    read_batch,
     read_idempotency_key,
     read_submission,
 )
+from job_service.web.uploads import Uploads
 
 DEFAULT_PAGE = 100
 MAX_PAGE = 1_000
 MAX_WAIT_SECONDS = 60
-BATCHES_AT_A_TIME = 16
 
+_NOTHING = msgspec.Raw(b"null")
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _STATUSES: tuple[Status, ...] = get_args(Status)
 _UNFINISHED = tuple(status for status in _STATUSES if status not in TERMINAL)
@@ -45,12 +45,13 @@ class JobPath(BaseConverter):
 def add_job_routes(app: Quart, queue: JobQueue, registry: Registry) -> None:
     """`/jobs` and what is below it, on `queue`, for jobs of the types of `registry`."""
     app.url_map.converters["job"] = JobPath
-    batches = trio.CapacityLimiter(BATCHES_AT_A_TIME)  # which bounds the memory that they take
+    uploads = Uploads()
+    batches = Batches(queue, uploads)
 
     @app.post("/jobs")
     async def submit_job() -> Response:
         key = read_idempotency_key()
-        submission = await read_submission()
+        submission = await read_submission(uploads)
         job = await queue.submit(
             submission.type,
             submission.payload,
@@ -62,9 +63,7 @@ def add_job_routes(app: Quart, queue: JobQueue, registry: Registry) -> None:
     @app.post("/jobs/batch")
     async def submit_batch() -> Response:
         key = read_idempotency_key()
-        async with batches:
-            drafts = await read_batch(queue)
-        jobs = await queue.submit_all(drafts, idempotency_key=key)
+        jobs = await queue.submit_all(await batches.read(), idempotency_key=key)
         receipt = BatchReceipt(
             ids=[job.id for job in jobs], duplicates=sum(job.duplicate for job in jobs)
         )
@@ -93,17 +92,21 @@ def add_job_routes(app: Quart, queue: JobQueue, registry: Registry) -> None:
             newest_first=_newest_first(request.args),
         )
         page = jobs[:limit]
-        link = None
+        headers = {}
         if len(jobs) > limit:
             query = {**request.args.to_dict(), "limit": limit, "cursor": page[-1].id}
-            link = f'</jobs?{urlencode(query)}>; rel="next"'
-        return json_response(msgspec.json.encode(page), link)
+            headers["Link"] = f'</jobs?{urlencode(query)}>; rel="next"'
+        body = msgspec.json.encode(page)
+        etag = tag(body, headers.get("Link", "").encode())
+        return conditional_response(etag, lambda: body, "application/json", headers)
 
     @app.get("/jobs/<job:job_id>")
     async def get_job(job_id: str) -> Response:
         seconds = _wait(request.args)
         job = await (queue.get(job_id) if seconds is None else queue.wait(job_id, seconds))
-        return json_response(msgspec.json.encode(job), state=_state(job))
+        return conditional_response(
+            _etag(job), lambda: msgspec.json.encode(job), "application/json", {}
+        )
 
     @app.post("/jobs/<job:job_id>/cancel")
     async def cancel_job(job_id: str) -> Response:
@@ -122,12 +125,17 @@ async def _require_present_state(queue: JobQueue, job_id: str, *, of_ended_jobs:
     if "If-Match" in request.headers:
         job = await queue.get(job_id)
         if (job.status in TERMINAL) == of_ended_jobs:  # else 409 it is: RFC 9110, section 13.2.1
-            require_match(_state(job))
+            require_match(_etag(job))
 
 
-def _state(job: JobStory) -> bytes:
-    """What the job is, without what others keep it from."""
-    return msgspec.json.encode(structs.replace(job, waits_because=None))
+def _etag(job: JobStory) -> str:
+    """Its state, and beside it what others keep it from.
+
+    Payload and result, which may be large, are left out: a job's payload stays as it is, and its
+    result comes together with its end.
+    """
+    state = structs.replace(job, waits_because=None, payload=_NOTHING, result=None)
+    return tag(msgspec.json.encode(state), (job.waits_because or "").encode())
 
 
 def _created(job: JobSummary) -> Response:
@@ -170,13 +178,13 @@ def _limit(query: MultiDict[str, str]) -> int:
 
 
 def _cursor(query: MultiDict[str, str]) -> str | None:
-    cursor = query.get("cursor")
-    if cursor is None:
+    text = query.get("cursor")
+    if text is None:
         return None
-    try:
-        return str(uuid.UUID(cursor))
-    except ValueError:
-        raise bad_query("cursor", "the one of a Link header") from None
+    cursor = read_id(text)
+    if cursor is None:
+        raise bad_query("cursor", "the one of a Link header")
+    return cursor
 
 
 def _newest_first(query: MultiDict[str, str]) -> bool:

@@ -1,5 +1,6 @@
 """Errors as clients see them: `application/problem+json`, RFC 9457, for whatever was raised."""
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
@@ -25,6 +26,14 @@ _NEW_PHRASES: Final = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Content Too Large",
     HTTPStatus.UNPROCESSABLE_ENTITY: "Unprocessable Content",
 }
+
+MAX_DETAIL_CHARS = 2_000
+
+# Controls, what turns the direction of writing, and half characters: a detail may repeat what a
+# client sent, and somebody will read it on a terminal.
+_UNPRINTABLE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
+)
 
 
 class ProblemDetails(Struct, frozen=True):
@@ -53,7 +62,14 @@ def problem_json(
         problem_type, title = "about:blank", phrase(status)  # RFC 9457, section 4.2.1
     else:
         problem_type, title = f"/problems/{kind}", kind.replace("-", " ").capitalize()
-    return json.encode(ProblemDetails(problem_type, title, int(status), detail, job_status))
+    shown = _UNPRINTABLE.sub(_escape, detail[:MAX_DETAIL_CHARS])
+    if len(detail) > MAX_DETAIL_CHARS:
+        shown += "…"
+    return json.encode(ProblemDetails(problem_type, title, int(status), shown, job_status))
+
+
+def _escape(character: re.Match[str]) -> str:
+    return character[0].encode("unicode_escape").decode()
 
 
 class Problem(Exception):

@@ -3,7 +3,7 @@
 from typing import Final
 
 import msgspec
-from quart import Quart, Request, request
+from quart import Request
 
 from job_service.web.openapi.operations import OPERATIONS, Operation
 from job_service.web.problems import malformed
@@ -24,17 +24,11 @@ def _parameters(operation: Operation) -> dict[str, bool]:
 _KNOWN: Final = {operation.id: _parameters(operation) for operation in OPERATIONS.values()}
 
 
-def install_query_check(app: Quart) -> None:
-    """Let `app` answer 400 where a parameter is unknown to the call, or comes twice."""
+def check_query(request: Request) -> None:
+    """Raise Problem, 400, where a parameter is unknown to the call, or comes twice.
 
-    @app.before_request
-    async def check_query() -> None:
-        if request.query_string:
-            _check(request)
-
-
-def _check(request: Request) -> None:
-    # The name of a route's function is the id of its operation.
+    The name of a route's function is the id of its operation.
+    """
     if request.endpoint in (None, _OPEN_TO_ANY) or request.method == "OPTIONS":
         return
     known = _KNOWN[request.endpoint]

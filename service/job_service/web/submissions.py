@@ -4,54 +4,70 @@ import re
 from datetime import datetime
 from http import HTTPStatus
 from io import BytesIO
+from time import perf_counter
 from typing import Annotated, Final, cast
 
 import msgspec
 import trio
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 from quart import request
 
 from job_service.jobs.job_type import InvalidPayload
 from job_service.jobs.model import FIRST_PRIORITY, LAST_PRIORITY, Draft
 from job_service.jobs.options import (
     MAX_PREDECESSORS,
-    MAX_RETRIES_LIMIT,
     MAX_UNIQUE_KEY_CHARS,
     InvalidOption,
     JobOptions,
 )
 from job_service.jobs.queue import JobQueue
 from job_service.jobs.registry import UnknownJobType
-from job_service.jobs.retry import LONGEST_WAIT_SECONDS
+from job_service.jobs.retry import LONGEST_WAIT_SECONDS, MAX_RETRIES_LIMIT
 from job_service.nesting import MAX_DEPTH, is_too_deep
-from job_service.web.body import read_body
 from job_service.web.problems import Problem, malformed
+from job_service.web.uploads import Uploads
 
 MAX_JOB_BYTES = 1024 * 1024
 MAX_BATCH_BYTES = 16 * 1024 * 1024
 MAX_BATCH_JOBS = 10_000
+MAX_BATCH_LINES = 100_000
+CHECKED_AT_A_TIME = 4
+TURN_SECONDS = 0.002
 
 _MAX_DEPTH = MAX_DEPTH + 1  # of a job around its payload
-_LINES_IN_ONE_GO = 100
 _WHITESPACE = b" \t\r\n"  # of JSON
 _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')  # RFC 8941, section 3.3.3
 
 
+# To JSON Schema 3.0 is an integer; `options` refuses what is none.
+_Retries = (
+    Annotated[int, Meta(ge=0, le=MAX_RETRIES_LIMIT)]
+    | Annotated[float, Meta(ge=0, le=MAX_RETRIES_LIMIT)]
+)
+_Priority = (
+    Annotated[int, Meta(ge=FIRST_PRIORITY, le=LAST_PRIORITY)]
+    | Annotated[float, Meta(ge=FIRST_PRIORITY, le=LAST_PRIORITY)]
+)
+
+
 class Submission(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of `POST /jobs`; an absent payload is null."""
+    """The body of `POST /jobs`; a payload that is left out is as its job type says."""
 
     type: str
-    payload: msgspec.Raw = msgspec.Raw(b"null")
-    max_retries: Annotated[int, Meta(ge=0, le=MAX_RETRIES_LIMIT)] | None = None
-    priority: Annotated[int, Meta(ge=FIRST_PRIORITY, le=LAST_PRIORITY)] | None = None
+    payload: msgspec.Raw | UnsetType = UNSET
+    max_retries: _Retries | None = None
+    priority: _Priority | None = None
     delay_seconds: Annotated[float, Meta(ge=0, le=LONGEST_WAIT_SECONDS)] | None = None
     run_at: Annotated[datetime, Meta(tz=True)] | None = None
     unique_key: Annotated[str, Meta(min_length=1, max_length=MAX_UNIQUE_KEY_CHARS)] | None = None
     after: Annotated[list[str], Meta(max_length=MAX_PREDECESSORS)] | None = None
 
     def options(self) -> JobOptions:
-        """Those that are set, as the queue takes them."""
+        """Those that are set, as the queue takes them. Raises Problem."""
         options = {name: value for name in _OPTIONS if (value := getattr(self, name)) is not None}
+        for name in ("max_retries", "priority"):
+            if isinstance(options.get(name), float):
+                options[name] = _whole(name, options[name])
         return cast("JobOptions", options)
 
 
@@ -70,33 +86,51 @@ _OPTIONS: Final = tuple(JobOptions.__annotations__)
 _decode = msgspec.json.Decoder(Submission).decode
 
 
-async def read_submission() -> Submission:
+async def read_submission(uploads: Uploads) -> Submission:
     """The job in the body of the present request. Raises Problem."""
     _require_content_type("application/json")
-    return _parse(await read_body(MAX_JOB_BYTES))
+    return _parse(await uploads.read(MAX_JOB_BYTES))
 
 
-async def read_batch(queue: JobQueue) -> list[Draft]:
-    """The jobs in the body of the present request, a line each, all checked by `queue`.
+class Batches:
+    """Reads batches; only so many are checked at a time, and the others wait with their bodies.
 
-    Raises Problem, which names the first bad line. Other tasks run every few lines, so that a
-    large batch does not hold them up.
+    That bounds what is made of them before the queue has taken it.
     """
-    _require_content_type("application/x-ndjson")
-    drafts: list[Draft] = []
-    for number, line in enumerate(BytesIO(await read_body(MAX_BATCH_BYTES)), 1):
-        if line.strip(_WHITESPACE):
-            if len(drafts) == MAX_BATCH_JOBS:
-                raise Problem(
-                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                    f"a batch may have {MAX_BATCH_JOBS} jobs at most",
-                )
-            drafts.append(_check_line(queue, number, line))
-        if number % _LINES_IN_ONE_GO == 0:
-            await trio.lowlevel.checkpoint()
-    if not drafts:
-        raise malformed("there is no job in this batch")
-    return drafts
+
+    def __init__(self, queue: JobQueue, uploads: Uploads) -> None:
+        self._queue = queue
+        self._uploads = uploads
+        self._places = trio.CapacityLimiter(CHECKED_AT_A_TIME)
+
+    async def read(self) -> list[Draft]:
+        """The jobs in the body of the present request, a line each, all checked by the queue.
+
+        Raises Problem, which names the first bad line. Other tasks run every few milliseconds, so
+        that a large batch does not hold them up.
+        """
+        _require_content_type("application/x-ndjson")
+        async with self._uploads.hold(MAX_BATCH_BYTES) as body, self._places:
+            return await self._check(body)
+
+    async def _check(self, body: bytes) -> list[Draft]:
+        if body.count(b"\n") > MAX_BATCH_LINES:
+            raise _too_long(f"a batch may have {MAX_BATCH_LINES:,} lines at most, blank ones too")
+        drafts: list[Draft] = []
+        turn_ends = perf_counter() + TURN_SECONDS
+        for number, line in enumerate(BytesIO(body), 1):
+            if len(line) > MAX_JOB_BYTES:
+                raise _too_long(f"line {number}: a job may have {MAX_JOB_BYTES} bytes at most")
+            if line.strip(_WHITESPACE):
+                if len(drafts) == MAX_BATCH_JOBS:
+                    raise _too_long(f"a batch may have {MAX_BATCH_JOBS} jobs at most")
+                drafts.append(_check_line(self._queue, number, line))
+            if perf_counter() >= turn_ends:
+                await trio.lowlevel.checkpoint()
+                turn_ends = perf_counter() + TURN_SECONDS
+        if not drafts:
+            raise malformed("there is no job in this batch")
+        return drafts
 
 
 def read_idempotency_key() -> str | None:
@@ -117,7 +151,8 @@ def read_idempotency_key() -> str | None:
 
 
 def _require_content_type(wanted: str) -> None:
-    if request.mimetype != wanted:
+    media_type = request.headers.get("Content-Type", "").partition(";")[0]
+    if media_type.strip().lower() != wanted:
         what = (
             "the job as JSON" if wanted == "application/json" else "the jobs as JSON, a line each"
         )
@@ -136,12 +171,13 @@ def _parse(text: bytes) -> Submission:
         raise malformed(f"not a job: {error}") from error
 
 
+def _whole(name: str, value: float) -> int:
+    if not value.is_integer():
+        raise malformed(f"not a job: Expected `int`, got `float` - at `$.{name}`")
+    return int(value)
+
+
 def _check_line(queue: JobQueue, number: int, line: bytes) -> Draft:
-    if len(line) > MAX_JOB_BYTES:
-        raise Problem(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"line {number}: a job may have {MAX_JOB_BYTES} bytes at most",
-        )
     try:
         submission = _parse(line)
         return queue.check(submission.type, submission.payload, **submission.options())
@@ -159,3 +195,7 @@ def _check_line(queue: JobQueue, number: int, line: bytes) -> Draft:
 
 def _bad_line(number: int, error: Exception, kind: str) -> Problem:
     return Problem(HTTPStatus.BAD_REQUEST, f"line {number}: {error}", kind=kind)
+
+
+def _too_long(detail: str) -> Problem:
+    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)

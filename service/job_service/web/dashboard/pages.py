@@ -36,11 +36,11 @@ def add_dashboard(app: Quart) -> None:
 
     @app.get("/")
     async def open_dashboard() -> Response:
-        return await answer(_PAGE, "text/html; charset=utf-8", headers)
+        return answer(_PAGE, "text/html; charset=utf-8", headers)
 
     @app.get("/dashboard/<name>")
     async def get_dashboard_file(name: str) -> Response:
         file = FILES.get(name)
         if file is None:
             raise Problem(HTTPStatus.NOT_FOUND, "there is no such file")
-        return await answer(file, CONTENT_TYPES[PurePath(name).suffix], headers)
+        return answer(file, CONTENT_TYPES[PurePath(name).suffix], headers)

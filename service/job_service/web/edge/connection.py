@@ -1,32 +1,37 @@
-"""One client's connection: Hypercorn's protocols between a socket and the app."""
+"""One client's connection: its socket, its deadlines, and what it is owed."""
 
 import math
 import ssl
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import chain
 
 import trio
 from hypercorn.config import Config
-from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import AppWrapper, ConnectionState
+from hypercorn.typing import AppWrapper
 from hypercorn.utils import parse_socket_addr
 
 from job_service.web.edge.handshake import shake_hands
-from job_service.web.edge.http1 import HTTP1, LastPiece, ResponseHead
-from job_service.web.edge.http2 import HTTP2, SEND_SECONDS
+from job_service.web.edge.http1 import HTTP1
 from job_service.web.edge.sockets import receive, send_now
-from job_service.web.edge.tasks import BODY_SECONDS, RequestTasks, StreamTasks
+from job_service.web.edge.tasks import RequestTasks
+from job_service.web.edge.unsent import Unsent
 
 HANDSHAKE_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 15.0
 HALF_CLOSED_SECONDS = 10.0
+BODY_SECONDS = 60.0
+SEND_SECONDS = 15.0
 LINGER_SECONDS = 2.0
 
 _RECEIVE_BYTES = 64 * 1024
-_SEND_BYTES = 256 * 1024
+_SEND_BYTES = 64 * 1024
 
-Addresses = tuple[tuple[str, int] | None, tuple[str, int] | None]  # the client's, and our own
+Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
+Address = tuple[str, int] | None
+Piece = bytes | memoryview
 
 
 class Connection:
@@ -44,26 +49,25 @@ class Connection:
         app: AppWrapper,
         config: Config,
         context: WorkerContext,
+        unsent: Unsent,
         tls: ssl.SSLContext | None,
     ) -> None:
         self.client = "unknown"
+        self.read_at = math.inf
         self._socket_stream = stream
-        self._stream: trio.SocketStream | trio.SSLStream[trio.SocketStream] = stream
+        self._stream: Stream = stream
         self._app = app
         self._config = config
         self._context = context
+        self._unsent = unsent
         self._tls = tls
         self._idle = True
         self._closed_by_us = False
         self._shaking_hands = trio.CancelScope()
         self._reading = trio.CancelScope()
         self._read_by = math.inf
-        self._sent_by = math.inf
         self._overdue = False
         self._sending = trio.Lock()
-        self._unsent = b""
-        self._buffered = bytearray()
-        self._buffer_changed = trio.lowlevel.ParkingLot()
 
     async def run(self) -> None:
         """Serve until the connection is closed. Errors of the socket end it quietly.
@@ -78,16 +82,18 @@ class Connection:
             except OSError:  # gone before it was served
                 return
             self.client = f"{client[0]}:{client[1]}" if client else "unix"
-            protocol: str | None = "http/1.1"
             if self._tls is not None:
-                protocol = await self._shake_hands(self._tls)
-            async with self._stream:
-                if protocol == "h2":
-                    await self._serve_http2((client, server))
-                elif protocol is not None:
-                    await self._serve_http1((client, server))
-                if self._closed_by_us:
-                    await linger(self._socket_stream)
+                await self._shake_hands(self._tls)
+                if self._stream is self._socket_stream:  # nothing was agreed upon
+                    return
+            await self._serve(client, server)
+            if self._closed_by_us:
+                await linger(self._socket_stream)
+
+    @property
+    def descriptor(self) -> int:
+        """That of its socket; below 0 once it is closed."""
+        return self._socket_stream.socket.fileno()
 
     def close_if_idle(self) -> None:
         """Close the connection unless it owes an answer."""
@@ -97,64 +103,85 @@ class Connection:
 
     def close_if_overdue(self, now: float) -> None:
         """Close the connection if its client has let a deadline pass."""
-        if now >= min(self._read_by, self._sent_by):
+        if now >= min(self._read_by, self.read_at + SEND_SECONDS):
             self._overdue = True
             self._reading.cancel()
 
-    async def _shake_hands(self, tls: ssl.SSLContext) -> str | None:
-        """The protocol agreed upon; None where nothing was. Raises HandshakeFailed."""
+    def cut_off(self) -> None:
+        """Close the connection, whatever it owes."""
+        self._reading.cancel()
+
+    async def send(self, head: bytes, body: bytes, *, is_last: bool) -> None:
+        """Send both; without a checkpoint where the socket takes all and the client is to go on.
+
+        The body is not copied: it waits as it is.
+        """
+        try:
+            self._sending.acquire_nowait()  # spares the checkpoint
+        except trio.WouldBlock:
+            await self._sending.acquire()
+        try:
+            pieces = _in_pieces(head, body)
+            if left := self._send_what_fits(pieces):
+                await self._send_as_it_is_read(chain([left], pieces), len(body))
+            elif not is_last:
+                await trio.lowlevel.checkpoint()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._reading.cancel()
+            await trio.lowlevel.checkpoint()  # or who sends on and on would never be cancelled
+        finally:
+            self._sending.release()
+
+    def has_room(self, size: int) -> bool:
+        """Whether an answer of this size may wait until it is read."""
+        return self._unsent.has_room(size)
+
+    def set_idle(self, is_idle: bool) -> None:
+        """Note whether an answer is owed."""
+        self._idle = is_idle
+        self._read_by = trio.current_time() + KEEP_ALIVE_SECONDS if is_idle else math.inf
+        if is_idle and self._context.terminated.is_set():
+            self._reading.cancel()
+
+    def close(self) -> None:
+        """Read no more, and end when all is sent."""
+        self._closed_by_us = True
+        self._reading.cancel()
+
+    async def _shake_hands(self, tls: ssl.SSLContext) -> None:
+        """Go on inside TLS, if it is agreed upon in time. Raises HandshakeFailed."""
         self._shaking_hands.deadline = trio.current_time() + HANDSHAKE_SECONDS
         with self._shaking_hands:
-            if stream := await shake_hands(self._socket_stream, tls):
-                self._stream = stream
-                return stream.selected_alpn_protocol() or "http/1.1"
-        return None
+            self._stream = await shake_hands(self._socket_stream, tls) or self._socket_stream
 
-    async def _serve_http1(self, addresses: Addresses) -> None:
+    async def _serve(self, client: Address, server: Address) -> None:
         async with RequestTasks() as tasks:
-            protocol = HTTP1(*self._parties(tasks, addresses, self._send))
+            http = HTTP1(
+                self,
+                open_stream=partial(
+                    HTTPStream,
+                    *(self._app, self._config, self._context, tasks),
+                    *(self._tls is not None, client, server),
+                ),
+                answer_headers=partial(self._config.response_headers, "h11"),
+                is_closing=self._context.terminated.is_set,
+            )
             with self._reading:
-                self._set_idle(True)
+                self.set_idle(True)
                 while data := await self._receive():
-                    await protocol.handle(RawData(data))
+                    await http.receive(data)
                     if not self._idle:
-                        self._expect_body(protocol.awaits_body)
-                await protocol.handle(RawData(b""))
-                if not self._idle and not protocol.is_streaming:
+                        self._expect_body(http.awaits_body)
+                if not self._reading.cancel_called:
+                    await http.receive(b"")
+                if not self._idle and not http.is_streaming:
                     # It may have closed only its half, and still wait for its answer; but it looks
                     # the same when it has gone. Who leaves a stream has gone: it would never end.
                     self._read_by = trio.current_time() + HALF_CLOSED_SECONDS
                     await trio.sleep_forever()
             if self._overdue:
                 with trio.move_on_after(LINGER_SECONDS):
-                    await protocol.time_out()
-            await protocol.handle(Closed())
-
-    async def _serve_http2(self, addresses: Addresses) -> None:
-        async with StreamTasks() as tasks:
-            tasks.spawn(self._send_buffered)
-            protocol = HTTP2(*self._parties(tasks, addresses, self._send_later))
-            with self._reading:
-                self._set_idle(True)
-                await protocol.initiate()
-                while data := await self._receive():
-                    await protocol.handle(RawData(data))
-                    if protocol.idle and not self._idle:  # the last stream was reset
-                        self._set_idle(True)
-            with trio.move_on_after(LINGER_SECONDS):
-                await protocol.say_goodbye()
-                await self._until_buffered(below=1)
-            await protocol.handle(Closed())
-
-    def _parties(
-        self,
-        tasks: RequestTasks | StreamTasks,
-        addresses: Addresses,
-        send: Callable[[Event], Awaitable[None]],
-    ) -> tuple[Any, ...]:
-        """Whom a protocol of Hypercorn's has to do with, as it wants to be told."""
-        state, is_tls = ConnectionState({}), self._tls is not None
-        return (self._app, self._config, self._context, tasks, state, is_tls, *addresses, send)
+                    await http.time_out()
 
     def _expect_body(self, is_awaited: bool) -> None:
         if not is_awaited:
@@ -174,66 +201,24 @@ class Connection:
             self._reading.cancel()
             return b""
 
-    async def _send(self, event: Event) -> None:
-        if isinstance(event, ResponseHead):
-            self._unsent = event.data  # leaves with the first piece of the body, in one packet
-        elif isinstance(event, RawData):
-            data = self._unsent + event.data
-            if isinstance(event, LastPiece) and self._stream is self._socket_stream:
-                data = send_now(self._socket_stream, data)
-            await self._send_bytes(data)
-        elif isinstance(event, Updated):
-            self._set_idle(event.idle)
-        elif isinstance(event, Closed):
-            self._closed_by_us = True
-            self._reading.cancel()
+    def _send_what_fits(self, pieces: Iterator[Piece]) -> Piece:
+        """Send what the socket has room for. Gives what is left of the first piece that is."""
+        for piece in pieces:
+            if self._stream is not self._socket_stream:  # TLS can't tell
+                return piece
+            if left := send_now(self._socket_stream, piece):
+                return left
+        return b""
 
-    async def _send_later(self, event: Event) -> None:
-        """As `_send`, but for what must go out whole: a stream's end must not tear it apart."""
-        if isinstance(event, RawData):
-            self._buffered += event.data
-            self._buffer_changed.unpark_all()
-            await self._until_buffered(below=_SEND_BYTES)
-        else:
-            await self._send(event)
-
-    async def _until_buffered(self, below: int) -> None:
-        while len(self._buffered) >= below:
-            await self._buffer_changed.park()
-
-    async def _send_buffered(self) -> None:
-        while True:
-            while not self._buffered:
-                await self._buffer_changed.park()
-            data = bytes(self._buffered)
-            await self._send_bytes(data)
-            del self._buffered[: len(data)]
-            self._buffer_changed.unpark_all()
-
-    async def _send_bytes(self, data: bytes) -> None:
-        self._unsent = b""
-        if not data:
-            return
+    async def _send_as_it_is_read(self, pieces: Iterable[Piece], size: int) -> None:
+        self._unsent.hold(self, size)
         try:
-            self._sending.acquire_nowait()  # spares the checkpoint
-        except trio.WouldBlock:
-            await self._sending.acquire()
-        try:
-            for start in range(0, len(data), _SEND_BYTES):
-                self._sent_by = trio.current_time() + SEND_SECONDS
-                await self._stream.send_all(data[start : start + _SEND_BYTES])
-            self._sent_by = math.inf
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            self._reading.cancel()
-            await trio.lowlevel.checkpoint()  # or who sends on and on would never be cancelled
+            for piece in pieces:
+                self.read_at = trio.current_time()
+                await self._stream.send_all(piece)
         finally:
-            self._sending.release()
-
-    def _set_idle(self, idle: bool) -> None:
-        self._idle = idle
-        self._read_by = trio.current_time() + KEEP_ALIVE_SECONDS if idle else math.inf
-        if idle and self._context.terminated.is_set():
-            self._reading.cancel()
+            self.read_at = math.inf
+            self._unsent.release(self)
 
 
 async def linger(stream: trio.SocketStream) -> None:
@@ -249,3 +234,11 @@ async def linger(stream: trio.SocketStream) -> None:
                 pass
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             return
+
+
+def _in_pieces(head: bytes, body: bytes) -> Iterator[Piece]:
+    """Both, of which only the beginning is copied: they leave in one packet where they can."""
+    yield head + body[:_SEND_BYTES]
+    rest = memoryview(body)
+    for start in range(_SEND_BYTES, len(body), _SEND_BYTES):
+        yield rest[start : start + _SEND_BYTES]

@@ -1,212 +1,192 @@
-"""Hypercorn's HTTP/1.1, without its ways out, with a short way in and our own way to refuse."""
+"""HTTP/1.1 between one client and the app: requests in their order, each with its answer."""
 
-import math
+from collections.abc import Awaitable, Callable
+from functools import partial
 from http import HTTPStatus
-from urllib.parse import urlsplit
+from typing import Final, Protocol
 
-import h11
-from hypercorn.events import Closed, Event, RawData, Updated
-from hypercorn.protocol.events import Body, EndBody, Request, Response, StreamClosed
-from hypercorn.protocol.events import Event as StreamEvent
-from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
+import trio
+from hypercorn.protocol import events
 from hypercorn.protocol.http_stream import HTTPStream
-from hypercorn.typing import H11SendableEvent
+from hypercorn.typing import ConnectionState
 
-from job_service.web.edge.plain import PlainRequest, read_plain, write_head
-from job_service.web.problems import PROBLEM_CONTENT_TYPE, problem_json
+from job_service.web.edge.answers import CONTINUE, Answer, refusal
+from job_service.web.edge.bodies import Body
+from job_service.web.edge.heads import NO_REQUEST, Refused, Unread
+from job_service.web.edge.requests import Headers, Request, read_request
 
+SendEvent = Callable[[events.Event], Awaitable[None]]
 
-class ResponseHead(RawData):
-    """Status line and headers of a final response."""
-
-
-class LastPiece(RawData):
-    """The end of an answer; the connection is read next, so that others have their turn there."""
+_STREAM_ID: Final = 1  # Hypercorn's streams want one, for HTTP/2
 
 
-class HTTP1(H11Protocol):
-    """Hypercorn's HTTP/1.1 (RFC 9112), without its ways out into HTTP/2 and WebSocket.
+class Client(Protocol):
+    """Whom HTTP is spoken with: a connection."""
 
-    We have nothing to say in either; RFC 9110, section 7.8, lets a server ignore an Upgrade. What
-    `read_plain` can read is served past h11.
+    async def send(self, head: bytes, body: bytes, *, is_last: bool) -> None:
+        """Send both; `is_last` where the connection is read next."""
+
+    def has_room(self, size: int) -> bool:
+        """Whether so many bytes may wait to be read by the client."""
+
+    def set_idle(self, is_idle: bool) -> None:
+        """No answer is owed, or one is."""
+
+    def close(self) -> None:
+        """Nothing more is to be read."""
+
+
+class HTTP1:
+    """Reads requests, and runs Hypercorn's stream, and with it the app, on each.
+
+    It speaks neither HTTP/2 nor WebSocket; RFC 9110, section 7.8, lets a server ignore an Upgrade.
+    `is_closing` says that each answer is to be the last of its connection.
     """
 
-    _answers_head = False
-    _tells_length = True
-    _held = b""  # a plain request whose body is missing
-    _owed: float = 0.0  # bytes of the body of a plain request's answer
-    _closes = False
+    def __init__(
+        self,
+        client: Client,
+        open_stream: Callable[[SendEvent, int], HTTPStream],
+        answer_headers: Callable[[], Headers],
+        is_closing: Callable[[], bool],
+    ) -> None:
+        self._client = client
+        self._open_stream = open_stream
+        self._answer_headers = answer_headers
+        self._is_closing = is_closing
+        self._unread = Unread()
+        self._is_head = False  # the present request's method
+        self._body: Body | None = None  # of it, where there is more to come
+        self._stream: HTTPStream | None = None  # for as long as it is being answered
+        self._answer: Answer | None = None
+        self._head = b""  # of the answer, which leaves with the first piece of its body
+        self._answered = trio.lowlevel.ParkingLot()
+        self._has_ended = False  # the client sends no more
+        self._is_closed = False
 
-    async def handle(self, event: Event) -> None:
-        """Called by the connection with what happens to it."""
-        if isinstance(event, RawData) and self._is_between_requests:
-            held, self._held = self._held, b""
-            request = read_plain(held + event.data)
-            if request is not None and not request.missing:
-                await self._serve_plain(request)
-                return
-            if request is not None and not held:  # many clients send head and body apart
-                self._held = event.data
-                await self.send(Updated(idle=False))
-                return
-            if held:
-                await super().handle(RawData(held))
-        await super().handle(event)
-
-    @property
-    def _is_between_requests(self) -> bool:
-        return self.connection.their_state is h11.IDLE and not self.connection.trailing_data[0]
+    async def receive(self, data: bytes) -> None:
+        """Take what the client has sent; nothing, where it sends no more."""
+        self._unread.data += data
+        self._has_ended = not data
+        try:
+            while await self._go_on():
+                pass
+            if self._has_ended and (self._body is not None or self._unread.data):
+                raise Refused(HTTPStatus.BAD_REQUEST, NO_REQUEST)
+        except Refused as refused:
+            await self._refuse(refused.status, refused.detail)
 
     @property
     def awaits_body(self) -> bool:
         """Whether the client has more of a request's body to send."""
-        return self._held != b"" or self.connection.their_state is h11.SEND_BODY
+        return self._body is not None
 
     @property
     def is_streaming(self) -> bool:
         """Whether an answer is under way of which nobody knows when it ends."""
-        return self.connection.our_state is h11.SEND_BODY and not self._tells_length
+        return self._answer is not None and not self._answer.has_length
 
     async def time_out(self) -> None:
         """Answer 408 where the client has begun a request and takes too long over it."""
-        unfinished_head = (
-            self.connection.their_state is h11.IDLE and self.connection.trailing_data[0]
-        )
-        has_begun = self._held or unfinished_head
-        if has_begun or (self.awaits_body and self.connection.our_state is h11.SEND_RESPONSE):
+        if self._body is not None or (self._stream is None and self._unread.data):
             await self._refuse(HTTPStatus.REQUEST_TIMEOUT, "the request did not come to its end")
-            await self.send(Closed())
 
-    async def _check_protocol(self, event: h11.Request) -> None:
-        pass
+    async def _go_on(self) -> bool:
+        """Whether there may be more to do with what has come."""
+        if self._is_closed:
+            return False
+        if self._body is not None:
+            await self._take_body(self._body)
+            return self._body is None
+        self._unread.skip_empty_lines()
+        if not self._unread.data:
+            return False
+        if self._stream is not None:  # a request on the heels of this one
+            await self._answered.park()
+            return True
+        head = self._unread.take_head()
+        if head is None:
+            return False
+        await self._begin(read_request(head))
+        return True
 
-    async def _create_stream(self, request: h11.Request) -> None:
-        self._answers_head = request.method == b"HEAD"
-        names = {name for name, _ in request.headers}
-        if not names_a_path(request.target) or _is_ambiguous(request, names):
-            await self._send_error_response(HTTPStatus.BAD_REQUEST)
-            await self.send(Closed())
-            return
-        if b"upgrade" in names or not request.target.startswith(b"/"):
-            request = _plain(request)
-        await super()._create_stream(request)
-
-    async def _serve_plain(self, request: PlainRequest) -> None:
-        """Run the app on it, to the end of its answer. For h11 the connection stays idle."""
-        await self.send(Updated(idle=False))
-        self.stream = stream = HTTPStream(
-            self.app,
-            self.config,
-            self.context,
-            self.task_group,
-            self.ssl,
-            self.client,
-            self.server,
-            self._send_plain,
-            STREAM_ID,
-        )
-        await stream.handle(
-            Request(
-                STREAM_ID, request.headers, "1.1", "POST", request.target, self.connection_state
+    async def _begin(self, request: Request) -> None:
+        self._is_head = request.method == "HEAD"
+        self._body = request.body
+        self._answer = None
+        self._client.set_idle(False)
+        self._stream = self._open_stream(partial(self._send, request), _STREAM_ID)
+        state = ConnectionState({})
+        await self._stream.handle(
+            events.Request(
+                _STREAM_ID, request.headers, request.version, request.method, request.target, state
             )
         )
-        await stream.app_put({"type": "http.request", "body": request.body, "more_body": False})
+        if request.awaits_continue and not self._unread.data:
+            await self._client.send(CONTINUE, b"", is_last=True)
 
-    async def _send_plain(self, event: StreamEvent) -> None:
-        """Called by the stream of a plain request with what the app sends."""
-        if isinstance(event, Response):
-            headers = [*event.headers, *self.config.response_headers("h11")]
-            self._owed = float(dict(headers).get(b"content-length", "inf"))
-            if self._owed == math.inf or self.context.terminated.is_set():
-                headers.append((b"connection", b"close"))
-            self._closes = (b"connection", b"close") in headers
-            await self.send(ResponseHead(write_head(event.status_code, headers)))
-        elif isinstance(event, Body):
-            self._owed -= len(event.data)
-            if self._owed < 0:
-                raise ValueError("the body of an answer is longer than its Content-Length")
-            await self.send(RawData(event.data) if self._owed else LastPiece(event.data))
-        elif isinstance(event, EndBody):
-            if 0 < self._owed < math.inf:
-                raise ValueError("the body of an answer is shorter than its Content-Length")
-            await self.send(RawData(b""))  # lets a head without a body go
-        elif isinstance(event, StreamClosed):
-            await self._close_stream()
-            is_last = self._closes or self.context.terminated.is_set()
-            await self.send(Closed() if is_last else Updated(idle=True))
-
-    async def _send_error_response(self, status_code: int) -> None:
-        """Called where h11 refuses what the client sent."""
-        await self._refuse(
-            HTTPStatus(status_code), "this is not a request of HTTP/1.1 that can be answered"
-        )
-
-    async def _refuse(self, status: HTTPStatus, detail: str) -> None:
-        has_body = self.connection.our_state is h11.IDLE or not self._answers_head
-        headers, body = refusal(status, detail)
-        headers += self.config.response_headers("h11")
-        await self._send_h11_event(h11.Response(status_code=status, headers=headers))
-        if has_body:
-            await self._send_h11_event(h11.Data(data=body))
-        await self._send_h11_event(h11.EndOfMessage())
-
-    async def _send_h11_event(self, event: H11SendableEvent) -> None:
-        if isinstance(event, h11.Response) and self.context.terminated.is_set():
-            event = h11.Response(
-                status_code=event.status_code,
-                headers=[*event.headers.raw_items(), (b"connection", b"close")],
+    async def _take_body(self, body: Body) -> None:
+        piece = body.take(self._unread.data)
+        if body.is_complete:
+            self._body = None
+        if self._stream is not None and (piece or body.is_complete):
+            await self._stream.app_put(
+                {"type": "http.request", "body": piece, "more_body": not body.is_complete}
             )
-        try:
-            data = self.connection.send(event)
-        except h11.LocalProtocolError:
-            if self.connection.their_state is not h11.ERROR:
-                raise
-            return
-        if isinstance(event, h11.Response):
-            self._tells_length = any(name == b"content-length" for name, _ in event.headers)
-            await self.send(ResponseHead(data))
+
+    async def _send(self, request: Request, event: events.Event) -> None:
+        """Called by the stream with what the app sends, which begins with a Response."""
+        if self._is_closed:
+            await trio.lowlevel.checkpoint()  # or who sends on and on would never be cancelled
+        elif isinstance(event, events.Response):
+            headers = [*event.headers, *self._answer_headers()]
+            is_last = self._is_closing()
+            self._answer = Answer(request, event.status_code, headers, is_last=is_last)
+            self._head = self._answer.head
+        elif self._answer is not None:
+            await self._send_on(self._answer, event)
+
+    async def _send_on(self, answer: Answer, event: events.Event) -> None:
+        if isinstance(event, events.Body):
+            if self._head and not self._client.has_room(len(event.data)):
+                await self._refuse(
+                    HTTPStatus.SERVICE_UNAVAILABLE,
+                    "too many answers wait for their clients to read them",
+                    (b"retry-after", b"1"),
+                )
+            else:
+                piece = answer.piece(event.data)
+                await self._send_piece(piece, is_last=answer.is_complete)
+        elif isinstance(event, events.EndBody):
+            await self._send_piece(answer.end(), is_last=True)
+        elif isinstance(event, events.StreamClosed):
+            await self._close_stream(closes=answer.closes)
+
+    async def _send_piece(self, piece: bytes, *, is_last: bool) -> None:
+        head, self._head = self._head, b""
+        if head or piece:
+            await self._client.send(head, piece, is_last=is_last and not self._unread.data)
+
+    async def _close_stream(self, *, closes: bool) -> None:
+        stream, self._stream = self._stream, None
+        self._answer = None
+        if stream is not None:
+            await stream.handle(events.StreamClosed(_STREAM_ID))  # it takes no more
+        is_last = closes or self._is_closing() or (self._has_ended and not self._unread.data)
+        if is_last or self._body is not None:  # whose rest nobody wants
+            self._is_closed = True
+            self._client.close()
         else:
-            await self.send(RawData(data))
+            self._client.set_idle(True)
+        self._answered.unpark_all()
 
-
-def refusal(status: HTTPStatus, detail: str) -> tuple[list[tuple[bytes, bytes]], bytes]:
-    """Headers and body of a problem after which the connection is closed."""
-    body = problem_json(status, detail)
-    headers = [
-        (b"content-type", PROBLEM_CONTENT_TYPE.encode()),
-        (b"content-length", str(len(body)).encode()),
-        (b"connection", b"close"),
-    ]
-    return headers, body
-
-
-def _is_ambiguous(request: h11.Request, names: set[bytes]) -> bool:
-    """Whether two readers might not agree on where it ends (RFC 9112, sections 6.1 and 6.3)."""
-    return b"transfer-encoding" in names and (
-        b"content-length" in names or request.http_version < b"1.1"
-    )
-
-
-def _plain(request: h11.Request) -> h11.Request:
-    """The request without an Upgrade, and where its target is a URL, with that in two parts."""
-    target, headers = request.target, [item for item in request.headers if item[0] != b"upgrade"]
-    if not target.startswith(
-        (b"/", b"*")
-    ):  # its host counts, whatever Host says: RFC 9112, section 3.2.2
-        url = urlsplit(target)
-        headers = [item for item in headers if item[0] != b"host"] + [(b"host", url.netloc)]
-        target = b"?".join(part for part in (url.path, url.query) if part)
-    return h11.Request(
-        method=request.method,
-        target=target,
-        http_version=request.http_version,
-        headers=headers,
-    )
-
-
-def names_a_path(target: bytes) -> bool:
-    """Whether Quart can find the path in it; it takes all forms of RFC 9112, section 3.2."""
-    try:
-        return urlsplit(target.decode("ascii")).path != ""
-    except ValueError:
-        return False
+    async def _refuse(self, status: HTTPStatus, detail: str, *headers: tuple[bytes, bytes]) -> None:
+        """Answer with a problem, unless an answer has begun, and end the connection."""
+        has_begun = self._answer is not None and not self._head
+        self._is_closed = True
+        if not has_begun:
+            answer = refusal(status, detail, *self._answer_headers(), *headers)
+            if self._is_head and self._stream is not None:
+                answer = answer[: answer.index(b"\r\n\r\n") + 4]
+            await self._client.send(answer, b"", is_last=True)
+        self._client.close()

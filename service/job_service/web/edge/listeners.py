@@ -1,70 +1,118 @@
-"""Opens what the service listens on: a TCP port or a Unix socket, and the keys for TLS."""
+"""Opens what the service listens on: a TCP port on its addresses, or a Unix socket."""
 
 import contextlib
-import os
+import errno
 import socket
-import ssl
 import stat
 from pathlib import Path
+from typing import Final
 
 import trio
 
-from job_service.web.edge.sockets import accept_all
-
 _BACKLOG = 1_024
-_OWNER_ONLY = 0o177  # as a mask: what others may not do
+_ACCEPTED_AT_ONCE = 64
+_OWNER_ONLY = 0o600
+_NO_SUCH_ADDRESS: Final = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
 
 
 class CannotListen(Exception):
     """The address or the keys can't be had; the message says why."""
 
 
-class UnixListener(trio.abc.AsyncResource):
+class Listener(trio.abc.AsyncResource):
+    """A socket that listens."""
+
+    def __init__(self, listening: socket.socket) -> None:
+        listening.setblocking(False)  # whatever default a program has set
+        self.socket = listening
+
+    def url(self, scheme: str) -> str:
+        """How clients name it."""
+        host, port = self.socket.getsockname()[:2]
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+    async def accept(self) -> list[trio.SocketStream]:
+        """The connections that wait to be accepted, at least one. A checkpoint, always.
+
+        Trio accepts one in a turn of the loop: where each turn serves many requests, the last of a
+        crowd would wait for as many turns. Raises OSError where there are too many files, say.
+        """
+        accepted: list[trio.SocketStream] = []
+        while not accepted:
+            await trio.lowlevel.wait_readable(self.socket)
+            with contextlib.suppress(BlockingIOError):  # nobody waits any more
+                self._accept_all(accepted)
+        return accepted
+
+    def remove(self) -> None:
+        """Leave nothing behind that others could see."""
+
+    async def aclose(self) -> None:
+        """Stop listening."""
+        self.remove()
+        trio.lowlevel.notify_closing(self.socket)
+        self.socket.close()
+        await trio.lowlevel.checkpoint()
+
+    def _accept_all(self, accepted: list[trio.SocketStream]) -> None:
+        try:
+            while len(accepted) < _ACCEPTED_AT_ONCE:
+                connection, _ = self.socket.accept()
+                accepted.append(trio.SocketStream(trio.socket.from_stdlib_socket(connection)))
+        except OSError:
+            if not accepted:
+                raise
+
+
+class UnixListener(Listener):
     """Listens on a Unix socket that only its owner may open, and removes it when it is closed."""
 
     def __init__(self, path: str) -> None:
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             _remove_if_stale(path)
-            mask = os.umask(_OWNER_ONLY)
-            try:
-                listening.bind(path)
-            finally:
-                os.umask(mask)
+            listening.bind(path)
+            Path(path).chmod(_OWNER_ONLY)  # before anybody can connect; the umask is everybody's
             listening.listen(_BACKLOG)
         except BaseException:
             listening.close()
             raise
-        self.path = path
+        super().__init__(listening)
+        self._path = path
+        self._place = str(Path(path).absolute())  # wherever a handler makes the process go
         self._identity = _identity(path)
-        self.inner = trio.SocketListener(trio.socket.from_stdlib_socket(listening))
 
-    async def aclose(self) -> None:
-        """Stop listening, and remove the socket."""
-        self.remove()
-        await self.inner.aclose()
+    def url(self, scheme: str) -> str:  # noqa: ARG002  # there is none for this
+        """How people name it."""
+        return f"unix:{self._path}"
 
     def remove(self) -> None:
         """Remove the socket, unless another service has taken its path."""
         with contextlib.suppress(OSError):
-            if _identity(self.path) == self._identity:
-                Path(self.path).unlink()
-
-
-Listener = trio.SocketListener | UnixListener
-
-
-async def accept_from(listener: Listener) -> list[trio.SocketStream]:
-    """The connections that wait to be accepted, at least one. Raises OSError."""
-    return await accept_all(listener.inner if isinstance(listener, UnixListener) else listener)
+            if _identity(self._place) == self._identity:
+                Path(self._place).unlink()
 
 
 async def listen_on_port(host: str, port: int) -> list[Listener]:
-    """Listen on all addresses of `host`. Raises CannotListen."""
+    """Listen on all addresses of `host`, `::` being all of IPv4, too. Raises CannotListen."""
+    listening: list[socket.socket] = []
     try:
-        return [*await trio.open_tcp_listeners(port, host=host, backlog=_BACKLOG)]
+        for family, address in await _addresses(host, port):
+            if listening and port == 0:
+                port = listening[0].getsockname()[1]
+            try:
+                listening.append(_listen((address, port), family))
+            except OSError as error:
+                unavailable = error
+                if error.errno not in _NO_SUCH_ADDRESS:  # as those of IPv6 often are
+                    raise
+        if not listening:
+            raise unavailable
     except (OSError, UnicodeError) as error:  # UnicodeError: no host name at all
-        raise CannotListen(f"can't listen on {host} port {port}: {_reason(error)}") from error
+        for each in listening:
+            each.close()
+        raise CannotListen(f"can't listen on {host} port {port}: {reason(error)}") from error
+    return [Listener(each) for each in listening]
 
 
 def listen_on_path(path: str) -> list[Listener]:
@@ -72,46 +120,30 @@ def listen_on_path(path: str) -> list[Listener]:
     try:
         return [UnixListener(path)]
     except OSError as error:
-        raise CannotListen(f"can't listen on {path}: {_reason(error)}") from error
+        raise CannotListen(f"can't listen on {path}: {reason(error)}") from error
 
 
-def load_tls(certfile: str, keyfile: str) -> ssl.SSLContext:
-    """The server's side of TLS, for HTTP/2 and HTTP/1.1. Raises CannotListen."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(certfile, keyfile, password=_no_password)
-    except OSError as error:  # ssl.SSLError is one
-        files = f"certificate {certfile} and key {keyfile}"
-        why = "are they swapped?" if _are_swapped(certfile, keyfile) else _reason(error)
-        raise CannotListen(f"can't use {files}: {why}") from error
-    context.set_alpn_protocols(["h2", "http/1.1"])
-    return context
+def reason(error: OSError | UnicodeError) -> str:
+    """Why something can't be had, in the system's words."""
+    words = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return words.partition(" (while attempting")[0]  # Python says the address again, as a tuple
 
 
-def url(listener: Listener, scheme: str) -> str:
-    """How clients name what `listener` listens on."""
-    if isinstance(listener, UnixListener):
-        return f"unix:{listener.path}"
-    host, port = listener.socket.getsockname()[:2]
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
-
-
-def _are_swapped(certfile: str, keyfile: str) -> bool:
-    """Whether each holds only what the other is to hold; OpenSSL says no more than "PEM lib"."""
-    try:
-        certificate, key = Path(certfile).read_bytes(), Path(keyfile).read_bytes()
-    except OSError:
-        return False
-    return (
-        b"CERTIFICATE-----" in key
-        and b"CERTIFICATE-----" not in certificate
-        and b"PRIVATE KEY-----" in certificate
+async def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, str]]:
+    found = await trio.socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )
+    return list(dict.fromkeys((family, str(address[0])) for family, _, _, _, address in found))
 
 
-def _no_password() -> str:
-    """Instead of OpenSSL's question on the terminal, where a key is encrypted."""
-    return ""
+def _listen(address: tuple[str, int], family: socket.AddressFamily) -> socket.socket:
+    is_all = family == socket.AF_INET6 and address[0] == "::"
+    return socket.create_server(
+        address,
+        family=family,
+        backlog=_BACKLOG,
+        dualstack_ipv6=is_all and socket.has_dualstack_ipv6(),
+    )
 
 
 def _remove_if_stale(path: str) -> None:
@@ -119,16 +151,15 @@ def _remove_if_stale(path: str) -> None:
         if not stat.S_ISSOCK(Path(path).stat().st_mode):
             return  # binding will fail
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.setblocking(False)  # one that accepts nobody any more is not waited for
             try:
                 probe.connect(path)
             except ConnectionRefusedError:
                 Path(path).unlink()
+            except BlockingIOError:
+                return  # binding will fail, because somebody listens
 
 
 def _identity(path: str) -> tuple[int, int]:
     status = Path(path).stat()
     return status.st_dev, status.st_ino
-
-
-def _reason(error: OSError | UnicodeError) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)

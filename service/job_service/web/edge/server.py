@@ -1,8 +1,6 @@
 """The HTTP edge: accepts connections, guards each from the others, and closes them in time."""
 
 import logging
-import ssl
-import sys
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 
@@ -14,10 +12,13 @@ from hypercorn.utils import wrap_app
 
 from job_service.jobs.failure import describe
 from job_service.telemetry.events import ConnectionFailed, ConnectionRefused, Event, utc_now
+from job_service.web.edge import descriptors
+from job_service.web.edge.answers import refusal
 from job_service.web.edge.connection import Connection, linger
 from job_service.web.edge.handshake import HandshakeFailed
-from job_service.web.edge.http1 import refusal
-from job_service.web.edge.listeners import Listener, accept_from
+from job_service.web.edge.keys import Keys
+from job_service.web.edge.listeners import Listener
+from job_service.web.edge.unsent import Unsent
 
 CLOSE_SECONDS = 2.0
 FAILURE_LINE_SECONDS = 1.0
@@ -27,10 +28,11 @@ MAX_REFUSALS = 100
 
 
 class Server:
-    """Serves one app on some listeners, on Hypercorn's protocol code and its own accept loop.
+    """Serves one app on some listeners, on Hypercorn's streams and its own accept loop.
 
-    At most `max_connections` are served at a time. Those beyond are told so with a 503, or just
-    closed where `tls` would first have to be agreed upon, or where they come too fast for that.
+    At most `max_connections` are served at a time, and no more than leave a reserve of descriptors
+    to jobs. Those beyond are told so with a 503, or just closed where `keys` would first have to be
+    agreed upon, or where they come too fast for that.
     """
 
     def __init__(
@@ -39,18 +41,18 @@ class Server:
         emit: Callable[[Event], None],
         *,
         max_connections: int,
-        tls: ssl.SSLContext | None = None,
+        keys: Keys | None = None,
     ) -> None:
         self._app = wrap_app(app, wsgi_max_body_size=0, mode="asgi")
         self._emit = emit
         self._max_connections = max_connections
-        self._tls = tls
+        self._keys = keys
         self._config = Config()
         self._config.errorlog = logging.getLogger("hypercorn.error")  # not a stream of its own
         self._config.include_server_header = False
-        self._config.keep_alive_max_requests = sys.maxsize  # HTTP/2 would lose the last answer
         self._context = WorkerContext(max_requests=None)
         self._connections: set[Connection] = set()
+        self._unsent = Unsent(self._report)
         self._refusals = 0
         self._next_failure_line = 0.0
         self._closing = trio.Event()
@@ -71,6 +73,8 @@ class Server:
                 for listener in listeners:
                     accepting.start_soon(self._accept, listener, connections)
                 accepting.start_soon(self._watch_deadlines)
+                if self._keys is not None:
+                    accepting.start_soon(self._keys.watch, self._emit)
                 task_status.started()
                 await self._closing.wait()
                 accepting.cancel_scope.cancel()
@@ -79,6 +83,10 @@ class Server:
             for connection in self._connections:
                 connection.close_if_idle()
         self._closed.set()
+
+    def descriptors(self) -> list[int]:
+        """Those of its connections."""
+        return [connection.descriptor for connection in self._connections]
 
     async def close(self) -> None:
         """Stop serving, and return when the last connection is closed."""
@@ -89,7 +97,7 @@ class Server:
         async with listener:
             while True:
                 try:
-                    streams = await accept_from(listener)
+                    streams = await listener.accept()
                 except OSError as error:  # such as too many open files; it passes
                     self._report("none", describe(error))
                     await trio.sleep(ACCEPT_PAUSE_SECONDS)
@@ -98,13 +106,28 @@ class Server:
                     self._admit(stream, connections)
 
     def _admit(self, stream: trio.SocketStream, connections: trio.Nursery) -> None:
-        if len(self._connections) < self._max_connections:
-            connection = Connection(stream, self._app, self._config, self._context, self._tls)
+        if (why := self._too_many(stream)) is None:
+            tls = None if self._keys is None else self._keys.context
+            connection = Connection(
+                stream, self._app, self._config, self._context, self._unsent, tls
+            )
             self._connections.add(connection)
             connections.start_soon(self._serve_connection, connection)
         else:
             self._emit(ConnectionRefused(timestamp=utc_now()))
-            connections.start_soon(self._refuse, stream)
+            self._report("none", f"refused, too many connections: {why}")
+            connections.start_soon(self._refuse, stream, why)
+
+    def _too_many(self, stream: trio.SocketStream) -> str | None:
+        """Why this one is one too many, if so."""
+        if len(self._connections) >= self._max_connections:
+            return f"all {self._max_connections} are in use"
+        if not descriptors.leaves_reserve(stream.socket.fileno()):
+            return (
+                f"with {len(self._connections)} of them only {descriptors.reserve()} "
+                "descriptors are left, which are for jobs; see ulimit -n"
+            )
+        return None
 
     async def _watch_deadlines(self) -> None:
         while True:
@@ -123,14 +146,14 @@ class Server:
         finally:
             self._connections.discard(connection)
 
-    async def _refuse(self, stream: trio.SocketStream) -> None:
-        self._report("none", f"refused, for {self._max_connections} connections are open")
+    async def _refuse(self, stream: trio.SocketStream, why: str) -> None:
         async with stream:
-            if self._tls is not None or self._refusals >= MAX_REFUSALS:
+            at_a_time = min(MAX_REFUSALS, descriptors.reserve() // 2)  # they take from it, too
+            if self._keys is not None or self._refusals >= at_a_time:
                 return
             self._refusals += 1
             try:
-                await stream.send_all(self._too_many_connections())  # a new socket has room for it
+                await stream.send_all(_too_many_connections(why))  # a new socket has room for it
                 await linger(stream)
             except trio.BrokenResourceError:
                 return
@@ -143,11 +166,8 @@ class Server:
             self._next_failure_line = trio.current_time() + FAILURE_LINE_SECONDS
             self._emit(ConnectionFailed(timestamp=utc_now(), client=client, error=error))
 
-    def _too_many_connections(self) -> bytes:
-        headers, body = refusal(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            f"too many connections: all {self._max_connections} are in use",
-        )
-        lines = [b"HTTP/1.1 503 Service Unavailable", b"retry-after: 1"]
-        lines += [b"%s: %s" % header for header in headers]
-        return b"\r\n".join([*lines, b"", body])
+
+def _too_many_connections(why: str) -> bytes:
+    return refusal(
+        HTTPStatus.SERVICE_UNAVAILABLE, f"too many connections: {why}", (b"retry-after", b"1")
+    )

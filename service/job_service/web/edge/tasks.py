@@ -1,4 +1,4 @@
-"""The tasks of one connection: the app, once for each request, and what Hypercorn adds to them."""
+"""The tasks of one connection: the app, once for each request."""
 
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,6 @@ from hypercorn.typing import (
     Scope,
 )
 
-BODY_SECONDS = 60.0
 SHORT_BODY_BYTES = 16 * 1024
 
 Receive = Callable[[], Awaitable[ASGIReceiveEvent]]
@@ -65,8 +64,11 @@ class Inbox:
         self._changed.unpark_all()
 
 
-class _Tasks:
-    """What Hypercorn calls a task group. Leaving it cancels all that is in it."""
+class RequestTasks:
+    """What Hypercorn calls a task group, of one connection. Leaving it cancels all that is in it.
+
+    A request ends with its connection and not before, so no disconnect is told.
+    """
 
     def __init__(self) -> None:
         self._opening = trio.open_nursery()
@@ -85,15 +87,8 @@ class _Tasks:
         await self._opening.__aexit__(exc_type, exc, traceback)
 
     def spawn(self, func: Callable[..., Awaitable[Any]], *args: Any) -> None:
-        """Run a task of Hypercorn's own, or of the connection's."""
+        """Run a task of Hypercorn's own; its streams have none."""
         self._nursery.start_soon(func, *args)
-
-
-class RequestTasks(_Tasks):
-    """Of an HTTP/1.1 connection, where a request ends with its connection and not before.
-
-    The disconnect that Hypercorn tells after each answer is no news.
-    """
 
     async def spawn_app(self, app: AppWrapper, config: Config, scope: Scope, send: Send) -> Put:  # noqa: ARG002  # Hypercorn's signature
         """Start the app on a request; gives what takes the rest of the request.
@@ -122,44 +117,6 @@ class RequestTasks(_Tasks):
         if _announces_short_body(scope):
             return put_until_complete
         self._nursery.start_soon(run_app)
-        return put
-
-
-class StreamTasks(_Tasks):
-    """Of an HTTP/2 connection, where each request is a stream, which can end by itself.
-
-    A stream that is reset is cancelled. One whose client does not send its body within
-    BODY_SECONDS is told that it is disconnected.
-    """
-
-    async def spawn_app(self, app: AppWrapper, config: Config, scope: Scope, send: Send) -> Put:  # noqa: ARG002  # Hypercorn's signature
-        """Start the app on a request; gives what takes the rest of the request."""
-        inbox = Inbox()
-        request = trio.CancelScope()
-        body_deadline = trio.current_time() + BODY_SECONDS
-        answered = False
-
-        async def put(message: ASGIReceiveEvent) -> None:
-            if message["type"] == "http.request":
-                await inbox.put(message)
-            elif not answered:
-                request.cancel()
-
-        async def receive_in_time() -> ASGIReceiveEvent:
-            with trio.CancelScope(deadline=body_deadline):
-                return await inbox.receive()
-            return {"type": "http.disconnect"}
-
-        async def send_and_note_the_end(message: ASGISendEvent | None) -> None:
-            nonlocal answered
-            answered |= message is not None and not message.get("more_body", True)
-            await send(message)
-
-        async def run() -> None:
-            with request:
-                await _run_app(app, scope, inbox, receive_in_time, send_and_note_the_end)
-
-        self._nursery.start_soon(run)
         return put
 
 

@@ -32,6 +32,7 @@ from job_service.web.openapi.refusals import (
     HEADERS,
     MALFORMED,
     NO_TOKEN,
+    REPEATED_HEADER,
     UNKNOWN_PARAMETER,
     Refusal,
 )
@@ -47,7 +48,7 @@ Submit work over HTTP, and see at every moment what became of it.
 Every answer but a page or a stream is JSON. Every error is a problem as in RFC 9457, \
 `application/problem+json`: its `type` says which, its `detail` what is wrong. Timestamps are \
 ISO 8601 in UTC, durations end in `_seconds`, and what does not apply is left out, never null. In \
-what is sent, a whole number is written without a fraction: `1`, not `1.0`. `HEAD` works wherever \
+a payload, a whole number is written without a fraction: `1`, not `1.0`. `HEAD` works wherever \
 `GET` does."""
 
 
@@ -114,8 +115,8 @@ class _Provider(OpenAPIProvider):
         for status, answer in operation.answers.items():
             described["responses"][str(status)] = self._answer(answer)
         refusals = [*operation.refusals, FOREIGN_HOST, BUG]
-        if MALFORMED.kind not in {refusal.kind for refusal in refusals} and path != "/":
-            refusals.append(UNKNOWN_PARAMETER)
+        if MALFORMED.kind not in {refusal.kind for refusal in refusals}:
+            refusals.append(REPEATED_HEADER if path == "/" else UNKNOWN_PARAMETER)
         if method == "POST":
             refusals.append(FOREIGN_ORIGIN)
         if not needs_token(path):

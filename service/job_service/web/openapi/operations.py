@@ -34,6 +34,7 @@ from job_service.web.openapi.refusals import (
     QUEUE_FULL,
     SLOW_BODY,
     TOO_LARGE,
+    TOO_MANY_UPLOADS,
     UNKNOWN_JOB,
     UNKNOWN_JOB_TYPE,
     UNKNOWN_PREDECESSOR,
@@ -174,6 +175,8 @@ _METRICS: Final = MetricsSnapshot(
     queue_paused=0,
     job_types_paused=0,
     ticks_skipped=0,
+    jobs_bytes=52480,
+    threads_abandoned=0,
 )
 _QUEUE: Final = QueueView(
     paused=False,
@@ -223,7 +226,7 @@ _DUPLICATE: Final = Answer(
 )
 _NOT_MODIFIED: Final = Answer("Nothing has changed since `If-None-Match`.", headers=("ETag",))
 _INTAKE: Final = (KEY_REUSED, QUEUE_FULL, DRAINING)
-_BODY: Final = (SLOW_BODY, TOO_LARGE, NOT_THE_MEDIA_TYPE)
+_BODY: Final = (SLOW_BODY, TOO_LARGE, TOO_MANY_UPLOADS, NOT_THE_MEDIA_TYPE)
 
 OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
     ("POST", "/jobs"): Operation(
@@ -248,7 +251,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "submit_batch",
         "jobs",
         "Submit many jobs at once",
-        "One job a line, up to 10,000 lines and 16 MiB. All of them are accepted, or none.",
+        "One job a line, up to 10,000 jobs and 16 MiB. All of them are accepted, or none.",
         {
             201: Answer(
                 "All jobs are accepted.", BatchReceipt, {"ids": [_ID]}, ("Idempotent-Replayed",)
@@ -264,6 +267,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
             SLOW_BODY,
             TOO_LARGE._replace(detail=f"the body is over {MAX_BATCH_BYTES:,} bytes"),
             BATCH_TOO_LARGE,
+            TOO_MANY_UPLOADS,
             NOT_THE_MEDIA_TYPE._replace(
                 detail=f"send the jobs as JSON, a line each, with the header Content-Type: {NDJSON}"
             ),
@@ -296,7 +300,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
             200: Answer("A page of jobs.", list[JobSummary], [_COMPLETED], ("Link", "ETag")),
             304: _NOT_MODIFIED,
         },
-        (_malformed(f"limit must be a number from 1 to {MAX_PAGE}"), UNKNOWN_JOB_TYPE),
+        (_malformed(f"limit must be a number from 1 to {MAX_PAGE}"), UNKNOWN_JOB_TYPE, CHANGED),
         query=parameters.JobListQuery,
         headers=parameters.ReadHeaders,
     ),
@@ -310,6 +314,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         (
             _malformed(f"wait must be a number of seconds from 0 to {MAX_WAIT_SECONDS}"),
             UNKNOWN_JOB,
+            CHANGED,
         ),
         query=parameters.JobQuery,
         headers=parameters.ReadHeaders,
@@ -437,6 +442,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
             200: Answer("The document.", dict[str, Any], headers=("ETag",)),
             304: _NOT_MODIFIED,
         },
+        (CHANGED,),
         headers=parameters.ReadHeaders,
     ),
     ("GET", "/docs"): Operation(
@@ -448,6 +454,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
             200: Answer("The page.", str, headers=("ETag",), media_type="text/html"),
             304: _NOT_MODIFIED,
         },
+        (CHANGED,),
         headers=parameters.ReadHeaders,
     ),
     ("GET", "/"): Operation(
@@ -460,6 +467,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
             200: Answer("The page.", str, headers=("ETag",), media_type="text/html"),
             304: _NOT_MODIFIED,
         },
+        (CHANGED,),
         headers=parameters.ReadHeaders,
     ),
     ("GET", "/dashboard/{name}"): Operation(
@@ -471,7 +479,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
             200: Answer("The file.", str, headers=("ETag",), media_type="*/*"),
             304: _NOT_MODIFIED,
         },
-        (NO_SUCH_FILE,),
+        (NO_SUCH_FILE, CHANGED),
         headers=parameters.ReadHeaders,
     ),
 }

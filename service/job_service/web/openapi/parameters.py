@@ -66,7 +66,7 @@ KnownVersion = Annotated[
     str, Meta(description="The `ETag` of an earlier answer: 304 where nothing has changed.")
 ]
 ExpectedVersion = Annotated[
-    str, Meta(description="The `ETag` of a job: 412 where it has changed since.")
+    str, Meta(description="The `ETag` of an earlier answer: 412 where it has changed since.")
 ]
 LastEventId = Annotated[
     str, Meta(description="The id of the last event seen: the stream goes on with what came next.")
@@ -131,6 +131,7 @@ class SubmissionHeaders(Struct):
 class ReadHeaders(Struct):
     """Of the calls whose answer has an `ETag`."""
 
+    if_match: ExpectedVersion | UnsetType = field(default=UNSET, name="If-Match")
     if_none_match: KnownVersion | UnsetType = field(default=UNSET, name="If-None-Match")
 
 

@@ -41,6 +41,12 @@ UNKNOWN_PARAMETER: Final = Refusal(
     "unknown query parameter 'verbose'; this call takes none",
     "malformed",
 )
+REPEATED_HEADER: Final = Refusal(
+    HTTPStatus.BAD_REQUEST,
+    "A header that may come once comes twice.",
+    "the header Origin is given more than once",
+    "malformed",
+)
 INVALID_PAYLOAD: Final = Refusal(
     HTTPStatus.BAD_REQUEST,
     "The payload is not what the job type takes.",
@@ -94,7 +100,7 @@ UNKNOWN_PREDECESSOR: Final = Refusal(
 )
 CHANGED: Final = Refusal(
     HTTPStatus.PRECONDITION_FAILED,
-    "The job has changed since the answer whose `ETag` is in `If-Match`.",
+    "It has changed since the answer whose `ETag` is in `If-Match`.",
     "it has changed since: its ETag is none of those in If-Match",
 )
 TOO_LARGE: Final = Refusal(
@@ -129,6 +135,14 @@ QUEUE_FULL: Final = Refusal(
     "As many jobs wait as may. Try again a little later.",
     "the queue is full: 1000 of 1000 places taken",
     "queue-full",
+    _WAITS,
+)
+TOO_MANY_UPLOADS: Final = Refusal(
+    HTTPStatus.TOO_MANY_REQUESTS,
+    "Bodies that come in at the same time are too large together, and this one began before "
+    "others. Send it again, and faster.",
+    "too much is being uploaded at the same time; try again, and send it faster",
+    "too-many-uploads",
     _WAITS,
 )
 BUG: Final = Refusal(

@@ -27,10 +27,8 @@ def add_documentation(app: Quart, registry: Registry, *, needs_token: bool) -> N
 
     @app.get("/openapi.json")
     async def get_openapi() -> Response:
-        return await answer(document(), "application/json")
+        return answer(document(), "application/json", {})
 
     @app.get("/docs")
     async def read_docs() -> Response:
-        return await answer(
-            page(), "text/html; charset=utf-8", page_headers(CONTENT_SECURITY_POLICY)
-        )
+        return answer(page(), "text/html; charset=utf-8", page_headers(CONTENT_SECURITY_POLICY))

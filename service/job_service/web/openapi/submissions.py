@@ -1,22 +1,28 @@
 """What may be submitted: a schema and an example for each job type of a registry."""
 
 import inspect
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
-from msgspec import structs
+from msgspec import Meta, structs
 
 from job_service.jobs.job_type import InvalidPayload, JobType
+from job_service.jobs.model import FIRST_PRIORITY, LAST_PRIORITY
 from job_service.jobs.registry import Registry
+from job_service.jobs.retry import MAX_RETRIES_LIMIT
 from job_service.telemetry.schemas import Schema
 from job_service.web.openapi.schemas import payload_schemas
 from job_service.web.submissions import Submission
 
 _TOLD: Final = {
     "max_retries": {
-        "description": "How often it is tried again where it fails; without it as its type says."
+        "description": "How often it is tried again where it fails; without it as its type says.",
+        **msgspec.json.schema(Annotated[int, Meta(ge=0, le=MAX_RETRIES_LIMIT)] | None),
     },
-    "priority": {"description": "From 0 (first) to 9; 5 without it."},
+    "priority": {
+        "description": "From 0 (first) to 9; 5 without it.",
+        **msgspec.json.schema(Annotated[int, Meta(ge=FIRST_PRIORITY, le=LAST_PRIORITY)] | None),
+    },
     "delay_seconds": {"description": "Seconds from now until it may start."},
     "run_at": {"description": "When it may start, in the next 10 years; not with delay_seconds."},
     "unique_key": {
@@ -59,18 +65,20 @@ def _payload_type(job_type: JobType) -> Any:
     payload_type = job_type.payload_decoder.type
     try:
         msgspec.json.schema(payload_type)
-    except (TypeError, ValueError):  # what checks itself, with a hook, has no schema
+    except (TypeError, ValueError):  # such as object, which takes what JSON has
         return Any
     return payload_type
 
 
 def _variant(job_type: JobType, payload: Schema, settings: dict[str, Schema]) -> Schema:
     try:
-        job_type.check_payload(b"null")
+        job_type.check_payload(job_type.absent_payload)
     except InvalidPayload:
         required = ["type", "payload"]
     else:
         required = ["type"]
+    if job_type.absent_payload != b"null":
+        payload = {**payload, "default": msgspec.json.decode(job_type.absent_payload)}
     return {
         "title": job_type.name,
         "description": inspect.getdoc(job_type.handler) or "",

@@ -147,7 +147,7 @@ function facts(seconds) {
     ["Created", clock(story.created_at)],
     ended ? ["Ended", clock(story.finished_at)] : ["Ended", "not yet"],
     [ended ? "Took" : "Age", duration(seconds)],
-    ["Attempts", `${count(story.attempt ?? 0)} of at most ${count(story.max_retries + 1)}`],
+    ["Attempts", `${count(story.attempt ?? 0)} of at most ${count(story.max_retries + 1 + (story.snoozes ?? 0))}`],
     story.run_at && ["Due", clock(story.run_at)],
     story.priority !== undefined && ["Priority", count(story.priority)],
     story.snoozes && ["Came back later", plural(story.snoozes, "time")],

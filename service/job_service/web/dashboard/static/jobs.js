@@ -175,6 +175,7 @@ function tell(job) {
   if (job.run_at) return `due at ${clock(job.run_at)}`;
   if (job.after)
     return `after ${count(job.after.length)} other${job.after.length === 1 ? "" : "s"}`;
-  if (job.attempt > 1) return `attempt ${job.attempt} of ${job.max_retries + 1}`;
+  if (job.attempt > 1)
+    return `attempt ${job.attempt} of ${job.max_retries + 1 + (job.snoozes ?? 0)}`;
   return "";
 }

@@ -11,7 +11,7 @@ const LONGEST_WAIT = 8000;
 const EVENTS = [
   ...["service_draining", "worker_stopped", "job_failed", "job_abandoned", "schedule_skipped"],
   ...["queue_full", "queue_freed", "queue_paused", "queue_resumed", "loop_stalled"],
-  ...["connection_failed", "request_failed", "log_lines_dropped", "log_reopen_failed"],
+  ...["connection_failed", "request_failed", "log_lines_dropped", "log_reopen_failed", "certificate_reload_failed"],
   "observer_detached",
 ];
 

@@ -1,0 +1,124 @@
+"""The body of a request, taken from what comes after its head (RFC 9112, sections 6 and 7).
+
+h11 would do as well, but it reads a whole trailer, or a chunk's extensions, before it counts them.
+"""
+
+import re
+from http import HTTPStatus
+
+from job_service.web.edge.heads import MAX_FIELDS, MAX_HEAD_BYTES, Refused, too_many_fields
+
+MAX_CHUNK_LINE_BYTES = 256  # a chunk's length, with extensions that nobody uses
+
+_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[\t -~\x80-\xff]*)?")
+_TRAILER_LINE = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+:[\t -~\x80-\xff]*")
+
+
+class SizedBody:
+    """A body whose length was told in its head."""
+
+    def __init__(self, length: int) -> None:
+        self._missing = length
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all of it has been taken."""
+        return self._missing == 0
+
+    def take(self, unread: bytearray) -> bytes:
+        """What has come of it, taken from `unread`."""
+        piece = bytes(unread[: self._missing])
+        del unread[: self._missing]
+        self._missing -= len(piece)
+        return piece
+
+
+class ChunkedBody:
+    """A body in chunks, each after a line with its length. Extensions and trailer are dropped."""
+
+    def __init__(self) -> None:
+        self.is_complete = False
+        self._missing = 0  # of the present chunk
+        self._in_chunk = False
+        self._in_trailer = False
+        self._trailer_fields = 0
+        self._trailer_bytes = 0
+
+    def take(self, unread: bytearray) -> bytes:
+        """What has come of it, taken from `unread`. Raises Refused where it is none."""
+        body = bytearray()
+        while not self.is_complete and self._take_part(unread, body):
+            pass
+        return bytes(body)
+
+    def _take_part(self, unread: bytearray, body: bytearray) -> bool:
+        """Whether there was enough to go on."""
+        if self._in_trailer:
+            return self._take_trailer_line(unread)
+        if not self._in_chunk:
+            return self._take_chunk_line(unread)
+        if self._missing:
+            piece = unread[: self._missing]
+            del unread[: self._missing]
+            self._missing -= len(piece)
+            body += piece
+            return bool(piece)
+        return self._take_end_of_chunk(unread)
+
+    def _take_chunk_line(self, unread: bytearray) -> bool:
+        line = _take_line(unread, MAX_CHUNK_LINE_BYTES)
+        if line is None:
+            if len(unread) > MAX_CHUNK_LINE_BYTES:
+                raise _malformed()
+            return False
+        match = _CHUNK_LINE.fullmatch(line)
+        if match is None:
+            raise _malformed()
+        self._missing = int(match[1], 16)
+        self._in_chunk = self._missing > 0
+        self._in_trailer = self._missing == 0
+        return True
+
+    def _take_end_of_chunk(self, unread: bytearray) -> bool:
+        end = unread[:2]
+        if not b"\r\n".startswith(end):
+            raise _malformed()
+        if len(end) < 2:
+            return False
+        del unread[:2]
+        self._in_chunk = False
+        return True
+
+    def _take_trailer_line(self, unread: bytearray) -> bool:
+        line = _take_line(unread, MAX_HEAD_BYTES - self._trailer_bytes)
+        if line is None:
+            if len(unread) > MAX_HEAD_BYTES - self._trailer_bytes:
+                raise too_many_fields()
+            return False
+        if not line:
+            self.is_complete = True
+            return True
+        self._trailer_fields += 1
+        self._trailer_bytes += len(line) + 2
+        if self._trailer_fields > MAX_FIELDS:
+            raise too_many_fields()
+        if _TRAILER_LINE.fullmatch(line) is None:
+            raise _malformed()
+        return True
+
+
+Body = SizedBody | ChunkedBody
+
+
+def _take_line(unread: bytearray, max_bytes: int) -> bytes | None:
+    """The next line, if it ends within so many bytes."""
+    end = unread.find(b"\r\n", 0, max_bytes)
+    if end < 0:
+        return None
+    line = bytes(unread[:end])
+    del unread[: end + 2]
+    return line
+
+
+def _malformed() -> Refused:
+    return Refused(HTTPStatus.BAD_REQUEST, "the chunks of the body are not as they must be")

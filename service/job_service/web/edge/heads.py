@@ -1,0 +1,76 @@
+"""The bytes between two requests: finds the next head, and measures it before anybody reads it.
+
+Reading a head costs by its fields and bytes, so one that is over the limits is refused unread. All
+that counts is the head itself, however it comes: in one piece, byte by byte, behind another.
+"""
+
+import re
+from http import HTTPStatus
+
+MAX_FIELDS = 100
+MAX_HEAD_BYTES = 16 * 1024
+MAX_REQUEST_LINE_BYTES = 8 * 1024
+NO_REQUEST = "this is not a request of HTTP/1.1 that can be answered"
+
+_BLANK_LINE = re.compile(rb"\n\r?\n")
+_EMPTY_LINES = re.compile(rb"(?:\r?\n)+")
+
+
+class Refused(Exception):
+    """What the client sent can't be answered but with this status; its connection is to end."""
+
+    def __init__(self, status: HTTPStatus, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+
+
+class Unread:
+    """What the client has sent and nobody has taken yet."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self._searched = 0  # up to here, there is no end of a head
+
+    def skip_empty_lines(self) -> None:
+        """Drop what RFC 9112, section 2.2, has us ignore before a request."""
+        if self.data.startswith((b"\r", b"\n")) and (lines := _EMPTY_LINES.match(self.data)):
+            del self.data[: lines.end()]
+            self._searched = 0
+
+    def take_head(self) -> bytes | None:
+        """The next head, with the empty line that ends it; None where its end has yet to come.
+
+        Raises Refused for one that is over a limit, as soon as that can be known.
+        """
+        if self.data and self.data[0] <= 0x20 and self.data != b"\r":
+            raise Refused(HTTPStatus.BAD_REQUEST, NO_REQUEST)  # such as a handshake of TLS
+        end = _BLANK_LINE.search(self.data, self._searched)
+        size = end.end() if end else len(self.data)
+        self._check(size)
+        if end is None:
+            self._searched = max(0, size - 2)
+            return None
+        head = bytes(self.data[:size])
+        del self.data[:size]
+        self._searched = 0
+        return head
+
+    def _check(self, size: int) -> None:
+        line_end = self.data.find(b"\n", 0, MAX_REQUEST_LINE_BYTES)
+        if line_end < 0 and size >= MAX_REQUEST_LINE_BYTES:
+            raise Refused(
+                HTTPStatus.REQUEST_URI_TOO_LONG,
+                f"the request's first line is over {MAX_REQUEST_LINE_BYTES:,} bytes",
+            )
+        fields = self.data.count(b"\n", 0, size) - 1  # and the empty line, where it has come
+        if size > MAX_HEAD_BYTES or fields > MAX_FIELDS + 1:
+            raise too_many_fields()
+
+
+def too_many_fields() -> Refused:
+    """The refusal of a head, or of the trailer of a body, that is over a limit."""
+    return Refused(
+        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+        f"there are over {MAX_FIELDS} header fields, or over {MAX_HEAD_BYTES:,} bytes of them",
+    )

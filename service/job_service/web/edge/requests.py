@@ -1,0 +1,107 @@
+"""What the head of a request asks for, and what is refused before the app hears of it."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import urlsplit
+
+import h11
+
+from job_service.web.edge.bodies import Body, ChunkedBody, SizedBody
+from job_service.web.edge.heads import NO_REQUEST, Refused
+from job_service.web.edge.plain import read_plain
+
+Headers = list[tuple[bytes, bytes]]
+
+_METHODS: Final = (
+    frozenset(  # those of RFC 9110 and RFC 5789, but for CONNECT, which is for proxies
+        {b"DELETE", b"GET", b"HEAD", b"OPTIONS", b"PATCH", b"POST", b"PUT", b"TRACE"}
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, and how to take its body."""
+
+    method: str
+    target: bytes  # a path with its query, or `*`
+    version: str
+    headers: Headers
+    body: Body
+    keeps_open: bool  # the connection, for another request
+    awaits_continue: bool = False  # before it sends its body
+
+
+def read_request(head: bytes) -> Request:
+    """The request that has this head. Raises Refused where it can't be answered."""
+    plain = read_plain(head)
+    if plain is not None:
+        body = SizedBody(plain.length)
+        return Request("POST", plain.target, "1.1", plain.headers, body, keeps_open=True)
+    connection = h11.Connection(h11.SERVER)
+    connection.receive_data(head)
+    try:
+        request = connection.next_event()
+    except h11.RemoteProtocolError as error:
+        raise Refused(HTTPStatus(error.error_status_hint), NO_REQUEST) from None
+    if not isinstance(request, h11.Request):
+        raise Refused(HTTPStatus.BAD_REQUEST, NO_REQUEST)
+    _check(request)
+    headers, target = list(request.headers), request.target
+    if not target.startswith((b"/", b"*")):
+        # Its host counts, whatever Host says: RFC 9112, section 3.2.2.
+        target, host = _parts(target, request.method)
+        headers = [item for item in headers if item[0] != b"host"] + [(b"host", host)]
+    return Request(
+        request.method.decode(),
+        target,
+        request.http_version.decode(),
+        headers,
+        _body(request.http_version, dict(headers)),
+        keeps_open=request.http_version >= b"1.1" and b"close" not in _options(headers),
+        awaits_continue=connection.they_are_waiting_for_100_continue,
+    )
+
+
+def _check(request: h11.Request) -> None:
+    if not request.http_version.startswith(b"1."):
+        raise Refused(
+            HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "only HTTP/1.1 and HTTP/1.0 are spoken here"
+        )
+    if request.method not in _METHODS:  # which are case-sensitive: RFC 9110, section 9.1
+        raise Refused(HTTPStatus.NOT_IMPLEMENTED, "no such method is known; it is GET, not get")
+    if request.target.startswith(b"*") and (request.method, request.target) != (b"OPTIONS", b"*"):
+        raise _no_path()
+
+
+def _parts(target: bytes, method: bytes) -> tuple[bytes, bytes]:
+    """The path with its query, and the host, of a target that is a URL."""
+    try:
+        url = urlsplit(target)
+    except ValueError:
+        raise _no_path() from None
+    if url.scheme not in (b"http", b"https") or not url.netloc:
+        raise _no_path()
+    if method == b"OPTIONS" and not (url.path or url.query):
+        return b"*", url.netloc  # RFC 9112, section 3.2.4
+    return b"?".join(part for part in (url.path or b"/", url.query) if part), url.netloc
+
+
+def _no_path() -> Refused:
+    return Refused(HTTPStatus.BAD_REQUEST, "the target of the request names no path")
+
+
+def _body(version: bytes, values: dict[bytes, bytes]) -> Body:
+    """Raises Refused where two readers might not agree on its end: RFC 9112, 6.1 and 6.3."""
+    if b"transfer-encoding" not in values:
+        return SizedBody(int(values.get(b"content-length", b"0")))
+    if b"content-length" in values or version < b"1.1":
+        raise Refused(HTTPStatus.BAD_REQUEST, "the end of the request can't be told for certain")
+    return ChunkedBody()
+
+
+def _options(headers: Headers) -> set[bytes]:
+    """What the request says of its connection (RFC 9110, section 7.6.1)."""
+    said = b",".join(value for name, value in headers if name == b"connection")
+    return {option.strip() for option in said.lower().split(b",")}

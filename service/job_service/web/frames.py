@@ -1,0 +1,34 @@
+"""Events as the messages of a stream, each written once for all the streams that send it."""
+
+from collections import OrderedDict
+
+from job_service.telemetry.feed import Feed
+from job_service.telemetry.log import encode_event
+
+KEPT_BYTES = 4 * 1024 * 1024
+
+
+class Frames:
+    """The messages of one feed's events, of which the last KEPT_BYTES are kept."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+        # The oldest first; a plain dict would look for that one behind all that were deleted.
+        self._frames = OrderedDict[int, bytes]()
+        self.kept_bytes = 0
+
+    def of(self, number: int) -> bytes:
+        """The message of the event with this number. Raises FellBehind where the feed does."""
+        frame = self._frames.get(number)
+        if frame is None:
+            frame = self._frames[number] = self._write(number)
+            self.kept_bytes += len(frame)
+            while self.kept_bytes > KEPT_BYTES:
+                _, oldest = self._frames.popitem(last=False)
+                self.kept_bytes -= len(oldest)
+        return frame
+
+    def _write(self, number: int) -> bytes:
+        [event] = self._feed.read(number - 1, 1)
+        fields = self._feed.id_of(number).encode(), event.event.encode(), encode_event(event)
+        return b"id: %b\nevent: %b\ndata: %b\n\n" % fields

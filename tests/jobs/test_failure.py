@@ -1,0 +1,143 @@
+"""What is told of an error is bounded, and so is the work of telling it."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from job_service.jobs.failure import describe, format_traceback
+from job_service.jobs.registry import Registry
+from job_service.jobs.retry import Retry
+from tests.jobs.steps import MakeRig, running
+
+MANY = 100_000
+
+
+def raised(error: BaseException) -> BaseException:
+    """The error, with a traceback."""
+    try:
+        raise error
+    except BaseException as caught:
+        return caught
+
+
+def endless_recursion() -> BaseException:
+    """As beginners have it."""
+
+    def again() -> None:
+        again()
+
+    try:
+        again()
+    except RecursionError as error:
+        return error
+    raise AssertionError
+
+
+def long_chain() -> BaseException:
+    """Each error was raised while another was handled."""
+    error: BaseException | None = None
+    for number in range(5_000):
+        following = ValueError(number)
+        following.__context__ = error
+        error = raised(following)
+    assert error is not None
+    return error
+
+
+def long_line() -> BaseException:
+    """Raised in a line of code that nobody has written by hand."""
+    code = "raise ValueError(" + "1," * MANY + ")"
+    return raised(SyntaxError("bad", ("generated", 1, 1, code)))
+
+
+def noted() -> BaseException:
+    """With a note as long as a book."""
+    error = ValueError("noted")
+    error.add_note("x\n" * MANY)
+    return raised(error)
+
+
+TOO_MUCH: list[Callable[[], BaseException]] = [
+    endless_recursion,
+    long_chain,
+    long_line,
+    noted,
+    lambda: raised(ValueError("a b\n" * MANY)),
+    lambda: raised(KeyError("é\n" * MANY)),
+    lambda: raised(BaseExceptionGroup("g", [raised(ValueError(n)) for n in range(10_000)])),
+    lambda: raised(BaseExceptionGroup("g" * MANY, [raised(ValueError("x" * MANY))] * 100)),
+]
+
+
+@pytest.mark.parametrize("make", TOO_MUCH)
+def test_of_too_much_the_outline_is_told(make: Callable[[], BaseException]) -> None:
+    """One line of it, its type first, and a traceback with both ends."""
+    error = make()
+    line, story = describe(error), format_traceback(error)
+    assert line.startswith(type(error).__name__)
+    assert "\n" not in line
+    assert len(line) <= 1_000
+    assert len(story) <= 16_000
+    assert story.rstrip().endswith(line)
+
+
+def test_what_is_cut_says_so() -> None:
+    """With a mark at the end."""
+    assert describe(ValueError("x" * 5_000)).endswith("xx…")
+    assert not describe(ValueError("x" * 900)).endswith("…")
+    assert "more]" in format_traceback(endless_recursion())
+
+
+def test_no_more_of_an_error_is_read_than_is_told() -> None:
+    """A group of a hundred thousand is not gone through to its end."""
+    told: list[int] = []
+
+    class Counted(ValueError):
+        def __str__(self) -> str:
+            told.append(1)
+            return "counted"
+
+    group = ExceptionGroup("g", [Counted()] * MANY)
+    describe(group)
+    format_traceback(group)
+    assert len(told) < 1_000
+
+
+def test_ordinary_errors_are_told_as_python_does() -> None:
+    """With their causes, notes and places."""
+    error = OSError(2, "no such thing")
+    error.add_note("looked twice")
+    error.__cause__ = raised(KeyError("key"))
+    assert describe(error) == "FileNotFoundError: [Errno 2] no such thing looked twice"
+    story = format_traceback(error)
+    assert "KeyError: 'key'" in story
+    assert "direct cause" in story
+    assert describe(ValueError("a", 1)) == "ValueError: ('a', 1)"
+    assert describe(ValueError(5)) == "ValueError: 5"
+    assert describe(ValueError()) == "ValueError"
+
+
+@pytest.fixture
+def counter() -> Iterator[int]:
+    """Numbers, one after the other."""
+    return iter(range(1, 10_000))
+
+
+async def test_only_the_first_and_the_last_failures_are_kept_in_full(
+    registry: Registry, make_rig: MakeRig, counter: Iterator[int]
+) -> None:
+    """A thousand retries make no job weigh megabytes; each still says what it was."""
+
+    @registry.job("flaky", retry=Retry(base_seconds=0))
+    async def flaky() -> None:
+        raise ValueError(f"try {next(counter)}: " + "x" * 900)
+
+    async with running(registry, workers=1) as rig:
+        job = await rig.queue.submit("flaky", max_retries=19)
+    attempts = (await rig.queue.get(job.id)).attempts
+    has_traceback = [attempt.traceback is not None for attempt in attempts]
+    assert has_traceback == [True] * 3 + [False] * 14 + [True] * 3
+    errors = [str(attempt.error) for attempt in attempts]
+    assert [error.split()[2] for error in errors] == [f"{n}:" for n in range(1, 21)]
+    assert {len(error) for error in errors[3:-3]} == {100}
+    assert min(map(len, errors[:3] + errors[-3:])) > 900

@@ -1,0 +1,72 @@
+"""Errors that leave people puzzled say what is the matter and what to do."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from job_service.jobs.failure import MAX_ERROR_CHARS
+from job_service.jobs.hints import explain
+from job_service.jobs.registry import Registry
+from job_service.jobs.retry import Retry
+from tests.jobs.steps import MakeRig, run_one, running
+
+ONCE = Retry(max_retries=0)
+
+
+async def awaits_a_future() -> None:
+    """One of a loop that does not run."""
+    loop = asyncio.new_event_loop()
+    try:
+        await loop.create_future()
+    finally:
+        loop.close()
+
+
+async def uses_a_timeout() -> None:
+    """Of asyncio's."""
+    async with asyncio.timeout(1):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [lambda: asyncio.sleep(1), lambda: asyncio.sleep(0), awaits_a_future, uses_a_timeout],
+    ids=["sleep", "yield", "future", "timeout"],
+)
+async def test_asyncio_on_trio_s_loop_is_named(
+    handler: Callable[[], Awaitable[Any]], registry: Registry, make_rig: MakeRig
+) -> None:
+    """With the way out."""
+
+    @registry.job("job", retry=ONCE)
+    async def job() -> None:
+        await handler()
+
+    rig = make_rig()
+    await rig.start()
+    error = str((await run_one(rig, "job")).error)
+    assert error.startswith(("RuntimeError: ", "TypeError: "))
+    assert "asyncio.run(…) in a plain def handler" in error
+    rig.engine.drain(0)
+
+
+async def test_asyncio_in_a_thread_without_its_loop_is_named(registry: Registry) -> None:
+    """There, too."""
+
+    @registry.job("job", retry=ONCE)
+    def job() -> None:
+        asyncio.get_running_loop()
+
+    async with running(registry) as rig:
+        story = await rig.queue.submit("job")
+    assert "asyncio.run(…)" in str((await rig.queue.get(story.id)).error)
+
+
+def test_a_hint_fits_and_others_have_none() -> None:
+    """However long the error is."""
+    long = explain(RuntimeError("no running event loop " + "x" * 5_000))
+    assert len(long) == MAX_ERROR_CHARS
+    assert long.endswith("library for Trio")
+    assert explain(RuntimeError("no luck")) == "RuntimeError: no luck"

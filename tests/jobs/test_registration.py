@@ -1,0 +1,545 @@
+"""What can't work is refused where it is registered, and what can reasonably work, works."""
+
+import asyncio
+import functools
+import inspect
+import re
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from types import SimpleNamespace
+from typing import (
+    Annotated,
+    Any,
+    Generic,
+    Literal,
+    NamedTuple,
+    Optional,
+    Protocol,
+    TypedDict,
+    TypeVar,
+)
+from uuid import UUID
+
+import msgspec
+import pytest
+import trio
+
+from job_service import JobContext, Registry, Retry
+from job_service.jobs.job_type import InvalidPayload
+from tests.jobs.steps import result_of, running
+
+HERE = re.escape(__file__)
+
+
+def handler_of(annotation: Any) -> Callable[..., Any]:
+    """A handler whose payload is of this type."""
+
+    async def handler(payload): ...  # type: ignore[no-untyped-def]  # it is annotated below
+
+    handler.__annotations__["payload"] = annotation
+    return handler
+
+
+# What a payload may be.
+
+Percent = Annotated[int, msgspec.Meta(ge=0, le=100)]
+Item = TypeVar("Item")
+
+
+class Order:
+    """A class as people have them."""
+
+    def __init__(self, id: int) -> None:
+        self.id = id
+
+
+class Talks(Protocol):
+    """What has a method."""
+
+    def talk(self) -> None:
+        """Say something."""
+
+
+class Parcel(msgspec.Struct):
+    """What has something in it that JSON can't carry, below other things."""
+
+    orders: "list[dict[str, Order | None]] | None" = None
+
+
+class Tree(msgspec.Struct):
+    """What contains itself."""
+
+    children: "list[Tree]" = []
+
+
+class Window(TypedDict):
+    """Keys of a dict."""
+
+    at: Path
+
+
+class Point(NamedTuple):
+    """A tuple with names."""
+
+    x: Annotated[int, msgspec.Meta(ge=0)]
+
+
+@dataclass
+class Dated:
+    """One with a date."""
+
+    on: datetime
+
+
+class Box(msgspec.Struct, Generic[Item]):
+    """A type with a hole."""
+
+    content: Item
+
+
+class Colour(Enum):
+    """A text with a name."""
+
+    RED = "red"
+
+
+@dataclass
+class Unhashable:
+    """What can be in no set."""
+
+    x: int
+
+
+def pydantic_like() -> type:
+    """A model of a library that need not be installed for this."""
+    base = type("BaseModel", (), {"__module__": "pydantic.main"})
+    return type("Model", (base,), {})
+
+
+@pytest.mark.parametrize(
+    ("annotation", "problem"),
+    [
+        (Order, "JSON can't carry .*Order: write a type that msgspec knows"),
+        (Order | None, "JSON can't carry .*Order"),
+        (list[Order], "JSON can't carry .*Order"),
+        (tuple[int, Order], "JSON can't carry .*Order"),
+        (dict[str, list[Order]], "JSON can't carry .*Order"),
+        (Annotated[Order, "a note"], "JSON can't carry .*Order"),
+        (Parcel, "JSON can't carry .*Order"),
+        (Box[Order], "JSON can't carry .*Order"),
+        (Window, "JSON can't carry pathlib.Path: write str"),
+        (Path | None, "JSON can't carry pathlib.Path: write str"),
+        (pydantic_like(), "pydantic models are not supported"),
+        (list[pydantic_like()], "pydantic models are not supported"),  # type: ignore[misc]
+        (Callable[[], None], "JSON can't carry collections.abc.Callable"),
+        (Talks, "JSON can't carry .*Talks"),
+        (complex, "JSON can't carry builtins.complex"),
+        (type[int], "JSON can't carry builtins.type"),
+        (deque, "JSON can't carry collections.deque"),
+        (Order | int, "unions containing a custom type"),
+        (dict[bool, int], "a bool can't be: write dict"),
+        (list[dict[tuple[int, int], int]], "a tuple can't be: write dict"),
+        (set[list[int]], "a list, which has no hash: write list"),
+        (set[Unhashable], "Unhashable, which has no hash: write list"),
+        (frozenset[tuple[int, list[int]]], "a tuple, which has no hash"),
+        (Enum("Nothing", []), "at least one item"),
+        (list[JobContext], "gets the JobContext of the job: annotate it so"),
+        (JobContext | int, "gets the JobContext of the job: annotate it so"),
+        (type("MyContext", (JobContext,), {}), "gets the JobContext of the job: annotate it so"),
+    ],
+)
+def test_a_payload_that_nobody_could_submit_is_refused_in_one_line(
+    annotation: Any, problem: str, registry: Registry
+) -> None:
+    """It names the handler and its place, and what to write; nothing is registered."""
+    with pytest.raises(TypeError) as refused:
+        registry.job("order")(handler_of(annotation))
+    line = str(refused.value)
+    assert re.search(problem, line), line
+    assert re.search(rf"handler\(payload\): 'payload' .* \({HERE}:\d+\)$", line), line
+    assert registry.names == []
+
+
+@pytest.mark.parametrize(
+    ("annotation", "payload"),
+    [
+        (object, [1]),
+        (Any, None),
+        (Iterable[int], [1]),
+        (bytes, "eA=="),
+        (Decimal, "1.50"),
+        (UUID, "12345678-1234-5678-1234-567812345678"),
+        (Dated, {"on": "2026-01-31T00:00:00Z"}),
+        (Tree, {"children": [{"children": []}]}),
+        (Box[int], {"content": 1}),
+        (Colour, "red"),
+        (Literal["a", 1], 1),
+        (dict[int, Colour], {"1": "red"}),
+        (set[tuple[int, str]], [[1, "a"]]),
+        (msgspec.Raw, {"a": 1}),
+        (int | str | None, "x"),
+        (memoryview, "eA=="),
+    ],
+)
+def test_whatever_json_can_carry_is_taken(
+    annotation: Any, payload: object, registry: Registry
+) -> None:
+    """Wherever it comes from."""
+    registry.job("any")(handler_of(annotation))
+    registry.lookup("any").check_payload(msgspec.json.encode(payload))
+
+
+@pytest.mark.parametrize(
+    ("annotation", "fits", "does_not"),
+    [
+        (Percent, 100, 4711),
+        (Percent | None, None, -1),
+        (list[Percent], [1], [101]),
+        (Annotated[list[int], msgspec.Meta(min_length=2)], [1, 2], [1]),
+        (Annotated[str, msgspec.Meta(pattern="^[A-Z]+$")], "ABC", "abc"),
+        (Annotated[datetime, msgspec.Meta(tz=True)], "2026-01-31T00:00:00Z", "2026-01-31T00:00:00"),
+        (Point, [1], [-1]),
+        ("Percent", 100, 4711),
+    ],
+)
+def test_constraints_of_a_payload_hold_wherever_they_are_written(
+    annotation: Any, fits: object, does_not: object, registry: Registry
+) -> None:
+    """Also where they are on the parameter itself, and in an annotation that is a text."""
+    registry.job("bounded")(handler_of(annotation))
+    check = registry.lookup("bounded").check_payload
+    check(msgspec.json.encode(fits))
+    with pytest.raises(InvalidPayload):
+        check(msgspec.json.encode(does_not))
+
+
+# What a payload is that was left out.
+
+
+async def test_a_submission_without_a_payload_has_the_default(registry: Registry) -> None:
+    """A fresh one each time; null is a payload like any other."""
+
+    @registry.job("list")
+    async def to_list(payload: list[int] = [7]) -> list[int]:  # noqa: B006  # as users may
+        payload.append(1)
+        return payload
+
+    @registry.job("struct")
+    async def struct(*, box: Box[int] | None = Box(3)) -> int | None:  # noqa: B008
+        return box.content if box else None
+
+    @registry.job("implicit")
+    async def implicit(payload: int = None) -> int | None:  # type: ignore[assignment]  # noqa: RUF013
+        return payload
+
+    async with running(registry) as rig:
+        for name, payload, result in (
+            ("list", [], [7, 1]),
+            ("list", [], [7, 1]),
+            ("list", [[5]], [5, 1]),
+            ("struct", [], 3),
+            ("struct", [None], None),
+            ("implicit", [], None),
+            ("implicit", [5], 5),
+        ):
+            job = await rig.queue.submit(name, *payload)
+            assert result_of(await rig.queue.wait(job.id, 10)) == result
+        with pytest.raises(InvalidPayload):
+            await rig.queue.submit("list", None)
+
+
+async def test_a_schedule_without_a_payload_has_the_default(
+    registry: Registry, autojump_clock: trio.abc.Clock
+) -> None:
+    """As a submission has."""
+
+    @registry.every(seconds=10)
+    async def refresh(deep: bool = True) -> bool:
+        return deep
+
+    async with running(registry) as rig:
+        await trio.sleep(15)
+        (job,) = await rig.queue.list()
+        assert result_of(await rig.queue.get(job.id)) is True
+
+
+@pytest.mark.parametrize(
+    ("annotation", "default"), [(int, "text"), (Percent, 200), (Any, object()), (Any, Order(1))]
+)
+def test_a_default_that_could_not_be_submitted_is_refused(
+    annotation: Any, default: object, registry: Registry
+) -> None:
+    """Every submission without a payload would fail."""
+
+    def handler(payload=default): ...  # type: ignore[no-untyped-def]  # it is annotated below
+
+    handler.__annotations__["payload"] = annotation
+    with pytest.raises(TypeError, match=rf"has a default that can't be .* \({HERE}:\d+\)$"):
+        registry.job("wrong")(handler)
+
+
+# What the context may be called.
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        *(JobContext, JobContext | None, Optional[JobContext], Annotated[JobContext, "a note"]),  # noqa: UP045
+        *("JobContext", "JobContext | None", Annotated[JobContext | None, 1]),
+    ],
+)
+async def test_the_context_goes_to_who_asks_for_it(annotation: Any, registry: Registry) -> None:
+    """However it is annotated, and whatever its default."""
+
+    async def handler(payload=1, job=None):  # type: ignore[no-untyped-def]  # annotated below
+        return [payload, job.attempt]
+
+    handler.__annotations__["job"] = annotation
+    registry.job("asks")(handler)
+    async with running(registry) as rig:
+        job = await rig.queue.submit("asks", 5)
+        assert result_of(await rig.queue.wait(job.id, 10)) == [5, 1]
+
+
+# What a handler may be.
+
+
+def wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A decorator as everybody writes it."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+def unmarked(function: Callable[[int], Awaitable[int]]) -> Callable[..., Any]:
+    """A decorator that says nothing of what is in it."""
+
+    def wrapper(n: int) -> Any:
+        return function(n)
+
+    return wrapper
+
+
+class Runs:
+    """What can be called itself, and has methods of every kind."""
+
+    async def __call__(self, n: int) -> int:
+        """Run it."""
+        return await double(n)
+
+    async def method(self, n: int, job: JobContext) -> int:
+        """Run it, too."""
+        assert isinstance(job, JobContext)
+        return await double(n)
+
+    @classmethod
+    async def of_class(cls, n: int) -> int:
+        """Run it, too."""
+        return await double(n)
+
+    @staticmethod
+    def static(n: int) -> int:
+        """Run it in a thread."""
+        return 2 * n
+
+    partially = functools.partialmethod(method)
+
+
+class RunsInThread:
+    """What can be called, and is no async function."""
+
+    def __call__(self, n: int) -> int:
+        """Run it."""
+        return 2 * n
+
+
+async def double(n: int) -> int:
+    """What all of them do, with a checkpoint of Trio's."""
+    await trio.lowlevel.checkpoint()
+    return 2 * n
+
+
+async def times(factor: int, n: int) -> int:
+    """What can be settled in part."""
+    return await double(n) // 2 * factor
+
+
+def times_in_thread(factor: int, n: int) -> int:
+    """The same on a thread."""
+    return factor * n
+
+
+HANDLERS: dict[str, Any] = {
+    "wrapped": wrapped(double),
+    "wrapped twice": wrapped(wrapped(double)),
+    "wrapped plain": wrapped(Runs.static),
+    "unmarked": unmarked(double),
+    "partial": functools.partial(times, 2),
+    "partial by name": functools.partial(times, factor=2),
+    "partial of a partial": functools.partial(functools.partial(times), 2),
+    "partial of a wrapper": functools.partial(wrapped(times), factor=2),
+    "partial in a thread": functools.partial(times_in_thread, 2),
+    "wrapper of a partial": wrapped(functools.partial(times, 2)),
+    "object": Runs(),
+    "object in a thread": RunsInThread(),
+    "partial of an object": functools.partial(Runs()),
+    "method": Runs().method,
+    "partial of a method": functools.partial(Runs().method),
+    "partial method": Runs().partially,
+    "wrapped method": wrapped(Runs().method),
+    "class method": Runs.of_class,
+    "static method": Runs.static,
+    "static method in the class": staticmethod(double),
+    "lambda": lambda n: 2 * n,
+    "async lambda": lambda n: double(n),
+    "cached": functools.lru_cache(RunsInThread().__call__),
+}
+
+
+@pytest.mark.parametrize("kind", HANDLERS)
+async def test_a_handler_is_whatever_can_be_called(kind: str, registry: Registry) -> None:
+    """A coroutine that comes out of it is run on the loop, wherever it was hidden."""
+    registry.job("runs", retry=Retry(max_retries=0))(HANDLERS[kind])
+    async with running(registry) as rig:
+        job = await rig.queue.submit("runs", 21)
+        story = await rig.queue.wait(job.id, 10)
+        assert (story.status, story.error) == ("completed", None)
+        assert result_of(story) == 42
+        if "lambda" not in kind and kind != "unmarked":
+            with pytest.raises(InvalidPayload):
+                await rig.queue.submit("runs", "text")
+
+
+async def test_a_wrapper_may_have_run_its_function_already(registry: Registry) -> None:
+    """On the loop what it gives need not be a coroutine; and it can be told to run in a thread."""
+    answers: dict[int, int] = {}
+
+    @functools.wraps(double)
+    def remembers(n: int) -> Any:
+        return answers[n] if n in answers else double(n)
+
+    @functools.wraps(double)
+    def runs_it(n: int) -> int:
+        return asyncio.run(of_asyncio(n))
+
+    async def of_asyncio(n: int) -> int:
+        await asyncio.sleep(0)
+        return 2 * n
+
+    registry.job("remembers")(remembers)
+    registry.job("runs it", runs_in="thread")(runs_it)
+    answers[1] = 2
+    async with running(registry) as rig:
+        for name, n in (("remembers", 1), ("remembers", 2), ("runs it", 3)):
+            job = await rig.queue.submit(name, n)
+            assert result_of(await rig.queue.wait(job.id, 10)) == 2 * n
+
+
+async def yields() -> AsyncIterator[int]:
+    """What nobody would iterate."""
+    yield 1
+
+
+class InClass:
+    """Where a decorator meets what is not there yet."""
+
+    def handle(self, payload: int) -> None:
+        """Needs an object."""
+
+
+@pytest.mark.parametrize(
+    ("handler", "problem"),
+    [
+        (Order, "Order can't handle jobs: it is a class; register a function"),
+        (None, "None can't handle jobs: it is not callable"),
+        (SimpleNamespace(), r"namespace\(\) can't handle jobs: it is not callable"),
+        (vars(Runs)["of_class"], "can't handle jobs: it is not callable"),
+        (InClass.handle, "InClass.handle has no 'self' yet: register the method of an object"),
+        (functools.partial(yields), "can't handle jobs"),
+        (lambda *_, **__: None, "a decorator needs functools.wraps"),
+        (print, "can't handle jobs"),
+        (functools.partial(times), "'n' is no resource registered so far"),
+    ],
+)
+def test_what_can_be_no_handler_is_refused(handler: Any, problem: str, registry: Registry) -> None:
+    """In words that say why, and not in those of the library that stumbles over it."""
+    with pytest.raises(TypeError, match=problem):
+        registry.job("wrong")(handler)
+    assert registry.names == []
+
+
+def test_a_schedule_and_a_resource_are_named_after_the_function_behind_them(
+    registry: Registry,
+) -> None:
+    """And what has no name of its own is asked for one."""
+
+    async def refresh() -> None: ...
+
+    async def pool(url: str) -> AsyncIterator[str]:
+        yield url
+
+    registry.every(30)(functools.partial(wrapped(refresh)))
+    registry.resource(functools.partial(pool, url="x"))
+    assert registry.names == ["refresh"]
+    assert list(registry.resources) == ["pool"]
+    with pytest.raises(TypeError, match=rf'no name to go by: write name="…" \({HERE}:\d+\)'):
+        registry.every(30)(lambda: None)
+    with pytest.raises(TypeError, match=r"Runs.__call__ has no name to go by"):
+        registry.cron("@daily")(Runs())
+    registry.cron("@daily", name="daily", payload=1)(Runs())
+    with pytest.raises(TypeError, match=r"must not have parameters, .* nobody gives it url"):
+        registry.resource(pool)  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize("name", ["", "x" * 101, "a\nb", "a\x1b[31m", "a\u202eb", " a", "a\ud800"])
+def test_a_name_can_be_read_and_sent(name: str, registry: Registry) -> None:
+    """In a URL, a line of the log, and on a dashboard."""
+    with pytest.raises(ValueError, match="a job type"):
+        registry.job(name)
+    registry.job("x" * 100)
+    registry.job("Täglich um 7, für alle/immer")
+
+
+@pytest.mark.parametrize("name", [None, 5, b"email"])
+def test_a_name_is_a_text(name: Any, registry: Registry) -> None:
+    """Nothing else is."""
+    with pytest.raises(TypeError, match="named by a str"):
+        registry.job(name)
+
+
+@pytest.mark.parametrize(
+    ("terms", "error"),
+    [
+        ({"timeout": "5"}, TypeError),
+        ({"timeout": True}, TypeError),
+        ({"timeout": float("inf")}, ValueError),
+        ({"timeout": float("nan")}, ValueError),
+        ({"concurrency": 2.5}, TypeError),
+        ({"concurrency": "2"}, TypeError),
+        ({"concurrency": True}, TypeError),
+        ({"concurrency": float("nan")}, TypeError),
+        ({"retry": 3}, TypeError),
+        ({"retry": Retry}, TypeError),
+    ],
+)
+def test_terms_of_another_kind_are_refused_by_their_name(
+    terms: dict[str, Any], error: type[Exception], registry: Registry
+) -> None:
+    """They would be found out by the first job."""
+    with pytest.raises(error, match=f"^{next(iter(terms))} must be "):
+        registry.job("wrong", **terms)
+
+
+def test_a_handler_stays_what_it_was(registry: Registry) -> None:
+    """Whoever decorates a function can call it, and what describes it describes its type."""
+    handler = wrapped(double)
+    assert registry.job("runs")(handler) is handler
+    assert inspect.getdoc(registry.lookup("runs").handler) == inspect.getdoc(double)

@@ -1,0 +1,48 @@
+"""Variables that look like settings and are none: whose mistake they are, and what is said."""
+
+import pytest
+
+from job_service.environment import unknown_settings
+
+KNOWN = ["JOB_SERVICE_PORT", "JOB_SERVICE_WORKERS", "JOB_SERVICE_STALL_THRESHOLD"]
+
+BY_KUBERNETES = {
+    "JOB_SERVICE_SERVICE_HOST": "10.0.0.1",
+    "JOB_SERVICE_SERVICE_PORT": "80",
+    "JOB_SERVICE_SERVICE_PORT_HTTP": "80",
+    "JOB_SERVICE_PORT_8080_TCP": "tcp://10.0.0.1:8080",
+    "JOB_SERVICE_PORT_8080_TCP_PROTO": "tcp",
+    "JOB_SERVICE_PORT_8080_TCP_PORT": "8080",
+    "JOB_SERVICE_PORT_8080_TCP_ADDR": "10.0.0.1",
+    "JOB_SERVICE_DB_PORT": "tcp://10.0.0.2:5432",  # of a Service that is called job-service-db
+    "JOB_SERVICE_DB_SERVICE_HOST": "10.0.0.2",
+    "JOB_SERVICE_DB_PORT_5432_UDP_ADDR": "10.0.0.2",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("JOB_SERVICE_PROT", "did you mean JOB_SERVICE_PORT?"),
+        ("JOB_SERVICE_WORKER", "did you mean JOB_SERVICE_WORKERS?"),
+        ("JOB_SERVICE_STALL_TRESHOLD", "did you mean JOB_SERVICE_STALL_THRESHOLD?"),
+        ("JOB_SERVICE_COLOUR", "--help names all options"),
+        ("JOB_SERVICE_", "--help names all options"),
+    ],
+)
+def test_a_misspelt_one_is_told_with_what_may_have_been_meant(name: str, hint: str) -> None:
+    """Nobody would see it otherwise: the default holds in its place."""
+    said = list(unknown_settings({name: "80"}, KNOWN))
+    assert said == [f"{name} is no setting, and is ignored: {hint}"]
+
+
+def test_what_is_known_or_somebody_elses_is_not_told() -> None:
+    """Settings, and variables of other programs."""
+    environment = dict.fromkeys(KNOWN, "1") | {"PATH": "/bin", "JOB_SERVER": "1"}
+    assert list(unknown_settings(environment, KNOWN)) == []
+
+
+@pytest.mark.parametrize("name", BY_KUBERNETES)
+def test_what_kubernetes_sets_is_nobodys_mistake(name: str) -> None:
+    """It does so in every container, for a Service whose name begins like ours."""
+    assert list(unknown_settings({name: BY_KUBERNETES[name]}, KNOWN)) == []
