@@ -68,7 +68,7 @@ def our_classes() -> Iterator[tuple[str, type]]:
                     yield f"{module.__name__}.{kind.__name__}".removeprefix("job_service."), kind
 
 
-OUR_CLASSES = {name: kind for name, kind in our_classes() if not name.startswith("web.edge.http")}
+OUR_CLASSES = dict(our_classes())
 
 
 def is_ours(kind: type) -> bool:
