@@ -4,6 +4,7 @@ from itertools import accumulate
 from typing import Final
 
 MAX_DEPTH: Final = 500  # which msgspec reads and writes on a stack of 256 KiB, on every Python
+TOO_DEEP: Final = f"it is nested more than {MAX_DEPTH} deep"
 
 _STEPS: Final = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # signed bytes: 1 and -1
 _OTHERS: Final = bytes(set(range(256)) - set(b'"[]{}'))

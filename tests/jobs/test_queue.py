@@ -198,6 +198,10 @@ async def test_a_payload_may_be_nested_just_so_deep(as_text: bool, make_rig: Mak
     await submit(MAX_DEPTH)
     with pytest.raises(InvalidPayload, match=f"nested more than {MAX_DEPTH} deep"):
         await submit(MAX_DEPTH + 1)
+    endless: list[Any] = []
+    endless.append(endless)
+    with pytest.raises(InvalidPayload, match=f"nested more than {MAX_DEPTH} deep"):
+        await rig.queue.submit("anything", endless)
     assert len(await rig.queue.list()) == 1
 
 

@@ -31,6 +31,7 @@ import trio
 
 from job_service import JobContext, Registry, Retry
 from job_service.jobs.job_type import InvalidPayload
+from job_service.nesting import MAX_DEPTH
 from tests.jobs.steps import result_of, running
 
 HERE = re.escape(__file__)
@@ -268,8 +269,12 @@ async def test_a_schedule_without_a_payload_has_the_default(
         assert result_of(await rig.queue.get(job.id)) is True
 
 
+DEEP: Any = functools.reduce(lambda inner, _: [inner], range(MAX_DEPTH + 1), None)
+
+
 @pytest.mark.parametrize(
-    ("annotation", "default"), [(int, "text"), (Percent, 200), (Any, object()), (Any, Order(1))]
+    ("annotation", "default"),
+    [(int, "text"), (Percent, 200), (Any, object()), (Any, Order(1)), (Any, DEEP)],
 )
 def test_a_default_that_could_not_be_submitted_is_refused(
     annotation: Any, default: object, registry: Registry

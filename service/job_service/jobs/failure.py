@@ -53,6 +53,13 @@ def format_traceback(error: BaseException, caller: str | None = None) -> str:
     return encodable(text[-MAX_TRACEBACK_CHARS:])[-MAX_TRACEBACK_CHARS:]
 
 
+def full_name(kind: type) -> str:
+    """Its name with its module's, as users import it: pathlib.Path is in pathlib._local on 3.13."""
+    parts = kind.__module__.split(".")
+    public = [part for part in parts[1:] if not part.startswith("_")]
+    return ".".join([parts[0], *public, kind.__qualname__])
+
+
 def leaves(error: BaseException) -> Iterator[BaseException]:
     """The errors in a group, however deep; of an error that is no group, itself."""
     # Each nursery an error passes through wraps it once more, which says nothing about it.
@@ -119,7 +126,7 @@ def _describe_one(error: BaseException) -> str:
     name = kind.__qualname__
     # Of our own errors, and of Python's, the name is enough.
     if kind.__module__.partition(".")[0] not in ("builtins", "__main__", _PACKAGE):
-        name = f"{kind.__module__}.{name}"
+        name = full_name(kind)
     text = "\n".join([_text_of(error, MAX_ERROR_CHARS + 1), *_notes_of(error)]).strip()
     return f"{name}: {text}" if text else name
 

@@ -10,7 +10,7 @@ from job_service.jobs.context import JobContext
 from job_service.jobs.failure import describe
 from job_service.jobs.handler import kind_of, name_of, place_of
 from job_service.jobs.retry import Retry
-from job_service.nesting import MAX_DEPTH, is_too_deep
+from job_service.nesting import TOO_DEEP, is_too_deep
 
 RunsIn = Literal["loop", "thread", "process"]
 
@@ -43,7 +43,7 @@ class JobType:
     def check_payload(self, payload: bytes) -> None:
         """Raise InvalidPayload where `payload`, JSON text, is not what the handler takes."""
         if is_too_deep(payload):
-            raise InvalidPayload(f"it is nested more than {MAX_DEPTH} deep")
+            raise InvalidPayload(TOO_DEEP)
         try:
             payload.decode()  # the decoder does not look into what its type does not name
             self.payload_decoder.decode(payload)
@@ -72,7 +72,9 @@ def encode_payload(payload: object) -> bytes:
     """The payload as JSON text. Raises InvalidPayload where it can't be written so."""
     try:
         return msgspec.json.encode(payload)
-    except (TypeError, ValueError, RecursionError) as error:
+    except RecursionError as error:  # such as a list that holds itself
+        raise InvalidPayload(TOO_DEEP) from error
+    except (TypeError, ValueError) as error:
         raise InvalidPayload(f"it can't be written as JSON: {error}") from error
 
 

@@ -2,8 +2,8 @@
 
 import msgspec
 
-from job_service.jobs.failure import encodable
-from job_service.nesting import MAX_DEPTH, is_too_deep
+from job_service.jobs.failure import encodable, full_name
+from job_service.nesting import TOO_DEEP, is_too_deep
 
 _CAN_BE_NO_RAW = (type(None), bool, int, float, str)
 _NAMES = {None: "null", True: "true", False: "false"}
@@ -18,15 +18,22 @@ def encode_result(result: object) -> bytes:
     Raises an error that says what JSON can't carry.
     """
     try:
-        text = msgspec.json.encode(result, enc_hook=_plain_scalar)
-    except UnicodeEncodeError:
-        text = msgspec.json.encode(_spell_out(result), enc_hook=_plain_scalar)
+        text = _encode(result)
+    except RecursionError as error:  # such as a list that holds itself
+        raise ValueError(TOO_DEEP) from error
+    if is_too_deep(text):
+        raise ValueError(TOO_DEEP)
     if type(result) not in _CAN_BE_NO_RAW:  # which may hold anything
         text.decode()
         msgspec.json.decode(text, type=msgspec.Raw)
-    if is_too_deep(text):
-        raise ValueError(f"it is nested more than {MAX_DEPTH} deep")
     return text
+
+
+def _encode(result: object) -> bytes:
+    try:
+        return msgspec.json.encode(result, enc_hook=_plain_scalar)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_spell_out(result), enc_hook=_plain_scalar)
 
 
 def _plain_scalar(value: object) -> object:
@@ -39,7 +46,7 @@ def _plain_scalar(value: object) -> object:
         return int.__int__(value)
     if isinstance(value, float):
         return float.__float__(value)
-    raise TypeError(f"JSON can't carry {type(value).__module__}.{type(value).__qualname__}")
+    raise TypeError(f"JSON can't carry {full_name(type(value))}")
 
 
 def _spell_out(value: object) -> object:

@@ -14,6 +14,7 @@ from job_service.jobs.context import JobContext
 from job_service.jobs.failure import describe
 from job_service.jobs.handler import bound_arguments, function_of, is_generator, name_of, place_of
 from job_service.jobs.payload import decoder_of
+from job_service.nesting import TOO_DEEP, is_too_deep
 
 _CALLABLE_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -158,6 +159,8 @@ def _read_payload(
         return decoder, b"null"
     try:
         absent = msgspec.json.encode(default)
+        if is_too_deep(absent):
+            raise ValueError(TOO_DEEP)
         decoder.decode(absent)
     except Exception as error:
         problem = f"has a default that can't be a payload: {describe(error)}"
