@@ -269,7 +269,7 @@ async def test_a_schedule_without_a_payload_has_the_default(
         assert result_of(await rig.queue.get(job.id)) is True
 
 
-DEEP: Any = functools.reduce(lambda inner, _: [inner], range(MAX_DEPTH + 1), None)
+DEEP = msgspec.json.decode(b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1))
 
 
 @pytest.mark.parametrize(
