@@ -11,7 +11,7 @@ from structlog.typing import FilteringBoundLogger
 
 from job_service.engine import CLOSING_SECONDS, Engine
 from job_service.jobs.failure import describe, format_traceback, leaves
-from job_service.jobs.forks import let_go_of, release_in_children
+from job_service.jobs.forks import EndOfCopy, end_copy, let_go_of, release_in_children
 from job_service.jobs.overtime import CLEANUP_SECONDS
 from job_service.jobs.queue import JobQueue
 from job_service.jobs.registry import Registry
@@ -20,8 +20,8 @@ from job_service.jobs.snapshots import ScheduleView, WorkerView
 from job_service.lifecycle import is_cancellation
 from job_service.settings import Settings
 from job_service.shutdown import Shutdown
+from job_service.telemetry.emitter import Emitter
 from job_service.telemetry.events import (
-    Event,
     LogLinesDropped,
     LogReopenFailed,
     ServiceDraining,
@@ -48,7 +48,7 @@ LOG_CHECK_SECONDS = 1.0
 class Telemetry:
     """What `main` builds and hands down: where events go, the free-form logger, and who listens."""
 
-    emit: Callable[[Event], None]
+    emit: Emitter
     logger: FilteringBoundLogger
     metrics: Metrics
     feed: Feed
@@ -136,6 +136,7 @@ class Supervisor:
         jobs until the queue is closed, and is cancelled when the engine has ended.
         """
         self._listeners = await _listen(self._settings)
+        self._token = trio.lowlevel.current_trio_token()
         release_in_children(self._leave_to_parent)
         try:
             with self._telemetry.watchdog:
@@ -258,6 +259,9 @@ class Supervisor:
         listening = [listener.socket.fileno() for listener in self._listeners]
         let_go_of([*listening, *self._server.descriptors()])
         self._telemetry.sink.write_at_once()
+        self._telemetry.emit.tell_only(end_copy)
+        if trio.lowlevel.in_trio_run() and trio.lowlevel.current_trio_token() is self._token:
+            trio.lowlevel.add_instrument(EndOfCopy())
 
     async def _watch_log(self) -> None:
         while True:

@@ -9,8 +9,12 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, NoReturn
 from weakref import WeakMethod
+
+import trio
+
+from job_service.standard_streams import tell
 
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -66,3 +70,20 @@ def let_go_of(descriptors: Iterable[int]) -> None:
         if descriptor >= 0:
             os.dup2(nothing, descriptor, inheritable=False)
     os.close(nothing)
+
+
+class EndOfCopy(trio.abc.Instrument):
+    """In a child that a handler has forked on the loop: ends it when the handler awaits.
+
+    The child would go on as a second service, on the loop that it shares with its parent.
+    """
+
+    def after_task_step(self, _: trio.lowlevel.Task) -> None:
+        """Called by Trio when the step is over in which the child was made."""
+        end_copy()
+
+
+def end_copy(*_: object) -> NoReturn:
+    """End a forked child that has come back to the service: it has no business here."""
+    tell("a handler has forked a child that came back to the service; end it with os._exit()")
+    os._exit(1)

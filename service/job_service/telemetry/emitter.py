@@ -29,6 +29,10 @@ class Emitter:
             except Exception as error:
                 self._detach(observer, error)
 
+    def tell_only(self, observer: Observer) -> None:
+        """Let this observer take the place of all others."""
+        self._observers = (observer,)
+
     def _is_detached(self, observer: Observer) -> bool:
         return not any(observer is other for other in self._observers)
 
