@@ -82,7 +82,7 @@ ENDS = {
     process_handlers.raises: "ValueError: no luck",
     process_handlers.raises_picky: "tests.jobs.process_handlers.Picky: this: that",
     process_handlers.raises_unreadable: "RuntimeError: ValueError: <function raises_unreadable",
-    process_handlers.returns_unreadable: "TypeError: the result can't be brought back",
+    process_handlers.returns_unreadable: "the result can't be written as JSON: ",
     process_handlers.returns_a_complex_number: "the result can't be written as JSON: ",
     process_handlers.raises_no_exception: "asyncio.exceptions.CancelledError",
     process_handlers.exits: "ProcessDied: its process exited with status 3",

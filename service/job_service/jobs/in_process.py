@@ -24,7 +24,7 @@ from job_service.jobs.forks import (
 )
 from job_service.jobs.outcome import Discard, Snooze, asked_for
 from job_service.jobs.records import JobIdentity, RecordSender, say_whose_records_come
-from job_service.jobs.result import encode_result
+from job_service.jobs.result import Unwritable, encode_result
 from job_service.jobs.signature import Signature, read_signature
 from job_service.telemetry.libraries import listen_to_libraries
 
@@ -114,18 +114,17 @@ def _signature(handler: Callable[..., Any]) -> Signature:
     return read_signature(handler)
 
 
-def _portable(result: object) -> object:
-    """The result as JSON text; or as it is, so that the service says why it can't be written."""
+def _portable(result: object) -> msgspec.Raw | Unwritable:
+    """The result as JSON text, or why it can't be written.
+
+    It is never sent as it is: the service would have to run the code of whoever made it.
+    """
     try:
         return msgspec.Raw(encode_result(result))
-    except Exception:
-        try:
-            pickle.dumps(result)
-        except BaseException as error:
-            raise TypeError(
-                f"the result can't be brought back from its process: {describe(error)}"
-            ) from None
-        return result
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        return Unwritable(str(error) or describe(error))
 
 
 def _portable_error(error: BaseException) -> BaseException:

@@ -9,6 +9,12 @@ _CAN_BE_NO_RAW = (type(None), bool, int, float, str)
 _NAMES = {None: "null", True: "true", False: "false"}
 
 
+class Unwritable(msgspec.Struct, frozen=True):
+    """In the place of a result that another process could not write: why not."""
+
+    reason: str
+
+
 def encode_result(result: object) -> bytes:
     """The result as JSON text in UTF-8, which any reader of JSON can read.
 
@@ -17,6 +23,8 @@ def encode_result(result: object) -> bytes:
 
     Raises an error that says what JSON can't carry.
     """
+    if isinstance(result, Unwritable):
+        raise TypeError(result.reason)
     try:
         text = _encode(result)
     except RecursionError as error:  # such as a list that holds itself
