@@ -11,7 +11,6 @@ from click.core import ParameterSource
 
 from job_service.byte_sizes import in_mib, read_bytes
 from job_service.environment import PREFIX, is_address_by_kubernetes, unknown_settings
-from job_service.jobs.failure import describe
 from job_service.jobs.queue import JobQueue
 from job_service.jobs.registry import Registry
 from job_service.registries import load_registries
@@ -269,7 +268,7 @@ def _tokens(option: str | None, file: str | None) -> tuple[str, ...]:
         except OSError as error:
             raise SettingsError("token_file", f"{file}: {error.strerror}") from error
         except UnicodeDecodeError as error:
-            raise SettingsError("token_file", f"{file}: {describe(error)}") from error
+            raise SettingsError("token_file", f"{file}: must be text in UTF-8") from error
         in_file = [line.strip() for line in lines if line.strip()]
         if any(" " in token or "\t" in token for token in in_file):
             raise SettingsError("token_file", f"{file}: a token must not have spaces in it")

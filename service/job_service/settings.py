@@ -104,6 +104,8 @@ class Settings:
     def _check_access(self) -> None:
         if any(not token or set(token) & _NOT_IN_TOKENS for token in self.tokens):
             raise SettingsError("token", "must not be empty, nor have spaces in it")
+        if any("\ud800" <= character <= "\udfff" for token in self.tokens for character in token):
+            raise SettingsError("token", "must be text in UTF-8")
         if self.tokens and self.no_auth:
             raise SettingsError("no_auth", "and --token exclude each other")
         if not (self.tokens or self.no_auth or self.is_local):

@@ -17,7 +17,8 @@ import pathlib
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+import trio
 from job_service import JobContext, Registry, Retry
 
 registry = Registry()
@@ -63,6 +64,21 @@ def says(job: JobContext) -> None:
     thread = threading.Thread(target=lambda: 1 / 0, name="helper")
     thread.start()
     thread.join()
+
+@registry.job("comes_back")
+async def comes_back(how: str) -> str:
+    if os.fork() == 0:
+        if how == "raises":
+            raise ValueError("in the child")
+        if how == "awaits":
+            await trio.sleep(600)
+    return "done"
+
+@registry.job("pools")
+def pools() -> list[int]:
+    global pool
+    pool = ProcessPoolExecutor(1)
+    return [pool.submit(os.getpid).result()]
 
 @registry.job("reads_stdin")
 def reads_stdin() -> str:
@@ -121,6 +137,39 @@ async def test_what_is_said_beside_the_log_is_in_it(start: Start, tmp_path: Path
     assert any(message == "error in thread helper" for message in messages)
     (line,) = service.of("from_the_handler_s_child")
     assert line["job_id"] == job_id
+
+
+async def test_a_copy_of_the_service_ends_at_once(start: Start, tmp_path: Path) -> None:
+    """A child that a handler forks on the loop can't go on as a second service."""
+    (tmp_path / "leaving.py").write_text(JOBS)
+    service = await start("--jobs", "leaving:registry")
+    async with submitting(service) as submit, service.client() as client:
+        for how in ("returns", "raises", "awaits"):
+            job_id = await submit("comes_back", how)
+            story = (await client.get(f"/jobs/{job_id}?wait=20")).json()
+            assert story["result"] == "done"
+        assert (await client.get("/metrics")).json()["jobs_completed"] == 3
+    children = Path(f"/proc/{service.process.pid}/task/{service.process.pid}/children")
+    with trio.fail_after(SECONDS):
+        while any(is_running(int(child)) for child in children.read_text().split()):
+            await trio.sleep(0.01)
+    service.signal()
+    assert await service.exit_status() == 0
+
+
+async def test_a_pool_of_processes_ends_with_the_service(start: Start, tmp_path: Path) -> None:
+    """Though the handler has left it open."""
+    (tmp_path / "leaving.py").write_text(JOBS)
+    service = await start("--jobs", "leaving:registry")
+    async with submitting(service) as submit, service.client() as client:
+        story = (await client.get(f"/jobs/{await submit('pools')}?wait=20")).json()
+    (member,) = story["result"]
+    assert is_running(member)
+    service.signal()
+    assert await service.exit_status() == 0
+    with trio.fail_after(SECONDS):
+        while is_running(member):
+            await trio.sleep(0.01)
 
 
 async def test_a_closed_stdin_is_nothing(start: Start, tmp_path: Path) -> None:
