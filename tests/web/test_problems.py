@@ -105,4 +105,5 @@ async def test_a_method_is_known_by_its_exact_name(api: Api, method: str) -> Non
         "/jobs", method=method, headers=JSON, data=b'{"type": "echo"}', scope_base=scope
     )
     assert response.status_code == 405
+    assert response.headers["Allow"] == "GET, HEAD, OPTIONS, POST"
     assert api.counters()["jobs_created"] == 0
