@@ -273,3 +273,19 @@ def test_a_job_that_waits_says_why(page: Page, service: Service) -> None:
     service.ask(f"/jobs/{job_id}/cancel", method="POST")
     expect(page.locator("#story-waits")).to_be_hidden()
     expect(page.locator("#attempts-empty")).to_have_text("None: it never ran.")
+
+
+def test_a_job_says_after_how_many_others_it_comes(
+    page: Page, start: Callable[..., Service]
+) -> None:
+    """All of them, though the table is told the first ten; its page has a link to each."""
+    service = start()
+    others = [service.submit("echo", delay_seconds=3_600) for _ in range(12)]
+    one = service.submit("echo", after=others[:1])
+    many = service.submit("echo", after=others)
+    open_live(page, service.url)
+    for job_id, words in ((one, "after 1 other"), (many, "after 12 others")):
+        row = page.locator("#jobs tr").filter(has=page.locator(f"a[href='#/jobs/{job_id}']"))
+        expect(row.get_by_text(words, exact=True)).to_be_visible()
+    open_job(page, service, many)
+    expect(page.locator("#facts a")).to_have_count(12)

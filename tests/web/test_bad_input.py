@@ -1,6 +1,7 @@
 """Whatever is wrong with a request, the client is told as a problem, and nothing changes."""
 
 import pytest
+from werkzeug.datastructures import Headers
 
 from job_service.nesting import MAX_DEPTH
 from job_service.web.submissions import MAX_JOB_BYTES
@@ -144,6 +145,35 @@ async def test_a_body_that_is_not_said_to_be_json_is_refused(
     with api.nothing_changes():
         answer = await api.ask("/jobs", "POST", headers, b'{"type": "echo"}')
         assert "application/json" in check_problem(answer, 415)
+
+
+@pytest.mark.parametrize(
+    "codings",
+    [["gzip"], ["GZIP"], ["br"], ["x-unknown"], ["identity, gzip"], ["identity", "deflate"]],
+    ids=repr,
+)
+@pytest.mark.parametrize(
+    ("path", "content_type"),
+    [("/jobs", "application/json"), ("/jobs/batch", "application/x-ndjson")],
+)
+async def test_a_body_that_is_compressed_is_refused(
+    api: Api, path: str, content_type: str, codings: list[str]
+) -> None:
+    """Or said to be: 415, and Accept-Encoding says how it may come (RFC 9110, section 15.5.16)."""
+    headers = Headers([("Content-Type", content_type)])
+    for coding in codings:
+        headers.add("Content-Encoding", coding)
+    with api.nothing_changes():
+        answer = await api.ask(path, "POST", headers, b'{"type": "echo"}')
+        assert "Content-Encoding" in check_problem(answer, 415)
+        assert answer.headers["Accept-Encoding"] == "identity"
+
+
+@pytest.mark.parametrize("coding", ["", "identity", "Identity", "identity, identity"])
+async def test_a_body_may_be_said_to_be_as_it_is(api: Api, coding: str) -> None:
+    """That is what `identity` says."""
+    headers = {**JSON, "Content-Encoding": coding}
+    assert (await api.ask("/jobs", "POST", headers, b'{"type": "echo"}')).status == 201
 
 
 @pytest.mark.parametrize("length", [MAX_JOB_BYTES + 1, 10**12])

@@ -230,15 +230,20 @@ async def test_another_port_or_scheme_is_another_origin(
         check_problem(await call(api, headers, method="POST"), 403)
 
 
-@pytest.mark.parametrize("told", ["https", "HTTPS", "https, http", " https "])
+@pytest.mark.parametrize(
+    "told", [["https"], ["HTTPS"], ["https, http"], [" https "], ["http,https"], ["http", "https"]]
+)
 async def test_a_page_without_tls_is_not_ours_where_the_client_speaks_it(
-    local: Api, told: str
+    local: Api, told: list[str]
 ) -> None:
-    """A proxy that says so is believed, for that can only refuse more; what else it says is not."""
-    told_so = {"X-Forwarded-Proto": told}
-    clear = at(Origin="http://localhost", **told_so)
+    """A proxy that says so is believed, for that can only refuse more; what else it says is not.
+
+    So is any of several proxies, however they tell it.
+    """
+    told_so = [("X-Forwarded-Proto", value) for value in told]
+    clear = Headers([*at(Origin="http://localhost").items(), *told_so])
     check_problem(await call(local, clear, method="POST"), 403)
-    tls = at(Origin="https://localhost", **told_so)
+    tls = Headers([*at(Origin="https://localhost").items(), *told_so])
     assert (await call(local, tls, method="POST")).status == 201
     inner = at(Origin="https://localhost", **{"X-Forwarded-Proto": "http"})
     assert (await call(local, inner, method="POST")).status == 201

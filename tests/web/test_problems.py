@@ -65,6 +65,7 @@ HARMFUL = [
     "\u2066",
     "\u200f",
     "\u2028",
+    "\ufeff",
     "\ud800",
 ]
 
@@ -105,4 +106,5 @@ async def test_a_method_is_known_by_its_exact_name(api: Api, method: str) -> Non
         "/jobs", method=method, headers=JSON, data=b'{"type": "echo"}', scope_base=scope
     )
     assert response.status_code == 405
+    assert response.headers["Allow"] == "GET, HEAD, OPTIONS, POST"
     assert api.counters()["jobs_created"] == 0

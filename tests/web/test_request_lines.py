@@ -8,16 +8,38 @@ from tests.web.conftest import MakeApi, Serve
 from tests.web.wire import plain_post, request
 
 
-@pytest.mark.parametrize("method", ["get", "Get", "post", "head", "BREW", "CONNECT", "get\t"])
+@pytest.mark.parametrize("method", ["get", "Get", "post", "head", "BREW", "QUERY", "M-SEARCH"])
 async def test_a_method_is_meant_to_the_letter(api: Api, serve: Serve, method: str) -> None:
-    """RFC 9110, section 9.1: methods are case-sensitive, and unknown ones are a 501."""
+    """RFC 9110, section 9.1: methods are case-sensitive, and a path takes no others than it says.
+
+    It is the client's mistake, so no 5xx; and the connection goes on.
+    """
     served = await serve(api.app)
     body = b'{"type": "echo"}'
     headers = ("Content-Type: application/json", f"Content-Length: {len(body)}")
     with api.nothing_changes():
         async with served.connect() as wire:
             await wire.send(request("/jobs", *headers, method=method) + body)
-            check_problem(await wire.answer(), 400 if "\t" in method else 501)
+            answer = await wire.answer()
+            check_problem(answer, 405)
+            assert answer.headers["Allow"] == "GET, HEAD, OPTIONS, POST"
+            check_problem(await wire.ask("/nowhere", method=method), 404)
+            assert (await wire.ask("/health")).status == 200
+
+
+@pytest.mark.parametrize("method", ["CONNECT", "get\t", "G(T", "a,b"])
+async def test_what_is_no_method_for_us_ends_the_connection(
+    api: Api, serve: Serve, method: str
+) -> None:
+    """Nobody knows what such a client sends next; after CONNECT it would be another protocol."""
+    served = await serve(api.app)
+    body = b'{"type": "echo"}'
+    headers = ("Content-Type: application/json", f"Content-Length: {len(body)}")
+    with api.nothing_changes():
+        async with served.connect() as wire:
+            await wire.send(request("/jobs", *headers, method=method) + body)
+            check_problem(await wire.answer(), 400)
+            assert await wire.until_closed() == b""
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "TRACE"])

@@ -51,6 +51,20 @@ class JobServiceApp(QuartTrio):
             return None
         return self.url_map.bind("", path_info=request.path, default_method=request.method)
 
+    async def check_target(self) -> None:
+        """Called before each request. Raises HTTPException for what routing has misread.
+
+        Routing takes `//jobs` for `/jobs`, and `post` for `POST`; both are something else.
+        """
+        if request.path.startswith("//"):
+            raise NotFound
+        rule = request.url_rule
+        if rule is not None and rule.methods and request.method not in rule.methods:
+            path = self.url_map.bind("", path_info=request.path)
+            raise MethodNotAllowed(path.allowed_methods())
+        if request.query_string:
+            check_query(request)
+
     def log_exception(self, *_: object) -> None:
         """Called by Quart while it handles what a route raised and no error handler knows.
 
@@ -89,7 +103,7 @@ def create_app(
     app.url_map.merge_slashes = False  # or //jobs would be redirected, in HTML
     install_error_handlers(app)
     install_guards(app, access)
-    app.before_request(_check_target)
+    app.before_request(app.check_target)
     add_job_routes(app, queue, registry)
     add_queue_routes(app, queue)
     add_monitoring_routes(app, read_metrics, list_workers, list_schedules, is_ready)
@@ -97,14 +111,3 @@ def create_app(
     add_documentation(app, registry, needs_token=bool(access.tokens))
     add_dashboard(app)
     return app
-
-
-async def _check_target() -> None:
-    # Routing takes `//jobs` for `/jobs`, and `post` for `POST`; both are something else.
-    if request.path.startswith("//"):
-        raise NotFound
-    rule = request.url_rule
-    if rule is not None and rule.methods and request.method not in rule.methods:
-        raise MethodNotAllowed(list(rule.methods))
-    if request.query_string:
-        check_query(request)

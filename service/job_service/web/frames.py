@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 
+from job_service.telemetry.escapes import escaped
 from job_service.telemetry.feed import Feed
 from job_service.telemetry.log import encode_event
 
@@ -30,5 +31,6 @@ class Frames:
 
     def _write(self, number: int) -> bytes:
         [event] = self._feed.read(number - 1, 1)
-        fields = self._feed.id_of(number).encode(), event.event.encode(), encode_event(event)
+        line = escaped(encode_event(event))  # as in the log
+        fields = self._feed.id_of(number).encode(), event.event.encode(), line
         return b"id: %b\nevent: %b\ndata: %b\n\n" % fields

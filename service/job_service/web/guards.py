@@ -159,8 +159,9 @@ def _is_ours(origin: str, host: str) -> bool:
 
 def _came_by_tls() -> bool:
     """Whether the client is known to speak TLS, with us or with the proxy that it came through."""
-    forwarded = request.headers.get("X-Forwarded-Proto", "").partition(",")[0].strip().lower()
-    return "https" in (request.scheme, forwarded)
+    # Each proxy may have told its own; one that saw TLS is enough, as this can only refuse more.
+    told = ",".join(request.headers.getlist("X-Forwarded-Proto")).lower().split(",")
+    return "https" in (request.scheme, *map(str.strip, told))
 
 
 def _preflight(origin: str) -> Response:

@@ -16,6 +16,7 @@ from job_service.jobs.model import Status
 from job_service.jobs.options import InvalidOption
 from job_service.jobs.queue import AlreadyFinished, NotFinished, UnknownJob
 from job_service.jobs.registry import UnknownJobType
+from job_service.telemetry.escapes import UNSAFE
 
 PROBLEM_CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER_FULL_SECONDS = 1
@@ -29,11 +30,9 @@ _NEW_PHRASES: Final = {
 
 MAX_DETAIL_CHARS = 2_000
 
-# Controls, what turns the direction of writing, and half characters: a detail may repeat what a
-# client sent, and somebody will read it on a terminal.
-_UNPRINTABLE = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
-)
+# A detail may repeat what a client sent, and somebody will read it on a terminal. In a line, JSON
+# itself escapes controls, and takes no half characters; but this is the text behind it.
+_UNPRINTABLE = re.compile(rf"[\x00-\x1f\ud800-\udfff{UNSAFE}]")
 
 
 class ProblemDetails(Struct, frozen=True):

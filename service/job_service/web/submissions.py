@@ -88,7 +88,7 @@ _decode = msgspec.json.Decoder(Submission).decode
 
 async def read_submission(uploads: Uploads) -> Submission:
     """The job in the body of the present request. Raises Problem."""
-    _require_content_type("application/json")
+    _require_content("application/json")
     return _parse(await uploads.read(MAX_JOB_BYTES))
 
 
@@ -109,7 +109,7 @@ class Batches:
         Raises Problem, which names the first bad line. Other tasks run every few milliseconds, so
         that a large batch does not hold them up.
         """
-        _require_content_type("application/x-ndjson")
+        _require_content("application/x-ndjson")
         async with self._uploads.hold(MAX_BATCH_BYTES) as body, self._places:
             return await self._check(body)
 
@@ -150,7 +150,7 @@ def read_idempotency_key() -> str | None:
     return re.sub(r"\\(.)", r"\1", quoted[1])
 
 
-def _require_content_type(wanted: str) -> None:
+def _require_content(wanted: str) -> None:
     media_type = request.headers.get("Content-Type", "").partition(";")[0]
     if media_type.strip().lower() != wanted:
         what = (
@@ -159,6 +159,13 @@ def _require_content_type(wanted: str) -> None:
         raise Problem(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             f"send {what}, with the header Content-Type: {wanted}",
+        )
+    codings = ",".join(request.headers.getlist("Content-Encoding")).lower().split(",")
+    if not {"", "identity"}.issuperset(map(str.strip, codings)):
+        raise Problem(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "send the body as it is, without a Content-Encoding",
+            headers={"Accept-Encoding": "identity"},  # RFC 9110, section 15.5.16
         )
 
 

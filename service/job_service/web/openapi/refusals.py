@@ -116,8 +116,9 @@ BATCH_TOO_LARGE: Final = Refusal(
 )
 NOT_THE_MEDIA_TYPE: Final = Refusal(
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    "The body is not said to be of the media type that this call takes.",
+    "The body is not said to be of the media type that this call takes, or said to be compressed.",
     "send the job as JSON, with the header Content-Type: application/json",
+    headers=("Accept-Encoding",),
 )
 FOREIGN_HOST: Final = Refusal(
     HTTPStatus.MISDIRECTED_REQUEST,
@@ -166,6 +167,11 @@ NOT_READY: Final = Refusal(
 )
 
 HEADERS: Final[dict[str, tuple[str, dict[str, object], str | int]]] = {
+    "Accept-Encoding": (
+        "There if it is the `Content-Encoding` that is not taken: which one is.",
+        {"const": "identity"},
+        "identity",
+    ),
     "ETag": (
         "The version of what was answered, for `If-None-Match` and `If-Match`.",
         {"type": "string"},

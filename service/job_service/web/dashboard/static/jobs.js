@@ -173,8 +173,10 @@ function tell(job) {
   }
   if (job.error) return job.error;
   if (job.run_at) return `due at ${clock(job.run_at)}`;
-  if (job.after)
-    return `after ${count(job.after.length)} other${job.after.length === 1 ? "" : "s"}`;
+  if (job.after) {
+    const others = job.after_count ?? job.after.length;
+    return `after ${count(others)} other${others === 1 ? "" : "s"}`;
+  }
   if (job.attempt > 1)
     return `attempt ${job.attempt} of ${job.max_retries + 1 + (job.snoozes ?? 0)}`;
   return "";
