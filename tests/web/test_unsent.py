@@ -122,9 +122,20 @@ class Store(Stage):
     def __init__(self) -> None:
         super().__init__()
         self.body = bytes(LARGE)
+        self.answering = 0  # and with it, a body each
+        self.most_answering = 0
 
     async def _huge(self, _: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         await answer(send, self.body)
+
+    async def _crowd(self, _: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        await self.release.wait()
+        self.answering += 1
+        self.most_answering = max(self.most_answering, self.answering)
+        try:
+            await answer(send, self.body)
+        finally:
+            self.answering -= 1
 
 
 @pytest.fixture
@@ -193,6 +204,21 @@ async def test_where_nobody_reads_the_next_is_told_to_come_back(
         assert int(refused.headers["Retry-After"]) >= 1
         assert await late.until_closed() == b""
     assert site.served.record.events == []
+
+
+async def test_a_refused_answer_is_let_go_of_at_once(
+    site: Site, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So many may be answered in one turn: there are never more bodies than may wait, and one."""
+    monkeypatch.setattr(unsent, "STALLED_SECONDS", 3_600)
+    async with AsyncExitStack() as clients:
+        crowd = [await site.connect(clients) for _ in range(10)]
+        for wire in crowd:
+            await wire.send(request("/crowd"))
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        store.release.set()
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        assert store.most_answering <= 3
 
 
 async def test_who_does_not_read_makes_way_for_who_does(

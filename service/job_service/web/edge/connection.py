@@ -63,6 +63,7 @@ class Connection:
         self._tls = tls
         self._idle = True
         self._closed_by_us = False
+        self._farewell = b""
         self._shaking_hands = trio.CancelScope()
         self._reading = trio.CancelScope()
         self._read_by = math.inf
@@ -143,9 +144,10 @@ class Connection:
         if is_idle and self._context.terminated.is_set():
             self._reading.cancel()
 
-    def close(self) -> None:
-        """Read no more, and end when all is sent."""
+    def close(self, farewell: bytes = b"") -> None:
+        """Read no more, and end when all is sent, and this after it."""
         self._closed_by_us = True
+        self._farewell = farewell
         self._reading.cancel()
 
     async def _shake_hands(self, tls: ssl.SSLContext) -> None:
@@ -180,8 +182,10 @@ class Connection:
                     self._read_by = trio.current_time() + HALF_CLOSED_SECONDS
                     await trio.sleep_forever()
             if self._overdue:
+                http.time_out()
+            if self._farewell:
                 with trio.move_on_after(LINGER_SECONDS):
-                    await http.time_out()
+                    await self.send(self._farewell, b"", is_last=True)
 
     def _expect_body(self, is_awaited: bool) -> None:
         if not is_awaited:

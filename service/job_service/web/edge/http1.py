@@ -32,8 +32,8 @@ class Client(Protocol):
     def set_idle(self, is_idle: bool) -> None:
         """No answer is owed, or one is."""
 
-    def close(self) -> None:
-        """Nothing more is to be read."""
+    def close(self, farewell: bytes = b"") -> None:
+        """Nothing more is to be read; this is to be sent, and then the connection is to end."""
 
 
 class HTTP1:
@@ -74,7 +74,7 @@ class HTTP1:
             if self._has_ended and (self._body is not None or self._unread.data):
                 raise Refused(HTTPStatus.BAD_REQUEST, NO_REQUEST)
         except Refused as refused:
-            await self._refuse(refused.status, refused.detail)
+            self._refuse(refused.status, refused.detail)
 
     @property
     def awaits_body(self) -> bool:
@@ -86,10 +86,10 @@ class HTTP1:
         """Whether an answer is under way of which nobody knows when it ends."""
         return self._answer is not None and not self._answer.has_length
 
-    async def time_out(self) -> None:
+    def time_out(self) -> None:
         """Answer 408 where the client has begun a request and takes too long over it."""
         if self._body is not None or (self._stream is None and self._unread.data):
-            await self._refuse(HTTPStatus.REQUEST_TIMEOUT, "the request did not come to its end")
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, "the request did not come to its end")
 
     async def _go_on(self) -> bool:
         """Whether there may be more to do with what has come."""
@@ -137,7 +137,9 @@ class HTTP1:
     async def _send(self, request: Request, event: events.Event) -> None:
         """Called by the stream with what the app sends, which begins with a Response."""
         if self._is_closed:
-            await trio.lowlevel.checkpoint()  # or who sends on and on would never be cancelled
+            # Who sends on and on is cancelled only at a checkpoint; who ends lets go of its body.
+            if isinstance(event, events.Body):
+                await trio.lowlevel.checkpoint()
         elif isinstance(event, events.Response):
             headers = [*event.headers, *self._answer_headers()]
             is_last = self._is_closing()
@@ -149,7 +151,7 @@ class HTTP1:
     async def _send_on(self, answer: Answer, event: events.Event) -> None:
         if isinstance(event, events.Body):
             if self._head and not self._client.has_room(len(event.data)):
-                await self._refuse(
+                self._refuse(  # without a checkpoint: the body is kept until the app returns
                     HTTPStatus.SERVICE_UNAVAILABLE,
                     "too many answers wait for their clients to read them",
                     (b"retry-after", b"1"),
@@ -180,13 +182,13 @@ class HTTP1:
             self._client.set_idle(True)
         self._answered.unpark_all()
 
-    async def _refuse(self, status: HTTPStatus, detail: str, *headers: tuple[bytes, bytes]) -> None:
+    def _refuse(self, status: HTTPStatus, detail: str, *headers: tuple[bytes, bytes]) -> None:
         """Answer with a problem, unless an answer has begun, and end the connection."""
         has_begun = self._answer is not None and not self._head
         self._is_closed = True
+        answer = b""
         if not has_begun:
             answer = refusal(status, detail, *self._answer_headers(), *headers)
             if self._is_head and self._stream is not None:
                 answer = answer[: answer.index(b"\r\n\r\n") + 4]
-            await self._client.send(answer, b"", is_last=True)
-        self._client.close()
+        self._client.close(answer)
