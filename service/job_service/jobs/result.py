@@ -5,7 +5,7 @@ import msgspec
 from job_service.jobs.failure import encodable
 from job_service.nesting import MAX_DEPTH, is_too_deep
 
-_CAN_BE_NO_RAW = (type(None), bool, int, float, str)
+_SCALARS = (bool, int, float, str)
 _NAMES = {None: "null", True: "true", False: "false"}
 
 
@@ -17,13 +17,16 @@ def encode_result(result: object) -> bytes:
 
     Raises an error that says what JSON can't carry.
     """
+    if result is None:  # as of most handlers
+        return b"null"
     try:
         text = msgspec.json.encode(result, enc_hook=_plain_scalar)
     except UnicodeEncodeError:
         text = msgspec.json.encode(_spell_out(result), enc_hook=_plain_scalar)
-    if type(result) not in _CAN_BE_NO_RAW:  # which may hold anything
-        text.decode()
-        msgspec.json.decode(text, type=msgspec.Raw)
+    if type(result) in _SCALARS:
+        return text
+    text.decode()  # a Raw, there or inside, may hold anything
+    msgspec.json.decode(text, type=msgspec.Raw)
     if is_too_deep(text):
         raise ValueError(f"it is nested more than {MAX_DEPTH} deep")
     return text

@@ -4,7 +4,6 @@ import math
 import random
 import time
 from collections.abc import Callable, Mapping
-from contextvars import copy_context
 from datetime import datetime
 from functools import partial
 from inspect import isawaitable
@@ -80,7 +79,7 @@ class Worker:
 
     async def run(self) -> None:
         """Run jobs until the channel is closed and empty."""
-        clean = CleanContext(copy_context())
+        clean = CleanContext()
         self._token = trio.lowlevel.current_trio_token()
         with self._jobs:
             while not self._drained:
@@ -114,7 +113,8 @@ class Worker:
         await self._threads.wait_for_return()
 
     async def _run_jobs(self, clean: CleanContext) -> None:
-        self._ask_for_next(clean)
+        clean.restore()
+        self._ask_for_next()
         async for job in self._jobs:
             give_way_at = time.monotonic() + GIVE_WAY_SECONDS
             next_job: Job | None = job
@@ -122,16 +122,16 @@ class Worker:
                 self._has_asked, self._taken = False, next_job
                 if next_job.status == "pending":  # else it was cancelled on its way here
                     await self._run_attempt(next_job)
-                self._ask_for_next(clean)
-                next_job = self._next_at_once(clean, give_way_at)
+                must_step = clean.restore()
+                self._ask_for_next()
+                next_job = None if must_step else self._next_at_once(give_way_at)
         self._drained = True
 
-    def _next_at_once(self, clean: CleanContext, give_way_at: float) -> Job | None:
+    def _next_at_once(self, give_way_at: float) -> Job | None:
         # To wait for a turn of the loop after each job would cost as much as a short job itself,
         # and in a busy loop give the workers less than their share of it.
         if (
-            not clean.is_current()  # a job has set variables
-            or time.monotonic() >= give_way_at
+            time.monotonic() >= give_way_at
             or self._scope.cancel_called  # too late for the job that it was meant for
         ):
             return None
@@ -140,9 +140,7 @@ class Worker:
         except (trio.WouldBlock, trio.EndOfChannel):
             return None
 
-    def _ask_for_next(self, clean: CleanContext) -> None:
-        # From its next step on the task has a context that no job before has set variables in.
-        trio.lowlevel.current_task().context = clean.fresh()
+    def _ask_for_next(self) -> None:
         if not self._has_asked:  # else an interruption came too late for the job it was meant for
             self._has_asked = True
             done, self._taken = self._taken, None
