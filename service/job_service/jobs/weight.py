@@ -19,11 +19,13 @@ def submitted_bytes(job: Draft | Job) -> int:
 
 def weight_in_bytes(job: Job) -> int:
     """All that the job keeps now: what was submitted, its result, and what its attempts left."""
-    weight = submitted_bytes(job) if job.after else len(job.payload)
+    attempts = job.attempts
+    weight = len(job.payload) + _ATTEMPT_BYTES * len(attempts)
+    if job.after:
+        weight += sum(map(getsizeof, job.after))
     if job.result is not None:
         weight += len(job.result)
-    for attempt in job.attempts:
-        weight += _ATTEMPT_BYTES
+    for attempt in attempts:
         if attempt.error is not None:
             weight += getsizeof(attempt.error) + getsizeof(attempt.traceback)
     return weight
