@@ -20,8 +20,10 @@ class CleanContext:
         whoever made them, which may raise, or call different things equal.
         """
         present = copy_context()
-        # No job can remove a variable, so where there are no more than before they are the same.
-        if len(present) == len(self._values) and all(map(is_, present.values(), self._values)):
+        # No job can remove a variable, so where there are as many as before they are the same.
+        if len(present) == len(self._values) and (
+            not present or all(map(is_, present.values(), self._values))
+        ):
             return False
         trio.lowlevel.current_task().context = self._context.copy()
         return True
