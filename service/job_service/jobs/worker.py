@@ -71,6 +71,7 @@ class Worker:
         self._threads = threads
         self._overtime = overtime
         self._scope = trio.CancelScope()
+        self._may_be_interrupted = False  # the attempt in hand, or the last one, by the scope
         self._drained = False
         self._has_asked = False
         self._taken: Job | None = None  # since it asked last
@@ -130,10 +131,8 @@ class Worker:
     def _next_at_once(self, give_way_at: float) -> Job | None:
         # To wait for a turn of the loop after each job would cost as much as a short job itself,
         # and in a busy loop give the workers less than their share of it.
-        if (
-            time.monotonic() >= give_way_at
-            or self._scope.cancel_called  # too late for the job that it was meant for
-        ):
+        too_late = self._may_be_interrupted and self._scope.cancel_called  # for the last job
+        if too_late or time.monotonic() >= give_way_at:
             return None
         try:
             return self._jobs.receive_nowait()
@@ -151,6 +150,7 @@ class Worker:
         self.jobs_run += 1
         attempt = self._store.start(job, self.id, self._interrupt)
         self._job, self._last_attempt = job, attempt
+        self._may_be_interrupted = job_type.timeout is not None
         if job_type.timeout is not None:
             self._scope.deadline = trio.current_time() + job_type.timeout
             self._overtime.expect(self, self._scope.deadline + CLEANUP_SECONDS, self._leave_behind)
@@ -167,12 +167,13 @@ class Worker:
                 self._complete(job, result)
         finally:
             self._job = None
-            self._overtime.forget(self)
-            if job_type.timeout is not None:
+            if self._may_be_interrupted:
+                self._overtime.forget(self)
                 self._scope.deadline = math.inf
 
     def _interrupt(self) -> None:
         """Called when somebody cancels the job in hand."""
+        self._may_be_interrupted = True
         self._scope.cancel()
         by = trio.current_time() + CLEANUP_SECONDS
         self._overtime.expect(self, by, self._leave_behind)
