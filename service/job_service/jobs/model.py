@@ -113,7 +113,6 @@ class Job(msgspec.Struct, eq=False, gc=False):
     ready_monotonic: float | None = None  # since when it is ready for a worker, while it is
     attempts: tuple[Attempt, ...] = ()
     runs: int = 0  # attempts that have begun, and so the number of the last one
-    retries: int = 0  # of its `max_retries`, those that are used up
     snoozes: int = 0
     meter: Meter | None = None  # of the attempt that began last, where it has told its progress
     result: bytes | None = None
@@ -124,3 +123,9 @@ class Job(msgspec.Struct, eq=False, gc=False):
     awaits: "dict[str, Job] | None" = None  # those of `after` that have not ended yet, by id
     successors: "dict[str, Job] | None" = None  # those that await it, by id
     failure: str | None = None  # why it failed without an attempt
+
+    @property
+    def retries(self) -> int:
+        """How many of its `max_retries` are used up; the first attempt is none, nor is a snooze."""
+        counted = self.runs - self.snoozes
+        return counted if self.status == "pending" else max(0, counted - 1)

@@ -5,7 +5,7 @@ import msgspec
 from job_service.jobs.failure import encodable, full_name
 from job_service.nesting import TOO_DEEP, is_too_deep
 
-_CAN_BE_NO_RAW = (type(None), bool, int, float, str)
+_SCALARS = (bool, int, float, str)
 _NAMES = {None: "null", True: "true", False: "false"}
 
 
@@ -23,17 +23,20 @@ def encode_result(result: object) -> bytes:
 
     Raises an error that says what JSON can't carry.
     """
+    if result is None:  # as of most handlers
+        return b"null"
     if isinstance(result, Unwritable):
         raise TypeError(result.reason)
     try:
         text = _encode(result)
     except RecursionError as error:  # such as a list that holds itself
         raise ValueError(TOO_DEEP) from error
+    if type(result) in _SCALARS:
+        return text
     if is_too_deep(text):
         raise ValueError(TOO_DEEP)
-    if type(result) not in _CAN_BE_NO_RAW:  # which may hold anything
-        text.decode()
-        msgspec.json.decode(text, type=msgspec.Raw)
+    text.decode()  # a Raw, there or inside, may hold anything
+    msgspec.json.decode(text, type=msgspec.Raw)
     return text
 
 

@@ -21,11 +21,12 @@ class Retention:
 
         One that is too heavy for all the room there is makes no other go, but goes itself.
         """
-        self._kept.append(job)
-        self.weight += job.weight
-        if self.weight > self._limit_bytes and job.weight > self._limit_bytes:
-            self._kept.rotate()  # so that it is the first to go, and the only one
-        while len(self._kept) > self._limit or self.weight > self._limit_bytes:
-            oldest = self._kept.popleft()
-            self.weight -= oldest.weight
+        kept, weight = self._kept, self.weight + job.weight
+        kept.append(job)
+        if job.weight > self._limit_bytes:
+            kept.rotate()  # so that it is the first to go, and the only one
+        while len(kept) > self._limit or weight > self._limit_bytes:
+            oldest = kept.popleft()
+            weight -= oldest.weight
             self._forget(oldest)
+        self.weight = weight

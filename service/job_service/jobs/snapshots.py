@@ -81,7 +81,9 @@ class JobStory(JobSummary, frozen=True, kw_only=True, omit_defaults=True):
 
 def summarize(job: Job) -> JobSummary:
     """The job as it is now, in short."""
-    return JobSummary(
+    # With more than 15 keywords in one call, Python makes a dict of them, which would take most of
+    # the time here.
+    summary = JobSummary(
         id=job.id,
         type=job.type,
         status=job.status,
@@ -92,15 +94,20 @@ def summarize(job: Job) -> JobSummary:
         max_retries=job.max_retries,
         priority=job.priority,
         unique_key=job.unique_key,
-        after=job.after[:SHOWN_PREDECESSORS],
-        after_count=len(job.after) if len(job.after) > SHOWN_PREDECESSORS else 0,
         cancel_requested=job.status == "processing" and job.cancel_reason is not None,
-        error=job.attempts[-1].error if job.attempts else job.failure,
         snoozes=job.snoozes,
         progress=job.meter.latest if job.meter is not None else None,
-        retry_of=job.retry_of,
-        schedule=job.schedule,
+        error=job.attempts[-1].error if job.attempts else job.failure,
     )
+    if job.after or job.retry_of is not None or job.schedule is not None:
+        return msgspec.structs.replace(
+            summary,
+            after=job.after[:SHOWN_PREDECESSORS],
+            after_count=len(job.after) if len(job.after) > SHOWN_PREDECESSORS else 0,
+            retry_of=job.retry_of,
+            schedule=job.schedule,
+        )
+    return summary
 
 
 def tell(job: Job, waits_because: str | None = None) -> JobStory:

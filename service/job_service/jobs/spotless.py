@@ -1,29 +1,29 @@
 """Sees whether a job has set context variables, which the next one on its worker must not see."""
 
-from contextvars import Context, copy_context
-from typing import Final
+from contextvars import copy_context
+from operator import is_
 
-_ABSENT: Final = object()
+import trio
 
 
 class CleanContext:
-    """The context that each job of a worker begins with."""
+    """The context of the task that makes it, as each job of that task is to find it."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._items = tuple(context.items())
+    def __init__(self) -> None:
+        self._context = copy_context()
+        self._values = tuple(self._context.values())
 
-    def fresh(self) -> Context:
-        """A copy, for a job to change."""
-        return self._context.copy()
+    def restore(self) -> bool:
+        """Give it back to the task, from its next step on, if a job has set variables.
 
-    def is_current(self) -> bool:
-        """Whether the present context has the very same values.
-
-        They are compared by identity: to ask them runs the code of whoever made them, which may
-        raise, or call different things equal.
+        Returns whether one has. Values are compared by identity: to ask them runs the code of
+        whoever made them, which may raise, or call different things equal.
         """
         present = copy_context()
-        return len(present) == len(self._items) and all(
-            present.get(variable, _ABSENT) is value for variable, value in self._items
-        )
+        # No job can remove a variable, so where there are as many as before they are the same.
+        if len(present) == len(self._values) and (
+            not present or all(map(is_, present.values(), self._values))
+        ):
+            return False
+        trio.lowlevel.current_task().context = self._context.copy()
+        return True

@@ -220,7 +220,6 @@ class JobStore:
         """The attempt failed; the job is to be ready again in `delay_seconds`."""
         delay = timedelta(seconds=delay_seconds)
         ended = self._end_attempt(job, "pending", "failed", error, traceback)
-        job.retries += 1
         job.run_at = ended["timestamp"] + delay
         self._emit(JobRetried(**ended, error=error, retry_in_seconds=round(delay_seconds, 6)))
 

@@ -4,7 +4,6 @@ import math
 import random
 import time
 from collections.abc import Callable, Mapping
-from contextvars import copy_context
 from datetime import datetime
 from functools import partial
 from inspect import isawaitable
@@ -72,6 +71,7 @@ class Worker:
         self._threads = threads
         self._overtime = overtime
         self._scope = trio.CancelScope()
+        self._may_be_interrupted = False  # the attempt in hand, or the last one, by the scope
         self._drained = False
         self._has_asked = False
         self._taken: Job | None = None  # since it asked last
@@ -80,7 +80,7 @@ class Worker:
 
     async def run(self) -> None:
         """Run jobs until the channel is closed and empty."""
-        clean = CleanContext(copy_context())
+        clean = CleanContext()
         self._token = trio.lowlevel.current_trio_token()
         with self._jobs:
             while not self._drained:
@@ -114,7 +114,8 @@ class Worker:
         await self._threads.wait_for_return()
 
     async def _run_jobs(self, clean: CleanContext) -> None:
-        self._ask_for_next(clean)
+        clean.restore()
+        self._ask_for_next()
         async for job in self._jobs:
             give_way_at = time.monotonic() + GIVE_WAY_SECONDS
             next_job: Job | None = job
@@ -122,27 +123,23 @@ class Worker:
                 self._has_asked, self._taken = False, next_job
                 if next_job.status == "pending":  # else it was cancelled on its way here
                     await self._run_attempt(next_job)
-                self._ask_for_next(clean)
-                next_job = self._next_at_once(clean, give_way_at)
+                must_step = clean.restore()
+                self._ask_for_next()
+                next_job = None if must_step else self._next_at_once(give_way_at)
         self._drained = True
 
-    def _next_at_once(self, clean: CleanContext, give_way_at: float) -> Job | None:
+    def _next_at_once(self, give_way_at: float) -> Job | None:
         # To wait for a turn of the loop after each job would cost as much as a short job itself,
         # and in a busy loop give the workers less than their share of it.
-        if (
-            not clean.is_current()  # a job has set variables
-            or time.monotonic() >= give_way_at
-            or self._scope.cancel_called  # too late for the job that it was meant for
-        ):
+        too_late = self._may_be_interrupted and self._scope.cancel_called  # for the last job
+        if too_late or time.monotonic() >= give_way_at:
             return None
         try:
             return self._jobs.receive_nowait()
         except (trio.WouldBlock, trio.EndOfChannel):
             return None
 
-    def _ask_for_next(self, clean: CleanContext) -> None:
-        # From its next step on the task has a context that no job before has set variables in.
-        trio.lowlevel.current_task().context = clean.fresh()
+    def _ask_for_next(self) -> None:
         if not self._has_asked:  # else an interruption came too late for the job it was meant for
             self._has_asked = True
             done, self._taken = self._taken, None
@@ -153,6 +150,7 @@ class Worker:
         self.jobs_run += 1
         attempt = self._store.start(job, self.id, self._interrupt)
         self._job, self._last_attempt = job, attempt
+        self._may_be_interrupted = job_type.timeout is not None
         if job_type.timeout is not None:
             self._scope.deadline = trio.current_time() + job_type.timeout
             self._overtime.expect(self, self._scope.deadline + CLEANUP_SECONDS, self._leave_behind)
@@ -169,12 +167,13 @@ class Worker:
                 self._complete(job, result)
         finally:
             self._job = None
-            self._overtime.forget(self)
-            if job_type.timeout is not None:
+            if self._may_be_interrupted:
+                self._overtime.forget(self)
                 self._scope.deadline = math.inf
 
     def _interrupt(self) -> None:
         """Called when somebody cancels the job in hand."""
+        self._may_be_interrupted = True
         self._scope.cancel()
         by = trio.current_time() + CLEANUP_SECONDS
         self._overtime.expect(self, by, self._leave_behind)
