@@ -4,6 +4,7 @@ That takes a second, and the modules of job types may take longer. This one impo
 not even `typing`: until it runs, a signal ends Python as it ends any other program.
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -40,6 +41,12 @@ def main() -> None:
         run()
     except SystemExit as ending:
         end_process(ending.code if isinstance(ending.code, int) else 1)
+    except BaseException:
+        import traceback
+
+        with contextlib.suppress(Exception):  # as with Python's own: stderr may be full
+            traceback.print_exc()
+        end_process(1)  # Python itself would wait for the threads that handlers have left
 
 
 def hide_tokens(command_line: list[str]) -> None:

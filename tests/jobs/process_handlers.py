@@ -10,6 +10,7 @@ import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -267,3 +268,26 @@ def fails_because_of_in_a_group() -> None:
         fails_because_of()
     except ConnectionError as error:
         raise ExceptionGroup("both", [error, TimeoutError("slow")]) from unreadable()
+
+
+@dataclass
+class Scale:
+    """What can be called, goes there as a copy, and has no hash."""
+
+    factor: int
+
+    def __call__(self, n: int) -> int:
+        """Scale it."""
+        return self.factor * n
+
+    def scale(self, n: int, job: JobContext) -> int:
+        """Scale it, too."""
+        return self.factor * n * job.attempt
+
+
+def multiply(factor: int, n: int) -> int:
+    """What can be settled in part."""
+    return factor * n
+
+
+scale = Scale(3)

@@ -25,8 +25,9 @@ ENDINGS = frozenset({"job_completed", "job_failed", "job_cancelled", "job_abando
 
 
 def virtual_clock() -> Clock:
-    """Both clocks of an engine on the test's virtual time, which begins at `START`."""
-    return Clock(lambda: START + timedelta(seconds=trio.current_time()), trio.current_time)
+    """All clocks of an engine on the test's virtual time, which begins at `START`."""
+    now = trio.current_time
+    return Clock(lambda: START + timedelta(seconds=now()), now, now)
 
 
 @asynccontextmanager

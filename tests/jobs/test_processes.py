@@ -1,8 +1,10 @@
 """Handlers that run in processes: what they get, what they give back, and how they are ended."""
 
+import functools
 import importlib.util
 import os
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -226,6 +228,24 @@ async def test_no_process_outlives_the_engine(way: str, registry: Registry, tmp_
     assert rig.snapshot().jobs_abandoned == 1
 
 
+COPIES: dict[str, Any] = {
+    "partial": functools.partial(process_handlers.multiply, 3),
+    "partial by name": functools.partial(process_handlers.multiply, factor=3),
+    "object": process_handlers.scale,
+    "method": process_handlers.scale.scale,
+}
+
+
+async def test_a_handler_may_be_made_of_parts_that_can_be_copied(registry: Registry) -> None:
+    """A partial, an object that can be called, or a method: the process gets a copy of it."""
+    for name, handler in COPIES.items():
+        registry.job(name, runs_in="process")(handler)
+    async with running(registry, workers=1) as rig:
+        for name in COPIES:
+            job = await rig.queue.submit(name, 7)
+            assert result_of(await rig.queue.wait(job.id, SECONDS)) == 21
+
+
 def in_main() -> None:
     """As in the program that is run."""
 
@@ -241,6 +261,62 @@ def test_what_a_process_cant_import_is_refused(registry: Registry) -> None:
     for handler in (nested, lambda: None, in_main):
         with pytest.raises(TypeError, match="can't run in a process: it must be"):
             registry.job("job", runs_in="process")(handler)
+    assert registry.names == []
+
+
+LOCK: Any = threading.Lock()
+
+
+class Locked:
+    """What can't be copied."""
+
+    def __init__(self) -> None:
+        self.lock = LOCK
+
+    def __call__(self) -> None:
+        """Do nothing."""
+
+    def method(self) -> None:
+        """Do nothing."""
+
+
+def known() -> None:
+    """A function that others wrap."""
+
+
+@functools.wraps(known)
+def unknown() -> None:
+    """What nobody can find: by its name there is another function."""
+
+
+async def coroutine() -> None:
+    """What has to be awaited."""
+
+
+@functools.wraps(coroutine)
+def gives_a_coroutine() -> Any:
+    """Only the loop could await it."""
+    return coroutine()
+
+
+@pytest.mark.parametrize(
+    ("handler", "problem"),
+    [
+        (functools.partial(lambda _: None, 1), "it must be a function at the top"),
+        (functools.partial(process_handlers.multiply, LOCK), "be copied there: .*lock"),
+        (Locked(), "Locked.__call__ can't run in a process: it can't be copied there: .*lock"),
+        (Locked().method, "can't be copied there: .*lock"),
+        (unknown, "in its module its name is that of the function it wraps"),
+        (gives_a_coroutine, "its coroutine can't come back from a process: register a def"),
+        (coroutine, "is an async def: it runs in 'loop'"),
+    ],
+)
+def test_what_a_process_cant_have_is_refused(
+    registry: Registry, handler: Any, problem: str
+) -> None:
+    """In words that say what of it can't go there."""
+    with pytest.raises(TypeError, match=rf"{problem}.* \(\S+test_processes.py:\d+\)$|copied.*py:"):
+        registry.job("job", runs_in="process")(handler)
     assert registry.names == []
 
 

@@ -5,7 +5,8 @@ import functools
 import inspect
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -382,6 +383,22 @@ def times_in_thread(factor: int, n: int) -> int:
     return factor * n
 
 
+async def one_by_one(n: int) -> AsyncIterator[int]:
+    """What comes one by one."""
+    for _ in range(2):
+        yield n
+
+
+def collected(function: Callable[..., AsyncIterator[int]]) -> Callable[..., Any]:
+    """A decorator that takes all that a generator gives."""
+
+    @functools.wraps(function)
+    async def wrapper(n: int) -> int:
+        return sum([each async for each in function(n)])
+
+    return wrapper
+
+
 HANDLERS: dict[str, Any] = {
     "wrapped": wrapped(double),
     "wrapped twice": wrapped(wrapped(double)),
@@ -393,6 +410,12 @@ HANDLERS: dict[str, Any] = {
     "partial of a wrapper": functools.partial(wrapped(times), factor=2),
     "partial in a thread": functools.partial(times_in_thread, 2),
     "wrapper of a partial": wrapped(functools.partial(times, 2)),
+    "wrapper of a partial by name": wrapped(functools.partial(times, factor=2)),
+    "partials and wrappers": wrapped(
+        functools.partial(wrapped(functools.partial(times)), factor=2)
+    ),
+    "cached partial": functools.cache(functools.partial(times_in_thread, factor=2)),
+    "wrapper that awaits a generator": collected(one_by_one),
     "object": Runs(),
     "object in a thread": RunsInThread(),
     "partial of an object": functools.partial(Runs()),
@@ -453,6 +476,32 @@ async def yields() -> AsyncIterator[int]:
     yield 1
 
 
+@contextmanager
+def opens() -> Iterator[None]:
+    """What nobody would enter."""
+    yield
+
+
+def counts(n: int) -> Iterator[int]:
+    """What can be summed up."""
+    yield from range(n)
+
+
+async def test_a_wrapper_of_a_generator_may_run_it_to_the_end(registry: Registry) -> None:
+    """That can't be seen from outside, so it has to be said."""
+
+    @functools.wraps(counts)
+    def summed(n: int) -> int:
+        return sum(counts(n))
+
+    with pytest.raises(TypeError, match=r"if its wrapper runs it to the end, write runs_in='th"):
+        registry.job("summed")(summed)
+    registry.job("summed", runs_in="thread")(summed)
+    async with running(registry) as rig:
+        job = await rig.queue.submit("summed", 4)
+        assert result_of(await rig.queue.wait(job.id, 10)) == 6
+
+
 class InClass:
     """Where a decorator meets what is not there yet."""
 
@@ -469,6 +518,9 @@ class InClass:
         (vars(Runs)["of_class"], "can't handle jobs: it is not callable"),
         (InClass.handle, "InClass.handle has no 'self' yet: register the method of an object"),
         (functools.partial(yields), "can't handle jobs"),
+        (wrapped(yields), f"yields gives a generator, which nobody would run: .* \\({HERE}"),
+        (functools.partial(wrapped(wrapped(yields))), "yields gives a generator"),
+        (opens, "opens gives a generator"),
         (lambda *_, **__: None, "a decorator needs functools.wraps"),
         (print, "can't handle jobs"),
         (functools.partial(times), "'n' is no resource registered so far"),

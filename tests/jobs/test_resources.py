@@ -2,8 +2,8 @@
 
 import functools
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any
 
 import pytest
@@ -239,6 +239,21 @@ async def test_a_resource_that_exits_could_not_be_opened(registry: Registry) -> 
             await Rig(nursery, registry).start()
     (error,) = leaves(caught.value)
     assert str(error) == "resource database: SystemExit: no server"
+
+
+async def test_what_opens_without_the_loop_is_no_resource(registry: Registry) -> None:
+    """The error of a `@contextmanager` says what to write in its place."""
+
+    @registry.resource
+    @contextmanager
+    def pool() -> Iterator[None]:
+        yield
+
+    with pytest.RaisesGroup(ResourceFailed, flatten_subgroups=True) as caught:
+        async with running(registry):
+            raise AssertionError("it has started")  # pragma: no cover
+    (error,) = leaves(caught.value)
+    assert "is no async context manager: write an async def that yields" in str(error)
 
 
 async def test_a_decorated_resource_is_opened(registry: Registry, autojump_clock: Autojump) -> None:

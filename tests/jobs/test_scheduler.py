@@ -1,5 +1,6 @@
 """Schedules at work: what makes a job, what makes none and says so."""
 
+import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -113,7 +114,7 @@ async def test_a_full_queue_skips_the_tick(
 async def test_ticks_of_a_suspended_machine_are_not_piled_up(
     autojump_clock: trio.abc.Clock, make_rig: Callable[..., Rig], registry: Registry
 ) -> None:
-    """An hour that the clock jumped makes one run, within a minute, and says the rest."""
+    """An hour that it slept makes one run, within a minute, and says the rest."""
     wall = WallClock(START)
 
     @registry.cron("*/10 * * * *")
@@ -122,7 +123,7 @@ async def test_ticks_of_a_suspended_machine_are_not_piled_up(
     rig = make_rig(clock=wall.clock)
     await rig.start()
     await trio.sleep(1)
-    wall.ahead = timedelta(hours=1)
+    wall.suspended = timedelta(hours=1)
     await trio.sleep(70)
     assert made(rig) == 1
     assert skips(rig) == [("missed", 5, "warning")]
@@ -199,26 +200,98 @@ async def test_a_clock_that_is_kept_right_repeats_nothing(
     await finish(rig)
 
 
-async def test_a_clock_that_was_decades_behind_holds_nobody_up(
-    autojump_clock: trio.testing.MockClock, make_rig: Callable[..., Rig], registry: Registry
+@pytest.mark.parametrize(("hours", "jobs", "missed"), [(2.9, 1, 1), (3.1, 0, 0), (30 * 24, 0, 0)])
+async def test_what_a_clock_set_forward_skips_runs_if_the_time_was_about_right(
+    hours: float,
+    jobs: int,
+    missed: int,
+    autojump_clock: trio.abc.Clock,
+    make_rig: Callable[..., Rig],
+    registry: Registry,
 ) -> None:
-    """The ticks that were missed are counted up to a bound, and others run in between."""
+    """Once and at once, for less than three hours; a clock that was plainly wrong skips nothing."""
     wall = WallClock(START)
 
-    @registry.cron("* * * * * *")
+    @registry.cron("0 2,3 * * *")
+    async def nightly() -> None: ...
+
+    rig = make_rig(clock=wall.clock)
+    await rig.start()
+    await trio.sleep(1)
+    wall.ahead = timedelta(hours=hours)
+    await trio.sleep(2)
+    assert made(rig) == jobs
+    assert skips(rig) == [("missed", missed, "warning")] * jobs
+    (view,) = rig.engine.schedules()
+    assert view.next_run_at is not None
+    assert view.next_run_at > wall.now()
+    await finish(rig)
+
+
+@pytest.mark.parametrize(
+    ("forward", "jobs"),
+    [
+        (timedelta(seconds=2), 1),
+        (timedelta(minutes=20), 0),
+        (timedelta(hours=2), 0),
+        (timedelta(days=30), 0),
+        (timedelta(hours=1, seconds=1.2), 1),
+    ],
+)
+async def test_what_is_at_no_fixed_time_goes_on_by_a_clock_that_was_set_forward(
+    forward: timedelta,
+    jobs: int,
+    autojump_clock: trio.abc.Clock,
+    make_rig: Callable[..., Rig],
+    registry: Registry,
+) -> None:
+    """It runs if the new time is its own, or has just passed it, and not for what is long over."""
+    wall = WallClock(START + timedelta(seconds=88))  # two seconds before one o'clock
+
+    @registry.cron("*/10 * * * *")
     async def often() -> None: ...
 
     rig = make_rig(clock=wall.clock)
     await rig.start()
     await trio.sleep(0.5)
-    wall.ahead = timedelta(days=20 * 365)
+    wall.ahead = forward
+    await trio.sleep(1)
+    assert made(rig) == jobs
+    assert skips(rig) == []
+    await finish(rig)
+
+
+@pytest.mark.parametrize(
+    ("expression", "years", "missed"), [("* * * * * *", 20, 10_000), ("@yearly", 100, 99)]
+)
+async def test_counting_what_was_missed_holds_nobody_up(
+    expression: str,
+    years: int,
+    missed: int,
+    autojump_clock: trio.testing.MockClock,
+    make_rig: Callable[..., Rig],
+    registry: Registry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ticks are counted up to a bound, and others run in between, however rare the ticks are."""
+    wall = WallClock(START)
+
+    @registry.cron(expression)
+    async def often() -> None: ...
+
+    rig = make_rig(clock=wall.clock)
+    await rig.start()
+    await trio.sleep(0.5)
+    seconds = itertools.count()
+    monkeypatch.setattr("job_service.jobs.scheduler.monotonic", lambda: next(seconds))
+    wall.suspended = timedelta(days=years * 365.25)
     autojump_clock.jump(1)
     turns = 0
     while not skips(rig):
         await trio.lowlevel.checkpoint()
         turns += 1
-    assert turns > 50
-    assert skips(rig) == [("missed", 10_000, "warning")]
+    assert turns >= missed
+    assert skips(rig) == [("missed", missed, "warning")]
     await finish(rig)
 
 

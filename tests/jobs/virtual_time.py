@@ -14,14 +14,18 @@ def moment(seconds: float) -> datetime:
     return _START + timedelta(seconds=seconds)
 
 
-VIRTUAL = Clock(now=lambda: moment(trio.current_time()), monotonic=trio.current_time)
+VIRTUAL = Clock(lambda: moment(trio.current_time()), trio.current_time, trio.current_time)
 
 
 class WallClock:
-    """Virtual time as a wall clock that can be set; `looked` counts how often it was read."""
+    """Virtual time as a wall clock; `looked` counts how often it was read.
+
+    By `ahead` it was set, and for `suspended` the machine was.
+    """
 
     def __init__(self, start: datetime = _START) -> None:
         self.ahead = timedelta()
+        self.suspended = timedelta()
         self.looked = 0
         self._start = start
         self._zero = trio.current_time()
@@ -29,9 +33,12 @@ class WallClock:
     @property
     def clock(self) -> Clock:
         """As an engine takes it."""
-        return Clock(self.now, trio.current_time)
+        return Clock(self.now, trio.current_time, lambda: self._elapsed().total_seconds())
 
     def now(self) -> datetime:
         """The moment it shows."""
         self.looked += 1
-        return self._start + self.ahead + timedelta(seconds=trio.current_time() - self._zero)
+        return self._start + self.ahead + self._elapsed()
+
+    def _elapsed(self) -> timedelta:
+        return timedelta(seconds=trio.current_time() - self._zero) + self.suspended

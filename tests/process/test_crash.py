@@ -11,6 +11,9 @@ import pytest
 from tests.process.conftest import COMMAND
 
 BROKEN = """
+import threading
+import time
+
 import trio
 from job_service import Registry
 
@@ -30,6 +33,7 @@ crashes = Registry()
 
 @crashes.every(seconds=0.01)
 async def crash():
+    threading.Thread(target=time.sleep, args=[60]).start()
     raise KeyboardInterrupt("out of bounds")
 """
 
@@ -84,7 +88,10 @@ def test_a_crash_is_one_line_on_stderr(application: Path) -> None:
 
 
 def test_a_crash_that_the_log_could_not_take_is_on_stderr(application: Path) -> None:
-    """Where the disk is full, say: nobody could tell what happened otherwise."""
+    """Where the disk is full, say: nobody could tell what happened otherwise.
+
+    It waits for no thread, as after any other crash.
+    """
     ended = run(application, "crashes", Path("/dev/full"))
     assert ended.returncode == 1
     assert "in crash" in ended.stderr

@@ -1,4 +1,4 @@
-"""The two clocks of the engine: one to say when, one to measure how long."""
+"""The clocks of the engine: one to say when, others to measure how long."""
 
 import time
 from collections.abc import Callable
@@ -10,10 +10,19 @@ from job_service.telemetry.events import utc_now
 LOOK_SECONDS = 1.0  # after which who waits for a moment looks whether the wall clock was set, or
 # whether the machine was suspended: Trio's clock stands still meanwhile
 
+_WITH_SUSPENSIONS = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def _elapsed() -> float:
+    return time.clock_gettime(_WITH_SUSPENSIONS)
+
 
 @dataclass(frozen=True, slots=True)
 class Clock:
     """`now` gives the moment, aware and in UTC; `monotonic` gives seconds, and never goes back.
+
+    `elapsed` is like `monotonic`, but goes on while the machine is suspended: where `now` has gone
+    another way than it, the wall clock was set.
 
     Neither needs a running event loop, so that the books can be closed even where it is blocked.
     What runs on virtual time measures with `trio.current_time` instead.
@@ -21,3 +30,4 @@ class Clock:
 
     now: Callable[[], datetime] = utc_now
     monotonic: Callable[[], float] = time.monotonic
+    elapsed: Callable[[], float] = _elapsed

@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 Kind = Literal["async", "plain", "wrapper"]
@@ -13,11 +13,8 @@ def function_of(handler: Any) -> Any:
 
     It has the annotations that the handler was written with.
     """
-    called, seen = _called(handler), set[int]()
-    while hasattr(called, "__wrapped__") and id(called) not in seen:
-        seen.add(id(called))
-        called = _called(called.__wrapped__)
-    return called
+    *_, innermost = _layers(handler)
+    return innermost
 
 
 def kind_of(handler: Any) -> Kind:
@@ -33,13 +30,18 @@ def kind_of(handler: Any) -> Kind:
 
 def is_generator(handler: Any) -> bool:
     """Whether calling it would give a generator, which nobody would run."""
-    called = _called(handler)
-    return inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called)
+    return _makes_generator(_called(handler))
+
+
+def wraps_generator(handler: Any) -> bool:
+    """Whether it is a plain wrapper of such a one, which mostly gives what that gives."""
+    return kind_of(handler) == "plain" and _makes_generator(function_of(handler))
 
 
 def bound_arguments(handler: Any) -> Mapping[str, Any]:
-    """The keyword arguments that partials have settled."""
-    return handler.keywords if isinstance(handler, functools.partial) else {}
+    """The keyword arguments that partials have settled, wherever they are."""
+    partials = [layer for layer in _layers(handler) if isinstance(layer, functools.partial)]
+    return {name: value for each in partials for name, value in each.keywords.items()}
 
 
 def awaited(wrapper: Callable[..., Any]) -> Callable[..., Any]:
@@ -71,16 +73,36 @@ def place_of(handler: Any) -> str:
 
 def _called(handler: Any) -> Any:
     """What runs first when it is called."""
-    while True:
-        if isinstance(handler, functools.partial):  # which merges those inside it
-            handler = handler.func
-        elif isinstance(handler, staticmethod):
-            handler = handler.__func__
-        elif (
-            inspect.isroutine(handler)
-            or inspect.isclass(handler)
-            or hasattr(handler, "__wrapped__")
-        ):
-            return handler
-        else:
-            return type(handler).__call__ if callable(handler) else handler
+    return next(
+        layer
+        for layer in _layers(handler)
+        if not isinstance(layer, functools.partial | staticmethod)
+        and (hasattr(layer, "__wrapped__") or _is_innermost(layer))
+    )
+
+
+def _makes_generator(function: Any) -> bool:
+    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+
+
+def _layers(handler: Any) -> Iterator[Any]:
+    """The handler, what it calls, what that calls, and so on to a function, or a class."""
+    seen = set[int]()
+    while id(handler) not in seen:
+        seen.add(id(handler))
+        yield handler
+        handler = _within(handler)
+
+
+def _within(handler: Any) -> Any:
+    if isinstance(handler, functools.partial):
+        return handler.func
+    if isinstance(handler, staticmethod):
+        return handler.__func__
+    if hasattr(handler, "__wrapped__"):
+        return handler.__wrapped__
+    return handler if _is_innermost(handler) else type(handler).__call__
+
+
+def _is_innermost(handler: Any) -> bool:
+    return inspect.isroutine(handler) or inspect.isclass(handler) or not callable(handler)

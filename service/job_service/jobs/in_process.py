@@ -11,6 +11,7 @@ from contextvars import copy_context
 from functools import cache, partial
 from multiprocessing import resource_tracker
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import msgspec
@@ -94,7 +95,8 @@ def call_here(handler: Callable[..., Any], payload: bytes, job: JobIdentity) -> 
     """What the handler returns, or raises, in a form that the service can read."""
     say_whose_records_come(job)
     try:
-        signature = _signature(handler)
+        named = isinstance(handler, FunctionType)  # all else comes as a new copy each time
+        signature = _signature(handler) if named else read_signature(handler)
         arguments: dict[str, Any] = {}
         if signature.payload is not None:
             arguments[signature.payload] = signature.decoder.decode(payload)

@@ -8,7 +8,7 @@ import msgspec
 
 from job_service.jobs.context import JobContext
 from job_service.jobs.failure import describe
-from job_service.jobs.handler import kind_of, name_of, place_of
+from job_service.jobs.handler import kind_of, name_of, place_of, wraps_generator
 from job_service.jobs.retry import Retry
 from job_service.nesting import TOO_DEEP, is_too_deep
 
@@ -82,13 +82,23 @@ def where_to_run(handler: Callable[..., Any], wanted: str | None) -> RunsIn:
     """Where `handler` runs: by its kind, or as `wanted`. Raises TypeError, or ValueError."""
     if wanted not in (None, *get_args(RunsIn)):
         raise ValueError(f"runs_in must be 'loop', 'thread' or 'process', not {wanted!r}")
+    if wanted is None and wraps_generator(handler):
+        raise TypeError(
+            f"{name_of(handler)} gives a generator, which nobody would run: if its wrapper runs "
+            f"it to the end, write runs_in='thread'{place_of(handler)}"
+        )
     match kind_of(handler), wanted:
         case ("async" | "wrapper", None | "loop"):
             return "loop"
         case ("plain", None):
             return "thread"
-        case ("plain" | "wrapper", "thread" | "process"):  # a wrapper that runs it to the end
+        case ("plain", "thread" | "process") | ("wrapper", "thread"):  # or that runs it to the end
             return cast("RunsIn", wanted)
+        case "wrapper", _:
+            raise TypeError(
+                f"{name_of(handler)} is an async def, and its coroutine can't come back from a "
+                f"process: register a def that runs it, with trio.run{place_of(handler)}"
+            )
         case kind, _:
             is_async = kind == "async"
             what = "an async def" if is_async else "a def"

@@ -1,6 +1,5 @@
 """Runs handlers in processes of their own, which are killed when their attempt is interrupted."""
 
-import importlib.util
 import math
 import os
 import signal
@@ -12,7 +11,6 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import TYPE_CHECKING, Any
 
 from job_service.jobs.forks import STOP_SIGNALS
-from job_service.jobs.handler import place_of
 from job_service.jobs.in_process import call_here, live_with_the_service, send_records
 from job_service.jobs.records import JobIdentity, relay, write_what_is_left
 
@@ -215,17 +213,3 @@ def _how_it_died(exit_code: int | None) -> str:
     if name == "SIGKILL":
         return f"{killed}; if nobody did that, it was the kernel, for want of memory"
     return killed
-
-
-def check_can_run_in_process(handler: Callable[..., Any]) -> None:
-    """Raise TypeError where a process can't import `handler`, ImportError without trio-parallel."""
-    module, name = handler.__module__, getattr(handler, "__qualname__", "")
-    if not name or "<" in name:  # <lambda>, <locals>
-        problem = "it must be a function at the top of its module"
-    elif module in ("__main__", "__mp_main__"):
-        problem = "it must be in a module that can be imported, and not in the program itself"
-    elif importlib.util.find_spec("trio_parallel") is None:
-        raise ImportError("runs_in='process' needs pip install 'trio-job-service[process]'")
-    else:
-        return
-    raise TypeError(f"{name or handler!r} can't run in a process: {problem}{place_of(handler)}")

@@ -14,10 +14,10 @@ from job_service.jobs.job_type import (
     where_to_run,
 )
 from job_service.jobs.numbers import require_integer, require_seconds
-from job_service.jobs.processes import check_can_run_in_process
 from job_service.jobs.resources import OpenResource, opener_of
 from job_service.jobs.retry import LONGEST_WAIT_SECONDS, Retry
 from job_service.jobs.schedule import Cron, Every, Schedule
+from job_service.jobs.sendable import check_can_run_in_process
 from job_service.jobs.signature import read_signature
 
 MAX_NAME_CHARS = 100
@@ -133,10 +133,10 @@ class Registry:
         checked against, and its default what a submission has without a payload.
 
         `async def` runs on the loop, `def` in a thread or, where `runs_in` says so, in a process,
-        which must be able to import it by name and is killed when the attempt is interrupted. A
+        which must be able to unpickle it and is killed when the attempt is interrupted. A
         `functools.wraps` wrapper around an `async def` runs on the loop, too, unless `runs_in` says
-        that it runs it to its end. The handler may also be a partial, a method of an object, or
-        an object that can be called.
+        "thread", for it runs it to its end. The handler may also be a partial, a method of an
+        object, or an object that can be called.
 
         Raises ValueError where the name is taken, or has not 1 to 100 printable characters, and
         where the timeout or the concurrency is out of its range; TypeError where one of these is of

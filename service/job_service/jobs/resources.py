@@ -70,4 +70,11 @@ async def open_resources(
 
 def _opening(made: Any) -> AbstractAsyncContextManager[Any]:
     # A wrapper around an async generator function looks like any other function until it is called.
-    return asynccontextmanager(lambda: made)() if inspect.isasyncgen(made) else made
+    if inspect.isasyncgen(made):
+        return asynccontextmanager(lambda: made)()
+    if not isinstance(made, AbstractAsyncContextManager):
+        raise TypeError(
+            f"its function gave a {type(made).__name__}, which is no async context manager: write "
+            "an async def that yields"
+        )
+    return made

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
+from time import monotonic
 
 import msgspec
 import trio
@@ -17,8 +18,11 @@ from job_service.jobs.snapshots import ScheduleView
 from job_service.telemetry.events import Event, ScheduleSkipped, SkipReason
 
 MOST_MISSED = 10_000  # counted no further: a clock may be set right by decades
-_COUNTED_IN_ONE_GO = 100
+_SECONDS_IN_ONE_GO = 0.002
 _A_LITTLE = timedelta(minutes=1)  # by less, a clock is not set back but kept right
+_A_FEW_TICKS = timedelta(
+    minutes=5
+)  # by less, what a clock that is set forward skips is made up for
 
 
 class Scheduler:
@@ -75,17 +79,22 @@ class _Timer:
             await self._follow_interval(self._schedule.times)
 
     async def _follow_wall_clock(self, cron: Cron) -> None:
-        last = looked = self._clock.now()
+        last = now = self._clock.now()
+        elapsed = self._clock.elapsed()
+        self._next_run_at = due = next(cron.after(last))
         while True:
+            await trio.sleep(min(max((due - now).total_seconds(), 0), LOOK_SECONDS))
+            looked, now = now, self._clock.now()
+            before, elapsed = elapsed, self._clock.elapsed()
+            would_have_looked = now - timedelta(seconds=elapsed - before)
+            if _starts_anew(cron, set_by=would_have_looked - looked, interval=due - last):
+                last = would_have_looked
+            elif now >= due:
+                last = now
+                await self._tick(missed=await _count_ticks(cron, due, now))
+            else:
+                continue
             self._next_run_at = due = next(cron.after(last))
-            while (now := self._clock.now()) < due:
-                if _starts_anew(cron, set_back_by=looked - now, interval=due - last):
-                    last = now
-                    self._next_run_at = due = next(cron.after(last))
-                looked = now
-                await trio.sleep(min((due - now).total_seconds(), LOOK_SECONDS))
-            looked = last = now
-            await self._tick(missed=await _count_ticks(cron, due, now))
 
     async def _follow_interval(self, every: Every) -> None:
         start = trio.current_time()
@@ -150,23 +159,26 @@ class _Timer:
         )
 
 
-def _starts_anew(cron: Cron, set_back_by: timedelta, interval: timedelta) -> bool:
-    """Whether a schedule goes by the new time of a clock that was set back, as Debian's cron does.
+def _starts_anew(cron: Cron, set_by: timedelta, interval: timedelta) -> bool:
+    """Whether a schedule just goes by the new time of a clock that was set, as Debian's cron does.
 
-    What is at a fixed time would run twice; so it waits, unless the time was plainly wrong.
+    What is at a fixed time would run twice, or not at all; so it waits, or catches up, unless the
+    time was plainly wrong.
     """
     if cron.is_wildcard:
-        return set_back_by > min(interval / 2, _A_LITTLE)
-    return set_back_by >= CORRECTION
+        return set_by > _A_FEW_TICKS or -set_by > min(interval / 2, _A_LITTLE)
+    return abs(set_by) >= CORRECTION
 
 
 async def _count_ticks(cron: Cron, after: datetime, until: datetime) -> int:
     """How many ticks there are in between, with `until`; up to MOST_MISSED."""
     ticks = 0
+    began = monotonic()
     for tick in islice(cron.after(after), MOST_MISSED):
         if tick > until:
             break
         ticks += 1
-        if ticks % _COUNTED_IN_ONE_GO == 0:
+        if monotonic() - began > _SECONDS_IN_ONE_GO:  # one may be years after the other
             await trio.lowlevel.checkpoint()
+            began = monotonic()
     return ticks
