@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from job_service.byte_sizes import in_mib, read_bytes
 from job_service.environment import PREFIX, is_address_by_kubernetes, unknown_settings
-from job_service.jobs.failure import describe
+from job_service.errors.failure import describe
 from job_service.jobs.queue import JobQueue
 from job_service.jobs.registry import Registry
 from job_service.registries import load_registries

@@ -9,6 +9,7 @@ from typing import Any, Final
 import trio
 from structlog.typing import FilteringBoundLogger
 
+from job_service.errors.groups import is_cancellation
 from job_service.jobs.clock import Clock
 from job_service.jobs.dispatcher import Dispatcher
 from job_service.jobs.model import Job
@@ -23,7 +24,7 @@ from job_service.jobs.store import JobStore
 from job_service.jobs.threads import Threads
 from job_service.jobs.weight import DEFAULT_QUEUE_BYTES, DEFAULT_RETAIN_BYTES
 from job_service.jobs.worker import Worker
-from job_service.lifecycle import StopReason, is_cancellation, open_lifecycle_nursery
+from job_service.lifecycle import StopReason, open_lifecycle_nursery
 from job_service.telemetry.events import (
     Event,
     WorkerStarted,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from job_service.jobs.failure import describe, format_traceback
+from job_service.errors.failure import describe, format_traceback
 from job_service.jobs.registry import Registry
 from job_service.jobs.retry import Retry
 from tests.jobs.steps import MakeRig, running

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from job_service.jobs.failure import MAX_ERROR_CHARS
+from job_service.errors.failure import MAX_ERROR_CHARS
 from job_service.jobs.hints import explain
 from job_service.jobs.registry import Registry
 from job_service.jobs.retry import Retry

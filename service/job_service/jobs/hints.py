@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from job_service.jobs.failure import MAX_ERROR_CHARS, describe, shortened
+from job_service.errors.failure import MAX_ERROR_CHARS, describe, shortened
 
 _SIGNS_OF_ASYNCIO: Final = (
     "no running event loop",

@@ -15,8 +15,9 @@ from typing import Any
 
 import msgspec
 
+from job_service.errors.failure import describe
+from job_service.errors.groups import leaves
 from job_service.jobs.context import JobContext
-from job_service.jobs.failure import describe, leaves
 from job_service.jobs.forks import (
     STOP_SIGNALS,
     let_go_of,

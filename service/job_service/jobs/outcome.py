@@ -2,7 +2,7 @@
 
 from typing import final
 
-from job_service.jobs.failure import leaves
+from job_service.errors.groups import leaves
 from job_service.jobs.retry import LONGEST_WAIT_SECONDS
 
 

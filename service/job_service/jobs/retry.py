@@ -7,7 +7,8 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from job_service.jobs.failure import describe, leaves
+from job_service.errors.failure import describe
+from job_service.errors.groups import leaves
 from job_service.jobs.numbers import require_integer, require_number
 
 MAX_RETRIES_LIMIT = 1_000

@@ -13,12 +13,14 @@ from typing import Any
 import trio
 from structlog.typing import FilteringBoundLogger
 
+from job_service.errors.failure import describe, format_traceback
+from job_service.errors.groups import is_cancellation
 from job_service.jobs.context import JobContext
 from job_service.jobs.dispatcher import Dispatcher
-from job_service.jobs.failure import describe, format_traceback, said_before
 from job_service.jobs.handler import boxed
 from job_service.jobs.hints import explain
-from job_service.jobs.interruption import interruption_in, is_being_cancelled, is_cancellation
+from job_service.jobs.history import said_before
+from job_service.jobs.interruption import interruption_in, is_being_cancelled
 from job_service.jobs.job_type import JobType
 from job_service.jobs.model import Attempt, Job
 from job_service.jobs.outcome import Discard, Snooze, asked_for

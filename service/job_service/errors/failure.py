@@ -7,16 +7,15 @@ number. Describing it happens on the event loop, so all of it is cut before it i
 import linecache
 import reprlib
 import traceback
-from collections.abc import Iterator, Sequence
 from itertools import islice
 from types import FrameType, TracebackType
-from typing import Final, Protocol
+from typing import Final
+
+from job_service.errors.groups import leaves
 
 MAX_ERROR_CHARS: Final = 1_000
 MAX_TRACEBACK_CHARS: Final = 16_000
 MAX_KEPT_TRACEBACK_CHARS: Final = 4_000  # of each attempt, for as long as its job is kept
-KEPT_IN_FULL: Final = 3  # of a job's failures, the first ones and the last ones
-MAX_CHARS_BETWEEN: Final = 100  # of each error between those, which has no traceback
 
 # What Python formats in a few milliseconds. Of an error with more only the outline is told.
 _MODEST_ERRORS: Final = 50
@@ -51,42 +50,6 @@ def format_traceback(error: BaseException, caller: str | None = None) -> str:
     except BaseException:  # an exception may be broken itself
         text = _outline(error, frames)
     return encodable(text[-MAX_TRACEBACK_CHARS:])[-MAX_TRACEBACK_CHARS:]
-
-
-def leaves(error: BaseException) -> Iterator[BaseException]:
-    """The errors in a group, however deep; of an error that is no group, itself."""
-    # Each nursery an error passes through wraps it once more, which says nothing about it.
-    waiting = [error]
-    while waiting:
-        next_one = waiting.pop()
-        if isinstance(next_one, BaseExceptionGroup):
-            waiting.extend(reversed(next_one.exceptions))
-        else:
-            yield next_one
-
-
-class Failure(Protocol):
-    """What is kept of an attempt that has failed."""
-
-    error: str | None
-    traceback: str | None
-
-
-def forget_what_is_between(failures: Sequence[Failure]) -> None:
-    """Now that there is one more, cut short the one that is neither among the first nor the last.
-
-    A thousand retries say the same a thousand times; how it began and where it is now is enough.
-    """
-    if len(failures) > 2 * KEPT_IN_FULL:
-        between = failures[-1 - KEPT_IN_FULL]
-        between.traceback = None
-        between.error = between.error and shortened(between.error, MAX_CHARS_BETWEEN)
-
-
-def said_before(error: str, failures: Sequence[Failure]) -> str:
-    """The text itself, or the same one of the failure before the last: it is kept once then."""
-    before = failures[-2].error if len(failures) > 1 else None
-    return before if before == error else error
 
 
 def shortened(text: str, chars: int) -> str:
