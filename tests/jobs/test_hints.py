@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from job_service.errors.failure import MAX_ERROR_CHARS
+from job_service.errors.failure import describe
+from job_service.errors.names import MAX_ERROR_CHARS
 from job_service.jobs.hints import explain
 from job_service.jobs.registry import Registry
 from job_service.jobs.retry import Retry
@@ -64,9 +65,14 @@ async def test_asyncio_in_a_thread_without_its_loop_is_named(registry: Registry)
     assert "asyncio.run(…)" in str((await rig.queue.get(story.id)).error)
 
 
+def hinted(error: Exception) -> str:
+    """What is told of it."""
+    return explain(error, describe(error))
+
+
 def test_a_hint_fits_and_others_have_none() -> None:
     """However long the error is."""
-    long = explain(RuntimeError("no running event loop " + "x" * 5_000))
+    long = hinted(RuntimeError("no running event loop " + "x" * 5_000))
     assert len(long) == MAX_ERROR_CHARS
     assert long.endswith("library for Trio")
-    assert explain(RuntimeError("no luck")) == "RuntimeError: no luck"
+    assert hinted(RuntimeError("no luck")) == "RuntimeError: no luck"

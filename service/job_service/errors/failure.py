@@ -1,36 +1,56 @@
 """Turns exceptions into the bounded, printable text of log lines and job stories.
 
 A handler may raise what is endless: a text of megabytes, a group of thousands, frames without
-number. Describing it happens on the event loop, so all of it is cut before it is worked on.
+number; and what is broken: its own code may raise, lie or loop. Describing it happens on the event
+loop, so all of it is measured before it is worked on, and whatever it is, something is told.
 """
 
-import linecache
-import reprlib
 import traceback
 from itertools import islice
-from types import FrameType, TracebackType
-from typing import Final
+from types import TracebackType
+from typing import Final, NamedTuple
 
-from job_service.errors.groups import leaves
+from job_service.errors.groups import causes_of, is_a, leaves, members, traceback_of
+from job_service.errors.names import (
+    CUT,
+    MAX_ERROR_CHARS,
+    encodable,
+    full_name_of,
+    name_of,
+    shortened,
+)
+from job_service.errors.outline import MAX_LINE_CHARS, outline, source_of
+from job_service.errors.size import MAX_CHARS
+from job_service.errors.words import Wording
 
-MAX_ERROR_CHARS: Final = 1_000
 MAX_TRACEBACK_CHARS: Final = 16_000
 MAX_KEPT_TRACEBACK_CHARS: Final = 4_000  # of each attempt, for as long as its job is kept
 
 # What Python formats in a few milliseconds. Of an error with more only the outline is told.
 _MODEST_ERRORS: Final = 50
 _MODEST_FRAMES: Final = 150
-_MODEST_CHARS: Final = 20_000
-_OUTLINE_FRAMES: Final = 40
-_OUTLINE_LINE_CHARS: Final = 200
 
-_CUT: Final = "…"
-_PACKAGE = __name__.partition(".")[0]
+# By these Python finds what it is to tell. An error that has its own is told in outline.
+_LEADS_ON: Final = {"__cause__", "__context__", "__traceback__", "__notes__", "exceptions"}
+
+
+class Told(NamedTuple):
+    """What `describe` and `format_traceback` give of one error."""
+
+    line: str
+    traceback: str
+
+
+def tell(error: BaseException, caller: str | None = None) -> Told:
+    """Both texts, for which the error is asked once; see `describe` and `format_traceback`."""
+    wording = Wording()
+    line = _line(error, wording)
+    return Told(line, _traceback(error, caller, line, wording))
 
 
 def describe(error: BaseException) -> str:
     """`ValueError: what it says`, one line of at most MAX_ERROR_CHARS; of a group, each error."""
-    return shortened(" ".join(_describe(error).split()), MAX_ERROR_CHARS)
+    return _line(error, Wording())
 
 
 def format_traceback(error: BaseException, caller: str | None = None) -> str:
@@ -39,98 +59,44 @@ def format_traceback(error: BaseException, caller: str | None = None) -> str:
     Without the frames of the file `caller` that it begins with, unless it has no others. Of an
     error that is out of all proportion only the outermost and the innermost frames are told.
     """
-    frames = _beyond(caller, error.__traceback__)
+    return tell(error, caller).traceback
+
+
+def _line(error: BaseException, wording: Wording) -> str:
     try:
-        if _is_modest(error):
-            text = "".join(traceback.format_exception(type(error), error, frames))
-        else:
-            text = _outline(error, frames)
+        return shortened(" ".join(_describe(error, wording).split()), MAX_ERROR_CHARS)
     except KeyboardInterrupt:
         raise
-    except BaseException:  # an exception may be broken itself
-        text = _outline(error, frames)
-    return encodable(text[-MAX_TRACEBACK_CHARS:])[-MAX_TRACEBACK_CHARS:]
+    except BaseException:  # it is more broken than we thought
+        return encodable(name_of(type(error)))
 
 
-def shortened(text: str, chars: int) -> str:
-    """The text in at most so many characters, with a mark where it is cut; always encodable."""
-    text = encodable(text[: chars + 1])
-    return text if len(text) <= chars else text[: chars - len(_CUT)] + _CUT
-
-
-def encodable(text: str) -> str:
-    """The text without lone surrogates, which can't go into a log line or a reply."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _describe(error: BaseException) -> str:
-    if not isinstance(error, BaseExceptionGroup):
-        return _describe_one(error)
+def _describe(error: BaseException, wording: Wording) -> str:
+    if not is_a(error, BaseExceptionGroup):
+        return wording.line_of(error)
     room = MAX_ERROR_CHARS  # an error takes at least one character of it
     texts: list[str] = []
     for leaf in islice(leaves(error), MAX_ERROR_CHARS):
         if room < 0:
-            texts.append(_CUT)
+            texts.append(CUT)
             break
-        texts.append(_describe_one(leaf))
+        texts.append(wording.line_of(leaf))
         room -= len(texts[-1])
-    return f"{type(error).__name__}: [{', '.join(texts)}]"
+    return f"{full_name_of(type(error))}: [{', '.join(texts)}]"
 
 
-def _describe_one(error: BaseException) -> str:
-    kind = type(error)
-    name = kind.__qualname__
-    # Of our own errors, and of Python's, the name is enough.
-    if kind.__module__.partition(".")[0] not in ("builtins", "__main__", _PACKAGE):
-        name = f"{kind.__module__}.{name}"
-    text = "\n".join([_text_of(error, MAX_ERROR_CHARS + 1), *_notes_of(error)]).strip()
-    return f"{name}: {text}" if text else name
-
-
-def _text_of(error: BaseException, chars: int) -> str:
-    """What the error says, and not much more than `chars` of it."""
-    kind = type(error)
+def _traceback(error: BaseException, caller: str | None, line: str, wording: Wording) -> str:
+    frames = _beyond(caller, traceback_of(error))
     try:
-        if kind.__str__ is not KeyError.__str__:
-            if kind.__str__ is not BaseException.__str__:
-                return str(error)[:chars]
-            if len(error.args) < 2:
-                return "".join(_bounded(arg, chars) for arg in error.args)
-        return _repr_of(error.args if len(error.args) != 1 else error.args[0], chars)
+        if _is_modest(error, wording):
+            text = "".join(traceback.format_exception(type(error), error, frames))
+        else:
+            text = outline(frames, line)
     except KeyboardInterrupt:
         raise
-    except BaseException as problem:  # what says it may be a handler's own code
-        return f"<its text can't be had: {type(problem).__name__}>"
-
-
-def _bounded(value: object, chars: int) -> str:
-    if isinstance(value, str):
-        return value[:chars]
-    if isinstance(value, bytes | bytearray | list | tuple | dict | set | frozenset):
-        return _repr_of(value, chars)
-    return str(value)[:chars]
-
-
-def _repr_of(value: object, chars: int) -> str:
-    """As `repr`, which may take long, does of what is short."""
-    short = _ShortRepr()
-    short.maxstring = short.maxother = short.maxlong = chars
-    short.maxtuple = short.maxlist = short.maxdict = short.maxset = short.maxfrozenset = 100
-    return short.repr(value)[:chars]
-
-
-class _ShortRepr(reprlib.Repr):
-    def repr_bytes(self, value: bytes, _: int) -> str:
-        return repr(value[: self.maxstring])
-
-    repr_bytearray = repr_bytes
-
-
-def _notes_of(error: BaseException) -> list[str]:
-    notes = getattr(error, "__notes__", None)
-    if not isinstance(notes, list | tuple):
-        return []
-    return [note[:MAX_ERROR_CHARS] for note in notes[:_MODEST_ERRORS] if isinstance(note, str)]
+    except BaseException:  # it may be broken itself
+        text = outline(frames, line)
+    return encodable(text[-MAX_TRACEBACK_CHARS:])[-MAX_TRACEBACK_CHARS:]
 
 
 def _beyond(file: str | None, whole: TracebackType | None) -> TracebackType | None:
@@ -140,69 +106,43 @@ def _beyond(file: str | None, whole: TracebackType | None) -> TracebackType | No
     return frames or whole
 
 
-def _is_modest(error: BaseException) -> bool:
+def _is_modest(error: BaseException, wording: Wording) -> bool:
     """Whether Python can format it, and all that led to it, in a short time."""
-    seen: set[int] = set()
-    waiting: list[BaseException | None] = [error]
+    led_on: set[int] = set()
+    waiting: list[BaseException] = [error]
     errors = frames = chars = 0
     while waiting:
         one = waiting.pop()
-        if one is None or id(one) in seen:
-            continue
-        seen.add(id(one))
+        inside = members(one)  # Python tells one as often as it is there
         errors += 1
-        waiting += [one.__cause__, one.__context__]
-        if isinstance(one, BaseExceptionGroup):
-            errors += len(one.exceptions)
-            waiting += one.exceptions[:_MODEST_ERRORS]
-        chars += _chars_of(one)
-        for frame, line in traceback.walk_tb(one.__traceback__):
+        if errors + len(inside) > _MODEST_ERRORS or not _leads_on_as_all_do(type(one)):
+            return False
+        causes = [cause for cause in causes_of(one) if id(cause) not in led_on]
+        led_on.update(map(id, causes))
+        waiting += [*inside, *causes]
+        size = wording.size_of(one)
+        if size is None:
+            return False
+        chars += size
+        for frame, number in traceback.walk_tb(traceback_of(one)):
             frames += 1
-            chars += _excess(frame, line)
+            chars += _excess(source_of(frame, number))
             if frames > _MODEST_FRAMES:
                 return False
-        if errors > _MODEST_ERRORS or chars > _MODEST_CHARS:
+        if chars > MAX_CHARS:
             return False
     return True
 
 
-def _chars_of(error: BaseException) -> int:
-    """How much it says, as far as that matters."""
-    chars = len(_text_of(error, _MODEST_CHARS + 1))
-    chars += sum(map(len, getattr(error, "__notes__", ())))
-    if isinstance(error, SyntaxError) and error.text is not None:
-        chars += len(error.text)
-    return chars
-
-
-def _excess(frame: FrameType, number: int) -> int:
+def _excess(source: str) -> int:
     """The length of a line of source that nobody has written by hand."""
-    length = len(_source_of(frame, number))
-    return length if length > MAX_ERROR_CHARS else 0
+    return len(source) if len(source) > MAX_LINE_CHARS else 0
 
 
-def _source_of(frame: FrameType, number: int) -> str:
-    return linecache.getline(frame.f_code.co_filename, number, frame.f_globals)
-
-
-def _outline(error: BaseException, whole: TracebackType | None) -> str:
-    """What is told of an error that is too large to be told whole."""
-    frames = list(traceback.walk_tb(whole))
-    half = _OUTLINE_FRAMES // 2
-    outermost, innermost = frames[:half], frames[half:][-half:]
-    left_out = len(frames) - len(outermost) - len(innermost)
-    return "".join(
-        [
-            "Traceback (in outline, because all of it would be too long; most recent call last):\n",
-            *(_place(frame, number) for frame, number in outermost),
-            f"  [{left_out} more]\n" if left_out else "",
-            *(_place(frame, number) for frame, number in innermost),
-            f"{describe(error)}\n",
-        ]
-    )
-
-
-def _place(frame: FrameType, number: int) -> str:
-    source = _source_of(frame, number)[:_OUTLINE_LINE_CHARS].strip()
-    place = f'  File "{frame.f_code.co_filename}", line {number}, in {frame.f_code.co_name}\n'
-    return place + (f"    {source}\n" if source else "")
+def _leads_on_as_all_do(kind: type[BaseException]) -> bool:
+    for each in type.__dict__["__mro__"].__get__(kind):
+        if each is BaseException or each is BaseExceptionGroup:
+            return True
+        if not _LEADS_ON.isdisjoint(type.__dict__["__dict__"].__get__(each)):
+            return False
+    return True

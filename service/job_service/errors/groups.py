@@ -1,7 +1,8 @@
 """Looks at errors, alone or in groups, and runs no code of theirs: it may be broken, or lie."""
 
 from collections.abc import Iterator
-from typing import TypeGuard, TypeVar
+from types import TracebackType
+from typing import Any, TypeGuard, TypeVar, cast
 
 import trio
 
@@ -13,30 +14,52 @@ def is_a(error: BaseException, kind: type[Kind]) -> TypeGuard[Kind]:
     return type.__subclasscheck__(kind, type(error))
 
 
+def args_of(error: BaseException) -> tuple[object, ...]:
+    """What it was made of."""
+    return cast("tuple[object, ...]", _read(BaseException, "args", error))
+
+
+def traceback_of(error: BaseException) -> TracebackType | None:
+    """Where it came from."""
+    return cast("TracebackType | None", _read(BaseException, "__traceback__", error))
+
+
+def causes_of(error: BaseException) -> list[BaseException]:
+    """What led to it, at most two errors."""
+    both = [_read(BaseException, name, error) for name in ("__cause__", "__context__")]
+    return [cause for cause in both if cause is not None]
+
+
 def members(error: BaseException) -> tuple[BaseException, ...]:
     """What a group holds; of an error that is no group, nothing."""
     if not is_a(error, BaseExceptionGroup):
         return ()
-    held: tuple[BaseException, ...] = BaseExceptionGroup.exceptions.__get__(error)
-    return held
+    return cast("tuple[BaseException, ...]", _read(BaseExceptionGroup, "exceptions", error))
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
     """The errors in a group, however deep, each once; of an error that is no group, itself."""
     # Each nursery an error passes through wraps it once more, which says nothing about it.
     seen: set[int] = set()
-    waiting = [error]
-    while waiting:
-        next_one = waiting.pop()
-        if id(next_one) in seen:  # or thirty groups, each twice in the next, were a billion errors
-            continue
-        seen.add(id(next_one))
-        if is_a(next_one, BaseExceptionGroup):
-            waiting.extend(reversed(members(next_one)))
+    inside = [iter((error,))]
+    while inside:
+        for one in inside[-1]:
+            if id(one) in seen:  # or thirty groups, each twice in the next, were a billion errors
+                continue
+            seen.add(id(one))
+            if is_a(one, BaseExceptionGroup):
+                inside.append(iter(members(one)))
+                break
+            yield one
         else:
-            yield next_one
+            inside.pop()
 
 
 def is_cancellation(error: BaseException) -> bool:
     """Whether the error is nothing but Trio's cancellation, alone or in groups."""
     return all(is_a(leaf, trio.Cancelled) for leaf in leaves(error))
+
+
+def _read(kind: type, name: str, error: BaseException) -> Any:
+    """What is kept in the error itself, even if its class has another attribute of that name."""
+    return kind.__dict__[name].__get__(error)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from job_service.errors.failure import shortened
+from job_service.errors.names import shortened
 from job_service.jobs.model import Attempt
 
 KEPT_AT_EACH_END: Final = 10  # of those that snoozed

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from job_service.errors.failure import encodable
+from job_service.errors.names import encodable
 from job_service.nesting import MAX_DEPTH, is_too_deep
 
 _CAN_BE_NO_RAW = (type(None), bool, int, float, str)
