@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from job_service import Snooze
 from job_service.errors.failure import describe, format_traceback, tell
 from job_service.jobs.registry import Registry
 from job_service.jobs.retry import Retry
@@ -239,3 +240,23 @@ async def test_only_the_first_and_the_last_failures_are_kept_in_full(
     assert [error.split()[2] for error in errors] == [f"{n}:" for n in range(1, 21)]
     assert {len(error) for error in errors[3:-3]} == {100}
     assert min(map(len, errors[:3] + errors[-3:])) > 900
+
+
+async def test_snoozes_between_the_failures_keep_no_more_of_them(
+    registry: Registry, counter: Iterator[int]
+) -> None:
+    """A job that fails and waits in turn keeps the first and the last failures in full, too."""
+
+    @registry.job("flaky", retry=Retry(base_seconds=0))
+    async def flaky() -> None:
+        if next(counter) % 2:
+            raise Snooze(0)
+        raise ValueError("x" * 900)
+
+    async with running(registry, workers=1) as rig:
+        job = await rig.queue.submit("flaky", max_retries=200)
+    attempts = (await rig.queue.get(job.id)).attempts
+    failed = [attempt for attempt in attempts if attempt.outcome == "failed"]
+    has_traceback = [attempt.traceback is not None for attempt in failed]
+    assert has_traceback == [True] * 3 + [False] * 195 + [True] * 3
+    assert {len(str(attempt.error)) for attempt in failed[3:-3]} == {100}

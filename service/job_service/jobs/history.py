@@ -18,18 +18,24 @@ def without_snoozes_between(attempts: Sequence[Attempt]) -> tuple[Attempt, ...]:
     return tuple(attempt for attempt in attempts if attempt not in between)
 
 
-def forget_what_is_between(failures: Sequence[Attempt]) -> None:
-    """Now that there is one more, cut short the one that is neither among the first nor the last.
+def forget_what_is_between(attempts: Sequence[Attempt]) -> None:
+    """Now that one more has failed, cut short the one neither among the first nor the last to fail.
 
     A thousand retries say the same a thousand times; how it began and where it is now is enough.
     """
-    if len(failures) > 2 * KEPT_IN_FULL:
-        between = failures[-1 - KEPT_IN_FULL]
+    failed = _failed(attempts)
+    if len(failed) > 2 * KEPT_IN_FULL:
+        between = failed[-1 - KEPT_IN_FULL]
         between.traceback = None
         between.error = between.error and shortened(between.error, MAX_CHARS_BETWEEN)
 
 
-def said_before(error: str, failures: Sequence[Attempt]) -> str:
-    """The text itself, or the same one of the failure before the last: it is kept once then."""
-    before = failures[-2].error if len(failures) > 1 else None
+def said_before(error: str, attempts: Sequence[Attempt]) -> str:
+    """The text itself, or the same one of the last that has failed: it is kept once then."""
+    failed = _failed(attempts)
+    before = failed[-1].error if failed else None
     return before if before == error else error
+
+
+def _failed(attempts: Sequence[Attempt]) -> list[Attempt]:
+    return [attempt for attempt in attempts if attempt.outcome == "failed"]
