@@ -31,10 +31,43 @@ async def uses_a_timeout() -> None:
         await asyncio.sleep(0)
 
 
+async def waits_behind_a_lock() -> None:
+    """The second of two."""
+    lock = asyncio.Lock()
+    await lock.acquire()
+    await lock.acquire()
+
+
+async def waits_for_a_place() -> None:
+    """Of none."""
+    await asyncio.Semaphore(0).acquire()
+
+
+async def waits_for_a_change() -> None:
+    """Under its lock."""
+    condition = asyncio.Condition()
+    async with condition:
+        await condition.wait()
+
+
 @pytest.mark.parametrize(
     "handler",
-    [lambda: asyncio.sleep(1), lambda: asyncio.sleep(0), awaits_a_future, uses_a_timeout],
-    ids=["sleep", "yield", "future", "timeout"],
+    [
+        lambda: asyncio.sleep(1),
+        lambda: asyncio.sleep(0),
+        awaits_a_future,
+        uses_a_timeout,
+        lambda: asyncio.Queue().get(),
+        lambda: asyncio.Event().wait(),
+        lambda: asyncio.Barrier(2).wait(),
+        waits_behind_a_lock,
+        waits_for_a_place,
+        waits_for_a_change,
+    ],
+    ids=[
+        *("sleep", "yield", "future", "timeout"),
+        *("queue", "event", "barrier", "lock", "semaphore", "condition"),
+    ],
 )
 async def test_asyncio_on_trio_s_loop_is_named(
     handler: Callable[[], Awaitable[Any]], registry: Registry, make_rig: MakeRig
@@ -48,7 +81,7 @@ async def test_asyncio_on_trio_s_loop_is_named(
     rig = make_rig()
     await rig.start()
     error = str((await run_one(rig, "job")).error)
-    assert error.startswith(("RuntimeError: ", "TypeError: "))
+    assert error.startswith(("RuntimeError: ", "TypeError: ", "AttributeError: "))
     assert "asyncio.run(…) in a plain def handler" in error
     rig.engine.drain(0)
 
@@ -76,3 +109,13 @@ def test_a_hint_fits_and_others_have_none() -> None:
     assert len(long) == MAX_ERROR_CHARS
     assert long.endswith("library for Trio")
     assert hinted(RuntimeError("no luck")) == "RuntimeError: no luck"
+
+
+def test_an_error_that_quotes_asyncio_has_no_hint() -> None:
+    """What a library or another program has said is not the handler's own mistake."""
+    for error in (
+        ValueError("no running event loop"),
+        RuntimeError("the child said: no running event loop"),
+        AttributeError("'NoneType' object has no attribute 'create_future'"),
+    ):
+        assert hinted(error) == describe(error)
