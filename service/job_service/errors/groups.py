@@ -60,6 +60,22 @@ def is_cancellation(error: BaseException) -> bool:
     return all(is_a(leaf, trio.Cancelled) for leaf in leaves(error))
 
 
+def without_cancellation(error: BaseException) -> BaseException:
+    """What a group holds beside cancellations, which say no more than that somebody has cancelled.
+
+    The error itself if it holds none, or nothing else.
+    """
+    if not is_a(error, BaseExceptionGroup):
+        return error
+    every = list(leaves(error))
+    others = [leaf for leaf in every if not is_a(leaf, trio.Cancelled)]
+    if not others or len(others) == len(every):
+        return error
+    if len(others) == 1:
+        return others[0]
+    return BaseExceptionGroup("beside a cancellation", others).with_traceback(traceback_of(error))
+
+
 def _read(kind: type, name: str, error: BaseException) -> Any:
     """What is kept in the error itself, even if its class has another attribute of that name."""
     return kind.__dict__[name].__get__(error)

@@ -133,8 +133,11 @@ def _portable(result: object) -> object:
 def _portable_error(error: BaseException) -> BaseException:
     """The error, or another in the place of one that the service could not read.
 
-    Whatever takes its place, a Discard stays one, and a Snooze, too.
+    Whatever takes its place, a Discard stays one, and a Snooze, too. A KeyboardInterrupt is not
+    brought back: no Ctrl-C reaches a handler here, and the service would take it for one.
     """
+    if any(is_a(leaf, KeyboardInterrupt) for leaf in leaves(error)):
+        return _stand_in_for(error)
     from tblib.pickling_support import install  # it comes with trio-parallel
 
     install(error)

@@ -14,7 +14,7 @@ import trio
 from structlog.typing import FilteringBoundLogger
 
 from job_service.errors.failure import Told, describe, tell
-from job_service.errors.groups import is_a, is_cancellation
+from job_service.errors.groups import is_a, is_cancellation, without_cancellation
 from job_service.jobs.context import JobContext
 from job_service.jobs.dispatcher import Dispatcher
 from job_service.jobs.handler import boxed
@@ -40,7 +40,7 @@ class Worker:
     """Takes jobs from its clone of the workers' channel, one at a time, until the channel closes.
 
     A worker that is cancelled or crashes leaves no job in `processing`: the one it holds is
-    abandoned: as crashed, or for the reason that `stop_reason` gives.
+    abandoned, as crashed or for the reason that `stop_reason` gives.
     """
 
     def __init__(
@@ -290,5 +290,6 @@ def _discards(error: BaseException) -> bool:
 
 
 def _tell(error: BaseException) -> Told:
+    error = without_cancellation(error)
     told = tell(error, caller=__file__)  # from the handler on
     return told._replace(line=explain(error, told.line))
