@@ -77,11 +77,13 @@ class Engine:
             retain=retain,
             retain_bytes=retain_bytes,
         )
+        self._threads = Threads(emit, self._clock, max_abandoned=max_abandoned_threads)
         self._dispatcher = Dispatcher(
-            self._store, limit_of=lambda name: registry.lookup(name).concurrency
+            self._store,
+            limit_of=lambda name: registry.lookup(name).concurrency,
+            threads_awaited=lambda: self._threads.awaited,
         )
         self._overtime = Overtime()
-        self._threads = Threads(emit, self._clock, max_abandoned=max_abandoned_threads)
         self._live_workers: list[Worker] = []
         self._scope = trio.CancelScope()
         self._resource_scope = trio.CancelScope()  # around the other, for they outlive the jobs
