@@ -9,6 +9,7 @@ from typing import Any, Final
 import trio
 from structlog.typing import FilteringBoundLogger
 
+from job_service.errors.groups import is_cancellation
 from job_service.jobs.clock import Clock
 from job_service.jobs.dispatcher import Dispatcher
 from job_service.jobs.model import Job
@@ -23,7 +24,7 @@ from job_service.jobs.store import JobStore
 from job_service.jobs.threads import Threads
 from job_service.jobs.weight import DEFAULT_QUEUE_BYTES, DEFAULT_RETAIN_BYTES
 from job_service.jobs.worker import Worker
-from job_service.lifecycle import StopReason, is_cancellation, open_lifecycle_nursery
+from job_service.lifecycle import StopReason, open_lifecycle_nursery
 from job_service.telemetry.events import (
     Event,
     WorkerStarted,
@@ -76,11 +77,13 @@ class Engine:
             retain=retain,
             retain_bytes=retain_bytes,
         )
+        self._threads = Threads(emit, self._clock, max_abandoned=max_abandoned_threads)
         self._dispatcher = Dispatcher(
-            self._store, limit_of=lambda name: registry.lookup(name).concurrency
+            self._store,
+            limit_of=lambda name: registry.lookup(name).concurrency,
+            threads_awaited=lambda: self._threads.awaited,
         )
         self._overtime = Overtime()
-        self._threads = Threads(emit, self._clock, max_abandoned=max_abandoned_threads)
         self._live_workers: list[Worker] = []
         self._scope = trio.CancelScope()
         self._resource_scope = trio.CancelScope()  # around the other, for they outlive the jobs

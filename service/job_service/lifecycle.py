@@ -6,6 +6,8 @@ from typing import Generic, Literal, Protocol, TypeVar
 
 import trio
 
+from job_service.errors.groups import is_cancellation
+
 StopReason = Literal["finished", "cancelled", "crashed"]
 
 
@@ -49,13 +51,6 @@ class LifecycleNursery(Generic[Child]):
             raise
         finally:
             self._on_stop(child, reason)
-
-
-def is_cancellation(error: BaseException) -> bool:
-    """Whether `error` is nothing but Trio's cancellation, alone or in groups."""
-    if isinstance(error, BaseExceptionGroup):
-        return error.split(trio.Cancelled)[1] is None
-    return isinstance(error, trio.Cancelled)
 
 
 @asynccontextmanager

@@ -11,9 +11,9 @@ from typing import NoReturn
 import trio
 
 from job_service.cli import Command, UsageError, read_command_line
+from job_service.errors.failure import describe
 from job_service.garbage import collect_on_schedule
 from job_service.hosting import open_telemetry
-from job_service.jobs.failure import describe
 from job_service.jobs.resources import ResourceFailed
 from job_service.process import end_process
 from job_service.shutdown import Backstop, Shutdown, request_on_signals

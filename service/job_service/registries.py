@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
-from job_service.jobs.failure import describe
+from job_service.errors.failure import describe
 from job_service.jobs.registry import Registry
 from job_service.settings import SettingsError
 

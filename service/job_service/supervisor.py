@@ -10,14 +10,14 @@ from msgspec import structs
 from structlog.typing import FilteringBoundLogger
 
 from job_service.engine import CLOSING_SECONDS, Engine
-from job_service.jobs.failure import describe, format_traceback, leaves
+from job_service.errors.failure import describe, format_traceback
+from job_service.errors.groups import is_cancellation, leaves
 from job_service.jobs.forks import EndOfCopy, end_copy, let_go_of, release_in_children
 from job_service.jobs.overtime import CLEANUP_SECONDS
 from job_service.jobs.queue import JobQueue
 from job_service.jobs.registry import Registry
 from job_service.jobs.resources import ResourceFailed
 from job_service.jobs.snapshots import ScheduleView, WorkerView
-from job_service.lifecycle import is_cancellation
 from job_service.settings import Settings
 from job_service.shutdown import Shutdown
 from job_service.telemetry.emitter import Emitter

@@ -106,6 +106,11 @@ def raises_no_exception() -> None:
     raise asyncio.CancelledError
 
 
+def interrupts(alone: bool) -> None:
+    """As Ctrl-C would, which can't reach it."""
+    raise KeyboardInterrupt if alone else BaseExceptionGroup("g", [KeyboardInterrupt("inside")])
+
+
 def uses_a_pool() -> list[int]:
     """Has others compute."""
     with multiprocessing.Pool(2) as workers:

@@ -246,3 +246,17 @@ async def test_calling_off_what_runs_spares_what_starts_meanwhile(
         assert (done.cancelled, done.interrupted) == (0, 1)
         states = [(await rig.queue.get(job.id)).status for job in (runs, *start)]
         assert states == ["cancelled"] + ["processing"] * 9
+
+
+async def test_a_clean_up_s_error_is_told_without_the_cancellation(
+    registry: Registry, make_rig: MakeRig
+) -> None:
+    """A nursery raises both in one group; that the job was cancelled is said already."""
+    registry.job("many_tasks")(many_tasks)
+    rig = make_rig()
+    await rig.start()
+    job = await run_one(rig, "many_tasks")
+    await rig.queue.cancel(job.id)
+    await trio.testing.wait_all_tasks_blocked()
+    assert (await rig.queue.get(job.id)).error == "ValueError: in a task of the handler's own"
+    rig.engine.drain(0)

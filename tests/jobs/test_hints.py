@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from job_service.jobs.failure import MAX_ERROR_CHARS
+from job_service.errors.failure import describe
+from job_service.errors.names import MAX_ERROR_CHARS
 from job_service.jobs.hints import explain
 from job_service.jobs.registry import Registry
 from job_service.jobs.retry import Retry
@@ -30,10 +31,43 @@ async def uses_a_timeout() -> None:
         await asyncio.sleep(0)
 
 
+async def waits_behind_a_lock() -> None:
+    """The second of two."""
+    lock = asyncio.Lock()
+    await lock.acquire()
+    await lock.acquire()
+
+
+async def waits_for_a_place() -> None:
+    """Of none."""
+    await asyncio.Semaphore(0).acquire()
+
+
+async def waits_for_a_change() -> None:
+    """Under its lock."""
+    condition = asyncio.Condition()
+    async with condition:
+        await condition.wait()
+
+
 @pytest.mark.parametrize(
     "handler",
-    [lambda: asyncio.sleep(1), lambda: asyncio.sleep(0), awaits_a_future, uses_a_timeout],
-    ids=["sleep", "yield", "future", "timeout"],
+    [
+        lambda: asyncio.sleep(1),
+        lambda: asyncio.sleep(0),
+        awaits_a_future,
+        uses_a_timeout,
+        lambda: asyncio.Queue().get(),
+        lambda: asyncio.Event().wait(),
+        lambda: asyncio.Barrier(2).wait(),
+        waits_behind_a_lock,
+        waits_for_a_place,
+        waits_for_a_change,
+    ],
+    ids=[
+        *("sleep", "yield", "future", "timeout"),
+        *("queue", "event", "barrier", "lock", "semaphore", "condition"),
+    ],
 )
 async def test_asyncio_on_trio_s_loop_is_named(
     handler: Callable[[], Awaitable[Any]], registry: Registry, make_rig: MakeRig
@@ -47,7 +81,7 @@ async def test_asyncio_on_trio_s_loop_is_named(
     rig = make_rig()
     await rig.start()
     error = str((await run_one(rig, "job")).error)
-    assert error.startswith(("RuntimeError: ", "TypeError: "))
+    assert error.startswith(("RuntimeError: ", "TypeError: ", "AttributeError: "))
     assert "asyncio.run(…) in a plain def handler" in error
     rig.engine.drain(0)
 
@@ -64,9 +98,24 @@ async def test_asyncio_in_a_thread_without_its_loop_is_named(registry: Registry)
     assert "asyncio.run(…)" in str((await rig.queue.get(story.id)).error)
 
 
+def hinted(error: Exception) -> str:
+    """What is told of it."""
+    return explain(error, describe(error))
+
+
 def test_a_hint_fits_and_others_have_none() -> None:
     """However long the error is."""
-    long = explain(RuntimeError("no running event loop " + "x" * 5_000))
+    long = hinted(RuntimeError("no running event loop " + "x" * 5_000))
     assert len(long) == MAX_ERROR_CHARS
     assert long.endswith("library for Trio")
-    assert explain(RuntimeError("no luck")) == "RuntimeError: no luck"
+    assert hinted(RuntimeError("no luck")) == "RuntimeError: no luck"
+
+
+def test_an_error_that_quotes_asyncio_has_no_hint() -> None:
+    """What a library or another program has said is not the handler's own mistake."""
+    for error in (
+        ValueError("no running event loop"),
+        RuntimeError("the child said: no running event loop"),
+        AttributeError("'NoneType' object has no attribute 'create_future'"),
+    ):
+        assert hinted(error) == describe(error)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import trio
 
+from job_service.errors.failure import describe, format_traceback
 from job_service.jobs.context import JobContext
-from job_service.jobs.failure import describe, format_traceback
 from job_service.jobs.registry import Registry
 from job_service.jobs.retry import Retry
 from tests.conftest import Rig

@@ -94,6 +94,16 @@ ENDS = {
 }
 
 
+async def test_no_ctrl_c_comes_out_of_a_process(registry: Registry) -> None:
+    """None reaches it, so what looks like one is a handler's error, and the service goes on."""
+    register(registry, process_handlers.interrupts)
+    async with running(registry, workers=1) as rig:
+        for alone in (True, False):
+            story = await run(rig, process_handlers.interrupts, alone)
+            assert story.status == "failed"
+            assert "KeyboardInterrupt" in str(story.error)
+
+
 async def test_whatever_goes_wrong_there_fails_the_attempt_only(registry: Registry) -> None:
     """The error says what it was, and the worker goes on to the next job."""
     register(registry, *ENDS, process_handlers.process_id)

@@ -10,7 +10,7 @@ import pytest
 import trio
 import trio.testing
 
-from job_service.jobs.failure import leaves
+from job_service.errors.groups import leaves
 from job_service.jobs.registry import Registry
 from job_service.jobs.resources import ResourceFailed
 from tests.conftest import Rig

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 import trio
 import trio.testing
+from msgspec import UNSET
 
 from job_service.jobs.registry import Registry
 from job_service.telemetry.events import ThreadAbandoned, ThreadReturned
@@ -31,9 +32,9 @@ def may_return(registry: Registry) -> Iterator[threading.Event]:
     may_return.set()
 
 
-async def let_one_go(rig: Rig) -> str:
+async def let_one_go(rig: Rig, job_type: str = "stuck", payload: object = None) -> str:
     """Cancel a job that is stuck; its id, when it has ended."""
-    job = await rig.queue.submit("stuck")
+    job = await rig.queue.submit(job_type, payload)
     with trio.fail_after(SECONDS):
         while (await rig.queue.get(job.id)).status == "pending":
             await trio.sleep(0.001)
@@ -65,6 +66,27 @@ async def test_a_thread_that_is_let_go_is_told_and_counted(
     assert returned.abandoned_seconds > 0
     lines = [(line["event"], line["level"]) for line in rig.lines if "thread" in line["event"]]
     assert lines == [("thread_abandoned", "warning"), ("thread_returned", "info")]
+
+
+async def test_what_a_thread_that_was_let_go_ends_with_is_told(
+    registry: Registry, may_return: threading.Event
+) -> None:
+    """An error that nobody waits for any more, but not that it has heard of its cancellation."""
+
+    @registry.job("fails")
+    def fails(heeds: bool) -> None:
+        may_return.wait(SECONDS)
+        if heeds:
+            trio.from_thread.check_cancelled()
+        raise ValueError("too late")
+
+    async with running(registry, workers=2) as rig:
+        for heeds in (True, False):
+            await let_one_go(rig, "fails", heeds)
+        may_return.set()
+        await until(rig, 0)
+    returned = sorted(rig.record.of(ThreadReturned), key=lambda event: event.job_id)
+    assert [event.error for event in returned] == [UNSET, "ValueError: too late"]
 
 
 async def test_a_thread_that_returns_in_time_is_no_matter(registry: Registry) -> None:
@@ -100,7 +122,9 @@ async def test_at_the_bound_a_worker_waits_for_a_thread_to_return(
         await let_one_go(rig)
         waits = await rig.queue.submit("quick")
         await trio.testing.wait_all_tasks_blocked()
-        assert (await rig.queue.get(waits.id)).status == "pending"
+        story = await rig.queue.get(waits.id)
+        assert story.status == "pending"
+        assert story.waits_because == "waits for one of 2 abandoned threads to return"
         assert (await rig.queue.view()).processing == 0
         may_return.set()
         with trio.fail_after(SECONDS):

@@ -69,7 +69,7 @@ VOCABULARY = {
         "worker_id attempt run_seconds wait_seconds error traceback",
     ),
     "thread_abandoned": ("warning", "job_id job_type worker_id attempt", ""),
-    "thread_returned": ("info", "job_id job_type worker_id attempt abandoned_seconds", ""),
+    "thread_returned": ("info", "job_id job_type worker_id attempt abandoned_seconds", "error"),
     "job_rejected": ("info", "job_type reason", "jobs"),
     "schedule_skipped": ("warning", "schedule job_type reason", "ticks"),
     "queue_full": ("warning", "queue_capacity", "queue_bytes"),

@@ -26,10 +26,16 @@ class Dispatcher:
     can be lost inside the channel.
     """
 
-    def __init__(self, store: JobStore, limit_of: Callable[[str], int | None]) -> None:
+    def __init__(
+        self,
+        store: JobStore,
+        limit_of: Callable[[str], int | None],
+        threads_awaited: Callable[[], int],
+    ) -> None:
         self._store = store
         self._backlog = Backlog(limit_of)
         self._succession = Succession()
+        self._threads_awaited = threads_awaited
         self._changed = trio.lowlevel.ParkingLot()
         self._workers: trio.MemorySendChannel[Job] | None = None
         self._free_workers = 0
@@ -115,7 +121,8 @@ class Dispatcher:
     def why_it_waits(self, job: Job) -> str:
         """Why a pending job is not running now, in one sentence."""
         now = self._store.clock.now()
-        return why_it_waits(job, self._backlog, (job.run_at - now).total_seconds())
+        due_in_seconds = (job.run_at - now).total_seconds()
+        return why_it_waits(job, self._backlog, due_in_seconds, self._threads_awaited())
 
     def what_keeps(self, job: Job) -> str | None:
         """Why a job can't start at the end of a drain; None where it lacks nothing but time."""

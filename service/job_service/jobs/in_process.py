@@ -16,8 +16,9 @@ from typing import Any
 
 import msgspec
 
+from job_service.errors.failure import describe
+from job_service.errors.groups import is_a, leaves, traceback_of
 from job_service.jobs.context import JobContext
-from job_service.jobs.failure import describe, leaves
 from job_service.jobs.forks import (
     STOP_SIGNALS,
     let_go_of,
@@ -104,10 +105,11 @@ def call_here(handler: Callable[..., Any], payload: bytes, job: JobIdentity) -> 
             arguments[signature.context] = ProcessContext(*job)
         # The next job must not see what this one sets in its context.
         return _portable(copy_context().run(partial(handler, **arguments)))
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:
-        portable = _portable_error(error)
+        try:
+            portable = _portable_error(error)
+        except BaseException:  # it is too odd to be looked at
+            portable = _stand_in_for(error)
     raise portable  # out here it does not drag along the error that it may stand for
 
 
@@ -132,8 +134,11 @@ def _portable(result: object) -> msgspec.Raw | Unwritable:
 def _portable_error(error: BaseException) -> BaseException:
     """The error, or another in the place of one that the service could not read.
 
-    Whatever takes its place, a Discard stays one, and a Snooze, too.
+    Whatever takes its place, a Discard stays one, and a Snooze, too. A KeyboardInterrupt is not
+    brought back: no Ctrl-C reaches a handler here, and the service would take it for one.
     """
+    if any(is_a(leaf, KeyboardInterrupt) for leaf in leaves(error)):
+        return _stand_in_for(error)
     from tblib.pickling_support import install  # it comes with trio-parallel
 
     install(error)
@@ -144,15 +149,19 @@ def _portable_error(error: BaseException) -> BaseException:
     if _comes_back(error):
         return error
     asked = asked_for(error)
-    if isinstance(asked, Snooze):
+    if asked is not None and is_a(asked, Snooze):
         return Snooze(asked.seconds)
+    return _stand_in_for(error, RuntimeError if asked is None else Discard)
+
+
+def _stand_in_for(error: BaseException, kind: type[Exception] = RuntimeError) -> BaseException:
     message = f"{describe(error)} (an error that can't be brought back from its process)"
-    stand_in = RuntimeError if asked is None else Discard
-    return stand_in(message).with_traceback(error.__traceback__)
+    return kind(message).with_traceback(traceback_of(error))
 
 
 def _comes_back(error: BaseException) -> bool:
     try:
-        return isinstance(pickle.loads(pickle.dumps(error)), BaseException)  # noqa: S301  # its own
+        back = pickle.loads(pickle.dumps(error))  # noqa: S301  # its own
+        return issubclass(type(back), BaseException)
     except BaseException:
         return False

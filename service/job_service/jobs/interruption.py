@@ -4,7 +4,7 @@ import math
 
 import trio
 
-from job_service.jobs.failure import leaves
+from job_service.errors.groups import is_a, leaves
 
 
 def interruption_in(error: BaseException) -> BaseException | None:
@@ -17,16 +17,11 @@ def interruption_in(error: BaseException) -> BaseException | None:
     """
     cancelled = None
     for leaf in leaves(error):
-        if isinstance(leaf, KeyboardInterrupt):
+        if is_a(leaf, KeyboardInterrupt):
             return leaf
-        if isinstance(leaf, trio.Cancelled):
+        if is_a(leaf, trio.Cancelled):
             cancelled = leaf
     return cancelled if cancelled is not None and is_being_cancelled() else None
-
-
-def is_cancellation(error: BaseException) -> bool:
-    """Whether the error is nothing but a cancellation, alone or in groups."""
-    return all(isinstance(leaf, trio.Cancelled) for leaf in leaves(error))
 
 
 def is_being_cancelled() -> bool:

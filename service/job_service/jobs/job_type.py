@@ -6,8 +6,8 @@ from typing import Any, Literal, cast, get_args
 
 import msgspec
 
+from job_service.errors.failure import describe
 from job_service.jobs.context import JobContext
-from job_service.jobs.failure import describe
 from job_service.jobs.handler import kind_of, name_of, place_of, wraps_generator
 from job_service.jobs.retry import Retry
 from job_service.nesting import TOO_DEEP, is_too_deep

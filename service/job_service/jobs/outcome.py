@@ -2,7 +2,7 @@
 
 from typing import final
 
-from job_service.jobs.failure import leaves
+from job_service.errors.groups import is_a, leaves
 from job_service.jobs.retry import LONGEST_WAIT_SECONDS
 
 
@@ -30,6 +30,9 @@ class Snooze(Exception):
         super().__init__(seconds)
         self.seconds = float(seconds)
 
+    def __init_subclass__(cls) -> None:
+        raise TypeError("Snooze can't have subclasses: raise it as it is")
+
 
 def asked_for(error: BaseException) -> Discard | Snooze | None:
     """What the handler asks for by `error`; None where it has just failed.
@@ -38,9 +41,9 @@ def asked_for(error: BaseException) -> Discard | Snooze | None:
     """
     all_leaves = list(leaves(error))
     for leaf in all_leaves:
-        if isinstance(leaf, Discard):
+        if is_a(leaf, Discard):
             return leaf
-    snoozes = [leaf for leaf in all_leaves if isinstance(leaf, Snooze)]
+    snoozes = [leaf for leaf in all_leaves if is_a(leaf, Snooze)]
     if len(snoozes) < len(all_leaves):
         return None
     return max(snoozes, key=lambda snooze: snooze.seconds)

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from job_service.jobs.failure import full_name
+from job_service.errors.names import full_name_of
 
 _OF_JSON: tuple[object, ...] = (None, True, 1, 1.5, "", [], {})
 _NEVER_KEYS = (
@@ -67,7 +67,7 @@ def _problem(part: inspect.Type) -> str | None:
     """Why no JSON can be decoded as this; None where some can."""
     match part:
         case inspect.CustomType(cls=cls) if not _takes_plain_json(cls):
-            return f"JSON can't carry {full_name(cls)}: {_instead_of(cls)}"
+            return f"JSON can't carry {full_name_of(cls)}: {_instead_of(cls)}"
         case inspect.ExtType():
             return "JSON can't carry msgspec.msgpack.Ext: write bytes"
         case inspect.DictType(key_type=key) if isinstance(key, _NEVER_KEYS):

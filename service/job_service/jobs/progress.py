@@ -4,7 +4,7 @@ import math
 
 import msgspec
 
-from job_service.jobs.failure import encodable
+from job_service.errors.names import encodable
 
 MAX_NOTE_CHARS = 200
 TELL_EVERY_SECONDS = 0.25

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from job_service.jobs.failure import MAX_TRACEBACK_CHARS, encodable, format_traceback
+from job_service.errors.failure import MAX_TRACEBACK_CHARS, format_traceback
+from job_service.errors.names import encodable
 from job_service.telemetry.libraries import message_of, method_of
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
+from job_service.errors.failure import describe
 from job_service.jobs.annotations import signature_of
-from job_service.jobs.failure import describe
 from job_service.jobs.handler import name_of, place_of
 from job_service.jobs.interruption import interruption_in
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from job_service.jobs.failure import encodable, full_name
+from job_service.errors.names import encodable, full_name_of
 from job_service.nesting import TOO_DEEP, is_too_deep
 
 _SCALARS = (bool, int, float, str)
@@ -57,7 +57,7 @@ def _plain_scalar(value: object) -> object:
         return int.__int__(value)
     if isinstance(value, float):
         return float.__float__(value)
-    raise TypeError(f"JSON can't carry {full_name(type(value))}")
+    raise TypeError(f"JSON can't carry {full_name_of(type(value))}")
 
 
 def _spell_out(value: object) -> object:

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from job_service.jobs.failure import describe, leaves
+from job_service.errors.failure import describe
+from job_service.errors.groups import is_a, leaves
 from job_service.jobs.numbers import require_integer, require_number
 
 MAX_RETRIES_LIMIT = 1_000
@@ -58,7 +59,7 @@ class Retry:
     def is_worth(self, error: BaseException) -> bool:
         """Whether a job that ended with `error` is to be tried again, if it has retries left."""
         return all(
-            isinstance(leaf, self.retry_on) and not isinstance(leaf, self.give_up_on)
+            _is_one_of(leaf, self.retry_on) and not _is_one_of(leaf, self.give_up_on)
             for leaf in leaves(error)
         )
 
@@ -91,6 +92,10 @@ class Retry:
         except OverflowError:
             seconds = longest if self.base_seconds else 0
         return seconds * (1 - self.jitter * source.random())
+
+
+def _is_one_of(error: BaseException, kinds: ErrorTypes) -> bool:
+    return any(is_a(error, kind) for kind in (kinds if isinstance(kinds, tuple) else (kinds,)))
 
 
 def _require_error_types(name: str, value: object) -> None:

@@ -9,7 +9,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from job_service.jobs.failure import describe
+from job_service.errors.failure import describe
 from job_service.jobs.handler import name_of, place_of
 
 

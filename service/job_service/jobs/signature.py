@@ -9,9 +9,9 @@ from typing import Annotated, Any, NamedTuple, NoReturn, Union
 
 import msgspec
 
+from job_service.errors.failure import describe
 from job_service.jobs.annotations import annotations_of, signature_of
 from job_service.jobs.context import JobContext
-from job_service.jobs.failure import describe
 from job_service.jobs.handler import bound_arguments, function_of, is_generator, name_of, place_of
 from job_service.jobs.payload import decoder_of
 from job_service.nesting import TOO_DEEP, is_too_deep

@@ -12,11 +12,11 @@ import trio
 import uuid_utils
 from msgspec import UNSET, UnsetType
 
+from job_service.errors.failure import MAX_KEPT_TRACEBACK_CHARS
 from job_service.jobs.books import Books
 from job_service.jobs.capacity import Capacity
 from job_service.jobs.clock import Clock
-from job_service.jobs.failure import MAX_KEPT_TRACEBACK_CHARS, forget_what_is_between
-from job_service.jobs.history import without_snoozes_between
+from job_service.jobs.history import forget_what_is_between, without_snoozes_between
 from job_service.jobs.model import (
     DEFAULT_PRIORITY,
     SHOWN_PREDECESSORS,

@@ -7,8 +7,11 @@ from typing import Any, TypeVar
 
 import outcome
 import trio
+from msgspec import UNSET
 from trio._threads import PARENT_TASK_DATA
 
+from job_service.errors.failure import describe
+from job_service.errors.groups import is_cancellation
 from job_service.jobs.clock import Clock
 from job_service.jobs.model import Attempt, Job
 from job_service.telemetry.events import Event, ThreadAbandoned, ThreadReturned
@@ -36,6 +39,11 @@ class Threads:
         """Whether workers should wait for a thread to return before they begin another job."""
         return self._abandoned >= self._max_abandoned and not self._closed
 
+    @property
+    def awaited(self) -> int:
+        """Of how many threads workers wait for one to return; 0 while they don't."""
+        return self._abandoned if self.too_many else 0
+
     async def call(self, job: Job, attempt: Attempt, function: Callable[[], Result]) -> Result:
         """What `function` returns, or raises, in a thread; cancelled, its thread is let go."""
         thread = _JobThread(self, job, attempt)
@@ -44,6 +52,7 @@ class Threads:
                 _run_in_fresh_thread,
                 attempt.worker_id,
                 function,
+                thread,
                 abandon_on_cancel=True,
                 limiter=thread,  # type: ignore[arg-type]  # Trio takes all that has its two methods
             )
@@ -68,13 +77,19 @@ class Threads:
         self._emit(ThreadAbandoned(timestamp=self._clock.now(), **_identity(job, attempt)))
         return self._clock.monotonic()
 
-    def has_returned(self, job: Job, attempt: Attempt, since: float) -> None:
-        """One that was let go has come to its end."""
+    def has_returned(
+        self, job: Job, attempt: Attempt, since: float, error: BaseException | None
+    ) -> None:
+        """One that was let go has come to its end, perhaps with an error that nobody waits for."""
         self._abandoned -= 1
         seconds = round(self._clock.monotonic() - since, 6)
         self._emit(
             ThreadReturned(
-                timestamp=self._clock.now(), **_identity(job, attempt), abandoned_seconds=seconds
+                timestamp=self._clock.now(),
+                **_identity(job, attempt),
+                abandoned_seconds=seconds,
+                # It may just have asked whether anybody still wants it.
+                error=UNSET if error is None or is_cancellation(error) else describe(error),
             )
         )
         self._changed.unpark_all()
@@ -85,6 +100,7 @@ class _JobThread:
 
     def __init__(self, threads: Threads, job: Job, attempt: Attempt) -> None:
         self.runs = False
+        self.error: BaseException | None = None  # that it has ended with
         self._threads = threads
         self._job = job
         self._attempt = attempt
@@ -99,11 +115,12 @@ class _JobThread:
 
     def release_on_behalf_of(self, _: object) -> None:
         self.runs = False
+        error, self.error = self.error, None
         if self._let_go_at is not None:
-            self._threads.has_returned(self._job, self._attempt, self._let_go_at)
+            self._threads.has_returned(self._job, self._attempt, self._let_go_at, error)
 
 
-def _run_in_fresh_thread(name: str, function: Callable[[], Result]) -> Result:
+def _run_in_fresh_thread(name: str, function: Callable[[], Result], known_as: _JobThread) -> Result:
     """Call `function` in a thread of its own, from one of those that Trio uses again and again.
 
     What a handler leaves in thread-locals (a session, the tenant of a request, asyncio's event
@@ -120,7 +137,9 @@ def _run_in_fresh_thread(name: str, function: Callable[[], Result]) -> Result:
     thread = threading.Thread(target=run, name=name, daemon=True)
     thread.start()
     thread.join()
-    return results.pop().unwrap()
+    result = results.pop()
+    known_as.error = result.error if isinstance(result, outcome.Error) else None
+    return result.unwrap()
 
 
 def _identity(job: Job, attempt: Attempt) -> dict[str, Any]:

@@ -7,10 +7,11 @@ from job_service.jobs.model import Job
 from job_service.jobs.ready import MANY
 
 
-def why_it_waits(job: Job, backlog: Backlog, due_in_seconds: float) -> str:
+def why_it_waits(job: Job, backlog: Backlog, due_in_seconds: float, threads_awaited: int) -> str:
     """The first of the reasons that keep a pending job from starting.
 
-    `due_in_seconds` counts until its time has come, where that is still ahead.
+    `due_in_seconds` counts until its time has come, where that is still ahead, and
+    `threads_awaited` those that were let go, while workers wait for one of them.
     """
     if job.awaits:
         first, others = next(iter(job.awaits)), len(job.awaits) - 1
@@ -26,6 +27,8 @@ def why_it_waits(job: Job, backlog: Backlog, due_in_seconds: float) -> str:
         return f"{job.type} is paused"
     if queue.running >= queue.limit:
         return f"held back: {job.type} runs {queue.running} of at most {queue.limit}"
+    if threads_awaited:
+        return f"waits for one of {_count(threads_awaited, 'abandoned thread')} to return"
     ahead = backlog.count_ahead_of(job)
     if ahead >= MANY:
         return f"waits for a free worker; {MANY:,} or more ahead of it"

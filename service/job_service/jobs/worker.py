@@ -12,12 +12,14 @@ from typing import Any
 import trio
 from structlog.typing import FilteringBoundLogger
 
+from job_service.errors.failure import Told, describe, tell
+from job_service.errors.groups import is_a, is_cancellation, without_cancellation
 from job_service.jobs.context import JobContext
 from job_service.jobs.dispatcher import Dispatcher
-from job_service.jobs.failure import describe, format_traceback, said_before
 from job_service.jobs.handler import boxed
 from job_service.jobs.hints import explain
-from job_service.jobs.interruption import interruption_in, is_being_cancelled, is_cancellation
+from job_service.jobs.history import said_before
+from job_service.jobs.interruption import interruption_in, is_being_cancelled
 from job_service.jobs.job_type import JobType
 from job_service.jobs.model import Attempt, Job
 from job_service.jobs.outcome import Discard, Snooze, asked_for
@@ -37,7 +39,7 @@ class Worker:
     """Takes jobs from its clone of the workers' channel, one at a time, until the channel closes.
 
     A worker that is cancelled or crashes leaves no job in `processing`: the one it holds is
-    abandoned: as crashed, or for the reason that `stop_reason` gives.
+    abandoned, as crashed or for the reason that `stop_reason` gives.
     """
 
     def __init__(
@@ -190,7 +192,7 @@ class Worker:
             job_type = self._registry.lookup(job.type)
             message = f"TimeoutError: the attempt took longer than {job_type.timeout} s, {late}"
             error = TimeoutError(message)
-            self._retry_or_fail(job, job_type, message, error, error)
+            self._retry_or_fail(job, job_type, tell(error), error)
         self._taken = None
         self._dispatcher.attempt_ended(job)
 
@@ -222,7 +224,7 @@ class Worker:
         except BaseException as error:
             # Its work is done, and doing it again would not make its result any better.
             message = f"the result can't be written as JSON: {describe(error)}"
-            self._store.fail(job, message, _traceback_of(error))
+            self._store.fail(job, message, tell(error, caller=__file__).traceback)
         else:
             self._store.complete(job, text)
 
@@ -234,43 +236,40 @@ class Worker:
         interruption: BaseException | None,
     ) -> None:
         """Say what became of an attempt that ended with `error`, and why; first reason first."""
+        told = _tell(error)
         handlers_error = traceback = None
         if interruption is None or not is_cancellation(error):
-            handlers_error, traceback = explain(error), _traceback_of(error)
+            handlers_error, traceback = told
         if interruption is not None and not is_cancellation(interruption):
             self._store.abandon(job, "crashed", handlers_error, traceback)
         elif self._scope.cancel_called and job.cancel_reason is not None:
             self._store.cancel(job, job.cancel_reason, handlers_error, traceback)
-        elif self._scope.cancel_called and isinstance(asked_for(error), Discard):
-            self._store.fail(job, describe(error), format_traceback(error))
+        elif self._scope.cancel_called and _discards(error):
+            self._store.fail(job, *told)
         elif self._scope.cancel_called:
             message = f"TimeoutError: the attempt took longer than {job_type.timeout} s"
             if handlers_error is not None:
                 message += f", and ended with {handlers_error}"
-            self._retry_or_fail(job, job_type, message, error, TimeoutError(message))
+            self._retry_or_fail(job, job_type, told._replace(line=message), TimeoutError(message))
         elif is_being_cancelled():
             self._store.abandon(job, self._stop_reason(), handlers_error, traceback)
         else:
-            self._do_as_asked(job, job_type, error)
+            self._do_as_asked(job, job_type, error, told)
 
-    def _do_as_asked(self, job: Job, job_type: JobType, error: BaseException) -> None:
+    def _do_as_asked(self, job: Job, job_type: JobType, error: BaseException, told: Told) -> None:
         asked = asked_for(error)
         if asked is None:
-            self._retry_or_fail(job, job_type, explain(error), error, error)
-        elif isinstance(asked, Snooze):
+            self._retry_or_fail(job, job_type, told, error)
+        elif is_a(asked, Snooze):
             self._store.snooze(job, asked.seconds)
             self._dispatcher.add_later(job, asked.seconds)
         else:
-            self._store.fail(job, describe(error), _traceback_of(error))
+            self._store.fail(job, *told)
 
     def _retry_or_fail(
-        self,
-        job: Job,
-        job_type: JobType,
-        message: str,
-        error: BaseException,
-        reason: BaseException,
+        self, job: Job, job_type: JobType, told: Told, reason: BaseException
     ) -> None:
+        message, traceback = told
         if job.retries < job.max_retries and job_type.retry.is_worth(reason):
             delay, problem = job_type.retry.delay_after(
                 reason, job.retries + 1, self._random_source
@@ -278,11 +277,18 @@ class Worker:
             if problem is not None:
                 message += f"; {problem}"
             message = said_before(message, job.attempts)
-            self._store.retry(job, message, _traceback_of(error), delay)
+            self._store.retry(job, message, traceback, delay)
             self._dispatcher.add_later(job, delay)
         else:
-            self._store.fail(job, message, _traceback_of(error))
+            self._store.fail(job, message, traceback)
 
 
-def _traceback_of(error: BaseException) -> str:
-    return format_traceback(error, caller=__file__)  # from the handler on
+def _discards(error: BaseException) -> bool:
+    asked = asked_for(error)
+    return asked is not None and is_a(asked, Discard)
+
+
+def _tell(error: BaseException) -> Told:
+    error = without_cancellation(error)
+    told = tell(error, caller=__file__)  # from the handler on
+    return told._replace(line=explain(error, told.line))

@@ -231,10 +231,11 @@ class ThreadAbandoned(AttemptEvent, frozen=True, kw_only=True):
 
 
 class ThreadReturned(AttemptEvent, frozen=True, kw_only=True):
-    """A thread that was let go has come to its end, so many seconds later."""
+    """A thread that was let go has come to its end, so many seconds later; `error` if with one."""
 
     event: Literal["thread_returned"] = "thread_returned"
     abandoned_seconds: float
+    error: str | UnsetType = UNSET
 
 
 class JobRejected(Event, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """The structured log: builds the injected logger, and writes each event as one line of it."""
 
-import traceback
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Literal
@@ -9,6 +9,7 @@ import structlog
 from msgspec import json, to_builtins
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
+from job_service.errors.failure import format_traceback
 from job_service.nesting import MAX_DEPTH, is_too_deep
 from job_service.telemetry.console import COLUMNS, Console
 from job_service.telemetry.events import (
@@ -83,10 +84,10 @@ def _add_standard_keys(_: WrappedLogger, level: str, fields: EventDict) -> Event
     exc_info = fields.pop("exc_info", None)
     if isinstance(exc_info, tuple):  # as sys.exc_info() gives it
         exc_info = exc_info[1]
-    if isinstance(exc_info, BaseException):
-        line["traceback"] = "".join(traceback.format_exception(exc_info))
-    elif exc_info:
-        line["traceback"] = traceback.format_exc()
+    if not issubclass(type(exc_info), BaseException):  # an error itself may not even have a truth
+        exc_info = sys.exception() if exc_info else None
+    if exc_info is not None:
+        line["traceback"] = format_traceback(exc_info)
     return line | {key: value for key, value in fields.items() if key not in line}
 
 

@@ -10,7 +10,7 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import MapAdapter
 
-from job_service.jobs.failure import describe, format_traceback
+from job_service.errors.failure import describe, format_traceback
 from job_service.jobs.queue import JobQueue
 from job_service.jobs.registry import Registry
 from job_service.jobs.snapshots import ScheduleView, WorkerView

@@ -5,7 +5,7 @@ from socket import MSG_PEEK
 
 import trio
 
-from job_service.jobs.failure import describe
+from job_service.errors.failure import describe
 
 
 class HandshakeFailed(Exception):

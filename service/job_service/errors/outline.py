@@ -1,0 +1,45 @@
+"""The outline of a traceback: its outermost and its innermost frames, and one line of the error."""
+
+import linecache
+import traceback
+from types import FrameType, TracebackType
+from typing import Final
+
+MAX_LINE_CHARS: Final = 1_000  # of source code that people write by hand
+
+_FRAMES: Final = 40
+_PLACE_CHARS: Final = 200
+
+
+def outline(whole: TracebackType | None, line: str) -> str:
+    """What is told of an error that is too large to be told whole, or broken."""
+    frames = list(traceback.walk_tb(whole))
+    half = _FRAMES // 2
+    outermost, innermost = frames[:half], frames[half:][-half:]
+    left_out = len(frames) - len(outermost) - len(innermost)
+    return "".join(
+        [
+            "Traceback (in outline, because it is too long or too odd; most recent call last):\n",
+            *(_place(frame, number) for frame, number in outermost),
+            f"  [{left_out} more]\n" if left_out else "",
+            *(_place(frame, number) for frame, number in innermost),
+            f"{line}\n",
+        ]
+    )
+
+
+def source_of(frame: FrameType, number: int) -> str:
+    """The line of source code; empty if there is none, or if who loads it is broken."""
+    try:
+        return linecache.getline(frame.f_code.co_filename, number, frame.f_globals)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a loader may be a handler's own
+        return ""
+
+
+def _place(frame: FrameType, number: int) -> str:
+    source = source_of(frame, number)[:_PLACE_CHARS].strip()
+    code = frame.f_code
+    file, name = code.co_filename[-_PLACE_CHARS:], code.co_name[:_PLACE_CHARS]
+    return f'  File "{file}", line {number}, in {name}\n' + (f"    {source}\n" if source else "")

@@ -1,0 +1,53 @@
+"""Groups of errors are looked into, and nothing that they say of themselves is believed."""
+
+from typing import Any
+
+import pytest
+import trio
+
+from job_service.errors.groups import is_cancellation, leaves
+
+
+class Liar(Exception):
+    """Says that it is something else."""
+
+    @property  # type: ignore[misc]  # as it should not be
+    def __class__(self) -> type:
+        """What it says."""
+        return KeyboardInterrupt
+
+
+class EmptyInside(ExceptionGroup[Exception]):
+    """Hides what it holds."""
+
+    @property
+    def exceptions(self) -> Any:
+        """What it says."""
+        raise KeyError("exceptions")
+
+
+def test_what_a_group_holds_is_found_whatever_it_says() -> None:
+    """No code of the group is asked."""
+    inner = ValueError()
+    assert list(leaves(EmptyInside("g", [inner, ExceptionGroup("h", [inner])]))) == [inner]
+    assert list(leaves(Liar())) != []
+
+
+def test_each_error_of_a_group_is_looked_at_once() -> None:
+    """Thirty groups, each twice in the next, are no billion errors."""
+    error: Exception = ValueError()
+    for _ in range(60):
+        error = ExceptionGroup("g", [error, error])
+    assert len(list(leaves(error))) == 1
+
+
+async def test_a_cancellation_is_nothing_else() -> None:
+    """Alone, in a group, or in a group of groups; an error beside it makes it none."""
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        with pytest.raises(trio.Cancelled) as caught:
+            await trio.lowlevel.checkpoint()
+    cancelled = caught.value
+    assert is_cancellation(cancelled)
+    assert is_cancellation(BaseExceptionGroup("g", [BaseExceptionGroup("h", [cancelled])]))
+    assert not is_cancellation(BaseExceptionGroup("g", [cancelled, ValueError()]))
