@@ -15,6 +15,7 @@ from tests.web.wire import request
 LOCAL = [
     *("localhost", "localhost:8080", "LOCALHOST:1", "localhost.", "localhost.:80", "LocalHost."),
     *("127.0.0.1", "127.0.0.1:8080", "127.0.0.53", "127.1.2.3:65535", "[::1]", "[::1]:8080"),
+    *("[::ffff:127.0.0.1]", "[::ffff:7f00:1]:8080"),
     *("[0:0:0:0:0:0:0:1]", "allowed.example", "Allowed.Example:443", "allowed.example."),
 ]
 FOREIGN = [

@@ -1,6 +1,9 @@
 """A renewed certificate is used from the next handshake on, and a broken one is not."""
 
 import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -65,6 +68,56 @@ def record() -> Record:
     return Record()
 
 
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reads files where one stands: a clock that jumps would not wait for a thread."""
+
+    async def call(function: Callable[..., object], *args: object) -> object:
+        await trio.lowlevel.checkpoint()
+        return function(*args)
+
+    monkeypatch.setattr(keys_module, "_in_thread", call)
+
+
+async def test_a_disk_that_hangs_holds_nothing_up(
+    folder: Folder, record: Record, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files are looked at in a thread, which shares its place with nobody."""
+    monkeypatch.setattr(keys_module, "LOOK_SECONDS", 0.01)
+    keys = folder.keys()
+    looked, answers, looks_in_thread = trio.Event(), threading.Event(), []
+
+    def hang(_: str) -> tuple[int, int, int]:
+        looks_in_thread.append(threading.current_thread() is not threading.main_thread())
+        if looks_in_thread[-1]:
+            trio.from_thread.run_sync(looked.set)
+            answers.wait(5)
+        return 1, 1, 1
+
+    monkeypatch.setattr(keys_module, "_signature", hang)
+    with full_of_threads():
+        nursery.start_soon(keys.watch, record.observe)
+        with trio.fail_after(5):
+            await looked.wait()
+        assert looks_in_thread == [True]
+        answers.set()
+
+
+@contextmanager
+def full_of_threads() -> Iterator[None]:
+    """Take all places of the default thread limiter."""
+    limiter = trio.to_thread.current_default_thread_limiter()
+    holders = [object() for _ in range(int(limiter.available_tokens))]
+    for holder in holders:
+        limiter.acquire_on_behalf_of_nowait(holder)
+    try:
+        yield
+    finally:
+        for holder in holders:
+            limiter.release_on_behalf_of(holder)
+
+
+@pytest.mark.usefixtures("at_once")
 async def test_files_that_have_changed_are_loaded(
     folder: Folder, record: Record, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
@@ -84,6 +137,7 @@ async def test_files_that_have_changed_are_loaded(
     assert event.certfile == str(folder.certfile)
 
 
+@pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("how", ["half written", "of another key", "gone", "garbage"])
 async def test_files_of_no_use_change_nothing(
     folder: Folder,
@@ -115,6 +169,7 @@ async def test_files_of_no_use_change_nothing(
     assert record.names() == ["certificate_reload_failed", "certificate_reloaded"]
 
 
+@pytest.mark.usefixtures("at_once")
 async def test_a_pair_that_is_being_written_is_waited_for(
     folder: Folder, record: Record, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
@@ -130,6 +185,7 @@ async def test_a_pair_that_is_being_written_is_waited_for(
     assert record.names() == ["certificate_reloaded"]
 
 
+@pytest.mark.usefixtures("at_once")
 async def test_they_are_loaded_when_that_is_asked_for(
     folder: Folder, record: Record, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:

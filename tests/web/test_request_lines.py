@@ -55,6 +55,22 @@ async def test_a_known_method_that_a_path_does_not_take_is_refused_there(
         assert (await wire.ask("/health")).status == 200
 
 
+@pytest.mark.parametrize("version", ["1.1", "1.2", "1.9"])
+@pytest.mark.parametrize("path", ["/jobs", "/health"])
+async def test_who_speaks_a_later_version_names_the_host_as_well(
+    api: Api, serve: Serve, version: str, path: str
+) -> None:
+    """A version that is read as 1.1 is held to what 1.1 asks for (RFC 9112, section 3.2)."""
+    served = await serve(api.app)
+    body = b'{"type": "echo"}'
+    lines = [f"POST {path} HTTP/{version}", "Content-Type: application/json", "Content-Length: 16"]
+    with api.nothing_changes():
+        async with served.connect() as wire:
+            await wire.send("\r\n".join([*lines, "", ""]).encode() + body)
+            check_problem(await wire.answer(), 400)
+            assert await wire.until_closed() == b""
+
+
 @pytest.mark.parametrize("version", ["2.0", "0.9", "3.0", "9.9"])
 @pytest.mark.parametrize("path", ["/jobs", "*"])
 async def test_another_version_makes_no_job(

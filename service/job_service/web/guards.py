@@ -186,6 +186,8 @@ def _name(host: str) -> str:
 
 def _is_loopback(name: str) -> bool:
     try:
-        return ipaddress.ip_address(name).is_loopback
+        address = ipaddress.ip_address(name)
     except ValueError:
         return False
+    mapped = getattr(address, "ipv4_mapped", None)  # an IPv4Address has none
+    return (mapped or address).is_loopback  # which Python 3.11 does not see through

@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar, TypeVarTuple, Unpack
 
 import trio
 
@@ -18,13 +19,16 @@ LOOK_SECONDS = 1.0
 
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"  # of TLS 1.2: none with CBC, all with forward secrecy
 
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 Signature = tuple[tuple[int, int, int], ...]
 
 
 class Keys:
     """What each handshake uses. Raises CannotListen for files of no use.
 
-    A pair that can't be used takes the place of none: the one before stays.
+    A pair that can't be used takes the place of none: the one before stays. Files are read in a
+    thread, because they may be on a disk that is slow or hangs.
     """
 
     def __init__(self, certfile: str, keyfile: str) -> None:
@@ -46,17 +50,17 @@ class Keys:
         before = self._signature
         while True:
             await trio.sleep(LOOK_SECONDS)
-            now = self._look()
+            now = await _in_thread(self._look)
             has_changed = now == before != self._signature
             before = now
             if has_changed or self._is_asked:
                 self._is_asked = False
                 self._signature = now
-                self._reload(emit)
+                await self._reload(emit)
 
-    def _reload(self, emit: Callable[[Event], None]) -> None:
+    async def _reload(self, emit: Callable[[Event], None]) -> None:
         try:
-            self.context = load_tls(*self._files)
+            self.context = await _in_thread(load_tls, *self._files)
         except CannotListen as error:
             emit(CertificateReloadFailed(timestamp=utc_now(), error=str(error)))
         else:
@@ -64,6 +68,13 @@ class Keys:
 
     def _look(self) -> Signature:
         return tuple(map(_signature, self._files))
+
+
+async def _in_thread(function: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]) -> T:
+    """Call it in a thread whose place no handler can take. It may be cancelled."""
+    return await trio.to_thread.run_sync(
+        function, *args, abandon_on_cancel=True, limiter=trio.CapacityLimiter(1)
+    )
 
 
 def load_tls(certfile: str, keyfile: str) -> ssl.SSLContext:

@@ -49,7 +49,7 @@ def read_request(head: bytes) -> Request:
     return Request(
         request.method.decode(),
         target,
-        request.http_version.decode(),
+        min(request.http_version, b"1.1").decode(),  # as which RFC 9110, section 6.2, has it read
         headers,
         _body(request.http_version, dict(headers)),
         keeps_open=request.http_version >= b"1.1" and b"close" not in _options(headers),
@@ -66,6 +66,8 @@ def _check(request: h11.Request) -> None:
         raise _no_path()
     if request.target.startswith(b"*") and (request.method, request.target) != (b"OPTIONS", b"*"):
         raise _no_path()
+    if request.http_version > b"1.1" and b"host" not in dict(request.headers):
+        raise Refused(HTTPStatus.BAD_REQUEST, NO_REQUEST)  # h11 asks for it only of 1.1 itself
 
 
 def _parts(target: bytes, method: bytes) -> tuple[bytes, bytes]:
