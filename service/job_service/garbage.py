@@ -27,9 +27,20 @@ async def collect_on_schedule() -> None:
     All that exists at the start is taken for permanent, and never looked at. What handlers leave
     in circles is found within ten seconds, or 500 times as long as finding it takes; or as soon as
     the number of blocks of memory has grown by half.
+
+    In the end the thresholds are as they were, and nothing is frozen any more.
     """
+    thresholds = gc.get_threshold()
     gc.freeze()
-    gc.set_threshold(*gc.get_threshold()[:2], _NEVER)
+    gc.set_threshold(*thresholds[:2], _NEVER)
+    try:
+        await _collect_when_due()
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
+
+
+async def _collect_when_due() -> None:
     took, ended, blocks = 0.0, trio.current_time(), getallocatedblocks()
     while True:
         await trio.sleep(CHECK_SECONDS)
