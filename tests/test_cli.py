@@ -71,6 +71,11 @@ UNUSABLE_MODULES = {
         ONE_JOB_TYPE.format(name="a").replace("registry", "regsitry"),
         "myjobs has no Registry named 'registry'; did you mean regsitry?",
     ),
+    "raises when it is asked": (
+        "def __getattr__(name):\n    raise RuntimeError('no luck')",
+        "RuntimeError: no luck (",
+    ),
+    "is no text": ("\0", "myjobs.py:1)"),
     "belongs to a package": ("from . import other", "name the module with its package"),
 }
 
@@ -339,6 +344,7 @@ MISTAKES = {
     "deep in what is installed": "import structlog; structlog.wrap_logger(0, processors=1).info(1)",
     "in ours": "registry.job('x', timeout='soon')",
     "a handler that can't be one": "registry.job('x')(print)",
+    "a handler with a place of its own": "registry.job('x')(lambda a, b: 0)",
     "a text that is no code": "eval('1 +')",
     "any exception": "class Panic(BaseException): ...\nraise Panic",
 }
@@ -355,6 +361,7 @@ def test_a_mistake_in_a_module_is_told_by_its_own_file_and_line(
     for module in ("mistaken", "myjobs"):
         line = refusal(capfd, "--jobs", f"{module}:registry")
         assert re.search(rf"\(\S*mistaken\.py:{len(source.splitlines())}\)$", line), line
+        assert line.count("mistaken.py") == 1
 
 
 def test_a_registry_may_be_within_something_else(write_module: WriteModule) -> None:

@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -224,11 +224,30 @@ class Unwritable(io.StringIO):
         raise RuntimeError("broken")
 
 
+def raises(error: Exception) -> Callable[[], int]:
+    """A function that raises it."""
+
+    def function() -> int:
+        raise error
+
+    return function
+
+
+@pytest.mark.parametrize(
+    "fileno",
+    [None, lambda: -1, lambda: None, lambda: 10**6, raises(NotImplementedError())],
+    ids=["unsupported", "negative", "none", "closed", "raises"],
+)
 async def test_the_log_goes_to_a_stdout_without_a_descriptor(
-    registry: Registry, ran: list[int], monkeypatch: pytest.MonkeyPatch
+    registry: Registry,
+    ran: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    fileno: Callable[[], int] | None,
 ) -> None:
-    """As in a notebook: all of it is there when the block is left."""
+    """As in a notebook, or under a GUI: all of it is there when the block is left."""
     stream = io.StringIO()
+    if fileno is not None:
+        monkeypatch.setattr(stream, "fileno", fileno, raising=False)
     monkeypatch.setattr(sys, "stdout", stream)
     async with host(registry, Settings(port=0)) as running:
         await running.queue.submit("note", 1)

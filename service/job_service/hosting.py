@@ -92,8 +92,8 @@ async def _open_log(path: str | None) -> AsyncIterator[int]:
     stdout = sys.stdout
     if path is not None:
         yield open_log_file(path)
-    elif (own := _descriptor_of(stdout)) is not None:
-        yield os.dup(own)
+    elif (own := _descriptor_like_that_of(stdout)) is not None:
+        yield own
     elif stdout is not None:
         async with open_pipe_to(stdout) as fd:
             yield fd
@@ -101,8 +101,8 @@ async def _open_log(path: str | None) -> AsyncIterator[int]:
         yield os.open(os.devnull, os.O_WRONLY)
 
 
-def _descriptor_of(stream: TextIO | None) -> int | None:
+def _descriptor_like_that_of(stream: TextIO | None) -> int | None:
     try:
-        return None if stream is None else stream.fileno()
-    except (AttributeError, OSError, ValueError):  # it has none, or is closed
+        return None if stream is None else os.dup(stream.fileno())
+    except Exception:  # it has none, or is closed, or is made up by somebody
         return None

@@ -2,14 +2,15 @@
 
 import difflib
 import importlib
+import importlib.util
 import os
 import re
 import site
 import sys
 import sysconfig
 import traceback
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -44,10 +45,11 @@ def _load_registry(name: str) -> Registry:
     if parts is None:
         raise SettingsError("jobs", f"{name!r}: must be MODULE:NAME, such as myapp.jobs:registry")
     module_name, attribute = parts.groups()
-    module = _import(name, module_name)
-    found: object = module
-    for part in attribute.split("."):
-        found = getattr(found, part, None)
+    with _told_in_one_line(name, module_name):
+        module = importlib.import_module(module_name)
+        found: object = module
+        for part in attribute.split("."):
+            found = getattr(found, part, None)
     if isinstance(found, Registry):
         return found
     problem = f"{module_name} has no Registry named {attribute!r}"
@@ -56,15 +58,17 @@ def _load_registry(name: str) -> Registry:
     raise SettingsError("jobs", f"{name}: {problem}{_hint(module, attribute)}")
 
 
-def _import(name: str, module_name: str) -> ModuleType:
+@contextmanager
+def _told_in_one_line(name: str, module_name: str) -> Iterator[None]:
     try:
-        return importlib.import_module(module_name)
+        yield
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # whatever it is, there are no jobs to serve
-        raise SettingsError(
-            "jobs", f"{name}: {_what(error, module_name)}{_where(error)}"
-        ) from error
+        what, where = _what(error, module_name), _where(error, module_name)
+        if where and where.rpartition(":")[0] in what:  # errors of ours say it themselves
+            where = ""
+        raise SettingsError("jobs", f"{name}: {what}{where}") from error
 
 
 def _hint(module: ModuleType, attribute: str) -> str:
@@ -87,7 +91,7 @@ def _what(error: BaseException, module_name: str) -> str:
     return what
 
 
-def _where(error: BaseException) -> str:
+def _where(error: BaseException, module_name: str) -> str:
     """The place in the user's own code that led to it, unless the import did not get that far."""
     if isinstance(error, SyntaxError) and error.filename and not error.filename.startswith("<"):
         return f" ({error.filename}:{error.lineno or 1})"
@@ -99,7 +103,15 @@ def _where(error: BaseException) -> str:
         and (_is_in(frame.filename, _INSTALLED) or not _is_in(frame.filename, _STANDARD))
     ]
     own = [frame for frame in frames if not _is_in(frame.filename, _INSTALLED)] or frames
-    return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
+    if own:
+        return f" ({own[-1].filename}:{own[-1].lineno})"
+    return f" ({_file_of(module_name)}:1)" if isinstance(error, SyntaxError) else ""
+
+
+def _file_of(module_name: str) -> str:
+    """What is imported by this name; Python itself says nothing of a file with NUL bytes in it."""
+    spec = importlib.util.find_spec(module_name)
+    return spec.origin or module_name if spec else module_name
 
 
 def _is_in(file: str, folders: Sequence[str]) -> bool:

@@ -595,6 +595,19 @@ def test_terms_of_another_kind_are_refused_by_their_name(
         registry.job("wrong", **terms)
 
 
+@pytest.mark.parametrize("wrong", [5, None, b"@daily"])
+def test_the_terms_of_a_schedule_are_texts_and_numbers(wrong: Any, registry: Registry) -> None:
+    """What is of another kind is told by what it should be."""
+    with pytest.raises(TypeError, match=f"^the cron expression must be a str, not {wrong!r}"):
+        registry.cron(wrong)
+    with pytest.raises(TypeError, match=f"^tz must be a str, not {wrong!r}"):
+        registry.cron("@daily", tz=wrong)
+    with pytest.raises(TypeError, match=r"^seconds must be a number of seconds, not '5'"):
+        registry.every("5")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"is no resource: it must be an async generator function"):
+        registry.resource(wrong)
+
+
 def test_a_handler_stays_what_it_was(registry: Registry) -> None:
     """Whoever decorates a function can call it, and what describes it describes its type."""
     handler = wrapped(double)

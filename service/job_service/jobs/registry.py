@@ -202,6 +202,9 @@ class Registry:
         InvalidPayload where the handler does not take `payload`.
         """
         _refuse_function(expression, 'cron("0 3 * * *")')
+        for what, text in (("the cron expression", expression), ("tz", tz)):
+            if not isinstance(text, str):
+                raise TypeError(f"{what} must be a str, not {text!r}")
         return self._scheduled(Cron(expression, tz), name, payload, overlap, options)
 
     def every(
