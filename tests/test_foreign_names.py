@@ -43,6 +43,7 @@ CHECKED_WITH = {
 OVERRIDDEN: dict[str, tuple[type, set[str]]] = {
     "cli._Port": (click.types.IntParamType, {"convert"}),
     "cli._Service": (click.Group, {"invoke", "parse_args"}),
+    "jobs.forks.EndOfCopy": (trio.abc.Instrument, {"after_task_step"}),
     "jobs.processes.ShelteredProcess": (SpawnProcess, {"kill", "run", "start"}),
     "jobs.processes.ShelteredSpawn": (SpawnContext, {"Process"}),
     "jobs.records.RecordSender": (logging.Handler, {"emit"}),

@@ -190,8 +190,7 @@ class Worker:
             self._store.cancel(job, job.cancel_reason, f"TimeoutError: it was cancelled, {late}")
         else:
             job_type = self._registry.lookup(job.type)
-            message = f"TimeoutError: the attempt took longer than {job_type.timeout} s, {late}"
-            error = TimeoutError(message)
+            error = TimeoutError(f"the attempt took longer than {job_type.timeout} s, {late}")
             self._retry_or_fail(job, job_type, tell(error), error)
         self._taken = None
         self._dispatcher.attempt_ended(job)
