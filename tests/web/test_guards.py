@@ -47,7 +47,7 @@ def at(host: str | None = "localhost", **headers: str) -> dict[str, str]:
 
 
 async def call(
-    api: Api, headers: dict[str, str], path: str = "/jobs", method: str = "GET"
+    api: Api, headers: dict[str, str] | Headers, path: str = "/jobs", method: str = "GET"
 ) -> Answer:
     """A call, with a job to submit."""
     return await api.ask(path, method, headers, b'{"type": "echo"}')
