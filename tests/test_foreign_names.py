@@ -1,4 +1,4 @@
-"""Names of other packages that ours override, or that are private: each is still there.
+"""Names of other packages that ours override, or that are private or undocumented: all are there.
 
 An override that nobody calls guards nothing, and no error tells of it. So all of them are listed
 here, and their packages have an upper bound. Whoever raises one reads first what has changed there
@@ -21,16 +21,24 @@ import quart_schema
 import quart_trio
 import trio
 import trio_parallel
+from hypercorn.config import Config
+from hypercorn.protocol import events
+from hypercorn.protocol.http_stream import HTTPStream
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import TaskGroup
+from hypercorn.utils import wrap_app
 from packaging.requirements import Requirement
 from quart_trio.wrappers import TrioRequest
 from werkzeug.routing import BaseConverter
 
 import job_service
+from job_service.web.edge.tasks import RequestTasks
 
 PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 
 CHECKED_WITH = {
     "click": "8.5",
+    "hypercorn": "0.18",
     "quart": "0.22 and 0.23",
     "quart-schema": "0.25",
     "quart-trio": "0.12 and 0.13",
@@ -137,6 +145,27 @@ async def test_processes_can_still_be_told_how_to_start() -> None:
     async with trio_parallel.open_worker_context() as context:
         assert "_worker_class" in vars(context)
         assert isinstance(vars(context)["_worker_class"].mp_context, SpawnContext)
+
+
+def test_hypercorn_still_has_what_requests_run_on() -> None:
+    """None of it is documented: what a stream is made of, what it is told, and what it asks for."""
+    made_of = ["app", "config", "context", "task_group", "ssl", "client", "server", "send"]
+    assert list(inspect.signature(HTTPStream).parameters) == [*made_of, "stream_id"]
+    asked_for = {name for name in names_of(TaskGroup) if not name.startswith("_")}
+    assert asked_for == {"spawn", "spawn_app"} <= names_of(RequestTasks)
+    assert names_of(HTTPStream) >= {"app_send", "handle"}
+    told = {
+        events.Request: ["stream_id", "headers", "http_version", "method", "raw_path", "state"],
+        events.Response: ["stream_id", "headers", "status_code"],
+        events.Body: ["stream_id", "data"],
+        events.EndBody: ["stream_id"],
+        events.StreamClosed: ["stream_id"],
+    }
+    for event, names in told.items():
+        assert list(inspect.signature(event).parameters) == names
+    assert {"app", "wsgi_max_body_size", "mode"} == set(inspect.signature(wrap_app).parameters)
+    assert "protocol" in inspect.signature(Config.response_headers).parameters
+    assert hasattr(WorkerContext(max_requests=None), "terminated")
 
 
 @pytest.mark.parametrize("package", CHECKED_WITH)

@@ -188,6 +188,30 @@ async def test_a_bug_is_told_to_us_and_not_to_the_client(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "POST", "QUERY"])
+@pytest.mark.parametrize("path", ["/jobs", "/nowhere", "/dashboard/app.js"])
+@pytest.mark.parametrize("hook", ["before_request", "after_request"])
+async def test_a_bug_before_or_after_the_route_is_told_alike(
+    api: Api, hook: str, path: str, method: str
+) -> None:
+    """Whoever looks at all requests may fall over, too: a problem, never a page, and our line."""
+
+    async def fall_over(*_: object) -> None:
+        raise RuntimeError("secret 1234")
+
+    getattr(api.app, hook)(fall_over)
+    answer = await api.ask(path, method, JSON, b'{"type": "echo"}')
+    if method == "HEAD":
+        assert (answer.status, answer.body) == (500, b"")
+        assert answer.headers["Content-Type"] == "application/problem+json"
+    else:
+        check_problem(answer, 500)
+    assert b"secret" not in answer.body
+    (event,) = api.rig.record.of(RequestFailed)
+    assert (event.method, event.path) == (method, path)
+    assert "in fall_over" in event.traceback
+
+
 async def test_a_bug_that_is_hit_again_and_again_does_not_flood_the_log(
     api: Api, break_it: Callable[[Exception], None], autojump_clock: trio.testing.MockClock
 ) -> None:
