@@ -224,7 +224,8 @@ class Dispatcher:
     def _make_ready(self, job: Job) -> None:
         self._store.enqueue(job)
         self._backlog.add(job)
-        self._hand_over()
+        if self._free_workers:
+            self._hand_over()
 
     def _make_room_after(self, done: Job) -> None:
         self._backlog.ended(done)
