@@ -18,18 +18,18 @@ class SizedBody:
     """A body whose length was told in its head."""
 
     def __init__(self, length: int) -> None:
-        self._missing = length
+        self.missing = length  # in bytes
 
     @property
     def is_complete(self) -> bool:
         """Whether all of it has been taken."""
-        return self._missing == 0
+        return self.missing == 0
 
     def take(self, unread: bytearray) -> bytes:
         """What has come of it, taken from `unread`."""
-        piece = bytes(unread[: self._missing])
-        del unread[: self._missing]
-        self._missing -= len(piece)
+        piece = bytes(unread[: self.missing])
+        del unread[: self.missing]
+        self.missing -= len(piece)
         return piece
 
 
