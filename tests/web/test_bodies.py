@@ -7,10 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from job_service.web.edge.bodies import MAX_CHUNK_LINE_BYTES, ChunkedBody, SizedBody
+from job_service.web.edge.bodies import (
+    MAX_CHUNK_LINE_BYTES,
+    PARTS_AT_A_TIME,
+    ChunkedBody,
+    SizedBody,
+)
 from job_service.web.edge.heads import MAX_FIELDS, MAX_HEAD_BYTES, Refused
+from job_service.web.guards import Access
 from tests.web.api import Api, check_problem
-from tests.web.conftest import Serve
+from tests.web.conftest import MakeApi, Serve
 from tests.web.hostile import post
 from tests.web.wire import request
 
@@ -23,7 +29,9 @@ def read(data: bytes, *cuts: int) -> tuple[bytes, bytes] | int | None:
     try:
         for start, end in pairwise((0, *cuts, len(data))):
             unread += data[start:end]
-            if not body.is_complete:
+            before = None
+            while not body.is_complete and len(unread) != before:
+                before = len(unread)
                 read += body.take(unread)
     except Refused as refused:
         return refused.status
@@ -96,6 +104,55 @@ def test_what_is_no_body_is_bounded(data: bytes, expected: tuple[bytes, bytes] |
     assert read(data) == expected
     if len(data) < 20_000:
         assert read(data, *range(1, len(data))) == expected
+
+
+TINY = b"1\r\nx\r\n"
+EMPTY_WORDS = b"1;" + b"x" * 200 + b"\r\nx\r\n"
+
+
+@pytest.mark.parametrize(
+    ("chunk", "number", "is_taken"),
+    [
+        (TINY, 1_000, True),
+        (TINY, 10_000, False),
+        (EMPTY_WORDS, 10, True),
+        (EMPTY_WORDS, 100, False),
+        (b"11\r\n" + b'{"type": "echo"}\n' + b"\r\n", 10_000, True),
+        (b"400\r\n" + b"x" * 1024 + b"\r\n" + TINY, 5_000, True),
+    ],
+)
+def test_chunks_are_not_to_be_all_that_there_is(chunk: bytes, number: int, is_taken: bool) -> None:
+    """Lines that come one by one pass, and so do a thousand bytes; thousands of nothing do not."""
+    answer = read(chunk * number + b"0\r\n\r\n")
+    assert answer == 400 or is_taken
+    assert isinstance(answer, tuple) == is_taken
+
+
+def test_so_many_chunks_are_taken_at_a_time() -> None:
+    """The others have their turn before the rest is taken."""
+    body, unread = ChunkedBody(), bytearray(b"3\r\nabc\r\n" * 5_000)
+    piece = body.take(unread)
+    assert 0 < len(piece) <= 3 * PARTS_AT_A_TIME
+    assert len(unread) > 35_000
+
+
+async def test_the_body_of_who_may_not_come_in_is_not_read(make_api: MakeApi, serve: Serve) -> None:
+    """However many chunks it has, and whether or not they are any."""
+    served = await serve(make_api(Access(tokens=("word",))).app)
+    for body in (TINY * 10_000, b"no chunks"):
+        async with served.connect() as wire:
+            await wire.send(HEAD + body)
+            check_problem(await wire.answer(), 401)
+            assert await wire.until_closed() == b""
+
+
+async def test_a_body_of_next_to_nothing_in_each_chunk_is_refused(api: Api, serve: Serve) -> None:
+    """It would cost far more than it says."""
+    served = await serve(api.app)
+    with api.nothing_changes():
+        async with served.connect() as wire:
+            await wire.send(HEAD + TINY * 10_000)
+            check_problem(await wire.answer(), 400)
 
 
 async def test_a_trailer_of_thousands_of_fields_is_refused(api: Api, serve: Serve) -> None:

@@ -1,12 +1,17 @@
 """A client's connection: how long it lasts, and what it costs the client to waste it."""
 
+from contextlib import suppress
+
 import pytest
 import trio
+import trio.testing
 
 from job_service.web.edge import connection
+from job_service.web.edge.http1 import MAX_UNREAD_BYTES
+from job_service.web.edge.sockets import receive
 from tests.web.api import JSON, Api, check_problem
 from tests.web.conftest import Serve
-from tests.web.wire import Stage, request
+from tests.web.wire import Stage, Wire, plain_post, request
 
 SHORT_SECONDS = 0.1
 
@@ -48,6 +53,102 @@ async def test_pipelined_requests_are_answered_in_their_order(api: Api, serve: S
         await wire.send(b"".join(request(path) for path in paths))
         details = [check_problem(await wire.answer(), 404, "unknown-job") for _ in paths]
     assert details == [f"there is no job {number}, or it is no longer kept" for number in range(20)]
+
+
+BEHIND = [b"G", request("/hello") * 100, b"\r\n" * 500_000, bytes(1_000_000)]
+
+
+@pytest.mark.parametrize("behind", BEHIND, ids=["a byte", "requests", "empty lines", "a megabyte"])
+async def test_who_asks_for_more_and_goes_has_gone(serve: Serve, behind: bytes) -> None:
+    """However much it has left unread behind a request that takes its time."""
+    stage = Stage()
+    served = await serve(stage)
+    async with served.connect() as wire:
+        await wire.send(request("/slow"))
+        with trio.fail_after(5):
+            await stage.entered.wait()
+        await _send_what_is_taken(wire, behind)
+        wire.reset_when_closed()
+    with trio.fail_after(5):
+        await stage.left.wait()
+    assert not stage.release.is_set()
+    assert served.record.events == []
+
+
+@pytest.mark.parametrize("behind", BEHIND[:2], ids=["a byte", "requests"])
+async def test_who_asks_for_more_and_only_seems_to_listen_is_owed_it_for_a_while(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, behind: bytes
+) -> None:
+    """As who has asked for nothing more."""
+    monkeypatch.setattr(connection, "HALF_CLOSED_SECONDS", SHORT_SECONDS)
+    stage = Stage()
+    served = await serve(stage)
+    async with served.connect() as wire:
+        await wire.send(request("/slow") + behind)
+        await wire.send_eof()
+        with trio.fail_after(5):
+            await stage.left.wait()
+        assert await wire.until_closed() == b""
+    assert not stage.release.is_set()
+
+
+async def test_who_asks_for_more_and_sends_no_more_gets_it_all(serve: Serve) -> None:
+    """Each request that came before the end of the client's half has its answer, in order."""
+    stage = Stage()
+    served = await serve(stage)
+    async with served.connect() as wire:
+        await wire.send(request("/slow") + plain_post("/hello") + request("/hello") * 2)
+        await wire.send_eof()
+        with trio.fail_after(5):
+            await stage.entered.wait()
+        stage.release.set()
+        bodies = [(await wire.answer()).body for _ in range(4)]
+        assert bodies == [b"at last", b"hello", b"hello", b"hello"]
+        assert await wire.until_closed() == b""
+
+
+async def test_a_body_that_nobody_wants_stays_with_its_client(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what no app takes, MAX_UNREAD_BYTES are read; the rest fills the client's own socket."""
+    received = 0
+
+    async def count(stream: trio.SocketStream, max_bytes: int) -> bytes:
+        nonlocal received
+        data = await receive(stream, max_bytes)
+        received += len(data)
+        return data
+
+    monkeypatch.setattr(connection, "receive", count)
+    stage = Stage()
+    served = await serve(stage)
+    head = request("/slow", "Content-Length: 100000000")
+    async with served.connect() as wire:
+        await _send_what_is_taken(wire, head + bytes(20_000_000))
+        assert MAX_UNREAD_BYTES <= received <= MAX_UNREAD_BYTES + len(head)
+        stage.release.set()
+        assert (await wire.answer()).body == b"at last"
+
+
+async def test_a_body_that_nobody_wants_ends_no_answer(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """BODY_SECONDS count while somebody waits for the body; what is left of it is passed over."""
+    monkeypatch.setattr(connection, "BODY_SECONDS", SHORT_SECONDS)
+    stage = Stage()
+    served = await serve(stage)
+    async with served.connect() as wire:
+        await wire.send(request("/slow", "Content-Length: 5") + b"hel")
+        assert not await wire.closes_within(2 * SHORT_SECONDS)
+        await wire.send(b"lo" + request("/hello"))
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        stage.release.set()
+        assert [(await wire.answer()).body for _ in range(2)] == [b"at last", b"hello"]
+
+
+async def _send_what_is_taken(wire: Wire, data: bytes) -> None:
+    with trio.move_on_after(0.2), suppress(trio.BrokenResourceError):
+        await wire.send(data)
 
 
 @pytest.mark.parametrize("size", [1, 7])

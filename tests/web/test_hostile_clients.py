@@ -11,6 +11,7 @@ from job_service.web.edge import server
 from job_service.web.submissions import MAX_JOB_BYTES
 from tests.web.api import Api, check_problem
 from tests.web.conftest import Serve
+from tests.web.hostile import post
 from tests.web.wire import Served, Stage, plain_post, request
 
 MIB = 1024 * 1024
@@ -96,7 +97,7 @@ async def test_an_upgrade_is_ignored(api: Api, serve: Serve, data: bytes) -> Non
         H2C + H2_PREFACE,
         H2_PREFACE,
         H2_PREFACE[:18],
-        request("/jobs", "Transfer-Encoding: chunked", method="POST") + b"no size\r\n",
+        post("Transfer-Encoding: chunked") + b"no size\r\n",
     ],
     ids=["ws + byte", "ws + frame", "h2c", "h2", "half h2", "bad chunk"],
 )

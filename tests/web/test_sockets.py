@@ -1,13 +1,14 @@
 """The short ways through a socket lead to the same end as Trio's own."""
 
 import socket
+import struct
 from collections.abc import AsyncIterator
 
 import pytest
 import trio
 
 from job_service.web.edge.listeners import listen_on_port
-from job_service.web.edge.sockets import receive, send_now
+from job_service.web.edge.sockets import has_left, is_broken, receive, send_now
 
 Pair = tuple[trio.SocketStream, trio.SocketStream]
 
@@ -71,6 +72,22 @@ async def test_what_a_closed_socket_does_not_take_is_left(pair: Pair) -> None:
     await ours.aclose()
     assert send_now(theirs, b"hello") == b"hello"
     assert send_now(ours, b"hello") == b"hello"
+
+
+async def test_that_a_client_has_left_is_known_before_all_is_read() -> None:
+    """And whether it has only closed its half, or has gone for good."""
+    (listener,) = await listen_on_port("127.0.0.1", 0)
+    async with listener:
+        client = socket.create_connection(listener.socket.getsockname())
+        (stream,) = await listener.accept()
+        client.sendall(b"unread")
+        assert (has_left(stream), is_broken(stream)) == (False, False)
+        client.shutdown(socket.SHUT_WR)
+        assert (has_left(stream), is_broken(stream)) == (True, False)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        assert (has_left(stream), is_broken(stream)) == (True, True)
+        await stream.aclose()
 
 
 async def test_a_crowd_of_clients_is_let_in_at_once(nursery: trio.Nursery) -> None:

@@ -9,6 +9,9 @@ from http import HTTPStatus
 from job_service.web.edge.heads import MAX_FIELDS, MAX_HEAD_BYTES, Refused, too_many_fields
 
 MAX_CHUNK_LINE_BYTES = 256  # a chunk's length, with extensions that nobody uses
+MAX_FRAMING_BYTES = 8 * 1024  # of lines with lengths, and in addition
+MAX_FRAMING_SHARE = 2  # times as much as the data; chunks of three bytes need less
+PARTS_AT_A_TIME = 500  # about a millisecond's work
 
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[\t -~\x80-\xff]*)?")
 _TRAILER_LINE = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+:[\t -~\x80-\xff]*")
@@ -18,26 +21,32 @@ class SizedBody:
     """A body whose length was told in its head."""
 
     def __init__(self, length: int) -> None:
-        self._missing = length
+        self.missing = length  # in bytes
 
     @property
     def is_complete(self) -> bool:
         """Whether all of it has been taken."""
-        return self._missing == 0
+        return self.missing == 0
 
     def take(self, unread: bytearray) -> bytes:
         """What has come of it, taken from `unread`."""
-        piece = bytes(unread[: self._missing])
-        del unread[: self._missing]
-        self._missing -= len(piece)
+        piece = bytes(unread[: self.missing])
+        del unread[: self.missing]
+        self.missing -= len(piece)
         return piece
 
 
 class ChunkedBody:
-    """A body in chunks, each after a line with its length. Extensions and trailer are dropped."""
+    """A body in chunks, each after a line with its length. Extensions and trailer are dropped.
+
+    Each chunk costs as much as many bytes of data. So one that is chunks more than anything else
+    is refused, and only so many of them are taken at a time.
+    """
 
     def __init__(self) -> None:
         self.is_complete = False
+        self._data_bytes = 0
+        self._framing_bytes = 0
         self._missing = 0  # of the present chunk
         self._in_chunk = False
         self._in_trailer = False
@@ -45,10 +54,14 @@ class ChunkedBody:
         self._trailer_bytes = 0
 
     def take(self, unread: bytearray) -> bytes:
-        """What has come of it, taken from `unread`. Raises Refused where it is none."""
+        """The next of what has come of it, taken from `unread`. Raises Refused where it is none.
+
+        There may be more where `unread` has become less.
+        """
         body = bytearray()
-        while not self.is_complete and self._take_part(unread, body):
-            pass
+        for _ in range(PARTS_AT_A_TIME):
+            if self.is_complete or not self._take_part(unread, body):
+                break
         return bytes(body)
 
     def _take_part(self, unread: bytearray, body: bytearray) -> bool:
@@ -77,6 +90,10 @@ class ChunkedBody:
         self._missing = int(match[1], 16)
         self._in_chunk = self._missing > 0
         self._in_trailer = self._missing == 0
+        self._framing_bytes += len(line) + 4
+        if self._framing_bytes > MAX_FRAMING_BYTES + MAX_FRAMING_SHARE * self._data_bytes:
+            raise Refused(HTTPStatus.BAD_REQUEST, "the chunks of the body are far too small")
+        self._data_bytes += self._missing
         return True
 
     def _take_end_of_chunk(self, unread: bytearray) -> bool:

@@ -5,18 +5,19 @@ import ssl
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import chain
+from typing import cast
 
 import trio
 from hypercorn.config import Config
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import AppWrapper
+from hypercorn.typing import AppWrapper, TaskGroup
 from hypercorn.utils import parse_socket_addr
 
 from job_service.web.edge.handshake import shake_hands
-from job_service.web.edge.http1 import HTTP1
-from job_service.web.edge.sockets import receive, send_now
-from job_service.web.edge.tasks import RequestTasks
+from job_service.web.edge.http1 import HTTP1, MAX_UNREAD_BYTES, SendEvent
+from job_service.web.edge.sockets import has_left, is_broken, receive, send_now
+from job_service.web.edge.tasks import RequestTask
 from job_service.web.edge.unsent import Unsent
 
 HANDSHAKE_SECONDS = 10.0
@@ -25,8 +26,8 @@ HALF_CLOSED_SECONDS = 10.0
 BODY_SECONDS = 60.0
 SEND_SECONDS = 15.0
 LINGER_SECONDS = 2.0
+LOOK_SECONDS = 1.0
 
-_RECEIVE_BYTES = 64 * 1024
 _SEND_BYTES = 64 * 1024
 
 Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
@@ -66,7 +67,9 @@ class Connection:
         self._farewell = b""
         self._shaking_hands = trio.CancelScope()
         self._reading = trio.CancelScope()
+        self._waiting = trio.CancelScope()  # within it, for the client or for `go_on`
         self._read_by = math.inf
+        self._half_closed = False
         self._overdue = False
         self._sending = trio.Lock()
 
@@ -113,7 +116,7 @@ class Connection:
         self._reading.cancel()
 
     async def send(self, head: bytes, body: bytes, *, is_last: bool) -> None:
-        """Send both; without a checkpoint where the socket takes all and the client is to go on.
+        """Send both; without a checkpoint where the socket takes all and it is the last.
 
         The body is not copied: it waits as it is.
         """
@@ -144,6 +147,19 @@ class Connection:
         if is_idle and self._context.terminated.is_set():
             self._reading.cancel()
 
+    def expect_body(self, is_expected: bool) -> None:
+        """Note whether the client is to send more of a body."""
+        if self._half_closed:  # a deadline of its own
+            return
+        if not is_expected:
+            self._read_by = math.inf
+        elif self._read_by == math.inf:
+            self._read_by = trio.current_time() + BODY_SECONDS
+
+    def go_on(self) -> None:
+        """Have the reading task see to what it left for later."""
+        self._waiting.cancel()
+
     def close(self, farewell: bytes = b"") -> None:
         """Read no more, and end when all is sent, and this after it."""
         self._closed_by_us = True
@@ -157,49 +173,85 @@ class Connection:
             self._stream = await shake_hands(self._socket_stream, tls) or self._socket_stream
 
     async def _serve(self, client: Address, server: Address) -> None:
-        async with RequestTasks() as tasks:
+        def open_stream(task: RequestTask, send: SendEvent, stream_id: int) -> HTTPStream:
+            place = self._tls is not None, client, server
+            what = self._app, self._config, self._context
+            tasks = cast("TaskGroup", task)  # a stream neither enters nor leaves it
+            return HTTPStream(*what, tasks, *place, send, stream_id)
+
+        async with trio.open_nursery() as nursery:
             http = HTTP1(
                 self,
-                open_stream=partial(
-                    HTTPStream,
-                    *(self._app, self._config, self._context, tasks),
-                    *(self._tls is not None, client, server),
-                ),
+                nursery,
+                open_stream,
                 answer_headers=partial(self._config.response_headers, "h11"),
                 is_closing=self._context.terminated.is_set,
             )
             with self._reading:
                 self.set_idle(True)
-                while data := await self._receive():
-                    await http.receive(data)
-                    if not self._idle:
-                        self._expect_body(http.awaits_body)
-                if not self._reading.cancel_called:
-                    await http.receive(b"")
-                if not self._idle and not http.is_streaming:
-                    # It may have closed only its half, and still wait for its answer; but it looks
-                    # the same when it has gone. Who leaves a stream has gone: it would never end.
-                    self._read_by = trio.current_time() + HALF_CLOSED_SECONDS
-                    await trio.sleep_forever()
+                while await self._read(http):
+                    pass
+                await self._finish(http)
             if self._overdue:
                 http.time_out()
             if self._farewell:
                 with trio.move_on_after(LINGER_SECONDS):
                     await self.send(self._farewell, b"", is_last=True)
+            nursery.cancel_scope.cancel()
 
-    def _expect_body(self, is_awaited: bool) -> None:
-        if not is_awaited:
-            self._read_by = math.inf
-        elif self._read_by == math.inf:
-            self._read_by = trio.current_time() + BODY_SECONDS
+    async def _read(self, http: HTTP1) -> bool:
+        """Take what the client sends next, or go on with what it has sent; whether more may come.
 
-    async def _receive(self) -> bytes:
+        It is read even where it can't be answered yet: else nobody would see that it has gone.
+        """
+        data: bytes | None = None
+        with trio.CancelScope() as self._waiting:
+            if http.room:
+                data = await self._receive(http.room)
+            else:
+                await self._watch(http)
+        if self._reading.cancel_called:
+            return False
+        if data is None:
+            await http.go_on()
+        else:
+            await http.receive(data)
+        return data != b""
+
+    async def _watch(self, http: HTTP1) -> None:
+        """Wait for `go_on`, and have an eye on whether the client is still there."""
+        while not has_left(self._socket_stream):  # noqa: ASYNC110  # which nothing tells
+            await trio.sleep(LOOK_SECONDS)
+        if is_broken(self._socket_stream):
+            self._reading.cancel()
+        await self._wait_half_closed(http)
+
+    async def _finish(self, http: HTTP1) -> None:
+        """Answer what is left to answer, where the client sends no more."""
+        while not (self._idle or http.is_streaming or self._reading.cancel_called):
+            with trio.CancelScope() as self._waiting:
+                await self._wait_half_closed(http)
+            await http.go_on()
+
+    async def _wait_half_closed(self, http: HTTP1) -> None:
+        """Wait for `go_on`, for HALF_CLOSED_SECONDS at most.
+
+        The client may have closed only its half, and still wait for its answer; but it looks the
+        same when it has gone. Who leaves a stream has gone: it would never end.
+        """
+        self._half_closed = True
+        self._read_by = trio.current_time() + HALF_CLOSED_SECONDS
+        if http.is_streaming:
+            self._reading.cancel()
+        await trio.sleep_forever()
+
+    async def _receive(self, max_bytes: int) -> bytes:
         """What the client sends next; nothing where it sends no more."""
         try:
             if self._stream is self._socket_stream:
-                data = await receive(self._socket_stream, _RECEIVE_BYTES)
+                data = await receive(self._socket_stream, max_bytes)
             else:
-                data = bytes(await self._stream.receive_some(_RECEIVE_BYTES))
+                data = bytes(await self._stream.receive_some(max_bytes))
             return b"" if self._reading.cancel_called else data  # too late: it is being closed
         except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             self._reading.cancel()
@@ -234,7 +286,7 @@ async def linger(stream: trio.SocketStream) -> None:
     with trio.move_on_after(LINGER_SECONDS):
         try:
             await stream.send_eof()
-            while await stream.receive_some(_RECEIVE_BYTES):
+            while await stream.receive_some(MAX_UNREAD_BYTES):
                 pass
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             return

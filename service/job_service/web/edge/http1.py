@@ -8,12 +8,15 @@ from typing import Final, Protocol
 import trio
 from hypercorn.protocol import events
 from hypercorn.protocol.http_stream import HTTPStream
-from hypercorn.typing import ConnectionState
+from hypercorn.typing import ASGIReceiveEvent, ConnectionState
 
 from job_service.web.edge.answers import CONTINUE, Answer, refusal
-from job_service.web.edge.bodies import Body
+from job_service.web.edge.bodies import Body, SizedBody
 from job_service.web.edge.heads import NO_REQUEST, Refused, Unread
 from job_service.web.edge.requests import Headers, Request, read_request
+from job_service.web.edge.tasks import RequestTask
+
+MAX_UNREAD_BYTES = 64 * 1024  # more than a head and a short body
 
 SendEvent = Callable[[events.Event], Awaitable[None]]
 
@@ -24,13 +27,19 @@ class Client(Protocol):
     """Whom HTTP is spoken with: a connection."""
 
     async def send(self, head: bytes, body: bytes, *, is_last: bool) -> None:
-        """Send both; `is_last` where the connection is read next."""
+        """Send both; `is_last` where nothing of the same answer comes after it."""
 
     def has_room(self, size: int) -> bool:
         """Whether so many bytes may wait to be read by the client."""
 
     def set_idle(self, is_idle: bool) -> None:
         """No answer is owed, or one is."""
+
+    def expect_body(self, is_expected: bool) -> None:
+        """The client is to send more of a body, or it has sent all."""
+
+    def go_on(self) -> None:
+        """There is room for more, or what has come can be answered now."""
 
     def close(self, farewell: bytes = b"") -> None:
         """Nothing more is to be read; this is to be sent, and then the connection is to end."""
@@ -39,28 +48,34 @@ class Client(Protocol):
 class HTTP1:
     """Reads requests, and runs Hypercorn's stream, and with it the app, on each.
 
-    It speaks neither HTTP/2 nor WebSocket; RFC 9110, section 7.8, lets a server ignore an Upgrade.
-    `is_closing` says that each answer is to be the last of its connection.
+    What has come waits unread until it is wanted: a body until the app asks for it, and the next
+    request until this one has its answer. It speaks neither HTTP/2 nor WebSocket; RFC 9110, section
+    7.8, lets a server ignore an Upgrade. `is_closing` says that each answer is to be the last of
+    its connection.
     """
 
     def __init__(
         self,
         client: Client,
-        open_stream: Callable[[SendEvent, int], HTTPStream],
+        nursery: trio.Nursery,
+        open_stream: Callable[[RequestTask, SendEvent, int], HTTPStream],
         answer_headers: Callable[[], Headers],
         is_closing: Callable[[], bool],
     ) -> None:
         self._client = client
+        self._nursery = nursery
         self._open_stream = open_stream
         self._answer_headers = answer_headers
         self._is_closing = is_closing
         self._unread = Unread()
         self._is_head = False  # the present request's method
-        self._body: Body | None = None  # of it, where there is more to come
+        self._body: Body | None = None  # of it, as far as nobody has taken it
+        self._is_body_wanted = False
+        self._awaited: SizedBody | None = None  # a short body, before the app is run
         self._stream: HTTPStream | None = None  # for as long as it is being answered
         self._answer: Answer | None = None
         self._head = b""  # of the answer, which leaves with the first piece of its body
-        self._answered = trio.lowlevel.ParkingLot()
+        self._arrived = trio.lowlevel.ParkingLot()  # where the app waits for more of the body
         self._has_ended = False  # the client sends no more
         self._is_closed = False
 
@@ -68,18 +83,21 @@ class HTTP1:
         """Take what the client has sent; nothing, where it sends no more."""
         self._unread.data += data
         self._has_ended = not data
+        self._arrived.unpark_all()
+        await self.go_on()
+
+    async def go_on(self) -> None:
+        """Answer what has come, as far as it can be answered now."""
         try:
             while await self._go_on():
                 pass
-            if self._has_ended and (self._body is not None or self._unread.data):
-                raise Refused(HTTPStatus.BAD_REQUEST, NO_REQUEST)
         except Refused as refused:
             self._refuse(refused.status, refused.detail)
 
     @property
-    def awaits_body(self) -> bool:
-        """Whether the client has more of a request's body to send."""
-        return self._body is not None
+    def room(self) -> int:
+        """How many more bytes the client may send for now."""
+        return max(0, MAX_UNREAD_BYTES - len(self._unread.data))
 
     @property
     def is_streaming(self) -> bool:
@@ -88,34 +106,40 @@ class HTTP1:
 
     def time_out(self) -> None:
         """Answer 408 where the client has begun a request and takes too long over it."""
-        if self._body is not None or (self._stream is None and self._unread.data):
+        is_body_missing = self._body is not None and self._is_body_wanted
+        if is_body_missing or (self._stream is None and self._unread.data):
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "the request did not come to its end")
 
     async def _go_on(self) -> bool:
         """Whether there may be more to do with what has come."""
         if self._is_closed:
             return False
-        if self._body is not None:
-            await self._take_body(self._body)
-            return self._body is None
+        if self._awaited is not None:
+            return await self._run_on_body(self._awaited)
+        if self._stream is not None:
+            return False
         self._unread.skip_empty_lines()
-        if not self._unread.data:
-            return False
-        if self._stream is not None:  # a request on the heels of this one
-            await self._answered.park()
+        head = self._unread.take_head() if self._unread.data else None
+        if head is not None:
+            await self._begin(read_request(head))
             return True
-        head = self._unread.take_head()
-        if head is None:
-            return False
-        await self._begin(read_request(head))
-        return True
+        if self._has_ended and self._unread.data:
+            raise Refused(HTTPStatus.BAD_REQUEST, NO_REQUEST)
+        return False
 
     async def _begin(self, request: Request) -> None:
         self._is_head = request.method == "HEAD"
         self._body = request.body
+        self._is_body_wanted = False
+        self._awaited = request.short_body
         self._answer = None
         self._client.set_idle(False)
-        self._stream = self._open_stream(partial(self._send, request), _STREAM_ID)
+        task = RequestTask(
+            self._nursery,
+            partial(self._receive_body, request.body),
+            has_short_body=request.short_body is not None,
+        )
+        self._stream = self._open_stream(task, partial(self._send, request), _STREAM_ID)
         state = ConnectionState({})
         await self._stream.handle(
             events.Request(
@@ -125,14 +149,63 @@ class HTTP1:
         if request.awaits_continue and not self._unread.data:
             await self._client.send(CONTINUE, b"", is_last=True)
 
-    async def _take_body(self, body: Body) -> None:
-        piece = body.take(self._unread.data)
-        if body.is_complete:
-            self._body = None
-        if self._stream is not None and (piece or body.is_complete):
-            await self._stream.app_put(
-                {"type": "http.request", "body": piece, "more_body": not body.is_complete}
-            )
+    async def _run_on_body(self, body: SizedBody) -> bool:
+        """Run the app in this task, once all of a short body is here. Whether it was."""
+        if len(self._unread.data) < body.missing:
+            if self._has_ended:
+                raise Refused(HTTPStatus.BAD_REQUEST, NO_REQUEST)
+            self._expect_body()
+            return False
+        self._awaited = None
+        self._client.expect_body(False)
+        if self._stream is not None:
+            await self._stream.app_put({"type": "http.request", "body": b"", "more_body": False})
+        if self._unread.data:
+            await trio.lowlevel.checkpoint()  # others have their turn before the next request
+        return True
+
+    async def _receive_body(self, body: Body) -> ASGIReceiveEvent:
+        """Called by the app that answers the request with this body, as ASGI has it."""
+        while self._body is body and not self._is_closed:
+            unread = len(self._unread.data)
+            try:
+                piece = body.take(self._unread.data)
+                has_taken = len(self._unread.data) < unread
+                if self._has_ended and not (has_taken or body.is_complete):
+                    raise Refused(HTTPStatus.BAD_REQUEST, NO_REQUEST)
+            except Refused as refused:
+                self._refuse(refused.status, refused.detail)
+                break
+            if body.is_complete:
+                self._body = None
+                self._client.expect_body(False)
+            else:
+                self._expect_body()
+            if unread >= MAX_UNREAD_BYTES:
+                self._client.go_on()
+            if has_taken and self._unread.data and not body.is_complete:
+                await trio.lowlevel.checkpoint()  # it takes many turns, and others have theirs
+            if piece or body.is_complete:
+                return {"type": "http.request", "body": piece, "more_body": not body.is_complete}
+            if not has_taken:
+                await self._arrived.park()
+        await trio.sleep_forever()  # all has been told; this task ends with its connection
+        raise AssertionError("never comes here")
+
+    def _expect_body(self) -> None:
+        self._is_body_wanted = True
+        self._client.expect_body(True)
+
+    def _drop_body(self) -> bool:
+        """Whether all that nobody wanted of the body is here, so that it can be passed over."""
+        body, self._body = self._body, None
+        if body is None:
+            return True
+        try:
+            body.take(self._unread.data)
+        except Refused:
+            return False
+        return body.is_complete
 
     async def _send(self, request: Request, event: events.Event) -> None:
         """Called by the stream with what the app sends, which begins with a Response."""
@@ -167,20 +240,22 @@ class HTTP1:
     async def _send_piece(self, piece: bytes, *, is_last: bool) -> None:
         head, self._head = self._head, b""
         if head or piece:
-            await self._client.send(head, piece, is_last=is_last and not self._unread.data)
+            await self._client.send(head, piece, is_last=is_last)
 
     async def _close_stream(self, *, closes: bool) -> None:
         stream, self._stream = self._stream, None
         self._answer = None
         if stream is not None:
             await stream.handle(events.StreamClosed(_STREAM_ID))  # it takes no more
+        is_dropped = self._drop_body()
         is_last = closes or self._is_closing() or (self._has_ended and not self._unread.data)
-        if is_last or self._body is not None:  # whose rest nobody wants
+        if is_last or not is_dropped:
             self._is_closed = True
             self._client.close()
         else:
             self._client.set_idle(True)
-        self._answered.unpark_all()
+            if self._unread.data:
+                self._client.go_on()
 
     def _refuse(self, status: HTTPStatus, detail: str, *headers: tuple[bytes, bytes]) -> None:
         """Answer with a problem, unless an answer has begun, and end the connection."""

@@ -3,7 +3,7 @@
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar, TypeVarTuple, Unpack
+from typing import TypeVar, TypeVarTuple
 
 import trio
 
@@ -70,7 +70,7 @@ class Keys:
         return tuple(map(_signature, self._files))
 
 
-async def _in_thread(function: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
+async def _in_thread(function: Callable[[*Ts], T], *args: *Ts) -> T:
     """Call it in a thread whose place no handler can take. It may be cancelled."""
     return await trio.to_thread.run_sync(
         function, *args, abandon_on_cancel=True, limiter=trio.CapacityLimiter(1)

@@ -10,6 +10,8 @@ from job_service.web.edge.bodies import Body, ChunkedBody, SizedBody
 from job_service.web.edge.heads import NO_REQUEST, Refused
 from job_service.web.edge.plain import read_plain
 
+SHORT_BODY_BYTES = 16 * 1024
+
 Headers = list[tuple[bytes, bytes]]
 
 
@@ -24,14 +26,16 @@ class Request:
     body: Body
     keeps_open: bool  # the connection, for another request
     awaits_continue: bool = False  # before it sends its body
+    short_body: SizedBody | None = None  # the body, where it is one that a submission might have
 
 
 def read_request(head: bytes) -> Request:
     """The request that has this head. Raises Refused where it can't be answered."""
     plain = read_plain(head)
     if plain is not None:
-        body = SizedBody(plain.length)
-        return Request("POST", plain.target, "1.1", plain.headers, body, keeps_open=True)
+        start = "POST", plain.target, "1.1", plain.headers
+        plain_body = SizedBody(plain.length)
+        return Request(*start, plain_body, keeps_open=True, short_body=_short(plain_body))
     connection = h11.Connection(h11.SERVER)
     connection.receive_data(head)
     try:
@@ -46,14 +50,18 @@ def read_request(head: bytes) -> Request:
         # Its host counts, whatever Host says: RFC 9112, section 3.2.2.
         target, host = _parts(target, request.method)
         headers = [item for item in headers if item[0] != b"host"] + [(b"host", host)]
+    values = dict(headers)
+    body = _body(request.http_version, values)
+    is_submission = request.method == b"POST" and b"content-length" in values
     return Request(
         request.method.decode(),
         target,
         min(request.http_version, b"1.1").decode(),  # as which RFC 9110, section 6.2, has it read
         headers,
-        _body(request.http_version, dict(headers)),
+        body,
         keeps_open=request.http_version >= b"1.1" and b"close" not in _options(headers),
         awaits_continue=connection.they_are_waiting_for_100_continue,
+        short_body=_short(body) if is_submission else None,
     )
 
 
@@ -94,6 +102,11 @@ def _body(version: bytes, values: dict[bytes, bytes]) -> Body:
     if b"content-length" in values or version < b"1.1":
         raise Refused(HTTPStatus.BAD_REQUEST, "the end of the request can't be told for certain")
     return ChunkedBody()
+
+
+def _short(body: Body) -> SizedBody | None:
+    """The body, if it is short, and known to be."""
+    return body if isinstance(body, SizedBody) and body.missing <= SHORT_BODY_BYTES else None
 
 
 def _options(headers: Headers) -> set[bytes]:

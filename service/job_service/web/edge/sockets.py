@@ -1,6 +1,7 @@
 """Short ways through a socket: each spares what Trio's own does for callers it can't know."""
 
 import os
+import select
 from contextlib import suppress
 
 import trio
@@ -23,3 +24,19 @@ def send_now(stream: trio.SocketStream, data: bytes | memoryview) -> bytes | mem
     with suppress(OSError):  # which sending what is left runs into again
         return data[os.write(stream.socket.fileno(), data) :]
     return data
+
+
+def has_left(stream: trio.SocketStream) -> bool:
+    """Whether the client has closed its end, which reading tells only behind all that it sent."""
+    return _is_so(stream, select.POLLRDHUP)
+
+
+def is_broken(stream: trio.SocketStream) -> bool:
+    """Whether the connection was reset, or both ends are closed."""
+    return _is_so(stream, 0)  # which is told without being asked for
+
+
+def _is_so(stream: trio.SocketStream, events: int) -> bool:
+    poll = select.poll()
+    poll.register(stream.socket.fileno(), events)
+    return bool(poll.poll(0))
