@@ -72,7 +72,7 @@ class Api:
         self.app = create_app(
             rig.queue,
             registry=rig.registry,
-            read_metrics=rig.metrics.snapshot,
+            read_metrics=lambda: rig.metrics.snapshot(rig.engine.jobs_bytes),
             list_workers=rig.engine.workers,
             list_schedules=rig.engine.schedules,
             feed=rig.feed,

@@ -17,7 +17,7 @@ METRICS = [
     *("queue_capacity", "wait_seconds_total", "run_seconds_total", "loop_stalls"),
     *("log_lines_dropped", "uptime_seconds", "connections_refused", "jobs_ready"),
     *("jobs_snoozed", "jobs_deduplicated", "queue_paused", "job_types_paused", "ticks_skipped"),
-    "threads_abandoned",
+    *("jobs_bytes", "threads_abandoned"),
 ]
 EVERY_READ = [
     *("/jobs", "/jobs?status=failed&limit=1", "/jobs?limit=ten", "/jobs/nobody", "/nowhere"),
@@ -57,6 +57,7 @@ async def test_metrics_agree_with_what_was_done(
     metrics = (await running_api.ask("/metrics")).json
     assert metrics["uptime_seconds"] > 0
     del metrics["uptime_seconds"]
+    assert metrics.pop("jobs_bytes") == running_api.rig.engine.jobs_bytes > 0
     assert metrics == {
         "jobs_created": 9,
         "jobs_completed": 4,
