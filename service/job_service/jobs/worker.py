@@ -193,7 +193,7 @@ class Worker:
             job_type = self._registry.lookup(job.type)
             message = f"TimeoutError: the attempt took longer than {job_type.timeout} s, {late}"
             error = TimeoutError(message)
-            self._retry_or_fail(job, job_type, tell(error), error)
+            self._retry_or_fail(job, job_type, tell(error)._replace(line=message), error)
         self._taken = None
         self._dispatcher.attempt_ended(job)
 
