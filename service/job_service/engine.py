@@ -186,6 +186,11 @@ class Engine:
         if not self._drained:
             self._end_resources_in(CLOSING_SECONDS)
 
+    @property
+    def _cleanup_seconds(self) -> float:
+        """How long jobs may clean up, if there can be any."""
+        return CLEANUP_SECONDS if self._started and not self._drained else 0
+
     def _end_resources_in(self, seconds: float) -> None:
         deadline = trio.current_time() + seconds
         self._resource_scope.deadline = min(self._resource_scope.deadline, deadline)
@@ -198,14 +203,14 @@ class Engine:
         if not self._started:
             grace_seconds = 0
         self._scope.deadline = trio.current_time() + grace_seconds
-        self._end_resources_in(grace_seconds + CLEANUP_SECONDS + CLOSING_SECONDS)
+        self._end_resources_in(grace_seconds + self._cleanup_seconds + CLOSING_SECONDS)
         self._scheduler.stop()
         self._dispatcher.close(self._scope.deadline)
 
     def stop(self, reason: str) -> None:
         """Cancel running jobs at their next checkpoint and abandon all others."""
         self._stop_reason = reason
-        self._end_resources_in(CLOSING_SECONDS + (0 if self._drained else CLEANUP_SECONDS))
+        self._end_resources_in(self._cleanup_seconds + CLOSING_SECONDS)
         self._scheduler.stop()
         self._dispatcher.stop()
         self._scope.cancel()

@@ -104,6 +104,37 @@ class Box(msgspec.Struct, Generic[Item]):
     content: Item
 
 
+class Endless(msgspec.Struct):
+    """What needs another of its kind in it."""
+
+    pair: "tuple[int, Endless]"
+
+
+class Chain(msgspec.Struct):
+    """What may have another of its kind in it."""
+
+    next: "Chain | int"
+
+
+class Changing(msgspec.Struct):
+    """What can be in no set, since it can be changed."""
+
+    x: int
+
+
+class Fixed(msgspec.Struct, frozen=True):
+    """What can be in a set."""
+
+    x: int
+    next: "Fixed | None" = None
+
+
+class FixedInPart(msgspec.Struct, frozen=True):
+    """What can be in no set, for what is in it."""
+
+    x: list[int]
+
+
 class Colour(Enum):
     """A text with a name."""
 
@@ -143,7 +174,12 @@ def pydantic_like() -> type:
         (complex, "JSON can't carry complex"),
         (type[int], "JSON can't carry type"),
         (deque, "JSON can't carry collections.deque"),
-        (Order | int, "unions containing a custom type"),
+        (Order | int, "unions containing a custom type .*: write a type that msgspec knows"),
+        (Path | str, "unions containing a custom type .*: write a type that msgspec knows"),
+        (Endless, "Endless has another Endless in it, without end: let it be optional"),
+        (list[Endless], "Endless has another Endless in it, without end"),
+        (set[Changing], "Changing, which has no hash: write list"),
+        (frozenset[FixedInPart], "FixedInPart, which has no hash: write list"),
         (dict[bool, int], "a bool can't be: write dict"),
         (list[dict[tuple[int, int], int]], "a tuple can't be: write dict"),
         (set[list[int]], "a list, which has no hash: write list"),
@@ -179,6 +215,8 @@ def test_a_payload_that_nobody_could_submit_is_refused_in_one_line(
         (Dated, {"on": "2026-01-31T00:00:00Z"}),
         (Tree, {"children": [{"children": []}]}),
         (Box[int], {"content": 1}),
+        (Chain, {"next": {"next": 1}}),
+        (set[Fixed], [{"x": 1, "next": {"x": 2}}]),
         (Colour, "red"),
         (Literal["a", 1], 1),
         (dict[int, Colour], {"1": "red"}),

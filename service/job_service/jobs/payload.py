@@ -5,10 +5,14 @@ from pathlib import PurePath
 from typing import Any
 
 import msgspec
-from msgspec import inspect
+from msgspec import Struct, inspect
 
 from job_service.errors.names import full_name_of
 
+_WHAT_TO_WRITE = (
+    "write a type that msgspec knows, such as str, list, a Struct or a dataclass, and make the "
+    "other in the handler"
+)
 _OF_JSON: tuple[object, ...] = (None, True, 1, 1.5, "", [], {})
 _NEVER_KEYS = (
     inspect.BoolType,
@@ -40,11 +44,20 @@ def decoder_of(payload_type: Any) -> msgspec.json.Decoder[Any]:
         decoder = msgspec.json.Decoder(payload_type)
         info = inspect.type_info(payload_type)
     except Exception as error:
-        raise TypeError(" ".join(str(error).split())) from error
+        problem = " ".join(str(error).split())
+        if "custom type" in problem:  # of which only None may be beside
+            problem = f"{problem}: {_WHAT_TO_WRITE}"
+        raise TypeError(problem) from error
+    finite = set[int]()
     for part in _parts(info):
-        problem = _problem(part)
-        if problem is not None:
-            raise TypeError(problem)
+        if (wrong := _problem(part)) is not None:
+            raise TypeError(wrong)
+        if not _ends(part, (), finite):
+            name = _name(part)
+            raise TypeError(
+                f"{name} has another {name} in it, without end: let it be optional, as in "
+                f"{name} | None = None"
+            )
     return decoder
 
 
@@ -95,15 +108,43 @@ def _instead_of(cls: type) -> str:
             "pydantic models are not supported; write a msgspec.Struct or a dataclass, or take a "
             "dict and make the model in the handler"
         )
-    return (
-        "write a type that msgspec knows, such as str, list, a Struct or a dataclass, and make "
-        "the other in the handler"
-    )
+    return _WHAT_TO_WRITE
 
 
-def _is_hashable(item: inspect.Type) -> bool:
-    if isinstance(item, inspect.TupleType):
-        return all(map(_is_hashable, item.item_types))
+def _ends(part: inspect.Type, around: tuple[int, ...], finite: set[int]) -> bool:
+    """Whether a value of this can be written to its end, inside of those `around` it.
+
+    Those that can are gathered in `finite`, by their ids.
+    """
+    if id(part) in around:
+        return False
+    if id(part) not in finite:
+        around = (*around, id(part))
+        match part:
+            case inspect.UnionType(types=types):
+                ends = any(_ends(each, around, finite) for each in types)
+            case inspect.TupleType(item_types=items):
+                ends = all(_ends(each, around, finite) for each in items)
+            case _:
+                required = [each.type for each in getattr(part, "fields", ()) if each.required]
+                ends = all(_ends(each, around, finite) for each in required)
+        if not ends:
+            return False
+        finite.add(id(part))
+    return True
+
+
+def _is_hashable(item: inspect.Type, around: tuple[int, ...] = ()) -> bool:
+    if id(item) in around:
+        return True
+    around = (*around, id(item))
+    match item:
+        case inspect.TupleType(item_types=items):
+            return all(_is_hashable(each, around) for each in items)
+        case inspect.StructType(cls=struct, fields=fields) if struct.__hash__ is Struct.__hash__:
+            config = struct.__struct_config__
+            of_fields = config.frozen and all(_is_hashable(each.type, around) for each in fields)
+            return not config.eq or of_fields
     cls = getattr(item, "cls", None)
     return not isinstance(item, _UNHASHABLE) and (cls is None or cls.__hash__ is not None)
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from trio_parallel import WorkerContext
 
 IDLE_EXIT_SECONDS = 0.5
-BURY_EVERY_SECONDS = 10.0
 
 
 class ProcessDied(RuntimeError):
@@ -67,29 +66,12 @@ class ShelteredSpawn(SpawnContext):
     def __init__(self, to_service: socket.socket) -> None:
         super().__init__()
         self._to_service = to_service
-        self._started: list[ShelteredProcess] = []
 
     def Process(  # type: ignore[override]  # noqa: N802  # a class there; it is only called
         self, *args: Any, **others: Any
     ) -> ShelteredProcess:
         """A new one, not yet started."""
-        process = ShelteredProcess(*args, to_service=self._to_service, **others)
-        self._started.append(process)
-        return process
-
-    def bury(self) -> None:
-        """Let the dead go that a process has left behind; the first process of all inherits them.
-
-        Else they would stay until the service ends, if it is that first process, as in a
-        container. Only what was in a group of ours is waited for, and nobody else's children.
-        """
-        for process in [each for each in self._started if each.exitcode is not None]:
-            assert process.pid is not None  # noqa: S101  # it has ended, so it has begun
-            try:
-                while os.waitpid(-process.pid, os.WNOHANG)[0]:
-                    pass
-            except ChildProcessError:
-                self._started.remove(process)
+        return ShelteredProcess(*args, to_service=self._to_service, **others)
 
 
 class Processes:
@@ -152,13 +134,11 @@ async def open_processes(
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(relay, from_processes, log)
-                nursery.start_soon(_bury_now_and_then, context, spawn)
                 yield Processes(context)
                 nursery.cancel_scope.cancel()
         finally:
             with _room_for_one_more_thread(), suppress(trio_parallel.BrokenWorkerError):
                 await manager.__aexit__(None, None, None)  # one had to be killed, or was before
-            spawn.bury()
             write_what_is_left(from_processes, log)
 
 
@@ -191,15 +171,6 @@ def _sheltered(worker_class: Any, spawn: ShelteredSpawn) -> Any:
             self._child_recv_pipe.close()
 
     return ShelteredWorker
-
-
-async def _bury_now_and_then(context: "WorkerContext", spawn: ShelteredSpawn) -> None:
-    import trio
-
-    while True:
-        await trio.sleep(BURY_EVERY_SECONDS)
-        context.statistics()  # it looks after those that have ended for want of work
-        spawn.bury()
 
 
 def _how_it_died(exit_code: int | None) -> str:

@@ -53,19 +53,31 @@ async def open_resources(
     `on_closing` is called before the first is left. Raises ResourceFailed where one can't be
     entered, and what leaving one raises, when those that were entered have been left.
     """
+    not_opened: BaseException | None = None
     async with AsyncExitStack() as stack:
         try:
-            resources = {}
-            for name, opener in openers.items():
-                try:
-                    resources[name] = await stack.enter_async_context(_opening(opener()))
-                except BaseException as error:
-                    if interruption_in(error) is not None:
-                        raise
-                    raise ResourceFailed(name, error) from error
+            try:
+                resources = await _enter_all(openers, stack)
+            except BaseException as error:
+                not_opened = error
+                raise
             yield resources
         finally:
             on_closing()
+    if not_opened is not None:  # one that was open has swallowed it, while it closed
+        raise not_opened
+
+
+async def _enter_all(openers: Mapping[str, OpenResource], stack: AsyncExitStack) -> dict[str, Any]:
+    resources = {}
+    for name, opener in openers.items():
+        try:
+            resources[name] = await stack.enter_async_context(_opening(opener()))
+        except BaseException as error:
+            if interruption_in(error) is not None:
+                raise
+            raise ResourceFailed(name, error) from error
+    return resources
 
 
 def _opening(made: Any) -> AbstractAsyncContextManager[Any]:
