@@ -32,7 +32,7 @@ from quart_trio.wrappers import TrioRequest
 from werkzeug.routing import BaseConverter
 
 import job_service
-from job_service.web.edge.tasks import RequestTasks
+from job_service.web.edge.tasks import RequestTask
 
 PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 
@@ -152,7 +152,7 @@ def test_hypercorn_still_has_what_requests_run_on() -> None:
     made_of = ["app", "config", "context", "task_group", "ssl", "client", "server", "send"]
     assert list(inspect.signature(HTTPStream).parameters) == [*made_of, "stream_id"]
     asked_for = {name for name in names_of(TaskGroup) if not name.startswith("_")}
-    assert asked_for == {"spawn", "spawn_app"} <= names_of(RequestTasks)
+    assert asked_for == {"spawn", "spawn_app"} <= names_of(RequestTask)
     assert names_of(HTTPStream) >= {"app_send", "handle"}
     told = {
         events.Request: ["stream_id", "headers", "http_version", "method", "raw_path", "state"],
