@@ -139,7 +139,7 @@ async def test_thousands_that_are_due_at_once_hold_nobody_up(
         due = [rig.snapshot().jobs_ready]
         while (await rig.queue.view()).later:
             due.append(rig.snapshot().jobs_ready)
-    assert len(due) > 3
+    assert len(due) > 2  # whoever came first at ten seconds
     assert len(starts) == 2_000
 
 
