@@ -140,7 +140,7 @@ async def test_thousands_that_are_due_at_once_hold_nobody_up(
         while at_once(rig.queue.view()).later:
             await trio.lowlevel.checkpoint()
             due.append(rig.snapshot().jobs_ready)
-    assert len(due) > 3
+    assert len(due) > 2  # whoever came first at ten seconds
     assert len(starts) == 2_000
 
 
