@@ -642,6 +642,10 @@ def test_the_terms_of_a_schedule_are_texts_and_numbers(wrong: Any, registry: Reg
         registry.cron("@daily", tz=wrong)
     with pytest.raises(TypeError, match=r"^seconds must be a number of seconds, not '5'"):
         registry.every("5")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=f"^overlap must be True or False, not {wrong!r}"):
+        registry.every(30, overlap=wrong)
+    with pytest.raises(TypeError, match=f"^what is included must be a Registry, not {wrong!r}"):
+        registry.include(wrong)
     with pytest.raises(TypeError, match=r"is no resource: it must be an async generator function"):
         registry.resource(wrong)
 

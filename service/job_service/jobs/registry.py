@@ -81,8 +81,10 @@ class Registry:
     def include(self, other: "Registry") -> None:
         """Add all job types, resources and schedules of `other`, or none.
 
-        Raises ValueError where a name is taken.
+        Raises ValueError where a name is taken, and TypeError where `other` is no Registry.
         """
+        if not isinstance(other, Registry):
+            raise TypeError(f"what is included must be a Registry, not {other!r}")
         for name in other.names:
             self._require_free(name)
         for name in other.resources:
@@ -232,6 +234,9 @@ class Registry:
         overlap: bool,
         options: TypeOptions,
     ) -> Callable[[Handler], Handler]:
+        if not isinstance(overlap, bool):
+            raise TypeError(f"overlap must be True or False, not {overlap!r}")
+
         def register(handler: Handler) -> Handler:
             job_type = _default_name(handler, 'write name="…"') if name is None else name
             self.job(job_type, **options)(handler)
