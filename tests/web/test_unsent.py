@@ -77,6 +77,26 @@ async def test_those_who_have_not_read_for_longest_make_room(
     assert held.has_room(100_000)
 
 
+async def test_those_who_are_cut_off_count_until_they_are_gone(
+    held: Unsent, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Else all the answers of one turn of the loop could take their places, one after the other."""
+    monkeypatch.setattr(unsent, "MAX_LEAVING_BYTES", 50_000)
+    stalled = [Reader(str(number), trio.current_time() - 9) for number in range(100)]
+    cut_off = 0
+    for reader in stalled:
+        if not held.has_room(25_000):
+            break
+        held.hold(reader, 25_000)
+        cut_off = sum(other.is_cut_off for other in stalled)
+    assert 0 < cut_off <= 3
+    assert held.has_room(SMALL_BYTES)
+    for reader in stalled:
+        if reader.is_cut_off:
+            held.release(reader)
+    assert held.has_room(25_000)
+
+
 async def test_who_wants_more_than_there_is_room_for_is_cut_off(
     held: Unsent, reports: list[str], autojump_clock: trio.testing.MockClock
 ) -> None:
