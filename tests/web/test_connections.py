@@ -1,5 +1,6 @@
 """A client's connection: how long it lasts, and what it costs the client to waste it."""
 
+import socket
 from contextlib import suppress
 
 import pytest
@@ -346,6 +347,26 @@ async def test_a_client_that_does_not_read_is_cut_off(
         assert (await other.ask("/hello")).body == b"hello"
         await stalled.until_closed()
     assert served.record.events == []
+
+
+async def test_a_client_that_reads_slowly_is_not_cut_off(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However little it reads: the system takes no more from us for long, but sees that it does."""
+    monkeypatch.setattr(connection, "SEND_SECONDS", 0.5)
+    stage = Stage()
+    served = await serve(stage)
+    client = trio.socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8_192)
+    await client.connect(("127.0.0.1", served.port))
+    async with trio.SocketStream(client) as stream:
+        await stream.send_all(request("/flood"))
+        for _ in range(75):
+            await stream.receive_some(1_024)
+            await trio.sleep(0.02)
+        assert not stage.left.is_set()
+        with trio.fail_after(5):
+            await stage.left.wait()
 
 
 def _lines(headers: dict[str, str]) -> list[str]:

@@ -16,7 +16,7 @@ from hypercorn.utils import parse_socket_addr
 
 from job_service.web.edge.handshake import shake_hands
 from job_service.web.edge.http1 import HTTP1, MAX_UNREAD_BYTES, SendEvent
-from job_service.web.edge.sockets import has_left, is_broken, receive, send_now
+from job_service.web.edge.sockets import has_left, is_broken, receive, send_now, unacknowledged
 from job_service.web.edge.tasks import RequestTask
 from job_service.web.edge.unsent import Unsent
 
@@ -69,6 +69,7 @@ class Connection:
         self._reading = trio.CancelScope()
         self._waiting = trio.CancelScope()  # within it, for the client or for `go_on`
         self._read_by = math.inf
+        self._unacknowledged = 0
         self._half_closed = False
         self._overdue = False
         self._sending = trio.Lock()
@@ -106,7 +107,9 @@ class Connection:
             self._reading.cancel()
 
     def close_if_overdue(self, now: float) -> None:
-        """Close the connection if its client has let a deadline pass."""
+        """Close the connection if its client has let a deadline pass. To be called every second."""
+        if self.read_at < math.inf:
+            self._see_whether_it_reads(now)
         if now >= min(self._read_by, self.read_at + SEND_SECONDS):
             self._overdue = True
             self._reading.cancel()
@@ -271,10 +274,17 @@ class Connection:
         try:
             for piece in pieces:
                 self.read_at = trio.current_time()
+                self._unacknowledged = unacknowledged(self._socket_stream)
                 await self._stream.send_all(piece)
         finally:
             self.read_at = math.inf
             self._unsent.release(self)
+
+    def _see_whether_it_reads(self, now: float) -> None:
+        left = unacknowledged(self._socket_stream)
+        if left < self._unacknowledged:
+            self.read_at = now
+        self._unacknowledged = left
 
 
 async def linger(stream: trio.SocketStream) -> None:

@@ -8,14 +8,14 @@ import trio
 MAX_UNSENT_BYTES = 64 * 1024 * 1024
 MAX_LEAVING_BYTES = MAX_UNSENT_BYTES // 2
 SMALL_BYTES = 16 * 1024
-STALLED_SECONDS = 1.0
+STALLED_SECONDS = 3.0  # a few looks at who reads
 
 
 class Reader(Protocol):
     """A client to whom something is being sent."""
 
     client: str
-    read_at: float  # when it last took a piece, in the time of Trio's clock
+    read_at: float  # when it was last seen to read, in the time of Trio's clock
 
     def cut_off(self) -> None:
         """End its connection."""
