@@ -1,16 +1,20 @@
 """What clients do not read: kept once, counted over all of them, and bounded."""
 
+import weakref
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 import trio
 import trio.testing
+from hypercorn.protocol import events
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
 
 from job_service.telemetry.events import ConnectionFailed
 from job_service.web.edge import connection, unsent
+from job_service.web.edge.answers import Answer
 from job_service.web.edge.connection import _in_pieces
+from job_service.web.edge.http1 import HTTP1
 from job_service.web.edge.keys import Keys
 from job_service.web.edge.unsent import SMALL_BYTES, STALLED_SECONDS, Unsent
 from tests.certificates import Certificate
@@ -231,6 +235,18 @@ async def test_a_refused_answer_is_let_go_of_at_once(
 ) -> None:
     """So many may be answered in one turn: there are never more bodies than may wait, and one."""
     monkeypatch.setattr(unsent, "STALLED_SECONDS", 3_600)
+    bodies: list[weakref.ref[events.Event]] = []
+    most_alive = 0
+    send_on = HTTP1._send_on
+
+    async def note(http: HTTP1, answer: Answer, event: events.Event) -> None:
+        nonlocal most_alive
+        if isinstance(event, events.Body):
+            bodies.append(weakref.ref(event))
+            most_alive = max(most_alive, sum(body() is not None for body in bodies))
+        await send_on(http, answer, event)
+
+    monkeypatch.setattr(HTTP1, "_send_on", note)
     async with AsyncExitStack() as clients:
         crowd = [await site.connect(clients) for _ in range(10)]
         for wire in crowd:
@@ -238,7 +254,9 @@ async def test_a_refused_answer_is_let_go_of_at_once(
         await trio.testing.wait_all_tasks_blocked(0.01)
         store.release.set()
         await trio.testing.wait_all_tasks_blocked(0.01)
+        assert len(bodies) == len(crowd)
         assert store.most_answering <= 3
+        assert most_alive <= 3
 
 
 async def test_who_does_not_read_makes_way_for_who_does(

@@ -116,7 +116,7 @@ class Connection:
 
     def cut_off(self) -> None:
         """Close the connection, whatever it owes."""
-        self._reading.cancel()
+        self._stop_reading()
 
     async def send(self, head: bytes, body: bytes, *, is_last: bool) -> None:
         """Send both; without a checkpoint where the socket takes all and it is the last.
@@ -167,7 +167,12 @@ class Connection:
         """Read no more, and end when all is sent, and this after it."""
         self._closed_by_us = True
         self._farewell = farewell
-        self._reading.cancel()
+        self._stop_reading()
+
+    def _stop_reading(self) -> None:
+        # Not from here: a Cancelled is made at once, and would keep all that is on this stack, such
+        # as the body of a refused answer, until the task that it is for has its turn.
+        trio.lowlevel.current_trio_token().run_sync_soon(self._reading.cancel)
 
     async def _shake_hands(self, tls: ssl.SSLContext) -> None:
         """Go on inside TLS, if it is agreed upon in time. Raises HandshakeFailed."""
