@@ -125,9 +125,13 @@ async def test_connections_leave_descriptors_to_jobs(
         limit = lowest.fileno() + 40
     monkeypatch.setattr(descriptors, "_limit", lambda: limit)
     async with AsyncExitStack() as clients:
-        while not served.record.of(ConnectionRefused):
+        opened = 0
+        while not (refused := served.record.of(ConnectionRefused)):
             wire = await clients.enter_async_context(served.connect())
-            await trio.testing.wait_all_tasks_blocked()
+            opened += 1
+            while len(served.server._connections) + len(refused) < opened:
+                await trio.lowlevel.checkpoint()
+                refused = served.record.of(ConnectionRefused)
         check_problem(await wire.answer(), 503)
         for _ in range(descriptors.reserve() - 2):  # one is the client's, one was refused
             assert clients.enter_context(socket.socket()).fileno() < limit
