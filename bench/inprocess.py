@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import trio
 
-from job_service.engine import Engine
-from job_service.jobs.queue import JobQueue
-from job_service.jobs.registry import Registry
+from job_service.jobs.queueing.queue import JobQueue
+from job_service.jobs.registration.registry import Registry
+from job_service.jobs.running.engine import Engine
 from job_service.telemetry.emitter import Emitter
 from job_service.telemetry.feed import Feed
 from job_service.telemetry.log import Log

@@ -7,8 +7,8 @@ from typing import Any
 import trio
 from msgspec import Struct
 
-from job_service.jobs.context import JobContext
-from job_service.jobs.registry import Registry
+from job_service.jobs.registration.context import JobContext
+from job_service.jobs.registration.registry import Registry
 
 registry = Registry()
 

@@ -12,7 +12,7 @@ from urllib.request import Request, urlopen
 
 from bench.loopback import free_port, running, url
 from bench.measure import Comparison, Goal, take_turns
-from job_service.jobs.registry import Registry
+from job_service.jobs.registration.registry import Registry
 
 WORKERS = 2
 JOBS = 20

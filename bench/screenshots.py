@@ -69,7 +69,7 @@ def lively_service() -> Iterator[str]:
     command = [
         *(sys.executable, "-m", "job_service", "--port", str(port), "--log-format", "json"),
         *("--workers", "12", "--grace", "0"),
-        *("--jobs", "job_service.demo_jobs:registry", "--jobs", "bench.lively:registry"),
+        *("--jobs", "job_service.demo.job_types:registry", "--jobs", "bench.lively:registry"),
     ]
 
     def submit_waves() -> None:

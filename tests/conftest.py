@@ -11,10 +11,10 @@ import pytest
 import trio
 
 import job_service
-from job_service.engine import Engine
-from job_service.jobs.clock import Clock
-from job_service.jobs.queue import JobQueue
-from job_service.jobs.registry import Registry
+from job_service.jobs.queueing.queue import JobQueue
+from job_service.jobs.registration.registry import Registry
+from job_service.jobs.running.engine import Engine
+from job_service.jobs.state.clock import Clock
 from job_service.telemetry.emitter import Emitter
 from job_service.telemetry.events import Event
 from job_service.telemetry.feed import Feed

@@ -387,7 +387,7 @@ def test_a_job_type_that_two_registries_have_is_told_in_one_line(
 ) -> None:
     """Two handlers for one job type can't both be meant."""
     write_module("myjobs", ONE_JOB_TYPE.format(name="echo"))
-    names = ["--jobs", "job_service.demo_jobs:registry", "--jobs", "myjobs:registry"]
+    names = ["--jobs", "job_service.demo.job_types:registry", "--jobs", "myjobs:registry"]
     assert refusal(capfd, *names) == "--jobs myjobs:registry: there is already a job type 'echo'"
 
 
@@ -411,7 +411,7 @@ def test_the_demo_takes_the_options_of_the_service(arguments: list[str]) -> None
 
 def test_the_demo_takes_no_other_job_types(capfd: pytest.CaptureFixture[str]) -> None:
     """Its work to do is for its own."""
-    said = refusal(capfd, "--jobs", "job_service.demo_jobs:registry", "demo")
+    said = refusal(capfd, "--jobs", "job_service.demo.job_types:registry", "demo")
     assert said == "demo has job types of its own, and takes no --jobs"
 
 

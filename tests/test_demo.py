@@ -8,8 +8,8 @@ import trio.testing
 
 from job_service.demo.shop import registry
 from job_service.demo.workload import keep_busy
-from job_service.jobs.model import Attempt, Job
-from job_service.jobs.threads import Threads
+from job_service.jobs.running.threads import Threads
+from job_service.jobs.state.model import Attempt, Job
 from job_service.telemetry.events import JobFailed
 from tests.conftest import Rig
 

@@ -51,10 +51,10 @@ CHECKED_WITH = {
 OVERRIDDEN: dict[str, tuple[type, set[str]]] = {
     "cli._Port": (click.types.IntParamType, {"convert"}),
     "cli._Service": (click.Group, {"invoke", "parse_args"}),
-    "jobs.forks.EndOfCopy": (trio.abc.Instrument, {"after_task_step"}),
-    "jobs.processes.ShelteredProcess": (SpawnProcess, {"kill", "run", "start"}),
-    "jobs.processes.ShelteredSpawn": (SpawnContext, {"Process"}),
-    "jobs.records.RecordSender": (logging.Handler, {"emit"}),
+    "jobs.running.forks.EndOfCopy": (trio.abc.Instrument, {"after_task_step"}),
+    "jobs.running.processes.ShelteredProcess": (SpawnProcess, {"kill", "run", "start"}),
+    "jobs.running.processes.ShelteredSpawn": (SpawnContext, {"Process"}),
+    "jobs.running.process_log.RecordSender": (logging.Handler, {"emit"}),
     "telemetry.libraries.LibraryMessages": (logging.Handler, {"emit"}),
     "telemetry.watchdog.Watchdog": (trio.abc.Instrument, {"after_io_wait", "before_io_wait"}),
     "web.app.JobServiceApp": (
@@ -62,7 +62,7 @@ OVERRIDDEN: dict[str, tuple[type, set[str]]] = {
         {"asgi_http_class", "create_url_adapter", "log_exception"},
     ),
     "web.body.IncomingRequest": (TrioRequest, {"blueprints", "body_class"}),
-    "web.jobs.JobPath": (BaseConverter, {"part_isolating", "regex"}),
+    "web.job_routes.JobPath": (BaseConverter, {"part_isolating", "regex"}),
     "web.openapi.document._Provider": (quart_schema.OpenAPIProvider, {"build_paths", "schema"}),
 }
 

@@ -144,7 +144,7 @@ async def test_a_timeout_around_the_block_is_kept_whatever_a_resource_does(
     jobs: list[str],
 ) -> None:
     """A resource has a moment to close, and is cut short then; the last line is said as always."""
-    monkeypatch.setattr("job_service.engine.CLOSING_SECONDS", 0.1)
+    monkeypatch.setattr("job_service.jobs.running.engine.CLOSING_SECONDS", 0.1)
     closing = []
 
     @registry.resource

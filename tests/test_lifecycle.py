@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from job_service.lifecycle import LifecycleNursery, StopReason, open_lifecycle_nursery
+from job_service.jobs.running.lifecycle import LifecycleNursery, StopReason, open_lifecycle_nursery
 
 Behaviour = Callable[[], Awaitable[None]]
 

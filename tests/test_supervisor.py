@@ -14,12 +14,13 @@ import httpx
 import pytest
 import trio
 
-from job_service.jobs.blame import job_of_frame
-from job_service.jobs.context import JobContext
-from job_service.jobs.registry import Registry
+from job_service.jobs.registration.context import JobContext
+from job_service.jobs.registration.registry import Registry
+from job_service.jobs.running.job_of_frame import job_of_frame
 from job_service.settings import Settings
 from job_service.shutdown import Shutdown
-from job_service.supervisor import RunningService, Supervisor, Telemetry
+from job_service.supervisor import RunningService, Supervisor
+from job_service.telemetry.assembly import Telemetry
 from job_service.telemetry.emitter import Emitter
 from job_service.telemetry.feed import Feed
 from job_service.telemetry.log import Log

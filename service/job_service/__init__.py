@@ -5,21 +5,21 @@ from importlib import import_module
 TYPE_CHECKING = False  # as `typing` has it, which takes longer to import than all of this
 if TYPE_CHECKING:
     from job_service.hosting import host
-    from job_service.jobs.context import JobContext
-    from job_service.jobs.outcome import Discard, Snooze
-    from job_service.jobs.registry import Registry
-    from job_service.jobs.retry import Retry
+    from job_service.jobs.registration.context import JobContext
+    from job_service.jobs.registration.outcome import Discard, Snooze
+    from job_service.jobs.registration.registry import Registry
+    from job_service.jobs.registration.retry import Retry
     from job_service.settings import Settings
 
 __all__ = ["Discard", "JobContext", "Registry", "Retry", "Settings", "Snooze", "host"]
 
 _HOMES = {
-    "Discard": "job_service.jobs.outcome",
-    "JobContext": "job_service.jobs.context",
-    "Registry": "job_service.jobs.registry",
-    "Retry": "job_service.jobs.retry",
+    "Discard": "job_service.jobs.registration.outcome",
+    "JobContext": "job_service.jobs.registration.context",
+    "Registry": "job_service.jobs.registration.registry",
+    "Retry": "job_service.jobs.registration.retry",
     "Settings": "job_service.settings",
-    "Snooze": "job_service.jobs.outcome",
+    "Snooze": "job_service.jobs.registration.outcome",
     "host": "job_service.hosting",
 }
 

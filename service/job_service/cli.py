@@ -11,14 +11,14 @@ from click.core import ParameterSource
 
 from job_service.byte_sizes import in_mib, read_bytes
 from job_service.environment import PREFIX, is_address_by_kubernetes, unknown_settings
-from job_service.jobs.queue import JobQueue
-from job_service.jobs.registry import Registry
+from job_service.jobs.queueing.queue import JobQueue
+from job_service.jobs.registration.registry import Registry
 from job_service.registries import load_registries
-from job_service.settings import LogFormatChoice, Settings, SettingsError
+from job_service.settings import Settings, SettingsError
 from job_service.standard_streams import tell
-from job_service.telemetry.log import LogLevel
+from job_service.telemetry.log import LogFormatChoice, LogLevel
 
-DEMO_JOBS = "job_service.demo_jobs:registry"
+DEMO_JOBS = "job_service.demo.job_types:registry"
 DEMO_SHOP = "job_service.demo.shop:registry"
 
 

@@ -2,27 +2,20 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from functools import partial
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager
 from typing import TextIO
 
 import trio
 
-from job_service.jobs.blame import job_of_frame
-from job_service.jobs.registry import Registry
+from job_service.jobs.registration.registry import Registry
+from job_service.jobs.running.job_of_frame import job_of_frame
 from job_service.settings import Settings
 from job_service.shutdown import Shutdown
-from job_service.supervisor import RunningService, Supervisor, Telemetry
-from job_service.telemetry.console import terminal_columns
-from job_service.telemetry.emitter import Emitter
-from job_service.telemetry.feed import Feed
+from job_service.supervisor import RunningService, Supervisor
+from job_service.telemetry.assembly import Telemetry, open_telemetry
 from job_service.telemetry.line_file import open_log_file
-from job_service.telemetry.log import Log, event_renderer
-from job_service.telemetry.metrics import Metrics
-from job_service.telemetry.sink import LineSink
 from job_service.telemetry.text_stream import open_pipe_to
-from job_service.telemetry.watchdog import Watchdog
 
 
 @asynccontextmanager
@@ -49,7 +42,7 @@ async def host(
     """
     settings = settings or Settings()
     async with _open_log(settings.log_file) as fd:
-        with open_telemetry(settings, fd) as telemetry:
+        with open_telemetry_of(settings, fd) as telemetry:
             shutdown = Shutdown()
             supervisor = Supervisor(settings, registry, telemetry, shutdown, give_up=give_up)
             try:
@@ -61,29 +54,17 @@ async def host(
                 await telemetry.sink.aclose()
 
 
-@contextmanager
-def open_telemetry(settings: Settings, fd: int) -> Iterator[Telemetry]:
-    """All that listens to events; its log is written to `fd`, which is closed with it."""
-    on_terminal = os.isatty(fd)
-    log_format = settings.log_format
-    if log_format == "auto":
-        log_format = "console" if on_terminal else "json"
-    colors = on_terminal and "NO_COLOR" not in os.environ
-    with LineSink(fd, event_renderer(log_format, colors=colors), path=settings.log_file) as sink:
-        log = Log(
-            sink.write,
-            log_format,
-            settings.log_level,
-            colors=colors,
-            columns=partial(terminal_columns, fd),
-        )
-        metrics = Metrics(settings.queue_capacity)
-        feed = Feed()
-        emit = Emitter(metrics.observe, log.observe, feed.observe)
-        watchdog = Watchdog(
-            settings.stall_threshold, warn=log.observe, emit=emit, job_of_frame=job_of_frame
-        )
-        yield Telemetry(emit, log.logger, metrics, feed, sink, watchdog)
+def open_telemetry_of(settings: Settings, fd: int) -> AbstractContextManager[Telemetry]:
+    """The telemetry of one service, as its settings have it; its log is written to `fd`."""
+    return open_telemetry(
+        fd,
+        log_format=settings.log_format,
+        log_level=settings.log_level,
+        log_file=settings.log_file,
+        queue_capacity=settings.queue_capacity,
+        stall_threshold=settings.stall_threshold,
+        job_of_frame=job_of_frame,
+    )
 
 
 @asynccontextmanager

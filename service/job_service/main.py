@@ -11,10 +11,10 @@ from typing import NoReturn
 import trio
 
 from job_service.cli import Command, UsageError, read_command_line
-from job_service.errors.failure import describe
+from job_service.failures.report import describe
 from job_service.garbage import collect_on_schedule
-from job_service.hosting import open_telemetry
-from job_service.jobs.resources import ResourceFailed
+from job_service.hosting import open_telemetry_of
+from job_service.jobs.running.resources import ResourceFailed
 from job_service.process import end_process
 from job_service.shutdown import Backstop, Shutdown, request_on_signals
 from job_service.standard_streams import tell
@@ -78,7 +78,7 @@ def _serve(command: Command) -> bool:
     settings = command.settings
     _allow_open_files(settings.max_connections + _OTHER_FILES)
     _leave_deleted_folder()
-    with open_telemetry(settings, _open_log(settings.log_file)) as telemetry:
+    with open_telemetry_of(settings, _open_log(settings.log_file)) as telemetry:
         sink = telemetry.sink
         reloads_on_hangup = settings.log_file is not None or settings.certfile is not None
         listen_to_libraries(LibraryMessages(telemetry.logger))

@@ -5,13 +5,9 @@ import re
 import string
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
-from job_service.jobs.weight import DEFAULT_QUEUE_BYTES, DEFAULT_RETAIN_BYTES
-from job_service.telemetry.log import LogLevel
-
-LogFormatChoice = Literal["auto", "json", "console"]
-
+from job_service.jobs.state.weight import DEFAULT_QUEUE_BYTES, DEFAULT_RETAIN_BYTES
+from job_service.telemetry.log import LogFormatChoice, LogLevel
 
 _HOST_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")  # as a Host header is read, without a port
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#]+")

@@ -26,7 +26,7 @@ def main() -> None:
     if os.getpid() == 1:
         run_under_init()
 
-    from job_service.jobs.forks import restore_signals_in_children
+    from job_service.jobs.running.forks import restore_signals_in_children
 
     restore_signals_in_children()  # as they are now, and not as they will be here
     for number in _STOP_SIGNALS:

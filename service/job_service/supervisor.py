@@ -7,20 +7,19 @@ from importlib.metadata import version
 
 import trio
 from msgspec import structs
-from structlog.typing import FilteringBoundLogger
 
-from job_service.engine import CLOSING_SECONDS, Engine
-from job_service.errors.failure import describe, format_traceback
-from job_service.errors.groups import is_cancellation, leaves
-from job_service.jobs.forks import EndOfCopy, end_copy, let_go_of, release_in_children
-from job_service.jobs.overtime import CLEANUP_SECONDS
-from job_service.jobs.queue import JobQueue
-from job_service.jobs.registry import Registry
-from job_service.jobs.resources import ResourceFailed
-from job_service.jobs.snapshots import ScheduleView, WorkerView
+from job_service.failures.groups import is_cancellation, leaves
+from job_service.failures.report import describe, format_traceback
+from job_service.jobs.queueing.queue import JobQueue
+from job_service.jobs.registration.registry import Registry
+from job_service.jobs.running.cancellation import CLEANUP_SECONDS
+from job_service.jobs.running.engine import CLOSING_SECONDS, Engine
+from job_service.jobs.running.forks import EndOfCopy, end_copy, let_go_of, release_in_children
+from job_service.jobs.running.resources import ResourceFailed
+from job_service.jobs.state.detail import ScheduleView, WorkerView
 from job_service.settings import Settings
 from job_service.shutdown import Shutdown
-from job_service.telemetry.emitter import Emitter
+from job_service.telemetry.assembly import Telemetry
 from job_service.telemetry.events import (
     LogLinesDropped,
     LogReopenFailed,
@@ -29,10 +28,7 @@ from job_service.telemetry.events import (
     ServiceStopped,
     utc_now,
 )
-from job_service.telemetry.feed import Feed
-from job_service.telemetry.metrics import Metrics, MetricsSnapshot
-from job_service.telemetry.sink import LineSink
-from job_service.telemetry.watchdog import Watchdog
+from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.web.app import create_app
 from job_service.web.edge.keys import Keys
 from job_service.web.edge.listeners import Listener, listen_on_path, listen_on_port
@@ -42,18 +38,6 @@ from job_service.web.guards import LOCAL_HOSTS, Access
 END_SECONDS = CLEANUP_SECONDS + CLOSING_SECONDS + 0.25  # for what is cut off then to get out
 BACKSTOP_SECONDS = END_SECONDS + CLOSE_SECONDS + 1.0
 LOG_CHECK_SECONDS = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Telemetry:
-    """What `main` builds and hands down: where events go, the free-form logger, and who listens."""
-
-    emit: Emitter
-    logger: FilteringBoundLogger
-    metrics: Metrics
-    feed: Feed
-    sink: LineSink
-    watchdog: Watchdog
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from typing import Any
 
 import trio
 
-from job_service.jobs.context import JobContext
-from job_service.jobs.registry import Registry
-from job_service.jobs.retry import Retry
+from job_service.jobs.registration.context import JobContext
+from job_service.jobs.registration.registry import Registry
+from job_service.jobs.registration.retry import Retry
 
 MARKUP = "<img src=/nowhere onerror=alert(1)>"
 

@@ -12,7 +12,12 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 START_SECONDS = 20.0
-JOBS = ("--jobs", "job_service.demo_jobs:registry", "--jobs", "tests.browser.job_types:registry")
+JOBS = (
+    "--jobs",
+    "job_service.demo.job_types:registry",
+    "--jobs",
+    "tests.browser.job_types:registry",
+)
 ROOT = Path(__file__).parents[2]
 
 

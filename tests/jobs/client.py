@@ -7,12 +7,14 @@ import trio
 import trio.testing
 from hypothesis import note
 
-from job_service.jobs.intake import QueueClosed, QueueFull, UnknownPredecessor
-from job_service.jobs.options import JobOptions
-from job_service.jobs.queue import AlreadyFinished, NotFinished, UnknownJob
-from job_service.jobs.snapshots import JobSummary
+from job_service.jobs.queueing.admission import QueueClosed, QueueFull, UnknownPredecessor
+from job_service.jobs.queueing.options import JobOptions
+from job_service.jobs.queueing.queue import AlreadyFinished, NotFinished, UnknownJob
+from job_service.jobs.state.detail import JobSummary
 from tests.conftest import Rig
-from tests.jobs.deeds import (
+from tests.jobs.ledger import READY, RUNS, WAITS, Ledger
+from tests.jobs.steps import ENDINGS
+from tests.jobs.strategies import (
     Cancel,
     CancelAll,
     Pause,
@@ -24,8 +26,6 @@ from tests.jobs.deeds import (
     Submit,
     TimePasses,
 )
-from tests.jobs.ledger import READY, RUNS, WAITS, Ledger
-from tests.jobs.steps import ENDINGS
 from tests.jobs.virtual_time import moment
 
 Send = Callable[[], Awaitable[Sequence[JobSummary]]]

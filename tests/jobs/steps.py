@@ -10,9 +10,9 @@ import outcome
 import trio
 import trio.testing
 
-from job_service.jobs.clock import Clock
-from job_service.jobs.registry import Registry
-from job_service.jobs.snapshots import JobStory
+from job_service.jobs.registration.registry import Registry
+from job_service.jobs.state.clock import Clock
+from job_service.jobs.state.detail import JobDetail
 from job_service.telemetry.events import JobAbandoned, JobEvent
 from tests.conftest import Rig
 
@@ -79,7 +79,7 @@ async def crash(
     raise AssertionError("nothing has ended the engine")
 
 
-async def run_one(rig: Rig, job_type: str, payload: object = None, **options: Any) -> JobStory:
+async def run_one(rig: Rig, job_type: str, payload: object = None, **options: Any) -> JobDetail:
     """Submit a job and let everything go on until all tasks wait; the job's story so far."""
     job = await rig.queue.submit(job_type, payload, **options)
     await trio.testing.wait_all_tasks_blocked()
@@ -96,7 +96,7 @@ def at_once(coroutine: Coroutine[Any, Any, Answer]) -> Answer:
         return cast("Answer", end.value)
 
 
-def result_of(story: JobStory) -> Any:
+def result_of(story: JobDetail) -> Any:
     """The result of a job, decoded."""
     assert story.result is not None
     return msgspec.json.decode(story.result)

@@ -7,10 +7,10 @@ import pytest
 import trio
 import trio.testing
 
-from job_service.jobs.options import MAX_PREDECESSORS
-from job_service.jobs.queue import AlreadyFinished
-from job_service.jobs.registry import Registry
-from job_service.jobs.snapshots import JobStory
+from job_service.jobs.queueing.options import MAX_PREDECESSORS
+from job_service.jobs.queueing.queue import AlreadyFinished
+from job_service.jobs.registration.registry import Registry
+from job_service.jobs.state.detail import JobDetail
 from job_service.telemetry.events import JobEnqueued, JobFailed
 from tests.conftest import Rig
 from tests.jobs.steps import (
@@ -28,7 +28,7 @@ from tests.jobs.steps import (
 Autojump = trio.testing.MockClock
 
 
-async def stories(rig: Rig, ids: Sequence[str]) -> list[JobStory]:
+async def stories(rig: Rig, ids: Sequence[str]) -> list[JobDetail]:
     """What became of these jobs."""
     return [await rig.queue.get(job_id) for job_id in ids]
 

@@ -6,10 +6,10 @@ import pytest
 import trio
 import trio.testing
 
-from job_service.jobs.intake import QueueFull, UnknownPredecessor
-from job_service.jobs.options import MAX_PREDECESSORS, InvalidOption
-from job_service.jobs.outcome import Discard, Snooze
-from job_service.jobs.registry import Registry
+from job_service.jobs.queueing.admission import QueueFull, UnknownPredecessor
+from job_service.jobs.queueing.options import MAX_PREDECESSORS, InvalidOption
+from job_service.jobs.registration.outcome import Discard, Snooze
+from job_service.jobs.registration.registry import Registry
 from tests.jobs.steps import (
     MakeRig,
     chain,

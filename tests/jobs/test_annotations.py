@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from job_service.jobs.registry import Registry
+from job_service.jobs.registration.registry import Registry
 
 NEVER = "from __future__ import annotations\n"
 LATE = ""  # which before 3.14 ends the module itself, as the annotation is evaluated at once

@@ -7,11 +7,13 @@ import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from job_service.jobs.model import TERMINAL
+from job_service.jobs.state.model import TERMINAL
 from job_service.telemetry.events import JobAbandoned, WorkerStopped
 from tests.conftest import Rig
 from tests.jobs.client import Client
-from tests.jobs.deeds import (
+from tests.jobs.ledger import READY, RUNS, WAITS, Ledger
+from tests.jobs.steps import at_once, check_the_end
+from tests.jobs.strategies import (
     LIMITS,
     LONG_ENOUGH,
     OVERTIME_SECONDS,
@@ -22,8 +24,6 @@ from tests.jobs.deeds import (
     job_types,
     lives,
 )
-from tests.jobs.ledger import READY, RUNS, WAITS, Ledger
-from tests.jobs.steps import at_once, check_the_end
 from tests.jobs.virtual_time import VIRTUAL, moment
 
 CAPACITY = 4
@@ -109,7 +109,7 @@ class History:
         assert self.ledger.in_state(WAITS, READY, RUNS) == []
         assert {event.reason for event in self.rig.record.of(JobAbandoned)} <= self.excuses
         assert self.rig.record.of(WorkerStopped)[-1].timestamp <= self.ends_by
-        assert self.rig.engine._store._books._holders == {}
+        assert self.rig.engine._store._index._holders == {}
 
 
 @settings(max_examples=200, deadline=None)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from job_service.jobs.retry import Retry
+from job_service.jobs.registration.retry import Retry
 
 
 def test_each_wait_is_twice_the_one_before_it() -> None:

@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
-from job_service.jobs.intake import BatchTooLarge, QueueClosed, QueueFull
-from job_service.jobs.job_type import InvalidPayload
-from job_service.jobs.registry import Registry, UnknownJobType
+from job_service.jobs.queueing.admission import BatchTooLarge, QueueClosed, QueueFull
+from job_service.jobs.registration.job_type import InvalidPayload
+from job_service.jobs.registration.registry import Registry, UnknownJobType
 from job_service.telemetry.events import JobRejected
 from tests.jobs.steps import MakeRig, running
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import trio
 
-from job_service.jobs.intake import BatchTooLarge, QueueFull
-from job_service.jobs.queue import UnknownJob
-from job_service.jobs.registry import Registry
-from job_service.jobs.retry import Retry
+from job_service.jobs.queueing.admission import BatchTooLarge, QueueFull
+from job_service.jobs.queueing.queue import UnknownJob
+from job_service.jobs.registration.registry import Registry
+from job_service.jobs.registration.retry import Retry
 from tests.conftest import Rig
 
 MakeRig = Callable[..., Rig]

@@ -6,8 +6,8 @@ import pytest
 import trio
 import trio.testing
 
-from job_service.jobs.registry import Registry, UnknownJobType
-from job_service.jobs.retry import Retry
+from job_service.jobs.registration.registry import Registry, UnknownJobType
+from job_service.jobs.registration.retry import Retry
 from job_service.telemetry.events import JobCancelled
 from tests.conftest import Rig
 from tests.jobs.steps import MakeRig, run_one, running

@@ -7,9 +7,9 @@ import pytest
 import trio
 import trio.testing
 
-from job_service.jobs.queue import AlreadyFinished, UnknownJob
-from job_service.jobs.registry import Registry
-from job_service.jobs.retry import Retry
+from job_service.jobs.queueing.queue import AlreadyFinished, UnknownJob
+from job_service.jobs.registration.registry import Registry
+from job_service.jobs.registration.retry import Retry
 from job_service.telemetry.events import JobCancelled
 from tests.jobs.steps import MakeRig, endings, many_tasks, result_of, run_one, running
 

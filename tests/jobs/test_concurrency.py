@@ -9,10 +9,10 @@ import pytest
 import trio
 import trio.testing
 
-from job_service.jobs.context import JobContext
-from job_service.jobs.outcome import Discard, Snooze
-from job_service.jobs.registry import Registry
-from job_service.jobs.retry import Retry
+from job_service.jobs.registration.context import JobContext
+from job_service.jobs.registration.outcome import Discard, Snooze
+from job_service.jobs.registration.registry import Registry
+from job_service.jobs.registration.retry import Retry
 from tests.conftest import Rig
 from tests.jobs.step_count import steps_of_a_job
 from tests.jobs.steps import MakeRig, at_once, run_one, running

@@ -7,12 +7,12 @@ import pytest
 import trio
 import trio.testing
 
-from job_service.jobs.context import JobContext
-from job_service.jobs.model import Status
-from job_service.jobs.outcome import Snooze
-from job_service.jobs.queue import AlreadyFinished
-from job_service.jobs.registry import Registry
-from job_service.jobs.retry import Retry
+from job_service.jobs.queueing.queue import AlreadyFinished
+from job_service.jobs.registration.context import JobContext
+from job_service.jobs.registration.outcome import Snooze
+from job_service.jobs.registration.registry import Registry
+from job_service.jobs.registration.retry import Retry
+from job_service.jobs.state.model import Status
 from tests.conftest import Rig
 from tests.jobs.steps import at_once, running
 

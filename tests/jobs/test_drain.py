@@ -3,9 +3,9 @@
 import trio
 import trio.testing
 
-from job_service.jobs.context import JobContext
-from job_service.jobs.registry import Registry
-from job_service.jobs.retry import Retry
+from job_service.jobs.registration.context import JobContext
+from job_service.jobs.registration.registry import Registry
+from job_service.jobs.registration.retry import Retry
 from job_service.telemetry.events import WorkerStopped
 from tests.conftest import Rig
 from tests.jobs.steps import abandoned, check_the_end, live

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from job_service import Snooze
-from job_service.errors.failure import describe, format_traceback, tell
-from job_service.jobs.registry import Registry
-from job_service.jobs.retry import Retry
+from job_service.failures.report import describe, format_traceback, report
+from job_service.jobs.registration.registry import Registry
+from job_service.jobs.registration.retry import Retry
 from tests.jobs.steps import MakeRig, running
 
 MANY = 100_000
@@ -174,7 +174,7 @@ def test_large_values_are_not_printed(which: str) -> None:
     """Wherever in an error they are: the first few of them at the most."""
     error = raised(LARGE[which]([Counted() for _ in range(MANY)]))
     Counted.printed = 0
-    line, story = tell(error)
+    line, story = report(error)
     assert type(error).__name__ in line
     assert story.rstrip().endswith(line)
     assert Counted.printed <= 50
@@ -198,7 +198,7 @@ def test_an_error_is_asked_once_for_both_texts() -> None:
             asked.append(1)
             return "x" * MANY
 
-    tell(raised(Slow()))
+    report(raised(Slow()))
     assert len(asked) == 1
 
 

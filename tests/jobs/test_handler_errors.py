@@ -10,9 +10,9 @@ import pytest
 import trio
 import trio.testing
 
-from job_service.jobs.job_type import InvalidPayload
-from job_service.jobs.registry import Registry
-from job_service.jobs.retry import Retry
+from job_service.jobs.registration.job_type import InvalidPayload
+from job_service.jobs.registration.registry import Registry
+from job_service.jobs.registration.retry import Retry
 from job_service.telemetry.events import JobAbandoned, WorkerStopped
 from tests.jobs.steps import MakeRig, crash, run_one, running
 

@@ -9,9 +9,9 @@ import pytest
 import trio
 import trio.testing
 
-from job_service.jobs.context import JobContext
-from job_service.jobs.registry import Registry
-from job_service.jobs.retry import Retry
+from job_service.jobs.registration.context import JobContext
+from job_service.jobs.registration.registry import Registry
+from job_service.jobs.registration.retry import Retry
 from tests.jobs.steps import MakeRig, endings, result_of, run_one, running
 
 AT_ONCE = Retry(base_seconds=0)

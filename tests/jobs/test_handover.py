@@ -7,8 +7,8 @@ import pytest
 import trio
 import trio.testing
 
-from job_service.jobs import worker as worker_module
-from job_service.jobs.registry import Registry
+from job_service.jobs.registration.registry import Registry
+from job_service.jobs.running import worker as worker_module
 from tests.conftest import Rig
 from tests.jobs.steps import MakeRig, run_one
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from job_service.errors.failure import describe
-from job_service.errors.names import MAX_ERROR_CHARS
-from job_service.jobs.hints import explain
-from job_service.jobs.registry import Registry
-from job_service.jobs.retry import Retry
+from job_service.failures.names import MAX_ERROR_CHARS
+from job_service.failures.report import describe
+from job_service.jobs.registration.registry import Registry
+from job_service.jobs.registration.retry import Retry
+from job_service.jobs.running.hints import explain
 from tests.jobs.steps import MakeRig, run_one, running
 
 ONCE = Retry(max_retries=0)

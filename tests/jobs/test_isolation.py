@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import trio
 
-from job_service.errors.failure import describe, format_traceback
-from job_service.jobs.context import JobContext
-from job_service.jobs.registry import Registry
-from job_service.jobs.retry import Retry
+from job_service.failures.report import describe, format_traceback
+from job_service.jobs.registration.context import JobContext
+from job_service.jobs.registration.registry import Registry
+from job_service.jobs.registration.retry import Retry
 from tests.conftest import Rig
 from tests.jobs.steps import MakeRig, result_of, run_one, running
 

@@ -3,10 +3,10 @@
 import outcome
 import pytest
 
-from job_service.errors.failure import describe, format_traceback
-from job_service.jobs.hints import explain
-from job_service.jobs.registry import Registry
-from job_service.jobs.retry import Retry
+from job_service.failures.report import describe, format_traceback
+from job_service.jobs.registration.registry import Registry
+from job_service.jobs.registration.retry import Retry
+from job_service.jobs.running.hints import explain
 from tests.jobs.steps import running
 from tests.odd_errors import ODD, logs, raises, raises_on_the_loop
 

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from job_service import Registry, Retry
-from job_service.jobs.snapshots import JobStory
+from job_service.jobs.state.detail import JobDetail
 from job_service.telemetry.events import JobRetried, JobSnoozed
 from tests.jobs import process_handlers as handlers
 from tests.jobs.steps import MakeRig, endings, running
@@ -36,7 +36,7 @@ def register(registry: Registry, where: Where, *all_handlers: Handler, retry: Re
 
 async def run(
     registry: Registry, all_handlers: list[Handler], payload: Callable[[Handler], object]
-) -> list[JobStory]:
+) -> list[JobDetail]:
     """The stories of a job of each, run one after the other by one worker."""
     async with running(registry, workers=1) as rig:
         jobs = [await rig.queue.submit(each.__name__, payload(each)) for each in all_handlers]

@@ -6,9 +6,9 @@ import pytest
 import trio
 import trio.testing
 
-from job_service.jobs.intake import QueueFull
-from job_service.jobs.registry import Registry, UnknownJobType
-from job_service.jobs.retry import Retry
+from job_service.jobs.queueing.admission import QueueFull
+from job_service.jobs.registration.registry import Registry, UnknownJobType
+from job_service.jobs.registration.retry import Retry
 from job_service.telemetry.events import QueuePaused, QueueResumed
 from tests.conftest import Rig
 from tests.jobs.steps import MakeRig, abandoned, check_the_end, run_one, running, virtual_clock

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import trio
 
-from job_service.jobs.registry import Registry
-from job_service.jobs.retry import Retry
-from job_service.jobs.snapshots import JobStory
+from job_service.jobs.registration.registry import Registry
+from job_service.jobs.registration.retry import Retry
+from job_service.jobs.state.detail import JobDetail
 from job_service.telemetry.events import JobFailed
 from tests.conftest import Rig
 from tests.jobs import process_handlers
@@ -25,7 +25,7 @@ SECONDS = 30.0
 Handler = Callable[..., Any]
 
 
-async def run(rig: Rig, handler: Handler, payload: object = None) -> JobStory:
+async def run(rig: Rig, handler: Handler, payload: object = None) -> JobDetail:
     """The story of a job that has ended."""
     job = await rig.queue.submit(handler.__name__, payload)
     story = await rig.queue.wait(job.id, SECONDS)

@@ -8,7 +8,7 @@ import trio
 import trio.testing
 
 from job_service import JobContext, Registry, Retry
-from job_service.jobs.progress import Progress, check_progress
+from job_service.jobs.state.progress import Progress, check_progress
 from job_service.telemetry.events import JobProgressed
 from tests.jobs.steps import MakeRig, run_one, running
 
@@ -18,7 +18,7 @@ Autojump = trio.testing.MockClock
 async def test_the_story_shows_the_latest_and_the_feed_is_spared(
     registry: Registry, make_rig: MakeRig, autojump_clock: Autojump
 ) -> None:
-    """Told at once, then each quarter of a second, and when all is done for the first time."""
+    """Report at once, then each quarter of a second, and when all is done for the first time."""
 
     @registry.job("counts")
     async def counts(job: JobContext) -> None:

@@ -9,10 +9,10 @@ from typing import Any, TypedDict
 import msgspec
 import pytest
 
-from job_service.jobs.context import JobContext
-from job_service.jobs.job_type import InvalidPayload, RunsIn
-from job_service.jobs.registry import Registry, UnknownJobType
-from job_service.jobs.retry import Retry
+from job_service.jobs.registration.context import JobContext
+from job_service.jobs.registration.job_type import InvalidPayload, RunsIn
+from job_service.jobs.registration.registry import Registry, UnknownJobType
+from job_service.jobs.registration.retry import Retry
 
 
 class EmailStruct(msgspec.Struct):

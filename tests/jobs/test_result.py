@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from job_service.jobs.result import encode_result
+from job_service.jobs.running.result import encode_result
 from job_service.nesting import MAX_DEPTH, is_too_deep
 
 

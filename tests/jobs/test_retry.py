@@ -7,10 +7,10 @@ import pytest
 import trio
 import trio.testing
 
-from job_service.jobs.context import JobContext
-from job_service.jobs.intake import QueueFull
-from job_service.jobs.registry import Registry
-from job_service.jobs.retry import Retry
+from job_service.jobs.queueing.admission import QueueFull
+from job_service.jobs.registration.context import JobContext
+from job_service.jobs.registration.registry import Registry
+from job_service.jobs.registration.retry import Retry
 from job_service.telemetry.events import JobEnqueued, JobFailed, JobRetried
 from tests.jobs.steps import START, MakeRig, endings, result_of, run_one, virtual_clock
 

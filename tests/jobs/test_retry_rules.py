@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 from job_service import Registry, Retry
-from job_service.jobs.retry import LONGEST_WAIT_SECONDS
+from job_service.jobs.registration.retry import LONGEST_WAIT_SECONDS
 from job_service.telemetry.events import JobRetried
 from tests.jobs.steps import MakeRig, run_one
 

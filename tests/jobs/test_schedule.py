@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from job_service.jobs.job_type import InvalidPayload
-from job_service.jobs.registry import Registry
-from job_service.jobs.schedule import Cron, Every
+from job_service.jobs.registration.job_type import InvalidPayload
+from job_service.jobs.registration.registry import Registry
+from job_service.jobs.registration.schedule import Cron, Every
 
 BERLIN = "Europe/Berlin"
 

@@ -8,7 +8,7 @@ import pytest
 import trio
 from msgspec import UNSET
 
-from job_service.jobs.registry import Registry
+from job_service.jobs.registration.registry import Registry
 from job_service.telemetry.events import JobCreated, ScheduleSkipped
 from tests.conftest import Rig
 from tests.jobs.virtual_time import WallClock
@@ -283,7 +283,7 @@ async def test_counting_what_was_missed_holds_nobody_up(
     await rig.start()
     await trio.sleep(0.5)
     seconds = itertools.count()
-    monkeypatch.setattr("job_service.jobs.scheduler.monotonic", lambda: next(seconds))
+    monkeypatch.setattr("job_service.jobs.queueing.scheduler.monotonic", lambda: next(seconds))
     wall.suspended = timedelta(days=years * 365.25)
     autojump_clock.jump(1)
     turns = 0

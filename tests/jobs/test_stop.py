@@ -4,8 +4,8 @@ import pytest
 import trio
 import trio.testing
 
-from job_service.jobs.intake import QueueClosed
-from job_service.jobs.registry import Registry
+from job_service.jobs.queueing.admission import QueueClosed
+from job_service.jobs.registration.registry import Registry
 from job_service.telemetry.events import JobAbandoned, WorkerStopped
 from tests.conftest import Rig
 from tests.jobs.steps import abandoned, check_the_end, crash, live, many_tasks

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from job_service.jobs import chunk as chunks
-from job_service.jobs import table
-from job_service.jobs.model import TERMINAL, TRANSITIONS, Job, Status
-from job_service.jobs.table import JobTable
+from job_service.jobs.state import chunk as chunks
+from job_service.jobs.state import table
+from job_service.jobs.state.model import TERMINAL, TRANSITIONS, Job, Status
+from job_service.jobs.state.table import JobTable
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
 TYPES = ("email", "report", "rare")

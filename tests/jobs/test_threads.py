@@ -8,7 +8,7 @@ import trio
 import trio.testing
 from msgspec import UNSET
 
-from job_service.jobs.registry import Registry
+from job_service.jobs.registration.registry import Registry
 from job_service.telemetry.events import ThreadAbandoned, ThreadReturned
 from tests.conftest import Rig
 from tests.jobs.steps import check_the_end, running

@@ -9,9 +9,9 @@ from typing import Final, Literal
 import msgspec
 import pytest
 
-from job_service.jobs.clock import Clock
-from job_service.jobs.model import TRANSITIONS, Draft, IllegalTransition, Job, Status
-from job_service.jobs.store import JobStore
+from job_service.jobs.state.clock import Clock
+from job_service.jobs.state.model import TRANSITIONS, Draft, IllegalTransition, Job, Status
+from job_service.jobs.state.transitions import JobStore
 from job_service.telemetry.events import Event
 
 
@@ -55,7 +55,7 @@ class Desk:
         kept = [each.id for each in self.store.jobs]
         parts = msgspec.structs.astuple(job)
         attempts = [msgspec.structs.astuple(attempt) for attempt in job.attempts]
-        counts = dict(self.store._books.counts)
+        counts = dict(self.store._index.counts)
         return parts, attempts, counts, kept, list(self.events)
 
 

@@ -6,10 +6,10 @@ import pytest
 import trio
 import trio.testing
 
-from job_service.jobs.clock import Clock
-from job_service.jobs.queue import UnknownJob
-from job_service.jobs.registry import Registry
-from job_service.jobs.snapshots import JobStory
+from job_service.jobs.queueing.queue import UnknownJob
+from job_service.jobs.registration.registry import Registry
+from job_service.jobs.state.clock import Clock
+from job_service.jobs.state.detail import JobDetail
 from tests.conftest import Rig
 from tests.jobs.steps import MakeRig, run_one
 
@@ -24,7 +24,7 @@ def _job_types(registry: Registry) -> None:
         return "done"
 
 
-async def wait_for(rig: Rig, job_id: str, seconds: float = 1_000) -> tuple[JobStory, float]:
+async def wait_for(rig: Rig, job_id: str, seconds: float = 1_000) -> tuple[JobDetail, float]:
     """The story that the waiter was told, and how long it took."""
     start = trio.current_time()
     with trio.fail_after(seconds + 1_000):

@@ -4,8 +4,8 @@ import pytest
 import trio
 import trio.testing
 
-from job_service.jobs.registry import Registry
-from job_service.jobs.retry import Retry
+from job_service.jobs.registration.registry import Registry
+from job_service.jobs.registration.retry import Retry
 from tests.conftest import Rig
 from tests.jobs.steps import MakeRig, at_once
 

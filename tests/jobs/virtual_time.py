@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import trio
 
-from job_service.jobs.clock import Clock
+from job_service.jobs.state.clock import Clock
 
 _START = datetime(2026, 1, 31, 12, 0, 0, 1, tzinfo=UTC)
 

@@ -10,9 +10,9 @@ from typing import Any
 import trio
 from msgspec import UNSET
 
-from job_service.jobs.blame import job_of_frame
-from job_service.jobs.registry import Registry
-from job_service.jobs.retry import Retry
+from job_service.jobs.registration.registry import Registry
+from job_service.jobs.registration.retry import Retry
+from job_service.jobs.running.job_of_frame import job_of_frame
 from job_service.telemetry.events import Event, JobCompleted, LoopStalled
 from job_service.telemetry.watchdog import Watchdog
 from tests.conftest import Rig

@@ -8,7 +8,7 @@ import pytest
 import trio
 from hypercorn.typing import ASGIFramework
 
-from job_service.jobs.registry import Registry
+from job_service.jobs.registration.registry import Registry
 from job_service.web.edge import server as server_module
 from job_service.web.edge.listeners import listen_on_port
 from job_service.web.edge.server import Server

@@ -13,7 +13,7 @@ from werkzeug.datastructures import Headers
 
 from job_service.telemetry.events import ConnectionFailed, Event, JobFailed, JobRejected
 from job_service.telemetry.feed import Feed
-from job_service.web.events import (
+from job_service.web.event_stream import (
     CHUNK_BYTES,
     CHUNK_EVENTS,
     HEARTBEAT_SECONDS,

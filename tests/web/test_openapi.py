@@ -17,7 +17,7 @@ import msgspec
 import pytest
 import schemathesis
 
-from job_service.jobs.registry import Registry
+from job_service.jobs.registration.registry import Registry
 from job_service.web import problems
 from job_service.web.guards import Access, needs_token
 from job_service.web.openapi import refusals

@@ -6,7 +6,7 @@ import pytest
 import trio
 import trio.testing
 
-from job_service.jobs.registry import Registry
+from job_service.jobs.registration.registry import Registry
 from tests.web.api import Answer, Api, check_problem
 from tests.web.conftest import MakeApi
 

@@ -2,7 +2,7 @@
 
 import trio
 
-from job_service.jobs.registry import Registry
+from job_service.jobs.registration.registry import Registry
 from tests.web.conftest import MakeApi
 
 

@@ -7,8 +7,8 @@ import pytest
 import trio
 import trio.testing
 
-from job_service.jobs.model import Draft
-from job_service.web import jobs
+from job_service.jobs.state.model import Draft
+from job_service.web import job_routes as jobs
 from job_service.web.submissions import Batches
 from job_service.web.uploads import Uploads
 from tests.web.api import JSON, Api, check_problem

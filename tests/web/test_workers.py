@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import trio
 
-from job_service.jobs.context import JobContext
-from job_service.jobs.registry import Registry
+from job_service.jobs.registration.context import JobContext
+from job_service.jobs.registration.registry import Registry
 from tests.web.api import Api
 from tests.web.conftest import MakeApi
 

@@ -46,7 +46,7 @@ class ServiceStarted(Event, frozen=True, kw_only=True):
 
 
 class ServiceDraining(Event, frozen=True, kw_only=True):
-    """Intake is closed; what is queued has `grace_seconds` to finish."""
+    """Admission is closed; what is queued has `grace_seconds` to finish."""
 
     event: Literal["service_draining"] = "service_draining"
     reason: str

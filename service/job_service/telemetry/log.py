@@ -9,7 +9,7 @@ import structlog
 from msgspec import json, to_builtins
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
-from job_service.errors.failure import format_traceback
+from job_service.failures.report import format_traceback
 from job_service.nesting import MAX_DEPTH, is_too_deep
 from job_service.telemetry.console import COLUMNS, Console
 from job_service.telemetry.events import (
@@ -22,6 +22,7 @@ from job_service.telemetry.events import (
 from job_service.telemetry.text import printable
 
 LogFormat = Literal["json", "console"]
+LogFormatChoice = Literal["auto", "json", "console"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 _LEVEL_NUMBERS: dict[LogLevel, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}

@@ -21,8 +21,8 @@ from typing import Self
 import trio
 from msgspec import UNSET, structs
 
-from job_service.telemetry.culprit import JobOfFrame, find_culprit
 from job_service.telemetry.events import Event, LoopStalled, utc_now
+from job_service.telemetry.stall_attribution import JobOfFrame, attribute_stall
 
 
 class Watchdog(trio.abc.Instrument):
@@ -130,7 +130,7 @@ class Watchdog(trio.abc.Instrument):
 
     def _look(self, began: float, loop_thread: int, root: trio.lowlevel.Task) -> None:
         innermost = sys._current_frames()[loop_thread]  # noqa: SLF001 (it is documented)
-        where, job = find_culprit(innermost, root, self._job_of_frame)
+        where, job = attribute_stall(innermost, root, self._job_of_frame)
         with self._warning:
             if self._turn_began != began:
                 return  # it is over already, and what was seen may be of another turn

@@ -10,23 +10,23 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import MapAdapter
 
-from job_service.errors.failure import describe, format_traceback
-from job_service.jobs.queue import JobQueue
-from job_service.jobs.registry import Registry
-from job_service.jobs.snapshots import ScheduleView, WorkerView
+from job_service.failures.report import describe, format_traceback
+from job_service.jobs.queueing.queue import JobQueue
+from job_service.jobs.registration.registry import Registry
+from job_service.jobs.state.detail import ScheduleView, WorkerView
 from job_service.telemetry.events import Event, RequestFailed, utc_now
 from job_service.telemetry.feed import Feed
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.web.asgi import RequestInOneTask
 from job_service.web.dashboard.pages import add_dashboard
-from job_service.web.events import add_event_routes
+from job_service.web.event_stream import add_event_routes
 from job_service.web.guards import Access, install_guards
-from job_service.web.jobs import add_job_routes
+from job_service.web.job_routes import add_job_routes
 from job_service.web.monitoring import add_monitoring_routes
 from job_service.web.openapi.routes import add_documentation
 from job_service.web.problems import install_error_handlers
 from job_service.web.queries import check_query
-from job_service.web.queue import add_queue_routes
+from job_service.web.queue_routes import add_queue_routes
 
 FAILURE_LINE_SECONDS = 1.0
 MAX_PATH_CHARS = 1_000

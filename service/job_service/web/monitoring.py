@@ -6,7 +6,7 @@ from http import HTTPStatus
 import msgspec
 from quart import Quart, Response
 
-from job_service.jobs.snapshots import ScheduleView, WorkerView
+from job_service.jobs.state.detail import ScheduleView, WorkerView
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.web.problems import RETRY_AFTER_DRAINING_SECONDS, Problem
 

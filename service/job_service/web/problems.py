@@ -9,13 +9,18 @@ from msgspec import UNSET, Struct, UnsetType, json
 from quart import Quart, Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from job_service.jobs.idempotency import IdempotencyKeyReused, InvalidIdempotencyKey
-from job_service.jobs.intake import BatchTooLarge, QueueClosed, QueueFull, UnknownPredecessor
-from job_service.jobs.job_type import InvalidPayload
-from job_service.jobs.model import Status
-from job_service.jobs.options import InvalidOption
-from job_service.jobs.queue import AlreadyFinished, NotFinished, UnknownJob
-from job_service.jobs.registry import UnknownJobType
+from job_service.jobs.queueing.admission import (
+    BatchTooLarge,
+    QueueClosed,
+    QueueFull,
+    UnknownPredecessor,
+)
+from job_service.jobs.queueing.idempotency import IdempotencyKeyReused, InvalidIdempotencyKey
+from job_service.jobs.queueing.options import InvalidOption
+from job_service.jobs.queueing.queue import AlreadyFinished, NotFinished, UnknownJob
+from job_service.jobs.registration.job_type import InvalidPayload
+from job_service.jobs.registration.registry import UnknownJobType
+from job_service.jobs.state.model import Status
 from job_service.telemetry.escapes import UNSAFE
 
 PROBLEM_CONTENT_TYPE = "application/problem+json"

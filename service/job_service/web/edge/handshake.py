@@ -5,7 +5,7 @@ from socket import MSG_PEEK
 
 import trio
 
-from job_service.errors.failure import describe
+from job_service.failures.report import describe
 
 
 class HandshakeFailed(Exception):

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 import h11
 
 from job_service.web.edge.bodies import Body, ChunkedBody, SizedBody
+from job_service.web.edge.fast_path import read_plain
 from job_service.web.edge.heads import NO_REQUEST, Refused
-from job_service.web.edge.plain import read_plain
 
 SHORT_BODY_BYTES = 16 * 1024
 

@@ -10,7 +10,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGIFramework
 from hypercorn.utils import wrap_app
 
-from job_service.errors.failure import describe
+from job_service.failures.report import describe
 from job_service.telemetry.events import ConnectionFailed, ConnectionRefused, Event, utc_now
 from job_service.web.edge import descriptors
 from job_service.web.edge.answers import refusal

@@ -12,9 +12,11 @@ from quart_schema import Info, OpenAPIProvider, QuartSchema, Tag
 from quart_schema.openapi import HttpSecurityScheme
 from werkzeug.routing import Rule
 
-from job_service.jobs.registry import Registry
+from job_service.jobs.registration.registry import Registry
 from job_service.telemetry.schemas import Schema
 from job_service.web.guards import needs_token
+from job_service.web.openapi.components import REFERENCE, answer_schemas, refer_to
+from job_service.web.openapi.job_types import describe_submissions
 from job_service.web.openapi.operations import (
     EVENT_STREAM,
     JSON,
@@ -36,8 +38,6 @@ from job_service.web.openapi.refusals import (
     UNKNOWN_PARAMETER,
     Refusal,
 )
-from job_service.web.openapi.schemas import REFERENCE, answer_schemas, refer_to
-from job_service.web.openapi.submissions import describe_submissions
 from job_service.web.problems import PROBLEM_CONTENT_TYPE, phrase, problem_json
 
 Document = dict[str, Any]

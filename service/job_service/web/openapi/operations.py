@@ -5,10 +5,10 @@ from typing import Any, Final, Literal, NamedTuple
 
 from msgspec import Raw, Struct, structs
 
-from job_service.jobs.snapshots import (
-    AttemptStory,
+from job_service.jobs.state.detail import (
+    AttemptDetail,
     Cancellations,
-    JobStory,
+    JobDetail,
     JobSummary,
     QueueView,
     ScheduleView,
@@ -17,8 +17,9 @@ from job_service.jobs.snapshots import (
 )
 from job_service.telemetry.events import JobStarted
 from job_service.telemetry.metrics import MetricsSnapshot
-from job_service.web.jobs import MAX_PAGE, MAX_WAIT_SECONDS
+from job_service.web.job_routes import MAX_PAGE, MAX_WAIT_SECONDS
 from job_service.web.openapi import parameters
+from job_service.web.openapi.components import Health
 from job_service.web.openapi.refusals import (
     ALREADY_FINISHED,
     BATCH_TOO_LARGE,
@@ -40,7 +41,6 @@ from job_service.web.openapi.refusals import (
     UNKNOWN_PREDECESSOR,
     Refusal,
 )
-from job_service.web.openapi.schemas import Health
 from job_service.web.submissions import MAX_BATCH_BYTES, BatchReceipt
 
 JSON: Final = "application/json"
@@ -104,7 +104,7 @@ _COMPLETED: Final = JobSummary(
     attempt=1,
     max_retries=3,
 )
-_STORY: Final = JobStory(
+_DETAIL: Final = JobDetail(
     id=_ID,
     type="echo",
     status="completed",
@@ -115,7 +115,7 @@ _STORY: Final = JobStory(
     payload=Raw(b'{"any":"JSON"}'),
     result=Raw(b'{"any":"JSON"}'),
     attempts=[
-        AttemptStory(
+        AttemptDetail(
             attempt=1,
             worker_id="worker-1",
             started_at=_T0 + timedelta(seconds=0.25),
@@ -125,7 +125,7 @@ _STORY: Final = JobStory(
         )
     ],
 )
-_CALLED_OFF: Final = JobStory(
+_CALLED_OFF: Final = JobDetail(
     id=_ID,
     type="echo",
     status="cancelled",
@@ -310,7 +310,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "Read a job",
         "The whole story: its payload and result, and every attempt with its times, worker and "
         "error.",
-        {200: Answer("The job.", JobStory, _STORY, ("ETag",)), 304: _NOT_MODIFIED},
+        {200: Answer("The job.", JobDetail, _DETAIL, ("ETag",)), 304: _NOT_MODIFIED},
         (
             _malformed(f"wait must be a number of seconds from 0 to {MAX_WAIT_SECONDS}"),
             UNKNOWN_JOB,
@@ -325,7 +325,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "Call a job off",
         "A pending job ends at once, a running one at its next checkpoint: it may still be "
         "`processing` in the answer.",
-        {200: Answer("The job, as it is now.", JobStory, _CALLED_OFF)},
+        {200: Answer("The job, as it is now.", JobDetail, _CALLED_OFF)},
         (UNKNOWN_JOB, ALREADY_FINISHED, CHANGED),
         headers=parameters.CancelHeaders,
     ),

@@ -8,11 +8,11 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from job_service.jobs.model import Status
+from job_service.jobs.state.model import Status
 from job_service.telemetry.schemas import Schema
 from job_service.telemetry.vocabulary import EVENTS, event_name
 from job_service.web.dashboard.pages import FILES
-from job_service.web.jobs import DEFAULT_PAGE, MAX_PAGE, MAX_WAIT_SECONDS
+from job_service.web.job_routes import DEFAULT_PAGE, MAX_PAGE, MAX_WAIT_SECONDS
 
 # Bare, or a string of RFC 8941; either way 1 to 255 visible characters.
 IDEMPOTENCY_KEY_PATTERN: Final = r'^([!#-~][!-~]{0,254}|"([!#-\[\]-~]|\\["\\]){1,255}")$'

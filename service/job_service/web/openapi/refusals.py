@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from msgspec import UNSET, UnsetType
 
-from job_service.jobs.model import Status
+from job_service.jobs.state.model import Status
 from job_service.web.problems import RETRY_AFTER_FULL_SECONDS
 
 

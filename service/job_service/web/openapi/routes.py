@@ -5,7 +5,7 @@ from functools import cache
 import msgspec
 from quart import Quart, Response
 
-from job_service.jobs.registry import Registry
+from job_service.jobs.registration.registry import Registry
 from job_service.web.openapi.page import CONTENT_SECURITY_POLICY, render_page
 from job_service.web.written import Written, answer, page_headers
 

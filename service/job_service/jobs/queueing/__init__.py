@@ -1,0 +1,1 @@
+"""What brings a job to a worker: admission, its place in the backlog, and its turn."""

@@ -1,0 +1,96 @@
+"""Which submissions came with an idempotency key, so that the same one again makes no new job."""
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import msgspec
+from msgspec import structs
+
+from job_service.jobs.state.detail import JobSummary
+from job_service.jobs.state.model import Ending
+
+REMEMBERED_SECONDS = 24 * 3_600.0
+MAX_REMEMBERED_JOBS = 100_000
+
+_KEY = re.compile(r"[!-~]{1,255}")  # visible ASCII
+
+
+class InvalidIdempotencyKey(ValueError):
+    """The key is not 1 to 255 visible ASCII characters."""
+
+
+class IdempotencyKeyReused(Exception):
+    """The key was used before, and for something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    asked: bytes
+    jobs: tuple[JobSummary, ...]  # as they were first
+    endings: tuple[Ending, ...]  # how they have ended since
+    until: float
+
+
+class IdempotencyKeys:
+    """Remembers what was asked with each key and which jobs that made.
+
+    A key is remembered for REMEMBERED_SECONDS; where the jobs of all keys are more than
+    MAX_REMEMBERED_JOBS, the oldest keys are forgotten before.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        # The oldest first; a plain dict would look for that one behind all that were deleted.
+        self._answers = OrderedDict[str, _Answer]()
+        self._jobs = 0
+
+    def recall(self, key: str, asked: object) -> Sequence[JobSummary] | None:
+        """The jobs that this was answered with when it was asked with `key`; None where it was not.
+
+        They are as they were then, but for how they have ended.
+
+        Raises InvalidIdempotencyKey, or IdempotencyKeyReused where something else was asked.
+        """
+        if not _KEY.fullmatch(key):
+            raise InvalidIdempotencyKey("an idempotency key has 1 to 255 visible ASCII characters")
+        self._forget_the_old()
+        answer = self._answers.get(key)
+        if answer is None:
+            return None
+        if answer.asked != _digest(asked):
+            raise IdempotencyKeyReused("this idempotency key was used for another request")
+        return [
+            structs.replace(job, status=ending.status, finished_at=ending.finished_at)
+            if ending.status is not None
+            else job
+            for job, ending in zip(answer.jobs, answer.endings, strict=True)
+        ]
+
+    def remember(
+        self, key: str, asked: object, jobs: Sequence[JobSummary], endings: Sequence[Ending]
+    ) -> None:
+        """This was asked with `key`, which was not known, and made these jobs.
+
+        Of each, `endings` has what says how it has ended, for the day when it is no longer kept.
+        """
+        until = self._monotonic() + REMEMBERED_SECONDS
+        self._answers[key] = _Answer(_digest(asked), tuple(jobs), tuple(endings), until)
+        self._jobs += len(jobs)
+        self._forget_the_old()
+
+    def _forget_the_old(self) -> None:
+        now = self._monotonic()
+        while self._answers:
+            oldest = next(iter(self._answers))
+            answer = self._answers[oldest]
+            if answer.until > now and self._jobs <= MAX_REMEMBERED_JOBS:
+                return
+            del self._answers[oldest]
+            self._jobs -= len(answer.jobs)
+
+
+def _digest(asked: object) -> bytes:
+    return blake2b(msgspec.msgpack.encode(asked), digest_size=16).digest()

@@ -1,0 +1,84 @@
+"""Jobs that are ready for a worker, in the order of their priority and then of their coming."""
+
+import math
+from collections import OrderedDict
+from itertools import islice
+
+from job_service.jobs.state.model import LAST_PRIORITY, Job
+
+MANY = 1_000  # from which on it is not worth the time to count those that come before a job
+
+
+class ReadyQueue:
+    """Ready jobs, of which at most `limit` may run at a time, and none may start while `paused`.
+
+    `running` counts those that were taken and have not ended, where there is a limit; without one
+    it means nothing.
+    """
+
+    def __init__(self, limit: float = math.inf) -> None:
+        self.limit = limit
+        self.running = 0
+        self.paused = False
+        self._lanes = [OrderedDict[str, Job]() for _ in range(LAST_PRIORITY + 1)]
+
+    def __len__(self) -> int:
+        return sum(map(len, self._lanes))
+
+    @property
+    def may_start(self) -> bool:
+        """Whether its next job, where there is one, may start now."""
+        return not self.paused and self.running < self.limit
+
+    @property
+    def rank(self) -> tuple[int, float, str]:
+        """What its next job is to be compared by: priority, since when it is ready, and age."""
+        for priority, lane in enumerate(self._lanes):
+            if lane:
+                return priority, *_place(next(iter(lane.values())))
+        return LAST_PRIORITY, math.inf, ""
+
+    @property
+    def oldest(self) -> float:
+        """Since when the job is ready that has waited longest; infinity where there is none."""
+        heads = [next(iter(lane.values())) for lane in self._lanes if lane]
+        return min((head.ready_monotonic or 0.0 for head in heads), default=math.inf)
+
+    def add(self, job: Job) -> None:
+        """Put a job behind all others of its priority."""
+        self._lanes[job.priority][job.id] = job
+
+    def take(self) -> Job | None:
+        """The next job, whether it may start or not; None where there is none."""
+        for lane in self._lanes:
+            if lane:
+                return lane.popitem(last=False)[1]
+        return None
+
+    def __contains__(self, job: Job) -> bool:
+        return job.id in self._lanes[job.priority]
+
+    def count_before(self, job: Job) -> int:
+        """How many of its jobs come before this one, which may be elsewhere; up to MANY."""
+        sooner = sum(map(len, self._lanes[: job.priority]))
+        place = _place(job)
+        for other in islice(self._lanes[job.priority].values(), max(0, MANY - sooner)):
+            if _place(other) >= place:
+                break
+            sooner += 1
+        return min(sooner, MANY)
+
+    def discard(self, job: Job) -> None:
+        """Drop a job, if it is here."""
+        self._lanes[job.priority].pop(job.id, None)
+
+    def move_type(self, job_type: str, to: "ReadyQueue") -> None:
+        """Move all jobs of one type, in their order; that takes a look at each that is here."""
+        for lane in self._lanes:
+            for job in [job for job in lane.values() if job.type == job_type]:
+                self.discard(job)
+                to.add(job)
+
+
+def _place(job: Job) -> tuple[float, str]:
+    return job.ready_monotonic or 0.0, job.id

@@ -1,0 +1,184 @@
+"""Submits the jobs of schedules when they are due, and says which ticks made none."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from itertools import islice
+from time import monotonic
+
+import msgspec
+import trio
+from msgspec import UNSET, structs
+
+from job_service.jobs.queueing.admission import QueueFull
+from job_service.jobs.queueing.queue import JobQueue, UnknownJob
+from job_service.jobs.registration.schedule import CORRECTION, Cron, Every, Schedule
+from job_service.jobs.state.clock import LOOK_SECONDS, Clock
+from job_service.jobs.state.detail import ScheduleView
+from job_service.jobs.state.model import TERMINAL
+from job_service.telemetry.events import Event, ScheduleSkipped, SkipReason
+
+MOST_MISSED = 10_000  # counted no further: a clock may be set right by decades
+_SECONDS_IN_ONE_GO = 0.002
+_A_LITTLE = timedelta(minutes=1)  # by less, a clock is not set back but kept right
+_A_FEW_TICKS = timedelta(
+    minutes=5
+)  # by less, what a clock that is set forward skips is made up for
+
+
+class Scheduler:
+    """Runs the schedules of one engine, from `run` until `stop`."""
+
+    def __init__(
+        self,
+        schedules: Sequence[Schedule],
+        queue: JobQueue,
+        emit: Callable[[Event], None],
+        clock: Clock,
+    ) -> None:
+        self._timers = [_Timer(schedule, queue, emit, clock) for schedule in schedules]
+        self._scope = trio.CancelScope()
+
+    async def run(self) -> None:
+        """Tick until stopped."""
+        with self._scope:
+            async with trio.open_nursery() as nursery:
+                for timer in self._timers:
+                    nursery.start_soon(timer.run)
+
+    def stop(self) -> None:
+        """Tick no more."""
+        self._scope.cancel()
+
+    def views(self) -> list[ScheduleView]:
+        """What each schedule has done, and does next."""
+        return [timer.view() for timer in self._timers]
+
+
+class _Timer:
+    """One schedule at work."""
+
+    def __init__(
+        self, schedule: Schedule, queue: JobQueue, emit: Callable[[Event], None], clock: Clock
+    ) -> None:
+        self._schedule = schedule
+        self._queue = queue
+        self._emit = emit
+        self._clock = clock
+        draft = queue.check(schedule.job_type, msgspec.Raw(schedule.payload))
+        self._draft = structs.replace(draft, schedule=schedule.job_type)
+        self._next_run_at: datetime | None = None
+        self._last_run_at: datetime | None = None
+        self._last_job_id: str | None = None
+        self._skipped = 0
+
+    async def run(self) -> None:
+        """Tick until cancelled."""
+        if isinstance(self._schedule.times, Cron):
+            await self._follow_wall_clock(self._schedule.times)
+        else:
+            await self._follow_interval(self._schedule.times)
+
+    async def _follow_wall_clock(self, cron: Cron) -> None:
+        last = now = self._clock.now()
+        elapsed = self._clock.elapsed()
+        self._next_run_at = due = next(cron.after(last))
+        while True:
+            await trio.sleep(min(max((due - now).total_seconds(), 0), LOOK_SECONDS))
+            looked, now = now, self._clock.now()
+            before, elapsed = elapsed, self._clock.elapsed()
+            would_have_looked = now - timedelta(seconds=elapsed - before)
+            if _starts_anew(cron, set_by=would_have_looked - looked, interval=due - last):
+                last = would_have_looked
+            elif now >= due:
+                last = now
+                await self._tick(missed=await _count_ticks(cron, due, now))
+            else:
+                continue
+            self._next_run_at = due = next(cron.after(last))
+
+    async def _follow_interval(self, every: Every) -> None:
+        start = trio.current_time()
+        ticks = 0
+        while True:
+            due = start + (ticks + 1) * every.seconds
+            left = timedelta(seconds=due - trio.current_time())
+            self._next_run_at = self._clock.now() + left
+            await trio.sleep_until(due)
+            passed = max(every.ticks_within(trio.current_time() - start), ticks + 1)
+            missed = passed - ticks - 1
+            ticks = passed
+            await self._tick(missed)
+
+    async def _tick(self, missed: int) -> None:
+        if missed:
+            self._skip("missed", missed)
+        if not self._schedule.overlap and await self._is_under_way():
+            self._skip("overlap")
+            return
+        try:
+            (job,) = await self._queue.submit_all([self._draft])
+        except QueueFull:
+            self._skip("full")
+            return
+        self._last_job_id, self._last_run_at = job.id, job.created_at
+
+    async def _is_under_way(self) -> bool:
+        if self._last_job_id is None:
+            return False
+        try:
+            return (await self._queue.get(self._last_job_id)).status not in TERMINAL
+        except UnknownJob:  # it ended so long ago that it has been forgotten
+            return False
+
+    def _skip(self, reason: SkipReason, ticks: int = 1) -> None:
+        self._skipped += ticks
+        self._emit(
+            ScheduleSkipped(
+                timestamp=self._clock.now(),
+                level="info" if reason == "overlap" else "warning",
+                schedule=self._schedule.job_type,
+                job_type=self._schedule.job_type,
+                reason=reason,
+                ticks=ticks if reason == "missed" else UNSET,
+            )
+        )
+
+    def view(self) -> ScheduleView:
+        """The schedule as it is now."""
+        times = self._schedule.times
+        return ScheduleView(
+            schedule=self._schedule.job_type,
+            type=self._schedule.job_type,
+            cron=times.expression if isinstance(times, Cron) else None,
+            timezone=times.timezone if isinstance(times, Cron) else None,
+            every_seconds=times.seconds if isinstance(times, Every) else None,
+            next_run_at=self._next_run_at,
+            last_run_at=self._last_run_at,
+            last_job_id=self._last_job_id,
+            skipped=self._skipped,
+        )
+
+
+def _starts_anew(cron: Cron, set_by: timedelta, interval: timedelta) -> bool:
+    """Whether a schedule just goes by the new time of a clock that was set, as Debian's cron does.
+
+    What is at a fixed time would run twice, or not at all; so it waits, or catches up, unless the
+    time was plainly wrong.
+    """
+    if cron.is_wildcard:
+        return set_by > _A_FEW_TICKS or -set_by > min(interval / 2, _A_LITTLE)
+    return abs(set_by) >= CORRECTION
+
+
+async def _count_ticks(cron: Cron, after: datetime, until: datetime) -> int:
+    """How many ticks there are in between, with `until`; up to MOST_MISSED."""
+    ticks = 0
+    began = monotonic()
+    for tick in islice(cron.after(after), MOST_MISSED):
+        if tick > until:
+            break
+        ticks += 1
+        if monotonic() - began > _SECONDS_IN_ONE_GO:  # one may be years after the other
+            await trio.lowlevel.checkpoint()
+            began = monotonic()
+    return ticks

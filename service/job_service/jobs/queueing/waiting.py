@@ -1,0 +1,50 @@
+"""Why a pending job is not running now, in one plain sentence."""
+
+import math
+
+from job_service.jobs.queueing.backlog import Backlog
+from job_service.jobs.queueing.ready import MANY
+from job_service.jobs.state.model import Job
+
+
+def why_it_waits(job: Job, backlog: Backlog, due_in_seconds: float, threads_awaited: int) -> str:
+    """The first of the reasons that keep a pending job from starting.
+
+    `due_in_seconds` counts until its time has come, where that is still ahead, and
+    `threads_awaited` those that were let go, while workers wait for one of them.
+    """
+    if job.awaits:
+        first, others = next(iter(job.awaits)), len(job.awaits) - 1
+        return f"waits for job {first}" + (f" and {_count(others, 'other')}" if others else "")
+    if job.ready_monotonic is None:
+        return _until_due(job, due_in_seconds)
+    queue = backlog.queue_of(job)
+    if job not in queue:
+        return "about to start: it is on its way to a worker"
+    if backlog.paused:
+        return "the queue is paused"
+    if queue.paused:
+        return f"{job.type} is paused"
+    if queue.running >= queue.limit:
+        return f"held back: {job.type} runs {queue.running} of at most {queue.limit}"
+    if threads_awaited:
+        return f"waits for one of {_count(threads_awaited, 'abandoned thread')} to return"
+    ahead = backlog.count_ahead_of(job)
+    if ahead >= MANY:
+        return f"waits for a free worker; {MANY:,} or more ahead of it"
+    return "waits for a free worker" + (f"; {ahead} ahead of it" if ahead else "")
+
+
+def _until_due(job: Job, seconds: float) -> str:
+    due = f"due in {math.ceil(seconds)} s" if seconds > 0 else "due now"
+    if not job.attempts:
+        return due
+    last = job.attempts[-1]
+    if last.outcome == "snoozed":
+        return f"snoozed; {due}"
+    error = (last.error or "").partition(":")[0]
+    return f"retry {job.retries} of {job.max_retries} {due} after {error}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,1 @@
+"""What runs a job: workers, threads and processes, and how an attempt is ended."""

@@ -1,0 +1,284 @@
+"""The job engine: one queue, its dispatcher and its workers, as one thing to run and to stop."""
+
+import math
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+import trio
+from structlog.typing import FilteringBoundLogger
+
+from job_service.failures.groups import is_cancellation
+from job_service.jobs.queueing.dispatcher import Dispatcher
+from job_service.jobs.queueing.queue import JobQueue
+from job_service.jobs.queueing.scheduler import Scheduler
+from job_service.jobs.registration.registry import Registry
+from job_service.jobs.running.cancellation import CLEANUP_SECONDS, CancellationDeadline
+from job_service.jobs.running.lifecycle import StopReason, open_lifecycle_nursery
+from job_service.jobs.running.processes import Processes, open_processes
+from job_service.jobs.running.resources import open_resources
+from job_service.jobs.running.threads import Threads
+from job_service.jobs.running.worker import Worker
+from job_service.jobs.state.clock import Clock
+from job_service.jobs.state.detail import ScheduleView, WorkerView
+from job_service.jobs.state.model import Job
+from job_service.jobs.state.transitions import JobStore
+from job_service.jobs.state.weight import DEFAULT_QUEUE_BYTES, DEFAULT_RETAIN_BYTES
+from job_service.telemetry.events import (
+    Event,
+    WorkerStarted,
+    WorkerStopped,
+    WorkerStopReason,
+)
+
+NOW: Final = -math.inf  # a deadline that has passed
+CLOSING_SECONDS: Final = 1.0  # that resources have when the jobs were not left to end
+
+_WORKER_STOP_REASONS: Final[dict[StopReason, WorkerStopReason]] = {
+    "finished": "drained",
+    "cancelled": "cancelled",
+    "crashed": "crashed",
+}
+
+
+class Engine:
+    """Assembles the rooms a job goes through; `queue` is the way in.
+
+    Stopping it: `drain` lets it end by itself within a grace period, `stop` ends it now.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        emit: Callable[[Event], None],
+        log: FilteringBoundLogger,
+        *,
+        workers: int,
+        queue_capacity: int,
+        retain: int,
+        queue_bytes: int = DEFAULT_QUEUE_BYTES,
+        retain_bytes: int = DEFAULT_RETAIN_BYTES,
+        max_abandoned_threads: int = 100,
+        clock: Clock | None = None,
+        random_source: random.Random | None = None,
+    ) -> None:
+        self._registry = registry
+        self._emit = emit
+        self._log = log
+        self._workers = workers
+        self._clock = clock or Clock()
+        self._random_source = random_source or random.Random()
+        self._store = JobStore(
+            emit,
+            self._clock,
+            capacity=queue_capacity,
+            capacity_bytes=queue_bytes,
+            retain=retain,
+            retain_bytes=retain_bytes,
+        )
+        self._threads = Threads(emit, self._clock, max_abandoned=max_abandoned_threads)
+        self._dispatcher = Dispatcher(
+            self._store,
+            limit_of=lambda name: registry.lookup(name).concurrency,
+            threads_awaited=lambda: self._threads.awaited,
+        )
+        self._cancellation_deadline = CancellationDeadline()
+        self._live_workers: list[Worker] = []
+        self._scope = trio.CancelScope()
+        self._resource_scope = trio.CancelScope()  # around the other, for they outlive the jobs
+        self._started = False
+        self._drained = False
+        self._crashed = False
+        self._crash: BaseException | None = None
+        self._stop_reason: str | None = None
+        self.jobs_must_end = trio.Event()  # they were cancelled, for whatever reason
+        self.queue = JobQueue(registry, self._store, self._dispatcher)
+        self._scheduler = Scheduler(registry.schedules, self.queue, emit, self._clock)
+
+    @property
+    def jobs_bytes(self) -> int:
+        """What the texts of all jobs take: payloads, results, errors and tracebacks."""
+        return self._store.weight
+
+    @property
+    def started(self) -> bool:
+        """Whether workers have run; false until all resources are open."""
+        return self._started
+
+    @property
+    def accepting(self) -> bool:
+        """Whether workers run and submissions are taken."""
+        return self._started and self._dispatcher.accepting
+
+    @property
+    def outcome(self) -> str:
+        """How it ended: `drained`, `crashed`, `grace_over`, the reason given to `stop`, or
+        `cancelled` where whoever runs it was.
+        """
+        if self._crashed:
+            return "crashed"
+        if self._drained:
+            return "drained"
+        if self._stop_reason is not None:
+            return self._stop_reason
+        return "grace_over" if self._scope.cancel_called else "cancelled"
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Open the resources and run jobs until drained or stopped.
+
+        A crash of any part, or of a resource, ends it with the error, which is a ResourceFailed
+        where one can't be opened. However it ends, no job is left pending or processing: what was
+        not run is abandoned. Stopped before the resources were open, it returns without having
+        started.
+        """
+        with self._ending(), self._resource_scope:
+            async with (
+                open_processes(self._registry.needs_processes, self._log) as processes,
+                open_resources(self._registry.resources, self._bound_closing) as resources,
+            ):
+                with self._ending(), self._scope:
+                    await self._run_workers(resources, processes, task_status)
+        if self._crash is not None:  # a resource that was cut short has put itself in its place
+            raise self._crash
+
+    async def _run_workers(
+        self,
+        resources: Mapping[str, Any],
+        processes: Processes | None,
+        task_status: trio.TaskStatus[None],
+    ) -> None:
+        to_workers, from_dispatcher = trio.open_memory_channel[Job](self._workers)
+        async with open_lifecycle_nursery(self._on_start, self._on_stop) as nursery:
+            with from_dispatcher:
+                for number in range(1, self._workers + 1):
+                    jobs = from_dispatcher.clone()
+                    await nursery.start(self._worker(number, jobs, resources, processes))
+            self._started = True
+            task_status.started()
+            try:
+                async with trio.open_nursery() as beside:
+                    beside.start_soon(self._schedule)
+                    beside.start_soon(self._cancellation_deadline.run)
+                    await self._dispatcher.run(to_workers)
+                    self._threads.close()
+                    beside.cancel_scope.cancel()
+            except BaseException:
+                self.jobs_must_end.set()
+                raise
+            self._drained = self._stop_reason is None  # else the dispatcher was told to leave
+
+    @contextmanager
+    def _ending(self) -> Iterator[None]:
+        """Leave no job behind the block, and note when a crash ends it."""
+        try:
+            yield
+        except BaseException as error:
+            if not is_cancellation(error):
+                self._crashed, self._crash = True, error
+            raise
+        finally:
+            self._dispatcher.close(NOW)
+            self.abandon_the_rest("grace_over" if self._drained else self.outcome)
+
+    def _bound_closing(self) -> None:
+        self._resource_scope.shield = True  # whoever cancelled the jobs did not mean the resources
+        if not self._drained:
+            self._end_resources_in(CLOSING_SECONDS)
+
+    @property
+    def _cleanup_seconds(self) -> float:
+        """How long jobs may clean up, if there can be any."""
+        return CLEANUP_SECONDS if self._started and not self._drained else 0
+
+    def _end_resources_in(self, seconds: float) -> None:
+        deadline = trio.current_time() + seconds
+        self._resource_scope.deadline = min(self._resource_scope.deadline, deadline)
+
+    def drain(self, grace_seconds: float) -> None:
+        """Take no more jobs; finish what is queued, and cancel what is not done in time.
+
+        Before it has started there is nothing to finish, so the grace is spared.
+        """
+        if not self._started:
+            grace_seconds = 0
+        self._scope.deadline = trio.current_time() + grace_seconds
+        self._end_resources_in(grace_seconds + self._cleanup_seconds + CLOSING_SECONDS)
+        self._scheduler.stop()
+        self._dispatcher.close(self._scope.deadline)
+
+    def stop(self, reason: str) -> None:
+        """Cancel running jobs at their next checkpoint and abandon all others."""
+        self._stop_reason = reason
+        self._end_resources_in(self._cleanup_seconds + CLOSING_SECONDS)
+        self._scheduler.stop()
+        self._dispatcher.stop()
+        self._scope.cancel()
+        self.jobs_must_end.set()
+
+    def abandon_the_rest(self, reason: str) -> None:
+        """Leave behind all jobs that have not ended.
+
+        After a drain, those that could not have started say what kept them, in the reason's place.
+        """
+        for job in list(self._store.jobs):
+            if job.status in ("pending", "processing"):
+                kept_by = self._dispatcher.what_keeps(job) if reason == "grace_over" else None
+                self._store.abandon(job, kept_by or reason)
+                self._dispatcher.forget(job)
+
+    def workers(self) -> list[WorkerView]:
+        """What each live worker does now, in their order."""
+        return [worker.view() for worker in self._live_workers]
+
+    def schedules(self) -> list[ScheduleView]:
+        """What each schedule has done, and does next."""
+        return self._scheduler.views()
+
+    async def _schedule(self) -> None:
+        try:
+            await self._scheduler.run()
+        except Exception:  # told here, since workers say why they end before `run` hears of it
+            self._crashed = True
+            raise
+
+    def _worker(
+        self,
+        number: int,
+        jobs: trio.MemoryReceiveChannel[Job],
+        resources: Mapping[str, Any],
+        processes: Processes | None,
+    ) -> Worker:
+        return Worker(
+            f"worker-{number}",
+            jobs,
+            self._registry,
+            self._store,
+            self._dispatcher,
+            self._log,
+            lambda: self.outcome,
+            self._random_source,
+            self._clock.now(),
+            resources,
+            processes,
+            self._threads,
+            self._cancellation_deadline,
+        )
+
+    def _on_start(self, worker: Worker) -> None:
+        self._live_workers.append(worker)
+        self._emit(WorkerStarted(timestamp=worker.started_at, worker_id=worker.id))
+
+    def _on_stop(self, worker: Worker, reason: StopReason) -> None:
+        if reason == "crashed":
+            self._crashed = True
+            self.jobs_must_end.set()
+        self._live_workers.remove(worker)
+        self._emit(
+            WorkerStopped(
+                timestamp=self._clock.now(),
+                worker_id=worker.id,
+                reason=_WORKER_STOP_REASONS[reason],
+                jobs_run=worker.jobs_run,
+            )
+        )

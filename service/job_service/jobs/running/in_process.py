@@ -1,0 +1,167 @@
+"""What happens inside a process that runs handlers: how it lives, and how it calls them."""
+
+import multiprocessing
+import os
+import pickle
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from contextvars import copy_context
+from functools import cache, partial
+from multiprocessing import resource_tracker
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+import msgspec
+
+from job_service.failures.groups import is_a, leaves, traceback_of
+from job_service.failures.report import describe
+from job_service.jobs.registration.context import JobContext
+from job_service.jobs.registration.outcome import Discard, Snooze, asked_for
+from job_service.jobs.registration.signature import Signature, read_signature
+from job_service.jobs.running.forks import (
+    STOP_SIGNALS,
+    let_go_of,
+    restore_signals_in_children,
+)
+from job_service.jobs.running.process_log import JobIdentity, RecordSender, say_whose_records_come
+from job_service.jobs.running.result import Unwritable, encode_result
+from job_service.telemetry.libraries import listen_to_libraries
+
+
+class ProcessContext(JobContext):
+    """The running job as its handler sees it in a process, where the service is out of reach."""
+
+    def __init__(self, id: str, type: str, worker_id: str, attempt: int) -> None:
+        self.id = id
+        self.type = type
+        self.worker_id = worker_id
+        self.attempt = attempt
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in ("log", "progress"):
+            raise RuntimeError(
+                f"JobContext.{name} does not work in a process: only id, type, worker_id and "
+                "attempt do"
+            )
+        return super().__getattribute__(name)
+
+
+def send_records(to_service: socket.socket) -> None:
+    """At the very first: send what libraries say to the service, and let no child hold it.
+
+    A forked child that had the pipes by which the service knows this process would keep it from
+    seeing that the process has ended.
+    """
+    listen_to_libraries(RecordSender(to_service))
+    restore_signals_in_children()
+    kept = {0, 1, 2, resource_tracker.getfd(), to_service.fileno()}  # for children, too
+    os.register_at_fork(after_in_child=partial(let_go_of, _open_descriptors() - kept))
+
+
+def _open_descriptors() -> set[int]:
+    listed = {int(entry.name) for entry in Path("/dev/fd").iterdir()}
+    return {number for number in listed if _is_open(number)}  # else by what has listed them
+
+
+def _is_open(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
+
+
+def live_with_the_service() -> None:
+    """Before the first job: leave signals to the service, but don't outlive it."""
+    os.setpgid(0, 0)
+    # What is sent to all processes at once, as systemd does, only begins the drain. A handler,
+    # unlike SIG_IGN, is not inherited by programs that are run from here.
+    for number in STOP_SIGNALS:
+        signal.signal(number, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+    threading.Thread(target=_end_with_the_service, daemon=True).start()
+
+
+def _end_with_the_service() -> None:
+    service = multiprocessing.parent_process()
+    assert service is not None  # noqa: S101  # this is never the service itself
+    service.join()
+    os.killpg(0, signal.SIGKILL)  # with all that the handler has started
+
+
+def call_here(handler: Callable[..., Any], payload: bytes, job: JobIdentity) -> Any:
+    """What the handler returns, or raises, in a form that the service can read."""
+    say_whose_records_come(job)
+    try:
+        named = isinstance(handler, FunctionType)  # all else comes as a new copy each time
+        signature = _signature(handler) if named else read_signature(handler)
+        arguments: dict[str, Any] = {}
+        if signature.payload is not None:
+            arguments[signature.payload] = signature.decoder.decode(payload)
+        if signature.context is not None:
+            arguments[signature.context] = ProcessContext(*job)
+        # The next job must not see what this one sets in its context.
+        return _portable(copy_context().run(partial(handler, **arguments)))
+    except BaseException as error:
+        try:
+            portable = _portable_error(error)
+        except BaseException:  # it is too odd to be looked at
+            portable = _stand_in_for(error)
+    raise portable  # out here it does not drag along the error that it may stand for
+
+
+@cache
+def _signature(handler: Callable[..., Any]) -> Signature:
+    return read_signature(handler)
+
+
+def _portable(result: object) -> msgspec.Raw | Unwritable:
+    """The result as JSON text, or why it can't be written.
+
+    It is never sent as it is: the service would have to run the code of whoever made it.
+    """
+    try:
+        return msgspec.Raw(encode_result(result))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        return Unwritable(str(error) or describe(error))
+
+
+def _portable_error(error: BaseException) -> BaseException:
+    """The error, or another in the place of one that the service could not read.
+
+    Whatever takes its place, a Discard stays one, and a Snooze, too. A KeyboardInterrupt is not
+    brought back: no Ctrl-C reaches a handler here, and the service would take it for one.
+    """
+    if any(is_a(leaf, KeyboardInterrupt) for leaf in leaves(error)):
+        return _stand_in_for(error)
+    from tblib.pickling_support import install  # it comes with trio-parallel
+
+    install(error)
+    if _comes_back(error):
+        return error
+    for each in (error, *leaves(error)):
+        each.__cause__ = each.__context__ = None  # what led to it may be all that can't
+    if _comes_back(error):
+        return error
+    asked = asked_for(error)
+    if asked is not None and is_a(asked, Snooze):
+        return Snooze(asked.seconds)
+    return _stand_in_for(error, RuntimeError if asked is None else Discard)
+
+
+def _stand_in_for(error: BaseException, kind: type[Exception] = RuntimeError) -> BaseException:
+    message = f"{describe(error)} (an error that can't be brought back from its process)"
+    return kind(message).with_traceback(traceback_of(error))
+
+
+def _comes_back(error: BaseException) -> bool:
+    try:
+        back = pickle.loads(pickle.dumps(error))  # noqa: S301  # its own
+        return issubclass(type(back), BaseException)
+    except BaseException:
+        return False

@@ -1,0 +1,95 @@
+"""The bounds on what waits, in jobs and bytes, and the two lines that tell when they are felt."""
+
+from collections.abc import Callable
+
+from msgspec import UNSET
+
+from job_service.jobs.state.clock import Clock
+from job_service.jobs.state.state_index import StateIndex
+from job_service.telemetry.events import Event, QueueFreed, QueueFull
+
+
+class Capacity:
+    """Knows how much more fits into the queue, and says when that begins and ceases to matter.
+
+    Its places are for pending jobs. Its bytes are for all jobs that have not ended, because one
+    that runs keeps its payload.
+
+    `queue_full` comes with the first rejection, `queue_freed` once a quarter of the places and of
+    the bytes is free again. That gap keeps a queue that hovers at its bound from flooding the log;
+    and where it is free already, a batch that is too large for it is turned away without a line.
+    """
+
+    def __init__(
+        self,
+        books: StateIndex,
+        emit: Callable[[Event], None],
+        clock: Clock,
+        limit: int,
+        limit_bytes: int,
+    ) -> None:
+        self._index = books
+        self._emit = emit
+        self._clock = clock
+        self._limit = limit
+        self._limit_bytes = limit_bytes
+        self.is_full = False  # from the first rejection on, until there is room to spare
+        self._full_since = 0.0
+        self._rejected_while_full = 0
+
+    @property
+    def room(self) -> int:
+        """How many more jobs fit; below 0 where retries overfill it."""
+        return self._limit - self._index.counts["pending"]
+
+    @property
+    def room_bytes(self) -> int:
+        """How many more bytes fit; may be below 0, too."""
+        return self._limit_bytes - self._index.unfinished_bytes
+
+    def fits(self, jobs: int, size: int) -> bool:
+        """Whether so many jobs, of so many bytes together, fit."""
+        books = self._index
+        return (
+            jobs <= self._limit - books.counts["pending"]
+            and size <= self._limit_bytes - books.unfinished_bytes
+        )
+
+    def rejected(self, jobs: int) -> None:
+        """So many jobs were turned away for want of room."""
+        if not self.is_full:
+            if self._is_free:
+                return
+            self.is_full = True
+            self._full_since = self._clock.monotonic()
+            self._emit(
+                QueueFull(
+                    timestamp=self._clock.now(),
+                    queue_capacity=self._limit,
+                    queue_bytes=self._limit_bytes if self._is_free_of_jobs else UNSET,
+                )
+            )
+        self._rejected_while_full += jobs
+
+    def eased(self) -> None:
+        """A job has left the full queue, or has ended."""
+        if self._is_free:
+            full_seconds = self._clock.monotonic() - self._full_since
+            rejected, self._rejected_while_full = self._rejected_while_full, 0
+            self.is_full = False
+            self._emit(
+                QueueFreed(
+                    timestamp=self._clock.now(),
+                    jobs_rejected=rejected,
+                    full_seconds=round(full_seconds, 6),
+                )
+            )
+
+    @property
+    def _is_free(self) -> bool:
+        enough_bytes = self._index.unfinished_bytes <= self._limit_bytes * 3 // 4
+        return enough_bytes and self._is_free_of_jobs
+
+    @property
+    def _is_free_of_jobs(self) -> bool:
+        return self._index.counts["pending"] <= self._limit * 3 // 4

@@ -1,0 +1,131 @@
+"""What a job is: its states, the moves between them, and the record of its attempts."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final, Literal
+
+import msgspec
+import trio
+
+from job_service.jobs.state.progress import Meter
+
+AttemptOutcome = Literal["completed", "failed", "snoozed", "cancelled", "abandoned"]
+Status = Literal["pending", "processing", "completed", "failed", "cancelled", "abandoned"]
+
+TRANSITIONS: Final[dict[Status, frozenset[Status]]] = {
+    # Entered on creation, and again when a failed attempt is to be repeated or a handler wants the
+    # job back later; left for a worker, for a client who calls it off, when a job that it comes
+    # after has not completed, or for a service that ends without having run it.
+    "pending": frozenset({"processing", "failed", "cancelled", "abandoned"}),
+    # Entered when a worker begins an attempt; left when that attempt is over.
+    "processing": frozenset({"completed", "failed", "pending", "cancelled", "abandoned"}),
+    # The handler returned, and its result is kept.
+    "completed": frozenset(),
+    # The last attempt raised or timed out; or what it was to come after has not completed.
+    "failed": frozenset(),
+    # A client called it off before it had ended.
+    "cancelled": frozenset(),
+    # The service ended before it had.
+    "abandoned": frozenset(),
+}
+
+TERMINAL: Final = frozenset(status for status, moves in TRANSITIONS.items() if not moves)
+
+FIRST_PRIORITY: Final = 0
+DEFAULT_PRIORITY: Final = 5
+LAST_PRIORITY: Final = 9
+
+SHOWN_PREDECESSORS: Final = 10  # of a job's `after`, but for its story, which has all
+
+
+class IllegalTransition(Exception):
+    """A job was asked to move where the table has no way; nothing was changed."""
+
+    def __init__(self, job_id: str, status: Status, wanted: Status) -> None:
+        super().__init__(f"job {job_id} is {status} and can't become {wanted}")
+
+
+class Attempt(msgspec.Struct, eq=False, gc=False):
+    """One run of a job's handler; the fields with defaults are set when it is over.
+
+    No two attempts of a job have the same `number`, whatever became of them.
+    """
+
+    number: int
+    worker_id: str
+    started_at: datetime
+    started_monotonic: float
+    interrupt: Callable[[], None]
+    finished_at: datetime | None = None
+    run_seconds: float | None = None
+    outcome: AttemptOutcome | None = None
+    error: str | None = None
+    traceback: str | None = None  # its end, where it is long
+
+
+class Ending(msgspec.Struct):
+    """How a job has ended, for who must know when the job itself is no longer kept."""
+
+    status: Status | None = None  # None until then
+    finished_at: datetime | None = None
+
+
+class Draft(msgspec.Struct, frozen=True, gc=False):
+    """A submission that has been checked; `payload` is JSON text."""
+
+    type: str
+    payload: bytes
+    max_retries: int
+    priority: int = DEFAULT_PRIORITY
+    delay_seconds: float | None = None  # from when it is accepted; or else
+    run_at: datetime | None = None
+    unique_key: str | None = None
+    after: tuple[str, ...] = ()  # the jobs that must have completed before
+    retry_of: str | None = None  # the finished job that it runs again
+    schedule: str | None = None  # the one that made it
+
+
+class Job(msgspec.Struct, eq=False, gc=False):
+    """One job, as its store keeps it; only the store changes one.
+
+    The garbage collector does not look at jobs and attempts, which would take it a second where a
+    million are kept. What they have in circles, such as `successors`, is gone once a job has ended.
+
+    `payload` and `result` are JSON text: each attempt decodes the payload anew, so that none can
+    see what an earlier one did to it.
+    """
+
+    id: str
+    type: str
+    payload: bytes
+    max_retries: int
+    created_at: datetime
+    run_at: datetime
+    priority: int = DEFAULT_PRIORITY
+    unique_key: str | None = None
+    after: tuple[str, ...] = ()
+    retry_of: str | None = None
+    schedule: str | None = None
+    due_monotonic: float | None = None  # where it waits for a delay, and not for a date
+    row: int = -1  # its place in the table
+    weight: int = 0  # bytes of memory, when it was last weighed
+    status: Status = "pending"
+    ready_monotonic: float | None = None  # since when it is ready for a worker, while it is
+    attempts: tuple[Attempt, ...] = ()
+    runs: int = 0  # attempts that have begun, and so the number of the last one
+    snoozes: int = 0
+    meter: Meter | None = None  # of the attempt that began last, where it has told its progress
+    result: bytes | None = None
+    finished_at: datetime | None = None
+    cancel_reason: str | None = None  # set while a running attempt is being interrupted
+    ended: trio.Event | None = None  # made for those who wait for it, where there are any
+    ending: Ending | None = None  # made for those who remember it, where there are any
+    awaits: "dict[str, Job] | None" = None  # those of `after` that have not ended yet, by id
+    successors: "dict[str, Job] | None" = None  # those that await it, by id
+    failure: str | None = None  # why it failed without an attempt
+
+    @property
+    def retries(self) -> int:
+        """How many of its `max_retries` are used up; the first attempt is none, nor is a snooze."""
+        counted = self.runs - self.snoozes
+        return counted if self.status == "pending" else max(0, counted - 1)

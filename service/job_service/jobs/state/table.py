@@ -1,0 +1,162 @@
+"""The jobs in memory, in the order of their creation.
+
+The order is kept in chunks, and each chunk knows by a bit per job which of its jobs have a status
+or a type. A page is read off these bits, so that it costs what is on it, and not what is kept; and
+where jobs of a status are sought, only those chunks are looked at in which a job has entered it.
+
+Where few jobs of a chunk are left, it is merged with another one beside it that has as few: else a
+single job that waits for long would keep the room of a thousand.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+
+from job_service.jobs.state.chunk import BITS, CHUNK, SPARSE, Chunk
+from job_service.jobs.state.model import TRANSITIONS, Job, Status
+
+
+class JobTable:
+    """All jobs that are not forgotten yet.
+
+    Ids must sort by creation, as UUIDv7 do; a page then begins by bisection, whatever has been
+    forgotten since the page before it was read.
+    """
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, Job] = {}
+        self._chunks: dict[int, Chunk] = {}
+        self._numbers: list[int] = []  # of all chunks, the oldest first
+        self._entered: dict[Status, list[int]] = {  # in which a job has; sorted numbers of chunks
+            status: [] for status in TRANSITIONS if status != "pending"
+        }
+        self._newest: Chunk | None = None
+
+    def __iter__(self) -> Iterator[Job]:
+        """All jobs, the oldest first."""
+        return iter(self._jobs.values())
+
+    def get(self, job_id: str) -> Job | None:
+        """The job, or None where there is none of this id, or no more."""
+        return self._jobs.get(job_id)
+
+    def add(self, job: Job) -> None:
+        """Keep a new job, and give it its row."""
+        self._jobs[job.id] = job
+        chunk = self._newest
+        if chunk is None or len(chunk.jobs) == CHUNK:
+            chunk = self._begin_chunk(job)
+        chunk.append(job)
+
+    def moved(self, job: Job) -> None:
+        """The job has entered another state."""
+        row, status = job.row, job.status
+        chunk = self._chunks[row // CHUNK]
+        entered = chunk.entered
+        if status == "pending":
+            entered["processing"] ^= BITS[row % CHUNK]
+            return
+        if not entered[status]:
+            _include(self._entered[status], chunk.number)
+        entered[status] |= BITS[row % CHUNK]
+
+    def forget(self, job: Job) -> None:
+        """Keep a job no more, which has ended."""
+        del self._jobs[job.id]
+        place = job.row % CHUNK
+        chunk = self._chunks[job.row // CHUNK]
+        chunk.jobs[place] = None
+        chunk.forgotten |= BITS[place]
+        kept = chunk.kept = chunk.kept - 1
+        if kept > SPARSE or chunk is self._newest:  # whose room is still to be used
+            return
+        if kept == 0:
+            self._drop(chunk)
+        elif kept == SPARSE:  # the chunks beside it find it so, should they become sparse later
+            self._merge_around(chunk)
+
+    def page(
+        self,
+        *,
+        status: Status | None,
+        job_type: str | None,
+        after: str | None,
+        limit: int,
+        newest_first: bool = False,
+    ) -> list[Job]:
+        """Up to `limit` jobs of this status and type, in order, from behind the job `after`.
+
+        The oldest come first, or the newest; what is behind a job turns with it.
+        """
+        found: list[Job] = []
+        numbers = self._numbers if status in (None, "pending") else self._entered[status]
+        first = len(numbers) - 1 if newest_first else 0
+        if after is not None:
+            first = max(0, bisect_right(numbers, after, key=self._first_id) - 1)
+        for number in reversed(numbers[: first + 1]) if newest_first else numbers[first:]:
+            chunk = self._chunks[number]
+            bits = chunk.matching(status, job_type)
+            if after is not None and bits and number == numbers[first]:
+                bits &= chunk.before(after) if newest_first else chunk.behind(after)
+            while bits:
+                if len(found) >= limit:
+                    return found
+                job, bits = chunk.pop(bits, newest=newest_first)
+                found.append(job)
+        return found
+
+    def count(self) -> dict[str, dict[Status, int]]:
+        """How many jobs of each type have which status."""
+        counts: dict[str, dict[Status, int]] = {}
+        for chunk in self._chunks.values():
+            of_status = {status: chunk.matching(status, None) for status in TRANSITIONS}
+            for job_type, of_type in chunk.of_type.items():
+                of_this_type = counts.setdefault(job_type, dict.fromkeys(TRANSITIONS, 0))
+                for status, bits in of_status.items():
+                    of_this_type[status] += (bits & of_type).bit_count()
+        return counts
+
+    def _begin_chunk(self, job: Job) -> Chunk:
+        full = self._newest
+        number = 0 if full is None else full.number + 1
+        chunk = self._newest = self._chunks[number] = Chunk(number, job.id)
+        self._numbers.append(number)
+        if full is not None and full.kept == 0:
+            self._drop(full)
+        elif full is not None and full.is_sparse:
+            self._merge_around(full)
+        return chunk
+
+    def _merge_around(self, chunk: Chunk) -> None:
+        """Merge a chunk that keeps few jobs with those beside it that keep few, too."""
+        index = bisect_left(self._numbers, chunk.number)
+        older = self._chunks[self._numbers[index - 1]] if index > 0 else None
+        if older is not None and older.is_sparse:
+            self._merge(older, chunk)
+            chunk, index = older, index - 1
+        if chunk.is_sparse and index + 1 < len(self._numbers):
+            newer = self._chunks[self._numbers[index + 1]]
+            if newer is not self._newest and newer.is_sparse:
+                self._merge(chunk, newer)
+
+    def _merge(self, older: Chunk, newer: Chunk) -> None:
+        self._drop(newer)
+        older.absorb(newer)
+        for status, numbers in self._entered.items():
+            if older.entered[status]:
+                _include(numbers, older.number)
+
+    def _drop(self, chunk: Chunk) -> None:
+        del self._chunks[chunk.number]
+        for numbers in (self._numbers, *self._entered.values()):
+            index = bisect_left(numbers, chunk.number)
+            if numbers[index : index + 1] == [chunk.number]:
+                del numbers[index]
+
+    def _first_id(self, number: int) -> str:
+        return self._chunks[number].first_id
+
+
+def _include(numbers: list[int], number: int) -> None:
+    index = bisect_left(numbers, number)
+    if numbers[index : index + 1] != [number]:  # else a job was there before and went back
+        numbers.insert(index, number)

@@ -1,0 +1,33 @@
+"""How much memory a job takes beyond what every job does: that of its texts, which may be long."""
+
+from sys import getsizeof
+
+from job_service.jobs.state.model import Draft, Job
+
+DEFAULT_QUEUE_BYTES = 64 * 1024 * 1024  # that those may weigh which have not ended
+DEFAULT_RETAIN_BYTES = 128 * 1024 * 1024  # that all others may
+
+_ATTEMPT_BYTES = 400  # of the record of one, with its times; every job has one
+
+
+def submitted_bytes(job: Draft | Job) -> int:
+    """What comes with a submission: the payload and the ids that it is to come after."""
+    if not job.after:
+        return len(job.payload)
+    return len(job.payload) + sum(map(getsizeof, job.after))
+
+
+def weight_in_bytes(job: Job) -> int:
+    """All that the job keeps now: what was submitted, its result, and what its attempts left."""
+    attempts = job.attempts
+    weight = len(job.payload)
+    if len(attempts) > 1:
+        weight += _ATTEMPT_BYTES * (len(attempts) - 1)
+    if job.after:
+        weight += sum(map(getsizeof, job.after))
+    if job.result is not None:
+        weight += len(job.result)
+    for attempt in attempts:
+        if attempt.error is not None:
+            weight += getsizeof(attempt.error) + getsizeof(attempt.traceback)
+    return weight

@@ -1,0 +1,65 @@
+"""Builds all that listens to the events of one service, to be handed down from `main`."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from structlog.typing import FilteringBoundLogger
+
+from job_service.telemetry.console import terminal_columns
+from job_service.telemetry.emitter import Emitter
+from job_service.telemetry.feed import Feed
+from job_service.telemetry.log import Log, LogFormatChoice, LogLevel, event_renderer
+from job_service.telemetry.metrics import Metrics
+from job_service.telemetry.sink import LineSink
+from job_service.telemetry.stall_attribution import JobOfFrame
+from job_service.telemetry.watchdog import Watchdog
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """Where events go, the free-form logger, and who listens."""
+
+    emit: Emitter
+    logger: FilteringBoundLogger
+    metrics: Metrics
+    feed: Feed
+    sink: LineSink
+    watchdog: Watchdog
+
+
+@contextmanager
+def open_telemetry(
+    fd: int,
+    *,
+    log_format: LogFormatChoice,
+    log_level: LogLevel,
+    log_file: str | None,
+    queue_capacity: int,
+    stall_threshold: float,
+    job_of_frame: JobOfFrame,
+) -> Iterator[Telemetry]:
+    """All that listens to events; its log is written to `fd`, which is closed with it.
+
+    `log_file` is the path that `fd` was opened from, if it can be opened anew. `stall_threshold` is
+    in seconds, and `job_of_frame` finds the job that a stall is attributed to.
+    """
+    on_terminal = os.isatty(fd)
+    if log_format == "auto":
+        log_format = "console" if on_terminal else "json"
+    colors = on_terminal and "NO_COLOR" not in os.environ
+    with LineSink(fd, event_renderer(log_format, colors=colors), path=log_file) as sink:
+        log = Log(
+            sink.write,
+            log_format,
+            log_level,
+            colors=colors,
+            columns=partial(terminal_columns, fd),
+        )
+        metrics = Metrics(queue_capacity)
+        feed = Feed()
+        emit = Emitter(metrics.observe, log.observe, feed.observe)
+        watchdog = Watchdog(stall_threshold, warn=log.observe, emit=emit, job_of_frame=job_of_frame)
+        yield Telemetry(emit, log.logger, metrics, feed, sink, watchdog)

@@ -1,0 +1,93 @@
+"""JSON Schemas of what the service reads and writes, as msgspec tells them."""
+
+from typing import Any, Final, Literal
+
+import msgspec
+from msgspec import Struct
+
+from job_service.jobs.state.detail import (
+    AttemptDetail,
+    Cancellations,
+    JobDetail,
+    JobSummary,
+    QueueView,
+    ScheduleView,
+    TypeView,
+    WorkerView,
+)
+from job_service.jobs.state.progress import Progress
+from job_service.telemetry.metrics import MetricsSnapshot
+from job_service.telemetry.schemas import Schema, as_written
+from job_service.telemetry.vocabulary import EVENTS, event_name
+from job_service.web.problems import ProblemDetails
+from job_service.web.submissions import BatchReceipt
+
+REFERENCE: Final = "#/components/schemas/{name}"
+
+
+class Health(Struct):
+    """The service lives, or is ready."""
+
+    status: Literal["ok"] = "ok"
+
+
+ANSWERS: Final[list[type[Struct]]] = [
+    *(JobSummary, JobDetail, AttemptDetail, Progress, BatchReceipt),
+    *(Cancellations, QueueView, TypeView),
+    *(WorkerView, ScheduleView, MetricsSnapshot, Health, ProblemDetails),
+]
+
+
+def answer_schemas() -> dict[str, Schema]:
+    """The named schemas of all that the service answers."""
+    kinds = [*ANSWERS, *EVENTS]
+    _, named = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
+    named = {kind.__name__: as_written(kind, named[kind.__name__]) for kind in kinds}
+    events_by_name = {event_name(kind): refer_to(kind.__name__) for kind in EVENTS}
+    named["Event"] = {
+        "title": "Event",
+        "description": "What happened: the `data` of an event of the stream, and its log line.",
+        "oneOf": list(events_by_name.values()),
+        "discriminator": {
+            "propertyName": "event",
+            "mapping": {name: schema["$ref"] for name, schema in events_by_name.items()},
+        },
+    }
+    named["StreamedEvent"] = {
+        "title": "StreamedEvent",
+        "description": "One event of the stream; `reset`, with no fields, where some were lost.",
+        "type": "object",
+        "properties": {
+            "id": {"type": "string"},
+            "event": {"type": "string", "enum": [*events_by_name, "reset"]},
+            "data": {
+                "type": "string",
+                "contentMediaType": "application/json",
+                "contentSchema": {
+                    "anyOf": [
+                        refer_to("Event"),
+                        {"type": "object", "maxProperties": 0},
+                    ]
+                },
+            },
+            "retry": {"type": "integer", "description": "Milliseconds to wait before coming back."},
+        },
+        "required": ["event", "data"],
+    }
+    return named
+
+
+def payload_schemas(payload_types: list[Any]) -> tuple[list[Schema], dict[str, Schema]]:
+    """The schema of each payload type, and the named schemas they refer to.
+
+    Their names begin with `payload.`, so that no type of an application is taken for one of ours.
+    """
+    schemas, named = msgspec.json.schema_components(
+        payload_types, ref_template=REFERENCE.format(name="payload.{name}")
+    )
+    return list(schemas), {f"payload.{name}": schema for name, schema in named.items()}
+
+
+def refer_to(name: str) -> Schema:
+    """A reference to a named schema."""
+    return {"$ref": REFERENCE.format(name=name)}

@@ -1,0 +1,117 @@
+"""What may be submitted: a schema and an example for each job type of a registry."""
+
+import inspect
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta, structs
+
+from job_service.jobs.registration.job_type import InvalidPayload, JobType
+from job_service.jobs.registration.registry import Registry
+from job_service.jobs.registration.retry import MAX_RETRIES_LIMIT
+from job_service.jobs.state.model import FIRST_PRIORITY, LAST_PRIORITY
+from job_service.telemetry.schemas import Schema
+from job_service.web.openapi.components import payload_schemas
+from job_service.web.submissions import Submission
+
+_TOLD: Final = {
+    "max_retries": {
+        "description": "How often it is tried again where it fails; without it as its type says.",
+        **msgspec.json.schema(Annotated[int, Meta(ge=0, le=MAX_RETRIES_LIMIT)] | None),
+    },
+    "priority": {
+        "description": "From 0 (first) to 9; 5 without it.",
+        **msgspec.json.schema(Annotated[int, Meta(ge=FIRST_PRIORITY, le=LAST_PRIORITY)] | None),
+    },
+    "delay_seconds": {"description": "Seconds from now until it may start."},
+    "run_at": {"description": "When it may start, in the next 10 years; not with delay_seconds."},
+    "unique_key": {
+        "description": "While a job of this type with this key has not ended, no other is made."
+    },
+    "after": {"description": "Ids of jobs that must have completed before; else it fails."},
+}
+
+
+def describe_submissions(registry: Registry) -> tuple[dict[str, Schema], dict[str, Any]]:
+    """The named schema `Submission` with those it refers to, and an example for each job type."""
+    job_types = [registry.lookup(name) for name in registry.names]
+    payloads, named = payload_schemas([_payload_type(job_type) for job_type in job_types])
+    settings = {
+        field.name: {**msgspec.json.schema(field.type), **_TOLD.get(field.name, {})}
+        for field in structs.fields(Submission)
+        if field.name not in ("type", "payload")
+    }
+    named["Submission"] = {
+        "title": "Submission",
+        "description": "A job to be run, one variant for each job type of this service.",
+        "oneOf": [
+            _variant(job_type, payload, settings)
+            for job_type, payload in zip(job_types, payloads, strict=True)
+        ]
+        or [False],
+    }
+    examples = {}
+    for job_type, payload in zip(job_types, payloads, strict=True):
+        try:
+            value = _sample(payload, named)
+            job_type.check_payload(msgspec.json.encode(value))
+        except (InvalidPayload, RecursionError):
+            continue  # nobody can make up a value for every type
+        examples[job_type.name] = {"value": {"type": job_type.name, "payload": value}}
+    return named, examples
+
+
+def _payload_type(job_type: JobType) -> Any:
+    payload_type = job_type.payload_decoder.type
+    try:
+        msgspec.json.schema(payload_type)
+    except (TypeError, ValueError):  # such as object, which takes what JSON has
+        return Any
+    return payload_type
+
+
+def _variant(job_type: JobType, payload: Schema, settings: dict[str, Schema]) -> Schema:
+    try:
+        job_type.check_payload(job_type.absent_payload)
+    except InvalidPayload:
+        required = ["type", "payload"]
+    else:
+        required = ["type"]
+    if job_type.absent_payload != b"null":
+        payload = {**payload, "default": msgspec.json.decode(job_type.absent_payload)}
+    return {
+        "title": job_type.name,
+        "description": inspect.getdoc(job_type.handler) or "",
+        "type": "object",
+        "properties": {"type": {"const": job_type.name}, "payload": payload, **settings},
+        "required": required,
+        "additionalProperties": False,
+        "not": {"required": ["delay_seconds", "run_at"]},
+    }
+
+
+def _sample(schema: Schema, named: dict[str, Schema]) -> Any:
+    """A small value that fits the schema, more often than not."""
+    if "$ref" in schema:
+        return _sample(named[schema["$ref"].rpartition("/")[2]], named)
+    if "anyOf" in schema:
+        return None if {"type": "null"} in schema["anyOf"] else _sample(schema["anyOf"][0], named)
+    if choices := schema.get("examples") or schema.get("enum"):
+        return choices[0]
+    low = schema.get("minimum", schema.get("exclusiveMinimum", 0) + 1)
+    by_type: dict[str | None, Any] = {
+        "object": lambda: {
+            name: _sample(schema["properties"][name], named) for name in schema.get("required", [])
+        },
+        "array": lambda: [
+            _sample(item, named)
+            for item in schema.get("prefixItems")
+            or [schema.get("items", {})] * schema.get("minItems", 0)
+        ],
+        "string": lambda: "text".ljust(schema.get("minLength", 0), "."),
+        "integer": lambda: low,
+        "number": lambda: low,
+        "boolean": lambda: True,
+        "null": lambda: None,
+    }
+    return by_type.get(schema.get("type"), lambda: {"any": "JSON"})()
