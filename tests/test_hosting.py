@@ -18,9 +18,9 @@ import trio
 import trio.testing
 
 from job_service import Registry
+from job_service.errors import CannotListen
 from job_service.hosting import host
 from job_service.settings import Settings
-from job_service.web.edge.listeners import CannotListen
 
 
 def settings(tmp_path: Path, **others: Any) -> Settings:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from job_service.settings import Settings, SettingsError
+from job_service.errors import SettingsError
+from job_service.settings import Settings
 
 
 def test_the_defaults_are_those_of_the_contract() -> None:

@@ -14,6 +14,7 @@ import httpx
 import pytest
 import trio
 
+from job_service.errors import CannotListen
 from job_service.jobs.registration.context import JobContext
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.running.job_of_frame import job_of_frame
@@ -27,7 +28,6 @@ from job_service.telemetry.log import Log
 from job_service.telemetry.metrics import Metrics
 from job_service.telemetry.sink import LineSink
 from job_service.telemetry.watchdog import Watchdog
-from job_service.web.edge.listeners import CannotListen
 
 
 class Hosted:

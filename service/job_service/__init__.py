@@ -2,25 +2,112 @@
 
 from importlib import import_module
 
+from job_service.errors import (
+    AlreadyFinished,
+    BatchTooLarge,
+    CannotListen,
+    IdempotencyKeyReused,
+    InvalidIdempotencyKey,
+    InvalidOption,
+    InvalidPayload,
+    JobServiceError,
+    NotFinished,
+    QueueClosed,
+    QueueFull,
+    ResourceFailed,
+    SettingsError,
+    UnknownJob,
+    UnknownJobType,
+    UnknownPredecessor,
+)
+
 TYPE_CHECKING = False  # as `typing` has it, which takes longer to import than all of this
 if TYPE_CHECKING:
     from job_service.hosting import host
+    from job_service.jobs.queueing.options import JobOptions
+    from job_service.jobs.queueing.queue import JobQueue
     from job_service.jobs.registration.context import JobContext
     from job_service.jobs.registration.outcome import Discard, Snooze
     from job_service.jobs.registration.registry import Registry
     from job_service.jobs.registration.retry import Retry
+    from job_service.jobs.state.detail import (
+        AttemptDetail,
+        Cancellations,
+        JobDetail,
+        JobSummary,
+        QueueView,
+        ScheduleView,
+        TypeView,
+        WorkerView,
+    )
+    from job_service.jobs.state.model import Draft
+    from job_service.jobs.state.progress import Progress
     from job_service.settings import Settings
+    from job_service.supervisor import RunningService
+    from job_service.telemetry.metrics import MetricsSnapshot
 
-__all__ = ["Discard", "JobContext", "Registry", "Retry", "Settings", "Snooze", "host"]
+__all__ = [
+    "AlreadyFinished",
+    "AttemptDetail",
+    "BatchTooLarge",
+    "Cancellations",
+    "CannotListen",
+    "Discard",
+    "Draft",
+    "IdempotencyKeyReused",
+    "InvalidIdempotencyKey",
+    "InvalidOption",
+    "InvalidPayload",
+    "JobContext",
+    "JobDetail",
+    "JobOptions",
+    "JobQueue",
+    "JobServiceError",
+    "JobSummary",
+    "MetricsSnapshot",
+    "NotFinished",
+    "Progress",
+    "QueueClosed",
+    "QueueFull",
+    "QueueView",
+    "Registry",
+    "ResourceFailed",
+    "Retry",
+    "RunningService",
+    "ScheduleView",
+    "Settings",
+    "SettingsError",
+    "Snooze",
+    "TypeView",
+    "UnknownJob",
+    "UnknownJobType",
+    "UnknownPredecessor",
+    "WorkerView",
+    "host",
+]
 
 _HOMES = {
-    "Discard": "job_service.jobs.registration.outcome",
+    "host": "job_service.hosting",
+    "JobOptions": "job_service.jobs.queueing.options",
+    "JobQueue": "job_service.jobs.queueing.queue",
     "JobContext": "job_service.jobs.registration.context",
+    "Discard": "job_service.jobs.registration.outcome",
+    "Snooze": "job_service.jobs.registration.outcome",
     "Registry": "job_service.jobs.registration.registry",
     "Retry": "job_service.jobs.registration.retry",
+    "AttemptDetail": "job_service.jobs.state.detail",
+    "Cancellations": "job_service.jobs.state.detail",
+    "JobDetail": "job_service.jobs.state.detail",
+    "JobSummary": "job_service.jobs.state.detail",
+    "QueueView": "job_service.jobs.state.detail",
+    "ScheduleView": "job_service.jobs.state.detail",
+    "TypeView": "job_service.jobs.state.detail",
+    "WorkerView": "job_service.jobs.state.detail",
+    "Draft": "job_service.jobs.state.model",
+    "Progress": "job_service.jobs.state.progress",
     "Settings": "job_service.settings",
-    "Snooze": "job_service.jobs.registration.outcome",
-    "host": "job_service.hosting",
+    "RunningService": "job_service.supervisor",
+    "MetricsSnapshot": "job_service.telemetry.metrics",
 }
 
 

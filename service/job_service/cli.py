@@ -11,10 +11,11 @@ from click.core import ParameterSource
 
 from job_service.byte_sizes import in_mib, read_bytes
 from job_service.environment import PREFIX, is_address_by_kubernetes, unknown_settings
+from job_service.errors import SettingsError
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.registration.registry import Registry
 from job_service.registries import load_registries
-from job_service.settings import Settings, SettingsError
+from job_service.settings import Settings
 from job_service.standard_streams import tell
 from job_service.telemetry.log import LogFormatChoice, LogLevel
 

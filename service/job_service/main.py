@@ -11,17 +11,16 @@ from typing import NoReturn
 import trio
 
 from job_service.cli import Command, UsageError, read_command_line
+from job_service.errors import CannotListen, ResourceFailed
 from job_service.failures.report import describe
 from job_service.garbage import collect_on_schedule
 from job_service.hosting import open_telemetry_of
-from job_service.jobs.running.resources import ResourceFailed
 from job_service.process import end_process
 from job_service.shutdown import Backstop, Shutdown, request_on_signals
 from job_service.standard_streams import tell
 from job_service.supervisor import BACKSTOP_SECONDS, Supervisor
 from job_service.telemetry.libraries import LibraryMessages, listen_to_libraries
 from job_service.telemetry.line_file import open_log_file
-from job_service.web.edge.listeners import CannotListen
 
 _OTHER_FILES = 256  # beside those of the connections
 

@@ -14,9 +14,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 
+from job_service.errors import SettingsError
 from job_service.failures.report import describe
 from job_service.jobs.registration.registry import Registry
-from job_service.settings import SettingsError
 
 _NAME = re.compile(r"([^\s/\\.:]+(?:\.[^\s/\\.:]+)*):([^\s/\\.:]+(?:\.[^\s/\\.:]+)*)")
 

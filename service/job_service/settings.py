@@ -6,20 +6,13 @@ import string
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from job_service.errors import SettingsError
 from job_service.jobs.state.weight import DEFAULT_QUEUE_BYTES, DEFAULT_RETAIN_BYTES
 from job_service.telemetry.log import LogFormatChoice, LogLevel
 
 _HOST_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")  # as a Host header is read, without a port
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#]+")
 _NOT_IN_TOKENS = frozenset(string.whitespace)
-
-
-class SettingsError(ValueError):
-    """A setting has a value that it can't have; `setting` is its name."""
-
-    def __init__(self, setting: str, message: str) -> None:
-        super().__init__(message)
-        self.setting = setting
 
 
 @dataclass(frozen=True, kw_only=True)

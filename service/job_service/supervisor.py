@@ -8,6 +8,7 @@ from importlib.metadata import version
 import trio
 from msgspec import structs
 
+from job_service.errors import ResourceFailed
 from job_service.failures.groups import is_cancellation, leaves
 from job_service.failures.report import describe, format_traceback
 from job_service.jobs.queueing.queue import JobQueue
@@ -15,7 +16,6 @@ from job_service.jobs.registration.registry import Registry
 from job_service.jobs.running.cancellation import CLEANUP_SECONDS
 from job_service.jobs.running.engine import CLOSING_SECONDS, Engine
 from job_service.jobs.running.forks import EndOfCopy, end_copy, let_go_of, release_in_children
-from job_service.jobs.running.resources import ResourceFailed
 from job_service.jobs.state.detail import ScheduleView, WorkerView
 from job_service.settings import Settings
 from job_service.shutdown import Shutdown

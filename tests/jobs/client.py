@@ -7,9 +7,15 @@ import trio
 import trio.testing
 from hypothesis import note
 
-from job_service.jobs.queueing.admission import QueueClosed, QueueFull, UnknownPredecessor
+from job_service.errors import (
+    AlreadyFinished,
+    NotFinished,
+    QueueClosed,
+    QueueFull,
+    UnknownJob,
+    UnknownPredecessor,
+)
 from job_service.jobs.queueing.options import JobOptions
-from job_service.jobs.queueing.queue import AlreadyFinished, NotFinished, UnknownJob
 from job_service.jobs.state.detail import JobSummary
 from tests.conftest import Rig
 from tests.jobs.ledger import READY, RUNS, WAITS, Ledger

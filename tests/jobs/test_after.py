@@ -7,8 +7,8 @@ import pytest
 import trio
 import trio.testing
 
+from job_service.errors import AlreadyFinished
 from job_service.jobs.queueing.options import MAX_PREDECESSORS
-from job_service.jobs.queueing.queue import AlreadyFinished
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.state.detail import JobDetail
 from job_service.telemetry.events import JobEnqueued, JobFailed

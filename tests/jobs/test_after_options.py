@@ -6,8 +6,8 @@ import pytest
 import trio
 import trio.testing
 
-from job_service.jobs.queueing.admission import QueueFull, UnknownPredecessor
-from job_service.jobs.queueing.options import MAX_PREDECESSORS, InvalidOption
+from job_service.errors import InvalidOption, QueueFull, UnknownPredecessor
+from job_service.jobs.queueing.options import MAX_PREDECESSORS
 from job_service.jobs.registration.outcome import Discard, Snooze
 from job_service.jobs.registration.registry import Registry
 from tests.jobs.steps import (

@@ -4,9 +4,8 @@ from collections import Counter
 
 import pytest
 
-from job_service.jobs.queueing.admission import BatchTooLarge, QueueClosed, QueueFull
-from job_service.jobs.registration.job_type import InvalidPayload
-from job_service.jobs.registration.registry import Registry, UnknownJobType
+from job_service.errors import BatchTooLarge, InvalidPayload, QueueClosed, QueueFull, UnknownJobType
+from job_service.jobs.registration.registry import Registry
 from job_service.telemetry.events import JobRejected
 from tests.jobs.steps import MakeRig, running
 

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 import trio
 
-from job_service.jobs.queueing.admission import BatchTooLarge, QueueFull
-from job_service.jobs.queueing.queue import UnknownJob
+from job_service.errors import BatchTooLarge, QueueFull, UnknownJob
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import Retry
 from tests.conftest import Rig

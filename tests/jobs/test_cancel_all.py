@@ -6,7 +6,8 @@ import pytest
 import trio
 import trio.testing
 
-from job_service.jobs.registration.registry import Registry, UnknownJobType
+from job_service.errors import UnknownJobType
+from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import Retry
 from job_service.telemetry.events import JobCancelled
 from tests.conftest import Rig

@@ -7,7 +7,7 @@ import pytest
 import trio
 import trio.testing
 
-from job_service.jobs.queueing.queue import AlreadyFinished, UnknownJob
+from job_service.errors import AlreadyFinished, UnknownJob
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import Retry
 from job_service.telemetry.events import JobCancelled

@@ -7,7 +7,7 @@ import pytest
 import trio
 import trio.testing
 
-from job_service.jobs.queueing.queue import AlreadyFinished
+from job_service.errors import AlreadyFinished
 from job_service.jobs.registration.context import JobContext
 from job_service.jobs.registration.outcome import Snooze
 from job_service.jobs.registration.registry import Registry

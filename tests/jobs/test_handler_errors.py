@@ -10,7 +10,7 @@ import pytest
 import trio
 import trio.testing
 
-from job_service.jobs.registration.job_type import InvalidPayload
+from job_service.errors import InvalidPayload
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import Retry
 from job_service.telemetry.events import JobAbandoned, WorkerStopped

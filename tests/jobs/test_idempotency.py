@@ -7,11 +7,15 @@ import trio
 import trio.testing
 
 from job_service import Discard
+from job_service.errors import (
+    IdempotencyKeyReused,
+    InvalidIdempotencyKey,
+    InvalidPayload,
+    QueueClosed,
+    QueueFull,
+    UnknownJob,
+)
 from job_service.jobs.queueing import idempotency
-from job_service.jobs.queueing.admission import QueueClosed, QueueFull
-from job_service.jobs.queueing.idempotency import IdempotencyKeyReused, InvalidIdempotencyKey
-from job_service.jobs.queueing.queue import UnknownJob
-from job_service.jobs.registration.job_type import InvalidPayload
 from job_service.jobs.registration.registry import Registry
 from tests.jobs.steps import MakeRig, run_one
 

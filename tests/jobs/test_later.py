@@ -8,9 +8,9 @@ import trio
 import trio.testing
 
 from job_service import Registry
-from job_service.jobs.queueing.admission import QueueFull
+from job_service.errors import InvalidOption, QueueFull
 from job_service.jobs.queueing.backlog import Backlog
-from job_service.jobs.queueing.options import InvalidOption, JobOptions
+from job_service.jobs.queueing.options import JobOptions
 from job_service.telemetry.events import JobCreated, JobEnqueued
 from tests.conftest import Rig
 from tests.jobs.step_count import steps_of_a_job

@@ -6,8 +6,8 @@ import pytest
 import trio
 import trio.testing
 
-from job_service.jobs.queueing.admission import QueueFull
-from job_service.jobs.registration.registry import Registry, UnknownJobType
+from job_service.errors import QueueFull, UnknownJobType
+from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import Retry
 from job_service.telemetry.events import QueuePaused, QueueResumed
 from tests.conftest import Rig

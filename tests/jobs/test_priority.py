@@ -8,7 +8,7 @@ import trio
 import trio.testing
 
 from job_service import JobContext, Registry, Retry, Snooze
-from job_service.jobs.queueing.options import InvalidOption
+from job_service.errors import InvalidOption
 from job_service.telemetry.events import JobCreated, JobStarted
 from tests.conftest import Rig
 from tests.jobs.steps import MakeRig, running

@@ -11,11 +11,17 @@ import pytest
 import trio
 import trio.testing
 
+from job_service.errors import (
+    InvalidPayload,
+    NotFinished,
+    QueueClosed,
+    QueueFull,
+    UnknownJob,
+    UnknownJobType,
+)
 from job_service.jobs.queueing import queue as queue_module
-from job_service.jobs.queueing.admission import QueueClosed, QueueFull
-from job_service.jobs.queueing.queue import JobQueue, NotFinished, UnknownJob
-from job_service.jobs.registration.job_type import InvalidPayload
-from job_service.jobs.registration.registry import Registry, UnknownJobType
+from job_service.jobs.queueing.queue import JobQueue
+from job_service.jobs.registration.registry import Registry
 from job_service.nesting import MAX_DEPTH
 from job_service.telemetry.events import JobRejected
 from tests.conftest import Rig

@@ -31,7 +31,7 @@ import pytest
 import trio
 
 from job_service import JobContext, Registry, Retry
-from job_service.jobs.registration.job_type import InvalidPayload
+from job_service.errors import InvalidPayload
 from job_service.nesting import MAX_DEPTH
 from tests.jobs.steps import result_of, running
 

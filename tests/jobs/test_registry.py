@@ -4,15 +4,18 @@ import math
 import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
 import pytest
 
+from job_service.errors import InvalidPayload, UnknownJobType
 from job_service.jobs.registration.context import JobContext
-from job_service.jobs.registration.job_type import InvalidPayload, RunsIn
-from job_service.jobs.registration.registry import Registry, UnknownJobType
+from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import Retry
+
+if TYPE_CHECKING:
+    from job_service.jobs.registration.job_type import RunsIn
 
 
 class EmailStruct(msgspec.Struct):

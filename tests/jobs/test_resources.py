@@ -10,9 +10,9 @@ import pytest
 import trio
 import trio.testing
 
+from job_service.errors import ResourceFailed
 from job_service.failures.groups import leaves
 from job_service.jobs.registration.registry import Registry
-from job_service.jobs.running.resources import ResourceFailed
 from tests.conftest import Rig
 from tests.jobs import process_handlers
 from tests.jobs.steps import check_the_end, crash, result_of, run_one, running

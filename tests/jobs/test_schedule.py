@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from job_service.jobs.registration.job_type import InvalidPayload
+from job_service.errors import InvalidPayload
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.schedule import Cron, Every
 

@@ -4,7 +4,7 @@ import pytest
 import trio
 import trio.testing
 
-from job_service.jobs.queueing.admission import QueueClosed
+from job_service.errors import QueueClosed
 from job_service.jobs.registration.registry import Registry
 from job_service.telemetry.events import JobAbandoned, WorkerStopped
 from tests.conftest import Rig

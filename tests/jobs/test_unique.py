@@ -7,8 +7,7 @@ import trio
 import trio.testing
 
 from job_service import Discard, JobContext, Registry, Retry, Snooze
-from job_service.jobs.queueing.admission import QueueClosed, QueueFull
-from job_service.jobs.queueing.options import InvalidOption
+from job_service.errors import InvalidOption, QueueClosed, QueueFull
 from job_service.jobs.state.detail import JobSummary
 from job_service.telemetry.events import JobCreated, JobDuplicate, JobRejected
 from tests.conftest import Rig

@@ -6,7 +6,7 @@ import pytest
 import trio
 import trio.testing
 
-from job_service.jobs.queueing.queue import UnknownJob
+from job_service.errors import UnknownJob
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.detail import JobDetail

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from job_service.web.edge.listeners import CannotListen, listen_on_path, listen_on_port
+from job_service.errors import CannotListen
+from job_service.web.edge.listeners import listen_on_path, listen_on_port
 from job_service.web.edge.server import Server
 from tests.conftest import Record
 from tests.web.conftest import Serve

@@ -8,10 +8,10 @@ import pytest
 import trio
 from cryptography.hazmat.primitives import serialization as pem
 
+from job_service.errors import CannotListen
 from job_service.telemetry.events import ConnectionFailed
 from job_service.web.edge import connection, server
 from job_service.web.edge.keys import Keys, load_tls
-from job_service.web.edge.listeners import CannotListen
 from job_service.web.submissions import MAX_JOB_BYTES
 from tests.certificates import Certificate
 from tests.web.api import Api, check_problem

@@ -9,17 +9,20 @@ from msgspec import UNSET, Struct, UnsetType, json
 from quart import Quart, Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from job_service.jobs.queueing.admission import (
+from job_service.errors import (
+    AlreadyFinished,
     BatchTooLarge,
+    IdempotencyKeyReused,
+    InvalidIdempotencyKey,
+    InvalidOption,
+    InvalidPayload,
+    NotFinished,
     QueueClosed,
     QueueFull,
+    UnknownJob,
+    UnknownJobType,
     UnknownPredecessor,
 )
-from job_service.jobs.queueing.idempotency import IdempotencyKeyReused, InvalidIdempotencyKey
-from job_service.jobs.queueing.options import InvalidOption
-from job_service.jobs.queueing.queue import AlreadyFinished, NotFinished, UnknownJob
-from job_service.jobs.registration.job_type import InvalidPayload
-from job_service.jobs.registration.registry import UnknownJobType
 from job_service.jobs.state.model import Status
 from job_service.telemetry.escapes import UNSAFE
 

@@ -12,15 +12,9 @@ import trio
 from msgspec import UNSET, Meta, UnsetType
 from quart import request
 
-from job_service.jobs.queueing.options import (
-    MAX_PREDECESSORS,
-    MAX_UNIQUE_KEY_CHARS,
-    InvalidOption,
-    JobOptions,
-)
+from job_service.errors import InvalidOption, InvalidPayload, UnknownJobType
+from job_service.jobs.queueing.options import MAX_PREDECESSORS, MAX_UNIQUE_KEY_CHARS, JobOptions
 from job_service.jobs.queueing.queue import JobQueue
-from job_service.jobs.registration.job_type import InvalidPayload
-from job_service.jobs.registration.registry import UnknownJobType
 from job_service.jobs.registration.retry import LONGEST_WAIT_SECONDS, MAX_RETRIES_LIMIT
 from job_service.jobs.state.model import FIRST_PRIORITY, LAST_PRIORITY, Draft
 from job_service.nesting import MAX_DEPTH, is_too_deep

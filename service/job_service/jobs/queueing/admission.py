@@ -6,6 +6,7 @@ from typing import NoReturn, Unpack
 
 from msgspec import UNSET, structs
 
+from job_service.errors import BatchTooLarge, QueueClosed, QueueFull, UnknownPredecessor
 from job_service.jobs.queueing.dispatcher import Dispatcher
 from job_service.jobs.queueing.idempotency import IdempotencyKeys
 from job_service.jobs.queueing.options import JobOptions, check_options
@@ -16,22 +17,6 @@ from job_service.jobs.state.model import DEFAULT_PRIORITY, Draft, Ending, Job
 from job_service.jobs.state.transitions import JobStore
 from job_service.jobs.state.weight import submitted_bytes
 from job_service.telemetry.events import RejectReason
-
-
-class QueueFull(Exception):
-    """As much waits as may, in jobs or in bytes; try again a little later."""
-
-
-class BatchTooLarge(QueueFull):
-    """More than the queue has places or bytes for: it would not fit later either."""
-
-
-class QueueClosed(Exception):
-    """The service is draining and takes no more jobs."""
-
-
-class UnknownPredecessor(Exception):
-    """A job that another is to come after does not exist, or has been forgotten."""
 
 
 class Admission:

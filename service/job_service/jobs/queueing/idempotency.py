@@ -9,6 +9,7 @@ from hashlib import blake2b
 import msgspec
 from msgspec import structs
 
+from job_service.errors import IdempotencyKeyReused, InvalidIdempotencyKey
 from job_service.jobs.state.detail import JobSummary
 from job_service.jobs.state.model import Ending
 
@@ -16,14 +17,6 @@ REMEMBERED_SECONDS = 24 * 3_600.0
 MAX_REMEMBERED_JOBS = 100_000
 
 _KEY = re.compile(r"[!-~]{1,255}")  # visible ASCII
-
-
-class InvalidIdempotencyKey(ValueError):
-    """The key is not 1 to 255 visible ASCII characters."""
-
-
-class IdempotencyKeyReused(Exception):
-    """The key was used before, and for something else."""
 
 
 @dataclass(frozen=True, slots=True)

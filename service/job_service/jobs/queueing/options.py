@@ -6,6 +6,7 @@ from typing import Final, TypedDict
 
 import msgspec
 
+from job_service.errors import InvalidOption
 from job_service.jobs.registration.retry import LONGEST_WAIT_SECONDS, MAX_RETRIES_LIMIT
 from job_service.jobs.state.model import FIRST_PRIORITY, LAST_PRIORITY
 
@@ -29,10 +30,6 @@ class JobOptions(TypedDict, total=False):
     run_at: datetime | None
     unique_key: str | None
     after: Sequence[str] | None
-
-
-class InvalidOption(ValueError):
-    """An option has a value that it can't have."""
 
 
 def check_options(options: JobOptions, now: datetime) -> None:

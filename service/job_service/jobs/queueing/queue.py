@@ -9,6 +9,7 @@ from typing import Unpack
 import trio
 from msgspec import UNSET
 
+from job_service.errors import AlreadyFinished, NotFinished, UnknownJob
 from job_service.jobs.queueing.admission import Admission
 from job_service.jobs.queueing.dispatcher import Dispatcher
 from job_service.jobs.queueing.options import JobOptions
@@ -27,26 +28,6 @@ from job_service.jobs.state.transitions import JobStore
 
 GIVE_WAY_SECONDS = 0.002
 _CANCELLED_IN_ONE_GO = 100
-
-
-class UnknownJob(Exception):
-    """There is no job of this id, or it finished so long ago that it has been forgotten."""
-
-
-class AlreadyFinished(Exception):
-    """The job has ended, as `job.status` tells, and what has ended stays as it is."""
-
-    def __init__(self, job: JobSummary) -> None:
-        super().__init__(f"job {job.id} is already {job.status}")
-        self.job = job
-
-
-class NotFinished(Exception):
-    """The job has not ended yet, as `job.status` tells; only one that has can be run again."""
-
-    def __init__(self, job: JobSummary) -> None:
-        super().__init__(f"job {job.id} is still {job.status}")
-        self.job = job
 
 
 class JobQueue:

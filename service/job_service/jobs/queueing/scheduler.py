@@ -9,8 +9,8 @@ import msgspec
 import trio
 from msgspec import UNSET, structs
 
-from job_service.jobs.queueing.admission import QueueFull
-from job_service.jobs.queueing.queue import JobQueue, UnknownJob
+from job_service.errors import QueueFull, UnknownJob
+from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.registration.schedule import CORRECTION, Cron, Every, Schedule
 from job_service.jobs.state.clock import LOOK_SECONDS, Clock
 from job_service.jobs.state.detail import ScheduleView

@@ -6,6 +6,7 @@ from typing import Any, Literal, cast, get_args
 
 import msgspec
 
+from job_service.errors import InvalidPayload
 from job_service.failures.report import describe
 from job_service.jobs.registration.context import JobContext
 from job_service.jobs.registration.handler import kind_of, name_of, place_of, wraps_generator
@@ -13,10 +14,6 @@ from job_service.jobs.registration.retry import Retry
 from job_service.nesting import TOO_DEEP, is_too_deep
 
 RunsIn = Literal["loop", "thread", "process"]
-
-
-class InvalidPayload(Exception):
-    """The payload is not what the job type's handler takes."""
 
 
 @dataclass(frozen=True, slots=True)

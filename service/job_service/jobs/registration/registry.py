@@ -5,14 +5,9 @@ from typing import Any, TypedDict, TypeVar, Unpack
 
 from msgspec import UNSET
 
+from job_service.errors import InvalidPayload, UnknownJobType
 from job_service.jobs.registration.handler import awaited, function_of, kind_of, name_of, place_of
-from job_service.jobs.registration.job_type import (
-    InvalidPayload,
-    JobType,
-    RunsIn,
-    encode_payload,
-    where_to_run,
-)
+from job_service.jobs.registration.job_type import JobType, RunsIn, encode_payload, where_to_run
 from job_service.jobs.registration.numbers import require_integer, require_seconds
 from job_service.jobs.registration.resource import OpenResource, opener_of
 from job_service.jobs.registration.retry import LONGEST_WAIT_SECONDS, Retry
@@ -33,14 +28,6 @@ class TypeOptions(TypedDict, total=False):
     timeout: float | None
     concurrency: int | None
     runs_in: RunsIn | None
-
-
-class UnknownJobType(Exception):
-    """No handler is registered under this name."""
-
-    def __init__(self, name: str, known: list[str]) -> None:
-        shown = name if len(name) <= 100 else f"{name[:100]}…"
-        super().__init__(f"there is no job type {shown!r}; known are {', '.join(known) or 'none'}")
 
 
 class Registry:

@@ -5,16 +5,10 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
+from job_service.errors import ResourceFailed
 from job_service.failures.report import describe
 from job_service.jobs.registration.resource import OpenResource
 from job_service.jobs.running.cancellation import interruption_in
-
-
-class ResourceFailed(Exception):
-    """A resource could not be opened, for the error that this is raised from."""
-
-    def __init__(self, name: str, error: BaseException) -> None:
-        super().__init__(f"resource {name}: {describe(error)}")
 
 
 @asynccontextmanager
@@ -49,7 +43,7 @@ async def _enter_all(openers: Mapping[str, OpenResource], stack: AsyncExitStack)
         except BaseException as error:
             if interruption_in(error) is not None:
                 raise
-            raise ResourceFailed(name, error) from error
+            raise ResourceFailed(f"resource {name}: {describe(error)}") from error
     return resources
 
 

@@ -7,13 +7,14 @@ from typing import TypeVar, TypeVarTuple
 
 import trio
 
+from job_service.errors import CannotListen
 from job_service.telemetry.events import (
     CertificateReloaded,
     CertificateReloadFailed,
     Event,
     utc_now,
 )
-from job_service.web.edge.listeners import CannotListen, reason
+from job_service.web.edge.listeners import reason
 
 LOOK_SECONDS = 1.0
 

@@ -9,14 +9,12 @@ from typing import Final
 
 import trio
 
+from job_service.errors import CannotListen
+
 _BACKLOG = 1_024
 _ACCEPTED_AT_ONCE = 64
 _OWNER_ONLY = 0o600
 _NO_SUCH_ADDRESS: Final = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
-
-
-class CannotListen(Exception):
-    """The address or the keys can't be had; the message says why."""
 
 
 class Listener(trio.abc.AsyncResource):

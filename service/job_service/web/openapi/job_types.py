@@ -6,7 +6,8 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, structs
 
-from job_service.jobs.registration.job_type import InvalidPayload, JobType
+from job_service.errors import InvalidPayload
+from job_service.jobs.registration.job_type import JobType
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import MAX_RETRIES_LIMIT
 from job_service.jobs.state.model import FIRST_PRIORITY, LAST_PRIORITY
