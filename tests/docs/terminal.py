@@ -40,7 +40,7 @@ READER_SECONDS = 5.0
 POLL_SECONDS = 0.02
 
 _PORT = re.compile(r"\b(80[0-9]{2}|8443|9000)\b")
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_ESCAPES = re.compile(r"\x1b\[[0-9;]*m|\x1b\]8;[^\x1b]*\x1b\\")  # colours, and links by curl
 
 
 class Screen:
@@ -57,7 +57,7 @@ class Screen:
         with suppress(BlockingIOError):
             while True:
                 read = os.read(self._master, 65536).decode("utf-8", "replace")
-                self._shown += _COLOUR.sub("", read)
+                self._shown += _ESCAPES.sub("", read)
         return self._shown
 
     def close(self) -> None:
