@@ -8,8 +8,8 @@ What a page may rely on:
   a backslash, or if that line begins with `> `. What follows is its output. Whitespace does not
   count in it; ids, times, durations, fractions and numbers of processes and workers may differ; `…`
   stands for anything. An id that the page shows is, in later commands, the one that came for it.
-- A command must succeed, unless the next one is `echo $?`. One that only reads, with curl, is
-  tried again for a while: readers are slower than tests.
+- A command must succeed, unless the next one is `echo $?`. One that only reads, with curl
+  or grep, is tried again for a while: readers are slower than tests.
 - `job-service`, with what starts a service, runs on, as in a terminal of its own, until the page
   ends or starts another. Any command with `^C` in its output runs on until its output has come so
   far, and is interrupted. A block that begins with `^C` interrupts what was started last.
