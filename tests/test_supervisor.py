@@ -22,10 +22,10 @@ from job_service.settings import Settings
 from job_service.shutdown import Shutdown
 from job_service.supervisor import RunningService, Supervisor
 from job_service.telemetry.assembly import Telemetry
+from job_service.telemetry.counting import Metrics
 from job_service.telemetry.emitter import Emitter
 from job_service.telemetry.feed import Feed
 from job_service.telemetry.log import Log
-from job_service.telemetry.metrics import Metrics
 from job_service.telemetry.sink import LineSink
 from job_service.telemetry.watchdog import Watchdog
 

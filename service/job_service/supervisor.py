@@ -4,9 +4,9 @@ import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Any
 
 import trio
-from msgspec import structs
 
 from job_service.errors import ResourceFailed
 from job_service.failures.groups import is_cancellation, leaves
@@ -28,7 +28,7 @@ from job_service.telemetry.events import (
     ServiceStopped,
     utc_now,
 )
-from job_service.telemetry.metrics import MetricsSnapshot
+from job_service.telemetry.metrics import COUNTERS, MetricsSnapshot
 from job_service.web.app import create_app
 from job_service.web.edge.keys import Keys
 from job_service.web.edge.listeners import Listener, listen_on_path, listen_on_port
@@ -298,13 +298,16 @@ class Supervisor:
         if self._said_stopped:
             return
         self._said_stopped = True
-        fields = structs.asdict(self._read_metrics())
-        fields = {name: fields[name] for name in ServiceStopped.__struct_fields__ if name in fields}
+        metrics = self._read_metrics()
+        fields: dict[str, Any] = {
+            "timestamp": utc_now(),
+            "reason": reason,
+            "uptime_seconds": metrics.uptime_seconds,
+            **{counter.name: getattr(metrics, counter.name) for counter in COUNTERS},
+        }
         if reason == "crashed" and error is not None:
-            fields["level"] = "error"
-            fields["error"] = describe(error)
-            fields["traceback"] = traceback
-        self._telemetry.emit(ServiceStopped(timestamp=utc_now(), reason=reason, **fields))
+            fields |= {"level": "error", "error": describe(error), "traceback": traceback}
+        self._telemetry.emit(ServiceStopped(**fields))
         self._telemetry.sink.seal()
 
 

@@ -1,14 +1,19 @@
 """The vocabulary: everything the service can say happened, each as one frozen struct.
 
-An event is its log line: encoded as JSON, its fields are the line's keys in their order, and one
-that is UNSET is absent. Fields that end in `_seconds` are durations; other numbers are counts, but
-for the `done` and `total` of a job's progress, which are in its handler's own unit.
+An event is its log line: encoded as JSON, its fields are the line's keys in their order. A field
+that is UNSET is absent. Fields that end in `_seconds` are durations. All other numbers are counts,
+except the `done` and `total` of a job's progress, which are in the handler's own unit.
+
+The docstrings are documentation: `job-service events` and the OpenAPI document print them.
 """
 
 from datetime import UTC, datetime
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal, cast
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, defstruct
+from msgspec.structs import fields
+
+from job_service.telemetry.metrics import COUNTERS
 
 Level = Literal["info", "warning", "error"]
 RejectReason = Literal["full", "draining"]
@@ -19,7 +24,7 @@ WorkerStopReason = Literal["drained", "cancelled", "crashed"]
 def utc_now() -> datetime:
     """The present moment in UTC, never on a full second."""
     now = datetime.now(UTC)
-    # Encoders leave out the fraction of a full second; so every timestamp has the same width.
+    # Encoders omit the fraction of a full second, and every timestamp shall have the same width.
     return now if now.microsecond else now.replace(microsecond=1)
 
 
@@ -55,29 +60,32 @@ class ServiceDraining(Event, frozen=True, kw_only=True):
     grace_seconds: float
 
 
-class ServiceStopped(Event, frozen=True, kw_only=True):
-    """How it ended, and the final value of every counter of `/metrics`."""
-
-    event: Literal["service_stopped"] = "service_stopped"
-    reason: str
-    uptime_seconds: float
-    jobs_created: int
-    jobs_completed: int
-    jobs_failed: int
-    jobs_retried: int
-    jobs_cancelled: int
-    jobs_abandoned: int
-    jobs_rejected: int
-    wait_seconds_total: float
-    run_seconds_total: float
-    loop_stalls: int
-    log_lines_dropped: int
-    connections_refused: int
-    jobs_snoozed: int
-    jobs_deduplicated: int
-    ticks_skipped: int
-    error: str | UnsetType = UNSET  # of a crash
-    traceback: str | UnsetType = UNSET
+# The one event with fields that are declared elsewhere: among the metrics.
+ServiceStopped: Final = cast(
+    "type[Event]",
+    defstruct(
+        "ServiceStopped",
+        [
+            ("event", Literal["service_stopped"], "service_stopped"),
+            ("reason", str),
+            ("uptime_seconds", float),
+            *((counter.name, counter.type) for counter in COUNTERS),
+            ("error", str | UnsetType, UNSET),
+            ("traceback", str | UnsetType, UNSET),
+        ],
+        bases=(Event,),
+        frozen=True,
+        kw_only=True,
+        module=__name__,
+        namespace={
+            "__doc__": (
+                "The service has ended: why, and the final value of each counter of the metrics. "
+                "This is always the last line. It is an error, with `error` and `traceback`, if "
+                "the service crashed or a resource could not be opened."
+            )
+        },
+    ),
+)
 
 
 class WorkerStarted(Event, frozen=True, kw_only=True):
@@ -111,18 +119,20 @@ class AttemptEvent(JobEvent, frozen=True, kw_only=True):
 
 
 class JobCreated(JobEvent, frozen=True, kw_only=True):
-    """A submission was accepted; `run_at` if it starts later, `after` if it follows other jobs.
+    """A submission was accepted.
 
-    Of many, `after` has the first 10, and `after_count` says how many there are.
+    `run_at` is there if the job starts later, `priority` if it is not the default, and `schedule`
+    if a schedule submitted it. `after` has the jobs that must complete before it starts. If there
+    are more than 10, it has the first 10, and `after_count` has their number.
     """
 
     event: Literal["job_created"] = "job_created"
     run_at: datetime | UnsetType = UNSET
-    priority: int | UnsetType = UNSET  # where it is not the default
+    priority: int | UnsetType = UNSET
     unique_key: str | UnsetType = UNSET
     after: tuple[str, ...] | UnsetType = UNSET
     after_count: int | UnsetType = UNSET
-    schedule: str | UnsetType = UNSET  # the one that made it
+    schedule: str | UnsetType = UNSET
 
 
 class JobDuplicate(JobEvent, frozen=True, kw_only=True):
@@ -183,7 +193,10 @@ class JobProgressed(AttemptEvent, frozen=True, kw_only=True):
 
 
 class JobFailed(JobEvent, frozen=True, kw_only=True):
-    """The job has failed for good, with its last attempt; or with none, for want of another job."""
+    """The job has failed for good.
+
+    It has no attempt if it never ran, because a job that it comes after did not complete.
+    """
 
     level: Level = "error"
     event: Literal["job_failed"] = "job_failed"
@@ -195,10 +208,10 @@ class JobFailed(JobEvent, frozen=True, kw_only=True):
 
 
 class EarlyEndEvent(JobEvent, frozen=True, kw_only=True):
-    """A job ended before its handler had.
+    """A job was ended before its handler could end it.
 
-    The three fields of an attempt if it was running, with the error that its handler's clean-up
-    ended with, if any; `wait_seconds` if it was ready.
+    A job that was running has the three fields of its attempt, and `error` and `traceback` if its
+    clean-up failed. A job that was ready has `wait_seconds`.
     """
 
     reason: str
@@ -250,9 +263,9 @@ class JobRejected(Event, frozen=True, kw_only=True):
 
 
 class ScheduleSkipped(Event, frozen=True, kw_only=True):
-    """A tick of a schedule made no job, or so many `ticks` where they were missed.
+    """A tick of a schedule made no job. If ticks were missed, `ticks` has their number.
 
-    Info where one of its jobs is still under way, which is no trouble.
+    If the reason is `overlap`, the schedule's last job has not ended. That is an info.
     """
 
     level: Level = "warning"
@@ -295,9 +308,10 @@ class QueueResumed(Event, frozen=True, kw_only=True):
 
 
 class LoopStalled(Event, frozen=True, kw_only=True):
-    """The event loop stands still at `where` (file:line in function), or did, where it is `over`.
+    """The event loop stands still at `where` (file:line in function).
 
-    The log has it while it lasts, and again with its whole time; all others only then.
+    The log has a line while the stall lasts, and another with the whole time when it is `over`.
+    Metrics and the stream of events have only the second. A job that caused it is named.
     """
 
     level: Level = "warning"
@@ -371,10 +385,19 @@ class LogReopenFailed(Event, frozen=True, kw_only=True):
 
 
 class ObserverDetached(Event, frozen=True, kw_only=True):
-    """An observer of these events raised and hears no more of them."""
+    """The service ended, and left the job behind."""
 
     level: Level = "error"
     event: Literal["observer_detached"] = "observer_detached"
     observer: str
     error: str
     traceback: str
+
+
+# Every event by its name; those without one are bases of others.
+EVENTS: Final[dict[str, type[Event]]] = {
+    name: kind
+    for kind in list(globals().values())
+    if isinstance(kind, type) and issubclass(kind, Event)
+    if isinstance(name := fields(kind)[2].default, str)
+}

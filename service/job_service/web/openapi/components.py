@@ -16,9 +16,9 @@ from job_service.jobs.state.detail import (
     WorkerView,
 )
 from job_service.jobs.state.progress import Progress
+from job_service.telemetry.events import EVENTS
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.telemetry.schemas import Schema, as_written
-from job_service.telemetry.vocabulary import EVENTS, event_name
 from job_service.web.problems import ProblemDetails
 from job_service.web.submissions import BatchReceipt
 
@@ -40,10 +40,10 @@ ANSWERS: Final[list[type[Struct]]] = [
 
 def answer_schemas() -> dict[str, Schema]:
     """The named schemas of all that the service answers."""
-    kinds = [*ANSWERS, *EVENTS]
+    kinds = [*ANSWERS, *EVENTS.values()]
     _, named = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
     named = {kind.__name__: as_written(kind, named[kind.__name__]) for kind in kinds}
-    events_by_name = {event_name(kind): refer_to(kind.__name__) for kind in EVENTS}
+    events_by_name = {name: refer_to(kind.__name__) for name, kind in EVENTS.items()}
     named["Event"] = {
         "title": "Event",
         "description": "What happened: the `data` of an event of the stream, and its log line.",

@@ -9,8 +9,8 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from job_service.jobs.state.model import Status
+from job_service.telemetry.events import EVENTS
 from job_service.telemetry.schemas import Schema
-from job_service.telemetry.vocabulary import EVENTS, event_name
 from job_service.web.dashboard.pages import FILES
 from job_service.web.job_routes import DEFAULT_PAGE, MAX_PAGE, MAX_WAIT_SECONDS
 
@@ -43,7 +43,7 @@ JobIds = Annotated[
         description="Only events of these jobs. Repeat it, or separate ids with commas.",
     ),
 ]
-EventName = Annotated[str, Meta(extra_json_schema={"enum": [event_name(kind) for kind in EVENTS]})]
+EventName = Annotated[str, Meta(extra_json_schema={"enum": [*EVENTS]})]
 EventNames = Annotated[
     list[EventName],
     Meta(
