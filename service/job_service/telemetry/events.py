@@ -39,7 +39,7 @@ class Event(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class ServiceStarted(Event, frozen=True, kw_only=True):
-    """Workers run and HTTP answers at `url`."""
+    """Workers run, and HTTP answers at `url`."""
 
     event: Literal["service_started"] = "service_started"
     version: str
@@ -51,7 +51,7 @@ class ServiceStarted(Event, frozen=True, kw_only=True):
 
 
 class ServiceDraining(Event, frozen=True, kw_only=True):
-    """Admission is closed; what is queued has `grace_seconds` to finish."""
+    """Submissions are no longer accepted. Jobs have `grace_seconds` to finish."""
 
     event: Literal["service_draining"] = "service_draining"
     reason: str
@@ -96,7 +96,7 @@ class WorkerStarted(Event, frozen=True, kw_only=True):
 
 
 class WorkerStopped(Event, frozen=True, kw_only=True):
-    """A worker has ended, however it ended."""
+    """A worker has ended. `jobs_run` is the number of attempts that it ran."""
 
     event: Literal["worker_stopped"] = "worker_stopped"
     worker_id: str
@@ -136,14 +136,14 @@ class JobCreated(JobEvent, frozen=True, kw_only=True):
 
 
 class JobDuplicate(JobEvent, frozen=True, kw_only=True):
-    """A submission made no job, for this one holds its unique key."""
+    """A submission made no job, because this job holds its unique key."""
 
     event: Literal["job_duplicate"] = "job_duplicate"
     unique_key: str
 
 
 class JobEnqueued(JobEvent, frozen=True, kw_only=True):
-    """The job is ready for a worker; `attempt` is the coming one where it comes back."""
+    """The job is ready for a worker. After a retry or a snooze `attempt` is the next one."""
 
     event: Literal["job_enqueued"] = "job_enqueued"
     attempt: int | UnsetType = UNSET
@@ -157,14 +157,14 @@ class JobStarted(AttemptEvent, frozen=True, kw_only=True):
 
 
 class JobCompleted(AttemptEvent, frozen=True, kw_only=True):
-    """The handler returned; the job is done."""
+    """The handler returned, and the job is done."""
 
     event: Literal["job_completed"] = "job_completed"
     run_seconds: float
 
 
 class JobRetried(AttemptEvent, frozen=True, kw_only=True):
-    """The attempt failed and another follows in `retry_in_seconds`."""
+    """The attempt failed, and the next one follows in `retry_in_seconds`."""
 
     level: Level = "warning"
     event: Literal["job_retried"] = "job_retried"
@@ -174,7 +174,7 @@ class JobRetried(AttemptEvent, frozen=True, kw_only=True):
 
 
 class JobSnoozed(AttemptEvent, frozen=True, kw_only=True):
-    """The handler wants the job back in `snooze_seconds`; this run costs no retry."""
+    """The handler asked to run again in `snooze_seconds`. This costs no retry."""
 
     event: Literal["job_snoozed"] = "job_snoozed"
     run_seconds: float
@@ -182,7 +182,7 @@ class JobSnoozed(AttemptEvent, frozen=True, kw_only=True):
 
 
 class JobProgressed(AttemptEvent, frozen=True, kw_only=True):
-    """The handler told how far it has come; not said each time, for it may tell often."""
+    """The handler reported its progress. If it reports often, some reports have no event."""
 
     logged: ClassVar[bool] = False
 
@@ -224,27 +224,27 @@ class EarlyEndEvent(JobEvent, frozen=True, kw_only=True):
 
 
 class JobCancelled(EarlyEndEvent, frozen=True, kw_only=True):
-    """A client called the job off."""
+    """The job was cancelled on request."""
 
     event: Literal["job_cancelled"] = "job_cancelled"
 
 
 class JobAbandoned(EarlyEndEvent, frozen=True, kw_only=True):
-    """The service's end left the job behind."""
+    """The service ended, and left the job behind."""
 
     level: Level = "error"
     event: Literal["job_abandoned"] = "job_abandoned"
 
 
 class ThreadAbandoned(AttemptEvent, frozen=True, kw_only=True):
-    """The attempt was interrupted, and its thread, which can't be, runs on for nobody."""
+    """The attempt was interrupted, but its thread can't be. It runs on, and its result is lost."""
 
     level: Level = "warning"
     event: Literal["thread_abandoned"] = "thread_abandoned"
 
 
 class ThreadReturned(AttemptEvent, frozen=True, kw_only=True):
-    """A thread that was let go has come to its end, so many seconds later; `error` if with one."""
+    """A thread that was abandoned has ended; with `error` if it raised one."""
 
     event: Literal["thread_returned"] = "thread_returned"
     abandoned_seconds: float
@@ -252,7 +252,7 @@ class ThreadReturned(AttemptEvent, frozen=True, kw_only=True):
 
 
 class JobRejected(Event, frozen=True, kw_only=True):
-    """Submissions were turned away. Counted, not logged: rejections come in floods."""
+    """Submissions were rejected. Counted, not logged, because rejections come in floods."""
 
     logged: ClassVar[bool] = False
 
@@ -277,7 +277,7 @@ class ScheduleSkipped(Event, frozen=True, kw_only=True):
 
 
 class QueueFull(Event, frozen=True, kw_only=True):
-    """Submissions are being turned away from now on; `queue_bytes` if it is for their size."""
+    """The queue is full: submissions are rejected. It is full by size if `queue_bytes` is there."""
 
     level: Level = "warning"
     event: Literal["queue_full"] = "queue_full"
@@ -286,7 +286,7 @@ class QueueFull(Event, frozen=True, kw_only=True):
 
 
 class QueueFreed(Event, frozen=True, kw_only=True):
-    """The queue has room to spare again."""
+    """At least a quarter of the queue is free again, after `full_seconds`."""
 
     event: Literal["queue_freed"] = "queue_freed"
     jobs_rejected: int
@@ -294,7 +294,7 @@ class QueueFreed(Event, frozen=True, kw_only=True):
 
 
 class QueuePaused(Event, frozen=True, kw_only=True):
-    """No job starts from now on, or none of this type."""
+    """From now on no job starts, or none of this type."""
 
     event: Literal["queue_paused"] = "queue_paused"
     job_type: str | UnsetType = UNSET
@@ -325,7 +325,7 @@ class LoopStalled(Event, frozen=True, kw_only=True):
 
 
 class ConnectionFailed(Event, frozen=True, kw_only=True):
-    """A connection ended with an error of its own; nothing else was touched."""
+    """A connection ended with an error. Nothing else is affected."""
 
     level: Level = "warning"
     event: Literal["connection_failed"] = "connection_failed"
@@ -334,7 +334,7 @@ class ConnectionFailed(Event, frozen=True, kw_only=True):
 
 
 class ConnectionRefused(Event, frozen=True, kw_only=True):
-    """As many connections were open as may be. Counted, not logged: these come in floods, too."""
+    """A connection was refused, as too many were open. Counted, not logged: these come in floods."""
 
     logged: ClassVar[bool] = False
 
@@ -342,14 +342,14 @@ class ConnectionRefused(Event, frozen=True, kw_only=True):
 
 
 class CertificateReloaded(Event, frozen=True, kw_only=True):
-    """New TLS handshakes use what is in the files now; connections that are open go on."""
+    """New TLS handshakes use the certificate that is in the file now."""
 
     event: Literal["certificate_reloaded"] = "certificate_reloaded"
     certfile: str
 
 
 class CertificateReloadFailed(Event, frozen=True, kw_only=True):
-    """The certificate or its key has changed and can't be used; those from before still are."""
+    """The certificate or its key has changed and can't be used. The old ones still are."""
 
     level: Level = "warning"
     event: Literal["certificate_reload_failed"] = "certificate_reload_failed"
@@ -357,7 +357,7 @@ class CertificateReloadFailed(Event, frozen=True, kw_only=True):
 
 
 class RequestFailed(Event, frozen=True, kw_only=True):
-    """A bug of ours: the client got a 500."""
+    """The service has a bug: the client got a 500."""
 
     level: Level = "error"
     event: Literal["request_failed"] = "request_failed"
@@ -368,7 +368,7 @@ class RequestFailed(Event, frozen=True, kw_only=True):
 
 
 class LogLinesDropped(Event, frozen=True, kw_only=True):
-    """The log's reader was too slow, or writing failed: right here this many lines are missing."""
+    """Lines of the log are missing right here: its reader was too slow, or writing failed."""
 
     level: Level = "error"
     event: Literal["log_lines_dropped"] = "log_lines_dropped"
@@ -376,7 +376,7 @@ class LogLinesDropped(Event, frozen=True, kw_only=True):
 
 
 class LogReopenFailed(Event, frozen=True, kw_only=True):
-    """The log file could not be opened anew after a SIGHUP; the old one is still written to."""
+    """The log file could not be opened again after a SIGHUP. The old one is still written to."""
 
     level: Level = "error"
     event: Literal["log_reopen_failed"] = "log_reopen_failed"
@@ -385,7 +385,7 @@ class LogReopenFailed(Event, frozen=True, kw_only=True):
 
 
 class ObserverDetached(Event, frozen=True, kw_only=True):
-    """The service ended, and left the job behind."""
+    """The service has a bug: an observer of its events raised, and hears no more of them."""
 
     level: Level = "error"
     event: Literal["observer_detached"] = "observer_detached"
