@@ -334,7 +334,7 @@ class ConnectionFailed(Event, frozen=True, kw_only=True):
 
 
 class ConnectionRefused(Event, frozen=True, kw_only=True):
-    """A connection was refused, as too many were open. Counted, not logged: these come in floods."""
+    """A connection was refused, as too many were open. Counted, not logged: they come in floods."""
 
     logged: ClassVar[bool] = False
 
