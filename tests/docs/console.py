@@ -55,7 +55,7 @@ class Command:
     def only_reads(self) -> bool:
         """Whether it can be given again."""
         changes = re.search(r"\s(-d|-X|-T|--data\S*|--json)\b", self.text)
-        return re.match(r"(\w+=\$\()?curl ", self.text) is not None and not changes
+        return re.match(r"(\w+=\$\()?(curl|grep|cat|tail) ", self.text) is not None and not changes
 
 
 def commands(text: str) -> Iterator[Command]:

@@ -8,8 +8,8 @@ What a page may rely on:
   a backslash, or if that line begins with `> `. What follows is its output. Whitespace does not
   count in it; ids, times, durations, fractions and numbers of processes and workers may differ; `…`
   stands for anything. An id that the page shows is, in later commands, the one that came for it.
-- A command must succeed, unless the next one is `echo $?`. One that only reads, with curl, is
-  tried again for a while: readers are slower than tests.
+- A command must succeed, unless the next one is `echo $?`. One that only reads, with curl
+  or grep, is tried again for a while: readers are slower than tests.
 - `job-service`, with what starts a service, runs on, as in a terminal of its own, until the page
   ends or starts another. Any command with `^C` in its output runs on until its output has come so
   far, and is interrupted. A block that begins with `^C` interrupts what was started last.
@@ -40,7 +40,7 @@ READER_SECONDS = 5.0
 POLL_SECONDS = 0.02
 
 _PORT = re.compile(r"\b(80[0-9]{2}|8443|9000)\b")
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_ESCAPES = re.compile(r"\x1b\[[0-9;]*m|\x1b\]8;[^\x1b]*\x1b\\")  # colours, and links by curl
 
 
 class Screen:
@@ -57,7 +57,7 @@ class Screen:
         with suppress(BlockingIOError):
             while True:
                 read = os.read(self._master, 65536).decode("utf-8", "replace")
-                self._shown += _COLOUR.sub("", read)
+                self._shown += _ESCAPES.sub("", read)
         return self._shown
 
     def close(self) -> None:
