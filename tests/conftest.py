@@ -15,6 +15,7 @@ from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.running.engine import Engine
 from job_service.jobs.state.clock import Clock
+from job_service.stores.memory import MemoryStore
 from job_service.telemetry.emitter import Emitter
 from job_service.telemetry.events import Event
 from job_service.telemetry.feed import Feed
@@ -74,17 +75,25 @@ class Rig:
     """An engine on the test bench, with everything it says within reach."""
 
     def __init__(self, nursery: trio.Nursery, registry: Registry, **options: Any) -> None:
-        defaults = {"workers": 2, "queue_capacity": 100, "retain": 1_000}
-        options = {**defaults, "clock": Clock(monotonic=trio.current_time), **options}
+        clock = options.pop("clock", Clock(monotonic=trio.current_time))
+        capacity = options.pop("queue_capacity", 100)
+        bounds = {"capacity": capacity, "retain": options.pop("retain", 1_000)}
+        for option, bound in (("queue_bytes", "capacity_bytes"), ("retain_bytes",) * 2):
+            if option in options:
+                bounds[bound] = options.pop(option)
+        options = {"workers": 2, **options}
         self.registry = registry
         self.record = Record()
         self.lines: list[dict[str, Any]] = []
-        self.metrics = Metrics(options["queue_capacity"])
+        self.metrics = Metrics(capacity)
         log = Log(lambda line: self.lines.append(msgspec.json.decode(line)))
         self.feed = Feed()
         observers = self.metrics.observe, log.observe, self.feed.observe, self.record.observe
         emit = Emitter(*observers)
-        self.engine = Engine(registry, emit, log.logger, random_source=random.Random(0), **options)
+        self.store = MemoryStore(emit, clock, **bounds)
+        self.engine = Engine(
+            registry, self.store, emit, log.logger, random_source=random.Random(0), **options
+        )
         self._nursery = nursery
 
     @property
