@@ -47,7 +47,7 @@ class Desk(desk.Desk):
     """Jobs by hand, and what was said of them."""
 
     def __init__(self) -> None:
-        self.events: list[Event] = []
+        self.events = list[Event]()
         super().__init__(CLOCK, self.events.append)
 
     def job_in(self, where: Where) -> tuple[Job, Attempt]:

@@ -107,21 +107,18 @@ class MemoryStore:
         # A turn of the loop costs more than a short job, because it wakes a worker and the log's
         # writer for that job alone. So not each submission waits for one. But each that would be
         # refused waits until all who could make room have had theirs.
-        if (
-            len(drafts) == 1
-            and self._live.capacity.room > 0
-            and time.monotonic() < self._turn_is_due
-        ):
+        is_single, capacity = len(drafts) == 1, self._live.capacity
+        if is_single and capacity.room > 0 and time.monotonic() < self._turn_is_due:
             await trio.lowlevel.checkpoint_if_cancelled()
         else:
             await trio.lowlevel.checkpoint()
-            if self._live.capacity.room < 1:  # they may be behind us in this turn
+            if capacity.room < 1:  # they may be behind us in this turn
                 await trio.lowlevel.checkpoint()
             self._turn_is_due = time.monotonic() + GIVE_WAY_SECONDS
         admission = self._admission
         if request is not None:
             return admission.once(request, lambda: admission.accept_all(drafts))
-        if len(drafts) == 1:
+        if is_single:
             return (admission.accept(drafts[0]),)
         return admission.accept_all(drafts)
 

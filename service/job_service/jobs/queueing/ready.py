@@ -52,10 +52,12 @@ class ReadyQueue:
 
     def take(self) -> Job | None:
         """The next job, whether it may start or not; None if there is none."""
-        if not self._size:  # as it is found most of the time
-            return None
-        self._size -= 1
-        return next(lane for lane in self._lanes if lane).popitem(last=False)[1]
+        if self._size:  # else, as most of the time, no lane need be looked at
+            for lane in self._lanes:
+                if lane:
+                    self._size -= 1
+                    return lane.popitem(last=False)[1]
+        return None
 
     def __contains__(self, job: Job) -> bool:
         return job.id in self._lanes[job.priority]
