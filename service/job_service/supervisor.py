@@ -260,7 +260,7 @@ def _resource_failed(error: BaseException) -> ResourceFailed | None:
 
 async def _listen(settings: Settings) -> list[Listener]:
     if settings.unix is not None:
-        return listen_on_path(settings.unix)
+        return await listen_on_path(settings.unix)
     return await listen_on_port(settings.host, settings.port)
 
 
