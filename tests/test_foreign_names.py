@@ -49,7 +49,7 @@ CHECKED_WITH = {
 
 # By a class of ours: a class of theirs, or of the standard library, and what is overridden of it.
 OVERRIDDEN: dict[str, tuple[type, set[str]]] = {
-    "cli._Port": (click.types.IntParamType, {"convert"}),
+    "cli_options._Port": (click.types.IntParamType, {"convert"}),
     "cli._Service": (click.Group, {"invoke", "parse_args"}),
     "jobs.running.forks.EndOfCopy": (trio.abc.Instrument, {"after_task_step"}),
     "jobs.running.processes.ShelteredProcess": (SpawnProcess, {"kill", "run", "start"}),
