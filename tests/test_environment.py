@@ -26,14 +26,14 @@ BY_KUBERNETES = {
         ("JOB_SERVICE_PROT", "did you mean JOB_SERVICE_PORT?"),
         ("JOB_SERVICE_WORKER", "did you mean JOB_SERVICE_WORKERS?"),
         ("JOB_SERVICE_STALL_TRESHOLD", "did you mean JOB_SERVICE_STALL_THRESHOLD?"),
-        ("JOB_SERVICE_COLOUR", "--help names all options"),
-        ("JOB_SERVICE_", "--help names all options"),
+        ("JOB_SERVICE_COLOUR", "--help lists all options"),
+        ("JOB_SERVICE_", "--help lists all options"),
     ],
 )
 def test_a_misspelt_one_is_told_with_what_may_have_been_meant(name: str, hint: str) -> None:
     """Nobody would see it otherwise: the default holds in its place."""
     said = list(unknown_settings({name: "80"}, KNOWN))
-    assert said == [f"{name} is no setting, and is ignored: {hint}"]
+    assert said == [f"{name} is not a setting, and is ignored: {hint}"]
 
 
 def test_what_is_known_or_somebody_elses_is_not_told() -> None:

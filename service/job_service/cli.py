@@ -16,7 +16,7 @@ from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.registration.registry import Registry
 from job_service.registries import load_registries
 from job_service.settings import Settings
-from job_service.standard_streams import tell
+from job_service.standard_streams import print_error
 from job_service.telemetry.log import LogFormatChoice, LogLevel
 
 DEMO_JOBS = "job_service.demo.job_types:registry"
@@ -185,7 +185,7 @@ def _command(
     if context.invoked_subcommand == "events":
         return None  # what that one returns counts
     for line in unknown_settings(os.environ, _variables(context)):
-        tell(line)
+        print_error(line)
     if os.environ.get("JOB_SERVICE_TOKEN") == "":  # which click takes for one that is not set
         raise UsageError("JOB_SERVICE_TOKEN must not be empty")
     checked = Settings(
