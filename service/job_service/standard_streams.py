@@ -20,10 +20,18 @@ def fill_in_closed_streams() -> None:
 
 
 def print_error(message: str) -> None:
-    """Print the message on stderr as one line, unless nobody reads it."""
+    """Print the message on stderr as one line, unless nobody reads it.
+
+    Control characters and invisible ones are escaped: anybody may have written a part of it.
+    """
     one_line = " ".join(f"job-service: {message}".splitlines())
+    shown = "".join(map(_shown, one_line))
     try:
         if select.select([], [_STDERR], [], _PATIENCE_SECONDS)[1]:
-            os.write(_STDERR, f"{one_line}\n".encode("utf-8", "backslashreplace"))
+            os.write(_STDERR, f"{shown}\n".encode())
     except OSError:
         return  # the exit status must be enough
+
+
+def _shown(character: str) -> str:
+    return character if character.isprintable() else repr(character)[1:-1]
