@@ -118,9 +118,8 @@ def _draw_growth(growths: Sequence[Growth]) -> Figure:
         axes.yaxis.set_major_formatter(_short_formatter())
         axes.yaxis.set_minor_formatter(NullFormatter())
         bottom, top = axes.get_ylim()
-        axes.set_ylim(
-            bottom / 1.5, max(top, bottom * 100) * 1.5
-        )  # otherwise noise would look like growth
+        # With a narrower range, noise would look like growth.
+        axes.set_ylim(bottom / 1.5, max(top, bottom * 100) * 1.5)
         axes.set_title(growth.name)
         axes.set_ylabel(growth.unit)
         axes.legend(
