@@ -1,4 +1,4 @@
-"""A job that fails is tried again, later, by whoever is free; and in the end it has failed."""
+"""A failed job is retried later by any free worker, until its retries are used up."""
 
 from datetime import datetime, timedelta
 
@@ -7,10 +7,7 @@ import pytest
 import trio
 import trio.testing
 
-from job_service.errors import QueueFull
-from job_service.jobs.registration.context import JobContext
-from job_service.jobs.registration.registry import Registry
-from job_service.jobs.registration.retry import Retry
+from job_service import JobContext, QueueFull, Registry, Retry
 from job_service.telemetry.events import JobEnqueued, JobFailed, JobRetried
 from tests.jobs.steps import START, MakeRig, endings, result_of, run_one, virtual_clock
 
@@ -205,7 +202,7 @@ async def test_a_senseless_number_of_retries_is_refused(
 ) -> None:
     """max_retries is from 0 to 1000; anything else changes nothing."""
     rig = make_rig()
-    with pytest.raises(ValueError, match="max_retries must be between 0 and 1000"):
+    with pytest.raises(ValueError, match="max_retries must be a whole number between 0 and 1000"):
         await rig.queue.submit("fails", max_retries=retries)
     assert rig.record.events == []
 
