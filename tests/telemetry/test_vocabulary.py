@@ -1,9 +1,7 @@
-"""The vocabulary as documentation: what is printed, and the README's table, are the structs'."""
+"""The vocabulary as documentation: what is printed is what the structs are."""
 
 import json
-import re
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jsonschema_rs
 import pytest
@@ -12,57 +10,15 @@ from job_service.main import main
 from job_service.telemetry import vocabulary
 from job_service.telemetry.events import Event, ScheduleSkipped
 from job_service.telemetry.log import encode_event
-from job_service.telemetry.metrics import MetricsSnapshot
 from tests.telemetry.sample import EVENT_KINDS, VALUES, name_of, own_fields, sample
 
-README = Path(__file__).parents[2] / "README.md"
-ALL_COUNTERS = "every counter of `/metrics`"
-
 LOGGED = [kind for kind in EVENT_KINDS if kind.logged]
-every_kind = pytest.mark.parametrize("kind", EVENT_KINDS, ids=name_of)
 every_logged_kind = pytest.mark.parametrize("kind", LOGGED, ids=name_of)
-
-
-class Row(NamedTuple):
-    """What the README's table says of an event."""
-
-    level: str
-    fields: list[str]
-
-
-def readme_rows() -> dict[str, Row]:
-    """The rows of the table of events, by the event."""
-    section = README.read_text().partition("\n## The log\n")[2].partition("\n## ")[0]
-    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*) \|$", section, re.MULTILINE)
-    return {event: Row(level, fields_of(text)) for event, level, text in rows}
-
-
-def fields_of(text: str) -> list[str]:
-    """The fields that a cell names: all its words in backticks."""
-    counters = [name for name in MetricsSnapshot.__struct_fields__ if name != "uptime_seconds"]
-    text = text.replace(ALL_COUNTERS, f"`{' '.join(counters)}`")
-    return " ".join(re.findall(r"`([^`]*)`", text)).split()
 
 
 def names(kind: type[Event]) -> list[str]:
     """The fields of an event of its own."""
     return [field.name for field in own_fields(kind)]
-
-
-def test_the_readme_has_every_event_that_is_logged_and_no_other() -> None:
-    """One row each, in the order in which the events are declared."""
-    assert sorted(readme_rows()) == sorted(map(name_of, LOGGED))
-
-
-@every_logged_kind
-def test_the_readme_tells_each_event_as_it_is(kind: type[Event]) -> None:
-    """Its level, and all its fields, in their order."""
-    row = readme_rows()[name_of(kind)]
-    assert row.level == vocabulary.event_level(kind)
-    told = row.fields
-    if name_of(kind) == "service_stopped":  # gauges have no final value
-        told = [name for name in told if name in names(kind)]
-    assert told == names(kind)
 
 
 def test_events_prints_the_table(capsys: pytest.CaptureFixture[str]) -> None:
