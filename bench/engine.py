@@ -13,10 +13,10 @@ from job_service.jobs.registration.registry import Registry
 from job_service.jobs.running.engine import Engine
 from job_service.jobs.running.job_of_frame import job_of_frame
 from job_service.settings import Settings
+from job_service.telemetry.counting import Metrics
 from job_service.telemetry.emitter import Emitter
 from job_service.telemetry.feed import Feed
 from job_service.telemetry.log import Log
-from job_service.telemetry.metrics import Metrics
 from job_service.telemetry.sink import LineSink
 from job_service.telemetry.watchdog import Watchdog
 

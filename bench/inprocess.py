@@ -13,10 +13,10 @@ import trio
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.running.engine import Engine
+from job_service.telemetry.counting import Metrics
 from job_service.telemetry.emitter import Emitter
 from job_service.telemetry.feed import Feed
 from job_service.telemetry.log import Log
-from job_service.telemetry.metrics import Metrics
 from job_service.telemetry.sink import LineSink
 
 CAPACITY = 2_000_000

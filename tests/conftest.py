@@ -15,11 +15,12 @@ from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.running.engine import Engine
 from job_service.jobs.state.clock import Clock
+from job_service.telemetry.counting import Metrics
 from job_service.telemetry.emitter import Emitter
 from job_service.telemetry.events import Event
 from job_service.telemetry.feed import Feed
 from job_service.telemetry.log import Log
-from job_service.telemetry.metrics import Metrics, MetricsSnapshot
+from job_service.telemetry.metrics import MetricsSnapshot
 from tests.certificates import Certificate, issue
 
 Kind = TypeVar("Kind", bound=Event)

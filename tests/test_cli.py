@@ -311,6 +311,25 @@ def test_a_bad_value_of_the_environment_is_told_by_its_variable(
     assert refusal(capfd).startswith(said)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--host", "a\x1b]0;b\x07\u202ec"],
+        ["--unix", "/nowhere/a\x1b]0;b\x07\u202ec"],
+        ["--jobs", "a\x1b]0;b\x07\u202ec:registry"],
+        ["--a\x1b]0;b\x07\u202ec"],
+    ],
+    ids=["address", "path", "module", "flag"],
+)
+def test_a_bad_value_can_t_speak_to_the_terminal(
+    capfd: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    """Its control characters are shown as escapes, and so are those that nobody sees."""
+    said = refusal(capfd, *arguments)
+    assert said.isprintable()
+    assert r"a\x1b]0;b\x07\u202ec" in said
+
+
 def test_a_port_that_kubernetes_has_set_is_told_as_such(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -61,7 +61,7 @@ OVERRIDDEN: dict[str, tuple[type, set[str]]] = {
         quart_trio.QuartTrio,
         {"asgi_http_class", "create_url_adapter", "log_exception"},
     ),
-    "web.body.IncomingRequest": (TrioRequest, {"blueprints", "body_class"}),
+    "web.asgi.IncomingRequest": (TrioRequest, {"blueprints", "body_class"}),
     "web.job_routes.JobPath": (BaseConverter, {"part_isolating", "regex"}),
     "web.openapi.document._Provider": (quart_schema.OpenAPIProvider, {"build_paths", "schema"}),
 }

@@ -18,14 +18,15 @@ from job_service.errors import CannotListen
 from job_service.jobs.registration.context import JobContext
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.running.job_of_frame import job_of_frame
+from job_service.service_events import ServiceEvents
 from job_service.settings import Settings
 from job_service.shutdown import Shutdown
 from job_service.supervisor import RunningService, Supervisor
 from job_service.telemetry.assembly import Telemetry
+from job_service.telemetry.counting import Metrics
 from job_service.telemetry.emitter import Emitter
 from job_service.telemetry.feed import Feed
 from job_service.telemetry.log import Log
-from job_service.telemetry.metrics import Metrics
 from job_service.telemetry.sink import LineSink
 from job_service.telemetry.watchdog import Watchdog
 
@@ -182,15 +183,60 @@ async def test_a_crash_outside_the_engine_is_a_crash_too(
 ) -> None:
     """Whatever part of the service breaks, its last line says so."""
 
-    async def broken(_: Supervisor) -> None:
+    async def broken(_: ServiceEvents) -> None:
         await trio.lowlevel.checkpoint()
         raise RuntimeError("a bug of ours")
 
-    monkeypatch.setattr(Supervisor, "_watch_log", broken)
+    monkeypatch.setattr(ServiceEvents, "watch_log", broken)
     with host(registry) as service, pytest.RaisesGroup(RuntimeError, flatten_subgroups=True):
         await service.supervisor.run()
     assert service.lines()[-1]["reason"] == "crashed"
     assert "a bug of ours" in service.lines()[-1]["error"]
+
+
+def no_luck() -> None:
+    """A callback that raises."""
+    raise LookupError("no luck")
+
+
+async def no_luck_at_all() -> None:
+    """A task that raises."""
+    no_luck()
+
+
+@pytest.mark.parametrize(
+    "break_trio",
+    [
+        lambda: trio.lowlevel.spawn_system_task(no_luck_at_all),
+        lambda: trio.lowlevel.current_trio_token().run_sync_soon(no_luck),
+    ],
+    ids=["system task", "callback"],
+)
+def test_an_error_that_ends_trio_itself_is_a_crash(
+    registry: Registry, host: Host, break_trio: Callable[[], object]
+) -> None:
+    """Trio cancels the service then, but its last line has the error, and no job is lost."""
+
+    @registry.job("break")
+    async def break_it() -> None:
+        break_trio()
+        await trio.sleep_forever()
+
+    async def program() -> None:
+        async with trio.open_nursery() as nursery:
+            running = await nursery.start(service.supervisor.run)
+            await running.queue.submit("break")
+
+    with host(registry, workers=1) as service:
+        with pytest.raises(trio.TrioInternalError):
+            trio.run(program)
+        assert not service.supervisor.ended_well
+    (abandoned,) = [line for line in service.lines() if line["event"] == "job_abandoned"]
+    assert abandoned["reason"] == "crashed"
+    last = service.lines()[-1]
+    assert (last["event"], last["reason"], last["level"]) == ("service_stopped", "crashed", "error")
+    assert last["error"] == "LookupError: no luck"
+    assert "in no_luck" in last["traceback"]
 
 
 async def test_a_service_that_is_cancelled_by_its_program_did_not_crash(
@@ -312,9 +358,7 @@ async def test_the_live_stream_ends_even_where_a_handler_does_not(
             release.set()
 
 
-async def test_the_books_can_be_closed_by_a_thread_while_clients_listen(
-    registry: Registry, host: Host
-) -> None:
+async def test_a_thread_can_end_it_while_clients_listen(registry: Registry, host: Host) -> None:
     """Where the loop is blocked nobody can be told any more, but all is logged and counted."""
 
     @registry.job("hang")
@@ -330,7 +374,7 @@ async def test_the_books_can_be_closed_by_a_thread_while_clients_listen(
             nursery.start_soon(feed.wait, feed.last)
             await trio.testing.wait_all_tasks_blocked()
             with ThreadPoolExecutor(1) as pool:
-                pool.submit(service.supervisor.close_the_books).result(timeout=10)
+                pool.submit(service.supervisor.end_without_loop).result(timeout=10)
             nursery.cancel_scope.cancel()
     assert service.events()[-2:] == ["job_abandoned", "service_stopped"]
     assert service.metrics.snapshot().jobs_abandoned == 1
@@ -403,7 +447,7 @@ async def test_a_log_that_cannot_be_reopened_is_said(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The line names the file and the reason, in the old file, which is still written to."""
-    monkeypatch.setattr("job_service.supervisor.LOG_CHECK_SECONDS", 0.01)
+    monkeypatch.setattr("job_service.service_events.LOG_CHECK_SECONDS", 0.01)
     nowhere = str(tmp_path / "gone" / "log")
     with hosted(tmp_path / "log", registry) as service:
         service.sink._file._path = nowhere

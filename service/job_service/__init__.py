@@ -1,4 +1,4 @@
-"""A job service you can see through: what modules of job types and programs that host it need."""
+"""A job service you can see through. The names in `__all__` are public, and nothing else is."""
 
 from importlib import import_module
 
@@ -21,14 +21,14 @@ from job_service.errors import (
     UnknownPredecessor,
 )
 
-TYPE_CHECKING = False  # as `typing` has it, which takes longer to import than all of this
+TYPE_CHECKING = False  # as in `typing`, which takes longer to import than this
 if TYPE_CHECKING:
     from job_service.hosting import host
     from job_service.jobs.queueing.options import JobOptions
     from job_service.jobs.queueing.queue import JobQueue
     from job_service.jobs.registration.context import JobContext
     from job_service.jobs.registration.outcome import Discard, Snooze
-    from job_service.jobs.registration.registry import Registry
+    from job_service.jobs.registration.registry import Registry, TypeOptions
     from job_service.jobs.registration.retry import Retry
     from job_service.jobs.state.detail import (
         AttemptDetail,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
         TypeView,
         WorkerView,
     )
-    from job_service.jobs.state.model import Draft
+    from job_service.jobs.state.model import Draft, Status
     from job_service.jobs.state.progress import Progress
     from job_service.settings import Settings
     from job_service.supervisor import RunningService
@@ -78,6 +78,8 @@ __all__ = [
     "Settings",
     "SettingsError",
     "Snooze",
+    "Status",
+    "TypeOptions",
     "TypeView",
     "UnknownJob",
     "UnknownJobType",
@@ -94,6 +96,7 @@ _HOMES = {
     "Discard": "job_service.jobs.registration.outcome",
     "Snooze": "job_service.jobs.registration.outcome",
     "Registry": "job_service.jobs.registration.registry",
+    "TypeOptions": "job_service.jobs.registration.registry",
     "Retry": "job_service.jobs.registration.retry",
     "AttemptDetail": "job_service.jobs.state.detail",
     "Cancellations": "job_service.jobs.state.detail",
@@ -104,6 +107,7 @@ _HOMES = {
     "TypeView": "job_service.jobs.state.detail",
     "WorkerView": "job_service.jobs.state.detail",
     "Draft": "job_service.jobs.state.model",
+    "Status": "job_service.jobs.state.model",
     "Progress": "job_service.jobs.state.progress",
     "Settings": "job_service.settings",
     "RunningService": "job_service.supervisor",
@@ -111,12 +115,14 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    # Each is imported when it is asked for: the command must be ready for signals before anything
-    # that takes long, and a process of handlers need not wait for the HTTP server.
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+if not TYPE_CHECKING:  # else type checkers would take any name for a public one
+
+    def __getattr__(name: str) -> object:
+        # A name is imported when somebody asks for it. The command must be ready for signals before
+        # it imports anything that takes long, and processes for handlers need no HTTP server.
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -1,19 +1,22 @@
-"""Every exception that a program may have to catch, from submissions to the start of a service."""
+"""Every exception that a program may have to catch, from its submissions to the service's start."""
 
-TYPE_CHECKING = False  # as `typing` has it, which takes long to import
+TYPE_CHECKING = False  # as in `typing`, which takes longer to import than this
 if TYPE_CHECKING:
     from job_service.jobs.state.detail import JobSummary
 
 
 class JobServiceError(Exception):
-    """What all exceptions here derive from."""
+    """The base class of all exceptions below."""
+
+    __module__ = "job_service"  # as programs import it, for tracebacks too
 
     def __init_subclass__(cls) -> None:
-        cls.__module__ = "job_service"  # as programs know it, also in their tracebacks
+        if cls.__module__ == __name__:
+            cls.__module__ = "job_service"
 
 
 class UnknownJobType(JobServiceError):
-    """No handler is registered under this name."""
+    """No handler is registered for this job type."""
 
     def __init__(self, name: str, known: list[str]) -> None:
         shown = name if len(name) <= 100 else f"{name[:100]}…"
@@ -21,7 +24,7 @@ class UnknownJobType(JobServiceError):
 
 
 class InvalidPayload(JobServiceError):
-    """The payload is not what the job type's handler takes."""
+    """JSON can't carry the payload, or the handler of the job type does not take it."""
 
 
 class InvalidOption(JobServiceError, ValueError):
@@ -29,15 +32,15 @@ class InvalidOption(JobServiceError, ValueError):
 
 
 class UnknownPredecessor(JobServiceError):
-    """A job that another is to come after does not exist, or has been forgotten."""
+    """A job that is named in `after` does not exist, or is no longer kept."""
 
 
 class QueueFull(JobServiceError):
-    """As much waits as may, in jobs or in bytes; try again a little later."""
+    """As many jobs or bytes wait as are allowed: try again a little later."""
 
 
 class BatchTooLarge(QueueFull):
-    """More than the queue has places or bytes for: it would not fit later either."""
+    """The batch needs more places or bytes than the whole queue has, so it will never fit."""
 
 
 class QueueClosed(JobServiceError):
@@ -49,15 +52,15 @@ class InvalidIdempotencyKey(JobServiceError, ValueError):
 
 
 class IdempotencyKeyReused(JobServiceError):
-    """The key was used before, and for something else."""
+    """The key was used before, for something else."""
 
 
 class UnknownJob(JobServiceError):
-    """There is no job of this id, or it finished so long ago that it has been forgotten."""
+    """There is no job with this id, or it has ended and is no longer kept."""
 
 
 class AlreadyFinished(JobServiceError):
-    """The job has ended, as `job.status` tells, and what has ended stays as it is."""
+    """The job has ended, so it can't be cancelled; `job` is how it is now."""
 
     def __init__(self, job: "JobSummary") -> None:
         super().__init__(f"job {job.id} is already {job.status}")
@@ -65,7 +68,7 @@ class AlreadyFinished(JobServiceError):
 
 
 class NotFinished(JobServiceError):
-    """The job has not ended yet, as `job.status` tells; only one that has can be run again."""
+    """The job has not ended, so it can't be run again; `job` is how it is now."""
 
     def __init__(self, job: "JobSummary") -> None:
         super().__init__(f"job {job.id} is still {job.status}")
@@ -81,8 +84,8 @@ class SettingsError(JobServiceError, ValueError):
 
 
 class CannotListen(JobServiceError):
-    """The address can't be had, or the certificate or its key can't be used."""
+    """The service can't use its address, its certificate or its key."""
 
 
 class ResourceFailed(JobServiceError):
-    """A resource could not be opened; the error is the one that this is raised from."""
+    """A resource could not be opened; `__cause__` is the error that it raised."""

@@ -22,17 +22,17 @@ from job_service.supervisor import BACKSTOP_SECONDS, Supervisor
 from job_service.telemetry.libraries import LibraryMessages, listen_to_libraries
 from job_service.telemetry.line_file import open_log_file
 
-_OTHER_FILES = 256  # beside those of the connections
+_OTHER_FILES = 256  # besides those of the connections
 
 
 class _Crash(Exception):
-    """The service crashed, of what this is raised from."""
+    """The service crashed because of the error that this is raised from, and the log has it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run `job-service` and exit.
 
-    The status is 0, 1 where jobs were abandoned or it crashed, or 2 where it can't even start.
+    The status is 0; or 1 if jobs were abandoned or it crashed; or 2 if it could not start.
     """
     try:
         nothing_abandoned = _serve(read_command_line(arguments))
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _allow_open_files(wanted: int) -> None:
-    """Lift the soft limit as far as the hard one lets us: systems often start with 1,024."""
+    """Raise the soft limit as far as the hard one permits: on many systems it is 1,024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         lifted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
@@ -54,7 +54,7 @@ def _allow_open_files(wanted: int) -> None:
 
 
 def _leave_deleted_folder() -> None:
-    """Be in a working directory that exists: no process can be started in one that was deleted."""
+    """Go to a directory that exists: in a deleted one no other process could be started."""
     try:
         Path.cwd()
     except FileNotFoundError:
@@ -79,39 +79,37 @@ def _serve(command: Command) -> bool:
     _leave_deleted_folder()
     with open_telemetry_of(settings, _open_log(settings.log_file)) as telemetry:
         sink = telemetry.sink
-        reloads_on_hangup = settings.log_file is not None or settings.certfile is not None
         listen_to_libraries(LibraryMessages(telemetry.logger))
+
+        def exit_at_once() -> None:
+            sink.flush()
+            end_process(0 if supervisor.ended_well else 1)
+
+        def end_without_loop() -> None:
+            try:
+                supervisor.end_without_loop()
+            finally:
+                exit_at_once()
+
+        shutdown = Shutdown()
+        supervisor = Supervisor(
+            settings,
+            command.registry,
+            telemetry,
+            shutdown,
+            give_up=exit_at_once,
+            workload=command.workload,
+        )
 
         async def serve() -> bool:
             # It looks after the process, whatever runs in it, and ends with it.
             trio.lowlevel.spawn_system_task(collect_on_schedule)
-
-            def exit_at_once() -> None:
-                sink.flush()
-                end_process(0 if supervisor.ended_well else 1)
-
-            shutdown = Shutdown()
-            supervisor = Supervisor(
-                settings,
-                command.registry,
-                telemetry,
-                shutdown,
-                give_up=exit_at_once,
-                workload=command.workload,
-            )
-
+            reloads_on_hangup = settings.log_file is not None or settings.certfile is not None
             if reloads_on_hangup:
                 signal.signal(signal.SIGHUP, lambda *_: supervisor.reload_files())
-
-            def end_without_the_loop() -> None:
-                try:
-                    supervisor.close_the_books()
-                finally:
-                    exit_at_once()
-
             request_on_signals(
                 shutdown,
-                Backstop(end_without_the_loop),
+                Backstop(end_without_loop),
                 drain_seconds=settings.grace + BACKSTOP_SECONDS,
                 stop_seconds=BACKSTOP_SECONDS,
                 on_hangup=not reloads_on_hangup,
@@ -125,7 +123,9 @@ def _serve(command: Command) -> bool:
 
         try:
             return trio.run(serve)
-        except _Crash as crash:
-            if crash.__cause__ is None or (sink.flush() and not sink.take_dropped()):
-                raise
-            raise crash.__cause__ from None  # the log has lost it: let Python print it all
+        except (_Crash, trio.TrioInternalError) as ending:
+            cause = ending.__cause__ or ending
+            supervisor.say_crashed(cause)
+            if sink.flush() and not sink.take_dropped():
+                raise _Crash(describe(cause)) from cause
+            raise cause from None  # the log has lost it: let Python print it all

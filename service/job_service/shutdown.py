@@ -9,6 +9,8 @@ from types import FrameType
 
 import trio
 
+from job_service.failures.groups import is_cancellation
+
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -32,12 +34,25 @@ class Shutdown:
         else:
             self.insisted.set()
 
-    def cancel(self) -> None:
-        """Stop now, since whoever runs the service is cancelled."""
+    def cancel(self, reason: str) -> None:
+        """Stop now, for this reason: whoever runs the service is cancelled."""
         if not self.insisted.is_set():
-            self.stop_reason = "cancelled"
+            self.stop_reason = reason
         self.requested.set()
         self.insisted.set()
+
+
+def crash_of_trio() -> BaseException | None:
+    """The error because of which Trio cancels everything in its run; None if there is none.
+
+    It is one of a system task, or of a callback of `run_sync_soon`. No nursery of ours sees it.
+    """
+    root = trio.lowlevel.current_root_task()
+    for nursery in root.child_nurseries if root is not None else []:
+        for error in nursery._pending_excs:  # noqa: SLF001 (in public it is known after the run)
+            if not is_cancellation(error):
+                return error
+    return None
 
 
 class Backstop:

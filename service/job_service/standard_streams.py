@@ -20,10 +20,18 @@ def fill_in() -> None:
 
 
 def tell(line: str) -> None:
-    """Say one line on stderr, unless nobody takes it."""
+    """Say one line on stderr, unless nobody takes it.
+
+    What a terminal would obey, or nobody can see, is escaped: a line may hold what anybody wrote.
+    """
     one_line = " ".join(f"job-service: {line}".splitlines())
+    shown = "".join(map(_shown, one_line))
     try:
         if select.select([], [_STDERR], [], _PATIENCE_SECONDS)[1]:
-            os.write(_STDERR, f"{one_line}\n".encode("utf-8", "backslashreplace"))
+            os.write(_STDERR, f"{shown}\n".encode())
     except OSError:
         return  # the exit status has to do
+
+
+def _shown(character: str) -> str:
+    return character if character.isprintable() else repr(character)[1:-1]

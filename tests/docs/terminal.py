@@ -120,8 +120,11 @@ class Terminal:
     def __exit__(self, *_: object) -> None:
         for running in self._running:
             self._end(running, signal.SIGKILL)
-        self._shell.kill()
-        self._shell.communicate()
+        try:
+            self._shell.communicate(timeout=1)  # it ends when there is nothing more to read
+        except subprocess.TimeoutExpired:  # a command does not end
+            self._shell.kill()
+            self._shell.wait()
         self._screen.close()
 
     def follow(self, block: Block) -> None:

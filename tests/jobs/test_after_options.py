@@ -180,7 +180,7 @@ async def test_a_repeated_submission_is_answered_whatever_has_been_forgotten(
 async def test_too_many_can_t_be_named(ran: list[object], make_rig: MakeRig) -> None:
     """There is a bound, and the refusal says which."""
     rig = make_rig()
-    with pytest.raises(InvalidOption, match=f"after may name {MAX_PREDECESSORS} jobs at most"):
+    with pytest.raises(InvalidOption, match=f"a list of at most {MAX_PREDECESSORS} ids"):
         await rig.queue.submit("quick", 1, after=["x"] * (MAX_PREDECESSORS + 1))
 
 
@@ -188,7 +188,7 @@ async def test_an_id_alone_is_no_list(ran: list[object], make_rig: MakeRig) -> N
     """A text is a list of characters to Python, and none of them the id of a job."""
     rig = make_rig()
     job = await rig.queue.submit("quick", 1)
-    with pytest.raises(InvalidOption, match=r"Expected `array.*`, got `str` - at `\$.after`"):
+    with pytest.raises(InvalidOption, match="after must be a list"):
         await rig.queue.submit("quick", 2, after=job.id)
 
 

@@ -194,3 +194,19 @@ async def test_the_handlers_log_says_who_is_speaking(registry: Registry, make_ri
         {"level": "warning", "event": "spoken", **bound, "attempt": attempt, "mood": "grave"}
         for attempt in (1, 2)
     ]
+
+
+@pytest.mark.parametrize(("event", "logged"), [(None, "None"), (5, "5"), (b"x", "b'x'")])
+async def test_an_event_that_is_no_text_does_not_fail_the_job(
+    event: Any, logged: str, registry: Registry, make_rig: MakeRig
+) -> None:
+    """The line comes with the event as text, and the job completes."""
+
+    @registry.job("speaks", retry=Retry(max_retries=0))
+    async def speaks(job: JobContext) -> None:
+        job.log.info(event)
+
+    rig = make_rig(workers=1)
+    await rig.start()
+    assert (await run_one(rig, "speaks")).status == "completed"
+    assert logged in [line["event"] for line in rig.lines]

@@ -187,7 +187,7 @@ async def test_there_are_no_other_priorities(
 ) -> None:
     """They are refused, and leave no trace."""
     rig = make_rig()
-    with pytest.raises(InvalidOption, match="priority must be between 0 and 9"):
+    with pytest.raises(InvalidOption, match="priority must be a whole number between 0 and 9"):
         await rig.queue.submit("notes", priority=priority)
     assert rig.record.events == []
 
@@ -196,6 +196,6 @@ async def test_a_priority_between_two_is_refused(order: list[Any], make_rig: Mak
     """There is no lane for it, and a job that waits in none would never start."""
     wanted: Any = {"priority": 5.5}
     rig = make_rig()
-    with pytest.raises(InvalidOption, match=r"Expected `int.*`, got `float` - at `\$.priority`"):
+    with pytest.raises(InvalidOption, match="priority must be a whole number"):
         await rig.queue.submit("notes", **wanted)
     assert rig.snapshot().jobs_created == 0

@@ -316,7 +316,7 @@ def gives_a_coroutine() -> Any:
         (functools.partial(process_handlers.multiply, LOCK), "be copied there: .*lock"),
         (Locked(), "Locked.__call__ can't run in a process: it can't be copied there: .*lock"),
         (Locked().method, "can't be copied there: .*lock"),
-        (unknown, "in its module its name is that of the function it wraps"),
+        (unknown, "in its module, its name is that of the function it wraps"),
         (gives_a_coroutine, "its coroutine can't come back from a process: register a def"),
         (coroutine, "is an async def: it runs in 'loop'"),
     ],

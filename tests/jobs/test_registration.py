@@ -176,19 +176,22 @@ def pydantic_like() -> type:
         (deque, "JSON can't carry collections.deque"),
         (Order | int, "unions containing a custom type .*: write a type that msgspec knows"),
         (Path | str, "unions containing a custom type .*: write a type that msgspec knows"),
-        (Endless, "Endless has another Endless in it, without end: let it be optional"),
-        (list[Endless], "Endless has another Endless in it, without end"),
-        (set[Changing], "Changing, which has no hash: write list"),
-        (frozenset[FixedInPart], "FixedInPart, which has no hash: write list"),
+        (Endless, "each Endless must hold another Endless: make it optional"),
+        (list[Endless], "each Endless must hold another Endless"),
+        (set[Changing], "Changing, which is not hashable: write list"),
+        (frozenset[FixedInPart], "FixedInPart, which is not hashable: write list"),
         (dict[bool, int], "a bool can't be: write dict"),
         (list[dict[tuple[int, int], int]], "a tuple can't be: write dict"),
-        (set[list[int]], "a list, which has no hash: write list"),
-        (set[Unhashable], "Unhashable, which has no hash: write list"),
-        (frozenset[tuple[int, list[int]]], "a tuple, which has no hash"),
+        (set[list[int]], "a list, which is not hashable: write list"),
+        (set[Unhashable], "Unhashable, which is not hashable: write list"),
+        (frozenset[tuple[int, list[int]]], "a tuple, which is not hashable"),
         (Enum("Nothing", []), "at least one item"),
-        (list[JobContext], "gets the JobContext of the job: annotate it so"),
-        (JobContext | int, "gets the JobContext of the job: annotate it so"),
-        (type("MyContext", (JobContext,), {}), "gets the JobContext of the job: annotate it so"),
+        (list[JobContext], "is for the job's context: annotate it as JobContext"),
+        (JobContext | int, "is for the job's context: annotate it as JobContext"),
+        (
+            type("MyContext", (JobContext,), {}),
+            "is for the job's context: annotate it as JobContext",
+        ),
     ],
 )
 def test_a_payload_that_nobody_could_submit_is_refused_in_one_line(
@@ -364,7 +367,7 @@ def wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def unmarked(function: Callable[[int], Awaitable[int]]) -> Callable[..., Any]:
-    """A decorator that says nothing of what is in it."""
+    """A decorator that does not say what it wraps."""
 
     def wrapper(n: int) -> Any:
         return function(n)
@@ -532,7 +535,7 @@ async def test_a_wrapper_of_a_generator_may_run_it_to_the_end(registry: Registry
     def summed(n: int) -> int:
         return sum(counts(n))
 
-    with pytest.raises(TypeError, match=r"if its wrapper runs it to the end, write runs_in='th"):
+    with pytest.raises(TypeError, match=r"if its wrapper runs it to its end, write runs_in='th"):
         registry.job("summed")(summed)
     registry.job("summed", runs_in="thread")(summed)
     async with running(registry) as rig:
@@ -561,7 +564,7 @@ class InClass:
         (opens, "opens gives a generator"),
         (lambda *_, **__: None, "a decorator needs functools.wraps"),
         (print, "can't handle jobs"),
-        (functools.partial(times), "'n' is no resource registered so far"),
+        (functools.partial(times), "'n' is no resource that is registered yet"),
     ],
 )
 def test_what_can_be_no_handler_is_refused(handler: Any, problem: str, registry: Registry) -> None:
@@ -590,14 +593,14 @@ def test_a_schedule_and_a_resource_are_named_after_the_function_behind_them(
     with pytest.raises(TypeError, match=r"Runs.__call__ has no name to go by"):
         registry.cron("@daily")(Runs())
     registry.cron("@daily", name="daily", payload=1)(Runs())
-    with pytest.raises(TypeError, match=r"must not have parameters, .* nobody gives it url"):
+    with pytest.raises(TypeError, match=r"can't have parameters without defaults, .* gives it url"):
         registry.resource(pool)  # type: ignore[type-var]
 
 
 @pytest.mark.parametrize("name", ["", "x" * 101, "a\nb", "a\x1b[31m", "a\u202eb", " a", "a\ud800"])
 def test_a_name_can_be_read_and_sent(name: str, registry: Registry) -> None:
     """In a URL, a line of the log, and on a dashboard."""
-    with pytest.raises(ValueError, match="a job type"):
+    with pytest.raises(ValueError, match="job type"):
         registry.job(name)
     registry.job("x" * 100)
     registry.job("Täglich um 7, für alle/immer")
@@ -606,7 +609,7 @@ def test_a_name_can_be_read_and_sent(name: str, registry: Registry) -> None:
 @pytest.mark.parametrize("name", [None, 5, b"email"])
 def test_a_name_is_a_text(name: Any, registry: Registry) -> None:
     """Nothing else is."""
-    with pytest.raises(TypeError, match="named by a str"):
+    with pytest.raises(TypeError, match="must be a str"):
         registry.job(name)
 
 
@@ -644,9 +647,9 @@ def test_the_terms_of_a_schedule_are_texts_and_numbers(wrong: Any, registry: Reg
         registry.every("5")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=f"^overlap must be True or False, not {wrong!r}"):
         registry.every(30, overlap=wrong)
-    with pytest.raises(TypeError, match=f"^what is included must be a Registry, not {wrong!r}"):
+    with pytest.raises(TypeError, match=f"^include takes a Registry, not {wrong!r}"):
         registry.include(wrong)
-    with pytest.raises(TypeError, match=r"is no resource: it must be an async generator function"):
+    with pytest.raises(TypeError, match=r"can't be a resource: it must be an async generator"):
         registry.resource(wrong)
 
 

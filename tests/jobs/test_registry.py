@@ -15,7 +15,7 @@ from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import Retry
 
 if TYPE_CHECKING:
-    from job_service.jobs.registration.job_type import RunsIn
+    from job_service.jobs.registration.placement import RunsIn
 
 
 class EmailStruct(msgspec.Struct):
@@ -176,7 +176,7 @@ async def untagged(email: EmailStruct | Parcel) -> None:
 @pytest.mark.parametrize(
     ("handler", "problem"),
     [
-        (two_payloads, "(first, database): 'database' is no resource registered so far"),
+        (two_payloads, "(first, database): 'database' is no resource that is registered yet"),
         (unknown_annotation, "(job, email): 'email' has an annotation that can't be read: Name"),
         (unknown_result, "(): 'return' has an annotation that can't be read: NameError: name"),
         (untagged, "(email): 'email' can't be a payload: If a type union contains multiple"),

@@ -344,9 +344,9 @@ def test_what_is_no_resource_is_refused(registry: Registry) -> None:
     async def takes(parameter: int) -> AsyncIterator[None]:
         yield
 
-    with pytest.raises(TypeError, match="is no resource"):
+    with pytest.raises(TypeError, match="can't be a resource"):
         registry.resource(coroutine)
-    with pytest.raises(TypeError, match="must not have parameters"):
+    with pytest.raises(TypeError, match="can't have parameters without defaults"):
         registry.resource(takes)  # type: ignore[type-var]  # as a user might
     assert dict(registry.resources) == {}
 
@@ -358,7 +358,7 @@ def test_resources_dont_reach_into_processes(registry: Registry) -> None:
     async def square() -> AsyncIterator[None]:
         yield
 
-    with pytest.raises(TypeError, match="resources don't reach into processes"):
+    with pytest.raises(TypeError, match="resources can't be used in a process"):
         registry.job("area", runs_in="process")(process_handlers.area)
 
 

@@ -192,11 +192,11 @@ def test_a_rare_moment_is_found(zone: str) -> None:
         ("61 * * * *", "UTC", "'61 .*' is not a cron expression: Bad minute"),
         ("daily", "UTC", "'daily' is not a cron expression"),
         ("@never", "UTC", "'@never' is not a cron expression"),
-        ("@reboot", "UTC", "@reboot is not known"),
+        ("@reboot", "UTC", "@reboot is not supported"),
         ("0 0 * * *", "Mars/Base", "there is no time zone 'Mars/Base'"),
         ("0 0 * * *", "../etc", "there is no time zone"),
         ("0 0 * * *", "", "there is no time zone"),
-        ("0 0 30 2 *", "UTC", "Bad day-of-month|never comes"),
+        ("0 0 30 2 *", "UTC", "Bad day-of-month|never ticks"),
     ],
 )
 def test_a_mistake_is_told_at_registration(expression: str, zone: str, message: str) -> None:
@@ -238,6 +238,6 @@ def test_a_payload_is_checked_at_registration(registry: Registry) -> None:
 
     with pytest.raises(InvalidPayload, match="'nightly': its handler does not take its payload: E"):
         registry.cron("0 3 * * *", payload="yes")(nightly)
-    with pytest.raises(InvalidPayload, match="'x': its handler takes a payload, but a tick has no"):
+    with pytest.raises(InvalidPayload, match="'x': its handler needs a payload, and the sched"):
         registry.every(30, name="x")(nightly)
     assert (registry.names, registry.schedules) == ([], [])

@@ -19,8 +19,8 @@ from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.model import TERMINAL, Draft, Job
 from job_service.jobs.state.transitions import JobStore
 from job_service.jobs.state.weight import weight_in_bytes
+from job_service.telemetry.counting import Metrics
 from job_service.telemetry.events import Event, JobEvent, JobRejected
-from job_service.telemetry.metrics import Metrics
 from tests.conftest import assert_balanced
 from tests.jobs.steps import ENDINGS
 

@@ -278,7 +278,7 @@ async def test_a_job_that_is_run_again_has_its_key_again(make_rig: MakeRig) -> N
 async def test_a_key_has_1_to_255_characters(key: str, make_rig: MakeRig) -> None:
     """Others are refused, and leave no trace."""
     rig = make_rig()
-    with pytest.raises(InvalidOption, match="unique_key must have 1 to 255 characters"):
+    with pytest.raises(InvalidOption, match="unique_key must be a text of 1 to 255"):
         await submit(rig, key=key)
     assert rig.record.events == []
     for fine in ("x", "ü" * 255, " "):

@@ -35,6 +35,15 @@ crashes = Registry()
 async def crash():
     threading.Thread(target=time.sleep, args=[60]).start()
     raise KeyboardInterrupt("out of bounds")
+
+breaks_trio = Registry()
+
+@breaks_trio.every(seconds=0.01)
+async def break_trio():
+    trio.lowlevel.current_trio_token().run_sync_soon(no_luck)
+
+def no_luck():
+    raise LookupError("no luck")
 """
 
 
@@ -85,6 +94,19 @@ def test_a_crash_is_one_line_on_stderr(application: Path) -> None:
     line = last_line(log_path)
     assert line["error"] == error
     assert "in crash" in line["traceback"]
+
+
+def test_an_error_that_ends_trio_itself_is_one_line_on_stderr(application: Path) -> None:
+    """As any other crash, although Trio tells of it when the service has ended."""
+    log_path = application / "log"
+    ended = run(application, "breaks_trio", log_path)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("job-service: crashed: ")
+    assert ended.stderr.count("\n") == 1
+    assert "LookupError: no luck" in ended.stderr
+    line = last_line(log_path)
+    assert line["error"] == "LookupError: no luck"
+    assert "in no_luck" in line["traceback"]
 
 
 def test_a_crash_that_the_log_could_not_take_is_on_stderr(application: Path) -> None:

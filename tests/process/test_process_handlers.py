@@ -24,6 +24,24 @@ def spin(seconds: float) -> None:
     while time.monotonic() < end:
         pass
 """
+OWN_JOBS = """
+from job_service import JobContext, Registry
+from service.prices import in_cents
+
+registry = Registry()
+
+@registry.job("on the loop")
+async def on_the_loop(euros: float, job: JobContext) -> int:
+    return in_cents(euros)
+
+@registry.job("in a process", runs_in="process")
+def in_a_process(euros: float) -> int:
+    return in_cents(euros)
+"""
+OWN_PRICES = """
+def in_cents(euros: float) -> int:
+    return round(100 * euros)
+"""
 IN_A_GROUP = "import os; os.setpgid(0, 0)"
 SECONDS = 20.0
 
@@ -64,6 +82,20 @@ async def test_a_process_ends_with_a_service_that_is_killed(start: Start, tmp_pa
         service.signal(signal.SIGKILL)
         while is_running(process):
             await trio.sleep(0.02)
+
+
+async def test_a_project_may_call_its_own_package_service(start: Start, tmp_path: Path) -> None:
+    """Its handlers import from it, on the loop and in processes."""
+    (tmp_path / "service").mkdir()
+    (tmp_path / "service" / "__init__.py").touch()
+    (tmp_path / "service" / "prices.py").write_text(OWN_PRICES)
+    (tmp_path / "service" / "jobs.py").write_text(OWN_JOBS)
+    service = await start("--jobs", "service.jobs:registry")
+    async with service.client() as client:
+        for job_type in ("on the loop", "in a process"):
+            job = (await client.post("/jobs", json={"type": job_type, "payload": 9.99})).json()
+            ended = (await client.get(f"/jobs/{job['id']}", params={"wait": 10})).json()
+            assert (ended["status"], ended["result"]) == ("completed", 999), ended
 
 
 def is_starting_one(process_id: int) -> bool:

@@ -3,9 +3,11 @@
 from itertools import chain, zip_longest
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import asdict
 
+from job_service.telemetry.counting import Metrics
 from job_service.telemetry.events import (
     ConnectionRefused,
     Event,
@@ -30,7 +32,7 @@ from job_service.telemetry.events import (
     WorkerStarted,
     WorkerStopped,
 )
-from job_service.telemetry.metrics import Metrics
+from job_service.telemetry.metrics import COUNTERS, MetricsSnapshot
 from tests.telemetry.sample import EVENT_KINDS, name_of, sample
 
 RAN = {"worker_id": "worker-1", "attempt": 1, "run_seconds": 0.5}
@@ -249,6 +251,23 @@ def test_the_books_balance_while_many_jobs_live_at_once(metrics: Metrics) -> Non
     now = read(metrics)
     ends = [end for _, end in LIVES.values()]
     assert {state: now[state] for state in STATES} == {s: ends.count(s) for s in STATES}
+
+
+def test_a_counter_only_rises_and_some_event_raises_it() -> None:
+    """`service_stopped` has the counters; of a gauge a final value would say nothing."""
+    raised = {name for _, how in COUNTED for name, change in how.items() if change > 0}
+    lowered = {name for _, how in COUNTED for name, change in how.items() if change < 0}
+    counters = {counter.name for counter in COUNTERS}
+    assert counters <= raised
+    assert not counters & lowered
+
+
+def test_every_metric_says_what_it_means() -> None:
+    """In its schema, and so in the OpenAPI document."""
+    _, schemas = msgspec.json.schema_components([MetricsSnapshot])
+    properties = schemas["MetricsSnapshot"]["properties"]
+    assert list(properties) == list(MetricsSnapshot.__struct_fields__)
+    assert all(metric["description"].endswith(".") for metric in properties.values())
 
 
 def test_workers_running_goes_up_and_down(metrics: Metrics) -> None:

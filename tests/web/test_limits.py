@@ -6,8 +6,8 @@ from contextlib import AsyncExitStack
 import pytest
 import trio
 
+from job_service.telemetry.counting import Metrics
 from job_service.telemetry.events import ConnectionFailed, ConnectionRefused
-from job_service.telemetry.metrics import Metrics
 from job_service.web.edge import connection, descriptors, server
 from job_service.web.edge.keys import Keys
 from job_service.web.edge.listeners import Listener

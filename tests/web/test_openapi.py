@@ -17,13 +17,12 @@ import msgspec
 import pytest
 import schemathesis
 
+from job_service import errors
 from job_service.jobs.registration.registry import Registry
-from job_service.web import problems
 from job_service.web.guards import Access, needs_token
-from job_service.web.openapi import refusals
 from job_service.web.openapi.document import build_document
 from job_service.web.openapi.operations import OPERATIONS
-from job_service.web.openapi.refusals import Refusal
+from job_service.web.refusals import OF_ERRORS
 from tests.web.api import JSON, Api
 from tests.web.conftest import MakeApi
 
@@ -305,14 +304,22 @@ async def test_a_service_without_job_types_takes_none(api: Api) -> None:
     assert not submission_fits(document, {"type": "echo"})
 
 
-def test_every_problem_of_the_queue_is_documented() -> None:
-    """With its status and its headers."""
-    told = {
-        refusal.kind: refusal for refusal in vars(refusals).values() if isinstance(refusal, Refusal)
+def test_every_error_of_the_queue_is_a_problem() -> None:
+    """None of them is taken for a bug, and its status and kind are in the document."""
+    others = {errors.JobServiceError, errors.SettingsError, errors.CannotListen}
+    others.add(errors.ResourceFailed)  # these end a start, and reach no client
+    of_clients = {
+        kind
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, errors.JobServiceError)
     }
-    for status, kind, headers in problems._PROBLEM_OF.values():
-        assert told[kind].status == status
-        assert set(told[kind].headers) == set(headers)
+    assert OF_ERRORS.keys() == of_clients - others
+    told = {
+        (refusal.status, refusal.kind)
+        for operation in OPERATIONS.values()
+        for refusal in operation.refusals
+    }
+    assert {(refusal.status, refusal.kind) for refusal in OF_ERRORS.values()} <= told
 
 
 async def test_where_a_token_is_set_it_says_so(make_api: MakeApi) -> None:

@@ -5,8 +5,7 @@ from typing import Annotated, Any
 import trio
 from msgspec import Meta, Struct
 
-from job_service.jobs.registration.context import JobContext
-from job_service.jobs.registration.registry import Registry
+from job_service import JobContext, Registry
 
 registry = Registry()
 

@@ -7,10 +7,7 @@ from typing import Annotated
 import trio
 from msgspec import Meta, Struct
 
-from job_service.jobs.registration.context import JobContext
-from job_service.jobs.registration.outcome import Discard, Snooze
-from job_service.jobs.registration.registry import Registry
-from job_service.jobs.registration.retry import Retry
+from job_service import Discard, JobContext, Registry, Retry, Snooze
 
 registry = Registry()
 

@@ -7,9 +7,8 @@ from typing import Final
 
 import trio
 
+from job_service import JobQueue, QueueClosed, QueueFull
 from job_service.demo.shop import Email, Order, Page, Picture, Product, Report
-from job_service.errors import QueueClosed, QueueFull
-from job_service.jobs.queueing.queue import JobQueue
 
 FIRST_BURST_SECONDS: Final = 15.0
 BURST_EVERY_SECONDS: Final = 60.0

@@ -9,10 +9,10 @@ from functools import partial
 from structlog.typing import FilteringBoundLogger
 
 from job_service.telemetry.console import terminal_columns
+from job_service.telemetry.counting import Metrics
 from job_service.telemetry.emitter import Emitter
 from job_service.telemetry.feed import Feed
 from job_service.telemetry.log import Log, LogFormatChoice, LogLevel, event_renderer
-from job_service.telemetry.metrics import Metrics
 from job_service.telemetry.sink import LineSink
 from job_service.telemetry.stall_attribution import JobOfFrame
 from job_service.telemetry.watchdog import Watchdog

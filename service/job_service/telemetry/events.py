@@ -1,14 +1,19 @@
 """The vocabulary: everything the service can say happened, each as one frozen struct.
 
-An event is its log line: encoded as JSON, its fields are the line's keys in their order, and one
-that is UNSET is absent. Fields that end in `_seconds` are durations; other numbers are counts, but
-for the `done` and `total` of a job's progress, which are in its handler's own unit.
+An event is its log line: encoded as JSON, its fields are the line's keys in their order. A field
+that is UNSET is absent. Fields that end in `_seconds` are durations. All other numbers are counts,
+except the `done` and `total` of a job's progress, which are in the handler's own unit.
+
+The docstrings are documentation: `job-service events` and the OpenAPI document print them.
 """
 
 from datetime import UTC, datetime
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal, cast
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, defstruct
+from msgspec.structs import fields
+
+from job_service.telemetry.metrics import COUNTERS
 
 Level = Literal["info", "warning", "error"]
 RejectReason = Literal["full", "draining"]
@@ -19,7 +24,7 @@ WorkerStopReason = Literal["drained", "cancelled", "crashed"]
 def utc_now() -> datetime:
     """The present moment in UTC, never on a full second."""
     now = datetime.now(UTC)
-    # Encoders leave out the fraction of a full second; so every timestamp has the same width.
+    # Encoders omit the fraction of a full second, and every timestamp shall have the same width.
     return now if now.microsecond else now.replace(microsecond=1)
 
 
@@ -34,7 +39,7 @@ class Event(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class ServiceStarted(Event, frozen=True, kw_only=True):
-    """Workers run and HTTP answers at `url`."""
+    """Workers run, and HTTP answers at `url`."""
 
     event: Literal["service_started"] = "service_started"
     version: str
@@ -46,7 +51,7 @@ class ServiceStarted(Event, frozen=True, kw_only=True):
 
 
 class ServiceDraining(Event, frozen=True, kw_only=True):
-    """Admission is closed; what is queued has `grace_seconds` to finish."""
+    """Submissions are no longer accepted. Jobs have `grace_seconds` to finish."""
 
     event: Literal["service_draining"] = "service_draining"
     reason: str
@@ -55,29 +60,32 @@ class ServiceDraining(Event, frozen=True, kw_only=True):
     grace_seconds: float
 
 
-class ServiceStopped(Event, frozen=True, kw_only=True):
-    """How it ended, and the final value of every counter of `/metrics`."""
-
-    event: Literal["service_stopped"] = "service_stopped"
-    reason: str
-    uptime_seconds: float
-    jobs_created: int
-    jobs_completed: int
-    jobs_failed: int
-    jobs_retried: int
-    jobs_cancelled: int
-    jobs_abandoned: int
-    jobs_rejected: int
-    wait_seconds_total: float
-    run_seconds_total: float
-    loop_stalls: int
-    log_lines_dropped: int
-    connections_refused: int
-    jobs_snoozed: int
-    jobs_deduplicated: int
-    ticks_skipped: int
-    error: str | UnsetType = UNSET  # of a crash
-    traceback: str | UnsetType = UNSET
+# The one event with fields that are declared elsewhere: among the metrics.
+ServiceStopped: Final = cast(
+    "type[Event]",
+    defstruct(
+        "ServiceStopped",
+        [
+            ("event", Literal["service_stopped"], "service_stopped"),
+            ("reason", str),
+            ("uptime_seconds", float),
+            *((counter.name, counter.type) for counter in COUNTERS),
+            ("error", str | UnsetType, UNSET),
+            ("traceback", str | UnsetType, UNSET),
+        ],
+        bases=(Event,),
+        frozen=True,
+        kw_only=True,
+        module=__name__,
+        namespace={
+            "__doc__": (
+                "The service has ended: why, and the final value of each counter of the metrics. "
+                "This is always the last line. It is an error, with `error` and `traceback`, if "
+                "the service crashed or a resource could not be opened."
+            )
+        },
+    ),
+)
 
 
 class WorkerStarted(Event, frozen=True, kw_only=True):
@@ -88,7 +96,7 @@ class WorkerStarted(Event, frozen=True, kw_only=True):
 
 
 class WorkerStopped(Event, frozen=True, kw_only=True):
-    """A worker has ended, however it ended."""
+    """A worker has ended. `jobs_run` is the number of attempts that it ran."""
 
     event: Literal["worker_stopped"] = "worker_stopped"
     worker_id: str
@@ -111,29 +119,31 @@ class AttemptEvent(JobEvent, frozen=True, kw_only=True):
 
 
 class JobCreated(JobEvent, frozen=True, kw_only=True):
-    """A submission was accepted; `run_at` if it starts later, `after` if it follows other jobs.
+    """A submission was accepted.
 
-    Of many, `after` has the first 10, and `after_count` says how many there are.
+    `run_at` is there if the job starts later, `priority` if it is not the default, and `schedule`
+    if a schedule submitted it. `after` has the jobs that must complete before it starts. If there
+    are more than 10, it has the first 10, and `after_count` has their number.
     """
 
     event: Literal["job_created"] = "job_created"
     run_at: datetime | UnsetType = UNSET
-    priority: int | UnsetType = UNSET  # where it is not the default
+    priority: int | UnsetType = UNSET
     unique_key: str | UnsetType = UNSET
     after: tuple[str, ...] | UnsetType = UNSET
     after_count: int | UnsetType = UNSET
-    schedule: str | UnsetType = UNSET  # the one that made it
+    schedule: str | UnsetType = UNSET
 
 
 class JobDuplicate(JobEvent, frozen=True, kw_only=True):
-    """A submission made no job, for this one holds its unique key."""
+    """A submission made no job, because this job holds its unique key."""
 
     event: Literal["job_duplicate"] = "job_duplicate"
     unique_key: str
 
 
 class JobEnqueued(JobEvent, frozen=True, kw_only=True):
-    """The job is ready for a worker; `attempt` is the coming one where it comes back."""
+    """The job is ready for a worker. After a retry or a snooze `attempt` is the next one."""
 
     event: Literal["job_enqueued"] = "job_enqueued"
     attempt: int | UnsetType = UNSET
@@ -147,14 +157,14 @@ class JobStarted(AttemptEvent, frozen=True, kw_only=True):
 
 
 class JobCompleted(AttemptEvent, frozen=True, kw_only=True):
-    """The handler returned; the job is done."""
+    """The handler returned, and the job is done."""
 
     event: Literal["job_completed"] = "job_completed"
     run_seconds: float
 
 
 class JobRetried(AttemptEvent, frozen=True, kw_only=True):
-    """The attempt failed and another follows in `retry_in_seconds`."""
+    """The attempt failed, and the next one follows in `retry_in_seconds`."""
 
     level: Level = "warning"
     event: Literal["job_retried"] = "job_retried"
@@ -164,7 +174,7 @@ class JobRetried(AttemptEvent, frozen=True, kw_only=True):
 
 
 class JobSnoozed(AttemptEvent, frozen=True, kw_only=True):
-    """The handler wants the job back in `snooze_seconds`; this run costs no retry."""
+    """The handler asked to run again in `snooze_seconds`. This costs no retry."""
 
     event: Literal["job_snoozed"] = "job_snoozed"
     run_seconds: float
@@ -172,7 +182,7 @@ class JobSnoozed(AttemptEvent, frozen=True, kw_only=True):
 
 
 class JobProgressed(AttemptEvent, frozen=True, kw_only=True):
-    """The handler told how far it has come; not said each time, for it may tell often."""
+    """The handler reported its progress. If it reports often, some reports have no event."""
 
     logged: ClassVar[bool] = False
 
@@ -183,7 +193,10 @@ class JobProgressed(AttemptEvent, frozen=True, kw_only=True):
 
 
 class JobFailed(JobEvent, frozen=True, kw_only=True):
-    """The job has failed for good, with its last attempt; or with none, for want of another job."""
+    """The job has failed for good.
+
+    It has no attempt if it never ran, because a job that it comes after did not complete.
+    """
 
     level: Level = "error"
     event: Literal["job_failed"] = "job_failed"
@@ -195,10 +208,10 @@ class JobFailed(JobEvent, frozen=True, kw_only=True):
 
 
 class EarlyEndEvent(JobEvent, frozen=True, kw_only=True):
-    """A job ended before its handler had.
+    """A job was ended before its handler could end it.
 
-    The three fields of an attempt if it was running, with the error that its handler's clean-up
-    ended with, if any; `wait_seconds` if it was ready.
+    A job that was running has the three fields of its attempt, and `error` and `traceback` if its
+    clean-up failed. A job that was ready has `wait_seconds`.
     """
 
     reason: str
@@ -211,27 +224,27 @@ class EarlyEndEvent(JobEvent, frozen=True, kw_only=True):
 
 
 class JobCancelled(EarlyEndEvent, frozen=True, kw_only=True):
-    """A client called the job off."""
+    """The job was cancelled on request."""
 
     event: Literal["job_cancelled"] = "job_cancelled"
 
 
 class JobAbandoned(EarlyEndEvent, frozen=True, kw_only=True):
-    """The service's end left the job behind."""
+    """The service ended, and left the job behind."""
 
     level: Level = "error"
     event: Literal["job_abandoned"] = "job_abandoned"
 
 
 class ThreadAbandoned(AttemptEvent, frozen=True, kw_only=True):
-    """The attempt was interrupted, and its thread, which can't be, runs on for nobody."""
+    """The attempt was interrupted, but its thread can't be. It runs on, and its result is lost."""
 
     level: Level = "warning"
     event: Literal["thread_abandoned"] = "thread_abandoned"
 
 
 class ThreadReturned(AttemptEvent, frozen=True, kw_only=True):
-    """A thread that was let go has come to its end, so many seconds later; `error` if with one."""
+    """A thread that was abandoned has ended; with `error` if it raised one."""
 
     event: Literal["thread_returned"] = "thread_returned"
     abandoned_seconds: float
@@ -239,7 +252,7 @@ class ThreadReturned(AttemptEvent, frozen=True, kw_only=True):
 
 
 class JobRejected(Event, frozen=True, kw_only=True):
-    """Submissions were turned away. Counted, not logged: rejections come in floods."""
+    """Submissions were rejected. Counted, not logged, because rejections come in floods."""
 
     logged: ClassVar[bool] = False
 
@@ -250,9 +263,9 @@ class JobRejected(Event, frozen=True, kw_only=True):
 
 
 class ScheduleSkipped(Event, frozen=True, kw_only=True):
-    """A tick of a schedule made no job, or so many `ticks` where they were missed.
+    """A tick of a schedule made no job. If ticks were missed, `ticks` has their number.
 
-    Info where one of its jobs is still under way, which is no trouble.
+    If the reason is `overlap`, the schedule's last job has not ended. That is an info.
     """
 
     level: Level = "warning"
@@ -264,7 +277,7 @@ class ScheduleSkipped(Event, frozen=True, kw_only=True):
 
 
 class QueueFull(Event, frozen=True, kw_only=True):
-    """Submissions are being turned away from now on; `queue_bytes` if it is for their size."""
+    """The queue is full: submissions are rejected. It is full by size if `queue_bytes` is there."""
 
     level: Level = "warning"
     event: Literal["queue_full"] = "queue_full"
@@ -273,7 +286,7 @@ class QueueFull(Event, frozen=True, kw_only=True):
 
 
 class QueueFreed(Event, frozen=True, kw_only=True):
-    """The queue has room to spare again."""
+    """At least a quarter of the queue is free again, after `full_seconds`."""
 
     event: Literal["queue_freed"] = "queue_freed"
     jobs_rejected: int
@@ -281,7 +294,7 @@ class QueueFreed(Event, frozen=True, kw_only=True):
 
 
 class QueuePaused(Event, frozen=True, kw_only=True):
-    """No job starts from now on, or none of this type."""
+    """From now on no job starts, or none of this type."""
 
     event: Literal["queue_paused"] = "queue_paused"
     job_type: str | UnsetType = UNSET
@@ -295,9 +308,10 @@ class QueueResumed(Event, frozen=True, kw_only=True):
 
 
 class LoopStalled(Event, frozen=True, kw_only=True):
-    """The event loop stands still at `where` (file:line in function), or did, where it is `over`.
+    """The event loop stands still at `where` (file:line in function).
 
-    The log has it while it lasts, and again with its whole time; all others only then.
+    The log has a line while the stall lasts, and another with the whole time when it is `over`.
+    Metrics and the stream of events have only the second. A job that caused it is named.
     """
 
     level: Level = "warning"
@@ -311,7 +325,7 @@ class LoopStalled(Event, frozen=True, kw_only=True):
 
 
 class ConnectionFailed(Event, frozen=True, kw_only=True):
-    """A connection ended with an error of its own; nothing else was touched."""
+    """A connection ended with an error. Nothing else is affected."""
 
     level: Level = "warning"
     event: Literal["connection_failed"] = "connection_failed"
@@ -320,7 +334,7 @@ class ConnectionFailed(Event, frozen=True, kw_only=True):
 
 
 class ConnectionRefused(Event, frozen=True, kw_only=True):
-    """As many connections were open as may be. Counted, not logged: these come in floods, too."""
+    """A connection was refused, as too many were open. Counted, not logged: they come in floods."""
 
     logged: ClassVar[bool] = False
 
@@ -328,14 +342,14 @@ class ConnectionRefused(Event, frozen=True, kw_only=True):
 
 
 class CertificateReloaded(Event, frozen=True, kw_only=True):
-    """New TLS handshakes use what is in the files now; connections that are open go on."""
+    """New TLS handshakes use the certificate that is in the file now."""
 
     event: Literal["certificate_reloaded"] = "certificate_reloaded"
     certfile: str
 
 
 class CertificateReloadFailed(Event, frozen=True, kw_only=True):
-    """The certificate or its key has changed and can't be used; those from before still are."""
+    """The certificate or its key has changed and can't be used. The old ones still are."""
 
     level: Level = "warning"
     event: Literal["certificate_reload_failed"] = "certificate_reload_failed"
@@ -343,7 +357,7 @@ class CertificateReloadFailed(Event, frozen=True, kw_only=True):
 
 
 class RequestFailed(Event, frozen=True, kw_only=True):
-    """A bug of ours: the client got a 500."""
+    """The service has a bug: the client got a 500."""
 
     level: Level = "error"
     event: Literal["request_failed"] = "request_failed"
@@ -354,7 +368,7 @@ class RequestFailed(Event, frozen=True, kw_only=True):
 
 
 class LogLinesDropped(Event, frozen=True, kw_only=True):
-    """The log's reader was too slow, or writing failed: right here this many lines are missing."""
+    """Lines of the log are missing right here: its reader was too slow, or writing failed."""
 
     level: Level = "error"
     event: Literal["log_lines_dropped"] = "log_lines_dropped"
@@ -362,7 +376,7 @@ class LogLinesDropped(Event, frozen=True, kw_only=True):
 
 
 class LogReopenFailed(Event, frozen=True, kw_only=True):
-    """The log file could not be opened anew after a SIGHUP; the old one is still written to."""
+    """The log file could not be opened again after a SIGHUP. The old one is still written to."""
 
     level: Level = "error"
     event: Literal["log_reopen_failed"] = "log_reopen_failed"
@@ -371,10 +385,19 @@ class LogReopenFailed(Event, frozen=True, kw_only=True):
 
 
 class ObserverDetached(Event, frozen=True, kw_only=True):
-    """An observer of these events raised and hears no more of them."""
+    """The service has a bug: an observer of its events raised, and hears no more of them."""
 
     level: Level = "error"
     event: Literal["observer_detached"] = "observer_detached"
     observer: str
     error: str
     traceback: str
+
+
+# Every event by its name; those without one are bases of others.
+EVENTS: Final[dict[str, type[Event]]] = {
+    name: kind
+    for kind in list(globals().values())
+    if isinstance(kind, type) and issubclass(kind, Event)
+    if isinstance(name := fields(kind)[2].default, str)
+}

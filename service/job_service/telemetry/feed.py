@@ -8,8 +8,7 @@ from typing import Final
 import trio
 from msgspec import UNSET
 
-from job_service.telemetry import events
-from job_service.telemetry.events import Event, JobCreated
+from job_service.telemetry.events import EVENTS, Event, JobCreated
 
 # The ring is full when it has either; the bytes are of texts that may be long.
 CAPACITY = 20_000
@@ -18,10 +17,8 @@ CAPACITY_BYTES = 8 * 1024 * 1024
 # The fields with texts that may be long, of each kind of event that has any.
 _LONG_FIELDS: Final = {
     kind: names
-    for kind in vars(events).values()
-    if isinstance(kind, type)
-    and issubclass(kind, Event)
-    and (names := {"after", "error", "traceback"}.intersection(kind.__struct_fields__))
+    for kind in EVENTS.values()
+    if (names := {"after", "error", "traceback"}.intersection(kind.__struct_fields__))
 }
 
 

@@ -81,7 +81,8 @@ class _LineLogger:
 
 
 def _add_standard_keys(_: WrappedLogger, level: str, fields: EventDict) -> EventDict:
-    line: dict[str, Any] = {"timestamp": utc_now(), "level": level, "event": fields["event"]}
+    event = printable(fields.get("event"))  # structlog leaves out an event of None
+    line: dict[str, Any] = {"timestamp": utc_now(), "level": level, "event": event}
     exc_info = fields.pop("exc_info", None)
     if isinstance(exc_info, tuple):  # as sys.exc_info() gives it
         exc_info = exc_info[1]

@@ -3,25 +3,16 @@
 from datetime import datetime
 from textwrap import fill
 from types import UnionType
-from typing import Any, Final, Literal, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
-from msgspec import NODEFAULT, UnsetType, json
+from msgspec import UnsetType, json
 from msgspec.structs import FieldInfo, fields
 
-from job_service.telemetry import events
-from job_service.telemetry.events import Event
+from job_service.telemetry.events import EVENTS, Event
 from job_service.telemetry.schemas import as_written
 
-EVENTS: Final[list[type[Event]]] = [
-    kind
-    for kind in vars(events).values()
-    if isinstance(kind, type)
-    and issubclass(kind, Event)
-    and fields(kind)[2].default is not NODEFAULT  # or it is a base of others
-]
-
 _HEAD: Final = """\
-Each line begins with timestamp, level and event; fields in [brackets] are there where they
+Each line begins with timestamp, level and event. Fields in [brackets] are there only if they
 apply."""
 
 _REFERENCE: Final = "#/$defs/{name}"
@@ -33,34 +24,29 @@ _WORDS: Final[dict[Any, str]] = {
 }
 
 
-def event_name(kind: type[Event]) -> str:
-    """The value of its field `event`."""
-    name: str = fields(kind)[2].default
-    return name
-
-
 def event_level(kind: type[Event]) -> str:
-    """The level that its lines have, but for a `service_stopped` after a crash."""
+    """The level of its lines. A `service_stopped` after a crash and a harmless skip have others."""
     level: str = fields(kind)[1].default
     return level
 
 
 def own_fields(kind: type[Event]) -> list[FieldInfo]:
-    """What its lines have besides timestamp, level and event, in their order."""
+    """The fields that its lines have after timestamp, level and event."""
     return list(fields(kind)[3:])
 
 
 def table() -> str:
     """Every event with its level, its meaning, and its fields with their types."""
-    return "\n\n".join([_HEAD, *map(_entry, EVENTS)])
+    return "\n\n".join([_HEAD, *(_entry(name, kind) for name, kind in EVENTS.items())])
 
 
 def schema() -> str:
-    """The JSON Schema of a line of the log that tells an event; handlers' own are not among them.
+    """The JSON Schema of a log line that is an event.
 
-    Those of `job.log` have other events, and whatever fields the handler chose.
+    Lines that handlers write with `job.log` are not covered. They have other names, and the fields
+    that the handler chose.
     """
-    logged = [kind for kind in EVENTS if kind.logged]
+    logged = [kind for kind in EVENTS.values() if kind.logged]
     references, named = json.schema_components(logged, ref_template=_REFERENCE)
     document = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -71,12 +57,12 @@ def schema() -> str:
     return json.format(json.encode(document)).decode()
 
 
-def _entry(kind: type[Event]) -> str:
+def _entry(name: str, kind: type[Event]) -> str:
     kept = "" if kind.logged else ", in the stream of events only"
     meaning = " ".join((kind.__doc__ or "").split())
     return "\n".join(
         [
-            f"{event_name(kind)} ({event_level(kind)}{kept})",
+            f"{name} ({event_level(kind)}{kept})",
             fill(meaning, 96, initial_indent="  ", subsequent_indent="  "),
             *(f"    {_label(field):22}{_type_words(field.type)}" for field in own_fields(kind)),
         ]
@@ -91,6 +77,8 @@ def _type_words(annotation: Any) -> str:
     if isinstance(annotation, UnionType):
         members = [member for member in get_args(annotation) if member is not UnsetType]
         return " or ".join(map(_type_words, members))
+    if get_origin(annotation) is Annotated:
+        return _type_words(get_args(annotation)[0])
     if get_origin(annotation) is Literal:
         return " or ".join(get_args(annotation))
     if get_origin(annotation) in (list, tuple):

@@ -62,8 +62,8 @@ class JobServiceApp(QuartTrio):
         if rule is not None and rule.methods and request.method not in rule.methods:
             path = self.url_map.bind("", path_info=request.path)
             raise MethodNotAllowed(path.allowed_methods())
-        if request.query_string:
-            check_query(request)
+        if rule is not None and request.method != "OPTIONS":
+            check_query(self.view_functions[rule.endpoint])
 
     def log_exception(self, *_: object) -> None:
         """Called by Quart while it handles what a route raised and no error handler knows.

@@ -12,16 +12,61 @@ from hypercorn.typing import (
 from quart import Quart, Response
 from quart.utils import encode_headers
 from quart.wrappers.response import DataBody
+from quart_trio.wrappers import TrioRequest
+from quart_trio.wrappers.request import TrioBody
+from werkzeug.datastructures import Headers
 
-from job_service.web.body import IncomingRequest
-from job_service.web.empty import empty_response
+from job_service.web.responses import empty_response
+
+
+class _NoBody(TrioBody):
+    def __init__(self, *_: object) -> None:
+        """Keep nothing: a route that wants the body takes it from `receive`."""
+
+
+class IncomingRequest(TrioRequest):
+    """Quart's request, with a way to read the body instead of a body that is there already.
+
+    Its method and path are as the client sent them: Werkzeug would make `POST` of `post`, and
+    `/jobs` of `//jobs`. There are no blueprints; Quart would look for them three times per request.
+    """
+
+    body_class: type[TrioBody] = _NoBody
+
+    def __init__(self, scope: HTTPScope, receive: ASGIReceiveCallable) -> None:
+        headers = Headers()
+        for name, value in scope["headers"]:
+            headers.add(name.decode("latin-1"), value.decode("latin-1"))
+        super().__init__(
+            scope["method"],
+            scope["scheme"],
+            scope["path"],
+            scope["query_string"],
+            headers,
+            root_path="",
+            http_version=scope["http_version"],
+            scope=scope,
+            send_push_promise=_push_nothing,
+        )
+        self.method = scope["method"]  # Werkzeug would make it upper case
+        self.path = scope["path"]  # and drop the slashes before it
+        self.receive = receive
+
+    @property
+    def blueprints(self) -> list[str]:
+        """The blueprints that the route belongs to."""
+        return []
+
+
+async def _push_nothing(path: str, headers: Headers) -> None:
+    """We have nothing to push."""
 
 
 class RequestInOneTask:
     """Quart's way from a request to its response, without a second task to watch the client.
 
-    No route but those that stream or wait would notice that a client has gone, and these are
-    cancelled by the edge, which ends all tasks of a connection with it.
+    Only routes that stream or wait would notice that a client has gone. The edge cancels these: it
+    ends all tasks of a connection together with the connection.
     """
 
     def __init__(self, app: Quart, scope: HTTPScope) -> None:

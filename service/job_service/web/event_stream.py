@@ -1,19 +1,17 @@
 """The live stream: `GET /events`, the feed as server-sent events."""
 
 from collections.abc import AsyncGenerator, Callable
-from typing import Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+from uuid import UUID
 
 import trio
-from msgspec import NODEFAULT, structs
 from quart import Quart, Response, request
-from werkzeug.datastructures import MultiDict
 
-from job_service.telemetry import events
-from job_service.telemetry.events import Event
+from job_service.jobs.queueing.options import limits
+from job_service.telemetry.events import EVENTS, Event
 from job_service.telemetry.feed import Feed, FellBehind
 from job_service.web.frames import Frames
-from job_service.web.ids import read_id
-from job_service.web.problems import bad_query
+from job_service.web.queries import Query, takes
 
 HEARTBEAT_SECONDS = 15.0
 RETRY_MILLISECONDS = 1_000
@@ -22,33 +20,58 @@ CHUNK_BYTES = 64 * 1024
 PAUSE_SECONDS = 0.000_25  # for each open stream
 MAX_PAUSE_SECONDS = 1.0
 
-EVENT_NAMES: Final = frozenset(
-    field.default
-    for kind in vars(events).values()
-    if isinstance(kind, type) and issubclass(kind, Event)
-    for field in structs.fields(kind)
-    if field.name == "event" and field.default is not NODEFAULT
-)
+_EVENT_NAMES: Final = tuple(sorted(EVENTS))
+
+if TYPE_CHECKING:
+    EventName = str
+else:
+    EventName = Literal[_EVENT_NAMES]
 
 Wanted = Callable[[Event], bool]
+
+
+class EventsQuery(Query, frozen=True):
+    """Of `GET /events`."""
+
+    job_id: (
+        Annotated[
+            list[UUID],
+            limits(
+                "the id of a job",
+                description="Only events of these jobs. Repeat it, or separate ids with commas.",
+            ),
+        ]
+        | None
+    ) = None
+    event: (
+        Annotated[
+            list[EventName],
+            limits(
+                f"some of {', '.join(_EVENT_NAMES)}",
+                description="Only these events. Repeat it, or separate names with commas.",
+            ),
+        ]
+        | None
+    ) = None
 
 
 def add_event_routes(app: Quart, feed: Feed) -> None:
     """`/events`, on `feed`.
 
-    A stream begins with the present. With a `Last-Event-ID` it begins with what came after that;
-    where the feed can't tell, an event `reset` says that what the client knows may have holes, and
-    the stream goes on with the present. Ids also come without an event, at the beginning and with
-    each heartbeat: a client that saw nothing, or had most of it filtered out, can resume as well.
+    A stream begins with the present, or after the event of a `Last-Event-ID`. If the feed has lost
+    some that came after it, the stream says so with an event `reset`, and goes on with the present.
+    Ids also come without an event, at the beginning and with each heartbeat, so that a client can
+    resume even if it has seen no event yet, or its filter let few pass.
 
-    The stream ends when the feed is closed, and for a client that falls behind it.
+    The stream ends when the feed is closed, or when the client falls behind it.
     """
 
     streams = _Streams(feed)
 
     @app.get("/events")
-    async def stream_events() -> Response:
-        is_wanted = _wanted(request.args)
+    @takes(EventsQuery)
+    async def stream_events(query: EventsQuery) -> Response:
+        is_wanted = _wanted(query)
         last_id = request.headers.get("Last-Event-ID")
         after = feed.number_of(last_id) if last_id else feed.last
         response = Response(
@@ -64,9 +87,9 @@ def add_event_routes(app: Quart, feed: Feed) -> None:
 class _Streams:
     """The streams of one app.
 
-    A stream that has read what there is pauses before it reads on, the longer the more streams
-    there are: else each event would cost its job a turn of all of them. So together they take up
-    about a quarter of the loop's time, and a lone one is as quick as the events.
+    A stream that has read all there is pauses before it reads on, longer if there are many streams.
+    Without the pause, a job would wait at each of its events for a turn of all streams. So together
+    they take about a quarter of the loop's time, and a single stream has each event at once.
     """
 
     def __init__(self, feed: Feed) -> None:
@@ -75,7 +98,7 @@ class _Streams:
         self._frames = Frames(feed)
 
     async def stream(self, after: int | None, is_wanted: Wanted) -> AsyncGenerator[bytes, None]:
-        """What is sent to one client, from behind event number `after`; None for a `reset`."""
+        """What one client is sent: what comes after event number `after`; None for a `reset`."""
         self._open += 1
         try:
             feed = self._feed
@@ -89,7 +112,7 @@ class _Streams:
                 try:
                     chunk, number = self._read_chunk(number, is_wanted)
                 except FellBehind:
-                    return  # the client comes back for the rest and is told then that it is lost
+                    return  # the client comes back for the rest, and gets a `reset`
                 if not chunk and trio.current_time() >= heartbeat_at:
                     chunk = f": heartbeat\nid: {feed.id_of(number)}\n\n".encode()
                 if chunk:
@@ -101,7 +124,7 @@ class _Streams:
             self._open -= 1
 
     def _read_chunk(self, after: int, is_wanted: Wanted) -> tuple[bytes, int]:
-        """The next events in one piece, and the number of the last that was read for it."""
+        """The next events in one piece, and the number of the last that it read."""
         chunk = bytearray()
         number = after
         for number, event in enumerate(self._feed.read(after, CHUNK_EVENTS), after + 1):
@@ -112,11 +135,9 @@ class _Streams:
         return bytes(chunk), number
 
 
-def _wanted(query: MultiDict[str, str]) -> Wanted:
-    names = _values(query, "event")
-    if not EVENT_NAMES.issuperset(names):
-        raise bad_query("event", f"some of {', '.join(sorted(EVENT_NAMES))}")
-    job_ids = {_job_id(text) for text in _values(query, "job_id")}
+def _wanted(query: EventsQuery) -> Wanted:
+    names = frozenset(query.event or ())
+    job_ids = frozenset(map(str, query.job_id or ()))
 
     def is_wanted(event: Event) -> bool:
         return (not names or event.event in names) and (
@@ -124,14 +145,3 @@ def _wanted(query: MultiDict[str, str]) -> Wanted:
         )
 
     return is_wanted
-
-
-def _values(query: MultiDict[str, str], parameter: str) -> set[str]:
-    return {value for text in query.getlist(parameter) for value in text.split(",")}
-
-
-def _job_id(text: str) -> str:
-    job_id = read_id(text)
-    if job_id is None:
-        raise bad_query("job_id", "the id of a job")
-    return job_id

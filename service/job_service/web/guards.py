@@ -10,8 +10,9 @@ from typing import Final
 
 from quart import Quart, Response, request
 
-from job_service.web.empty import empty_response
 from job_service.web.problems import Problem, malformed
+from job_service.web.refusals import FOREIGN_HOST, FOREIGN_ORIGIN, NO_HOST, NO_TOKEN
+from job_service.web.responses import empty_response
 
 OPEN_PATHS: Final = frozenset({"/health", "/health/ready"})
 DASHBOARD: Final = "/dashboard/"  # where its files are; they hold no data
@@ -63,7 +64,7 @@ def install_guards(app: Quart, access: Access) -> None:
         _check_repetitions(request.scope["headers"])
         host = request.headers.get("Host", "")
         if not _HOST.fullmatch(host):
-            raise Problem(HTTPStatus.BAD_REQUEST, "the Host header is no host")
+            raise Problem(NO_HOST)
         if request.path in OPEN_PATHS:
             return None
         if access.hosts is not None:
@@ -106,11 +107,7 @@ def _check_token(authorization: str, tokens: list[bytes]) -> None:
     # Each is compared, so that the time tells nothing, not even which of them is right.
     matches = [hmac.compare_digest(given_bytes, token) for token in tokens]
     if scheme.lower() != "bearer" or not any(matches):
-        raise Problem(
-            HTTPStatus.UNAUTHORIZED,
-            "send a valid token in the header Authorization: Bearer …",
-            headers={"WWW-Authenticate": 'Bearer realm="job-service"'},
-        )
+        raise Problem(NO_TOKEN)
 
 
 def _check_host(host: str, allowed: frozenset[str]) -> None:
@@ -119,17 +116,12 @@ def _check_host(host: str, allowed: frozenset[str]) -> None:
         return
     if not host and request.http_version == "1.0":  # which no browser speaks
         return
-    raise Problem(
-        HTTPStatus.MISDIRECTED_REQUEST,
-        "this service is not known by the name in the Host header; see --allow-host",
-    )
+    raise Problem(FOREIGN_HOST)
 
 
 def _check_origin(origin: str, host: str, allowed: frozenset[str]) -> None:
     if origin not in allowed and not _is_ours(origin, host):
-        raise Problem(
-            HTTPStatus.FORBIDDEN, "pages of this origin may change nothing here; see --allow-origin"
-        )
+        raise Problem(FOREIGN_ORIGIN)
 
 
 def _as_browsers_write(origin: str) -> str:

@@ -1,14 +1,22 @@
 """The routes for those who operate the service: its metrics, workers, schedules and health."""
 
 from collections.abc import Callable
-from http import HTTPStatus
+from typing import Literal
 
-import msgspec
+from msgspec import Struct
 from quart import Quart, Response
 
 from job_service.jobs.state.detail import ScheduleView, WorkerView
 from job_service.telemetry.metrics import MetricsSnapshot
-from job_service.web.problems import RETRY_AFTER_DRAINING_SECONDS, Problem
+from job_service.web.problems import Problem
+from job_service.web.refusals import NOT_READY
+from job_service.web.responses import fresh_json
+
+
+class Health(Struct):
+    """The service is alive, or ready."""
+
+    status: Literal["ok"] = "ok"
 
 
 def add_monitoring_routes(
@@ -18,35 +26,26 @@ def add_monitoring_routes(
     read_schedules: Callable[[], list[ScheduleView]],
     is_ready: Callable[[], bool],
 ) -> None:
-    """`/metrics`, `/workers`, `/schedules`, `/health`, `/health/ready`; they only read."""
+    """`/metrics`, `/workers`, `/schedules`, `/health` and `/health/ready`. They change nothing."""
 
     @app.get("/metrics")
     async def get_metrics() -> Response:
-        return _uncached(msgspec.json.encode(read_metrics()))
+        return fresh_json(read_metrics())
 
     @app.get("/workers")
     async def list_workers() -> Response:
-        return _uncached(msgspec.json.encode(read_workers()))
+        return fresh_json(read_workers())
 
     @app.get("/schedules")
     async def list_schedules() -> Response:
-        return _uncached(msgspec.json.encode(read_schedules()))
+        return fresh_json(read_schedules())
 
     @app.get("/health")
     async def check_health() -> Response:
-        return _uncached(b'{"status":"ok"}')
+        return fresh_json(Health())
 
     @app.get("/health/ready")
     async def check_readiness() -> Response:
         if not is_ready():
-            raise Problem(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                "the service is starting or draining",
-                kind="not-ready",
-                headers={"Retry-After": str(RETRY_AFTER_DRAINING_SECONDS)},
-            )
-        return _uncached(b'{"status":"ok"}')
-
-
-def _uncached(body: bytes) -> Response:
-    return Response(body, headers={"Cache-Control": "no-store"}, content_type="application/json")
+            raise Problem(NOT_READY)
+        return fresh_json(Health())

@@ -1,12 +1,19 @@
-"""The routes for those who hold back the queue, and want to know what it is made of."""
+"""The routes of the queue: what it is made of, and how to hold it back."""
 
-from collections.abc import Sequence
+from typing import Annotated
 
-import msgspec
-from quart import Quart, Response, request
+from quart import Quart, Response
 
+from job_service.jobs.queueing.options import limits
 from job_service.jobs.queueing.queue import JobQueue
-from job_service.jobs.state.detail import QueueView, TypeView
+from job_service.web.queries import Query, takes
+from job_service.web.responses import fresh_json
+
+
+class QueueQuery(Query, frozen=True):
+    """Of `POST /queue/pause` and `POST /queue/resume`."""
+
+    type: Annotated[str, limits("a job type", description="Only jobs of this type.")] | None = None
 
 
 def add_queue_routes(app: Quart, queue: JobQueue) -> None:
@@ -14,24 +21,18 @@ def add_queue_routes(app: Quart, queue: JobQueue) -> None:
 
     @app.get("/queue")
     async def get_queue() -> Response:
-        return _uncached(await queue.view())
+        return fresh_json(await queue.view())
 
     @app.post("/queue/pause")
-    async def pause_queue() -> Response:
-        return _uncached(await queue.pause(request.args.get("type")))
+    @takes(QueueQuery)
+    async def pause_queue(query: QueueQuery) -> Response:
+        return fresh_json(await queue.pause(query.type))
 
     @app.post("/queue/resume")
-    async def resume_queue() -> Response:
-        return _uncached(await queue.resume(request.args.get("type")))
+    @takes(QueueQuery)
+    async def resume_queue(query: QueueQuery) -> Response:
+        return fresh_json(await queue.resume(query.type))
 
     @app.get("/types")
     async def list_types() -> Response:
-        return _uncached(await queue.types())
-
-
-def _uncached(view: QueueView | Sequence[TypeView]) -> Response:
-    return Response(
-        msgspec.json.encode(view),
-        headers={"Cache-Control": "no-store"},
-        content_type="application/json",
-    )
+        return fresh_json(await queue.types())

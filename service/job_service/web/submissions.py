@@ -1,26 +1,35 @@
 """What a client submits: one job as JSON, or many, a line each."""
 
 import re
-from datetime import datetime
-from http import HTTPStatus
 from io import BytesIO
 from time import perf_counter
-from typing import Annotated, Final, cast
+from typing import Final, cast
 
 import msgspec
 import trio
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 from quart import request
 
-from job_service.errors import InvalidOption, InvalidPayload, UnknownJobType
-from job_service.jobs.queueing.options import MAX_PREDECESSORS, MAX_UNIQUE_KEY_CHARS, JobOptions
+from job_service.errors import JobServiceError
+from job_service.jobs.queueing.options import (
+    OPTIONS,
+    After,
+    DelaySeconds,
+    JobOptions,
+    MaxRetries,
+    Priority,
+    RunAt,
+    UniqueKey,
+)
 from job_service.jobs.queueing.queue import JobQueue
-from job_service.jobs.registration.retry import LONGEST_WAIT_SECONDS, MAX_RETRIES_LIMIT
-from job_service.jobs.state.model import FIRST_PRIORITY, LAST_PRIORITY, Draft
+from job_service.jobs.state.model import Draft
 from job_service.nesting import MAX_DEPTH, is_too_deep
-from job_service.web.problems import Problem, malformed
+from job_service.web.problems import Problem, malformed, problem_of
+from job_service.web.refusals import COMPRESSED, NOT_THE_MEDIA_TYPE, TOO_LARGE
+from job_service.web.responses import JSON
 from job_service.web.uploads import Uploads
 
+NDJSON: Final = "application/x-ndjson"
 MAX_JOB_BYTES = 1024 * 1024
 MAX_BATCH_BYTES = 16 * 1024 * 1024
 MAX_BATCH_JOBS = 10_000
@@ -33,35 +42,25 @@ _WHITESPACE = b" \t\r\n"  # of JSON
 _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')  # RFC 8941, section 3.3.3
 
 
-# To JSON Schema 3.0 is an integer; `options` refuses what is none.
-_Retries = (
-    Annotated[int, Meta(ge=0, le=MAX_RETRIES_LIMIT)]
-    | Annotated[float, Meta(ge=0, le=MAX_RETRIES_LIMIT)]
-)
-_Priority = (
-    Annotated[int, Meta(ge=FIRST_PRIORITY, le=LAST_PRIORITY)]
-    | Annotated[float, Meta(ge=FIRST_PRIORITY, le=LAST_PRIORITY)]
-)
-
-
 class Submission(msgspec.Struct, forbid_unknown_fields=True):
     """The body of `POST /jobs`; a payload that is left out is as its job type says."""
 
     type: str
     payload: msgspec.Raw | UnsetType = UNSET
-    max_retries: _Retries | None = None
-    priority: _Priority | None = None
-    delay_seconds: Annotated[float, Meta(ge=0, le=LONGEST_WAIT_SECONDS)] | None = None
-    run_at: Annotated[datetime, Meta(tz=True)] | None = None
-    unique_key: Annotated[str, Meta(min_length=1, max_length=MAX_UNIQUE_KEY_CHARS)] | None = None
-    after: Annotated[list[str], Meta(max_length=MAX_PREDECESSORS)] | None = None
+    max_retries: MaxRetries[int] | MaxRetries[float] | None = None
+    priority: Priority[int] | Priority[float] | None = None
+    delay_seconds: DelaySeconds | None = None
+    run_at: RunAt | None = None
+    unique_key: UniqueKey | None = None
+    after: After | None = None
 
     def options(self) -> JobOptions:
-        """Those that are set, as the queue takes them. Raises Problem."""
-        options = {name: value for name in _OPTIONS if (value := getattr(self, name)) is not None}
+        """Those that are set, as the queue takes them."""
+        options = {name: value for name in OPTIONS if (value := getattr(self, name)) is not None}
         for name in ("max_retries", "priority"):
-            if isinstance(options.get(name), float):
-                options[name] = _whole(name, options[name])
+            value = options.get(name)
+            if isinstance(value, float) and value.is_integer():
+                options[name] = int(value)
         return cast("JobOptions", options)
 
 
@@ -75,14 +74,12 @@ class BatchReceipt(msgspec.Struct, omit_defaults=True):
     duplicates: int = 0
 
 
-_OPTIONS: Final = tuple(JobOptions.__annotations__)
-
 _decode = msgspec.json.Decoder(Submission).decode
 
 
 async def read_submission(uploads: Uploads) -> Submission:
     """The job in the body of the present request. Raises Problem."""
-    _require_content("application/json")
+    _require_content(JSON)
     return _parse(await uploads.read(MAX_JOB_BYTES))
 
 
@@ -103,21 +100,21 @@ class Batches:
         Raises Problem, which names the first bad line. Other tasks run every few milliseconds, so
         that a large batch does not hold them up.
         """
-        _require_content("application/x-ndjson")
+        _require_content(NDJSON)
         async with self._uploads.hold(MAX_BATCH_BYTES) as body, self._places:
             return await self._check(body)
 
     async def _check(self, body: bytes) -> list[Draft]:
         if body.count(b"\n") > MAX_BATCH_LINES:
-            raise _too_long(f"a batch may have {MAX_BATCH_LINES:,} lines at most, blank ones too")
+            raise _too_large(f"a batch may have {MAX_BATCH_LINES:,} lines at most, blank ones too")
         drafts: list[Draft] = []
         turn_ends = perf_counter() + TURN_SECONDS
         for number, line in enumerate(BytesIO(body), 1):
             if len(line) > MAX_JOB_BYTES:
-                raise _too_long(f"line {number}: a job may have {MAX_JOB_BYTES} bytes at most")
+                raise _too_large(f"line {number}: a job may have {MAX_JOB_BYTES} bytes at most")
             if line.strip(_WHITESPACE):
                 if len(drafts) == MAX_BATCH_JOBS:
-                    raise _too_long(f"a batch may have {MAX_BATCH_JOBS} jobs at most")
+                    raise _too_large(f"a batch may have {MAX_BATCH_JOBS} jobs at most")
                 drafts.append(_check_line(self._queue, number, line))
             if perf_counter() >= turn_ends:
                 await trio.lowlevel.checkpoint()
@@ -147,20 +144,11 @@ def read_idempotency_key() -> str | None:
 def _require_content(wanted: str) -> None:
     media_type = request.headers.get("Content-Type", "").partition(";")[0]
     if media_type.strip().lower() != wanted:
-        what = (
-            "the job as JSON" if wanted == "application/json" else "the jobs as JSON, a line each"
-        )
-        raise Problem(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"send {what}, with the header Content-Type: {wanted}",
-        )
+        what = "the job as JSON" if wanted == JSON else "the jobs as JSON, a line each"
+        raise Problem(NOT_THE_MEDIA_TYPE, f"send {what}, with the header Content-Type: {wanted}")
     codings = ",".join(request.headers.getlist("Content-Encoding")).lower().split(",")
     if not {"", "identity"}.issuperset(map(str.strip, codings)):
-        raise Problem(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            "send the body as it is, without a Content-Encoding",
-            headers={"Accept-Encoding": "identity"},  # RFC 9110, section 15.5.16
-        )
+        raise Problem(COMPRESSED)
 
 
 def _parse(text: bytes) -> Submission:
@@ -172,31 +160,14 @@ def _parse(text: bytes) -> Submission:
         raise malformed(f"not a job: {error}") from error
 
 
-def _whole(name: str, value: float) -> int:
-    if not value.is_integer():
-        raise malformed(f"not a job: Expected `int`, got `float` - at `$.{name}`")
-    return int(value)
-
-
 def _check_line(queue: JobQueue, number: int, line: bytes) -> Draft:
     try:
         submission = _parse(line)
         return queue.check(submission.type, submission.payload, **submission.options())
-    except Problem as problem:
-        raise Problem(
-            problem.status, f"line {number}: {problem.detail}", kind=problem.kind
-        ) from problem
-    except UnknownJobType as error:
-        raise _bad_line(number, error, "unknown-job-type") from error
-    except InvalidPayload as error:
-        raise _bad_line(number, error, "invalid-payload") from error
-    except InvalidOption as error:
-        raise _bad_line(number, error, "malformed") from error
+    except (Problem, JobServiceError) as error:
+        problem = problem_of(error)
+        raise Problem(problem.refusal, f"line {number}: {problem.detail}") from error
 
 
-def _bad_line(number: int, error: Exception, kind: str) -> Problem:
-    return Problem(HTTPStatus.BAD_REQUEST, f"line {number}: {error}", kind=kind)
-
-
-def _too_long(detail: str) -> Problem:
-    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
+def _too_large(detail: str) -> Problem:
+    return Problem(TOO_LARGE, detail)

@@ -1,27 +1,26 @@
-"""The bodies of requests on their way in, and the room that all of them have together."""
+"""Reads the bodies of requests, and bounds how much of them is in memory at the same time."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from http import HTTPStatus
 from io import BytesIO
 from typing import Final, cast
 
 import trio
 from quart import request
 
-from job_service.web.body import IncomingRequest
+from job_service.web.asgi import IncomingRequest
 from job_service.web.problems import Problem
+from job_service.web.refusals import SLOW_BODY, TOO_LARGE, TOO_MANY_UPLOADS
 
 ROOM_BYTES: Final = 128 * 1024 * 1024
-RETRY_AFTER_CROWDED_SECONDS = 1
 
 
 class Uploads:
-    """Reads bodies, and bounds what those hold that have begun to come and are not done with.
+    """Reads bodies, and bounds how many bytes of them are held at the same time.
 
-    A client may take its time, as the edge allows it, as long as nobody else needs the room. Where
-    more comes in than `room` bytes, those give way that are still coming, the one that began first
-    before the others: it has had the most time. So slow clients can't keep quick ones out.
+    A client may take its time, within the limits of the edge, as long as nobody else needs the
+    room. If more than `room` bytes come in, an upload that is still under way is refused: the one
+    that began first, because it has had the most time. So slow clients can't keep quick ones out.
     """
 
     def __init__(self, room: int = ROOM_BYTES) -> None:
@@ -30,10 +29,10 @@ class Uploads:
         self._coming: dict[_Upload, None] = {}  # the first to begin first
 
     async def read(self, max_bytes: int) -> bytes:
-        """The whole body of the present request, for who is done with it at once.
+        """The whole body of the present request. It counts as held until this returns.
 
-        How long it may take is the edge's to say. Raises Problem: 413 where it is over `max_bytes`,
-        408 where its end does not come, and 429 where others need the room that it takes up.
+        The edge limits how long it may take. Raises Problem: 413 if it is over `max_bytes`, 408 if
+        its end does not come, and 429 if others need the room that it takes up.
         """
         piece, more = await _first_piece(max_bytes)
         if not more:  # nearly always: it is short
@@ -43,7 +42,7 @@ class Uploads:
 
     @asynccontextmanager
     async def hold(self, max_bytes: int) -> AsyncIterator[bytes]:
-        """As `read`, for who needs the body longer: it counts until the end of the block."""
+        """As `read`, but the body counts as held until the end of the block."""
         piece, more = await _first_piece(max_bytes)
         with self._upload() as upload:
             yield await upload.read(piece, max_bytes) if more else piece
@@ -58,20 +57,20 @@ class Uploads:
             self.arrived(upload)
 
     def make_room(self, upload: "_Upload", count: int) -> None:
-        """Let `upload` hold so many bytes more. Raises Problem, 429, where there is no room."""
+        """Let `upload` hold so many bytes more. Raises Problem, 429, if there is no room."""
         if upload.coming.cancel_called:
-            raise _crowded()
+            raise Problem(TOO_MANY_UPLOADS)
         self._coming.setdefault(upload)
         while self._held + count > self._room:
             first = next(iter(self._coming))
             if first is upload:
-                raise _crowded()
+                raise Problem(TOO_MANY_UPLOADS)
             self._give_way(first)
         self._held += count
         upload.held += count
 
     def arrived(self, upload: "_Upload") -> None:
-        """All of `upload` is here: what it holds now is work to be done."""
+        """All of `upload` is here, so it need not make room for others any more."""
         self._coming.pop(upload, None)
 
     def _give_way(self, upload: "_Upload") -> None:
@@ -92,7 +91,7 @@ class _Upload:
         self.coming = trio.CancelScope()
 
     async def read(self, piece: bytes, max_bytes: int) -> bytes:
-        """The whole body, which begins with this piece and has more of them."""
+        """The whole body, of which this piece is the first of several."""
         incoming = cast("IncomingRequest", request)
         whole = BytesIO()  # gives its bytes away in the end without another copy
         more = True
@@ -106,7 +105,7 @@ class _Upload:
                     self._uploads.arrived(self)
                     return whole.getvalue()
                 piece, more = await _next_piece(incoming)
-        raise _crowded()
+        raise Problem(TOO_MANY_UPLOADS)
 
 
 async def _first_piece(max_bytes: int) -> tuple[bytes, bool]:
@@ -122,18 +121,9 @@ async def _first_piece(max_bytes: int) -> tuple[bytes, bool]:
 async def _next_piece(incoming: IncomingRequest) -> tuple[bytes, bool]:
     message = await incoming.receive()
     if message["type"] != "http.request":
-        raise Problem(HTTPStatus.REQUEST_TIMEOUT, "the body did not come to its end")
+        raise Problem(SLOW_BODY)
     return message.get("body", b""), message.get("more_body", False)
 
 
-def _crowded() -> Problem:
-    return Problem(
-        HTTPStatus.TOO_MANY_REQUESTS,
-        "too much is being uploaded at the same time; try again, and send it faster",
-        kind="too-many-uploads",
-        headers={"Retry-After": str(RETRY_AFTER_CROWDED_SECONDS)},
-    )
-
-
 def _too_large(max_bytes: int) -> Problem:
-    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is over {max_bytes:,} bytes")
+    return Problem(TOO_LARGE, f"the body is over {max_bytes:,} bytes")

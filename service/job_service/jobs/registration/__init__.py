@@ -1,1 +1,1 @@
-"""What a user writes: handlers, their payloads, and the terms on which they run."""
+"""What an application writes: handlers, their payloads, and the terms on which they run."""

@@ -1,28 +1,31 @@
-"""A job type: one handler, with what its payload must look like and the terms it is run on."""
+"""A job type: one handler, the payload that it takes, and the terms on which it runs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, cast, get_args
+from typing import Any
 
 import msgspec
 
 from job_service.errors import InvalidPayload
 from job_service.failures.report import describe
 from job_service.jobs.registration.context import JobContext
-from job_service.jobs.registration.handler import kind_of, name_of, place_of, wraps_generator
-from job_service.jobs.registration.retry import Retry
+from job_service.jobs.registration.handler import awaited, kind_of, name_of, place_of
+from job_service.jobs.registration.numbers import require_integer, require_seconds
+from job_service.jobs.registration.placement import RunsIn, where_to_run
+from job_service.jobs.registration.retry import LONGEST_WAIT_SECONDS, Retry
+from job_service.jobs.registration.signature import read_signature
 from job_service.nesting import TOO_DEEP, is_too_deep
 
-RunsIn = Literal["loop", "thread", "process"]
+MAX_NAME_CHARS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class JobType:
-    """One registered handler and the terms on which it is run.
+    """One registered handler and the terms on which it runs.
 
-    `timeout` bounds each attempt, in seconds; None lets it run for as long as it likes.
-    `concurrency` is how many may be processed at a time; None sets no limit but the workers'.
-    `absent_payload` is the JSON text that takes the place of a payload which is left out.
+    `timeout` bounds each attempt, in seconds; None sets no bound. `concurrency` is how many jobs of
+    this type may run at the same time; None leaves that to the number of workers. `absent_payload`
+    is the JSON text that stands for a payload which was left out.
     """
 
     name: str
@@ -38,11 +41,11 @@ class JobType:
     resource_parameters: tuple[str, ...]
 
     def check_payload(self, payload: bytes) -> None:
-        """Raise InvalidPayload where `payload`, JSON text, is not what the handler takes."""
+        """Raise InvalidPayload if `payload`, JSON text, is not what the handler takes."""
         if is_too_deep(payload):
             raise InvalidPayload(TOO_DEEP)
         try:
-            payload.decode()  # the decoder does not look into what its type does not name
+            payload.decode()  # the decoder skips what its type does not name
             self.payload_decoder.decode(payload)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise InvalidPayload(str(error)) from error
@@ -54,7 +57,7 @@ class JobType:
     def arguments(
         self, payload: bytes, make_context: Callable[[], JobContext], resources: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """What the handler is called with: a fresh payload, the context, and its resources."""
+        """The handler's arguments: a payload decoded anew, the context, and its resources."""
         arguments: dict[str, Any] = {}
         if self.payload_parameter is not None:
             arguments[self.payload_parameter] = self.payload_decoder.decode(payload)
@@ -65,8 +68,57 @@ class JobType:
         return arguments
 
 
+def job_type_of(
+    name: str,
+    handler: Callable[..., Any],
+    resources: Container[str],
+    *,
+    retry: Retry | None,
+    timeout: float | None,
+    concurrency: int | None,
+    runs_in: RunsIn | None,
+) -> JobType:
+    """The job type of a handler, on terms that `check_terms` has let pass.
+
+    Raises what `read_signature` and `where_to_run` do, and TypeError if the handler can't run there
+    with what it takes.
+    """
+    signature = read_signature(handler, resources)
+    place = where_to_run(handler, runs_in)
+    if place == "process" and signature.resources:
+        raise TypeError(
+            f"{name_of(handler)} can't take {', '.join(signature.resources)}: "
+            f"resources can't be used in a process{place_of(handler)}"
+        )
+    is_wrapper_on_loop = place == "loop" and kind_of(handler) == "wrapper"
+    return JobType(
+        name=name,
+        handler=awaited(handler) if is_wrapper_on_loop else handler,
+        retry=retry or Retry(),
+        timeout=timeout,
+        concurrency=concurrency,
+        runs_in=place,
+        payload_decoder=signature.decoder,
+        payload_parameter=signature.payload,
+        absent_payload=signature.absent,
+        context_parameter=signature.context,
+        resource_parameters=signature.resources,
+    )
+
+
+def check_terms(name: object, retry: object, timeout: object, concurrency: object) -> None:
+    """Raise TypeError or ValueError if a job type can't have this name or these terms."""
+    _check_name(name)
+    if timeout is not None:
+        require_seconds("timeout", timeout, LONGEST_WAIT_SECONDS)
+    if concurrency is not None:
+        require_integer("concurrency", concurrency, 1)
+    if retry is not None and not isinstance(retry, Retry):
+        raise TypeError(f"retry must be a Retry, such as Retry(max_retries=5), not {retry!r}")
+
+
 def encode_payload(payload: object) -> bytes:
-    """The payload as JSON text. Raises InvalidPayload where it can't be written so."""
+    """The payload as JSON text. Raises InvalidPayload if JSON can't carry it."""
     try:
         return msgspec.json.encode(payload)
     except RecursionError as error:  # such as a list that holds itself
@@ -75,29 +127,13 @@ def encode_payload(payload: object) -> bytes:
         raise InvalidPayload(f"it can't be written as JSON: {error}") from error
 
 
-def where_to_run(handler: Callable[..., Any], wanted: str | None) -> RunsIn:
-    """Where `handler` runs: by its kind, or as `wanted`. Raises TypeError, or ValueError."""
-    if wanted not in (None, *get_args(RunsIn)):
-        raise ValueError(f"runs_in must be 'loop', 'thread' or 'process', not {wanted!r}")
-    if wanted is None and wraps_generator(handler):
-        raise TypeError(
-            f"{name_of(handler)} gives a generator, which nobody would run: if its wrapper runs "
-            f"it to the end, write runs_in='thread'{place_of(handler)}"
+def _check_name(name: object) -> None:
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a job type must be a str, not {name!r}")
+    if not name:
+        raise ValueError("a job type needs a name")
+    if len(name) > MAX_NAME_CHARS or not name.isprintable() or name != name.strip():
+        raise ValueError(
+            f"the name of a job type must have 1 to {MAX_NAME_CHARS} printable characters, and no "
+            f"spaces at its ends, not {name[:MAX_NAME_CHARS]!r}"
         )
-    match kind_of(handler), wanted:
-        case ("async" | "wrapper", None | "loop"):
-            return "loop"
-        case ("plain", None):
-            return "thread"
-        case ("plain", "thread" | "process") | ("wrapper", "thread"):  # or that runs it to the end
-            return cast("RunsIn", wanted)
-        case "wrapper", _:
-            raise TypeError(
-                f"{name_of(handler)} is an async def, and its coroutine can't come back from a "
-                f"process: register a def that runs it, with trio.run{place_of(handler)}"
-            )
-        case kind, _:
-            is_async = kind == "async"
-            what = "an async def" if is_async else "a def"
-            places = "'loop'" if is_async else "'thread' or 'process'"
-            raise TypeError(f"{name_of(handler)} is {what}: it runs in {places}{place_of(handler)}")

@@ -1,32 +1,32 @@
-"""What a handler can ask for by raising: to fail for good, or to come back later."""
+"""What a handler can ask for by raising: to fail for good, or to run again later."""
 
 from typing import final
 
 from job_service.failures.groups import is_a, leaves
+from job_service.jobs.registration.numbers import require_number
 from job_service.jobs.registration.retry import LONGEST_WAIT_SECONDS
 
 
 class Discard(Exception):
-    """Raised by a handler whose job is not worth another attempt: it fails at once."""
+    """Raised by a handler to fail its job at once: no retry follows.
 
-    __module__ = "job_service"  # as handlers know it, also in their tracebacks
+    It takes a message, as any exception does, and may have subclasses.
+    """
+
+    __module__ = "job_service"  # as handlers import it, for tracebacks too
 
 
 @final
 class Snooze(Exception):
-    """Raised by a handler whose job is to come back in `seconds`, which costs no retry.
+    """Raised by a handler to run its job again in `seconds`, which costs no retry.
 
-    Raises TypeError where `seconds` is no number, and ValueError where it is below 0 or more than
-    10 years.
+    Raises TypeError if `seconds` is not a number, ValueError if it is below 0 or above 10 years.
     """
 
     __module__ = "job_service"
 
     def __init__(self, seconds: float) -> None:
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-            raise TypeError(f"seconds must be a number, not {seconds!r}")
-        if not 0 <= seconds <= LONGEST_WAIT_SECONDS:
-            raise ValueError(f"seconds must be between 0 and {LONGEST_WAIT_SECONDS}, not {seconds}")
+        require_number("seconds", seconds, 0, LONGEST_WAIT_SECONDS)
         super().__init__(seconds)
         self.seconds = float(seconds)
 
@@ -35,9 +35,10 @@ class Snooze(Exception):
 
 
 def asked_for(error: BaseException) -> Discard | Snooze | None:
-    """What the handler asks for by `error`; None where it has just failed.
+    """What the handler asks for by raising `error`; None if it has just failed.
 
-    Of a group, one Discard is enough, but a Snooze must not hide other errors. The longest counts.
+    In a group, one Discard is enough. Snoozes count only if there is nothing else, because they
+    must not hide other errors; the longest one wins.
     """
     all_leaves = list(leaves(error))
     for leaf in all_leaves:

@@ -1,4 +1,4 @@
-"""Which types a payload may have: those that msgspec can make of JSON, wherever they are nested."""
+"""Which types a payload may have: those that msgspec can make from JSON, however nested."""
 
 from collections.abc import Iterator
 from pathlib import PurePath
@@ -10,8 +10,8 @@ from msgspec import Struct, inspect
 from job_service.failures.names import full_name_of
 
 _WHAT_TO_WRITE = (
-    "write a type that msgspec knows, such as str, list, a Struct or a dataclass, and make the "
-    "other in the handler"
+    "write a type that msgspec knows, such as str, list, a Struct or a dataclass, and build "
+    "yours from it in the handler"
 )
 _OF_JSON: tuple[object, ...] = (None, True, 1, 1.5, "", [], {})
 _NEVER_KEYS = (
@@ -36,16 +36,16 @@ _UNHASHABLE = (
 
 
 def decoder_of(payload_type: Any) -> msgspec.json.Decoder[Any]:
-    """What decodes a payload of this type.
+    """The decoder for payloads of this type.
 
-    Raises TypeError, in one line, if no JSON could ever be one.
+    Raises TypeError, in one line, if no JSON can ever be such a payload.
     """
     try:
         decoder = msgspec.json.Decoder(payload_type)
         info = inspect.type_info(payload_type)
     except Exception as error:
         problem = " ".join(str(error).split())
-        if "custom type" in problem:  # of which only None may be beside
+        if "custom type" in problem:  # a union may hold one only with None
             problem = f"{problem}: {_WHAT_TO_WRITE}"
         raise TypeError(problem) from error
     finite = set[int]()
@@ -55,14 +55,14 @@ def decoder_of(payload_type: Any) -> msgspec.json.Decoder[Any]:
         if not _ends(part, (), finite):
             name = _name(part)
             raise TypeError(
-                f"{name} has another {name} in it, without end: let it be optional, as in "
+                f"each {name} must hold another {name}: make it optional, as in "
                 f"{name} | None = None"
             )
     return decoder
 
 
 def _parts(info: inspect.Type) -> Iterator[inspect.Type]:
-    """The type and all that is nested in it, each once."""
+    """The type and all types that are nested in it, each once."""
     waiting: list[object] = [info]
     seen = set[int]()
     while waiting:
@@ -77,44 +77,44 @@ def _parts(info: inspect.Type) -> Iterator[inspect.Type]:
 
 
 def _problem(part: inspect.Type) -> str | None:
-    """Why no JSON can be decoded as this; None where some can."""
+    """Why no JSON can be decoded as this type; None if some can."""
     match part:
         case inspect.CustomType(cls=cls) if not _takes_plain_json(cls):
             return f"JSON can't carry {full_name_of(cls)}: {_instead_of(cls)}"
         case inspect.ExtType():
             return "JSON can't carry msgspec.msgpack.Ext: write bytes"
         case inspect.DictType(key_type=key) if isinstance(key, _NEVER_KEYS):
-            return f"a key in JSON is a text, which {_name(key)} can't be: write dict[str, …]"
+            return f"a JSON key is a string, which {_name(key)} can't be: write dict[str, …]"
         case inspect.SetType(item_type=item) | inspect.FrozenSetType(item_type=item) if (
             not _is_hashable(item)
         ):
-            return f"a set can't hold {_name(item)}, which has no hash: write list[…]"
+            return f"a set can't hold {_name(item)}, which is not hashable: write list[…]"
     return None
 
 
 def _takes_plain_json(cls: type) -> bool:
-    """Whether a value as it comes from JSON is one: of object any is, of Iterable a list."""
+    """Whether plain JSON has an instance of it: object has any, Iterable has a list."""
     try:
         return any(isinstance(value, cls) for value in _OF_JSON)
-    except TypeError:  # a protocol that can't be asked
+    except TypeError:  # a protocol that isinstance refuses
         return False
 
 
 def _instead_of(cls: type) -> str:
     if issubclass(cls, PurePath):
-        return "write str, and make the path in the handler"
+        return "write str, and make the path from it in the handler"
     if any(base.__module__.partition(".")[0] == "pydantic" for base in cls.__mro__):
         return (
             "pydantic models are not supported; write a msgspec.Struct or a dataclass, or take a "
-            "dict and make the model in the handler"
+            "dict and make the model from it in the handler"
         )
     return _WHAT_TO_WRITE
 
 
 def _ends(part: inspect.Type, around: tuple[int, ...], finite: set[int]) -> bool:
-    """Whether a value of this can be written to its end, inside of those `around` it.
+    """Whether a value of this type can end, inside values of the types `around` it.
 
-    Those that can are gathered in `finite`, by their ids.
+    The ids of types that can are collected in `finite`.
     """
     if id(part) in around:
         return False

@@ -1,25 +1,24 @@
-"""What makes a resource, such as a pool of connections, that handlers share."""
+"""What makes a resource, such as a connection pool, that handlers share."""
 
 import inspect
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
-from job_service.jobs.registration.annotations import signature_of
-from job_service.jobs.registration.handler import name_of, place_of
+from job_service.jobs.registration.handler import name_of, place_of, signature_of
 
 OpenResource = Callable[[], AbstractAsyncContextManager[Any]]
 
 
 def opener_of(resource: Any) -> OpenResource:
-    """How `resource` is opened. Raises TypeError where it is not what makes a resource."""
+    """How `resource` is opened. Raises TypeError if it can't be one."""
     if (
         not callable(resource)
         or inspect.iscoroutinefunction(resource)
         or inspect.isgeneratorfunction(resource)
     ):
         raise TypeError(
-            f"{name_of(resource)} is no resource: it must be an async generator function, or "
+            f"{name_of(resource)} can't be a resource: it must be an async generator function, or "
             f"return an async context manager{place_of(resource)}"
         )
     required = [
@@ -29,7 +28,7 @@ def opener_of(resource: Any) -> OpenResource:
     ]
     if required:
         raise TypeError(
-            f"the resource {name_of(resource)} must not have parameters, unless they have "
-            f"defaults: nobody gives it {', '.join(required)}{place_of(resource)}"
+            f"the resource {name_of(resource)} can't have parameters without defaults, because "
+            f"nothing gives it {', '.join(required)}{place_of(resource)}"
         )
     return asynccontextmanager(resource) if inspect.isasyncgenfunction(resource) else resource

@@ -1,7 +1,6 @@
-"""How often a failed job is tried again, and how long it waits before each time."""
+"""How often a failed job is retried, and how long it waits before each retry."""
 
 import inspect
-import math
 import random
 import sys
 from collections.abc import Callable
@@ -9,7 +8,7 @@ from dataclasses import dataclass
 
 from job_service.failures.groups import is_a, leaves
 from job_service.failures.report import describe
-from job_service.jobs.registration.numbers import require_integer, require_number
+from job_service.jobs.registration.numbers import is_number, require_integer, require_number
 
 MAX_RETRIES_LIMIT = 1_000
 LONGEST_WAIT_SECONDS = 10 * 365 * 86_400
@@ -20,20 +19,24 @@ ErrorTypes = type[BaseException] | tuple[type[BaseException], ...]
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Exponential backoff: the k-th retry waits base_seconds * factor ** (k - 1).
+    """Exponential backoff: the k-th retry waits base_seconds * factor ** (k - 1) seconds.
 
-    The wait never exceeds `max_seconds`, which without a word is 300, or `base_seconds` where that
-    is more. `jitter` shortens each wait by a random share of up to
-    that much (0.1: by at most a tenth), so that jobs which failed together do not return together.
+    `max_retries` is from 0 to 1000. No wait is longer than `max_seconds`, which is 300 or, if that
+    is more, `base_seconds`, unless it is given. `jitter` shortens each wait by a random share of up
+    to that much (0.1: by at most a tenth), so that jobs which failed together do not come back
+    together.
 
-    Only an error that is one of `retry_on` and none of `give_up_on`, each a type or several, is
-    worth a retry; of a group, each error in it must be. A timeout is a TimeoutError.
+    An error is worth a retry if it is one of `retry_on` and none of `give_up_on`; each is an
+    exception type or a tuple of them. In a group, every error must be worth it. An attempt that
+    takes longer than its timeout fails with a TimeoutError.
 
-    `backoff(retry, error)` gives the seconds to wait before the `retry`-th retry in the formula's
-    place, without jitter. It is called on the event loop, so it must not block.
+    `backoff(retry, error)` returns the seconds to wait before the `retry`-th retry, and replaces
+    the formula and its jitter. Less than 0 counts as 0. If it raises, or returns anything that is
+    not a number of up to 10 years, the formula decides, and the job's error says so. It is called
+    on the event loop, so it must not block.
 
-    Raises ValueError where a number is out of its range, and TypeError where it is no number, or
-    `retry_on`, `give_up_on` or `backoff` is something else.
+    Raises ValueError if a number is out of its range, and TypeError if a value is of the wrong
+    type.
     """
 
     max_retries: int = 3
@@ -57,7 +60,7 @@ class Retry:
         _require_function("backoff", self.backoff)
 
     def is_worth(self, error: BaseException) -> bool:
-        """Whether a job that ended with `error` is to be tried again, if it has retries left."""
+        """Whether to retry a job that failed with `error`, if it has retries left."""
         return all(
             _is_one_of(leaf, self.retry_on) and not _is_one_of(leaf, self.give_up_on)
             for leaf in leaves(error)
@@ -70,20 +73,14 @@ class Retry:
         if self.backoff is None:
             return self.delay(retry, source), None
         try:
-            seconds = self.backoff(retry, error)
-            if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-                raise TypeError(f"it gave {seconds!r}")
-            bounded = min(max(seconds, 0), LONGEST_WAIT_SECONDS)
-            if math.isnan(bounded):
-                raise ValueError("it gave nan")
+            return _as_wait(self.backoff(retry, error)), None
         except KeyboardInterrupt:
             raise
-        except BaseException as problem:  # as of a handler
+        except BaseException as problem:  # as from a handler
             return self.delay(retry, source), f"backoff failed: {describe(problem)}"
-        return float(bounded), None
 
     def delay(self, retry: int, source: random.Random) -> float:
-        """Seconds to wait before the `retry`-th retry, which counts from 1."""
+        """Seconds to wait before the `retry`-th retry by the formula; the first retry is 1."""
         longest = self.max_seconds
         if longest is None:
             longest = max(USUAL_MAX_SECONDS, self.base_seconds)
@@ -92,6 +89,15 @@ class Retry:
         except OverflowError:
             seconds = longest if self.base_seconds else 0
         return seconds * (1 - self.jitter * source.random())
+
+
+def _as_wait(seconds: object) -> float:
+    """What `backoff` returned, in seconds. Raises TypeError or ValueError if it is no such wait."""
+    if not is_number(seconds):
+        raise TypeError(f"it returned {seconds!r}")
+    if not seconds <= LONGEST_WAIT_SECONDS:  # nan is not, either
+        raise ValueError(f"it returned {seconds}, and no job may wait longer than 10 years")
+    return float(max(seconds, 0))
 
 
 def _is_one_of(error: BaseException, kinds: ErrorTypes) -> bool:

@@ -1,4 +1,4 @@
-"""What a schedule is, and when it ticks."""
+"""When scheduled jobs run: by cron expressions or at intervals, with which payload."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,11 +6,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from msgspec import UNSET
+
+from job_service.errors import InvalidPayload
+from job_service.jobs.registration.handler import place_of
+from job_service.jobs.registration.job_type import JobType, encode_payload
 from job_service.jobs.registration.numbers import require_seconds
 from job_service.jobs.registration.retry import LONGEST_WAIT_SECONDS
 from job_service.jobs.registration.zone import Stretch, stretches
 
-# A change of clocks by less is one between summer and winter; by more, it corrects a wrong time.
+# Clocks that change by less go from summer to winter or back; by more, a wrong time is corrected.
 CORRECTION: Final = timedelta(hours=3)
 
 _NICKNAMES: Final = {
@@ -26,13 +31,13 @@ _NICKNAMES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """Ticks by the wall clock of a time zone, at the moments that Debian's cron would.
+    """Ticks by the clocks of a time zone, at the moments at which Debian's cron would.
 
-    When clocks change by less than three hours, a job at a fixed time runs once that day, as soon
-    as its time has come or been skipped; one whose minutes or hours begin with `*` runs whenever
-    the clocks show one of its times.
+    When the clocks change by less than three hours, a job at a fixed time runs once that day: at
+    its time or, if that is skipped, at the change. A job whose minutes or hours begin with `*` runs
+    whenever the clocks show one of its times.
 
-    Raises ValueError where the expression or the time zone is none, or the moment never comes.
+    Raises ValueError if the expression or the time zone is invalid, or if it never ticks.
     """
 
     expression: str
@@ -40,11 +45,11 @@ class Cron:
 
     def __post_init__(self) -> None:
         if next(self.after(datetime.now(UTC)), None) is None:
-            raise ValueError(f"{self.expression!r} never comes")
+            raise ValueError(f"{self.expression!r} never ticks")
 
     @property
     def is_wildcard(self) -> bool:
-        """Whether it is at no fixed time of the day."""
+        """Whether it has no fixed time of the day."""
         minutes, hours = self._fields.split()[-5:-3]
         return minutes.startswith("*") or hours.startswith("*")
 
@@ -52,7 +57,7 @@ class Cron:
     def _fields(self) -> str:
         nickname = self.expression.strip().lower()
         if nickname == "@reboot":
-            raise ValueError("@reboot is not known: run at the start what is to run at the start")
+            raise ValueError("@reboot is not supported: run it where your program starts")
         return _NICKNAMES.get(nickname, self.expression)
 
     def after(self, moment: datetime) -> Iterator[datetime]:
@@ -62,7 +67,7 @@ class Cron:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ValueError(f"there is no time zone {self.timezone!r}") from error
         whole = moment.astimezone(UTC).replace(microsecond=0)
-        self._shown_from(whole.replace(tzinfo=None))  # raises here and not at the first tick
+        self._shown_from(whole.replace(tzinfo=None))  # raises now, and not at the first tick
         return self._ticks(stretches(zone, whole - CORRECTION), moment)
 
     def _ticks(self, unchanged: Iterator[Stretch], after: datetime) -> Iterator[datetime]:
@@ -86,16 +91,16 @@ class Cron:
                 if stretch.moment(tick) > after:
                     yield stretch.moment(tick)
                 tick = next(ticks, None)
-            if tick is None:  # it never comes again
+            if tick is None:  # no tick will follow
                 return
             reached = max(shown, stretch.last)
 
     def _shown_from(self, first: datetime) -> Iterator[datetime]:
-        """What clocks show at its ticks, from `first` on, if they are not changed any more."""
-        from cronsim import CronSim, CronSimError  # only who has a schedule waits for it
+        """What the clocks show at its ticks, from `first` on, if they don't change any more."""
+        from cronsim import CronSim, CronSimError  # only programs with a schedule wait for it
 
         try:
-            # It is not told the zone: at the changes of some it would go round in circles.
+            # It gets no zone, because at the changes of some it would never end.
             return CronSim(self._fields, first - timedelta(seconds=1))
         except CronSimError as error:
             raise ValueError(f"{self.expression!r} is not a cron expression: {error}") from error
@@ -103,7 +108,7 @@ class Cron:
 
 @dataclass(frozen=True, slots=True)
 class Every:
-    """Ticks every so many seconds from the engine's start, the first time after one interval."""
+    """Ticks every `seconds` seconds, first one interval after the engine's start."""
 
     seconds: float
 
@@ -112,14 +117,31 @@ class Every:
 
     def ticks_within(self, seconds: float) -> int:
         """How many ticks there are up to so many seconds after the start."""
-        return int(seconds / self.seconds + 1e-9)  # a wake-up may be a rounding error early
+        return int(seconds / self.seconds + 1e-9)  # a wake-up may be early by a rounding error
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A job type that is run by itself; `payload` is JSON text, and has been checked."""
+    """When a job type runs by itself; `payload` is JSON text that its handler takes."""
 
     job_type: str
     payload: bytes
     times: Cron | Every
     overlap: bool
+
+
+def schedule_of(job_type: JobType, payload: object, times: Cron | Every, overlap: bool) -> Schedule:
+    """A schedule for `job_type`, with its default if `payload` is UNSET.
+
+    Raises InvalidPayload if the handler does not take the payload.
+    """
+    try:
+        text = job_type.absent_payload if payload is UNSET else encode_payload(payload)
+        job_type.check_payload(text)
+    except InvalidPayload as error:
+        problem = f"its handler does not take its payload: {error}"
+        if payload is UNSET:
+            problem = "its handler needs a payload, and the schedule has none"
+        place = place_of(job_type.handler)
+        raise InvalidPayload(f"schedule {job_type.name!r}: {problem}{place}") from error
+    return Schedule(job_type.name, text, times, overlap)

@@ -10,14 +10,15 @@ from typing import Annotated, Any, NamedTuple, NoReturn, Union
 import msgspec
 
 from job_service.failures.report import describe
-from job_service.jobs.registration.annotations import annotations_of, signature_of
 from job_service.jobs.registration.context import JobContext
 from job_service.jobs.registration.handler import (
+    annotations_of,
     bound_arguments,
     function_of,
     is_generator,
     name_of,
     place_of,
+    signature_of,
 )
 from job_service.jobs.registration.payload import decoder_of
 from job_service.nesting import TOO_DEEP, is_too_deep
@@ -30,11 +31,10 @@ Parameters = dict[str, inspect.Parameter]
 
 
 class Signature(NamedTuple):
-    """The parameters of a handler by what they receive, None if there is none.
+    """Which parameters of a handler receive what; None if none does.
 
-    `decoder` gives the payload; if there is no parameter for it, it takes null only. `absent` is
-    the JSON text that takes the place of a payload which is left out: the parameter's default, or
-    null.
+    `decoder` makes the payload; if no parameter receives it, it accepts only null. `absent` is the
+    JSON text that stands for a payload which is left out: the parameter's default, or null.
     """
 
     payload: str | None
@@ -45,7 +45,7 @@ class Signature(NamedTuple):
 
 
 def read_signature(handler: Callable[..., Any], resources: Container[str] = ()) -> Signature:
-    """What `handler` takes. Raises TypeError, in one line, if no job can be handled with it."""
+    """What `handler` takes. Raises TypeError, in one line, if it can't handle jobs."""
     parameters = _parameters_of(handler)
     annotations = _read_annotations(handler, parameters)
     contexts = [name for name in parameters if _is_context(annotations.get(name))]
@@ -53,8 +53,8 @@ def read_signature(handler: Callable[..., Any], resources: Container[str] = ()) 
     payloads = [name for name in others if name not in resources]
     _require_fitting(handler, parameters, contexts)
     for name in others:
-        if _speaks_of_context(annotations.get(name)):
-            problem = "gets the JobContext of the job: annotate it so, with nothing beside it"
+        if _mentions_context(annotations.get(name)):
+            problem = "is for the job's context: annotate it as JobContext, and as nothing else"
             raise _bad_parameter(handler, parameters, name, problem)
     if payloads and payloads[0] in ("self", "cls"):
         raise TypeError(
@@ -62,7 +62,7 @@ def read_signature(handler: Callable[..., Any], resources: Container[str] = ()) 
             f'in registry.job("name")(mailer.send){place_of(handler)}'
         )
     if len(payloads) > 1:
-        problem = "is no resource registered so far, and a handler takes one payload"
+        problem = "is no resource that is registered yet, and a handler takes only one payload"
         raise _bad_parameter(handler, parameters, payloads[1], problem)
     payload = payloads[0] if payloads else None
     decoder, absent = _read_payload(handler, parameters, payload, annotations)
@@ -86,11 +86,11 @@ def _parameters_of(handler: Any) -> Parameters:
         parameters = signature_of(handler).parameters
     except (TypeError, ValueError) as error:
         raise TypeError(
-            f"{name_of(handler)} can't handle jobs, for its parameters can't be read: register "
-            f"a def that calls it{place_of(handler)}"
+            f"{name_of(handler)} can't handle jobs, because its parameters can't be read: "
+            f"register a def that calls it{place_of(handler)}"
         ) from error
-    settled = bound_arguments(handler)
-    return {name: each for name, each in parameters.items() if name not in settled}
+    bound = bound_arguments(handler)
+    return {name: each for name, each in parameters.items() if name not in bound}
 
 
 def _require_fitting(
@@ -102,9 +102,9 @@ def _require_fitting(
     signature = ", ".join(map(str, parameters.values()))
     hint = "; a decorator needs functools.wraps" if kinds & set(_VARIADIC) else ""
     raise TypeError(
-        f"{name_of(handler)}({signature}) can't handle jobs: a handler takes a payload "
-        "and a parameter annotated JobContext, each at most once, and resources that were "
-        f"registered before it, and returns{hint}{place_of(handler)}"
+        f"{name_of(handler)}({signature}) can't handle jobs: a handler takes at most "
+        "one payload, one parameter annotated JobContext, and resources that were registered "
+        f"before it; and it is no generator{hint}{place_of(handler)}"
     )
 
 
@@ -117,7 +117,7 @@ def _read_annotations(handler: Callable[..., Any], parameters: Parameters) -> di
 
 
 def _explain(handler: Callable[..., Any], function: Any, parameters: Parameters) -> NoReturn:
-    """Find the annotation that can't be read, and say so."""
+    """Raise TypeError with the annotation that can't be read."""
     names_in = getattr(function, "__globals__", {})
     for name in (*parameters, "return"):
         annotation = annotations_of(function).get(name)
@@ -127,11 +127,11 @@ def _explain(handler: Callable[..., Any], function: Any, parameters: Parameters)
         except Exception as error:
             problem = f"has an annotation that can't be read: {describe(error)}"
             raise _bad_parameter(handler, parameters, name, problem) from error
-    raise  # it is called while the error is handled
+    raise  # the error that the caller is handling
 
 
 def _is_context(annotation: Any) -> bool:
-    """Whether it is JobContext, as it is, annotated, or with None beside it."""
+    """Whether it is JobContext, also if it is Annotated or may be None."""
     if typing.get_origin(annotation) is Annotated:
         return _is_context(annotation.__origin__)
     if typing.get_origin(annotation) in _UNIONS:
@@ -140,9 +140,9 @@ def _is_context(annotation: Any) -> bool:
     return annotation is JobContext
 
 
-def _speaks_of_context(annotation: Any) -> bool:
+def _mentions_context(annotation: Any) -> bool:
     return (inspect.isclass(annotation) and issubclass(annotation, JobContext)) or any(
-        map(_speaks_of_context, typing.get_args(annotation))
+        map(_mentions_context, typing.get_args(annotation))
     )
 
 
@@ -156,7 +156,7 @@ def _read_payload(
         return msgspec.json.Decoder(None), b"null"
     payload_type, default = annotations.get(name, Any), parameters[name].default
     if default is None:
-        payload_type = payload_type | None  # as the handler has it, whatever its annotation says
+        payload_type = payload_type | None  # its default allows it, whatever its annotation says
     try:
         decoder = decoder_of(payload_type)
     except TypeError as error:

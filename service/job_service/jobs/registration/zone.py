@@ -1,15 +1,15 @@
-"""The time that a zone's clocks show, in stretches in which they are not changed."""
+"""The clocks of a time zone, in stretches of time in which they don't change."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NamedTuple
 
-_DAY = timedelta(days=1)  # no zone changes its clocks forth and back in a day
+_DAY = timedelta(days=1)  # no zone changes its clocks twice in a day
 _SECOND = timedelta(seconds=1)
 
 
 class Stretch(NamedTuple):
-    """From `start` until before `end`, in UTC, the zone's clocks are ahead by `offset`."""
+    """From `start` to before `end`, both in UTC, the zone's clocks are ahead of UTC by `offset`."""
 
     start: datetime
     end: datetime
@@ -17,25 +17,25 @@ class Stretch(NamedTuple):
 
     @property
     def first(self) -> datetime:
-        """What the clocks show at its start, without a zone."""
+        """What the clocks show at its start, as a naive datetime."""
         return self.shown(self.start)
 
     @property
     def last(self) -> datetime:
-        """What they would show at its end, were they not changed then."""
+        """What the clocks would show at its end if they did not change then."""
         return self.shown(self.end)
 
     def shown(self, moment: datetime) -> datetime:
-        """What they show at this moment of it."""
+        """What the clocks show at this moment of it."""
         return (moment + self.offset).replace(tzinfo=None)
 
     def moment(self, shown: datetime) -> datetime:
-        """When they show this."""
+        """The moment, in UTC, at which the clocks show this."""
         return shown.replace(tzinfo=UTC) - self.offset
 
 
 def stretches(zone: tzinfo, start: datetime) -> Iterator[Stretch]:
-    """Without end, from `start` on, which is in UTC and a whole second; each of a day at most."""
+    """All stretches from `start` on, each of at most a day; `start` is a whole second in UTC."""
     while True:
         offset = _offset(zone, start)
         end = start + _DAY
@@ -58,5 +58,5 @@ def _change_between(zone: tzinfo, before: datetime, after: datetime) -> datetime
 
 def _offset(zone: tzinfo, moment: datetime) -> timedelta:
     offset = moment.astimezone(zone).utcoffset()
-    assert offset is not None  # noqa: S101  # of a zone it never is
+    assert offset is not None  # noqa: S101  # no zone gives None
     return offset

@@ -1,6 +1,5 @@
 """The routes of the dashboard: its page at `/`, and the files that the page loads, from memory."""
 
-from http import HTTPStatus
 from importlib.resources import files
 from pathlib import PurePath
 from typing import Final
@@ -8,7 +7,9 @@ from typing import Final
 from quart import Quart, Response
 
 from job_service.web.problems import Problem
-from job_service.web.written import Written, answer, page_headers
+from job_service.web.queries import AnyQuery, takes
+from job_service.web.refusals import NO_SUCH_FILE
+from job_service.web.responses import Fixed, page_headers
 
 CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -22,25 +23,26 @@ CONTENT_TYPES: Final = {
 }
 
 _STATIC: Final = files(__package__).joinpath("static")
-_PAGE: Final = Written(_STATIC.joinpath("index.html").read_bytes())
+_PAGE: Final = Fixed(_STATIC.joinpath("index.html").read_bytes())
 FILES: Final = {
-    file.name: Written(file.read_bytes())
+    file.name: Fixed(file.read_bytes())
     for file in _STATIC.iterdir()
     if PurePath(file.name).suffix in CONTENT_TYPES
 }
 
 
 def add_dashboard(app: Quart) -> None:
-    """`/` and `/dashboard/`. They need no token: what it shows the page fetches, with one."""
+    """`/` and `/dashboard/`. They need no token, because the page fetches all data with one."""
     headers = page_headers(CONTENT_SECURITY_POLICY)
 
     @app.get("/")
-    async def open_dashboard() -> Response:
-        return answer(_PAGE, "text/html; charset=utf-8", headers)
+    @takes(AnyQuery)  # people paste links, and other programs add to these
+    async def open_dashboard(_: AnyQuery) -> Response:
+        return _PAGE.response("text/html; charset=utf-8", headers)
 
     @app.get("/dashboard/<name>")
     async def get_dashboard_file(name: str) -> Response:
         file = FILES.get(name)
         if file is None:
-            raise Problem(HTTPStatus.NOT_FOUND, "there is no such file")
-        return answer(file, CONTENT_TYPES[PurePath(name).suffix], headers)
+            raise Problem(NO_SUCH_FILE)
+        return file.response(CONTENT_TYPES[PurePath(name).suffix], headers)

@@ -1,6 +1,6 @@
-"""JSON Schemas of what the service reads and writes, as msgspec tells them."""
+"""JSON Schemas of what the service reads and writes, as msgspec has them."""
 
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -16,19 +16,14 @@ from job_service.jobs.state.detail import (
     WorkerView,
 )
 from job_service.jobs.state.progress import Progress
+from job_service.telemetry.events import EVENTS
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.telemetry.schemas import Schema, as_written
-from job_service.telemetry.vocabulary import EVENTS, event_name
+from job_service.web.monitoring import Health
 from job_service.web.problems import ProblemDetails
 from job_service.web.submissions import BatchReceipt
 
 REFERENCE: Final = "#/components/schemas/{name}"
-
-
-class Health(Struct):
-    """The service lives, or is ready."""
-
-    status: Literal["ok"] = "ok"
 
 
 ANSWERS: Final[list[type[Struct]]] = [
@@ -39,14 +34,14 @@ ANSWERS: Final[list[type[Struct]]] = [
 
 
 def answer_schemas() -> dict[str, Schema]:
-    """The named schemas of all that the service answers."""
-    kinds = [*ANSWERS, *EVENTS]
+    """The named schemas of all answers of the service."""
+    kinds = [*ANSWERS, *EVENTS.values()]
     _, named = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
     named = {kind.__name__: as_written(kind, named[kind.__name__]) for kind in kinds}
-    events_by_name = {event_name(kind): refer_to(kind.__name__) for kind in EVENTS}
+    events_by_name = {name: refer_to(kind.__name__) for name, kind in EVENTS.items()}
     named["Event"] = {
         "title": "Event",
-        "description": "What happened: the `data` of an event of the stream, and its log line.",
+        "description": "What happened: the `data` of an event in the stream, and its log line.",
         "oneOf": list(events_by_name.values()),
         "discriminator": {
             "propertyName": "event",
@@ -55,7 +50,7 @@ def answer_schemas() -> dict[str, Schema]:
     }
     named["StreamedEvent"] = {
         "title": "StreamedEvent",
-        "description": "One event of the stream; `reset`, with no fields, where some were lost.",
+        "description": "One event of the stream; a `reset`, with no fields, if some were lost.",
         "type": "object",
         "properties": {
             "id": {"type": "string"},
@@ -80,7 +75,7 @@ def answer_schemas() -> dict[str, Schema]:
 def payload_schemas(payload_types: list[Any]) -> tuple[list[Schema], dict[str, Schema]]:
     """The schema of each payload type, and the named schemas they refer to.
 
-    Their names begin with `payload.`, so that no type of an application is taken for one of ours.
+    Their names begin with `payload.`, so that none of them is taken for one of ours.
     """
     schemas, named = msgspec.json.schema_components(
         payload_types, ref_template=REFERENCE.format(name="payload.{name}")

@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Any, Final
 
 import msgspec
+from msgspec import NODEFAULT, structs
 from quart import Quart
 from quart_schema import Info, OpenAPIProvider, QuartSchema, Tag
 from quart_schema.openapi import HttpSecurityScheme
@@ -14,49 +15,51 @@ from werkzeug.routing import Rule
 
 from job_service.jobs.registration.registry import Registry
 from job_service.telemetry.schemas import Schema
+from job_service.web.dashboard.pages import FILES
 from job_service.web.guards import needs_token
+from job_service.web.openapi import headers
 from job_service.web.openapi.components import REFERENCE, answer_schemas, refer_to
 from job_service.web.openapi.job_types import describe_submissions
-from job_service.web.openapi.operations import (
-    EVENT_STREAM,
-    JSON,
-    NDJSON,
-    OPERATIONS,
-    TAGS,
-    Answer,
-    Operation,
-)
-from job_service.web.openapi.parameters import IN_PATHS
-from job_service.web.openapi.refusals import (
+from job_service.web.openapi.operation import Answer, Operation
+from job_service.web.openapi.operations import EVENT_STREAM, OPERATIONS, TAGS
+from job_service.web.problems import PROBLEM_CONTENT_TYPE, phrase, problem_json
+from job_service.web.queries import AnyQuery, Query, query_of
+from job_service.web.refusals import (
     BUG,
     FOREIGN_HOST,
     FOREIGN_ORIGIN,
-    HEADERS,
     MALFORMED,
+    NO_HOST,
     NO_TOKEN,
     REPEATED_HEADER,
     UNKNOWN_PARAMETER,
     Refusal,
 )
-from job_service.web.problems import PROBLEM_CONTENT_TYPE, phrase, problem_json
+from job_service.web.responses import JSON
+from job_service.web.submissions import MAX_BATCH_JOBS, NDJSON
 
 Document = dict[str, Any]
 
 _DESCRIPTION: Final = """\
-Submit work over HTTP, and see at every moment what became of it.
+Submit work over HTTP, and see at any moment what became of it.
 
-Every answer but a page or a stream is JSON. Every error is a problem as in RFC 9457, \
+Every answer is JSON, except pages and streams. Every error is a problem as in RFC 9457, \
 `application/problem+json`: its `type` says which, its `detail` what is wrong. Timestamps are \
-ISO 8601 in UTC, durations end in `_seconds`, and what does not apply is left out, never null. In \
-a payload, a whole number is written without a fraction: `1`, not `1.0`. `HEAD` works wherever \
-`GET` does."""
+ISO 8601 in UTC, names of durations end in `_seconds`, and what does not apply is left out, never \
+null. In a payload, a whole number is written without a fraction: `1`, not `1.0`. `HEAD` works \
+wherever `GET` does."""
+
+_IN_PATHS: Final[dict[str, Schema]] = {
+    "job_id": {"type": "string", "format": "uuid"},
+    "name": {"type": "string", "enum": sorted(FILES)},
+}
 
 
 def build_document(app: Quart, registry: Registry, *, needs_token: bool) -> Document:
-    """The document; what is in it are the routes that `app` has now, and only those."""
+    """The document of the routes that `app` has now, and only of those."""
     app.config.setdefault("QUART_SCHEMA_CONVERSION_PREFERENCE", "msgspec")
     app.config.setdefault("QUART_SCHEMA_CONVERT_CASING", False)
-    # It is not given the app, as it would then stand in the way of every answer.
+    # Without the app, because with it quart-schema would handle every answer.
     settings = QuartSchema(
         info=Info(
             title="Job service", version=version("trio-job-service"), description=_DESCRIPTION
@@ -69,7 +72,7 @@ def build_document(app: Quart, registry: Registry, *, needs_token: bool) -> Docu
 
 
 class _Provider(OpenAPIProvider):
-    """quart-schema's way through an app's routes, with the operations as they are told here."""
+    """quart-schema's way through an app's routes, with our own description of each."""
 
     def __init__(
         self, app: Quart, settings: QuartSchema, registry: Registry, *, needs_token: bool
@@ -83,8 +86,7 @@ class _Provider(OpenAPIProvider):
         document = super().schema()
         document["components"]["schemas"] = {**answer_schemas(), **self._submissions}
         document["components"]["headers"] = {
-            name: {"description": description, "schema": schema, "example": example}
-            for name, (description, schema, example) in HEADERS.items()
+            name: header._asdict() for name, header in headers.OF_ANSWERS.items()
         }
         order = [path for _, path in OPERATIONS]
         document["paths"] = dict(sorted(document["paths"].items(), key=lambda x: order.index(x[0])))
@@ -114,9 +116,10 @@ class _Provider(OpenAPIProvider):
             described["requestBody"] = self._request_body(operation.body)
         for status, answer in operation.answers.items():
             described["responses"][str(status)] = self._answer(answer)
-        refusals = [*operation.refusals, FOREIGN_HOST, BUG]
+        refusals = [*operation.refusals, NO_HOST, FOREIGN_HOST, BUG]
         if MALFORMED.kind not in {refusal.kind for refusal in refusals}:
-            refusals.append(REPEATED_HEADER if path == "/" else UNKNOWN_PARAMETER)
+            takes_any = self._query_of(rule) is AnyQuery
+            refusals.append(REPEATED_HEADER if takes_any else UNKNOWN_PARAMETER)
         if method == "POST":
             refusals.append(FOREIGN_ORIGIN)
         if not needs_token(path):
@@ -129,11 +132,14 @@ class _Provider(OpenAPIProvider):
 
     def _parameters(self, operation: Operation, rule: Rule) -> Iterator[Schema]:
         for name in sorted(rule.arguments):
-            yield {"name": name, "in": "path", "required": True, "schema": IN_PATHS[name]}
-        if operation.query:
-            yield from self.build_querystring_parameters(operation.query)[0]
-        if operation.headers:
-            yield from self.build_headers_parameters(operation.headers)[0]
+            yield {"name": name, "in": "path", "required": True, "schema": _IN_PATHS[name]}
+        yield from _query_parameters(self._query_of(rule))
+        for name in operation.headers:
+            description, schema = headers.OF_REQUESTS[name]
+            yield {"name": name, "in": "header", "description": description, "schema": schema}
+
+    def _query_of(self, rule: Rule) -> type[Query]:
+        return query_of(self._app.view_functions[rule.endpoint])
 
     def _request_body(self, kind: str) -> Schema:
         submission = refer_to("Submission")
@@ -141,8 +147,13 @@ class _Provider(OpenAPIProvider):
             content: Schema = {JSON: {"schema": submission, "examples": self._examples}}
         else:
             lines = [msgspec.json.encode(example["value"]) for example in self._examples.values()]
-            # The schema is that of the lines together, as from OpenAPI 3.2 on.
-            schema = {"type": "array", "items": submission, "minItems": 1, "maxItems": 10_000}
+            # The schema is that of all lines together, as OpenAPI 3.2 has it.
+            schema = {
+                "type": "array",
+                "items": submission,
+                "minItems": 1,
+                "maxItems": MAX_BATCH_JOBS,
+            }
             example = b"".join(line + b"\n" for line in lines).decode()
             content = {NDJSON: {"schema": schema, "example": example}}
         return {"required": True, "content": content}
@@ -159,6 +170,21 @@ class _Provider(OpenAPIProvider):
                 for name in ("get_job", "cancel_job", "retry_job")
             }
         return described
+
+
+def _query_parameters(kind: type[Query]) -> Iterator[Schema]:
+    for field in structs.fields(kind):
+        schema = msgspec.json.schema(field.type)
+        schema = schema.get("anyOf", [schema])[0]  # without null, which only stands for its absence
+        if field.default not in (None, NODEFAULT):
+            schema["default"] = field.default
+        yield {
+            "name": field.encode_name,
+            "in": "query",
+            "required": field.required,
+            "description": schema.pop("description"),
+            "schema": schema,
+        }
 
 
 def _media(answer: Answer) -> Schema:
@@ -181,7 +207,7 @@ def _problems(refusals: list[Refusal]) -> Schema:
         "content": {
             PROBLEM_CONTENT_TYPE: {
                 "schema": refer_to("ProblemDetails"),
-                "examples": {_name(refusal): {"value": _example(refusal)} for refusal in refusals},
+                "examples": _examples(refusals),
             }
         },
     }
@@ -190,13 +216,19 @@ def _problems(refusals: list[Refusal]) -> Schema:
     return described
 
 
+def _examples(refusals: list[Refusal]) -> Schema:
+    examples: Schema = {}
+    for refusal in refusals:
+        name = refusal.kind or phrase(refusal.status).lower().replace(" ", "-")
+        if name in examples:
+            name += f"-{len(examples) + 1}"
+        examples[name] = {"value": _example(refusal)}
+    return examples
+
+
 def _example(refusal: Refusal) -> Any:
     body = problem_json(refusal.status, refusal.detail, refusal.kind, refusal.job_status)
     return msgspec.json.decode(body)
-
-
-def _name(refusal: Refusal) -> str:
-    return refusal.kind or phrase(refusal.status).lower().replace(" ", "-")
 
 
 def _status(refusal: Refusal) -> int:

@@ -1,52 +1,28 @@
-"""What may be submitted: a schema and an example for each job type of a registry."""
+"""The body of a submission: a schema and an example for each job type of a registry."""
 
 import inspect
-from typing import Annotated, Any, Final
+from typing import Any
 
 import msgspec
-from msgspec import Meta, structs
 
 from job_service.errors import InvalidPayload
+from job_service.jobs.queueing.options import OPTIONS
 from job_service.jobs.registration.job_type import JobType
 from job_service.jobs.registration.registry import Registry
-from job_service.jobs.registration.retry import MAX_RETRIES_LIMIT
-from job_service.jobs.state.model import FIRST_PRIORITY, LAST_PRIORITY
 from job_service.telemetry.schemas import Schema
 from job_service.web.openapi.components import payload_schemas
-from job_service.web.submissions import Submission
-
-_TOLD: Final = {
-    "max_retries": {
-        "description": "How often it is tried again where it fails; without it as its type says.",
-        **msgspec.json.schema(Annotated[int, Meta(ge=0, le=MAX_RETRIES_LIMIT)] | None),
-    },
-    "priority": {
-        "description": "From 0 (first) to 9; 5 without it.",
-        **msgspec.json.schema(Annotated[int, Meta(ge=FIRST_PRIORITY, le=LAST_PRIORITY)] | None),
-    },
-    "delay_seconds": {"description": "Seconds from now until it may start."},
-    "run_at": {"description": "When it may start, in the next 10 years; not with delay_seconds."},
-    "unique_key": {
-        "description": "While a job of this type with this key has not ended, no other is made."
-    },
-    "after": {"description": "Ids of jobs that must have completed before; else it fails."},
-}
 
 
 def describe_submissions(registry: Registry) -> tuple[dict[str, Schema], dict[str, Any]]:
     """The named schema `Submission` with those it refers to, and an example for each job type."""
     job_types = [registry.lookup(name) for name in registry.names]
     payloads, named = payload_schemas([_payload_type(job_type) for job_type in job_types])
-    settings = {
-        field.name: {**msgspec.json.schema(field.type), **_TOLD.get(field.name, {})}
-        for field in structs.fields(Submission)
-        if field.name not in ("type", "payload")
-    }
+    options = {name: _described(msgspec.json.schema(kind)) for name, kind in OPTIONS.items()}
     named["Submission"] = {
         "title": "Submission",
         "description": "A job to be run, one variant for each job type of this service.",
         "oneOf": [
-            _variant(job_type, payload, settings)
+            _variant(job_type, payload, options)
             for job_type, payload in zip(job_types, payloads, strict=True)
         ]
         or [False],
@@ -57,21 +33,30 @@ def describe_submissions(registry: Registry) -> tuple[dict[str, Schema], dict[st
             value = _sample(payload, named)
             job_type.check_payload(msgspec.json.encode(value))
         except (InvalidPayload, RecursionError):
-            continue  # nobody can make up a value for every type
+            continue  # not for every type can a value be made up
         examples[job_type.name] = {"value": {"type": job_type.name, "payload": value}}
     return named, examples
+
+
+def _described(schema: Schema) -> Schema:
+    """The schema of what may be null, with the description of what it is if it is not."""
+    if "anyOf" not in schema:
+        return schema
+    kinds = [dict(kind) for kind in schema["anyOf"]]
+    descriptions = [kind.pop("description") for kind in kinds if "description" in kind]
+    return {**schema, "anyOf": kinds, "description": " ".join(descriptions)}
 
 
 def _payload_type(job_type: JobType) -> Any:
     payload_type = job_type.payload_decoder.type
     try:
         msgspec.json.schema(payload_type)
-    except (TypeError, ValueError):  # such as object, which takes what JSON has
+    except (TypeError, ValueError):  # such as `object`, which takes any JSON
         return Any
     return payload_type
 
 
-def _variant(job_type: JobType, payload: Schema, settings: dict[str, Schema]) -> Schema:
+def _variant(job_type: JobType, payload: Schema, options: dict[str, Schema]) -> Schema:
     try:
         job_type.check_payload(job_type.absent_payload)
     except InvalidPayload:
@@ -84,7 +69,7 @@ def _variant(job_type: JobType, payload: Schema, settings: dict[str, Schema]) ->
         "title": job_type.name,
         "description": inspect.getdoc(job_type.handler) or "",
         "type": "object",
-        "properties": {"type": {"const": job_type.name}, "payload": payload, **settings},
+        "properties": {"type": {"const": job_type.name}, "payload": payload, **options},
         "required": required,
         "additionalProperties": False,
         "not": {"required": ["delay_seconds", "run_at"]},
@@ -92,7 +77,7 @@ def _variant(job_type: JobType, payload: Schema, settings: dict[str, Schema]) ->
 
 
 def _sample(schema: Schema, named: dict[str, Schema]) -> Any:
-    """A small value that fits the schema, more often than not."""
+    """A small value that usually fits the schema."""
     if "$ref" in schema:
         return _sample(named[schema["$ref"].rpartition("/")[2]], named)
     if "anyOf" in schema:

@@ -1,27 +1,53 @@
-"""Every problem that a call can be answered with, by the name that ends its `type`."""
+"""Every problem that a call can be answered with: its status, its kind, its words, its headers.
 
+A route raises it as a `Problem`, and the documentation describes it.
+"""
+
+from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from msgspec import UNSET, UnsetType
 
+from job_service.errors import (
+    AlreadyFinished,
+    BatchTooLarge,
+    IdempotencyKeyReused,
+    InvalidIdempotencyKey,
+    InvalidOption,
+    InvalidPayload,
+    JobServiceError,
+    NotFinished,
+    QueueClosed,
+    QueueFull,
+    UnknownJob,
+    UnknownJobType,
+    UnknownPredecessor,
+)
 from job_service.jobs.state.model import Status
-from job_service.web.problems import RETRY_AFTER_FULL_SECONDS
+
+EXAMPLE_ID: Final = "01890a5d-ac96-774b-bcce-b302099a8057"
 
 
 class Refusal(NamedTuple):
-    """One problem. Without a kind its `type` is about:blank, and the status is all there is."""
+    """One problem.
+
+    `when` is for the documentation. `detail` is what the client is told, or an example of it.
+    `kind` ends the `type`; without it the `type` is about:blank, and the status says it all.
+    """
 
     status: HTTPStatus
     when: str
     detail: str
     kind: str | None = None
-    headers: tuple[str, ...] = ()
+    headers: Mapping[str, str] = MappingProxyType({})
     job_status: Status | UnsetType = UNSET
 
 
-_JOB: Final = "01890a5d-ac96-774b-bcce-b302099a8057"
-_WAITS: Final = ("Retry-After",)
+def _wait(seconds: int) -> Mapping[str, str]:
+    return {"Retry-After": str(seconds)}
+
 
 MALFORMED: Final = Refusal(
     HTTPStatus.BAD_REQUEST,
@@ -37,13 +63,13 @@ UNKNOWN_JOB_TYPE: Final = Refusal(
 )
 UNKNOWN_PARAMETER: Final = Refusal(
     HTTPStatus.BAD_REQUEST,
-    "It has a query parameter that this call does not know.",
+    "The query has a parameter that this call does not know.",
     "unknown query parameter 'verbose'; this call takes none",
     "malformed",
 )
 REPEATED_HEADER: Final = Refusal(
     HTTPStatus.BAD_REQUEST,
-    "A header that may come once comes twice.",
+    "A header is repeated that may come only once.",
     "the header Origin is given more than once",
     "malformed",
 )
@@ -57,17 +83,17 @@ NO_TOKEN: Final = Refusal(
     HTTPStatus.UNAUTHORIZED,
     "The token is missing or wrong.",
     "send a valid token in the header Authorization: Bearer …",
-    headers=("WWW-Authenticate",),
+    headers={"WWW-Authenticate": 'Bearer realm="job-service"'},
 )
 FOREIGN_ORIGIN: Final = Refusal(
     HTTPStatus.FORBIDDEN,
-    "A browser sent it for a page of another origin, which is not allowed here.",
+    "A browser sent it from a page of another origin, and `--allow-origin` does not name that.",
     "pages of this origin may change nothing here; see --allow-origin",
 )
 UNKNOWN_JOB: Final = Refusal(
     HTTPStatus.NOT_FOUND,
     "There is no such job, or it ended so long ago that it has been forgotten.",
-    f"there is no job {_JOB}, or it is no longer kept",
+    f"there is no job {EXAMPLE_ID}, or it is no longer kept",
     "unknown-job",
 )
 NO_SUCH_FILE: Final = Refusal(
@@ -81,21 +107,21 @@ SLOW_BODY: Final = Refusal(
 ALREADY_FINISHED: Final = Refusal(
     HTTPStatus.CONFLICT,
     "The job has ended; `job_status` tells how.",
-    f"job {_JOB} is already completed",
+    f"job {EXAMPLE_ID} is already completed",
     "already-finished",
     job_status="completed",
 )
 NOT_FINISHED: Final = Refusal(
     HTTPStatus.CONFLICT,
     "The job has not ended yet; `job_status` tells where it is.",
-    f"job {_JOB} is still processing",
+    f"job {EXAMPLE_ID} is still processing",
     "not-finished",
     job_status="processing",
 )
 UNKNOWN_PREDECESSOR: Final = Refusal(
     HTTPStatus.CONFLICT,
-    "A job named in `after` does not exist, or ended so long ago that it has been forgotten.",
-    f"there is no job {_JOB} for it to come after",
+    "A job in `after` does not exist, or ended so long ago that it has been forgotten.",
+    f"there is no job {EXAMPLE_ID} for it to come after",
     "unknown-predecessor",
 )
 CHANGED: Final = Refusal(
@@ -110,41 +136,49 @@ TOO_LARGE: Final = Refusal(
 )
 BATCH_TOO_LARGE: Final = Refusal(
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    "The queue has fewer places than the batch has jobs, so that they would never fit.",
+    "The batch is larger than the whole queue, so it would never fit.",
     "1001 jobs never fit: the queue has 1000 places",
     "batch-too-large",
 )
 NOT_THE_MEDIA_TYPE: Final = Refusal(
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    "The body is not said to be of the media type that this call takes, or said to be compressed.",
+    "`Content-Type` does not name the media type that this call takes.",
     "send the job as JSON, with the header Content-Type: application/json",
-    headers=("Accept-Encoding",),
+)
+COMPRESSED: Final = Refusal(
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    "The body has a `Content-Encoding`.",
+    "send the body as it is, without a Content-Encoding",
+    headers={"Accept-Encoding": "identity"},  # RFC 9110, section 15.5.16
+)
+NO_HOST: Final = Refusal(
+    HTTPStatus.BAD_REQUEST, "The `Host` header is no host.", "the Host header is no host"
 )
 FOREIGN_HOST: Final = Refusal(
     HTTPStatus.MISDIRECTED_REQUEST,
-    "The request is for a host that this service does not answer for.",
+    "The `Host` header does not name this service.",
     "this service is not known by the name in the Host header; see --allow-host",
 )
 KEY_REUSED: Final = Refusal(
     HTTPStatus.UNPROCESSABLE_ENTITY,
-    "The idempotency key was used before, with another request.",
+    "The idempotency key was used before, for another request.",
     "this idempotency key was used for another request",
     "idempotency-key-reused",
 )
 QUEUE_FULL: Final = Refusal(
     HTTPStatus.TOO_MANY_REQUESTS,
-    "As many jobs wait as may. Try again a little later.",
+    "The queue is full. Try again a little later.",
     "the queue is full: 1000 of 1000 places taken",
     "queue-full",
-    _WAITS,
+    _wait(1),
 )
 TOO_MANY_UPLOADS: Final = Refusal(
     HTTPStatus.TOO_MANY_REQUESTS,
-    "Bodies that come in at the same time are too large together, and this one began before "
-    "others. Send it again, and faster.",
+    "Too much is being uploaded at the same time, and this upload has had the most time. Send it "
+    "again, and faster.",
     "too much is being uploaded at the same time; try again, and send it faster",
     "too-many-uploads",
-    _WAITS,
+    _wait(1),
 )
 BUG: Final = Refusal(
     HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -156,50 +190,27 @@ DRAINING: Final = Refusal(
     "The service is shutting down and takes no more jobs.",
     "the service is draining and takes no more jobs",
     "draining",
-    _WAITS,
+    _wait(10),
 )
 NOT_READY: Final = Refusal(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "The service is starting or draining.",
     "the service is starting or draining",
     "not-ready",
-    _WAITS,
+    _wait(10),
 )
 
-HEADERS: Final[dict[str, tuple[str, dict[str, object], str | int]]] = {
-    "Accept-Encoding": (
-        "There if it is the `Content-Encoding` that is not taken: which one is.",
-        {"const": "identity"},
-        "identity",
-    ),
-    "ETag": (
-        "The version of what was answered, for `If-None-Match` and `If-Match`.",
-        {"type": "string"},
-        '"6b86b273ff34fce1"',
-    ),
-    "Idempotent-Replayed": (
-        "There where the answer is that of an earlier request with the same key.",
-        {"const": "true"},
-        "true",
-    ),
-    "Link": (
-        'The next page, `rel="next"`, where there is one.',
-        {"type": "string"},
-        f'</jobs?limit=100&cursor={_JOB}>; rel="next"',
-    ),
-    "Location": (
-        "Where the job can be read.",
-        {"type": "string", "format": "uri-reference"},
-        f"/jobs/{_JOB}",
-    ),
-    "Retry-After": (
-        "Seconds until it is worth another try.",
-        {"type": "integer", "minimum": 0},
-        RETRY_AFTER_FULL_SECONDS,
-    ),
-    "WWW-Authenticate": (
-        "The scheme to authenticate with.",
-        {"type": "string"},
-        'Bearer realm="job-service"',
-    ),
+OF_ERRORS: Final[Mapping[type[JobServiceError], Refusal]] = {
+    UnknownJobType: UNKNOWN_JOB_TYPE,
+    InvalidPayload: INVALID_PAYLOAD,
+    InvalidOption: MALFORMED,
+    InvalidIdempotencyKey: MALFORMED,
+    UnknownJob: UNKNOWN_JOB,
+    UnknownPredecessor: UNKNOWN_PREDECESSOR,
+    AlreadyFinished: ALREADY_FINISHED,
+    NotFinished: NOT_FINISHED,
+    IdempotencyKeyReused: KEY_REUSED,
+    BatchTooLarge: BATCH_TOO_LARGE,
+    QueueFull: QUEUE_FULL,
+    QueueClosed: DRAINING,
 }

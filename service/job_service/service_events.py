@@ -1,0 +1,104 @@
+"""What the service says of itself as a whole: its start, its drain, its end, and of its log."""
+
+import os
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+import trio
+
+from job_service.failures.report import describe
+from job_service.settings import Settings
+from job_service.telemetry.assembly import Telemetry
+from job_service.telemetry.events import (
+    LogLinesDropped,
+    LogReopenFailed,
+    ServiceDraining,
+    ServiceStarted,
+    ServiceStopped,
+    utc_now,
+)
+from job_service.telemetry.metrics import COUNTERS, MetricsSnapshot
+
+LOG_CHECK_SECONDS = 1.0
+
+
+class ServiceEvents:
+    """Emits the events of one service. `jobs_bytes` gives the bytes of all its jobs now."""
+
+    def __init__(
+        self, telemetry: Telemetry, settings: Settings, jobs_bytes: Callable[[], int]
+    ) -> None:
+        self._telemetry = telemetry
+        self._settings = settings
+        self._jobs_bytes = jobs_bytes
+        self._has_stopped = False
+
+    def read_metrics(self) -> MetricsSnapshot:
+        """The metrics at this moment, with all log lines that were dropped until now."""
+        self._count_dropped_lines()
+        return self._telemetry.metrics.snapshot(jobs_bytes=self._jobs_bytes())
+
+    def started(self, url: str, job_types: list[str]) -> None:
+        """Workers run, and HTTP answers at `url`."""
+        self._telemetry.emit(
+            ServiceStarted(
+                timestamp=utc_now(),
+                version=version("trio-job-service"),
+                pid=os.getpid(),
+                url=url,
+                workers=self._settings.workers,
+                queue_capacity=self._settings.queue_capacity,
+                job_types=job_types,
+            )
+        )
+
+    def draining(self, reason: str) -> None:
+        """The grace has begun, for this reason."""
+        metrics = self._telemetry.metrics.snapshot()
+        self._telemetry.emit(
+            ServiceDraining(
+                timestamp=utc_now(),
+                reason=reason,
+                jobs_pending=metrics.jobs_pending,
+                jobs_in_progress=metrics.jobs_in_progress,
+                grace_seconds=self._settings.grace,
+            )
+        )
+
+    def stopped(self, reason: str, error: str = "", traceback: str = "") -> None:
+        """The service has ended, for this reason. Only the first call counts: it closes the log.
+
+        If it has crashed, `error` and `traceback` tell of what.
+        """
+        if self._has_stopped:
+            return
+        self._has_stopped = True
+        metrics = self.read_metrics()
+        fields: dict[str, Any] = {
+            "timestamp": utc_now(),
+            "reason": reason,
+            "uptime_seconds": metrics.uptime_seconds,
+            **{counter.name: getattr(metrics, counter.name) for counter in COUNTERS},
+        }
+        if error:
+            fields |= {"level": "error", "error": error, "traceback": traceback}
+        self._telemetry.emit(ServiceStopped(**fields))
+        self._telemetry.sink.seal()
+
+    async def watch_log(self) -> None:
+        """Tell what goes wrong with the log, each second until cancelled."""
+        while True:
+            await trio.sleep(LOG_CHECK_SECONDS)
+            self._count_dropped_lines()
+            if (error := self._telemetry.sink.take_reopen_error()) is not None:
+                path, said = str(error.filename), describe(error)
+                self._telemetry.emit(LogReopenFailed(timestamp=utc_now(), path=path, error=said))
+
+    def _count_dropped_lines(self) -> None:
+        """Tell metrics and feed of lines that were lost. The log tells it itself, in the gap."""
+        lines = self._telemetry.sink.take_dropped()
+        if lines:
+            event = LogLinesDropped(timestamp=utc_now(), lines=lines)
+            self._telemetry.metrics.observe(event)
+            self._telemetry.feed.observe(event)

@@ -1,0 +1,118 @@
+"""An example of each answer, as the documentation shows it."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from msgspec import Raw, structs
+
+from job_service.jobs.state.detail import (
+    AttemptDetail,
+    Cancellations,
+    JobDetail,
+    JobSummary,
+    QueueView,
+    ScheduleView,
+    TypeView,
+    WorkerView,
+)
+from job_service.telemetry.events import JobStarted
+from job_service.telemetry.metrics import MetricsSnapshot
+from job_service.web.refusals import EXAMPLE_ID
+from job_service.web.submissions import BatchReceipt
+
+_T0: Final = datetime(2026, 1, 31, 9, 30, 0, 125_000, UTC)
+_T1: Final = _T0 + timedelta(seconds=0.75)
+
+CREATED: Final = JobSummary(
+    id=EXAMPLE_ID, type="echo", status="pending", created_at=_T0, max_retries=3
+)
+COMPLETED: Final = structs.replace(CREATED, status="completed", finished_at=_T1, attempt=1)
+DUPLICATE: Final = structs.replace(CREATED, unique_key="a key", duplicate=True)
+DETAIL: Final = JobDetail(
+    **structs.asdict(COMPLETED),
+    payload=Raw(b'{"any":"JSON"}'),
+    result=Raw(b'{"any":"JSON"}'),
+    attempts=[
+        AttemptDetail(
+            attempt=1,
+            worker_id="worker-1",
+            started_at=_T0 + timedelta(seconds=0.25),
+            finished_at=_T1,
+            run_seconds=0.5,
+            outcome="completed",
+        )
+    ],
+)
+CANCELLED: Final = structs.replace(
+    DETAIL, status="cancelled", attempt=0, payload=Raw(b"null"), result=None, attempts=[]
+)
+BATCH: Final = BatchReceipt(ids=[EXAMPLE_ID])
+CANCELLATIONS: Final = Cancellations(cancelled=4, interrupted=1)
+WORKERS: Final = [
+    WorkerView(
+        worker_id="worker-1",
+        state="busy",
+        since=_T0,
+        job_id=EXAMPLE_ID,
+        job_type="echo",
+        attempt=1,
+    ),
+    WorkerView(worker_id="worker-2", state="idle", since=_T1),
+]
+SCHEDULES: Final = [
+    ScheduleView(
+        schedule="nightly",
+        type="nightly",
+        cron="0 3 * * *",
+        timezone="Europe/Berlin",
+        next_run_at=datetime(2026, 2, 1, 2, 0, 0, 0, UTC),
+        skipped=0,
+    )
+]
+_NUMBERS: Final[dict[str, Any]] = {
+    **dict.fromkeys(MetricsSnapshot.__struct_fields__, 0),
+    "jobs_created": 10,
+    "jobs_completed": 7,
+    "jobs_in_progress": 1,
+    "jobs_pending": 2,
+    "workers_running": 10,
+    "queue_capacity": 1000,
+    "wait_seconds_total": 1.25,
+    "run_seconds_total": 7.5,
+    "uptime_seconds": 3600.5,
+}
+METRICS: Final = MetricsSnapshot(**_NUMBERS)
+QUEUE: Final = QueueView(
+    paused=False,
+    paused_types=["report"],
+    capacity=1000,
+    pending=5,
+    ready=3,
+    later=1,
+    blocked=1,
+    processing=10,
+    oldest_ready_seconds=0.75,
+)
+TYPES: Final = [
+    TypeView(
+        type="echo",
+        runs_in="loop",
+        max_retries=3,
+        concurrency=2,
+        paused=False,
+        pending=5,
+        processing=2,
+        completed=100,
+        failed=1,
+        cancelled=0,
+        abandoned=0,
+    )
+]
+EVENT: Final = JobStarted(
+    timestamp=_T0,
+    job_id=EXAMPLE_ID,
+    job_type="echo",
+    worker_id="worker-1",
+    attempt=1,
+    wait_seconds=0.25,
+)

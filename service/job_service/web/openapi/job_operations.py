@@ -1,0 +1,176 @@
+"""The calls of jobs, described: submit, list, read, cancel, run again."""
+
+from typing import Final
+
+from job_service.jobs.state.detail import Cancellations, JobDetail, JobSummary
+from job_service.web.job_routes import MAX_PAGE, MAX_WAIT_SECONDS
+from job_service.web.openapi import examples
+from job_service.web.openapi.operation import (
+    CONDITIONAL,
+    NOT_MODIFIED,
+    Answer,
+    Operation,
+    Operations,
+    malformed_as,
+)
+from job_service.web.refusals import (
+    ALREADY_FINISHED,
+    BATCH_TOO_LARGE,
+    CHANGED,
+    COMPRESSED,
+    DRAINING,
+    INVALID_PAYLOAD,
+    KEY_REUSED,
+    MALFORMED,
+    NOT_FINISHED,
+    NOT_THE_MEDIA_TYPE,
+    QUEUE_FULL,
+    SLOW_BODY,
+    TOO_LARGE,
+    TOO_MANY_UPLOADS,
+    UNKNOWN_JOB,
+    UNKNOWN_JOB_TYPE,
+    UNKNOWN_PREDECESSOR,
+    Refusal,
+)
+from job_service.web.submissions import (
+    MAX_BATCH_BYTES,
+    MAX_BATCH_JOBS,
+    MAX_JOB_BYTES,
+    NDJSON,
+    BatchReceipt,
+)
+
+_MADE: Final = Answer(
+    "The job is accepted and waits for a worker.",
+    JobSummary,
+    examples.CREATED,
+    ("Location", "Idempotent-Replayed"),
+    makes_job=True,
+)
+_DUPLICATE: Final = Answer(
+    "No job was made, because this one holds the unique key.",
+    JobSummary,
+    examples.DUPLICATE,
+    ("Location", "Idempotent-Replayed"),
+)
+_ADMISSION: Final = (KEY_REUSED, QUEUE_FULL, DRAINING)
+
+
+def _on_a_line(refusal: Refusal) -> Refusal:
+    """The same of one job of a batch."""
+    return refusal._replace(detail=f"line 3: {refusal.detail}")
+
+
+JOB_OPERATIONS: Final[Operations] = {
+    ("POST", "/jobs"): Operation(
+        "submit_job",
+        "jobs",
+        "Submit a job",
+        "It runs as soon as a worker is free. The call never waits for room in a full queue. "
+        f"A body may have up to {MAX_JOB_BYTES >> 20} MiB.",
+        {200: _DUPLICATE, 201: _MADE},
+        (
+            *(MALFORMED, UNKNOWN_JOB_TYPE, INVALID_PAYLOAD, UNKNOWN_PREDECESSOR, SLOW_BODY),
+            *(TOO_LARGE, TOO_MANY_UPLOADS, NOT_THE_MEDIA_TYPE, COMPRESSED, *_ADMISSION),
+        ),
+        headers=("Idempotency-Key",),
+        body="job",
+    ),
+    ("POST", "/jobs/batch"): Operation(
+        "submit_batch",
+        "jobs",
+        "Submit many jobs at once",
+        f"One job a line, up to {MAX_BATCH_JOBS:,} jobs and {MAX_BATCH_BYTES >> 20} MiB. All of "
+        "them are accepted, or none.",
+        {
+            201: Answer(
+                "All jobs are accepted.", BatchReceipt, examples.BATCH, ("Idempotent-Replayed",)
+            )
+        },
+        (
+            _on_a_line(MALFORMED)._replace(
+                when="A line is not a job; `detail` names the first such line."
+            ),
+            *(_on_a_line(UNKNOWN_JOB_TYPE), _on_a_line(INVALID_PAYLOAD), UNKNOWN_PREDECESSOR),
+            SLOW_BODY,
+            TOO_LARGE._replace(detail=f"the body is over {MAX_BATCH_BYTES:,} bytes"),
+            *(BATCH_TOO_LARGE, TOO_MANY_UPLOADS),
+            NOT_THE_MEDIA_TYPE._replace(
+                detail=f"send the jobs as JSON, a line each, with the header Content-Type: {NDJSON}"
+            ),
+            *(COMPRESSED, *_ADMISSION),
+        ),
+        headers=("Idempotency-Key",),
+        body="batch",
+    ),
+    ("POST", "/jobs/cancel"): Operation(
+        "cancel_jobs",
+        "jobs",
+        "Cancel all jobs of a type",
+        "Jobs that are submitted while this call runs are not cancelled.",
+        {
+            200: Answer(
+                "All jobs that had not ended are cancelled, or being interrupted.",
+                Cancellations,
+                examples.CANCELLATIONS,
+            )
+        },
+        (
+            malformed_as("type must be the type whose jobs to cancel, as in ?type=email"),
+            UNKNOWN_JOB_TYPE,
+        ),
+    ),
+    ("GET", "/jobs"): Operation(
+        "list_jobs",
+        "jobs",
+        "List jobs",
+        "Oldest or newest first, a page at a time.",
+        {
+            200: Answer(
+                "A page of jobs.", list[JobSummary], [examples.COMPLETED], ("Link", "ETag")
+            ),
+            304: NOT_MODIFIED,
+        },
+        (malformed_as(f"limit must be a number from 1 to {MAX_PAGE}"), UNKNOWN_JOB_TYPE, CHANGED),
+        headers=CONDITIONAL,
+    ),
+    ("GET", "/jobs/{job_id}"): Operation(
+        "get_job",
+        "jobs",
+        "Read a job",
+        "All of it: its payload and result, and every attempt with its times, worker and error.",
+        {
+            200: Answer("The job.", JobDetail, examples.DETAIL, ("ETag",)),
+            304: NOT_MODIFIED,
+        },
+        (
+            malformed_as(f"wait must be a number of seconds from 0 to {MAX_WAIT_SECONDS}"),
+            UNKNOWN_JOB,
+            CHANGED,
+        ),
+        headers=CONDITIONAL,
+    ),
+    ("POST", "/jobs/{job_id}/cancel"): Operation(
+        "cancel_job",
+        "jobs",
+        "Cancel a job",
+        "A pending job ends at once, a running one at its next checkpoint: it may still be "
+        "`processing` in the answer.",
+        {200: Answer("The job, as it is now.", JobDetail, examples.CANCELLED)},
+        (UNKNOWN_JOB, ALREADY_FINISHED, CHANGED),
+        headers=("If-Match",),
+    ),
+    ("POST", "/jobs/{job_id}/retry"): Operation(
+        "retry_job",
+        "jobs",
+        "Run a job again",
+        "Makes a new job with the payload of one that has ended; its `retry_of` names that one.",
+        {200: _DUPLICATE, 201: _MADE},
+        (
+            malformed_as('send one Idempotency-Key, like "8e03978e-40d5-43dd-bc93-6894a57f9324"'),
+            *(UNKNOWN_JOB, NOT_FINISHED, CHANGED, *_ADMISSION),
+        ),
+        headers=("Idempotency-Key", "If-Match"),
+    ),
+}
