@@ -130,12 +130,13 @@ def test_no_class_of_ours_uses_a_private_name_that_it_inherits() -> None:
     for ours, kind in OUR_CLASSES.items():
         if any(not is_ours(base) and base is not object for base in kind.__mro__):
             tree = ast.parse(inspect.getsource(inspect.getmodule(kind) or kind))
-            (body,) = (
-                node
-                for node in ast.walk(tree)
-                if isinstance(node, ast.ClassDef) and node.name == kind.__name__
-            )
-            used = {node.attr for node in ast.walk(body) if isinstance(node, ast.Attribute)}
+            used = {
+                node.attr
+                for body in ast.walk(tree)
+                if isinstance(body, ast.ClassDef) and body.name == kind.__name__
+                for node in ast.walk(body)
+                if isinstance(node, ast.Attribute)
+            }
             private = {name for name in used if name.startswith("_") and not name.endswith("__")}
             assert not private & names_of_foreign_bases(kind) - names_of(kind), ours
 

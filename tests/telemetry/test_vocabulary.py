@@ -1,4 +1,4 @@
-"""The vocabulary as documentation: what is printed is what the structs are."""
+"""The vocabulary as documentation: what is printed comes from the structs of the events."""
 
 import json
 from typing import Any
@@ -13,6 +13,7 @@ from job_service.telemetry.log import encode_event
 from tests.telemetry.sample import EVENT_KINDS, VALUES, name_of, own_fields, sample
 
 LOGGED = [kind for kind in EVENT_KINDS if kind.logged]
+every_kind = pytest.mark.parametrize("kind", EVENT_KINDS, ids=name_of)
 every_logged_kind = pytest.mark.parametrize("kind", LOGGED, ids=name_of)
 
 
