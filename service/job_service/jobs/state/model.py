@@ -71,7 +71,7 @@ class Ending(msgspec.Struct):
 
 
 class Draft(msgspec.Struct, frozen=True, gc=False):
-    """A submission that has been checked; `payload` is JSON text."""
+    """A submission that has been checked, for `JobQueue.submit_all`; `payload` is JSON text."""
 
     type: str
     payload: bytes
