@@ -1,4 +1,4 @@
-"""No-op jobs through the whole engine, all telemetry on, against a bare Trio channel."""
+"""No-op jobs through the whole engine, with all telemetry on, against a bare Trio channel."""
 
 import os
 import tempfile
@@ -9,10 +9,9 @@ from contextlib import ExitStack
 import trio
 
 from bench.measure import Comparison, Goal, take_turns
-from job_service.jobs.registration.registry import Registry
+from job_service import Registry, Settings
 from job_service.jobs.running.engine import Engine
 from job_service.jobs.running.worker import job_of_frame
-from job_service.settings import Settings
 from job_service.stores.memory import MemoryStore
 from job_service.telemetry.counting import Metrics
 from job_service.telemetry.emitter import Emitter

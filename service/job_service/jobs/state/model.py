@@ -88,7 +88,7 @@ class Ending(msgspec.Struct, eq=False):
 
 
 class Draft(msgspec.Struct, frozen=True, gc=False):
-    """A submission that has been checked; `payload` is JSON text."""
+    """A submission that has been checked, for `JobQueue.submit_all`; `payload` is JSON text."""
 
     type: str
     payload: bytes

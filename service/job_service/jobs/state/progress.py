@@ -12,7 +12,7 @@ LARGEST_NUMBER = 1e18  # every JSON library knows what is below
 
 
 class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a handler last said of its progress, in whatever unit it counts."""
+    """The last report of a handler: how much is done, of how much, in any unit, and a note."""
 
     done: int | float
     total: int | float | None = None
