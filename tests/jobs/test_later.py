@@ -147,12 +147,21 @@ async def test_thousands_that_are_due_at_once_hold_nobody_up(
 @pytest.mark.parametrize(
     ("options", "what"),
     [
-        (JobOptions(delay_seconds=-1), "delay_seconds must be a number of seconds between"),
-        (JobOptions(delay_seconds=float("nan")), "delay_seconds must be a number of seconds between"),
-        (JobOptions(delay_seconds=TEN_YEARS + 1), "delay_seconds must be a number of seconds between"),
+        (JobOptions(delay_seconds=-1), "delay_seconds must be a number"),
+        (
+            JobOptions(delay_seconds=float("nan")),
+            "delay_seconds must be a number",
+        ),
+        (
+            JobOptions(delay_seconds=TEN_YEARS + 1),
+            "delay_seconds must be a number",
+        ),
         (JobOptions(run_at=moment(TEN_YEARS + 1)), "within the next 10 years"),
         (JobOptions(run_at=datetime.max.replace(tzinfo=UTC)), "within the next 10 years"),
-        (JobOptions(run_at=moment(9).replace(tzinfo=None)), "run_at must be a date and time with an offset"),
+        (
+            JobOptions(run_at=moment(9).replace(tzinfo=None)),
+            "run_at must be a date and time",
+        ),
         (JobOptions(run_at=moment(9), delay_seconds=9), "exclude each other"),
     ],
 )
