@@ -58,7 +58,7 @@ class Connection:
         self._farewell = b""
         self._shaking_hands = trio.CancelScope()
         self._reading = trio.CancelScope()
-        self._waiting = trio.CancelScope()  # within it, for the client or for `go_on`
+        self._waiting = trio.CancelScope()  # for the client or for `go_on`, within `_reading`
         self._read_by = math.inf
         self._half_closed = False
         self._overdue = False
@@ -180,11 +180,14 @@ class Connection:
         gone.
         """
         data: bytes | None = None
-        with trio.CancelScope() as self._waiting:
-            if http.room:
-                data = await self._receive(http.room)
-            else:
-                await self._watch(http)
+        if http.is_answering:
+            with trio.CancelScope() as self._waiting:
+                if http.room:
+                    data = await self._receive(http.room)
+                else:
+                    await self._watch(http)
+        else:  # nobody calls `go_on`, so this scope is spared
+            data = await self._receive(http.room)
         if self._reading.cancel_called:
             return False
         if data is None:

@@ -108,6 +108,11 @@ class HTTP1:
         return max(0, MAX_UNREAD_BYTES - len(self._unread.data))
 
     @property
+    def is_answering(self) -> bool:
+        """Whether a request has come whose answer is still owed."""
+        return self._stream is not None
+
+    @property
     def is_streaming(self) -> bool:
         """Whether an answer is under way that says nothing of its length."""
         return self._answer is not None and not self._answer.has_length
