@@ -59,7 +59,7 @@ OVERRIDDEN: dict[str, tuple[type, set[str]]] = {
     "telemetry.watchdog.Watchdog": (trio.abc.Instrument, {"after_io_wait", "before_io_wait"}),
     "web.app.JobServiceApp": (
         quart_trio.QuartTrio,
-        {"asgi_http_class", "create_url_adapter", "log_exception"},
+        {"asgi_http_class", "create_url_adapter", "ensure_async", "log_exception"},
     ),
     "web.asgi.IncomingRequest": (TrioRequest, {"blueprints", "body_class"}),
     "web.job_routes.JobPath": (BaseConverter, {"part_isolating", "regex"}),

@@ -21,9 +21,9 @@ from job_service.stores.memory import MemoryStore
 from job_service.telemetry.assembly import Telemetry
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.web.app import create_app
-from job_service.web.edge.keys import Keys
 from job_service.web.edge.listeners import Listener, listen_on_path, listen_on_port
 from job_service.web.edge.server import CLOSE_SECONDS, Server
+from job_service.web.edge.tls import Keys
 from job_service.web.guards import LOCAL_HOSTS, Access
 
 END_SECONDS = CLEANUP_SECONDS + CLOSING_SECONDS + 0.25  # the rest for tasks to unwind
