@@ -121,7 +121,8 @@ class Terminal:
         for running in self._running:
             self._end(running, signal.SIGKILL)
         try:
-            self._shell.communicate(timeout=1)  # it ends when there is nothing more to read
+            # It ends with its input, and what it runs in the background must not outlive it.
+            self._shell.communicate("kill -9 $(jobs -p)\n", timeout=1)
         except subprocess.TimeoutExpired:  # a command does not end
             self._shell.kill()
             self._shell.wait()

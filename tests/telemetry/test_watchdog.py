@@ -12,7 +12,7 @@ from msgspec import UNSET
 
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import Retry
-from job_service.jobs.running.job_of_frame import job_of_frame
+from job_service.jobs.running.worker import job_of_frame
 from job_service.telemetry.events import Event, JobCompleted, LoopStalled
 from job_service.telemetry.watchdog import Watchdog
 from tests.conftest import Rig
@@ -132,7 +132,7 @@ async def test_what_no_job_does_is_named_by_its_place_alone() -> None:
 async def test_the_blocking_job_is_told_from_those_that_run_beside_it(
     registry: Registry, make_rig: MakeRig
 ) -> None:
-    """While other workers are busy, too, only the one whose handler blocks is blamed."""
+    """While other workers are busy, too, only the one whose handler blocks is named."""
     started = trio.Event()
 
     @registry.job("patient")
