@@ -1,4 +1,4 @@
-"""`python -m bench` answers how fast, how many and how much memory, on the machine it runs on."""
+"""`python -m bench` measures speed, throughput and memory on this machine."""
 
 import argparse
 import shutil
@@ -29,7 +29,7 @@ from bench.watchdog import watched_against_unwatched
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """What it is called on the command line, and how many rounds it takes; 0: not when quick."""
+    """Its name on the command line, and its rounds; with 0 quick rounds it is not a quick one."""
 
     name: str
     measure: Callable[[int], Result]
@@ -38,10 +38,10 @@ class Benchmark:
     needs: str | None = None
 
     def missing(self) -> str | None:
-        """Why it can't be run here, if so."""
+        """Why it can't run here; None if it can."""
         if self.needs is None or shutil.which(self.needs):
             return None
-        return f"{self.name}: skipped, for it needs {self.needs} (apt-get install {self.needs})"
+        return f"{self.name}: skipped, because it needs {self.needs} (apt-get install {self.needs})"
 
 
 BENCHMARKS = [
@@ -73,7 +73,7 @@ BENCHMARKS = [
 
 
 def main() -> None:
-    """Run the quick ones, all, or those that are named, and write down what came of it."""
+    """Run the quick ones, all, or those that are named, and print and write the results."""
     names = [benchmark.name for benchmark in BENCHMARKS]
     parser = argparse.ArgumentParser("python -m bench", description=__doc__)
     parser.add_argument(
@@ -98,7 +98,7 @@ def main() -> None:
     if arguments.output is not None:
         write_report(results, arguments.output)
     if arguments.plots is not None:
-        from bench.plots import draw  # which needs the extra `bench`
+        from bench.plots import draw  # it needs matplotlib
 
         draw(results, arguments.plots)
 

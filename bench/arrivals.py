@@ -1,4 +1,4 @@
-"""Submissions at random (Poisson) intervals, as come from clients that know nothing of others."""
+"""Submissions at random (Poisson) intervals, as independent clients send them."""
 
 import random
 import re
@@ -20,7 +20,7 @@ REQUEST = (
 
 
 class Answered(NamedTuple):
-    """When a submission was due and when it was answered, on the wall's clock, and with what."""
+    """When a submission was due and when it was answered, by the system's clock, and the answer."""
 
     due: float
     answered: float
@@ -28,9 +28,10 @@ class Answered(NamedTuple):
 
 
 def submit(port: int, jobs: int, rate: float, chance: random.Random) -> list[Answered]:
-    """Submit so many jobs at this rate a second.
+    """Submit `jobs` jobs, at `rate` per second on average.
 
-    One that finds no free connection counts from when it was due, as whoever sends it would count.
+    If no connection is free, a submission is late, and still counts from when it was due: whoever
+    sends it waits, too.
     """
     answers: list[Answered] = []
     free = deque[socket.socket]()
@@ -50,7 +51,7 @@ def submit(port: int, jobs: int, rate: float, chance: random.Random) -> list[Ans
                 asked[connection] = due
                 submitted += 1
                 due += chance.expovariate(rate)
-            # It looks without pause: to sleep in between would make the moments late.
+            # Poll without a pause, because after a sleep the times would be late.
             for key, _ in selector.select(timeout=0):
                 connection = key.fileobj  # type: ignore[assignment]  # only sockets are registered
                 received[connection] += connection.recv(RECEIVED_AT_ONCE)
@@ -65,7 +66,7 @@ def submit(port: int, jobs: int, rate: float, chance: random.Random) -> list[Ans
 
 
 def _body(answer: bytes) -> bytes | None:
-    """Its body, once all of it has come."""
+    """The body of a response; None until all of it has come."""
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 201"), answer
     length = re.search(rb"(?i)content-length: (\d+)", head)
@@ -74,5 +75,5 @@ def _body(answer: bytes) -> bytes | None:
 
 
 def percentile(values: list[float], share: float) -> float:
-    """The value that this share of all do not exceed."""
+    """The value that this share of all values does not exceed."""
     return sorted(values)[min(int(share * len(values)), len(values) - 1)]

@@ -1,4 +1,4 @@
-"""The other baseline of `bench.http_peers`: constant JSON with no framework, under Hypercorn."""
+"""The other baseline of `bench.http_peers`: constant JSON without a framework, under Hypercorn."""
 
 import sys
 from typing import Any

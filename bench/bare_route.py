@@ -1,4 +1,4 @@
-"""The baseline of `bench.http`: a Quart-Trio route with constant JSON, as Hypercorn runs it."""
+"""The baseline of `bench.http`: a Quart-Trio route with constant JSON, under Hypercorn."""
 
 import sys
 

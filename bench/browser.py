@@ -1,4 +1,4 @@
-"""The dashboard in a real browser, for whoever measures it or takes pictures of it."""
+"""The dashboard in a real browser, to be measured or photographed."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @contextmanager
 def chromium() -> Iterator["Browser"]:
     """Debian's Chromium."""
-    from playwright.sync_api import sync_playwright  # which other benchmarks do without
+    from playwright.sync_api import sync_playwright  # other benchmarks don't need it
 
     path = shutil.which("chromium")
     assert path is not None, "chromium is not installed (apt-get install chromium)"
@@ -25,7 +25,7 @@ def chromium() -> Iterator["Browser"]:
 
 
 def opened(browser: "Browser", url: str, **options: Any) -> "Page":
-    """A dashboard that is live."""
+    """A page with the dashboard, when it is live."""
     page = browser.new_page(**options)
     page.goto(url)
     page.get_by_text("Live", exact=True).wait_for()
@@ -33,7 +33,7 @@ def opened(browser: "Browser", url: str, **options: Any) -> "Page":
 
 
 def post(url: str, body: str, content_type: str) -> Any:
-    """The JSON that the service answers."""
+    """The JSON that the service answers with."""
     request = Request(url, body.encode(), {"Content-Type": content_type})  # noqa: S310  # loopback
     with urlopen(request) as answer:  # noqa: S310
         return json.load(answer)

@@ -36,7 +36,7 @@ WAITED_FOR = '{"type":"echo","payload":1,"delay_seconds":86400}'
 
 
 def growth_with_clients(rounds: int) -> Growth:
-    """By clients that are connected and want to hear, on real sockets, at 100 jobs a second."""
+    """By clients that listen or wait, on real sockets, at 100 jobs a second."""
     _allow_open_files(FILES)
     lines: dict[str, dict[int, list[float]]] = {
         line: {clients: [] for clients in CLIENTS} for line in REQUESTS
@@ -51,7 +51,7 @@ def growth_with_clients(rounds: int) -> Growth:
 
 
 def _cost_with(clients: int, path: str) -> float:
-    """What a job costs a service, a new one, with so many clients that have asked for `path`."""
+    """What a job costs a new service with so many clients that have requested `path`."""
     port = free_port()
     command = [sys.executable, "-m", "job_service", "--port", str(port), "--log-format", "json"]
     with (
@@ -65,7 +65,7 @@ def _cost_with(clients: int, path: str) -> float:
 
 
 def _processor_time_per_job(pid: int, connection: http.client.HTTPConnection) -> float:
-    """All that the process computes meanwhile, over the jobs, each of them submitted by itself."""
+    """The processor time of the process per job; jobs are submitted one by one."""
     for _ in range(WARM_UP):
         _submit(connection, JOB)
     computed, start = _computed(pid), time.perf_counter()
@@ -78,9 +78,9 @@ def _processor_time_per_job(pid: int, connection: http.client.HTTPConnection) ->
 
 @contextmanager
 def _connected(pid: int, port: int, path: str, clients: int) -> Iterator[None]:
-    """So many clients that have asked for `path`, and receive what there is to receive."""
+    """So many clients that have requested `path` and read all that comes."""
     ended = threading.Event()
-    before = _open_files(pid) - 1  # for the connection that saw it listen may still be among them
+    before = _open_files(pid) - 1  # the connection that found it listening may still be open
     with ExitStack() as stack:
         selector = stack.enter_context(selectors.DefaultSelector())
         for _ in range(clients):
@@ -105,7 +105,7 @@ def _receive(selector: selectors.BaseSelector, ended: threading.Event) -> None:
 
 
 def _wait_for_files(pid: int, wanted: int) -> None:
-    """Return when the process has so many files open, as each connection is one, and rests."""
+    """Return when the process has so many files open, one per connection, and has settled."""
     deadline = time.monotonic() + CONNECT_SECONDS
     while _open_files(pid) < wanted:
         assert time.monotonic() < deadline, f"only {_open_files(pid)} files are open"
@@ -124,7 +124,7 @@ def _submit(connection: http.client.HTTPConnection, job: str) -> str:
 
 
 def _computed(pid: int) -> float:
-    """The seconds that all threads of the process have computed; Linux counts nanoseconds."""
+    """The processor time of all threads of the process, in seconds; Linux counts nanoseconds."""
     threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
     return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
 

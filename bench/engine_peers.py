@@ -24,7 +24,7 @@ class Peer:
 
     @property
     def side(self) -> str:
-        """What it is called in the table."""
+        """Its name in the table."""
         return f"{title(self.library)}, {self.kind}"
 
     def rate(self) -> float:
@@ -51,12 +51,12 @@ ON_REDIS = [
 
 
 def engine_against_peers_in_memory(rounds: int) -> Comparison:
-    """Jobs per second; ours writes a log and keeps metrics, the others but one do neither."""
+    """Jobs per second; ours logs and counts, and of the others only one logs."""
     return _engine_against("peers in memory", IN_MEMORY, Goal(at_least=1.25), rounds)
 
 
 def engine_against_peers_on_redis(rounds: int) -> Comparison:
-    """Jobs per second; theirs outlive a crash and ours do not."""
+    """Jobs per second; their jobs survive a crash, and ours do not."""
     return _engine_against("peers on Redis", ON_REDIS, Goal(at_least=10), rounds)
 
 

@@ -1,4 +1,4 @@
-"""What a job, a listing and the metrics cost as workers, waiting jobs and kept jobs grow."""
+"""What a job, a list of jobs and the metrics cost as workers, waiting and kept jobs grow."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
@@ -26,7 +26,7 @@ def growth_with_workers(rounds: int) -> Growth:
 
 
 def growth_with_waiting_jobs(rounds: int) -> Growth:
-    """By jobs that wait, up to a million, held by a pause or not due before tomorrow."""
+    """By waiting jobs, up to a million: of a paused type, or not due before tomorrow."""
     return _growth("waiting jobs", trio.run(_with_waiting_jobs, rounds))
 
 

@@ -64,7 +64,7 @@ def batches_against_single_posts(rounds: int) -> Comparison:
 
 
 def batched_jobs(rounds: int) -> Figures:
-    """The same jobs per second in batches, for what they are."""
+    """Jobs per second in batches, as a figure of its own."""
     return Figures(
         "Batches, accepted and completed",
         "jobs per second",
@@ -108,12 +108,12 @@ def _batched_jobs_per_second(port: int) -> float:
 
 
 def requests_per_second(port: int, script: Path) -> float:
-    """What wrk measures in a second of posting jobs."""
+    """Requests per second, as wrk measures them while it posts jobs for a second."""
     return rate_in(wrk_report(port, script, SECONDS))
 
 
 def wrk_report(port: int, script: Path, seconds: int) -> str:
-    """What wrk says after so many seconds of posting jobs; raise AssertionError if any failed."""
+    """The report of wrk after so many seconds of posting jobs; AssertionError if any failed."""
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency"]
     report = subprocess.run(
         [*command, "-s", script, url(port, "/jobs")], check=True, capture_output=True, text=True
@@ -124,14 +124,14 @@ def wrk_report(port: int, script: Path, seconds: int) -> str:
 
 
 def rate_in(report: str) -> float:
-    """Requests per second, as wrk has them."""
+    """The requests per second in a report of wrk."""
     rate = re.search(r"Requests/sec:\s+([\d.]+)", report)
     assert rate is not None, report
     return float(rate[1])
 
 
 def check_all_completed(port: int, within: float = 10, pause: float = 0.002) -> None:
-    """Wait until all that were created are completed; raise AssertionError if that takes long."""
+    """Wait until all jobs have completed; AssertionError if that takes longer than `within`."""
     deadline = time.monotonic() + within
     while True:
         with urlopen(url(port, "/metrics")) as response:  # noqa: S310  # our own loopback server

@@ -29,7 +29,7 @@ BARE_ASGI = "bare ASGI on Hypercorn"
 BACKGROUND = f"{title('fastapi')}, BackgroundTasks"
 WITH_BROKER = {broker: f"FastAPI, {title(broker)}" for broker in BROKERS}
 
-# Peers take longer to run what was accepted, and would have less time for it if asked more often.
+# Peers take longer to run what they have accepted, and each poll would take time from them.
 PATIENCE_SECONDS = 30.0
 PAUSE_SECONDS = 0.02
 
@@ -38,7 +38,7 @@ Serving = Callable[[Path], AbstractContextManager[int]]
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What came of some seconds of posting: rates per second, and latencies in milliseconds."""
+    """The result of some seconds of posting: rates per second, and latencies in milliseconds."""
 
     accepted: float
     completed: float | None
@@ -48,14 +48,14 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Loads:
-    """What came of every round of each side; ours is the first."""
+    """The results of each side, by round; ours is the first side."""
 
     sides: dict[str, list[Load]]
     skipped: dict[str, str]
 
 
 def accepted(rounds: int) -> Comparison:
-    """Jobs accepted per second, or requests where there are no jobs."""
+    """Jobs accepted per second; of the bare routes, requests."""
     loads = _loads(rounds)
     return Comparison(
         f"Accepted over HTTP, {CONNECTIONS} connections",
@@ -108,7 +108,7 @@ def tail_latency(rounds: int) -> Comparison:
 
 @cache
 def _loads(rounds: int) -> Loads:
-    """Measure, once for all the tables that are made of it."""
+    """Measure once, for all tables that show a part of it."""
     ours: dict[str, Serving] = {
         OURS: _service,
         BARE_QUART: partial(_bare, "bench.bare_route"),

@@ -1,4 +1,4 @@
-"""An engine in this process, with metrics, log and live feed, and the cost of acts on it."""
+"""An engine in this process, with metrics, log and event feed, and what its calls cost."""
 
 import itertools
 import os
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import trio
 
-from job_service.jobs.queueing.queue import JobQueue
-from job_service.jobs.registration.registry import Registry
+from job_service import JobQueue, Registry
 from job_service.jobs.running.engine import Engine
+from job_service.stores.memory import MemoryStore
 from job_service.telemetry.counting import Metrics
 from job_service.telemetry.emitter import Emitter
 from job_service.telemetry.feed import Feed
@@ -26,7 +26,7 @@ MICROSECONDS = 1e6
 
 @dataclass(slots=True)
 class Running:
-    """An engine that runs, the metrics that tell of it, and the last job that was left waiting."""
+    """A running engine, its metrics, and the id of the last job that was left waiting."""
 
     queue: JobQueue
     metrics: Metrics
@@ -43,7 +43,7 @@ class Running:
             await trio.lowlevel.checkpoint()
 
     async def leave_waiting(self, jobs: int, delay_seconds: float | None = None) -> None:
-        """Submit that many jobs that wait for their time, or else are ready and held by a pause."""
+        """Submit that many jobs that wait: for their time, or because their type is paused."""
         await self.queue.pause("held")
         draft = self.queue.check("held", delay_seconds=delay_seconds)
         for _ in range(jobs // IN_ONE_GO):
@@ -72,14 +72,9 @@ async def running_engine(*, workers: int = 10, retain: int = 1_000) -> AsyncIter
     with tempfile.TemporaryFile() as log_file, LineSink(os.dup(log_file.fileno())) as sink:
         log = Log(sink.write)
         metrics = Metrics(CAPACITY)
-        engine = Engine(
-            registry,
-            Emitter(metrics.observe, log.observe, Feed().observe),
-            log.logger,
-            workers=workers,
-            queue_capacity=CAPACITY,
-            retain=retain,
-        )
+        emit = Emitter(metrics.observe, log.observe, Feed().observe)
+        store = MemoryStore(emit, capacity=CAPACITY, retain=retain)
+        engine = Engine(registry, store, emit, log.logger, workers=workers)
         async with trio.open_nursery() as nursery:
             await nursery.start(engine.run)
             yield Running(engine.queue, metrics)
@@ -87,7 +82,7 @@ async def running_engine(*, workers: int = 10, retain: int = 1_000) -> AsyncIter
 
 
 async def processor_time(act: Callable[[], Awaitable[object]], times: int) -> float:
-    """Microseconds that this thread computes, waiting left out, each time that `act` is done."""
+    """The processor time of this thread for each call of `act`, in microseconds."""
     start = time.thread_time()
     for _ in range(times):
         await act()

@@ -1,4 +1,4 @@
-"""How long a job takes from its submission to its start, as the service comes near saturation."""
+"""How long a job takes from its submission to its start, as the load nears saturation."""
 
 import random
 import sys
@@ -16,7 +16,7 @@ from bench.loopback import free_port, running
 from bench.measure import Comparison, Figures, Goal, show_progress, take_turns
 
 LOADS = (0.1, 0.5, 0.9)
-JOBS = 1_000  # for each load, in a round
+JOBS = 1_000  # at each load, in each round
 TAIL_JOBS = 4_000
 TAIL_LOAD = 0.5
 PERCENTILES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
@@ -26,7 +26,7 @@ MILLISECONDS = 1e3
 
 
 class Line(msgspec.Struct):
-    """What is of interest in a line of the log."""
+    """The fields of a log line that are needed here."""
 
     event: str
     timestamp: datetime
@@ -34,7 +34,7 @@ class Line(msgspec.Struct):
 
 
 class Receipt(msgspec.Struct):
-    """What is of interest in the answer to a submission."""
+    """The fields of the answer to a submission that are needed here."""
 
     id: str
 
@@ -42,7 +42,7 @@ class Receipt(msgspec.Struct):
 def latency_under_load(rounds: int) -> Figures:
     """Milliseconds from when a submission was due, at random intervals, to its `job_started`.
 
-    Saturation is what wrk reaches in a second, measured in each round anew.
+    Saturation is the rate that wrk reaches in a second; each round measures it anew.
     """
     rows: dict[str, list[float]] = {
         f"{load:.0%} of saturation, {name}": [] for load in LOADS for name in PERCENTILES
@@ -107,7 +107,7 @@ def _service(port: int) -> list[str]:
 
 
 def _until_started(log: Path, answers: Sequence[Answered]) -> list[float]:
-    """The milliseconds until each of the jobs was started."""
+    """The milliseconds until each of the jobs started."""
     time.sleep(SETTLE_SECONDS)
     due = {msgspec.json.decode(answer.body, type=Receipt).id: answer.due for answer in answers}
     decoder = msgspec.json.Decoder(Line)

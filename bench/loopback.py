@@ -1,4 +1,4 @@
-"""Servers that a benchmark starts for itself, on free ports of the loopback interface."""
+"""Servers that a benchmark starts, on free ports of the loopback interface."""
 
 import socket
 import subprocess
@@ -13,7 +13,7 @@ STOP_SECONDS = 20.0
 
 @contextmanager
 def running(command: Sequence[str], port: int, output: Path) -> Iterator[int]:
-    """A server that listens on `port`, by its process id; it is ended when the block is left."""
+    """A server that listens on `port`, by its process id; it ends with the block."""
     with output.open("wb") as file:
         process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
         try:
@@ -25,7 +25,7 @@ def running(command: Sequence[str], port: int, output: Path) -> Iterator[int]:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -33,7 +33,7 @@ def free_port() -> int:
 
 
 def url(port: int, path: str) -> str:
-    """Where a server that was started here is reached."""
+    """The URL of a path on such a server."""
     return f"http://127.0.0.1:{port}{path}"
 
 

@@ -1,4 +1,4 @@
-"""What a benchmark answers with; and taking turns, since a shared machine varies all the time."""
+"""The results of benchmarks; and taking turns, because a shared machine's speed varies."""
 
 import math
 import statistics
@@ -11,13 +11,13 @@ RateOf = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """A bound that a median must keep."""
+    """A bound for a median."""
 
     at_least: float = -math.inf
     at_most: float = math.inf
 
     def is_met(self, value: float) -> bool:
-        """Whether it keeps within the bound."""
+        """Whether the value is within the bound."""
         return self.at_least <= value <= self.at_most
 
     def __str__(self) -> str:
@@ -28,7 +28,7 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Ours, the first side, and others in the same rounds; goals are of the ratio to each."""
+    """Ours, the first side, and others in the same rounds; goals are for the ratios to them."""
 
     name: str
     unit: str
@@ -37,7 +37,7 @@ class Comparison:
     skipped: dict[str, str] = field(default_factory=dict)
 
     def ratios_to(self, side: str) -> list[float]:
-        """Ours over that side's, round by round."""
+        """Our values divided by that side's, round by round."""
         ours = next(iter(self.sides.values()))
         return [our / their for our, their in zip(ours, self.sides[side], strict=True)]
 
@@ -53,7 +53,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Values that stand for themselves, with goals of their own."""
+    """Values that are not compared, with goals of their own."""
 
     name: str
     unit: str
@@ -70,7 +70,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """What a cost comes to as something grows: each line has values by how much there is of it."""
+    """How costs change as something grows: each line has values by its amount."""
 
     name: str
     across: str
@@ -101,7 +101,7 @@ def take_turns(sides: Mapping[str, RateOf], rounds: int) -> dict[str, list[float
 
 
 def show_progress(doing: str) -> None:
-    """Say on a terminal what is being done, in place of what was said before."""
+    """Show on a terminal what is being measured, in place of the last message."""
     if sys.stderr.isatty():
         print(f"\r\033[K{doing}", end="", file=sys.stderr, flush=True)
 

@@ -1,4 +1,4 @@
-"""How much memory the service takes at rest, and for each job that waits or is kept."""
+"""How much memory the service takes at rest, and for each waiting or kept job."""
 
 import json
 import sys
@@ -14,7 +14,7 @@ from bench.measure import Figures, Goal, show_progress
 
 JOBS = 100_000
 BATCH = 5_000
-WARM_UP = 20_000  # jobs, after which the live feed's ring and the table have their full size
+WARM_UP = 20_000  # jobs; then the event feed's ring and the table have their full size
 DAY_SECONDS = 86_400
 END_SECONDS = 60.0
 REST_SECONDS = 1.0
@@ -36,7 +36,7 @@ def memory_at_rest(rounds: int) -> Figures:
 
 
 def memory_per_job(rounds: int) -> Figures:
-    """By how much resident memory grows with jobs, payload and result of one byte each included."""
+    """How much resident memory grows per job; its payload and its result are a byte each."""
     rows: dict[str, list[float]] = {}
     for turn in range(1, rounds + 1):
         for row, act, retain in (

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import matplotlib as mpl
 
-mpl.use("Agg")  # before anything else of it: there may be no screen
+mpl.use("Agg")  # first of all, because there may be no screen
 
 import msgspec
 from matplotlib.axes import Axes
@@ -30,7 +30,7 @@ WIDTH_INCHES: Final = 9.0
 DOTS_PER_INCH: Final = 130
 KINDS: Final = {"comparison": Comparison, "figures": Figures, "growth": Growth}
 
-STYLE: Any = {  # the type of its keys is a list of all there are, and not in every version
+STYLE: Any = {  # its keys are typed as a list of all literals, and that differs by version
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "text.color": INK,
@@ -53,7 +53,7 @@ STYLE: Any = {  # the type of its keys is a list of all there are, and not in ev
 
 
 def draw(results: Sequence[Result], folder: Path) -> None:
-    """Draw `ratios.png`, `growth.png` and `figures.png` there, of what there is of each."""
+    """Draw `ratios.png`, `growth.png` and `figures.png` there, if there are such results."""
     folder.mkdir(parents=True, exist_ok=True)
     comparisons = [result for result in results if isinstance(result, Comparison)]
     growths = [result for result in results if isinstance(result, Growth)]
@@ -68,7 +68,7 @@ def draw(results: Sequence[Result], folder: Path) -> None:
 
 
 def _draw_ratios(comparisons: Sequence[Comparison]) -> Figure:
-    """Ours over each other side: the median as a bar, the middle half as a line, goals as marks."""
+    """The ratio to each other side: median as a bar, middle half as a line, goals as marks."""
     labels: list[str] = []
     figure = Figure(layout="constrained")
     axes = figure.subplots()
@@ -96,14 +96,14 @@ def _draw_ratios(comparisons: Sequence[Comparison]) -> Figure:
 
 
 def _draw_growth(growths: Sequence[Growth]) -> Figure:
-    """One panel for each, both scales logarithmic: what costs the same however much is flat."""
+    """One panel for each, with logarithmic scales: a cost that does not grow is flat."""
     columns = min(2, len(growths))
     rows = -(-len(growths) // columns)
     figure = Figure(figsize=(WIDTH_INCHES, 4.1 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).flat
     for axes, growth in zip(panels, growths, strict=False):
         amounts = sorted({amount for points in growth.lines.values() for amount in points})
-        # A logarithmic scale has no zero: it stands a decade before the least of the others.
+        # A logarithmic scale has no zero, so it stands a decade before the least of the others.
         places = {amount: amount or amounts[1] / 10 for amount in amounts}
         for (line, points), colour in zip(growth.lines.items(), LINES, strict=False):
             at = [places[amount] for amount in points]
@@ -118,7 +118,8 @@ def _draw_growth(growths: Sequence[Growth]) -> Figure:
         axes.yaxis.set_major_formatter(_short_formatter())
         axes.yaxis.set_minor_formatter(NullFormatter())
         bottom, top = axes.get_ylim()
-        axes.set_ylim(bottom / 1.5, max(top, bottom * 100) * 1.5)  # or noise would look like growth
+        # With a narrower range, noise would look like growth.
+        axes.set_ylim(bottom / 1.5, max(top, bottom * 100) * 1.5)
         axes.set_title(growth.name)
         axes.set_ylabel(growth.unit)
         axes.legend(
@@ -144,7 +145,7 @@ def _draw_figures(figures: Sequence[Figures]) -> Figure:
             _say(axes, place, _short(median))
         _finish_rows(axes, list(result.rows))
         every = [value for values in result.rows.values() for value in values]
-        if max(every) < 10 * min(every):  # then it is read best from zero
+        if max(every) < 10 * min(every):  # it is easiest to read from zero
             axes.set_xlim(left=0)
         else:
             _scale_by_logarithm(axes)
@@ -171,7 +172,7 @@ def _scale_by_logarithm(axes: Axes) -> None:
 
 
 def _mark_goal(axes: Axes, place: int, goal: Goal | None) -> None:
-    """A line at the bound, whose head points to where it is kept."""
+    """A line at the bound, with an arrow to the side that meets it."""
     if goal is not None:
         is_upper = goal.at_most < math.inf
         bound, head = (goal.at_most, CARETLEFTBASE) if is_upper else (goal.at_least, CARETRIGHTBASE)
@@ -180,7 +181,7 @@ def _mark_goal(axes: Axes, place: int, goal: Goal | None) -> None:
 
 
 def _say(axes: Axes, place: int, text: str) -> None:
-    """Write a number beside its row, at the right border."""
+    """Write a number at the right border of its row."""
     axes.annotate(
         text,
         (1.02, place),
@@ -192,7 +193,7 @@ def _say(axes: Axes, place: int, text: str) -> None:
 
 
 def _middle_half(values: Sequence[float]) -> tuple[float, float]:
-    """From the first quartile to the third."""
+    """The first and the third quartile."""
     if len(values) < 2:
         return values[0], values[0]
     low, _, high = statistics.quantiles(values, n=4, method="inclusive")
@@ -200,7 +201,7 @@ def _middle_half(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _short(number: float) -> str:
-    """The number as it fits an axis."""
+    """The number, short enough for an axis."""
     if number >= 1e6:
         return f"{number / 1e6:g}M"
     return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
@@ -218,7 +219,7 @@ def read_results(path: Path) -> list[Result]:
     """The results in a file that `python -m bench --output` wrote."""
     results = msgspec.json.decode(path.read_bytes())["results"]
     for result in results:
-        for goal in result.get("goals", {}).values():  # JSON has no infinity, but null for it
+        for goal in result.get("goals", {}).values():  # JSON has null for infinity
             for bound in [bound for bound, value in goal.items() if value is None]:
                 del goal[bound]
     return [msgspec.convert(result, KINDS[result["kind"]], str_keys=True) for result in results]

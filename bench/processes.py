@@ -1,4 +1,4 @@
-"""Jobs that compute, each in a process of its own, on two cores against the same on one."""
+"""Jobs that compute, each in a process, on two cores against the same on one."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from urllib.request import Request, urlopen
 
 from bench.loopback import free_port, running, url
 from bench.measure import Comparison, Goal, take_turns
-from job_service.jobs.registration.registry import Registry
+from job_service import Registry
 
 WORKERS = 2
 JOBS = 20
@@ -32,7 +32,7 @@ def compute() -> int:
 
 
 def two_cores_against_one(rounds: int) -> Comparison:
-    """Jobs per second, with as many workers, where the service may use two cores, and one."""
+    """Jobs per second of a service that may use two cores, and of one that may use one."""
     with _service(cores=2) as two, _service(cores=1) as one:
         sides = take_turns(
             {
@@ -51,7 +51,7 @@ def two_cores_against_one(rounds: int) -> Comparison:
 
 @contextmanager
 def _service(*, cores: int) -> Iterator[int]:
-    """A service, by its port, that may use so many cores, as may the processes that it starts."""
+    """A service, by its port, that may use so many cores together with its processes."""
     port = free_port()
     allowed = ",".join(map(str, sorted(os.sched_getaffinity(0))[:cores]))
     command = ["taskset", "--cpu-list", allowed, sys.executable, "-m", "job_service"]

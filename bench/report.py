@@ -1,4 +1,4 @@
-"""Results as a JSON file, with what they were taken on: a figure means nothing without it."""
+"""Results as a JSON file, with the machine they were taken on, because speed depends on it."""
 
 import os
 import platform
@@ -16,7 +16,7 @@ PACKAGES = ("trio-job-service", "trio", "hypercorn", "quart", "quart-trio", "msg
 
 
 def write_report(results: Sequence[Result], path: Path) -> None:
-    """Write them all, each with its kind, and the machine, versions and date."""
+    """Write all results, each with its kind, and the machine, the versions and the date."""
     report: dict[str, Any] = {
         "taken_at": datetime.now(UTC),
         "machine": {

@@ -10,7 +10,7 @@ from bench.loopback import free_port, running, url
 
 PICTURE = Path(__file__).parents[1] / "service" / "docs" / "images" / "dashboard.png"
 VIEWPORT = {"width": 1240, "height": 975}
-SECONDS = 58  # which fill the charts, with the demo's first burst in them
+SECONDS = 58  # they fill the charts, with the demo's first burst in them
 
 
 def main() -> None:

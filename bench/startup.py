@@ -1,4 +1,4 @@
-"""How long the service takes until it is ready, against importing what it stands on."""
+"""How long the service takes until it is ready, against importing its dependencies."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ IMPORT = [sys.executable, "-c", "import quart_trio, hypercorn.trio"]
 
 
 def start_against_import(rounds: int) -> Comparison:
-    """Seconds from starting a process to its `service_started`, and to the end of an import."""
+    """Seconds from the start of a process to its `service_started`, or to the end of imports."""
     return Comparison(
         "Start to ready",
         "seconds",

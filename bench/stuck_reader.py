@@ -37,7 +37,7 @@ def stuck_against_reading(rounds: int) -> Comparison:
 
 @contextmanager
 def _serving(*, reading: bool) -> Iterator[int]:
-    """A service, by its port; its log is read to the line that tells it, or to the end."""
+    """A service, by its port; its log is read up to the line with the port, or to the end."""
     command = [sys.executable, "-m", "job_service", "--port", "0", "--log-format", "json"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
     assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""No-op jobs through the whole engine, watched for stalls and not."""
+"""No-op jobs through the whole engine, with the stall watchdog and without."""
 
 import trio
 

@@ -1,4 +1,4 @@
-"""Errors that are broken, lie or loop; at the top of a module, so that processes can have them."""
+"""Errors that are broken, lie or loop; here, because processes must be able to import them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ from job_service import JobContext
 
 
 class AnyName(Exception):
-    """Looks up each attribute that it does not have, and has none."""
+    """Raises KeyError for each missing attribute."""
 
     def __getattr__(self, name: str) -> Any:
         data: dict[str, Any] = {}
@@ -30,25 +30,25 @@ class NoTruth(Exception):
 
 
 class Lies(Exception):
-    """Says that it is a Ctrl-C."""
+    """Claims to be a KeyboardInterrupt."""
 
     @property  # type: ignore[misc]  # as it should not be
     def __class__(self) -> type:
-        """What it says."""
+        """What it claims to be."""
         return KeyboardInterrupt
 
 
 class Denies(Exception):
-    """Does not say what it is."""
+    """Raises when it is asked for its class."""
 
     @property  # type: ignore[misc]  # as it should not be
     def __class__(self) -> type:
-        """What it says."""
+        """What it claims to be."""
         raise LookupError("who knows")
 
 
 class AlwaysAnother(Exception):
-    """There is always another one that has led to it."""
+    """Always has another cause."""
 
     @property
     def __context__(self) -> Any:  # type: ignore[override]  # as it should not be

@@ -65,7 +65,7 @@ UNUSABLE_MODULES = {
     "has no such name": ("", "myjobs has no Registry named 'registry'"),
     "has something else of that name": (
         "registry = {}",
-        "myjobs has no Registry named 'registry': that is of the type dict",
+        "myjobs has no Registry named 'registry': it is a dict",
     ),
     "has one of another name": (
         ONE_JOB_TYPE.format(name="a").replace("registry", "regsitry"),
@@ -252,8 +252,8 @@ def test_modules_of_the_working_directory_can_be_served(
         (["--grace", "nan"], "--grace must be between 0 and 86400 seconds, not nan"),
         (["--retain", "-1"], "--retain must be between 0 and 1000000000, not -1"),
         (["--queue-bytes", "1KiB"], "--queue-bytes must be 1048576 or more, not 1024"),
-        (["--retain-bytes", "-1"], "'-1' is no number of bytes, such as 268435456 or 256MiB"),
-        (["--retain-bytes", "1.5GiB"], "'1.5GiB' is no number of bytes"),
+        (["--retain-bytes", "-1"], "'-1' is not a number of bytes, such as 268435456 or 256MiB"),
+        (["--retain-bytes", "1.5GiB"], "'1.5GiB' is not a number of bytes"),
         (["--host", ""], "--host must not be empty"),
         (["--token", ""], "--token must not be empty, nor have spaces in it"),
         (["--token", "secret,"], "--token must not be empty, nor have spaces in it"),
@@ -348,7 +348,9 @@ def test_a_variable_that_is_no_setting_is_told_and_ignored(
     monkeypatch.setenv("JOB_SERVICE_SERVICE_HOST", "10.0.0.1")
     assert read_command_line([]).settings == Settings()
     said = only_line(capfd.readouterr().err)
-    assert said == "JOB_SERVICE_PROT is no setting, and is ignored: did you mean JOB_SERVICE_PORT?"
+    assert (
+        said == "JOB_SERVICE_PROT is not a setting, and is ignored: did you mean JOB_SERVICE_PORT?"
+    )
 
 
 # What goes wrong in the last line of a module, and in it only.

@@ -31,7 +31,7 @@ TO_BE_SEEN = {
 async def call_here(
     _: Threads, job: Job, attempt: Attempt, function: Callable[[], object]
 ) -> object:
-    """In the place of a thread, which virtual time would run ahead of."""
+    """It replaces a thread, which virtual time would outrun."""
     await trio.sleep(0.2)
     return function()
 

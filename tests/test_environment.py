@@ -1,4 +1,4 @@
-"""Variables that look like settings and are none: whose mistake they are, and what is said."""
+"""Environment variables that look like settings but are none: when, and how, to warn of them."""
 
 import pytest
 
@@ -26,23 +26,23 @@ BY_KUBERNETES = {
         ("JOB_SERVICE_PROT", "did you mean JOB_SERVICE_PORT?"),
         ("JOB_SERVICE_WORKER", "did you mean JOB_SERVICE_WORKERS?"),
         ("JOB_SERVICE_STALL_TRESHOLD", "did you mean JOB_SERVICE_STALL_THRESHOLD?"),
-        ("JOB_SERVICE_COLOUR", "--help names all options"),
-        ("JOB_SERVICE_", "--help names all options"),
+        ("JOB_SERVICE_COLOUR", "--help lists all options"),
+        ("JOB_SERVICE_", "--help lists all options"),
     ],
 )
-def test_a_misspelt_one_is_told_with_what_may_have_been_meant(name: str, hint: str) -> None:
-    """Nobody would see it otherwise: the default holds in its place."""
+def test_a_misspelt_variable_is_named_with_the_one_that_may_be_meant(name: str, hint: str) -> None:
+    """Otherwise nobody would notice that the default is used."""
     said = list(unknown_settings({name: "80"}, KNOWN))
-    assert said == [f"{name} is no setting, and is ignored: {hint}"]
+    assert said == [f"{name} is not a setting, and is ignored: {hint}"]
 
 
-def test_what_is_known_or_somebody_elses_is_not_told() -> None:
-    """Settings, and variables of other programs."""
+def test_settings_and_variables_of_other_programs_are_no_mistake() -> None:
+    """There is no warning for them."""
     environment = dict.fromkeys(KNOWN, "1") | {"PATH": "/bin", "JOB_SERVER": "1"}
     assert list(unknown_settings(environment, KNOWN)) == []
 
 
 @pytest.mark.parametrize("name", BY_KUBERNETES)
-def test_what_kubernetes_sets_is_nobodys_mistake(name: str) -> None:
-    """It does so in every container, for a Service whose name begins like ours."""
+def test_variables_that_kubernetes_sets_are_no_mistake(name: str) -> None:
+    """It sets them in every container for a Service whose name begins like ours."""
     assert list(unknown_settings({name: BY_KUBERNETES[name]}, KNOWN)) == []

@@ -1,4 +1,4 @@
-"""Groups of errors are looked into, and nothing that they say of themselves is believed."""
+"""Groups of errors are searched without trusting what they say of themselves."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from job_service.failures.groups import is_cancellation, leaves
 
 
 class Liar(Exception):
-    """Says that it is something else."""
+    """An error that claims to be of another class."""
 
     @property  # type: ignore[misc]  # as it should not be
     def __class__(self) -> type:
@@ -18,7 +18,7 @@ class Liar(Exception):
 
 
 class EmptyInside(ExceptionGroup[Exception]):
-    """Hides what it holds."""
+    """A group that hides its errors."""
 
     @property
     def exceptions(self) -> Any:
@@ -27,14 +27,14 @@ class EmptyInside(ExceptionGroup[Exception]):
 
 
 def test_what_a_group_holds_is_found_whatever_it_says() -> None:
-    """No code of the group is asked."""
+    """No code of the group runs."""
     inner = ValueError()
     assert list(leaves(EmptyInside("g", [inner, ExceptionGroup("h", [inner])]))) == [inner]
     assert list(leaves(Liar())) != []
 
 
 def test_each_error_of_a_group_is_looked_at_once() -> None:
-    """Thirty groups, each twice in the next, are no billion errors."""
+    """Thirty groups, each twice in the next, are not a billion errors."""
     error: Exception = ValueError()
     for _ in range(60):
         error = ExceptionGroup("g", [error, error])
@@ -42,7 +42,7 @@ def test_each_error_of_a_group_is_looked_at_once() -> None:
 
 
 async def test_a_cancellation_is_nothing_else() -> None:
-    """Alone, in a group, or in a group of groups; an error beside it makes it none."""
+    """Alone, in a group, or in groups of groups; but not if another error is in there."""
     with trio.CancelScope() as scope:
         scope.cancel()
         with pytest.raises(trio.Cancelled) as caught:

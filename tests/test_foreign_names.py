@@ -1,8 +1,8 @@
-"""Names of other packages that ours override, or that are private or undocumented: all are there.
+"""Names of other packages that we override, or that are private or undocumented, still exist.
 
-An override that nobody calls guards nothing, and no error tells of it. So all of them are listed
-here, and their packages have an upper bound. Whoever raises one reads first what has changed there
-around these names.
+An override that nobody calls does nothing, and there is no error. So all of them are listed here,
+and their packages have an upper bound. Before you raise one, read what has changed around these
+names.
 """
 
 import ast
@@ -47,7 +47,7 @@ CHECKED_WITH = {
     "werkzeug": "3.1",
 }
 
-# By a class of ours: a class of theirs, or of the standard library, and what is overridden of it.
+# Each class of ours, with the foreign base class and the names that it overrides.
 OVERRIDDEN: dict[str, tuple[type, set[str]]] = {
     "cli_options._Port": (click.types.IntParamType, {"convert"}),
     "cli._Service": (click.Group, {"invoke", "parse_args"}),
@@ -59,7 +59,7 @@ OVERRIDDEN: dict[str, tuple[type, set[str]]] = {
     "telemetry.watchdog.Watchdog": (trio.abc.Instrument, {"after_io_wait", "before_io_wait"}),
     "web.app.JobServiceApp": (
         quart_trio.QuartTrio,
-        {"asgi_http_class", "create_url_adapter", "log_exception"},
+        {"asgi_http_class", "create_url_adapter", "ensure_async", "log_exception"},
     ),
     "web.asgi.IncomingRequest": (TrioRequest, {"blueprints", "body_class"}),
     "web.job_routes.JobPath": (BaseConverter, {"part_isolating", "regex"}),
@@ -68,7 +68,7 @@ OVERRIDDEN: dict[str, tuple[type, set[str]]] = {
 
 
 def our_classes() -> Iterator[tuple[str, type]]:
-    """All classes of the service, with their names in it."""
+    """All classes of the service, with their names."""
     for found in pkgutil.walk_packages(job_service.__path__, "job_service."):
         if not found.name.endswith("__main__"):
             module = importlib.import_module(found.name)
@@ -86,14 +86,14 @@ def is_ours(kind: type) -> bool:
 
 
 def names_of(kind: type) -> set[str]:
-    """What it defines itself, but for what Python defines in every class or calls by itself."""
+    """The names it defines, without those that Python defines or calls by itself."""
     return {name for name in vars(kind) if not name.startswith("__") and name != "_abc_impl"}
 
 
 def names_of_foreign_bases(kind: type) -> set[str]:
-    """What it inherits from classes that are not ours, but for what is abstract there.
+    """The names it inherits from foreign classes, but for abstract ones.
 
-    Without that, Python itself would refuse to make an object.
+    Python itself refuses to make an object that does not override those.
     """
     return {
         name
@@ -108,7 +108,7 @@ def names_of_foreign_bases(kind: type) -> set[str]:
     [(ours, name) for ours, (_, names) in OVERRIDDEN.items() for name in sorted(names)],
 )
 def test_what_is_overridden_is_still_there(ours: str, name: str) -> None:
-    """Else the base class has renamed it, and nobody calls ours any more."""
+    """If the base class has renamed it, nobody calls ours any more."""
     base, _ = OVERRIDDEN[ours]
     assert issubclass(OUR_CLASSES[ours], base)
     assert name in vars(OUR_CLASSES[ours])
@@ -116,7 +116,7 @@ def test_what_is_overridden_is_still_there(ours: str, name: str) -> None:
 
 
 def test_all_that_is_overridden_is_listed() -> None:
-    """Who overrides a name of another package lists it above, and bounds the package."""
+    """A class that overrides a foreign name is in the list above, and its package has a bound."""
     found = {
         ours: names
         for ours, kind in OUR_CLASSES.items()
@@ -149,7 +149,7 @@ async def test_processes_can_still_be_told_how_to_start() -> None:
 
 
 def test_hypercorn_still_has_what_requests_run_on() -> None:
-    """None of it is documented: what a stream is made of, what it is told, and what it asks for."""
+    """None of them is documented: how to make a stream, what to call, and what it calls."""
     made_of = ["app", "config", "context", "task_group", "ssl", "client", "server", "send"]
     assert list(inspect.signature(HTTPStream).parameters) == [*made_of, "stream_id"]
     asked_for = {name for name in names_of(TaskGroup) if not name.startswith("_")}
@@ -171,7 +171,7 @@ def test_hypercorn_still_has_what_requests_run_on() -> None:
 
 @pytest.mark.parametrize("package", CHECKED_WITH)
 def test_their_packages_have_an_upper_bound(package: str) -> None:
-    """So that pip picks no version of which nobody knows whether it still calls ours."""
+    """So pip never picks a version that may no longer call our overrides."""
     project = tomllib.loads(PYPROJECT.read_text())["project"]
     wanted = [*project["dependencies"], *project["optional-dependencies"]["process"]]
     (bounds,) = (each.specifier for each in map(Requirement, wanted) if each.name == package)

@@ -1,4 +1,4 @@
-"""Garbage collection on a schedule: none comes by itself that is long, and no garbage stays."""
+"""Garbage collection on a schedule: no long collection comes by itself, and no garbage stays."""
 
 import gc
 import weakref
@@ -13,14 +13,14 @@ from job_service.garbage import collect_on_schedule
 
 
 class Circle:
-    """What only the collector can free."""
+    """A cycle, which only the collector can free."""
 
     def __init__(self) -> None:
         self.itself = self
 
 
 def grown_old() -> Circle:
-    """One that has outlived both kinds of collection that still come by themselves."""
+    """One that has outlived both kinds of collection that Python still runs by itself."""
     circle = Circle()
     gc.collect(0)
     gc.collect(1)
@@ -28,15 +28,15 @@ def grown_old() -> Circle:
 
 
 def full_collections() -> int:
-    """How many there have been in this process."""
+    """How many full collections this process has run."""
     stats: list[dict[str, Any]] = gc.get_stats()
     return int(stats[2]["collections"])
 
 
-async def test_what_a_handler_leaves_in_circles_is_freed(
+async def test_cycles_that_a_handler_leaves_are_freed(
     nursery: trio.Nursery, autojump_clock: trio.abc.Clock
 ) -> None:
-    """Even if it had lived for long before, and however little else is going on."""
+    """Even if they have lived for long, and even if little else happens."""
     nursery.start_soon(collect_on_schedule)
     await trio.testing.wait_all_tasks_blocked()
     left = [weakref.ref(grown_old()) for _ in range(3)]
@@ -47,7 +47,7 @@ async def test_what_a_handler_leaves_in_circles_is_freed(
 async def test_no_full_collection_comes_by_itself(
     nursery: trio.Nursery, autojump_clock: trio.abc.Clock
 ) -> None:
-    """However many objects come and stay: each would stop the loop for as long as they are many."""
+    """However many objects are made and kept: it would stop the loop the longer, the more."""
     nursery.start_soon(collect_on_schedule)
     await trio.testing.wait_all_tasks_blocked()
     before = full_collections()
@@ -56,10 +56,10 @@ async def test_no_full_collection_comes_by_itself(
     assert len(staying) == 300_000
 
 
-async def test_what_takes_long_is_done_seldom(
+async def test_a_long_collection_is_run_seldom(
     nursery: trio.Nursery, autojump_clock: trio.abc.Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One of 200 ms comes once in a hundred seconds: a small share of the time."""
+    """One of 200 ms is run every hundred seconds, so it takes a small share of the time."""
     now = 0.0
 
     def collect() -> None:
@@ -78,10 +78,10 @@ async def test_what_takes_long_is_done_seldom(
     assert all(later - sooner >= 100 for sooner, later in pairwise(collected_at))
 
 
-async def test_much_new_memory_is_looked_at_at_once(
+async def test_much_new_memory_is_collected_at_once(
     nursery: trio.Nursery, autojump_clock: trio.abc.Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So that garbage can't fill the memory before its time comes."""
+    """So garbage can't fill the memory before the next collection is due."""
     blocks = 100_000
     monkeypatch.setattr(garbage, "getallocatedblocks", lambda: blocks)
     nursery.start_soon(collect_on_schedule)
@@ -95,8 +95,8 @@ async def test_much_new_memory_is_looked_at_at_once(
     assert left() is None
 
 
-async def test_the_collector_is_given_back(autojump_clock: trio.abc.Clock) -> None:
-    """Whoever ran it for a while has the process as before: thresholds, and nothing frozen."""
+async def test_the_collector_is_left_as_it_was(autojump_clock: trio.abc.Clock) -> None:
+    """When the schedule ends, the thresholds are restored, and nothing is frozen."""
     thresholds = gc.get_threshold()
     with trio.move_on_after(60):
         await collect_on_schedule()

@@ -1,4 +1,4 @@
-"""JSON that is nested too deeply is told from all other, whatever else is in it."""
+"""JSON that is nested too deeply is found, whatever else is in it."""
 
 import msgspec
 import pytest
@@ -16,7 +16,7 @@ VALUES = st.recursive(
 
 
 def depth_of(value: object) -> int:
-    """How deep it is nested, found by going there."""
+    """How deep it is nested, counted by walking through it."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list):
@@ -26,7 +26,7 @@ def depth_of(value: object) -> int:
 
 @given(VALUES)
 def test_any_value_is_as_deep_as_it_is(value: object) -> None:
-    """Brackets and quotes within strings are no brackets and quotes."""
+    """Brackets and quotes in strings don't count."""
     text, depth = msgspec.json.encode(value), depth_of(value)
     assert not is_too_deep(text, depth)
     assert depth == 0 or is_too_deep(text, depth - 1)
@@ -34,7 +34,7 @@ def test_any_value_is_as_deep_as_it_is(value: object) -> None:
 
 @pytest.mark.parametrize("around", [(b"[", b"]"), (b'{"a":', b"}"), (b'[{"]": [', b"]}]")])
 def test_the_limit_is_the_one_that_the_readme_gives(around: tuple[bytes, bytes]) -> None:
-    """500 deep is taken, and one more is not."""
+    """500 levels are allowed, and one more is not."""
     opening, closing = around
     each = opening.count(b"[") + opening.count(b"{")
     text = opening * (MAX_DEPTH // each + 1) + b"1" + closing * (MAX_DEPTH // each + 1)
@@ -48,13 +48,13 @@ def test_the_limit_is_the_one_that_the_readme_gives(around: tuple[bytes, bytes])
     [b"[" * 501, b'{"a":' * 501, b'["a", ' * 501, b"[" * 501 + b"]" * 501 + b"no JSON"],
     ids=["arrays", "objects", "both", "nonsense behind it"],
 )
-def test_what_is_no_json_is_too_deep_where_a_reader_would_be(text: bytes) -> None:
-    """So it may be asked before anything is read."""
+def test_invalid_json_is_too_deep_if_a_reader_would_get_too_deep(text: bytes) -> None:
+    """So it can be checked before anything reads it."""
     with pytest.raises(msgspec.DecodeError):
         msgspec.json.decode(text)
     assert is_too_deep(text)
 
 
 def test_many_brackets_side_by_side_are_not_deep() -> None:
-    """It is the depth that counts, and not the number."""
+    """The depth counts, not their number."""
     assert not is_too_deep(msgspec.json.encode([[{}] * 10] * 1_000))

@@ -164,12 +164,18 @@ def test_a_star_gives_all_of_it() -> None:
     assert run.stdout.split() == ["Registry", "Retry", "host"]
 
 
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("service/docs/**/*.md"))]
+
+
+@pytest.mark.parametrize("name", SURFACE)
+def test_each_name_is_described_on_a_page(name: str) -> None:
+    """In code, between backticks, so that it can be searched for."""
+    in_code = re.compile(rf"`[^`\n]*\b{name}\b[^`\n]*`")
+    assert any(in_code.search(page.read_text()) for page in PAGES)
+
+
 # What people copy from.
-SAMPLES = [
-    ROOT / "README.md",
-    *sorted(ROOT.glob("service/docs/**/*.md")),
-    *sorted(ROOT.glob("service/job_service/demo/*.py")),
-]
+SAMPLES = [*PAGES, *sorted(ROOT.glob("service/job_service/demo/*.py"))]
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)

@@ -1,1 +1,1 @@
-"""The libraries that are compared with: a small script for each, run in its own environment."""
+"""The libraries that ours is compared with: a small script each, in its own environment."""

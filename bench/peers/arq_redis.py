@@ -1,4 +1,4 @@
-"""arq on Redis: a worker's process, and this one, which enqueues."""
+"""arq on Redis: a worker process, and this one, which enqueues."""
 
 import asyncio
 from typing import Any
@@ -25,7 +25,7 @@ async def noop(_: Any) -> None:
 
 
 class WorkerSettings:
-    """By default it would take 100 jobs every half a second: 200 a second, whatever they are."""
+    """By default it would take 100 jobs every half second, and so run at most 200 a second."""
 
     functions = (noop,)
     redis_settings = RedisSettings.from_dsn(REDIS_URL)

@@ -1,4 +1,4 @@
-"""dramatiq on Redis: a worker's process with threads, and this one, which enqueues."""
+"""dramatiq on Redis: a worker process with threads, and this one, which enqueues."""
 
 import dramatiq
 from dramatiq.brokers.redis import RedisBroker

@@ -44,7 +44,7 @@ def python_of(peer: str) -> str:
 
 
 def missing(peer: str, *, on_redis: bool = False) -> str | None:
-    """Why the peer can't be run, and what helps, if so."""
+    """Why the peer can't run, and what helps; None if it can."""
     if version_of(peer) is None:
         return f"not installed ({INSTALL} {peer})"
     if on_redis and shutil.which("redis-server") is None:
@@ -58,7 +58,7 @@ def title(peer: str) -> str:
 
 
 def version_of(peer: str) -> str | None:
-    """The version of the peer that is installed, if it is."""
+    """The installed version of the peer; None if there is none."""
     release = f"python{sys.version_info.major}.{sys.version_info.minor}"
     folder = ENVIRONMENTS / peer / "lib" / release / "site-packages"
     for distribution in Distribution.discover(name=peer, path=[str(folder)]):

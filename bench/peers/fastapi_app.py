@@ -1,4 +1,4 @@
-"""The FastAPI app of the peers on Redis, whatever the queue that its jobs are put into."""
+"""The FastAPI app of the peers on Redis, for any queue."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 
 class Job(BaseModel):
-    """What is posted."""
+    """The body of a submission."""
 
     type: str
     payload: dict[str, Any] = {}
@@ -19,7 +19,7 @@ def job_app(
     pending: Callable[[], Awaitable[int]],
     lifespan: Callable[[FastAPI], Any] | None = None,
 ) -> FastAPI:
-    """An app with the two routes that are used; `submit` returns a job's id."""
+    """An app with the two routes that the benchmark uses; `submit` returns a job's id."""
     app = FastAPI(lifespan=lifespan)
     created = 0
 

@@ -11,12 +11,12 @@ from bench.peers.workload import REDIS_URL
 
 
 async def echo(_: Any, payload: dict[str, Any]) -> dict[str, Any]:
-    """Answer with what came."""
+    """Return the payload."""
     return payload
 
 
 class WorkerSettings:
-    """As without HTTP; arq does not see what is inherited."""
+    """The same as without HTTP; arq does not see inherited settings."""
 
     functions = (echo,)
     redis_settings = arq_redis.WorkerSettings.redis_settings
@@ -35,7 +35,7 @@ async def submit(job: Job) -> str:
 
 
 async def pending() -> int:
-    """How many have not run to their end."""
+    """The number of jobs that have not ended."""
     count: int = await redis.zcard(default_queue_name)
     return count
 

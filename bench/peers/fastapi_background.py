@@ -12,7 +12,7 @@ counts = {"jobs_created": 0, "jobs_completed": 0}
 
 
 async def echo(payload: dict[str, Any]) -> dict[str, Any]:
-    """Answer with what came; a task that is no coroutine would take a thread."""
+    """Return the payload; a plain function would take a thread."""
     counts["jobs_completed"] += 1
     return payload
 

@@ -11,7 +11,7 @@ queue = Queue.from_url(REDIS_URL)
 
 
 async def echo(_: Any, *, payload: dict[str, Any]) -> dict[str, Any]:
-    """Answer with what came."""
+    """Return the payload."""
     return payload
 
 
@@ -22,7 +22,7 @@ async def submit(job: Job) -> str:
 
 
 async def pending() -> int:
-    """How many have not run to their end."""
+    """The number of jobs that have not ended."""
     count: int = await queue.count("incomplete")
     return count
 

@@ -15,7 +15,7 @@ worker = Worker(redis_url=REDIS_URL, concurrency=WORKERS, prefetch=100, anyio_ba
 
 @worker.task(name="echo", silent=True)
 async def echo(payload: dict[str, Any]) -> dict[str, Any]:
-    """Answer with what came."""
+    """Return the payload."""
     return payload
 
 
@@ -33,7 +33,7 @@ async def submit(job: Job) -> str:
 
 
 async def pending() -> int:
-    """How many have not run to their end."""
+    """The number of jobs that have not ended."""
     size: int = await worker.queue_size()
     return size
 

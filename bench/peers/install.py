@@ -1,4 +1,4 @@
-"""`python -m bench.peers.install [PEER ...]` makes the environments of these peers, or of all."""
+"""`python -m bench.peers.install [PEER ...]` makes the environments of some peers, or of all."""
 
 import argparse
 
@@ -6,7 +6,7 @@ from bench.peers.environments import install, peers
 
 
 def main() -> None:
-    """Make one after the other."""
+    """Make one environment after the other."""
     parser = argparse.ArgumentParser("python -m bench.peers.install", description=__doc__)
     names = peers()
     wanted = f"all, or any of: {', '.join(names)}"

@@ -1,4 +1,4 @@
-"""A redis-server that keeps nothing, on a free port of the loopback interface."""
+"""A redis-server that stores nothing, on a free port of the loopback interface."""
 
 import tempfile
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from bench.loopback import free_port, running
 
 @contextmanager
 def redis_server() -> Iterator[str]:
-    """Its URL; it is ended when the block is left."""
+    """Its URL; it ends with the block."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         command = ["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--dir", folder]

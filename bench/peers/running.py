@@ -15,11 +15,11 @@ ROUND_SECONDS = 60.0
 
 
 class PeerError(Exception):
-    """A peer did not do what it was started for; its last words are the message."""
+    """A peer has failed; the message is the last line of its output."""
 
 
 def jobs_per_second(peer: str, script: str, jobs: int, redis_url: str = "") -> float:
-    """What `bench.peers.<script>` measures; raise PeerError if it does not."""
+    """What `bench.peers.<script>` measures. Raises PeerError if it fails."""
     environment = {**os.environ, "BENCH_JOBS": str(jobs), "BENCH_REDIS_URL": redis_url}
     command = [python_of(peer), "-m", f"bench.peers.{script}"]
     process = subprocess.Popen(
@@ -37,7 +37,7 @@ def jobs_per_second(peer: str, script: str, jobs: int, redis_url: str = "") -> f
         raise PeerError(f"not done after {ROUND_SECONDS:.0f} s") from None
     finally:
         if process.poll() is None:
-            # It leads a session of its own, with the worker that it has started.
+            # It leads a session, to which the worker belongs that it has started.
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     if process.returncode:
@@ -49,14 +49,14 @@ def jobs_per_second(peer: str, script: str, jobs: int, redis_url: str = "") -> f
 def take_turns_with_peers(
     ours: Mapping[str, RateOf], peers: Mapping[str, RateOf], rounds: int
 ) -> tuple[dict[str, list[float]], dict[str, str]]:
-    """Take turns; a peer that fails in any round is told of among the skipped instead."""
+    """Take turns; a peer that fails in any round is skipped, with the reason."""
     failed: dict[str, str] = {}
 
     def unless_failed(side: str, rate: RateOf) -> float:
         if side not in failed:
             try:
                 return rate()
-            except Exception as error:  # whatever it is, the others are measured all the same
+            except Exception as error:  # whatever it is, the others are still measured
                 failed[side] = f"failed: {last_line(str(error))}"
         return math.nan
 
@@ -66,5 +66,5 @@ def take_turns_with_peers(
 
 
 def last_line(text: str) -> str:
-    """What a traceback ends with, or a word for silence."""
-    return (text.strip().splitlines() or ["it said nothing"])[-1]
+    """The last line of a traceback, or what to say if there is none."""
+    return (text.strip().splitlines() or ["no output"])[-1]

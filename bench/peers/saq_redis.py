@@ -1,4 +1,4 @@
-"""SAQ on Redis: a worker's process, and this one, which enqueues."""
+"""SAQ on Redis: a worker process, and this one, which enqueues."""
 
 import asyncio
 from typing import Any

@@ -26,7 +26,7 @@ def fastapi_background(folder: Path) -> Iterator[int]:
 
 @contextmanager
 def fastapi_with_broker(broker: str, folder: Path) -> Iterator[int]:
-    """The app whose jobs go through Redis to a worker's process, by its port."""
+    """The app whose jobs go through Redis to a worker process, by its port."""
     port = free_port()
     with ExitStack() as stack:
         environment = ["env", f"BENCH_REDIS_URL={stack.enter_context(redis_server())}"]

@@ -1,4 +1,4 @@
-"""streaQ on Redis and on Trio: a worker's process, and this one, which enqueues."""
+"""streaQ on Redis and on Trio: a worker process, and this one, which enqueues."""
 
 import trio
 from streaq import Worker

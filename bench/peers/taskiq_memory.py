@@ -18,7 +18,7 @@ async def noop() -> None:
 
 
 async def run(jobs: int) -> None:
-    """As many at a time as others have workers, for the broker itself sets no limit."""
+    """As many at a time as others have workers, because the broker itself sets no limit."""
     for _ in range(jobs // WORKERS):
         for _ in range(WORKERS):
             await noop.kiq()
@@ -26,7 +26,7 @@ async def run(jobs: int) -> None:
 
 
 async def main() -> None:
-    """All have run when `run` returns: there is nothing else to wait for."""
+    """Measure; all jobs have run when `run` returns."""
     await broker.startup()
     await measure_async(run, lambda: None)
     await broker.shutdown()

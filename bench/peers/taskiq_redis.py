@@ -1,4 +1,4 @@
-"""taskiq on Redis streams: a worker's process, and this one, which enqueues."""
+"""taskiq on Redis streams: a worker process, and this one, which enqueues."""
 
 import uvloop
 from taskiq.serializers import ORJSONSerializer

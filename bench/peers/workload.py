@@ -1,4 +1,4 @@
-"""The work that every peer is given alike: so many no-ops after a few that warm it up."""
+"""The same work for every peer: a number of no-ops, after a few that warm it up."""
 
 import asyncio
 import itertools
@@ -20,7 +20,7 @@ REACHED = b"reached"
 
 
 def count_to_marks(reached: Callable[[], object]) -> Callable[[], None]:
-    """What a no-op calls, from any thread; the last of the warm-up and of the jobs is reported."""
+    """What a no-op calls, from any thread; it reports the last of the warm-up and of the jobs."""
     marks = {WARM_UP, WARM_UP + JOBS}
     numbers = itertools.count(1)
 
@@ -32,13 +32,13 @@ def count_to_marks(reached: Callable[[], object]) -> Callable[[], None]:
 
 
 def say_reached() -> None:
-    """Tell `working`, from the worker's process, wherever its `sys.stdout` was redirected to."""
+    """Tell `working`, from the worker's process, even if its `sys.stdout` was redirected."""
     os.write(1, REACHED + b"\n")
 
 
 @contextmanager
 def working(*module_and_arguments: str) -> Iterator[Callable[[], None]]:
-    """A worker's process; what is yielded waits until the worker says that a mark is reached."""
+    """A worker process; yields a function that waits until the worker has reached a mark."""
     process = subprocess.Popen(
         [sys.executable, "-m", *module_and_arguments], stdout=subprocess.PIPE
     )
@@ -69,7 +69,7 @@ def measure(enqueue: Callable[[int], object], wait_until_reached: Callable[[], o
 async def measure_async(
     enqueue: Callable[[int], Awaitable[object]], wait_until_reached: Callable[[], object]
 ) -> None:
-    """Do the same with a queue that is used from an event loop."""
+    """The same for a queue that is used from an event loop."""
     await enqueue(WARM_UP)
     wait_until_reached()
     start = time.perf_counter()
@@ -79,7 +79,7 @@ async def measure_async(
 
 
 async def enqueue_concurrently(enqueue: Callable[[], Awaitable[object]], jobs: int) -> None:
-    """Enqueue them one by one, by as many senders as there are workers."""
+    """Enqueue them one by one, from as many senders as there are workers."""
 
     async def send() -> None:
         for _ in range(jobs // WORKERS):

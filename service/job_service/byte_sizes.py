@@ -1,4 +1,4 @@
-"""Numbers of bytes as people write them on the command line, such as 268435456 or 256MiB."""
+"""Reads numbers of bytes as people write them, such as 268435456 or 256MiB."""
 
 import re
 from typing import Final
@@ -10,13 +10,13 @@ _WRITTEN: Final = re.compile(rf"(\d{{1,18}}) ?({'|'.join(_UNITS)})")
 
 
 def read_bytes(_: click.Context, __: click.Parameter, text: str) -> int:
-    """The number that was written. Called by click; raises BadParameter where it is none."""
+    """The number of bytes in `text`. Click calls it; raises BadParameter if it is not one."""
     written = _WRITTEN.fullmatch(text.strip().lower())
     if written is None:
-        raise click.BadParameter(f"{text!r} is no number of bytes, such as 268435456 or 256MiB")
+        raise click.BadParameter(f"{text!r} is not a number of bytes, such as 268435456 or 256MiB")
     return int(written[1]) << 10 * _UNITS.index(written[2])
 
 
 def in_mib(number: int) -> str:
-    """A number of bytes that is whole MiB, as `read_bytes` reads it."""
+    """A whole number of MiB, written as `read_bytes` reads it."""
     return f"{number // 1024**2}MiB"

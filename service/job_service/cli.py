@@ -15,7 +15,7 @@ from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.registration.registry import Registry
 from job_service.registries import load_registries
 from job_service.settings import Settings
-from job_service.standard_streams import tell
+from job_service.standard_streams import print_error
 
 DEMO_JOBS = "job_service.demo.job_types:registry"
 DEMO_SHOP = "job_service.demo.shop:registry"
@@ -84,7 +84,7 @@ def _command(
     if context.invoked_subcommand == "events":
         return None  # that command does the rest
     for line in unknown_settings(os.environ, _variables(context)):
-        tell(line)
+        print_error(line)
     if os.environ.get("JOB_SERVICE_TOKEN") == "":  # click ignores an empty one
         raise UsageError("JOB_SERVICE_TOKEN must not be empty")
     checked = Settings(tokens=read_tokens(token, token_file), **settings)

@@ -1,8 +1,8 @@
-"""Full garbage collections on a schedule, because one stops the event loop while it lasts.
+"""Full garbage collections on a schedule, because each one stops the event loop while it runs.
 
-Left to itself, Python makes one whenever the objects that live long have grown by a quarter. It
-looks at all of them, thousands of idle connections included, and at all that was imported. Young
-objects are still collected as always, and with them nearly all garbage.
+By itself, Python runs one whenever the number of long-lived objects has grown by a quarter. It
+visits all of them, with thousands of idle connections and all that was imported. Young objects are
+still collected as usual, and nearly all garbage with them.
 """
 
 import gc
@@ -15,20 +15,20 @@ import trio
 
 CHECK_SECONDS: Final = 1.0
 EVERY_SECONDS: Final = 10.0
-MAX_SHARE: Final = 0.002  # of the time; where there is much to look at, it is done less often
-GROWTH: Final = 1.5  # of memory, from which on it is done anyway
+MAX_SHARE: Final = 0.002  # of the time; if a collection takes long, they come less often
+GROWTH: Final = 1.5  # of memory, at which one is run anyway
 
 _NEVER: Final = 2**31 - 1
 
 
 async def collect_on_schedule() -> None:
-    """Take the full collections of this process over, until cancelled.
+    """Run the full collections of this process in Python's place, until cancelled.
 
-    All that exists at the start is taken for permanent, and never looked at. What handlers leave
-    in circles is found within ten seconds, or 500 times as long as finding it takes; or as soon as
-    the number of blocks of memory has grown by half.
+    All that exists at the start counts as permanent, and is never visited. Cycles that handlers
+    leave behind are collected within ten seconds or, if that is more, 500 times as long as a
+    collection takes; and as soon as the number of memory blocks has grown by half.
 
-    In the end the thresholds are as they were, and nothing is frozen any more.
+    At its end it restores the thresholds and unfreezes all objects.
     """
     thresholds = gc.get_threshold()
     gc.freeze()
@@ -45,7 +45,7 @@ async def _collect_when_due() -> None:
     while True:
         await trio.sleep(CHECK_SECONDS)
         due = ended + max(EVERY_SECONDS, took / MAX_SHARE)
-        is_due = trio.current_time() >= due and _any_has_grown_old()
+        is_due = trio.current_time() >= due and _has_old_objects()
         if is_due or getallocatedblocks() > GROWTH * blocks:
             began = thread_time()
             collect()
@@ -53,5 +53,5 @@ async def _collect_when_due() -> None:
             ended, blocks = trio.current_time(), getallocatedblocks()
 
 
-def _any_has_grown_old() -> bool:
+def _has_old_objects() -> bool:
     return gc.get_count()[2] > 0

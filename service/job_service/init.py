@@ -1,8 +1,8 @@
-"""What PID 1 of a container has to do: pass signals on, and reap what others leave behind.
+"""The duties of PID 1 in a container: to pass signals on, and to reap orphaned processes.
 
-The parent of a process that has lost its own is PID 1, which must wait for its end, or it stays a
+When a process loses its parent, PID 1 becomes its parent and must wait for its end, or it stays a
 zombie. The service itself could not tell such a process from its own children, whose exit status
-somebody else waits for. So it is a child of PID 1, which does nothing but this.
+other code waits for. So the service runs in a child, and PID 1 does nothing but its duties.
 """
 
 import os
@@ -16,20 +16,20 @@ _PASSED_ON = {
     signal.SIGUSR1,
     signal.SIGUSR2,
 }
-_FROM_THE_KERNEL = 0x80  # SI_KERNEL: of a terminal, say, which signals all its processes
+_FROM_THE_KERNEL = 0x80  # SI_KERNEL, such as from a terminal, which signals all its processes
 
 
 def run_under_init() -> None:
-    """Be PID 1 here, and return in a child of it, in which all these signals are held back.
+    """Do the duties of PID 1 here, and return in a child, in which these signals are blocked.
 
-    PID 1 ends when the child does, with its status, or 128 and the number of the signal that ended
-    it, as a shell has it. Where there can be no child, it returns in PID 1 itself.
+    PID 1 ends when the child does, with its exit status, or with 128 plus the number of the signal
+    that ended it, as a shell does. If it can't fork, it returns in PID 1 itself.
     """
     awaited = {*_PASSED_ON, signal.SIGCHLD}
     signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
     try:
         child = os.fork()
-    except OSError:  # nor will there be any whom to reap
+    except OSError:  # then nothing else can fork either, and there is nothing to reap
         return
     while child != 0:
         came = signal.sigwaitinfo(awaited)

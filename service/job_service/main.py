@@ -17,7 +17,7 @@ from job_service.garbage import collect_on_schedule
 from job_service.hosting import open_telemetry_of
 from job_service.process import end_process
 from job_service.shutdown import Backstop, Shutdown, request_on_signals
-from job_service.standard_streams import tell
+from job_service.standard_streams import print_error
 from job_service.supervisor import BACKSTOP_SECONDS, Supervisor
 from job_service.telemetry.libraries import LibraryMessages, listen_to_libraries
 from job_service.telemetry.line_file import open_log_file
@@ -37,10 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         nothing_abandoned = _serve(read_command_line(arguments))
     except (UsageError, CannotListen, ResourceFailed) as error:
-        tell(str(error))
+        print_error(str(error))
         sys.exit(2)
     except _Crash as crash:
-        tell(f"crashed: {crash} (the log has the traceback)")
+        print_error(f"crashed: {crash} (the log has the traceback)")
         end_process(1)
     end_process(0 if nothing_abandoned else 1)
 

@@ -1,4 +1,4 @@
-"""Ends the process around the service, with the status that was said."""
+"""Ends the process of the service soon, whatever handlers have left running in it."""
 
 import atexit
 import contextlib
@@ -9,22 +9,22 @@ from typing import Final, NoReturn
 
 from job_service.shutdown import Backstop
 
-EXIT_SECONDS: Final = 1.0  # that libraries have to tidy up when all else is done
+EXIT_SECONDS: Final = 1.0  # for libraries to clean up in when all else is done
 
 
 def end_process(status: int) -> NoReturn:
-    """End the process, with this status and soon, whatever handlers have left running in it.
+    """End the process with this status, in about EXIT_SECONDS at most.
 
-    Python itself would first wait for their threads. What is registered with `atexit` is called,
-    as usual; so multiprocessing ends those of their children that are daemons. It would wait for
-    the others, such as those of a process pool; they are asked to end, too.
+    Python itself would wait for the threads that handlers have left. Functions registered with
+    `atexit` run as usual. That of multiprocessing kills its daemonic children and waits for the
+    others, such as those of a process pool; these are terminated when the time is up.
     """
     Backstop(lambda: _end_at_once(status)).arm(EXIT_SECONDS)
-    # There is no public way to have them called without waiting for threads.
+    # No public function calls them without waiting for threads.
     with contextlib.suppress(BaseException):
         atexit._run_exitfuncs()  # noqa: SLF001
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(BaseException):  # a handler may have put anything in its place
+        with contextlib.suppress(BaseException):  # a handler may have replaced it with anything
             stream.flush()
     _end_at_once(status)
 

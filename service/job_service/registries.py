@@ -1,4 +1,4 @@
-"""Finds the registries of job types that were named, each as MODULE:NAME, and makes one of them."""
+"""Imports the registries that are named as MODULE:NAME, and merges them into one."""
 
 import difflib
 import importlib
@@ -26,8 +26,12 @@ _STANDARD = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
 
 
 def load_registries(names: Sequence[str]) -> Registry:
-    """All of them as one. Raises SettingsError, of the setting `jobs`."""
-    # As with other programs that are told of modules: those of the working directory count too.
+    """One registry with all that the named ones hold.
+
+    Raises SettingsError, of the setting `jobs`, if one can't be imported, or if two have the same
+    name for a job type or a resource.
+    """
+    # Modules in the working directory count, too, as with `python -m`.
     with suppress(FileNotFoundError):  # it may have been deleted
         sys.path.insert(0, str(Path.cwd()))
     registry = Registry()
@@ -45,7 +49,7 @@ def _load_registry(name: str) -> Registry:
     if parts is None:
         raise SettingsError("jobs", f"{name!r}: must be MODULE:NAME, such as myapp.jobs:registry")
     module_name, attribute = parts.groups()
-    with _told_in_one_line(name, module_name):
+    with _in_one_line(name, module_name):
         module = importlib.import_module(module_name)
         found: object = module
         for part in attribute.split("."):
@@ -54,19 +58,19 @@ def _load_registry(name: str) -> Registry:
         return found
     problem = f"{module_name} has no Registry named {attribute!r}"
     if found is not None:
-        problem += f": that is of the type {type(found).__name__}"
+        problem += f": it is a {type(found).__name__}"
     raise SettingsError("jobs", f"{name}: {problem}{_hint(module, attribute)}")
 
 
 @contextmanager
-def _told_in_one_line(name: str, module_name: str) -> Iterator[None]:
+def _in_one_line(name: str, module_name: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # whatever it is, there are no jobs to serve
+    except BaseException as error:  # whatever it is, there are no jobs to run
         what, where = _what(error, module_name), _where(error, module_name)
-        if where and where.rpartition(":")[0] in what:  # errors of ours say it themselves
+        if where and where.rpartition(":")[0] in what:  # our own errors name the place themselves
             where = ""
         raise SettingsError("jobs", f"{name}: {what}{where}") from error
 
@@ -78,7 +82,7 @@ def _hint(module: ModuleType, attribute: str) -> str:
 
 
 def _what(error: BaseException, module_name: str) -> str:
-    if isinstance(error, SyntaxError):  # whose own place comes behind, as with all others
+    if isinstance(error, SyntaxError):  # its place follows, as with all errors
         return f"{type(error).__name__}: {error.msg}"
     what = describe(error)
     if isinstance(error, ImportError) and "relative import" in what:
@@ -92,7 +96,7 @@ def _what(error: BaseException, module_name: str) -> str:
 
 
 def _where(error: BaseException, module_name: str) -> str:
-    """The place in the user's own code that led to it, unless the import did not get that far."""
+    """The place in the user's own code that raised it; empty if the import did not get that far."""
     if isinstance(error, SyntaxError) and error.filename and not error.filename.startswith("<"):
         return f" ({error.filename}:{error.lineno or 1})"
     frames = [
@@ -109,7 +113,7 @@ def _where(error: BaseException, module_name: str) -> str:
 
 
 def _file_of(module_name: str) -> str:
-    """What is imported by this name; Python itself says nothing of a file with NUL bytes in it."""
+    """The file of a module; Python's own error does not name one that has NUL bytes in it."""
     spec = importlib.util.find_spec(module_name)
     return spec.origin or module_name if spec else module_name
 

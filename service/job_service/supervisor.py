@@ -16,11 +16,12 @@ from job_service.running_service import RunningService
 from job_service.service_events import ServiceEvents
 from job_service.settings import Settings
 from job_service.shutdown import Shutdown, crash_of_trio
+from job_service.stores.memory import MemoryStore
 from job_service.telemetry.assembly import Telemetry
 from job_service.web.app import create_app
-from job_service.web.edge.keys import Keys
 from job_service.web.edge.listeners import Listener, listen_on_path, listen_on_port
 from job_service.web.edge.server import CLOSE_SECONDS, Server
+from job_service.web.edge.tls import Keys
 from job_service.web.guards import LOCAL_HOSTS, Access
 
 END_SECONDS = CLEANUP_SECONDS + CLOSING_SECONDS + 0.25  # the rest for tasks to unwind
@@ -52,15 +53,19 @@ class Supervisor:
         self._shutdown = shutdown
         self._give_up = give_up
         self._workload = workload
+        store = MemoryStore(
+            telemetry.emit,
+            capacity=settings.queue_capacity,
+            capacity_bytes=settings.queue_bytes,
+            retain=settings.retain,
+            retain_bytes=settings.retain_bytes,
+        )
         self._engine = Engine(
             registry,
+            store,
             telemetry.emit,
             telemetry.logger,
             workers=settings.workers,
-            queue_capacity=settings.queue_capacity,
-            retain=settings.retain,
-            queue_bytes=settings.queue_bytes,
-            retain_bytes=settings.retain_bytes,
             max_abandoned_threads=settings.max_abandoned_threads,
         )
         self._events = ServiceEvents(telemetry, settings, lambda: self._engine.jobs_bytes)

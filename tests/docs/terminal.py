@@ -120,8 +120,12 @@ class Terminal:
     def __exit__(self, *_: object) -> None:
         for running in self._running:
             self._end(running, signal.SIGKILL)
-        self._shell.kill()
-        self._shell.communicate()
+        try:
+            # It ends with its input, and what it runs in the background must not outlive it.
+            self._shell.communicate("kill -9 $(jobs -p)\n", timeout=1)
+        except subprocess.TimeoutExpired:  # a command does not end
+            self._shell.kill()
+            self._shell.wait()
         self._screen.close()
 
     def follow(self, block: Block) -> None:

@@ -1,10 +1,10 @@
 """What the pages name is there, and what is there is named on some page."""
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
+from contextlib import redirect_stdout, suppress
 from functools import cache
+from io import StringIO
 
 import httpx
 import msgspec
@@ -13,9 +13,10 @@ import trio
 
 import job_service
 from job_service import MetricsSnapshot, Registry, Settings, host
+from job_service.cli import read_command_line
 from tests.docs.pages import DOCS, Page, code_in, pages
 
-# One process asks the command and the service once for all of these.
+# One process asks the service once for all of these.
 pytestmark = pytest.mark.xdist_group("reference")
 
 PAGES = pages()
@@ -26,8 +27,10 @@ VARIABLE = re.compile(r"\bJOB_SERVICE_[A-Z_]+\b")
 @cache
 def said_by(*arguments: str) -> str:
     """What `job-service` prints."""
-    command = [sys.executable, "-m", "job_service", *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    said = StringIO()
+    with redirect_stdout(said), suppress(SystemExit):
+        read_command_line(arguments)
+    return said.getvalue()
 
 
 @cache

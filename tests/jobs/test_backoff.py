@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from job_service.jobs.registration.retry import Retry
+from job_service import Retry
 
 
 def test_each_wait_is_twice_the_one_before_it() -> None:
@@ -83,21 +83,21 @@ def test_jobs_that_failed_together_do_not_return_together() -> None:
         ("jitter", math.nan),
         ("base_seconds", math.nan),
         ("factor", math.nan),
-        ("factor", math.inf),  # infinitely often nothing is no number
+        ("factor", math.inf),  # times a base of 0 it is nan
         ("max_seconds", math.nan),
         ("max_seconds", math.inf),  # no date is that far away
         ("max_seconds", 1e15),
     ],
 )
 def test_a_number_out_of_its_range_is_refused_by_its_name(setting: str, value: float) -> None:
-    """What can't be waited for is a clear error where it is written, not at the first failure."""
+    """The error comes when the rule is made, not at the first failure."""
     with pytest.raises(ValueError, match=f"^{setting} must be .*, not "):
         Retry(**{setting: value})  # type: ignore[arg-type]  # one of several fields
 
 
 @pytest.mark.parametrize("value", [2.5, "3", True, None, math.nan, 3.0])
 def test_retries_are_counted_in_whole_numbers(value: Any) -> None:
-    """What is none would be taken for another number of retries than was meant."""
+    """Anything else might be read as another number than was meant."""
     with pytest.raises(TypeError, match="max_retries must be an integer, not "):
         Retry(max_retries=value)
 
@@ -105,7 +105,7 @@ def test_retries_are_counted_in_whole_numbers(value: Any) -> None:
 @pytest.mark.parametrize("setting", ["base_seconds", "factor", "max_seconds", "jitter"])
 @pytest.mark.parametrize("value", ["3", True, Decimal(1)])
 def test_what_is_no_number_is_refused_by_its_name(setting: str, value: Any) -> None:
-    """Not a text, not a truth, nor what does not calculate with floats."""
+    """Strings, bools, and numbers that can't be multiplied with floats are refused."""
     with pytest.raises(TypeError, match=f"{setting} must be a number, not "):
         Retry(**{setting: value})
 
@@ -116,8 +116,8 @@ def test_a_type_has_no_more_retries_than_a_submission_may_ask_for() -> None:
         Retry(max_retries=1_001)
 
 
-def test_a_first_wait_is_as_long_as_it_is_said_to_be() -> None:
-    """An hour is not cut off at the five minutes that hold for shorter ones."""
+def test_the_first_wait_is_base_seconds_even_above_the_usual_maximum() -> None:
+    """An hour is not cut to the five minutes that bound shorter waits."""
     source = random.Random(0)
     assert Retry(base_seconds=3_600, jitter=0).delay(1, source) == 3_600
     assert Retry(base_seconds=3_600, jitter=0).delay(9, source) == 3_600
@@ -126,6 +126,6 @@ def test_a_first_wait_is_as_long_as_it_is_said_to_be() -> None:
 
 
 def test_never_retrying_and_never_waiting_are_fine() -> None:
-    """The borders of the ranges belong to them."""
+    """The bounds of the ranges are allowed."""
     retry = Retry(max_retries=0, base_seconds=0, factor=1, max_seconds=0, jitter=1)
     assert retry.delay(1, random.Random(0)) == 0

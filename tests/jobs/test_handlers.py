@@ -1,4 +1,4 @@
-"""What a handler may be and do: take what it likes, return JSON, log under its own name."""
+"""What a handler may do: choose its parameters, return JSON, and log with its job's id."""
 
 import threading
 from collections.abc import Callable
@@ -9,9 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from job_service.jobs.registration.context import JobContext
-from job_service.jobs.registration.registry import Registry
-from job_service.jobs.registration.retry import Retry
+from job_service import JobContext, Registry, Retry
 from tests.jobs.steps import MakeRig, endings, result_of, run_one, running
 
 AT_ONCE = Retry(base_seconds=0)
@@ -25,22 +23,22 @@ class Letter(msgspec.Struct):
 
 
 async def payload_only(letter: Letter) -> str:
-    """A handler of every permitted signature, of which this is the first."""
+    """The first of all permitted signatures."""
     return letter.to
 
 
 async def context_only(job: JobContext) -> str:
-    """No payload is asked for."""
+    """It takes no payload."""
     return f"{job.type} {job.attempt}"
 
 
 async def both(letter: Letter, job: JobContext) -> str:
-    """The usual one."""
+    """The usual signature."""
     return f"{letter.to} {job.attempt}"
 
 
 async def both_the_other_way_round(job: JobContext, letter: Letter) -> str:
-    """It is the annotation that counts, not the order."""
+    """The annotation counts, not the order."""
     return f"{letter.to} {job.attempt}"
 
 
@@ -50,7 +48,7 @@ async def by_keyword(*, letter: Letter, job: JobContext) -> str:
 
 
 async def neither() -> str:
-    """Nothing at all."""
+    """It takes nothing."""
     return "nothing"
 
 
@@ -103,7 +101,7 @@ async def test_a_plain_function_runs_in_a_thread(registry: Registry) -> None:
 
 
 class HalfMade(msgspec.Struct):
-    """A result whose field was taken away again."""
+    """A result whose field was deleted."""
 
     field: int = 0
 
@@ -130,7 +128,7 @@ def endless() -> list[Any]:
 async def test_a_result_that_is_no_json_fails_at_once(
     make_result: Callable[[], object], registry: Registry, make_rig: MakeRig
 ) -> None:
-    """Its work is done and is not done again for the result's sake; the service goes on."""
+    """Its work is done, so it is not repeated for the result's sake; the service goes on."""
 
     @registry.job("odd", retry=AT_ONCE)
     async def odd() -> object:
@@ -141,19 +139,19 @@ async def test_a_result_that_is_no_json_fails_at_once(
 
     rig = make_rig(workers=1)
     await rig.start()
-    story = await run_one(rig, "odd")
-    assert (story.status, story.attempt) == ("failed", 1)
-    assert str(story.error).startswith("the result can't be written as JSON: ")
-    where = str(story.attempts[0].traceback)
+    detail = await run_one(rig, "odd")
+    assert (detail.status, detail.attempt) == ("failed", 1)
+    assert str(detail.error).startswith("the result can't be written as JSON: ")
+    where = str(detail.attempts[0].traceback)
     assert "result.py" in where, "though a traceback begins with the handler where there is one"
-    assert endings(rig, story.id) == ["job_failed"]
+    assert endings(rig, detail.id) == ["job_failed"]
     assert (await run_one(rig, "works")).status == "completed"
 
 
 async def test_each_attempt_gets_the_payload_as_it_was_sent(
     registry: Registry, make_rig: MakeRig
 ) -> None:
-    """What one attempt does to its payload, or a submitter to what he sent, no other one sees."""
+    """No attempt sees what another did to its payload, or what the submitter did later."""
 
     @registry.job("mutates", retry=AT_ONCE)
     async def mutates(letter: Letter, job: JobContext) -> list[str]:
@@ -169,9 +167,9 @@ async def test_each_attempt_gets_the_payload_as_it_was_sent(
     letter.lines.clear()
     await trio.testing.wait_all_tasks_blocked()
 
-    story = await rig.queue.get(job.id)
-    assert result_of(story) == ["dear ann", "attempt 3"]
-    assert msgspec.json.decode(story.payload) == {"to": "ann", "lines": ["dear ann"]}
+    detail = await rig.queue.get(job.id)
+    assert result_of(detail) == ["dear ann", "attempt 3"]
+    assert msgspec.json.decode(detail.payload) == {"to": "ann", "lines": ["dear ann"]}
 
 
 async def test_the_handlers_log_says_who_is_speaking(registry: Registry, make_rig: MakeRig) -> None:

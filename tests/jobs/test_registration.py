@@ -1,4 +1,4 @@
-"""What can't work is refused where it is registered, and what can reasonably work, works."""
+"""A mistake is refused when it is registered; whatever can reasonably work, works."""
 
 import asyncio
 import functools
@@ -30,8 +30,7 @@ import msgspec
 import pytest
 import trio
 
-from job_service import JobContext, Registry, Retry
-from job_service.errors import InvalidPayload
+from job_service import InvalidPayload, JobContext, Registry, Retry
 from job_service.nesting import MAX_DEPTH
 from tests.jobs.steps import result_of, running
 
@@ -54,102 +53,102 @@ Item = TypeVar("Item")
 
 
 class Order:
-    """A class as people have them."""
+    """A plain class, as applications have them."""
 
     def __init__(self, id: int) -> None:
         self.id = id
 
 
 class Talks(Protocol):
-    """What has a method."""
+    """A protocol."""
 
     def talk(self) -> None:
         """Say something."""
 
 
 class Parcel(msgspec.Struct):
-    """What has something in it that JSON can't carry, below other things."""
+    """A struct with something deep inside that JSON can't carry."""
 
     orders: "list[dict[str, Order | None]] | None" = None
 
 
 class Tree(msgspec.Struct):
-    """What contains itself."""
+    """A struct that contains others of its type."""
 
     children: "list[Tree]" = []
 
 
 class Window(TypedDict):
-    """Keys of a dict."""
+    """A dict with known keys."""
 
     at: Path
 
 
 class Point(NamedTuple):
-    """A tuple with names."""
+    """A named tuple."""
 
     x: Annotated[int, msgspec.Meta(ge=0)]
 
 
 @dataclass
 class Dated:
-    """One with a date."""
+    """A dataclass with a date."""
 
     on: datetime
 
 
 class Box(msgspec.Struct, Generic[Item]):
-    """A type with a hole."""
+    """A generic struct."""
 
     content: Item
 
 
 class Endless(msgspec.Struct):
-    """What needs another of its kind in it."""
+    """A struct that must hold another of its type."""
 
     pair: "tuple[int, Endless]"
 
 
 class Chain(msgspec.Struct):
-    """What may have another of its kind in it."""
+    """A struct that may hold another of its type."""
 
     next: "Chain | int"
 
 
 class Changing(msgspec.Struct):
-    """What can be in no set, since it can be changed."""
+    """A mutable struct, which is not hashable."""
 
     x: int
 
 
 class Fixed(msgspec.Struct, frozen=True):
-    """What can be in a set."""
+    """A frozen struct, which is hashable."""
 
     x: int
     next: "Fixed | None" = None
 
 
 class FixedInPart(msgspec.Struct, frozen=True):
-    """What can be in no set, for what is in it."""
+    """A frozen struct with a field that is not hashable."""
 
     x: list[int]
 
 
 class Colour(Enum):
-    """A text with a name."""
+    """An enum of strings."""
 
     RED = "red"
 
 
 @dataclass
 class Unhashable:
-    """What can be in no set."""
+    """A dataclass that is not hashable."""
 
     x: int
 
 
 def pydantic_like() -> type:
-    """A model of a library that need not be installed for this."""
+    """A class that looks like a pydantic model; pydantic need not be installed."""
     base = type("BaseModel", (), {"__module__": "pydantic.main"})
     return type("Model", (base,), {})
 
@@ -197,7 +196,7 @@ def pydantic_like() -> type:
 def test_a_payload_that_nobody_could_submit_is_refused_in_one_line(
     annotation: Any, problem: str, registry: Registry
 ) -> None:
-    """It names the handler and its place, and what to write; nothing is registered."""
+    """The line names the handler, its place and what to write; nothing is registered."""
     with pytest.raises(TypeError) as refused:
         registry.job("order")(handler_of(annotation))
     line = str(refused.value)
@@ -229,10 +228,10 @@ def test_a_payload_that_nobody_could_submit_is_refused_in_one_line(
         (memoryview, "eA=="),
     ],
 )
-def test_whatever_json_can_carry_is_taken(
+def test_any_type_that_json_can_carry_is_a_payload(
     annotation: Any, payload: object, registry: Registry
 ) -> None:
-    """Wherever it comes from."""
+    """Of the standard library, of msgspec, or the application's own."""
     registry.job("any")(handler_of(annotation))
     registry.lookup("any").check_payload(msgspec.json.encode(payload))
 
@@ -253,7 +252,7 @@ def test_whatever_json_can_carry_is_taken(
 def test_constraints_of_a_payload_hold_wherever_they_are_written(
     annotation: Any, fits: object, does_not: object, registry: Registry
 ) -> None:
-    """Also where they are on the parameter itself, and in an annotation that is a text."""
+    """Also on the parameter itself, and in an annotation that is a string."""
     registry.job("bounded")(handler_of(annotation))
     check = registry.lookup("bounded").check_payload
     check(msgspec.json.encode(fits))
@@ -261,11 +260,11 @@ def test_constraints_of_a_payload_hold_wherever_they_are_written(
         check(msgspec.json.encode(does_not))
 
 
-# What a payload is that was left out.
+# A payload that is left out.
 
 
 async def test_a_submission_without_a_payload_has_the_default(registry: Registry) -> None:
-    """A fresh one each time; null is a payload like any other."""
+    """Each attempt gets a fresh one. A null is a payload like any other."""
 
     @registry.job("list")
     async def to_list(payload: list[int] = [7]) -> list[int]:  # noqa: B006  # as users may
@@ -299,7 +298,7 @@ async def test_a_submission_without_a_payload_has_the_default(registry: Registry
 async def test_a_schedule_without_a_payload_has_the_default(
     registry: Registry, autojump_clock: trio.abc.Clock
 ) -> None:
-    """As a submission has."""
+    """Like a submission."""
 
     @registry.every(seconds=10)
     async def refresh(deep: bool = True) -> bool:
@@ -321,7 +320,7 @@ DEEP = msgspec.json.decode(b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1))
 def test_a_default_that_could_not_be_submitted_is_refused(
     annotation: Any, default: object, registry: Registry
 ) -> None:
-    """Every submission without a payload would fail."""
+    """With it, every submission without a payload would fail."""
 
     def handler(payload=default): ...  # type: ignore[no-untyped-def]  # it is annotated below
 
@@ -330,7 +329,7 @@ def test_a_default_that_could_not_be_submitted_is_refused(
         registry.job("wrong")(handler)
 
 
-# What the context may be called.
+# The parameter for the context.
 
 
 @pytest.mark.parametrize(
@@ -340,8 +339,10 @@ def test_a_default_that_could_not_be_submitted_is_refused(
         *("JobContext", "JobContext | None", Annotated[JobContext | None, 1]),
     ],
 )
-async def test_the_context_goes_to_who_asks_for_it(annotation: Any, registry: Registry) -> None:
-    """However it is annotated, and whatever its default."""
+async def test_the_context_goes_to_the_parameter_that_is_annotated_so(
+    annotation: Any, registry: Registry
+) -> None:
+    """Also if it is Annotated, optional, or has a default."""
 
     async def handler(payload=1, job=None):  # type: ignore[no-untyped-def]  # annotated below
         return [payload, job.attempt]
@@ -357,7 +358,7 @@ async def test_the_context_goes_to_who_asks_for_it(annotation: Any, registry: Re
 
 
 def wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A decorator as everybody writes it."""
+    """A decorator as most people write it."""
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -376,7 +377,7 @@ def unmarked(function: Callable[[int], Awaitable[int]]) -> Callable[..., Any]:
 
 
 class Runs:
-    """What can be called itself, and has methods of every kind."""
+    """An object that can be called, with methods of every kind."""
 
     async def __call__(self, n: int) -> int:
         """Run it."""
@@ -401,7 +402,7 @@ class Runs:
 
 
 class RunsInThread:
-    """What can be called, and is no async function."""
+    """An object that can be called, and is not async."""
 
     def __call__(self, n: int) -> int:
         """Run it."""
@@ -409,29 +410,29 @@ class RunsInThread:
 
 
 async def double(n: int) -> int:
-    """What all of them do, with a checkpoint of Trio's."""
+    """What all of them do, with a checkpoint."""
     await trio.lowlevel.checkpoint()
     return 2 * n
 
 
 async def times(factor: int, n: int) -> int:
-    """What can be settled in part."""
+    """A function to make partials of."""
     return await double(n) // 2 * factor
 
 
 def times_in_thread(factor: int, n: int) -> int:
-    """The same on a thread."""
+    """The same for a thread."""
     return factor * n
 
 
 async def one_by_one(n: int) -> AsyncIterator[int]:
-    """What comes one by one."""
+    """An async generator."""
     for _ in range(2):
         yield n
 
 
 def collected(function: Callable[..., AsyncIterator[int]]) -> Callable[..., Any]:
-    """A decorator that takes all that a generator gives."""
+    """A decorator that runs a generator to its end."""
 
     @functools.wraps(function)
     async def wrapper(n: int) -> int:
@@ -475,20 +476,20 @@ HANDLERS: dict[str, Any] = {
 
 @pytest.mark.parametrize("kind", HANDLERS)
 async def test_a_handler_is_whatever_can_be_called(kind: str, registry: Registry) -> None:
-    """A coroutine that comes out of it is run on the loop, wherever it was hidden."""
+    """The loop runs the coroutine that it gives, in whatever layers it is wrapped."""
     registry.job("runs", retry=Retry(max_retries=0))(HANDLERS[kind])
     async with running(registry) as rig:
         job = await rig.queue.submit("runs", 21)
-        story = await rig.queue.wait(job.id, 10)
-        assert (story.status, story.error) == ("completed", None)
-        assert result_of(story) == 42
+        detail = await rig.queue.wait(job.id, 10)
+        assert (detail.status, detail.error) == ("completed", None)
+        assert result_of(detail) == 42
         if "lambda" not in kind and kind != "unmarked":
             with pytest.raises(InvalidPayload):
                 await rig.queue.submit("runs", "text")
 
 
 async def test_a_wrapper_may_have_run_its_function_already(registry: Registry) -> None:
-    """On the loop what it gives need not be a coroutine; and it can be told to run in a thread."""
+    """On the loop it may return a coroutine or a result, and it can be set to run in a thread."""
     answers: dict[int, int] = {}
 
     @functools.wraps(double)
@@ -513,23 +514,23 @@ async def test_a_wrapper_may_have_run_its_function_already(registry: Registry) -
 
 
 async def yields() -> AsyncIterator[int]:
-    """What nobody would iterate."""
+    """An async generator, which nobody would iterate."""
     yield 1
 
 
 @contextmanager
 def opens() -> Iterator[None]:
-    """What nobody would enter."""
+    """A context manager, which nobody would enter."""
     yield
 
 
 def counts(n: int) -> Iterator[int]:
-    """What can be summed up."""
+    """A generator."""
     yield from range(n)
 
 
 async def test_a_wrapper_of_a_generator_may_run_it_to_the_end(registry: Registry) -> None:
-    """That can't be seen from outside, so it has to be said."""
+    """Nobody can see that from outside, so `runs_in` has to say it."""
 
     @functools.wraps(counts)
     def summed(n: int) -> int:
@@ -544,7 +545,7 @@ async def test_a_wrapper_of_a_generator_may_run_it_to_the_end(registry: Registry
 
 
 class InClass:
-    """Where a decorator meets what is not there yet."""
+    """A class whose method is registered before there is an object."""
 
     def handle(self, payload: int) -> None:
         """Needs an object."""
@@ -567,8 +568,8 @@ class InClass:
         (functools.partial(times), "'n' is no resource that is registered yet"),
     ],
 )
-def test_what_can_be_no_handler_is_refused(handler: Any, problem: str, registry: Registry) -> None:
-    """In words that say why, and not in those of the library that stumbles over it."""
+def test_what_can_t_be_a_handler_is_refused(handler: Any, problem: str, registry: Registry) -> None:
+    """The error says why, and not what some library says of it."""
     with pytest.raises(TypeError, match=problem):
         registry.job("wrong")(handler)
     assert registry.names == []
@@ -577,7 +578,7 @@ def test_what_can_be_no_handler_is_refused(handler: Any, problem: str, registry:
 def test_a_schedule_and_a_resource_are_named_after_the_function_behind_them(
     registry: Registry,
 ) -> None:
-    """And what has no name of its own is asked for one."""
+    """A function without a name of its own needs one in `name`."""
 
     async def refresh() -> None: ...
 
@@ -599,7 +600,7 @@ def test_a_schedule_and_a_resource_are_named_after_the_function_behind_them(
 
 @pytest.mark.parametrize("name", ["", "x" * 101, "a\nb", "a\x1b[31m", "a\u202eb", " a", "a\ud800"])
 def test_a_name_can_be_read_and_sent(name: str, registry: Registry) -> None:
-    """In a URL, a line of the log, and on a dashboard."""
+    """In a URL, in a line of the log, and on the dashboard."""
     with pytest.raises(ValueError, match="job type"):
         registry.job(name)
     registry.job("x" * 100)
@@ -607,8 +608,8 @@ def test_a_name_can_be_read_and_sent(name: str, registry: Registry) -> None:
 
 
 @pytest.mark.parametrize("name", [None, 5, b"email"])
-def test_a_name_is_a_text(name: Any, registry: Registry) -> None:
-    """Nothing else is."""
+def test_a_name_is_a_string(name: Any, registry: Registry) -> None:
+    """Anything else is refused."""
     with pytest.raises(TypeError, match="must be a str"):
         registry.job(name)
 
@@ -628,17 +629,17 @@ def test_a_name_is_a_text(name: Any, registry: Registry) -> None:
         ({"retry": Retry}, TypeError),
     ],
 )
-def test_terms_of_another_kind_are_refused_by_their_name(
+def test_an_option_of_the_wrong_type_is_refused_by_its_name(
     terms: dict[str, Any], error: type[Exception], registry: Registry
 ) -> None:
-    """They would be found out by the first job."""
+    """Otherwise the first job would find out."""
     with pytest.raises(error, match=f"^{next(iter(terms))} must be "):
         registry.job("wrong", **terms)
 
 
 @pytest.mark.parametrize("wrong", [5, None, b"@daily"])
-def test_the_terms_of_a_schedule_are_texts_and_numbers(wrong: Any, registry: Registry) -> None:
-    """What is of another kind is told by what it should be."""
+def test_an_argument_of_the_wrong_type_is_refused(wrong: Any, registry: Registry) -> None:
+    """The error says what it must be."""
     with pytest.raises(TypeError, match=f"^the cron expression must be a str, not {wrong!r}"):
         registry.cron(wrong)
     with pytest.raises(TypeError, match=f"^tz must be a str, not {wrong!r}"):
@@ -654,7 +655,7 @@ def test_the_terms_of_a_schedule_are_texts_and_numbers(wrong: Any, registry: Reg
 
 
 def test_a_handler_stays_what_it_was(registry: Registry) -> None:
-    """Whoever decorates a function can call it, and what describes it describes its type."""
+    """The decorated function can still be called, and its docstring describes the job type."""
     handler = wrapped(double)
     assert registry.job("runs")(handler) is handler
     assert inspect.getdoc(registry.lookup("runs").handler) == inspect.getdoc(double)

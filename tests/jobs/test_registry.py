@@ -1,4 +1,4 @@
-"""What may be registered as a job type, and what a registered one says about a payload."""
+"""What a registry accepts as a job type, and how a job type checks payloads."""
 
 import math
 import re
@@ -9,31 +9,28 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import msgspec
 import pytest
 
-from job_service.errors import InvalidPayload, UnknownJobType
-from job_service.jobs.registration.context import JobContext
-from job_service.jobs.registration.registry import Registry
-from job_service.jobs.registration.retry import Retry
+from job_service import InvalidPayload, JobContext, Registry, Retry, UnknownJobType
 
 if TYPE_CHECKING:
     from job_service.jobs.registration.placement import RunsIn
 
 
 class EmailStruct(msgspec.Struct):
-    """A payload as msgspec has them."""
+    """A payload that is a msgspec struct."""
 
     to: str
     copies: int = 0
 
 
 class Parcel(msgspec.Struct):
-    """Another one."""
+    """Another struct."""
 
     weight: int
 
 
 @dataclass
 class EmailDataclass:
-    """A payload of the standard library's."""
+    """A payload that is a dataclass."""
 
     to: str
     copies: int = 0
@@ -53,7 +50,7 @@ async def works(payload: Any, job: JobContext) -> None:
 def test_a_registered_function_is_found_under_its_name_and_stays_itself(
     registry: Registry,
 ) -> None:
-    """The decorator hands the function back, so it can be called and tested as it is."""
+    """The decorator returns the function, so it can be called and tested as it is."""
     retry = Retry(max_retries=9)
     assert registry.job("work", retry=retry, timeout=1.5)(works) is works
 
@@ -63,8 +60,8 @@ def test_a_registered_function_is_found_under_its_name_and_stays_itself(
     assert job_type.runs_in == "loop"
 
 
-def test_without_terms_a_job_is_retried_as_usual_and_takes_its_time(registry: Registry) -> None:
-    """Three retries, and no timeout."""
+def test_without_options_a_job_has_three_retries_and_no_timeout(registry: Registry) -> None:
+    """These are the defaults."""
     registry.job("work")(works)
     assert registry.lookup("work").retry == Retry(max_retries=3)
     assert registry.lookup("work").timeout is None
@@ -86,7 +83,7 @@ def test_a_name_can_be_taken_only_once(registry: Registry) -> None:
 
 
 def test_a_job_type_needs_a_name(registry: Registry) -> None:
-    """The empty string is none."""
+    """The empty string is not a name."""
     with pytest.raises(ValueError, match="a job type needs a name"):
         registry.job("")
     assert registry.names == []
@@ -94,7 +91,7 @@ def test_a_job_type_needs_a_name(registry: Registry) -> None:
 
 @pytest.mark.parametrize("timeout", [0, -1, -0.5, math.nan])
 def test_a_timeout_must_leave_some_time(timeout: float, registry: Registry) -> None:
-    """Nothing can be done in no time, or in less, or in what is no number."""
+    """Zero, less, and nan are refused."""
     with pytest.raises(ValueError, match="timeout must be above 0"):
         registry.job("work", timeout=timeout)
 
@@ -158,19 +155,19 @@ def test_an_unknown_job_type_names_those_that_are_known(registry: Registry) -> N
 
 
 async def two_payloads(first: int, database: int) -> None:
-    """The second one may be meant for a resource."""
+    """Perhaps the second parameter is meant for a resource."""
 
 
 async def unknown_annotation(job: JobContext, email: "NoSuchType") -> None:  # type: ignore[name-defined]  # noqa: F821
-    """As where an import was forgotten."""
+    """Like a handler whose author forgot an import."""
 
 
 async def unknown_result() -> "NoSuchType":  # type: ignore[name-defined]  # noqa: F821
-    """Which matters to type checkers only, and yet is a mistake."""
+    """Only type checkers read this annotation, and still it is a mistake."""
 
 
 async def untagged(email: EmailStruct | Parcel) -> None:
-    """Nobody could tell which of them a payload is."""
+    """A payload could be either of them."""
 
 
 @pytest.mark.parametrize(
@@ -185,7 +182,7 @@ async def untagged(email: EmailStruct | Parcel) -> None:
 def test_a_parameter_that_cant_be_given_is_named(
     handler: Callable[..., Any], problem: str, registry: Registry
 ) -> None:
-    """With the handler's name, and what is wrong with it."""
+    """The error names the handler and the parameter, and says what is wrong."""
     with pytest.raises(TypeError, match=re.escape(handler.__name__ + problem)):
         registry.job("work")(handler)
     assert registry.names == []
@@ -193,7 +190,7 @@ def test_a_parameter_that_cant_be_given_is_named(
 
 @pytest.mark.parametrize("annotation", [EmailStruct, EmailDataclass, EmailDict])
 def test_a_payload_is_checked_against_its_annotation(annotation: type, registry: Registry) -> None:
-    """Whatever kind of type it is, the error says what is wrong, and where."""
+    """For any kind of type, the error says what is wrong and at which place."""
 
     async def email(email: Any) -> None: ...
 
@@ -224,7 +221,7 @@ def test_any_takes_any_json(payload: str, registry: Registry) -> None:
 
 @pytest.mark.parametrize("payload", ["0", "{}", "[]", '"text"', "false"])
 def test_a_handler_without_a_payload_is_given_none(payload: str, registry: Registry) -> None:
-    """What a job type would ignore is not silently taken."""
+    """A payload that the handler would ignore is refused."""
 
     async def nothing(job: JobContext) -> None: ...
 
@@ -239,17 +236,17 @@ NOT_JSON = {
     "cut_off": b'{"to": "ann"',
     "two_values": b'{"to": "ann"} {}',
     "not_utf8": b'{"to": "\xff"}',
-    "not_utf8_where_nobody_looks": b'{"to": "ann", "other": "\xff"}',
+    "not_utf8_in_an_unknown_field": b'{"to": "ann", "other": "\xff"}',
     "a_lone_surrogate": b'{"to": "\\ud800"}',
     "too_deep": b'{"to": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
-    "too_deep_where_nobody_looks": b'{"to": "ann", "x": ' + b"[" * 10_000 + b"]" * 10_000 + b"}",
+    "too_deep_in_an_unknown_field": b'{"to": "ann", "x": ' + b"[" * 10_000 + b"]" * 10_000 + b"}",
 }
 
 
 @pytest.mark.parametrize("handler_takes", ["any", "struct", "raw"])
 @pytest.mark.parametrize("text", NOT_JSON.values(), ids=NOT_JSON.keys())
 def test_what_is_no_json_is_no_payload(text: bytes, handler_takes: str, registry: Registry) -> None:
-    """Neither is what no reader of the job's story could decode again."""
+    """Nor is JSON that readers of the job could not decode."""
 
     async def struct(email: EmailStruct) -> None: ...
 
@@ -291,17 +288,17 @@ def test_a_generator_can_t_handle_jobs() -> None:
     ("decorator", "call"),
     [("job", 'job("name")'), ("cron", 'cron("0 3 * * *")'), ("every", "every(seconds=30)")],
 )
-def test_a_decorator_without_its_parentheses_is_told(
+def test_a_decorator_without_its_parentheses_is_refused(
     decorator: str, call: str, registry: Registry
 ) -> None:
-    """It would register nothing, and say nothing."""
+    """Otherwise it would register nothing, without an error."""
     with pytest.raises(TypeError, match=re.escape(f"write @registry.{call}")):
         getattr(registry, decorator)(works)
     assert registry.names == []
 
 
-def test_a_function_runs_where_its_kind_belongs(registry: Registry) -> None:
-    """Unless it is told otherwise."""
+def test_a_function_runs_where_its_kind_does(registry: Registry) -> None:
+    """Unless `runs_in` says otherwise."""
 
     def plain() -> None: ...
 
@@ -326,7 +323,7 @@ def plain_function() -> None:
 
 
 def test_a_limit_lets_one_job_run_at_least(registry: Registry) -> None:
-    """And without one there is none."""
+    """Without one there is no limit."""
     registry.job("limited", concurrency=1)(works)
     registry.job("unlimited")(works)
     assert registry.lookup("limited").concurrency == 1

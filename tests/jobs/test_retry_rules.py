@@ -30,7 +30,7 @@ ONLY = Retry(retry_on=(OSError, TimeoutError), give_up_on=FileNotFoundError)
 async def test_only_some_errors_are_worth_a_retry(
     error: Exception, worth: bool, registry: Registry, make_rig: MakeRig
 ) -> None:
-    """One that is not fails the job at once, with its own error; of a group, each counts."""
+    """Any other fails the job at once, with its own error; in a group, each error counts."""
 
     @registry.job("raises", retry=ONLY)
     async def raises() -> None:
@@ -38,16 +38,16 @@ async def test_only_some_errors_are_worth_a_retry(
 
     rig = make_rig()
     await rig.start()
-    story = await run_one(rig, "raises")
-    assert story.status == ("pending" if worth else "failed")
-    assert type(error).__name__ in str(story.error)
+    detail = await run_one(rig, "raises")
+    assert detail.status == ("pending" if worth else "failed")
+    assert type(error).__name__ in str(detail.error)
 
 
 @pytest.mark.parametrize("given_up", [True, False])
 async def test_a_timeout_is_a_timeout_error(
     given_up: bool, registry: Registry, make_rig: MakeRig, autojump_clock: trio.testing.MockClock
 ) -> None:
-    """The rules can name it."""
+    """So the rules can name it."""
     rule = Retry(give_up_on=TimeoutError) if given_up else Retry(retry_on=TimeoutError)
 
     @registry.job("slow", retry=rule, timeout=1)
@@ -127,7 +127,7 @@ def test_what_is_no_exception_type_is_refused(setting: str, value: Any) -> None:
 
 
 def test_a_backoff_that_can_not_be_called_is_refused() -> None:
-    """Nor one that would have to be awaited."""
+    """So is one that would have to be awaited."""
 
     async def later(retry: int, error: BaseException) -> float:
         return 1
@@ -137,7 +137,7 @@ def test_a_backoff_that_can_not_be_called_is_refused() -> None:
             Retry(backoff=value)  # type: ignore[arg-type]
 
 
-def test_without_rules_all_is_as_before() -> None:
-    """Everything is worth a retry, after what the formula says."""
+def test_without_rules_every_error_is_worth_a_retry() -> None:
+    """The formula says how long to wait."""
     assert Retry().is_worth(SystemExit(3))
     assert Retry(jitter=0).delay_after(ValueError(), 3, random.Random(0)) == (4, None)

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from job_service.errors import InvalidPayload
-from job_service.jobs.registration.registry import Registry
+from job_service import InvalidPayload, Registry
 from job_service.jobs.registration.schedule import Cron, Every
 
 BERLIN = "Europe/Berlin"
@@ -40,14 +39,14 @@ def test_a_time_that_comes_twice_is_run_the_first_time() -> None:
     assert ticks("30 2 * * *", utc(10, 24), 3) == expected
 
 
-def test_who_starts_between_the_two_waits_for_the_next_day() -> None:
-    """At 02:10 of the second time, 02:30 has been."""
+def test_a_start_between_the_two_waits_for_the_next_day() -> None:
+    """At the second 02:10, 02:30 has already come."""
     assert ticks("30 2 * * *", utc(10, 25, 1, 10), 1) == [utc(10, 26, 1, 30)]
 
 
 @pytest.mark.parametrize("start", [utc(3, 29), utc(10, 25)])
 def test_every_five_minutes_means_five_minutes_that_pass(start: datetime) -> None:
-    """Whatever the clock on the wall shows."""
+    """Whatever the clocks show."""
     expected = [start + timedelta(minutes=5 * number) for number in range(1, 49)]
     assert ticks("*/5 * * * *", start, 48) == expected
 
@@ -59,7 +58,7 @@ def test_every_five_minutes_means_five_minutes_that_pass(start: datetime) -> Non
     zone=st.sampled_from(["UTC", BERLIN, "America/New_York", "Australia/Lord_Howe"]),
 )
 def test_ticks_only_ever_go_on(start: datetime, expression: str, zone: str) -> None:
-    """Each is later than the one before, and the first later than the start."""
+    """Each tick is later than the one before, and the first is later than the start."""
     moment = start.replace(tzinfo=UTC)
     found = [moment, *islice(Cron(expression, zone).after(moment), 12)]
     assert all(earlier < later for earlier, later in pairwise(found))
@@ -72,7 +71,7 @@ CHANGE_FROM, CHANGE_TO = datetime(2026, 1, 1, tzinfo=UTC), datetime(2028, 12, 31
 
 @cache
 def changes() -> list[tuple[str, datetime]]:
-    """Each change of clocks in these years, with the zones that have no others alike left out."""
+    """Each change of clocks in these years, once for all zones that change alike."""
     found: dict[object, tuple[str, datetime]] = {}
     for name in sorted(available_timezones()):
         zone = ZoneInfo(name)
@@ -87,10 +86,9 @@ def changes() -> list[tuple[str, datetime]]:
 
 
 def debians_cron(expression: str, zone: str, start: datetime, minutes: int) -> Iterator[datetime]:
-    """What Debian's cron.c does, minute by minute: it goes by what the clock on the wall shows.
+    """What Debian's cron.c does, minute by minute: it goes by what the clocks show.
 
-    Minutes that were skipped, it makes up for, and those that come again, it leaves out, where a
-    job is at a fixed time.
+    If a job is at a fixed time, it makes up for skipped minutes, and leaves out repeated ones.
     """
     minute_field, hour_field = expression.split()[:2]
     wildcard = minute_field[0] == "*" or hour_field[0] == "*"
@@ -111,7 +109,7 @@ def debians_cron(expression: str, zone: str, start: datetime, minutes: int) -> I
 
 
 def numbers(field: str, end: int) -> set[int]:
-    """What a field of a cron expression stands for."""
+    """The numbers that a field of a cron expression stands for."""
     found: set[int] = set()
     for part in field.split(","):
         span, _, step = part.partition("/")
@@ -124,7 +122,7 @@ def numbers(field: str, end: int) -> set[int]:
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_at_every_change_of_clocks_it_ticks_as_debians_cron_does(data: st.DataObject) -> None:
-    """In every zone, whether clocks go forth or back, by half an hour or by two."""
+    """In every zone, forward and back, by half an hour or by two."""
     zone, change = data.draw(st.sampled_from(changes()))
     minutes = data.draw(
         st.sampled_from(["*", "*/5", "*/7", "30", "0,30", "45", "59", "5,10,50", "0-20/4", "40-59"])
@@ -149,10 +147,10 @@ def test_at_every_change_of_clocks_it_ticks_as_debians_cron_does(data: st.DataOb
     minutes=st.integers(-300, 300),
     expression=st.sampled_from(["* */3 * * *", "30 2 * * *", "*/20 1-3 * * *", "0 0 * * *"]),
 )
-def test_it_makes_no_difference_from_when_on_one_looks(
+def test_the_ticks_do_not_depend_on_when_one_asks(
     change: tuple[str, datetime], minutes: int, expression: str
 ) -> None:
-    """The ticks after a moment are those of before, without the ones that have been."""
+    """Later, the same ticks follow, without those that have passed."""
     zone, day = change
     cron, moment = Cron(expression, zone), day + MINUTE * minutes
     end = day + timedelta(days=2)
@@ -175,13 +173,13 @@ def test_it_makes_no_difference_from_when_on_one_looks(
     ],
 )
 def test_a_nickname_is_what_cron_means_by_it(nickname: str, expression: str) -> None:
-    """All that name times are known."""
+    """All nicknames of times are known."""
     assert ticks(nickname, utc(3, 28), 3) == ticks(expression, utc(3, 28), 3)
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "Europe/Dublin", "Africa/Casablanca"])
 def test_a_rare_moment_is_found(zone: str) -> None:
-    """However many years ahead, and whether clocks are ever changed or not."""
+    """Even years ahead, in zones with and without changes of clocks."""
     (leap_day,) = islice(Cron("30 12 29 2 *", zone).after(utc(3, 1)), 1)
     assert leap_day.astimezone(ZoneInfo(zone)).replace(tzinfo=None) == datetime(2028, 2, 29, 12, 30)  # noqa: DTZ001
 
@@ -199,7 +197,7 @@ def test_a_rare_moment_is_found(zone: str) -> None:
         ("0 0 30 2 *", "UTC", "Bad day-of-month|never ticks"),
     ],
 )
-def test_a_mistake_is_told_at_registration(expression: str, zone: str, message: str) -> None:
+def test_a_mistake_is_refused_at_registration(expression: str, zone: str, message: str) -> None:
     """The error says what is wrong."""
     with pytest.raises(ValueError, match=message):
         Registry().cron(expression, tz=zone)
@@ -214,13 +212,13 @@ def test_an_interval_is_a_number(seconds: Any) -> None:
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
 def test_an_interval_is_above_0(seconds: float) -> None:
-    """No time is no interval."""
+    """Zero, less, and nan are refused."""
     with pytest.raises(ValueError, match="seconds must be above 0"):
         Every(seconds)
 
 
 def test_a_schedule_is_a_job_type_with_all_its_options(registry: Registry) -> None:
-    """It is named after its function, and goes along where its registry is included."""
+    """It has the name of its function, and comes with its registry when that is included."""
 
     @registry.every(30, timeout=5)
     async def refresh() -> None: ...
@@ -232,7 +230,7 @@ def test_a_schedule_is_a_job_type_with_all_its_options(registry: Registry) -> No
 
 
 def test_a_payload_is_checked_at_registration(registry: Registry) -> None:
-    """What the handler does not take leaves nothing behind."""
+    """If the handler does not take it, nothing is registered."""
 
     async def nightly(deep: bool) -> None: ...
 

@@ -1,1 +1,1 @@
-"""`job-service demo`: a make-believe shop, for whoever wants to see the service at work at once."""
+"""`job-service demo`: a make-believe shop that shows the service at work."""

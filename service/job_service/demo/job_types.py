@@ -1,4 +1,4 @@
-"""The job types a service has where none are given: to try it out, to test it, to show it."""
+"""The job types of a service that is given none: to try it out, to test it, and to show it."""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,4 @@
-"""The shop's job types: some go well, some fail now and then, some are slow, one is no good."""
+"""The shop's job types: some succeed, some fail now and then, some are slow, one never works."""
 
 import random
 import time
@@ -20,27 +20,27 @@ class Email(Struct, forbid_unknown_fields=True):
 
 
 class Order(Struct, forbid_unknown_fields=True):
-    """What somebody wants to pay for."""
+    """An order to be paid for."""
 
     order_id: int
     euros: Annotated[float, Meta(gt=0)]
 
 
 class Picture(Struct, forbid_unknown_fields=True):
-    """A picture and the width, in pixels, that it is to have."""
+    """A picture, and the width in pixels to scale it to."""
 
     name: str
     width: int
 
 
 class Page(Struct, forbid_unknown_fields=True):
-    """A page of the supplier's."""
+    """A page of the supplier's website."""
 
     url: str
 
 
 class Report(Struct, forbid_unknown_fields=True):
-    """What to report on, and how many chapters that takes."""
+    """What to report on, in how many chapters."""
 
     title: str
     chapters: Annotated[int, Meta(ge=1, le=1_000)]
@@ -54,7 +54,7 @@ class Product(Struct, forbid_unknown_fields=True):
 
 @registry.job("send_email", retry=Retry(max_retries=4, base_seconds=1))
 async def send_email(email: Email, job: JobContext) -> str:
-    """Mostly goes well; the mail server refuses one attempt in eight."""
+    """Usually succeeds; the mail server refuses one attempt in eight."""
     await _take(0.05, 0.4)
     if random.random() < 1 / 8:
         raise ConnectionRefusedError("the mail server is busy")
@@ -64,7 +64,7 @@ async def send_email(email: Email, job: JobContext) -> str:
 
 @registry.job("charge_card", retry=Retry(max_retries=2, base_seconds=2))
 async def charge_card(order: Order) -> dict[str, float]:
-    """One card in ten is declined, which no retry would change."""
+    """One card in ten is declined, and no retry would change that."""
     await _take(0.1, 0.8)
     if random.random() < 1 / 10:
         raise Discard(f"the card of order {order.order_id} was declined")
@@ -73,7 +73,7 @@ async def charge_card(order: Order) -> dict[str, float]:
 
 @registry.job("thumbnail")
 def thumbnail(picture: Picture) -> str:
-    """Takes a thread."""
+    """Runs in a thread."""
     time.sleep(random.uniform(0.05, 0.5))
     return f"{picture.name}@{picture.width}w"
 
@@ -87,7 +87,7 @@ async def fetch_page(page: Page) -> str:
 
 @registry.job("report", retry=Retry(max_retries=1))
 async def report(wanted: Report, job: JobContext) -> str:
-    """Slow, and tells how far it has come."""
+    """Slow, and reports its progress."""
     for chapter in range(1, wanted.chapters + 1):
         job.progress(chapter - 1, wanted.chapters, f"chapter {chapter}")
         await _take(0.5, 1.5)
@@ -104,14 +104,14 @@ async def index(product: Product) -> int:
 
 @registry.job("sync_stock", retry=Retry(max_retries=2, base_seconds=1))
 async def sync_stock() -> None:
-    """Never goes well: the warehouse is not there."""
+    """Always fails, because the warehouse does not answer."""
     await _take(0.1, 0.3)
     raise TimeoutError("no answer from the warehouse")
 
 
 @registry.job("parcel")
 async def parcel(job: JobContext) -> str:
-    """Looks whether a parcel is there, and comes back later if not."""
+    """Checks whether a parcel has arrived, and runs again later if not."""
     await _take(0.05, 0.1)
     if random.random() < 2 / 3:
         raise Snooze(5)
@@ -120,14 +120,14 @@ async def parcel(job: JobContext) -> str:
 
 @registry.job("add_up")
 async def add_up() -> int:
-    """Blocks the event loop, as an `async def` must not: the log says so, and where."""
-    time.sleep(0.4)  # noqa: ASYNC251  # just that is shown
+    """Blocks the event loop, which an `async def` must not do: the log says so, and where."""
+    time.sleep(0.4)  # noqa: ASYNC251  # on purpose
     return sum(range(1_000))
 
 
 @registry.every(seconds=20)
 async def tidy_up() -> None:
-    """Runs by itself."""
+    """Runs on a schedule."""
     await _take(0.2, 0.6)
 
 

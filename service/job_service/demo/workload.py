@@ -1,4 +1,4 @@
-"""What the shop's customers and staff want of it: a steady trickle, and now and then too much."""
+"""The shop's workload: a steady trickle of jobs, and now and then more than the queue holds."""
 
 import random
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ Submit = Callable[[JobQueue], Awaitable[None]]
 
 
 async def keep_busy(queue: JobQueue) -> None:
-    """Submit jobs of all kinds until the queue is closed."""
+    """Submit jobs of all types until the queue is closed."""
     async with trio.open_nursery() as nursery:
         for submit, mean_seconds in (
             (_order, 0.5),
@@ -50,7 +50,7 @@ async def _reindex_now_and_then(queue: JobQueue) -> None:
 
 
 async def _reindex(queue: JobQueue) -> None:
-    """More at once than there is room for: `queue_full` is logged, and what is too much counted."""
+    """Submit more than the queue holds: it logs `queue_full`, and counts what it refuses."""
     for product_id in range(int((await queue.view()).capacity * BURST_SIZE)):
         with suppress(QueueFull):
             await queue.submit("index", Product(product_id), priority=8)

@@ -1,1 +1,1 @@
-"""What errors are, and what is told of them; they may be anything that a handler can raise."""
+"""Describes errors as text, whatever a handler may have raised."""

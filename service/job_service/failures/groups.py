@@ -1,4 +1,4 @@
-"""Looks at errors, alone or in groups, and runs no code of theirs: it may be broken, or lie."""
+"""Looks into errors and groups without running code of theirs, which may be broken or lie."""
 
 from collections.abc import Iterator
 from types import TracebackType
@@ -15,36 +15,36 @@ def is_a(error: BaseException, kind: type[Kind]) -> TypeGuard[Kind]:
 
 
 def args_of(error: BaseException) -> tuple[object, ...]:
-    """What it was made of."""
+    """The arguments that it was made with."""
     return cast("tuple[object, ...]", _read(BaseException, "args", error))
 
 
 def traceback_of(error: BaseException) -> TracebackType | None:
-    """Where it came from."""
+    """Its traceback, if it has one."""
     return cast("TracebackType | None", _read(BaseException, "__traceback__", error))
 
 
 def causes_of(error: BaseException) -> list[BaseException]:
-    """What led to it, at most two errors."""
+    """Its `__cause__` and its `__context__`, those that there are."""
     both = [_read(BaseException, name, error) for name in ("__cause__", "__context__")]
     return [cause for cause in both if cause is not None]
 
 
 def members(error: BaseException) -> tuple[BaseException, ...]:
-    """What a group holds; of an error that is no group, nothing."""
+    """The errors directly in a group; none if the error is no group."""
     if not is_a(error, BaseExceptionGroup):
         return ()
     return cast("tuple[BaseException, ...]", _read(BaseExceptionGroup, "exceptions", error))
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
-    """The errors in a group, however deep, each once; of an error that is no group, itself."""
-    # Each nursery an error passes through wraps it once more, which says nothing about it.
+    """All errors in a group, however deep, each once; the error itself if it is no group."""
+    # Groups in groups mean nothing: each nursery that an error passes through adds one.
     seen: set[int] = set()
     inside = [iter((error,))]
     while inside:
         for one in inside[-1]:
-            if id(one) in seen:  # or thirty groups, each twice in the next, were a billion errors
+            if id(one) in seen:  # thirty groups, each twice in the next, would be a billion errors
                 continue
             seen.add(id(one))
             if is_a(one, BaseExceptionGroup):
@@ -56,14 +56,14 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def is_cancellation(error: BaseException) -> bool:
-    """Whether the error is nothing but Trio's cancellation, alone or in groups."""
+    """Whether it is trio.Cancelled, or a group of nothing else."""
     return all(is_a(leaf, trio.Cancelled) for leaf in leaves(error))
 
 
 def without_cancellation(error: BaseException) -> BaseException:
-    """What a group holds beside cancellations, which say no more than that somebody has cancelled.
+    """A group without the cancellations in it, which say nothing of what went wrong.
 
-    The error itself if it holds none, or nothing else.
+    The error itself if it is no group, if no cancellation is in it, or if nothing else is.
     """
     if not is_a(error, BaseExceptionGroup):
         return error
@@ -77,5 +77,5 @@ def without_cancellation(error: BaseException) -> BaseException:
 
 
 def _read(kind: type, name: str, error: BaseException) -> Any:
-    """What is kept in the error itself, even if its class has another attribute of that name."""
+    """An attribute as the built-in class keeps it, even if the error's own class hides it."""
     return kind.__dict__[name].__get__(error)

@@ -1,25 +1,26 @@
-"""Reads the names of classes and short texts, whatever odd things they are made of."""
+"""Reads the names of classes, and shortens texts, without running code of their classes."""
 
 from typing import Final
 
 MAX_ERROR_CHARS: Final = 1_000
 CUT: Final = "…"
 
-# As they are, and not as a metaclass or a property would have them.
+# As Python keeps them, even if a metaclass says something else.
 _qualname = type.__dict__["__qualname__"].__get__
 _module = type.__dict__["__module__"].__get__
 _PACKAGE = __name__.partition(".")[0]
 
 
 def name_of(kind: type) -> str:
-    """The name of a class, without its module."""
+    """The name of a class without its module."""
     return exact(_qualname(kind), MAX_ERROR_CHARS)
 
 
 def full_name_of(kind: type) -> str:
-    """As users import it: pathlib.Path is in pathlib._local on Python 3.13.
+    """The name of a class as users import it, with its module.
 
-    Without the module of errors of our own.
+    Private modules are left out: on Python 3.13, pathlib.Path is in pathlib._local. So are the
+    modules of built-in classes, of the running program and of this package.
     """
     try:
         module = _module(kind)
@@ -36,16 +37,16 @@ def full_name_of(kind: type) -> str:
 
 
 def exact(text: str, chars: int) -> str:
-    """Its first characters as a plain `str`; of a subclass no code is run."""
+    """The first characters of a text as a plain `str`, even if it is of a subclass."""
     return str.__getitem__(text, slice(chars))
 
 
 def shortened(text: str, chars: int) -> str:
-    """The text in at most so many characters, with a mark where it is cut; always encodable."""
+    """The text in at most `chars` characters, with a mark if it was cut; always encodable."""
     text = encodable(text[: chars + 1])
     return text if len(text) <= chars else text[: chars - len(CUT)] + CUT
 
 
 def encodable(text: str) -> str:
-    """The text without lone surrogates, which can't go into a log line or a reply."""
+    """The text without lone surrogates, which neither a log line nor a reply can carry."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,18 +1,18 @@
-"""The outline of a traceback: its outermost and its innermost frames, and one line of the error."""
+"""The outline of a traceback: its outermost and its innermost frames, and the error in a line."""
 
 import linecache
 import traceback
 from types import FrameType, TracebackType
 from typing import Final
 
-MAX_LINE_CHARS: Final = 1_000  # of source code that people write by hand
+MAX_LINE_CHARS: Final = 1_000  # no line that people write by hand is longer
 
 _FRAMES: Final = 40
 _PLACE_CHARS: Final = 200
 
 
 def outline(whole: TracebackType | None, line: str) -> str:
-    """What is told of an error that is too large to be told whole, or broken."""
+    """What stands for a traceback that is too long to format, or whose error is broken."""
     frames = list(traceback.walk_tb(whole))
     half = _FRAMES // 2
     outermost, innermost = frames[:half], frames[half:][-half:]
@@ -29,12 +29,12 @@ def outline(whole: TracebackType | None, line: str) -> str:
 
 
 def source_of(frame: FrameType, number: int) -> str:
-    """The line of source code; empty if there is none, or if who loads it is broken."""
+    """The line of source code; empty if there is none, or if its loader fails."""
     try:
         return linecache.getline(frame.f_code.co_filename, number, frame.f_globals)
     except KeyboardInterrupt:
         raise
-    except BaseException:  # a loader may be a handler's own
+    except BaseException:  # the loader may be the user's own
         return ""
 
 

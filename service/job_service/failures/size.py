@@ -1,4 +1,4 @@
-"""Measures values before they are printed, because that may take seconds; names those too large."""
+"""Measures values before they are printed, because printing large ones may take seconds."""
 
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -19,9 +19,9 @@ _NOTHING: Final = ()
 
 
 def fits(values: Sequence[object]) -> bool:
-    """Whether all of them, with what is in them, are printed in a short time.
+    """Whether all of them, with all that they hold, can be printed in a few milliseconds.
 
-    Looks at MAX_ITEMS things at most, and runs no code of theirs.
+    It looks at MAX_ITEMS objects at most, and runs no code of theirs.
     """
     items = chars = 0
     waiting = list(values[: MAX_ITEMS + 1])
@@ -36,11 +36,11 @@ def fits(values: Sequence[object]) -> bool:
 
 
 def outline_of(values: Sequence[object]) -> str:
-    """The values as a tuple is printed, but of each that is too large only what it is."""
-    told = [_outline_of_one(value) for value in values[:_ARGUMENTS]]
+    """The values, printed as a tuple; of one that is too large, only its type and its length."""
+    shown = [_outline_of_one(value) for value in values[:_ARGUMENTS]]
     if len(values) > _ARGUMENTS:
-        told.append(CUT)
-    return told[0] if len(values) == 1 else f"({', '.join(told)})"
+        shown.append(CUT)
+    return shown[0] if len(values) == 1 else f"({', '.join(shown)})"
 
 
 def _outline_of_one(value: Any) -> str:
@@ -65,7 +65,7 @@ def _chars_of(value: Any) -> int:
 
 
 def _inside(value: Any) -> Iterable[object]:
-    """What is printed with it: what a container holds, an error says, an object knows."""
+    """What is printed with it: the items of a container, the arguments of an error, attributes."""
     kind = type(value)
     if kind in (str, int, float, bytes, bool, type(None)):
         return _NOTHING
@@ -77,7 +77,7 @@ def _inside(value: Any) -> Iterable[object]:
     if issubclass(kind, BaseException):
         return args_of(value)
     try:
-        known = object.__getattribute__(value, "__dict__")
+        attributes = object.__getattribute__(value, "__dict__")
     except AttributeError:  # it has none
         return _NOTHING
-    return dict.values(known) if issubclass(type(known), dict) else _NOTHING
+    return dict.values(attributes) if issubclass(type(attributes), dict) else _NOTHING

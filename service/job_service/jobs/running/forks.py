@@ -14,7 +14,7 @@ from weakref import WeakMethod
 
 import trio
 
-from job_service.standard_streams import tell
+from job_service.standard_streams import print_error
 
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -85,5 +85,7 @@ class EndOfCopy(trio.abc.Instrument):
 
 def end_copy(*_: object) -> NoReturn:
     """End a forked child that has come back to the service: it has no business here."""
-    tell("a handler has forked a child that came back to the service; end it with os._exit()")
+    print_error(
+        "a handler has forked a child that came back to the service; end it with os._exit()"
+    )
     os._exit(1)

@@ -5,8 +5,8 @@ from itertools import islice
 from typing import Final
 
 from job_service.failures.groups import leaves, traceback_of
+from job_service.failures.messages import Messages
 from job_service.failures.names import MAX_ERROR_CHARS, shortened
-from job_service.failures.words import Wording
 
 _BEGINNINGS: Final = (
     "no running event loop",
@@ -32,7 +32,7 @@ def _misses_asyncio(error: BaseException) -> bool:
     """Whether asyncio, or Trio, has raised it because asyncio's loop does not run here."""
     kind = type(error)  # no other is raised for this; to ask others what they say may take long
     if kind is RuntimeError or kind is TypeError:
-        said = Wording().words_of(error).text
+        said = Messages().of(error).text
         return said.startswith(_BEGINNINGS) or said.endswith(_END)
     # Its queues, events and locks just find that the loop is None, each Python in its own words.
     return kind is AttributeError and _comes_out_of_asyncio(error)

@@ -1,4 +1,4 @@
-"""Jobs as others may see them: frozen copies, which are also the JSON of the API."""
+"""Jobs, workers, types and schedules as programs see them: frozen copies, the API's JSON, too."""
 
 from datetime import datetime
 from typing import Literal
@@ -17,14 +17,18 @@ from job_service.jobs.state.progress import Progress
 
 
 class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What fits a line of a list. `attempt` counts those begun, `error` is the last one's.
+    """A job, as a list shows it. All times are in UTC.
 
-    `snoozes` counts those that ended with the job coming back later, which costs none of
-    `max_retries`, and `progress` is the last one's latest.
-    Where `after` names many jobs, it has the first 10 here, and `after_count` says how many.
+    `attempt` is the number of the last attempt that has begun, 0 if none has, and `progress` its
+    last report. `error` says why that attempt failed, or why the job failed without one. `snoozes`
+    counts the attempts that asked to run again later, which costs none of `max_retries`. `run_at`
+    is when a pending job may start, if that is later than its submission. Of more than 10 jobs in
+    `after`, the first 10 are here, and `after_count` says how many there are. `cancel_requested`
+    says that a running job is being cancelled. `retry_of` is the job that this one runs again, and
+    `schedule` the schedule that made it.
 
-    `replayed` says that the job was there before, made by an earlier request with the same
-    idempotency key; `duplicate`, that it holds the unique key of the submission that it answers.
+    `replayed` says that an earlier request with the same idempotency key has made the job;
+    `duplicate`, that it holds the unique key of the submission that it answers.
     """
 
     id: str
@@ -50,9 +54,9 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class AttemptDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One attempt; without `finished_at`, `run_seconds` and `outcome` while it runs.
+    """One attempt to run a job. While it runs it has no `finished_at`, `run_seconds` or `outcome`.
 
-    Of a long `traceback`, this has the last 4,000 characters.
+    `error` is one line. Of a long `traceback`, the last 4,000 characters are kept.
     """
 
     attempt: int
@@ -66,11 +70,10 @@ class AttemptDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class JobDetail(JobSummary, frozen=True, kw_only=True, omit_defaults=True):
-    """All there is to know of a job. `payload` and `result` are raw JSON.
+    """A job, with all there is to know of it. `payload` and `result` are JSON text.
 
-    Of more than 20 attempts that snoozed, `attempts` has the first and the last 10.
-
-    `waits_because` says, while it is pending, why it is not running now.
+    `waits_because` says why a pending job is not running now. `after` has all jobs. Of more than 20
+    attempts that snoozed, `attempts` has the first and the last 10.
     """
 
     waits_because: str | None = None
@@ -80,7 +83,7 @@ class JobDetail(JobSummary, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def summarize(job: Job) -> JobSummary:
-    """The job as it is now, in short."""
+    """The job as it is now, for a list."""
     # With more than 15 keywords in one call, Python makes a dict of them, which would take most of
     # the time here.
     summary = JobSummary(
@@ -111,7 +114,7 @@ def summarize(job: Job) -> JobSummary:
 
 
 def detail_of(job: Job, waits_because: str | None = None) -> JobDetail:
-    """The job as it is now, whole."""
+    """The job as it is now, with all there is to know of it."""
     summary = {**msgspec.structs.asdict(summarize(job)), "after": job.after, "after_count": 0}
     return JobDetail(
         **summary,
@@ -136,7 +139,7 @@ def _attempt_detail(attempt: Attempt) -> AttemptDetail:
 
 
 class WorkerView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one worker does, and since when; the three fields of a job while it is busy."""
+    """What one worker does, and since when. The job, its type and its attempt are those it runs."""
 
     worker_id: str
     state: Literal["idle", "busy"]
@@ -147,9 +150,11 @@ class WorkerView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class QueueView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How many jobs wait, and for what: a worker (`ready`), their time or other jobs.
+    """How many jobs wait, and for what; and what is paused.
 
-    `oldest_ready_seconds` is how long the job is ready that is so for longest.
+    Of the `pending` jobs, `ready` ones wait for a worker, `later` ones for their time, and
+    `blocked` ones for other jobs. `oldest_ready_seconds` is how long the oldest ready job has been
+    ready. `capacity` bounds how many jobs may wait.
     """
 
     paused: bool
@@ -164,9 +169,10 @@ class QueueView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class TypeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A job type: the terms on which its jobs are run, and how many there are in each state.
+    """A job type: the terms on which its jobs run, and how many jobs it has in each state.
 
-    What has ended is counted for as long as it is kept.
+    Jobs that have ended count for as long as they are kept. `concurrency` is how many may run at
+    the same time.
     """
 
     type: str
@@ -184,16 +190,17 @@ class TypeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Cancellations(msgspec.Struct, frozen=True, kw_only=True):
-    """How many jobs were cancelled at once, and how many are being interrupted."""
+    """How many pending jobs were cancelled, and how many running jobs are being interrupted."""
 
     cancelled: int
     interrupted: int
 
 
 class ScheduleView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One schedule: when it runs, and what came of its ticks; `skipped` counts those without a job.
+    """One schedule: when it submits jobs, and what it has done.
 
-    `next_run_at` is absent until the engine runs.
+    It has `cron` and `timezone`, or `every_seconds`. `skipped` counts the times at which it made no
+    job. `next_run_at` is absent until the service has started.
     """
 
     schedule: str

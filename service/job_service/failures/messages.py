@@ -1,4 +1,4 @@
-"""What one error says of itself, found in a bounded time, and whatever it does when it is asked."""
+"""What an error says: its message and its notes, read in a bounded time, even if it is broken."""
 
 from collections.abc import Sequence
 from subprocess import CalledProcessError, TimeoutExpired
@@ -10,7 +10,7 @@ from job_service.failures.size import MAX_CHARS, fits, outline_of
 
 MAX_NOTES: Final = 50
 
-# What Python makes the texts of its own errors of.
+# The attributes of which built-in errors make their messages.
 _PARTS: Final = (
     (OSError, ("errno", "strerror", "filename", "filename2")),
     (ImportError, ("msg",)),
@@ -23,47 +23,47 @@ _PARTS: Final = (
 _MADE_OF_ARGS: Final = (BaseException, KeyError, CalledProcessError, TimeoutExpired)
 
 
-class Words(NamedTuple):
-    """What an error says, in at most MAX_CHARS characters, and whether that is all."""
+class Message(NamedTuple):
+    """What an error says, in at most MAX_CHARS characters, and whether that is all of it."""
 
     text: str
-    is_all: bool
+    is_whole: bool
 
 
-class Wording:
-    """The words of errors, each of which is asked once: its answer may take long."""
+class Messages:
+    """The messages of errors. Each error is asked once, because its own code may take long."""
 
     def __init__(self) -> None:
-        self._known: dict[int, Words] = {}
+        self._known: dict[int, Message] = {}
 
-    def words_of(self, error: BaseException) -> Words:
-        """What it says, without its type and its notes."""
-        words = self._known.get(id(error))
-        if words is None:
-            words = self._known[id(error)] = _ask(error)
-        return words
+    def of(self, error: BaseException) -> Message:
+        """Its message, without its type and its notes."""
+        message = self._known.get(id(error))
+        if message is None:
+            message = self._known[id(error)] = _ask(error)
+        return message
 
     def size_of(self, error: BaseException) -> int | None:
-        """How many characters it says, its notes included; None if they are too many."""
-        words, said = self.words_of(error), notes_of(error)
+        """How many characters its message and its notes have; None if they are too many."""
+        message, texts = self.of(error), notes_of(error)
         if is_a(error, SyntaxError):
-            said.append(SyntaxError.__dict__["text"].__get__(error))
-        if not words.is_all or len(said) > MAX_NOTES or not fits(said):
+            texts.append(SyntaxError.__dict__["text"].__get__(error))
+        if not message.is_whole or len(texts) > MAX_NOTES or not fits(texts):
             return None
-        return len(words.text) + sum(str.__len__(note) for note in _texts(said))
+        return len(message.text) + sum(str.__len__(text) for text in _texts(texts))
 
     def line_of(self, error: BaseException) -> str:
-        """Its type, what it says, and its notes."""
+        """Its type, its message, and its notes."""
         name = full_name_of(type(error))
         notes = [exact(note, MAX_CHARS) for note in _texts(notes_of(error))]
-        text = "\n".join([self.words_of(error).text, *notes]).strip()
+        text = "\n".join([self.of(error).text, *notes]).strip()
         return f"{name}: {text}" if text else name
 
 
 def notes_of(error: BaseException) -> list[Any]:
-    """The first of its notes, which may be anything."""
-    known = BaseException.__dict__["__dict__"].__get__(error)
-    notes: Any = dict.get(known, "__notes__")
+    """Its first notes, which may be of any type."""
+    attributes = BaseException.__dict__["__dict__"].__get__(error)
+    notes: Any = dict.get(attributes, "__notes__")
     kind = type(notes)
     if issubclass(kind, list):
         return list.__getitem__(notes, slice(MAX_NOTES + 1))
@@ -74,29 +74,29 @@ def _texts(values: Sequence[Any]) -> list[str]:
     return [value for value in values if issubclass(type(value), str)]
 
 
-def _ask(error: BaseException) -> Words:
+def _ask(error: BaseException) -> Message:
     try:
         parts = _parts_of(error)
         if parts is None or fits(parts):
             text = str(error)
-            return Words(exact(text, MAX_CHARS), is_all=str.__len__(text) <= MAX_CHARS)
+            return Message(exact(text, MAX_CHARS), is_whole=str.__len__(text) <= MAX_CHARS)
         if len(parts) == 1 and not is_a(error, KeyError) and (texts := _texts(parts)):
-            return Words(exact(texts[0], MAX_CHARS), is_all=False)
-        return Words(outline_of(parts), is_all=False)
+            return Message(exact(texts[0], MAX_CHARS), is_whole=False)
+        return Message(outline_of(parts), is_whole=False)
     except KeyboardInterrupt:
         raise
-    except BaseException as problem:  # what says it may be a handler's own code
-        return Words(f"<its text can't be had: {name_of(type(problem))}>", is_all=False)
+    except BaseException as problem:  # its __str__ may be the user's own code
+        return Message(f"<its message can't be read: {name_of(type(problem))}>", is_whole=False)
 
 
 def _parts_of(error: BaseException) -> tuple[object, ...] | None:
-    """What its text is made of; None if only its own code knows."""
-    says = type.__getattribute__(type(error), "__str__")
+    """What its message is made of; None if only its own code knows."""
+    method = type.__getattribute__(type(error), "__str__")
     args = args_of(error)
-    if any(says is kind.__str__ for kind in _MADE_OF_ARGS):
+    if any(method is kind.__str__ for kind in _MADE_OF_ARGS):
         return args
     for kind, names in _PARTS:
-        if says is kind.__str__:
+        if method is kind.__str__:
             parts = tuple(kind.__dict__[name].__get__(error) for name in names)
             return parts if any(part is not None for part in parts) else args
     return None
