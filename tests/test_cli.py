@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -466,13 +467,17 @@ def test_a_busy_port_is_told_in_one_line() -> None:
 
 
 def test_help_names_every_flag(capfd: pytest.CaptureFixture[str]) -> None:
-    """`--help` prints all that can be chosen, and is no error."""
+    """`--help` prints all that can be chosen, with its meaning, and is no error."""
     with pytest.raises(SystemExit) as exited:
         main(["--help"])
     said = capfd.readouterr()
     assert (exited.value.code, said.err) == (0, "")
     for setting in (*(setting for setting, *_ in SETTINGS), "jobs"):
         assert flag(setting) in said.out
+    for field in fields(Settings):
+        if field.name != "tokens":  # which have two flags, each with its own meaning
+            _, meaning, *_ = get_args(field.type)
+            assert meaning in " ".join(said.out.split())
     assert 'default: ""' not in said.out
     assert "..." not in said.out.partition("Commands:")[2], "a summary is cut"
 
