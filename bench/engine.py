@@ -11,7 +11,8 @@ import trio
 from bench.measure import Comparison, Goal, take_turns
 from job_service import Registry, Settings
 from job_service.jobs.running.engine import Engine
-from job_service.jobs.running.job_of_frame import job_of_frame
+from job_service.jobs.running.worker import job_of_frame
+from job_service.stores.memory import MemoryStore
 from job_service.telemetry.counting import Metrics
 from job_service.telemetry.emitter import Emitter
 from job_service.telemetry.feed import Feed
@@ -78,14 +79,8 @@ async def jobs_per_second(watched: bool = True) -> float:
         watchdog = Watchdog(
             Settings.stall_threshold, warn=log.observe, emit=emit, job_of_frame=job_of_frame
         )
-        engine = Engine(
-            registry,
-            emit,
-            log.logger,
-            workers=WORKERS,
-            queue_capacity=2 * BATCH,
-            retain=1_000,
-        )
+        store = MemoryStore(emit, capacity=2 * BATCH, retain=1_000)
+        engine = Engine(registry, store, emit, log.logger, workers=WORKERS)
         async with trio.open_nursery() as nursery:
             await nursery.start(engine.run)
             if watched:

@@ -12,6 +12,7 @@ import trio
 
 from job_service import JobQueue, Registry
 from job_service.jobs.running.engine import Engine
+from job_service.stores.memory import MemoryStore
 from job_service.telemetry.counting import Metrics
 from job_service.telemetry.emitter import Emitter
 from job_service.telemetry.feed import Feed
@@ -71,14 +72,9 @@ async def running_engine(*, workers: int = 10, retain: int = 1_000) -> AsyncIter
     with tempfile.TemporaryFile() as log_file, LineSink(os.dup(log_file.fileno())) as sink:
         log = Log(sink.write)
         metrics = Metrics(CAPACITY)
-        engine = Engine(
-            registry,
-            Emitter(metrics.observe, log.observe, Feed().observe),
-            log.logger,
-            workers=workers,
-            queue_capacity=CAPACITY,
-            retain=retain,
-        )
+        emit = Emitter(metrics.observe, log.observe, Feed().observe)
+        store = MemoryStore(emit, capacity=CAPACITY, retain=retain)
+        engine = Engine(registry, store, emit, log.logger, workers=workers)
         async with trio.open_nursery() as nursery:
             await nursery.start(engine.run)
             yield Running(engine.queue, metrics)

@@ -15,6 +15,8 @@ from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.running.engine import Engine
 from job_service.jobs.state.clock import Clock
+from job_service.jobs.state.weight import DEFAULT_QUEUE_BYTES, DEFAULT_RETAIN_BYTES
+from job_service.stores.memory import MemoryStore
 from job_service.telemetry.counting import Metrics
 from job_service.telemetry.emitter import Emitter
 from job_service.telemetry.events import Event
@@ -74,18 +76,44 @@ def assert_balanced(now: MetricsSnapshot) -> None:
 class Rig:
     """An engine on the test bench, with everything it says within reach."""
 
-    def __init__(self, nursery: trio.Nursery, registry: Registry, **options: Any) -> None:
-        defaults = {"workers": 2, "queue_capacity": 100, "retain": 1_000}
-        options = {**defaults, "clock": Clock(monotonic=trio.current_time), **options}
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        registry: Registry,
+        *,
+        workers: int = 2,
+        queue_capacity: int = 100,
+        queue_bytes: int = DEFAULT_QUEUE_BYTES,
+        retain: int = 1_000,
+        retain_bytes: int = DEFAULT_RETAIN_BYTES,
+        clock: Clock | None = None,
+        max_abandoned_threads: int = 100,
+    ) -> None:
         self.registry = registry
         self.record = Record()
         self.lines: list[dict[str, Any]] = []
-        self.metrics = Metrics(options["queue_capacity"])
+        self.metrics = Metrics(queue_capacity)
         log = Log(lambda line: self.lines.append(msgspec.json.decode(line)))
         self.feed = Feed()
         observers = self.metrics.observe, log.observe, self.feed.observe, self.record.observe
         emit = Emitter(*observers)
-        self.engine = Engine(registry, emit, log.logger, random_source=random.Random(0), **options)
+        self.store = MemoryStore(
+            emit,
+            clock or Clock(monotonic=trio.current_time),
+            capacity=queue_capacity,
+            capacity_bytes=queue_bytes,
+            retain=retain,
+            retain_bytes=retain_bytes,
+        )
+        self.engine = Engine(
+            registry,
+            self.store,
+            emit,
+            log.logger,
+            workers=workers,
+            max_abandoned_threads=max_abandoned_threads,
+            random_source=random.Random(0),
+        )
         self._nursery = nursery
 
     @property

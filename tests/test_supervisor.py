@@ -17,7 +17,7 @@ import trio
 from job_service.errors import CannotListen
 from job_service.jobs.registration.context import JobContext
 from job_service.jobs.registration.registry import Registry
-from job_service.jobs.running.job_of_frame import job_of_frame
+from job_service.jobs.running.worker import job_of_frame
 from job_service.service_events import ServiceEvents
 from job_service.settings import Settings
 from job_service.shutdown import Shutdown

@@ -9,7 +9,7 @@ from typing import TextIO
 import trio
 
 from job_service.jobs.registration.registry import Registry
-from job_service.jobs.running.job_of_frame import job_of_frame
+from job_service.jobs.running.worker import job_of_frame
 from job_service.settings import Settings
 from job_service.shutdown import Shutdown
 from job_service.supervisor import RunningService, Supervisor

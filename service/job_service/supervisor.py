@@ -17,6 +17,7 @@ from job_service.jobs.state.detail import ScheduleView, WorkerView
 from job_service.service_events import ServiceEvents
 from job_service.settings import Settings
 from job_service.shutdown import Shutdown, crash_of_trio
+from job_service.stores.memory import MemoryStore
 from job_service.telemetry.assembly import Telemetry
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.web.app import create_app
@@ -72,15 +73,19 @@ class Supervisor:
         self._shutdown = shutdown
         self._give_up = give_up
         self._workload = workload
+        store = MemoryStore(
+            telemetry.emit,
+            capacity=settings.queue_capacity,
+            capacity_bytes=settings.queue_bytes,
+            retain=settings.retain,
+            retain_bytes=settings.retain_bytes,
+        )
         self._engine = Engine(
             registry,
+            store,
             telemetry.emit,
             telemetry.logger,
             workers=settings.workers,
-            queue_capacity=settings.queue_capacity,
-            retain=settings.retain,
-            queue_bytes=settings.queue_bytes,
-            retain_bytes=settings.retain_bytes,
             max_abandoned_threads=settings.max_abandoned_threads,
         )
         self._events = ServiceEvents(telemetry, settings, lambda: self._engine.jobs_bytes)

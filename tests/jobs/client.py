@@ -188,7 +188,7 @@ class Client:
 
     def is_forgotten(self, job_id: str) -> bool:
         """Whether the job is not kept any more."""
-        return self.rig.engine._store.jobs.get(job_id) is None
+        return self.rig.store._jobs.get(job_id) is None
 
     def holder(self, job: Submission) -> str | None:
         """The job that has its unique key, where it has one."""

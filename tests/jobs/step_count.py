@@ -19,7 +19,7 @@ SERVICE = str(Path(job_service.__file__).parent)
 
 async def steps_of_a_job(rig: Rig, job_type: str) -> Counter[str]:
     """How often which line is run for a job of this type, from its submission to its end."""
-    rig.queue._turn_is_due = math.inf  # else time would decide whether the loop has a turn first
+    rig.store._turn_is_due = math.inf  # else time would decide whether the loop has a turn first
     with counting_steps() as steps:
         # Not one by one: whether those wait for a turn of the loop depends on the time.
         await rig.queue.submit_all([rig.queue.check(job_type)])

@@ -150,9 +150,9 @@ async def chain(rig: Rig, first: str, length: int) -> list[str]:
 
 def check_no_job_awaits_another(rig: Rig) -> None:
     """No job awaits another, and none is kept for those that did."""
-    view = rig.engine._dispatcher.view()
+    view = at_once(rig.queue.view())
     assert (view.pending, view.ready, view.later, view.blocked) == (0, 0, 0, 0)
-    for job in rig.engine._store.jobs:
+    for job in rig.store._jobs:
         assert not job.awaits
         assert not job.successors
 

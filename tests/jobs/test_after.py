@@ -16,6 +16,7 @@ from tests.conftest import Rig
 from tests.jobs.steps import (
     START,
     abandoned,
+    at_once,
     chain,
     check_no_job_awaits_another,
     endings,
@@ -184,10 +185,10 @@ async def test_one_that_is_called_off_leaves_nothing_behind(
             story = await rig.queue.cancel(job.id)
             assert (story.status, story.waits_because) == ("cancelled", None)
         for job_id in (first, second):
-            predecessor = rig.engine._store.jobs.get(job_id)
+            predecessor = rig.store._jobs.get(job_id)
             assert predecessor is not None
             assert not predecessor.successors
-        assert rig.engine._dispatcher.view().blocked == 0
+        assert at_once(rig.queue.view()).blocked == 0
         with pytest.raises(AlreadyFinished):
             await rig.queue.cancel(job.id)
     assert ran == [1, 2]

@@ -109,7 +109,7 @@ class History:
         assert self.ledger.in_state(WAITS, READY, RUNS) == []
         assert {event.reason for event in self.rig.record.of(JobAbandoned)} <= self.excuses
         assert self.rig.record.of(WorkerStopped)[-1].timestamp <= self.ends_by
-        assert self.rig.engine._store._index._holders == {}
+        assert self.rig.store._live.index._holders == {}
 
 
 @settings(max_examples=200, deadline=None)

@@ -167,7 +167,7 @@ async def test_ten_thousand_leave_the_queue_at_once(
         delay = 5 if kind == "later" else None
         job = await rig.queue.submit("report", delay_seconds=delay, after=after)
         after = [job.id] if kind == "chained" else []
-    assert rig.engine._store.room == 0
+    assert rig.store._live.capacity.room == 0
     turns = 0
 
     async def count_turns() -> None:

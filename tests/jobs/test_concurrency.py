@@ -76,7 +76,7 @@ def meter(registry: Registry) -> Meter:
 
 def check_no_place_is_taken(rig: Rig) -> None:
     """With nothing running, every limited type may run as many as ever."""
-    assert all(queue.running == 0 for queue in rig.engine._dispatcher._backlog._own.values())
+    assert all(not queue.running for queue in rig.engine._dispatcher._backlog._own.values())
 
 
 WAYS = ["completes", "fails", "gives up", "snoozes", "times out", "exits"]
@@ -142,6 +142,7 @@ async def test_one_that_is_called_off_on_its_way_to_a_worker_makes_room(
                 handed_over, ("about to start", "about to start", "held back"), strict=True
             ):
                 assert (at_once(why(rig, job.id)) or "").startswith(reason)
+            for job in handed_over:
                 at_once(rig.queue.cancel(job.id))
             await trio.testing.wait_all_tasks_blocked()
         assert meter.begun == []

@@ -15,8 +15,8 @@ from job_service.errors import (
     QueueFull,
     UnknownJob,
 )
-from job_service.jobs.queueing import idempotency
 from job_service.jobs.registration.registry import Registry
+from job_service.stores import idempotency
 from tests.jobs.steps import MakeRig, run_one
 
 Autojump = trio.testing.MockClock

@@ -165,7 +165,7 @@ async def test_pages_are_right_after_thousands_have_been_forgotten(make_rig: Mak
     assert ids(await rig.queue.list()) == [submitted[0], *submitted[-2:]]
     assert ids(await rig.queue.list(after=submitted[1_500])) == submitted[-2:]
     assert ids(await rig.queue.list(after=submitted[-1])) == []
-    assert len(rig.engine._store.jobs._chunks) == 2, "memory stays bounded"
+    assert len(rig.store._jobs._chunks) == 2, "memory stays bounded"
 
 
 async def test_a_summary_says_what_fits_a_line(make_rig: MakeRig, autojump_clock: Autojump) -> None:

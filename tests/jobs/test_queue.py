@@ -19,10 +19,10 @@ from job_service.errors import (
     UnknownJob,
     UnknownJobType,
 )
-from job_service.jobs.queueing import queue as queue_module
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.registration.registry import Registry
 from job_service.nesting import MAX_DEPTH
+from job_service.stores import memory
 from job_service.telemetry.events import JobRejected
 from tests.conftest import Rig
 from tests.jobs.steps import MakeRig, run_one
@@ -280,7 +280,7 @@ async def test_who_calls_over_and_over_lets_others_run(
     call: str, make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each call is a checkpoint, also one that is refused."""
-    monkeypatch.setattr(queue_module, "GIVE_WAY_SECONDS", 0)  # which is soon, but not at once
+    monkeypatch.setattr(memory, "GIVE_WAY_SECONDS", 0)  # which is soon, but not at once
     rig = make_rig(queue_capacity=2)
     job = await rig.queue.submit("minute")
     for refused in (False, True):

@@ -1,7 +1,8 @@
-"""The books balance: whatever is done to the jobs of a store, and at every moment of it."""
+"""The counts add up: whatever is done to the jobs that are held, and at every moment of it."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -15,13 +16,15 @@ from hypothesis.stateful import (
     rule,
 )
 
+from job_service.jobs.state.attempt_transitions import complete, cut_short, fail, retry, snooze
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.model import TERMINAL, Draft, Job
-from job_service.jobs.state.transitions import JobStore
+from job_service.jobs.state.transitions import abandon, cancel, enqueue, fail_unstarted
 from job_service.jobs.state.weight import weight_in_bytes
 from job_service.telemetry.counting import Metrics
-from job_service.telemetry.events import Event, JobEvent, JobRejected
+from job_service.telemetry.events import Event, JobEvent
 from tests.conftest import assert_balanced
+from tests.jobs.desk import Desk
 from tests.jobs.steps import ENDINGS
 
 RETAIN = 3
@@ -29,7 +32,7 @@ CAPACITY = 4
 
 
 class StateIndex(RuleBasedStateMachine):
-    """Does to a store whatever its table allows, and compares the metrics with a plain count."""
+    """Does to jobs whatever their table allows, and compares the metrics with a plain count."""
 
     pending = Bundle("pending")
     ready = Bundle("ready")
@@ -48,8 +51,9 @@ class StateIndex(RuleBasedStateMachine):
         self.run_seconds = 0.0
         self.started: dict[str, float] = {}
         start = datetime(2026, 1, 31, tzinfo=UTC)
-        clock = Clock(lambda: start + timedelta(seconds=self.seconds), lambda: self.seconds)
-        self.store = JobStore(self.hear, clock, capacity=CAPACITY, retain=RETAIN)
+        self.clock = Clock(lambda: start + timedelta(seconds=self.seconds), lambda: self.seconds)
+        self.desk = Desk(self.clock, self.hear, capacity=CAPACITY, retain=RETAIN)
+        self.index = self.desk.live.index
 
     def hear(self, event: Event) -> None:
         """Observe as an emitter would have the metrics and a record do."""
@@ -71,51 +75,45 @@ class StateIndex(RuleBasedStateMachine):
         self, priority: int, delay_seconds: float | None, key: str | None
     ) -> MultipleResults[Job]:
         """A submission is accepted, or finds its unique key held."""
-        holder = self.store.holder("email", key) if key is not None else None
+        holder = self.index.holder("email", key) if key is not None else None
         assert (holder.id if holder else None) == self.holders.get(key or "")
         if holder is not None:
-            self.store.deduplicate(holder, str(key))
-            self.count["deduplicated"] += 1
             return multiple()
         draft = Draft("email", b"{}", 3, priority, delay_seconds, unique_key=key)
-        job = self.store.create(draft)
+        job = self.desk.create(draft)
         self.count["created"] += 1
         self.unfinished.add(job.id)
         if key is not None:
             self.holders[key] = job.id
         return multiple(job)
 
-    @rule(reason=st.sampled_from(["full", "draining"]))
-    def reject(self, reason: str) -> None:
-        """A submission is turned away."""
-        self.store.reject("email", "full" if reason == "full" else "draining")
-        self.count["rejected"] += 1
-
     @rule(target=ready, job=consumes(pending))
     def enqueue(self, job: Job) -> Job:
         """A pending job becomes ready, for the first time or again."""
-        self.store.enqueue(job)
+        self.desk.apply(enqueue(job, self.clock))
         self.ready_now.add(job.id)
         return job
 
     @rule(job=consumes(pending))
     def fail_unstarted(self, job: Job) -> None:
         """What the job was to come after has not completed."""
-        self.store.fail_unstarted(job, "it comes after another")
+        self.desk.apply(fail_unstarted(job, "it comes after another", self.clock))
         self.ended(job, "failed")
 
     @rule(target=processing, job=consumes(ready))
     def start(self, job: Job) -> Job:
         """A worker begins an attempt."""
         self.ready_now.remove(job.id)
-        self.store.start(job, "worker-1", lambda: None)
+        self.desk.start(job)
         self.started[job.id] = self.seconds
         return job
 
     @rule(target=pending, job=consumes(processing))
     def retry(self, job: Job) -> Job:
         """The attempt failed and is to be repeated."""
-        self.store.retry(job, "ValueError: no", "Traceback …", 1.0)
+        self.desk.apply(
+            retry(job, job.attempts[-1], "ValueError: no", "Traceback …", 1.0, self.clock)
+        )
         self.count["retried"] += 1
         self.run_seconds += self.seconds - self.started.pop(job.id)
         return job
@@ -124,7 +122,7 @@ class StateIndex(RuleBasedStateMachine):
     def snooze(self, job: Job) -> Job:
         """The handler wants the job back later, which costs no retry."""
         snoozes, retries = job.snoozes, job.retries
-        self.store.snooze(job, 1.0)
+        self.desk.apply(snooze(job, job.attempts[-1], 1.0, self.clock))
         assert (job.snoozes, job.retries) == (snoozes + 1, retries)
         assert (job.attempts[-1].number, job.attempts[-1].outcome) == (job.runs, "snoozed")
         self.count["snoozed"] += 1
@@ -134,10 +132,11 @@ class StateIndex(RuleBasedStateMachine):
     @rule(job=consumes(processing), end=st.sampled_from(["completed", "failed"]))
     def finish(self, job: Job, end: str) -> None:
         """The attempt is over, and so is the job."""
+        attempt = job.attempts[-1]
         if end == "completed":
-            self.store.complete(job, b"null")
+            self.desk.apply(complete(job, attempt, b"null", self.clock))
         else:
-            self.store.fail(job, "ValueError: no", "Traceback: no")
+            self.desk.apply(fail(job, attempt, "ValueError: no", "Traceback: no", self.clock))
         self.ended(job, end)
 
     @rule(
@@ -146,10 +145,12 @@ class StateIndex(RuleBasedStateMachine):
     )
     def end_early(self, job: Job, end: str) -> None:
         """A job is called off or left behind, whether it runs or not."""
-        if end == "cancelled":
-            self.store.cancel(job, "requested")
+        to: Literal["cancelled", "abandoned"] = "cancelled" if end == "cancelled" else "abandoned"
+        if job.status == "processing":
+            self.desk.apply(cut_short(job, job.attempts[-1], to, "requested", self.clock))
         else:
-            self.store.abandon(job, "grace_over")
+            decide = cancel if to == "cancelled" else abandon
+            self.desk.apply(decide(job, "requested", self.clock))
         self.ended(job, end)
 
     def ended(self, job: Job, end: str) -> None:
@@ -181,22 +182,20 @@ class StateIndex(RuleBasedStateMachine):
             "abandoned",
         ):
             assert getattr(now, f"jobs_{name}") == self.count[name], name
-        assert now.jobs_rejected == self.count["rejected"]
-        assert now.jobs_in_progress == self.store.processing == len(self.started)
-        assert now.jobs_pending == self.store.pending
+        assert now.jobs_in_progress == self.desk.counts["processing"] == len(self.started)
+        assert now.jobs_pending == self.desk.counts["pending"]
         assert now.jobs_ready == len(self.ready_now)
-        assert now.jobs_deduplicated == self.count["deduplicated"]
         assert now.jobs_pending == len(self.unfinished) - len(self.started)
         assert now.run_seconds_total == round(self.run_seconds, 6)
 
     @invariant()
     def what_jobs_weigh_adds_up(self) -> None:
         """Nothing is left of a job that has gone, and nothing is counted twice."""
-        finished = [job for job in self.store.jobs if job.status in TERMINAL]
+        finished = [job for job in self.index.jobs if job.status in TERMINAL]
         assert all(job.weight == weight_in_bytes(job) for job in finished)
-        assert self.store.weight == sum(job.weight for job in self.store.jobs)
-        unfinished = sum(job.weight for job in self.store.jobs if job.status not in TERMINAL)
-        assert self.store.room_bytes == self.store.capacity_bytes - unfinished
+        assert self.index.weight == sum(job.weight for job in self.index.jobs)
+        unfinished = sum(job.weight for job in self.index.jobs if job.status not in TERMINAL)
+        assert self.index.unfinished_bytes == unfinished
 
     @invariant()
     def each_job_is_created_once_and_ends_at_most_once(self) -> None:
@@ -210,15 +209,13 @@ class StateIndex(RuleBasedStateMachine):
             assert (told[job_id, "job_created"], told[job_id, "end"]) == (1, 0)
         for job_id in self.finished:
             assert (told[job_id, "job_created"], told[job_id, "end"]) == (1, 1)
-        rejected = [event for event in self.events if isinstance(event, JobRejected)]
-        assert len(rejected) == self.count["rejected"]
 
     @invariant()
     def the_oldest_finished_are_forgotten_and_unfinished_ones_never(self) -> None:
         """What is kept is every unfinished job and the last few that finished."""
-        kept = {job.id for job in self.store.jobs}
+        kept = {job.id for job in self.index.jobs}
         assert kept == self.unfinished | set(self.finished[-RETAIN:])
-        page = self.store.jobs.page(status=None, job_type=None, after=None, limit=1_000)
+        page = self.index.jobs.page(status=None, job_type=None, after=None, limit=1_000)
         assert [job.id for job in page] == sorted(kept)
 
 

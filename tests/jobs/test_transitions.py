@@ -1,7 +1,6 @@
 """The transition table: what may happen to a job in each state, and what may not."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import product
 from typing import Final, Literal
@@ -9,17 +8,33 @@ from typing import Final, Literal
 import msgspec
 import pytest
 
+from job_service.jobs.state.attempt_transitions import (
+    complete,
+    cut_short,
+    fail,
+    request_cancel,
+    retry,
+    snooze,
+    start,
+)
+from job_service.jobs.state.changes import Change
 from job_service.jobs.state.clock import Clock
-from job_service.jobs.state.model import TRANSITIONS, Draft, IllegalTransition, Job, Status
-from job_service.jobs.state.transitions import JobStore
+from job_service.jobs.state.model import (
+    TRANSITIONS,
+    Attempt,
+    Draft,
+    IllegalTransition,
+    Job,
+    Status,
+)
+from job_service.jobs.state.transitions import abandon, cancel, enqueue, fail_unstarted
 from job_service.telemetry.events import Event
+from tests.jobs import desk
+from tests.jobs.desk import nothing
 
+CLOCK = Clock(now=lambda: datetime(2026, 1, 31, tzinfo=UTC), monotonic=lambda: 1.0)
 
-def nothing() -> None:
-    """What interrupts an attempt that nobody watches."""
-
-
-Move = Callable[[JobStore, Job], object]
+Move = Callable[[Job, Attempt], Change]
 Where = Status | Literal["ready"]  # a pending job is ready for a worker, or not yet
 
 
@@ -28,70 +43,71 @@ def status_of(where: Where) -> Status:
     return "pending" if where == "ready" else where
 
 
-@dataclass
-class Desk:
-    """A store, and what it said."""
+class Desk(desk.Desk):
+    """Jobs by hand, and what was said of them."""
 
-    events: list[Event] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.events = list[Event]()
+        super().__init__(CLOCK, self.events.append)
 
-    def __post_init__(self) -> None:
-        clock = Clock(now=lambda: datetime(2026, 1, 31, tzinfo=UTC), monotonic=lambda: 1.0)
-        self.store = JobStore(self.events.append, clock, capacity=10, retain=10)
-
-    def job_in(self, where: Where) -> Job:
-        """A new job that has come to this state by the moves a service would make."""
-        job = self.store.create(Draft("email", b"{}", 3))
+    def job_in(self, where: Where) -> tuple[Job, Attempt]:
+        """A new job that has come to this state as it would in a service, and an attempt at it."""
+        job = self.create(Draft("email", b"{}", 3))
+        attempt = Attempt(1, "worker-1", CLOCK.now(), CLOCK.monotonic(), nothing)
         if where != "pending":
-            self.store.enqueue(job)
+            self.apply(enqueue(job, CLOCK))
         if where not in ("pending", "ready"):
-            self.store.start(job, "worker-1", nothing)
+            attempt = self.start(job)
         if where in ENDS:
-            ENDS[where](self.store, job)
+            self.apply(ENDS[where](job, attempt))
         assert job.status == status_of(where)
-        return job
+        return job, attempt
 
     def seen(self, job: Job) -> tuple[object, ...]:
         """All that a transition could change."""
-        kept = [each.id for each in self.store.jobs]
+        kept = [each.id for each in self.live.index.jobs]
         parts = msgspec.structs.astuple(job)
         attempts = [msgspec.structs.astuple(attempt) for attempt in job.attempts]
-        counts = dict(self.store._index.counts)
-        return parts, attempts, counts, kept, list(self.events)
+        return parts, attempts, dict(self.counts), kept, list(self.events), list(self.told.of)
 
 
 MOVES: Final[dict[str, Move]] = {
-    "enqueue": lambda store, job: store.enqueue(job),
-    "start": lambda store, job: store.start(job, "worker-2", nothing),
-    "complete": lambda store, job: store.complete(job, b'"250 OK"'),
-    "retry": lambda store, job: store.retry(job, "ValueError: no", "Traceback …", 5.0),
-    "snooze": lambda store, job: store.snooze(job, 5.0),
-    "fail": lambda store, job: store.fail(job, "ValueError: no", "Traceback: no"),
-    "fail_unstarted": lambda store, job: store.fail_unstarted(job, "it comes after another"),
-    "cancel": lambda store, job: store.cancel(job, "requested"),
-    "abandon": lambda store, job: store.abandon(job, "grace_over"),
-    "request_cancel": lambda store, job: store.request_cancel(job, "requested"),
+    "enqueue": lambda job, _: enqueue(job, CLOCK),
+    "start": lambda job, _: start(job, "worker-2", nothing, CLOCK),
+    "complete": lambda job, attempt: complete(job, attempt, b'"250 OK"', CLOCK),
+    "retry": lambda job, attempt: retry(job, attempt, "ValueError: no", "Traceback …", 5.0, CLOCK),
+    "snooze": lambda job, attempt: snooze(job, attempt, 5.0, CLOCK),
+    "fail": lambda job, attempt: fail(job, attempt, "ValueError: no", "Traceback: no", CLOCK),
+    "fail_unstarted": lambda job, _: fail_unstarted(job, "it comes after another", CLOCK),
+    "cancel": lambda job, _: cancel(job, "requested", CLOCK),
+    "abandon": lambda job, _: abandon(job, "grace_over", CLOCK),
+    "cancel its attempt": lambda job, at: cut_short(job, at, "cancelled", "requested", CLOCK),
+    "abandon its attempt": lambda job, at: cut_short(job, at, "abandoned", "grace_over", CLOCK),
+    "request_cancel": lambda job, _: request_cancel(job, "requested"),
 }
 ENDS: Final[dict[Where, Move]] = {
     "completed": MOVES["complete"],
     "failed": MOVES["fail"],
-    "cancelled": MOVES["cancel"],
-    "abandoned": MOVES["abandon"],
+    "cancelled": MOVES["cancel its attempt"],
+    "abandoned": MOVES["abandon its attempt"],
 }
-# What the picture in the README shows: from where, by which move, to where, saying what.
-LEGAL: Final[dict[tuple[Where, str], tuple[Status, str]]] = {
-    ("pending", "enqueue"): ("pending", "job_enqueued"),
-    ("pending", "fail_unstarted"): ("failed", "job_failed"),
-    ("pending", "cancel"): ("cancelled", "job_cancelled"),
-    ("pending", "abandon"): ("abandoned", "job_abandoned"),
-    ("ready", "start"): ("processing", "job_started"),
-    ("ready", "cancel"): ("cancelled", "job_cancelled"),
-    ("ready", "abandon"): ("abandoned", "job_abandoned"),
-    ("processing", "complete"): ("completed", "job_completed"),
-    ("processing", "retry"): ("pending", "job_retried"),
-    ("processing", "snooze"): ("pending", "job_snoozed"),
-    ("processing", "fail"): ("failed", "job_failed"),
-    ("processing", "cancel"): ("cancelled", "job_cancelled"),
-    ("processing", "abandon"): ("abandoned", "job_abandoned"),
+
+# What the picture in the README shows: from where, by which move, to where, saying what; and what
+# whoever brings the jobs to workers is told.
+LEGAL: Final[dict[tuple[Where, str], tuple[Status, str, str | None]]] = {
+    ("pending", "enqueue"): ("pending", "job_enqueued", None),
+    ("pending", "fail_unstarted"): ("failed", "job_failed", "discard"),
+    ("pending", "cancel"): ("cancelled", "job_cancelled", "discard"),
+    ("pending", "abandon"): ("abandoned", "job_abandoned", "discard"),
+    ("ready", "start"): ("processing", "job_started", None),
+    ("ready", "cancel"): ("cancelled", "job_cancelled", "discard"),
+    ("ready", "abandon"): ("abandoned", "job_abandoned", "discard"),
+    ("processing", "complete"): ("completed", "job_completed", "ended"),
+    ("processing", "retry"): ("pending", "job_retried", "comes back"),
+    ("processing", "snooze"): ("pending", "job_snoozed", "comes back"),
+    ("processing", "fail"): ("failed", "job_failed", "ended"),
+    ("processing", "cancel its attempt"): ("cancelled", "job_cancelled", "ended"),
+    ("processing", "abandon its attempt"): ("abandoned", "job_abandoned", "ended"),
 }
 PLACES: Final[list[Where]] = [*TRANSITIONS, "ready"]
 ILLEGAL: Final = [
@@ -103,39 +119,53 @@ ILLEGAL: Final = [
 
 @pytest.mark.parametrize(("where", "move"), LEGAL)
 def test_a_legal_move_moves_the_job_and_says_so_once(where: Where, move: str) -> None:
-    """Each arrow of the picture changes the job's state and is told in exactly one event."""
+    """Each arrow changes the job's state, is told in one event, and reaches the runner once."""
     desk = Desk()
-    job = desk.job_in(where)
-    before = len(desk.events)
+    job, attempt = desk.job_in(where)
+    events, told = len(desk.events), len(desk.told.of)
 
-    MOVES[move](desk.store, job)
+    desk.apply(MOVES[move](job, attempt))
 
-    to, event = LEGAL[where, move]
+    to, event, what = LEGAL[where, move]
     assert job.status == to
-    assert [each.event for each in desk.events[before:]] == [event]
+    assert [each.event for each in desk.events[events:]] == [event]
     assert getattr(desk.events[-1], "job_id", None) == job.id
-    assert desk.store.pending == (to == "pending")
-    assert desk.store.processing == (to == "processing")
+    assert desk.told.of[told:] == ([] if what is None else [(what, job.id)])
+    assert desk.counts["pending"] == (to == "pending")
+    assert desk.counts["processing"] == (to == "processing")
     assert (job.finished_at is not None) == (to in ENDS)
+
+
+@pytest.mark.parametrize(("where", "move"), LEGAL)
+def test_to_decide_on_a_move_changes_nothing(where: Where, move: str) -> None:
+    """A store may keep a change first, and let it happen later."""
+    desk = Desk()
+    job, attempt = desk.job_in(where)
+    before = desk.seen(job)
+
+    change = MOVES[move](job, attempt)
+
+    assert desk.seen(job) == before
+    assert (change.job, change.to) == (job, LEGAL[where, move][0])
 
 
 @pytest.mark.parametrize(("where", "move"), ILLEGAL)
 def test_an_illegal_move_raises_and_changes_nothing(where: Where, move: str) -> None:
     """What the picture has no arrow for is refused, and job, counts and events stay as they are."""
     desk = Desk()
-    job = desk.job_in(where)
+    job, attempt = desk.job_in(where)
     before = desk.seen(job)
 
     with pytest.raises(IllegalTransition, match=f"{job.id} is {status_of(where)}"):
-        MOVES[move](desk.store, job)
+        MOVES[move](job, attempt)
 
     assert desk.seen(job) == before
 
 
 def test_every_state_meets_every_move() -> None:
-    """No combination is left out of the two tests above but the one of the test below."""
+    """No combination is left out of the tests above but the one of the test below."""
     assert len(LEGAL) + len(ILLEGAL) + 1 == len(PLACES) * len(MOVES)
-    ways = {(status_of(where), to) for (where, _), (to, _) in LEGAL.items()}
+    ways = {(status_of(where), to) for (where, _), (to, _, _) in LEGAL.items()}
     moves_made = {(status, to) for status, to in ways if to != status}
     assert moves_made == {(status, to) for status in TRANSITIONS for to in TRANSITIONS[status]}
 
@@ -144,12 +174,11 @@ def test_asking_a_running_job_to_end_is_no_transition_yet() -> None:
     """The attempt is interrupted; what became of the job is said when its worker knows."""
     desk = Desk()
     interrupted: list[bool] = []
-    job = desk.store.create(Draft("email", b"{}", 3))
-    desk.store.enqueue(job)
-    desk.store.start(job, "worker-1", lambda: interrupted.append(True))
+    job, _ = desk.job_in("ready")
+    desk.start(job, lambda: interrupted.append(True))
     before = list(desk.events)
 
-    desk.store.request_cancel(job, "requested")
+    desk.apply(request_cancel(job, "requested"))
 
     assert interrupted == [True]
     assert (job.status, desk.events) == ("processing", before)
@@ -160,24 +189,42 @@ def test_an_ended_attempt_is_never_interrupted_again() -> None:
     """A job that is retried lets go of the worker of its earlier attempt."""
     desk = Desk()
     interrupted: list[str] = []
-    job = desk.store.create(Draft("email", b"{}", 3))
-    desk.store.enqueue(job)
-    desk.store.start(job, "worker-1", lambda: interrupted.append("first"))
-    desk.store.retry(job, "ValueError: no", "Traceback …", 0)
-    job.attempts[0].interrupt()
-    desk.store.enqueue(job)
-    desk.store.start(job, "worker-2", lambda: interrupted.append("second"))
-    desk.store.request_cancel(job, "requested")
+    job, _ = desk.job_in("ready")
+    first = desk.start(job, lambda: interrupted.append("first"))
+    desk.apply(retry(job, first, "ValueError: no", "Traceback …", 0, CLOCK))
+    first.interrupt()
+    desk.apply(enqueue(job, CLOCK))
+    desk.start(job, lambda: interrupted.append("second"))
+    desk.apply(request_cancel(job, "requested"))
 
     assert interrupted == ["second"]
 
 
+def test_a_worker_answers_only_for_the_attempt_that_it_began() -> None:
+    """What it says of a job that was retried without it, and runs again, is refused."""
+    desk = Desk()
+    job, first = desk.job_in("processing")
+    desk.apply(retry(job, first, "TimeoutError: left behind", "Traceback …", 0, CLOCK))
+    desk.apply(enqueue(job, CLOCK))
+    second = desk.start(job)
+    before = desk.seen(job)
+
+    with pytest.raises(IllegalTransition):
+        complete(job, first, b"null", CLOCK)
+
+    assert desk.seen(job) == before
+    assert (first.number, second.number) == (1, 2)
+    desk.apply(complete(job, second, b"null", CLOCK))
+    assert job.status == "completed"
+
+
 @pytest.mark.parametrize("move", ["cancel", "abandon"])
 @pytest.mark.parametrize("ran", [False, True])
-def test_the_end_tells_of_the_attempt_only_where_there_was_one(move: str, ran: bool) -> None:
+def test_the_end_tells_of_the_attempt_only_if_there_was_one(move: str, ran: bool) -> None:
     """A job ended in mid-run names its worker, attempt and seconds; one that never ran does not."""
     desk = Desk()
-    MOVES[move](desk.store, desk.job_in("processing" if ran else "pending"))
+    job, attempt = desk.job_in("processing" if ran else "pending")
+    desk.apply(MOVES[f"{move} its attempt" if ran else move](job, attempt))
     line = msgspec.json.decode(msgspec.json.encode(desk.events[-1]))
 
     assert ({"worker_id", "attempt", "run_seconds"} <= line.keys()) == ran

@@ -177,11 +177,8 @@ async def test_an_abandoned_job_holds_nothing(registry: Registry, autojump_clock
         await trio.testing.wait_all_tasks_blocked()
         rig.engine.stop("enough")
     assert rig.snapshot().jobs_abandoned == 3
-    assert [rig.engine._store.holder("sync", key) for key in ("running", "waiting", "later")] == [
-        None,
-        None,
-        None,
-    ]
+    holder = rig.store._live.index.holder
+    assert [holder("sync", key) for key in ("running", "waiting", "later")] == [None] * 3
 
 
 async def test_each_type_has_keys_of_its_own(make_rig: MakeRig) -> None:

@@ -12,7 +12,7 @@ from msgspec import UNSET
 
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import Retry
-from job_service.jobs.running.job_of_frame import job_of_frame
+from job_service.jobs.running.worker import job_of_frame
 from job_service.telemetry.events import Event, JobCompleted, LoopStalled
 from job_service.telemetry.watchdog import Watchdog
 from tests.conftest import Rig

@@ -11,8 +11,10 @@ from job_service.jobs.state.model import Job
 class Backlog:
     """Ready jobs by priority and then first in, first out; later ones by when they are due.
 
-    A job type whose jobs may have to be held back, for `limit_of` bounds how many run at a time
-    or for it is paused, has a queue of its own, so that they never stand in the way of others.
+    A job type whose jobs may have to be held back, because `limit_of` bounds how many run at a
+    time or because it is paused, has a queue of its own, so that they never stand in the way of
+    others. So have all jobs that this program can't run: those of types whose limit is 0, and
+    those whose ids are in `unfit`.
 
     There is no bound on all this: submissions are bounded where they come in, and a retry must
     never be lost. A job is `delayed` for so many seconds, on Trio's clock, or `dated`, on the wall
@@ -21,8 +23,10 @@ class Backlog:
 
     def __init__(self, limit_of: Callable[[str], int | None]) -> None:
         self.paused = False
+        self.unfit: set[str] = set()
         self._limit_of = limit_of
         self._common = ReadyQueue()
+        self._unfit = ReadyQueue(limit=0)
         self._of_type: dict[str, ReadyQueue] = {}  # which is `_common` for most
         self._own: dict[str, ReadyQueue] = {}  # those of `_of_type` that are not
         self._waiting: dict[str, ReadyQueue] = {}  # those of `_own` that have jobs in them
@@ -32,14 +36,15 @@ class Backlog:
     @property
     def ready(self) -> int:
         """How many jobs could start at once, but for pauses and limits."""
-        return len(self._common) + sum(map(len, self._own.values()))
+        return len(self._common) + len(self._unfit) + sum(map(len, self._own.values()))
 
     @property
     def held(self) -> int:
-        """How many of the ready jobs can't start for a pause."""
+        """How many of the ready jobs can't start, because of a pause or of what they are."""
         if self.paused:
             return self.ready
-        return sum(len(queue) for queue in self._own.values() if queue.paused)
+        paused = sum(len(queue) for queue in self._own.values() if queue.paused)
+        return paused + len(self._unfit)
 
     @property
     def later(self) -> int:
@@ -53,11 +58,11 @@ class Backlog:
 
     @property
     def oldest_ready(self) -> float:
-        """Since when the job is ready that has waited longest; infinity where there is none."""
-        return min(queue.oldest for queue in (self._common, *self._own.values()))
+        """When the job that has waited longest became ready; infinity if none waits."""
+        return min(queue.oldest for queue in (self._common, self._unfit, *self._own.values()))
 
     def starts_any_by(self, deadline: float, date: datetime) -> bool:
-        """Whether one of the later jobs is due by then, and not held back for a pause.
+        """Whether one of the later jobs is due by then, and can start.
 
         `date` is what the wall clock will show at the `deadline`.
         """
@@ -66,16 +71,20 @@ class Backlog:
         )
 
     def is_paused(self, job: Job) -> bool:
-        """Whether the job can't start for a pause."""
+        """Whether a pause keeps the job from starting."""
         queue = self._own.get(job.type)
         return self.paused or (queue is not None and queue.paused)
 
+    def is_unfit(self, job: Job) -> bool:
+        """Whether this program can't run the job, whatever else it waits for."""
+        return job.id in self.unfit or job in self._unfit or self._limit_of(job.type) == 0
+
     def queue_of(self, job: Job) -> ReadyQueue:
-        """Where the job is once it is ready, among others that it may have to wait for."""
+        """Where a fit job is once it is ready, among others that it may have to wait for."""
         return self._of_type[job.type]
 
     def count_ahead_of(self, job: Job) -> int:
-        """How many jobs that may start now come before this ready one; at least, where many do."""
+        """How many jobs that may start now come before this ready one; no more than MANY."""
         rivals = {self._common, self.queue_of(job), *self._waiting.values()}
         return sum(queue.count_before(job) for queue in rivals if queue.may_start)
 
@@ -84,12 +93,14 @@ class Backlog:
         queue = self._of_type.get(job.type)
         if queue is None:
             queue = self._open_queue(job.type)
+        if self.unfit and job.id in self.unfit:
+            queue = self._unfit
         queue.add(job)
-        if queue is not self._common:
+        if queue is not self._common and queue is not self._unfit:
             self._waiting[job.type] = queue
 
     def take(self) -> Job | None:
-        """The ready job whose turn it is; None where none may start."""
+        """The ready job whose turn it is; None if none may start."""
         if self.paused:
             return None
         if not self._waiting:
@@ -98,15 +109,17 @@ class Backlog:
         queue = min((self._common, *startable), key=_rank)
         job = queue.take()
         if job is not None and queue is not self._common:
-            queue.running += 1
+            queue.running.add(job.id)
             self._note_whether_empty(job.type, queue)
         return job
 
-    def ended(self, job: Job) -> None:
-        """A job that was taken has made room for others of its type."""
+    def release(self, job: Job) -> bool:
+        """The job, which may have been taken, runs no more; whether that makes room for others."""
         queue = self._own.get(job.type)
-        if queue is not None:
-            queue.running -= 1
+        if queue is None or job.id not in queue.running:
+            return False
+        queue.running.remove(job.id)
+        return True
 
     def take_due(self, now: float, date: datetime, limit: int) -> list[Job]:
         """Those of the later jobs that are due, in the order of their times; up to `limit`."""
@@ -114,9 +127,11 @@ class Backlog:
         return due + self.delayed.take_due(now, limit - len(due))
 
     def discard(self, job: Job) -> None:
-        """Drop a job that was called off, if it is here."""
+        """Drop a job that has ended without having been run, if it is here."""
+        self.unfit.discard(job.id)
         if self.delayed.discard(job) or self.dated.discard(job):
             return
+        self._unfit.discard(job)
         queue = self._of_type.get(job.type)
         if queue is not None:
             queue.discard(job)
@@ -144,10 +159,12 @@ class Backlog:
         return True
 
     def _is_free(self, job: Job) -> bool:
-        return not self.is_paused(job)
+        return not self.is_paused(job) and not self.is_unfit(job)
 
     def _open_queue(self, job_type: str) -> ReadyQueue:
         queue, limit = self._common, self._limit_of(job_type)
+        if limit == 0:  # not for ever: its handler may still be registered
+            return self._unfit
         if limit is not None:
             queue = self._own[job_type] = ReadyQueue(limit)
         self._of_type[job_type] = queue

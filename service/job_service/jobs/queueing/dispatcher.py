@@ -1,25 +1,26 @@
 """Hands ready jobs to free workers, and holds back those that are not to start yet."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import timedelta
 
 import trio
 
 from job_service.jobs.queueing.backlog import Backlog
-from job_service.jobs.queueing.dependencies import Dependencies, failed_dependency
+from job_service.jobs.queueing.fitness import concurrency_of, why_unfit
 from job_service.jobs.queueing.waiting import why_it_waits
+from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import LONGEST_WAIT_SECONDS
 from job_service.jobs.state.clock import LOOK_SECONDS
-from job_service.jobs.state.detail import QueueView
-from job_service.jobs.state.model import TERMINAL, Job
-from job_service.jobs.state.transitions import JobStore
+from job_service.jobs.state.model import Job
+from job_service.jobs.state.transitions import enqueue
+from job_service.stores.contract import BacklogView, Store
 
 _DUE_IN_ONE_GO = 500
 
 
 class Dispatcher:
-    """Owns the backlog and is the only sender of the workers' channel.
+    """Owns the backlog and is the only sender of the workers' channel. It is its store's runner.
 
     A job leaves the backlog only when a worker asks for one, so what is in the channel is as good
     as taken: all that is not running can still be reordered, held back or cancelled, and no job
@@ -27,133 +28,115 @@ class Dispatcher:
     """
 
     def __init__(
-        self,
-        store: JobStore,
-        limit_of: Callable[[str], int | None],
-        threads_awaited: Callable[[], int],
+        self, registry: Registry, store: Store, threads_awaited: Callable[[], int]
     ) -> None:
+        self._registry = registry
         self._store = store
-        self._backlog = Backlog(limit_of)
-        self._dependencies = Dependencies()
+        self._clock = store.clock
+        self._backlog = Backlog(lambda job_type: concurrency_of(registry, job_type))
         self._threads_awaited = threads_awaited
         self._changed = trio.lowlevel.ParkingLot()
         self._workers: trio.MemorySendChannel[Job] | None = None
         self._free_workers = 0
         self._closes_at: float | None = None
+        store.attach(self)
 
     @property
-    def accepting(self) -> bool:
+    def is_open(self) -> bool:
         """Whether the drain has not begun yet."""
         return self._closes_at is None
 
-    def add(self, job: Job, predecessors: Sequence[Job] = ()) -> None:
-        """A new job may start when its time has come and all of `predecessors` have completed."""
-        if predecessors:
-            failed = failed_dependency(predecessors)
-            if failed is not None:
-                self._fail(job, failed)
-                return
-            self._dependencies.add(job, predecessors)
-            if job.awaits is not None:
-                return
+    def add(self, job: Job) -> None:
+        """The pending job waits for nothing but its time and a worker, from now on."""
         if job.run_at is job.created_at:
             self._make_ready(job)
         else:
             self._schedule(job)
 
-    def add_later(self, job: Job, delay_seconds: float) -> None:
-        """The job may start in `delay_seconds`."""
-        due, next_due = trio.current_time() + delay_seconds, self._backlog.delayed.next_due
-        self._backlog.delayed.add(job, due)
-        if next_due is None or due < next_due or self._closes_at is not None:
+    def recover(self, job: Job) -> None:
+        """A job that has not ended comes in from what is kept; it may not fit its type any more.
+
+        That is looked at here and not at each start, because what a program submits has been
+        checked.
+        """
+        if why_unfit(self._registry, job) is not None:
+            self._backlog.unfit.add(job.id)
+        if job.awaits is None:
+            self._schedule(job)
+
+    def attempt_ended(self, job: Job, ready_in: float | None) -> None:
+        """An attempt is over, which makes room for others; perhaps the job is to come back."""
+        made_room = self._backlog.release(job)
+        if job.status == "abandoned":  # the service ends: nothing more is to start
+            return
+        if ready_in is not None:
+            self._add_later(job, ready_in)
+        if made_room:
+            self._hand_over()
+        if self._closes_at is not None:
             self._look_again()
 
     def discard(self, job: Job) -> None:
-        """The job was called off before it ran."""
-        self.forget(job)
-        self._follow(job)
+        """The job has ended without a run that was under way."""
+        self._backlog.discard(job)
+        if job.status == "abandoned":
+            return
+        if self._backlog.release(job):
+            self._hand_over()
         self._look_again()
 
-    def forget(self, job: Job) -> None:
-        """The service's end has left the job behind."""
-        self._backlog.discard(job)
-        self._dependencies.discard(job)
-
-    def worker_is_free(self, done: Job | None) -> None:
-        """A worker asks for a job, and will take what comes through the channel next.
-
-        `done` is the one that came before, which has ended or is to be run again.
-        """
-        if done is not None:
-            self._make_room_after(done)
+    def worker_is_free(self) -> None:
+        """A worker asks for a job, and will take what comes through the channel next."""
         self._free_workers += 1
         self._hand_over()
-        if self._closes_at is not None:
-            self._look_again()
 
-    def attempt_ended(self, job: Job) -> None:
-        """An attempt of this job is over, though its worker is not free yet."""
-        self._make_room_after(job)
-        self._hand_over()
-        if self._closes_at is not None:
-            self._look_again()
-
-    def pause(self, job_type: str | None) -> None:
-        """Start no job, or none of this type, until `resume`; what runs goes on."""
+    def pause(self, job_type: str | None) -> bool:
+        """Start no job, or none of this type, until `resume`; whether that is new."""
         if job_type is None:
             changed, self._backlog.paused = not self._backlog.paused, True
         else:
             changed = self._backlog.pause(job_type)
         if changed:
-            self._store.pause(job_type)
             self._look_again()
+        return changed
 
-    def resume(self, job_type: str | None) -> None:
-        """Take back a `pause` of the same kind."""
+    def resume(self, job_type: str | None) -> bool:
+        """Take back a `pause` of the same kind; whether there was one."""
         if job_type is None:
             changed, self._backlog.paused = self._backlog.paused, False
         else:
             changed = self._backlog.resume(job_type)
         if changed:
-            self._store.resume(job_type)
             self._hand_over()
+        return changed
 
     def why_it_waits(self, job: Job) -> str:
         """Why a pending job is not running now, in one sentence."""
-        now = self._store.clock.now()
-        due_in_seconds = (job.run_at - now).total_seconds()
+        if self._backlog.is_unfit(job):
+            return why_unfit(self._registry, job) or f"{job.type} was registered too late for it"
+        due_in_seconds = (job.run_at - self._clock.now()).total_seconds()
         return why_it_waits(job, self._backlog, due_in_seconds, self._threads_awaited())
 
     def what_keeps(self, job: Job) -> str | None:
-        """Why a job can't start at the end of a drain; None where it lacks nothing but time."""
+        """Why a job can't start at the end of a drain; None if it lacks nothing but time."""
         if job.status != "pending":
             return None
         if job.awaits is not None:
             return "waits_for_jobs"
+        if self._backlog.is_unfit(job):
+            return "no_handler"
         if self._backlog.is_paused(job):
             return "paused"
         return "not_due_in_time" if job.ready_monotonic is None else None
 
-    def view(self) -> QueueView:
-        """How many jobs wait, and for what."""
-        pending, later, blocked = (
-            self._store.pending,
-            self._backlog.later,
-            self._dependencies.waiting,
-        )
-        ready = pending - later - blocked  # some of them may be on their way to a worker
-        now = self._store.clock.monotonic()
-        waited = now - min(self._backlog.oldest_ready, now)
-        return QueueView(
-            paused=self._backlog.paused,
-            paused_types=self._backlog.paused_types,
-            capacity=self._store.capacity,
-            pending=pending,
-            ready=ready,
-            later=later,
-            blocked=blocked,
-            processing=self._store.processing,
-            oldest_ready_seconds=round(waited, 6) if ready else None,
+    def view(self) -> BacklogView:
+        """What holds the pending jobs back."""
+        backlog, oldest = self._backlog, self._backlog.oldest_ready
+        return BacklogView(
+            paused=backlog.paused,
+            paused_types=backlog.paused_types,
+            later=backlog.later,
+            oldest_ready=oldest if oldest < math.inf else None,
         )
 
     def close(self, deadline: float) -> None:
@@ -193,7 +176,7 @@ class Dispatcher:
         # No change can be missed: between the last look and the parking there is no checkpoint.
         deadline, next_date = self._backlog.delayed.next_due, self._backlog.dated.next_due
         if next_date is not None:
-            seconds = (next_date - self._store.clock.now()).total_seconds()
+            seconds = (next_date - self._clock.now()).total_seconds()
             look = trio.current_time() + min(seconds, LOOK_SECONDS)
             deadline = look if deadline is None else min(look, deadline)
         if deadline is None:
@@ -207,13 +190,13 @@ class Dispatcher:
             self._changed.unpark_all()
 
     def _schedule(self, job: Job) -> None:
-        """Nothing but time keeps the job from starting."""
+        """Nothing but time keeps the job from starting, if anything does."""
         if job.due_monotonic is not None:
-            delay = job.due_monotonic - self._store.clock.monotonic()
+            delay = job.due_monotonic - self._clock.monotonic()
             if delay > 0:
-                self.add_later(job, delay)
+                self._add_later(job, delay)
                 return
-        elif job.run_at > self._store.clock.now():
+        elif job.run_at > self._clock.now():
             next_date = self._backlog.dated.next_due
             self._backlog.dated.add(job, job.run_at)
             if next_date is None or job.run_at < next_date:
@@ -221,37 +204,21 @@ class Dispatcher:
             return
         self._make_ready(job)
 
+    def _add_later(self, job: Job, delay_seconds: float) -> None:
+        due, next_due = trio.current_time() + delay_seconds, self._backlog.delayed.next_due
+        self._backlog.delayed.add(job, due)
+        if next_due is None or due < next_due or self._closes_at is not None:
+            self._look_again()
+
     def _take_due(self) -> list[Job]:
-        now, date = trio.current_time(), self._store.clock.now()
+        now, date = trio.current_time(), self._clock.now()
         return self._backlog.take_due(now, date, _DUE_IN_ONE_GO)
 
     def _make_ready(self, job: Job) -> None:
-        self._store.enqueue(job)
+        self._store.apply(enqueue(job, self._clock))
         self._backlog.add(job)
         if self._free_workers:
             self._hand_over()
-
-    def _make_room_after(self, done: Job) -> None:
-        self._backlog.ended(done)
-        # The end of the service is no failure: it leaves what comes after the job behind, too.
-        if done.successors and done.status in TERMINAL and done.status != "abandoned":
-            self._follow(done)
-
-    def _follow(self, ended: Job) -> None:
-        """Start what awaited this job, or fail it, and then what came after that."""
-        all_ended = [ended]
-        while all_ended:
-            predecessor = all_ended.pop()
-            for job in self._dependencies.end(predecessor):
-                if predecessor.status == "completed":
-                    self._schedule(job)
-                else:
-                    self._fail(job, predecessor)
-                    all_ended.append(job)
-
-    def _fail(self, job: Job, predecessor: Job) -> None:
-        became = "has failed" if predecessor.status == "failed" else f"was {predecessor.status}"
-        self._store.fail_unstarted(job, f"job {predecessor.id}, which it was to follow, {became}")
 
     def _hand_over(self) -> None:
         if self._workers is None:  # not running, yet or any more
@@ -268,8 +235,8 @@ class Dispatcher:
             return False
         backlog = self._backlog
         seconds = min(max(self._closes_at - trio.current_time(), -1), 2 * LONGEST_WAIT_SECONDS)
-        date = self._store.clock.now() + timedelta(seconds=seconds)
-        can_not_start = backlog.later + backlog.held + self._dependencies.waiting
+        date = self._clock.now() + timedelta(seconds=seconds)
+        can_not_start = backlog.later + backlog.held + self._store.blocked
         return (
             self._store.pending == can_not_start
             and self._store.processing == 0

@@ -6,33 +6,34 @@ from itertools import islice
 
 from job_service.jobs.state.model import LAST_PRIORITY, Job
 
-MANY = 1_000  # from which on it is not worth the time to count those that come before a job
+MANY = 1_000  # it is not worth the time to count more that come before a job
 
 
 class ReadyQueue:
     """Ready jobs, of which at most `limit` may run at a time, and none may start while `paused`.
 
-    `running` counts those that were taken and have not ended, where there is a limit; without one
-    it means nothing.
+    `running` has the ids of those that were taken and have not ended, while the queue is one that
+    may hold jobs back.
     """
 
     def __init__(self, limit: float = math.inf) -> None:
         self.limit = limit
-        self.running = 0
+        self.running: set[str] = set()
         self.paused = False
+        self._size = 0
         self._lanes = [OrderedDict[str, Job]() for _ in range(LAST_PRIORITY + 1)]
 
     def __len__(self) -> int:
-        return sum(map(len, self._lanes))
+        return self._size
 
     @property
     def may_start(self) -> bool:
-        """Whether its next job, where there is one, may start now."""
-        return not self.paused and self.running < self.limit
+        """Whether its next job, if there is one, may start now."""
+        return not self.paused and len(self.running) < self.limit
 
     @property
     def rank(self) -> tuple[int, float, str]:
-        """What its next job is to be compared by: priority, since when it is ready, and age."""
+        """What its next job is to be compared by: priority, when it became ready, and age."""
         for priority, lane in enumerate(self._lanes):
             if lane:
                 return priority, *_place(next(iter(lane.values())))
@@ -40,19 +41,22 @@ class ReadyQueue:
 
     @property
     def oldest(self) -> float:
-        """Since when the job is ready that has waited longest; infinity where there is none."""
+        """When the job that has waited longest became ready; infinity if none waits."""
         heads = [next(iter(lane.values())) for lane in self._lanes if lane]
         return min((head.ready_monotonic or 0.0 for head in heads), default=math.inf)
 
     def add(self, job: Job) -> None:
         """Put a job behind all others of its priority."""
         self._lanes[job.priority][job.id] = job
+        self._size += 1
 
     def take(self) -> Job | None:
-        """The next job, whether it may start or not; None where there is none."""
-        for lane in self._lanes:
-            if lane:
-                return lane.popitem(last=False)[1]
+        """The next job, whether it may start or not; None if there is none."""
+        if self._size:  # else, as most of the time, no lane need be looked at
+            for lane in self._lanes:
+                if lane:
+                    self._size -= 1
+                    return lane.popitem(last=False)[1]
         return None
 
     def __contains__(self, job: Job) -> bool:
@@ -70,7 +74,8 @@ class ReadyQueue:
 
     def discard(self, job: Job) -> None:
         """Drop a job, if it is here."""
-        self._lanes[job.priority].pop(job.id, None)
+        if self._lanes[job.priority].pop(job.id, None) is not None:
+            self._size -= 1
 
     def move_type(self, job_type: str, to: "ReadyQueue") -> None:
         """Move all jobs of one type, in their order; that takes a look at each that is here."""

@@ -10,8 +10,8 @@ from job_service.jobs.state.model import Job
 def why_it_waits(job: Job, backlog: Backlog, due_in_seconds: float, threads_awaited: int) -> str:
     """The first of the reasons that keep a pending job from starting.
 
-    `due_in_seconds` counts until its time has come, where that is still ahead, and
-    `threads_awaited` those that were let go, while workers wait for one of them.
+    `due_in_seconds` is how long it is until its time has come. `threads_awaited` is how many
+    threads were let go, while workers wait for one of them.
     """
     if job.awaits:
         first, others = next(iter(job.awaits)), len(job.awaits) - 1
@@ -25,8 +25,8 @@ def why_it_waits(job: Job, backlog: Backlog, due_in_seconds: float, threads_awai
         return "the queue is paused"
     if queue.paused:
         return f"{job.type} is paused"
-    if queue.running >= queue.limit:
-        return f"held back: {job.type} runs {queue.running} of at most {queue.limit}"
+    if not queue.may_start:
+        return f"held back: {job.type} runs {len(queue.running)} of at most {queue.limit}"
     if threads_awaited:
         return f"waits for one of {_count(threads_awaited, 'abandoned thread')} to return"
     ahead = backlog.count_ahead_of(job)

@@ -19,12 +19,11 @@ from job_service.jobs.running.lifecycle import StopReason, open_lifecycle_nurser
 from job_service.jobs.running.processes import Processes, open_processes
 from job_service.jobs.running.resources import open_resources
 from job_service.jobs.running.threads import Threads
+from job_service.jobs.running.verdict import Verdicts
 from job_service.jobs.running.worker import Worker
-from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.detail import ScheduleView, WorkerView
 from job_service.jobs.state.model import Job
-from job_service.jobs.state.transitions import JobStore
-from job_service.jobs.state.weight import DEFAULT_QUEUE_BYTES, DEFAULT_RETAIN_BYTES
+from job_service.stores.contract import Store
 from job_service.telemetry.events import (
     Event,
     WorkerStarted,
@@ -33,6 +32,7 @@ from job_service.telemetry.events import (
 )
 
 NOW: Final = -math.inf  # a deadline that has passed
+SETTLING_SECONDS: Final = 1.0  # that the store has to keep what it was told last
 CLOSING_SECONDS: Final = 1.0  # that resources have when the jobs were not left to end
 
 _WORKER_STOP_REASONS: Final[dict[StopReason, WorkerStopReason]] = {
@@ -51,37 +51,24 @@ class Engine:
     def __init__(
         self,
         registry: Registry,
+        store: Store,
         emit: Callable[[Event], None],
         log: FilteringBoundLogger,
         *,
         workers: int,
-        queue_capacity: int,
-        retain: int,
-        queue_bytes: int = DEFAULT_QUEUE_BYTES,
-        retain_bytes: int = DEFAULT_RETAIN_BYTES,
         max_abandoned_threads: int = 100,
-        clock: Clock | None = None,
         random_source: random.Random | None = None,
     ) -> None:
         self._registry = registry
+        self._store = store
         self._emit = emit
         self._log = log
         self._workers = workers
-        self._clock = clock or Clock()
-        self._random_source = random_source or random.Random()
-        self._store = JobStore(
-            emit,
-            self._clock,
-            capacity=queue_capacity,
-            capacity_bytes=queue_bytes,
-            retain=retain,
-            retain_bytes=retain_bytes,
-        )
+        self._clock = store.clock
         self._threads = Threads(emit, self._clock, max_abandoned=max_abandoned_threads)
-        self._dispatcher = Dispatcher(
-            self._store,
-            limit_of=lambda name: registry.lookup(name).concurrency,
-            threads_awaited=lambda: self._threads.awaited,
+        self._dispatcher = Dispatcher(registry, store, lambda: self._threads.awaited)
+        self._verdicts = Verdicts(
+            self._clock, lambda: self.outcome, random_source or random.Random()
         )
         self._cancellation_deadline = CancellationDeadline()
         self._live_workers: list[Worker] = []
@@ -93,7 +80,7 @@ class Engine:
         self._crash: BaseException | None = None
         self._stop_reason: str | None = None
         self.jobs_must_end = trio.Event()  # they were cancelled, for whatever reason
-        self.queue = JobQueue(registry, self._store, self._dispatcher)
+        self.queue = JobQueue(registry, store)
         self._scheduler = Scheduler(registry.schedules, self.queue, emit, self._clock)
 
     @property
@@ -109,7 +96,7 @@ class Engine:
     @property
     def accepting(self) -> bool:
         """Whether workers run and submissions are taken."""
-        return self._started and self._dispatcher.accepting
+        return self._started and self._dispatcher.is_open
 
     @property
     def outcome(self) -> str:
@@ -132,13 +119,17 @@ class Engine:
         not run is abandoned. Stopped before the resources were open, it returns without having
         started.
         """
-        with self._ending(), self._resource_scope:
-            async with (
-                open_processes(self._registry.needs_processes, self._log) as processes,
-                open_resources(self._registry.resources, self._bound_closing) as resources,
-            ):
-                with self._ending(), self._scope:
-                    await self._run_workers(resources, processes, task_status)
+        try:
+            with self._ending(), self._resource_scope:
+                async with (
+                    open_processes(self._registry.needs_processes, self._log) as processes,
+                    open_resources(self._registry.resources, self._bound_closing) as resources,
+                ):
+                    with self._ending(), self._scope:
+                        await self._run_workers(resources, processes, task_status)
+        finally:
+            with trio.move_on_after(SETTLING_SECONDS, shield=True):
+                await self._store.settled()
         if self._crash is not None:  # a resource that was cut short has put itself in its place
             raise self._crash
 
@@ -178,6 +169,7 @@ class Engine:
                 self._crashed, self._crash = True, error
             raise
         finally:
+            self._store.close()
             self._dispatcher.close(NOW)
             self.abandon_the_rest("grace_over" if self._drained else self.outcome)
 
@@ -205,6 +197,7 @@ class Engine:
         self._scope.deadline = trio.current_time() + grace_seconds
         self._end_resources_in(grace_seconds + self._cleanup_seconds + CLOSING_SECONDS)
         self._scheduler.stop()
+        self._store.close()
         self._dispatcher.close(self._scope.deadline)
 
     def stop(self, reason: str) -> None:
@@ -212,6 +205,7 @@ class Engine:
         self._stop_reason = reason
         self._end_resources_in(self._cleanup_seconds + CLOSING_SECONDS)
         self._scheduler.stop()
+        self._store.close()
         self._dispatcher.stop()
         self._scope.cancel()
         self.jobs_must_end.set()
@@ -221,11 +215,10 @@ class Engine:
 
         After a drain, those that could not have started say what kept them, in the reason's place.
         """
-        for job in list(self._store.jobs):
-            if job.status in ("pending", "processing"):
-                kept_by = self._dispatcher.what_keeps(job) if reason == "grace_over" else None
-                self._store.abandon(job, kept_by or reason)
-                self._dispatcher.forget(job)
+        if reason == "grace_over":
+            self._store.leave_behind(lambda job: self._dispatcher.what_keeps(job) or reason)
+        else:
+            self._store.leave_behind(lambda _: reason)
 
     def workers(self) -> list[WorkerView]:
         """What each live worker does now, in their order."""
@@ -255,10 +248,8 @@ class Engine:
             self._registry,
             self._store,
             self._dispatcher,
+            self._verdicts,
             self._log,
-            lambda: self.outcome,
-            self._random_source,
-            self._clock.now(),
             resources,
             processes,
             self._threads,

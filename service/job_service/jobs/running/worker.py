@@ -1,24 +1,20 @@
-"""Runs jobs: receives one, runs its handler within its limits, and reports what became of it."""
+"""Runs jobs: receives one, runs its handler within its limits, and hands over what became of it."""
 
 import math
-import random
 import time
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from functools import partial
 from inspect import isawaitable
-from typing import Any
+from types import FrameType
+from typing import Any, Final
 
 import trio
 from structlog.typing import FilteringBoundLogger
 
-from job_service.failures.groups import is_a, is_cancellation, without_cancellation
-from job_service.failures.report import Report, describe, report
 from job_service.jobs.queueing.dispatcher import Dispatcher
 from job_service.jobs.registration.context import JobContext
 from job_service.jobs.registration.handler import boxed
 from job_service.jobs.registration.job_type import JobType
-from job_service.jobs.registration.outcome import Discard, Snooze, asked_for
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.running.cancellation import (
     CLEANUP_SECONDS,
@@ -27,14 +23,14 @@ from job_service.jobs.running.cancellation import (
     is_being_cancelled,
 )
 from job_service.jobs.running.clean_context import CleanContext
-from job_service.jobs.running.hints import explain
 from job_service.jobs.running.processes import Processes
-from job_service.jobs.running.result import encode_result
 from job_service.jobs.running.threads import Threads
+from job_service.jobs.running.verdict import Verdicts
+from job_service.jobs.state.attempt_transitions import progress, start
 from job_service.jobs.state.detail import WorkerView
-from job_service.jobs.state.history import said_before
 from job_service.jobs.state.model import Attempt, Job
-from job_service.jobs.state.transitions import JobStore
+from job_service.jobs.state.progress import Progress
+from job_service.stores.contract import Store
 
 GIVE_WAY_SECONDS = 0.000_5
 
@@ -42,8 +38,9 @@ GIVE_WAY_SECONDS = 0.000_5
 class Worker:
     """Takes jobs from its clone of the workers' channel, one at a time, until the channel closes.
 
-    A worker that is cancelled or crashes leaves no job in `processing`: the one it holds is
-    abandoned, as crashed or for the reason that `stop_reason` gives.
+    It never waits for the store: what became of an attempt is handed over, and the next one begins.
+    A worker that is cancelled or crashes leaves no job in `processing`, because that is handed over
+    before the error goes on.
     """
 
     def __init__(
@@ -51,27 +48,25 @@ class Worker:
         id: str,
         jobs: trio.MemoryReceiveChannel[Job],
         registry: Registry,
-        store: JobStore,
+        store: Store,
         dispatcher: Dispatcher,
+        verdicts: Verdicts,
         log: FilteringBoundLogger,
-        stop_reason: Callable[[], str],
-        random_source: random.Random,
-        started_at: datetime,
         resources: Mapping[str, Any],
         processes: Processes | None,
         threads: Threads,
         cancellation_deadline: CancellationDeadline,
     ) -> None:
         self.id = id
-        self.started_at = started_at
+        self.started_at = store.clock.now()
         self.jobs_run = 0
         self._jobs = jobs
         self._registry = registry
         self._store = store
+        self._clock = store.clock
         self._dispatcher = dispatcher
+        self._verdicts = verdicts
         self._log = log
-        self._stop_reason = stop_reason
-        self._random_source = random_source
         self._resources = resources
         self._processes = processes
         self._threads = threads
@@ -80,7 +75,6 @@ class Worker:
         self._may_be_interrupted = False  # the attempt in hand, or the last one, by the scope
         self._drained = False
         self._has_asked = False
-        self._taken: Job | None = None  # since it asked last
         self._job: Job | None = None  # the one in hand
         self._last_attempt: Attempt | None = None
 
@@ -95,7 +89,7 @@ class Worker:
                 with trio.CancelScope() as self._scope:
                     await self._run_jobs(clean)
                 if self._threads.too_many:
-                    await self._wait_for_threads()
+                    await self._threads.wait_for_return()
 
     def view(self) -> WorkerView:
         """What it does now, and since when."""
@@ -112,13 +106,6 @@ class Worker:
         finished_at = attempt.finished_at if attempt is not None else None
         return WorkerView(worker_id=self.id, state="idle", since=finished_at or self.started_at)
 
-    async def _wait_for_threads(self) -> None:
-        """Begin no job, but let go of the last one: others may start in its place."""
-        if self._taken is not None:
-            self._dispatcher.attempt_ended(self._taken)
-            self._taken = None
-        await self._threads.wait_for_return()
-
     async def _run_jobs(self, clean: CleanContext) -> None:
         clean.restore()
         self._ask_for_next()
@@ -126,7 +113,7 @@ class Worker:
             give_way_at = time.monotonic() + GIVE_WAY_SECONDS
             next_job: Job | None = job
             while next_job is not None:
-                self._has_asked, self._taken = False, next_job
+                self._has_asked = False
                 if next_job.status == "pending":  # else it was cancelled on its way here
                     await self._run_attempt(next_job)
                 must_step = clean.restore()
@@ -148,13 +135,14 @@ class Worker:
     def _ask_for_next(self) -> None:
         if not self._has_asked:  # else an interruption came too late for the job it was meant for
             self._has_asked = True
-            done, self._taken = self._taken, None
-            self._dispatcher.worker_is_free(done)
+            self._dispatcher.worker_is_free()
 
     async def _run_attempt(self, job: Job) -> None:
         job_type = self._registry.lookup(job.type)
         self.jobs_run += 1
-        attempt = self._store.start(job, self.id, self._interrupt)
+        change = start(job, self.id, self._interrupt, self._clock)
+        attempt = change.attempt
+        self._store.apply(change)
         self._job, self._last_attempt = job, attempt
         self._may_be_interrupted = job_type.timeout is not None
         if job_type.timeout is not None:
@@ -167,12 +155,20 @@ class Worker:
         except BaseException as error:
             interruption = interruption_in(error)
             if attempt.finished_at is None:  # else the job has gone on, or ended, without it
-                self._end_attempt(job, job_type, error, interruption)
+                self._store.apply(
+                    self._verdicts.on_error(
+                        *(job, attempt, job_type, error),
+                        caller=__file__,
+                        interruption=interruption,
+                        interrupted=self._scope.cancel_called,
+                        stopping=is_being_cancelled(),
+                    )
+                )
             if interruption is not None:
                 raise interruption from None
         else:
             if attempt.finished_at is None:
-                self._complete(job, result)
+                self._store.apply(self._verdicts.on_return(job, attempt, result))
         finally:
             self._job = None
             if self._may_be_interrupted:
@@ -188,18 +184,10 @@ class Worker:
 
     def _leave_behind(self) -> None:
         """The handler does not give in: its job goes on, or ends, and it keeps just this worker."""
-        job = self._job
-        if job is None:
-            return
-        late = f"and did not end within {CLEANUP_SECONDS:.0f} s of that"
-        if job.cancel_reason is not None:
-            self._store.cancel(job, job.cancel_reason, f"TimeoutError: it was cancelled, {late}")
-        else:
+        job, attempt = self._job, self._last_attempt
+        if job is not None and attempt is not None and attempt.finished_at is None:
             job_type = self._registry.lookup(job.type)
-            error = TimeoutError(f"the attempt took longer than {job_type.timeout} s, {late}")
-            self._retry_or_fail(job, job_type, report(error), error)
-        self._taken = None
-        self._dispatcher.attempt_ended(job)
+            self._store.apply(self._verdicts.on_outlasting(job, attempt, job_type))
 
     async def _call_handler(self, job_type: JobType, job: Job, attempt: Attempt) -> Any:
         if job_type.runs_in == "process":
@@ -218,82 +206,24 @@ class Worker:
         return await result if isawaitable(result) else result  # whose decorator hid an async def
 
     def _context(self, job: Job, attempt: Attempt) -> JobContext:
-        report = partial(self._store.progress, job, attempt)
+        report = partial(self._note_progress, job, attempt)
         return JobContext(job.id, job.type, self.id, attempt.number, self._log, report, self._token)
 
-    def _complete(self, job: Job, result: object) -> None:
-        try:
-            text = encode_result(result)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            # Its work is done, and doing it again would not make its result any better.
-            message = f"the result can't be written as JSON: {describe(error)}"
-            self._store.fail(job, message, report(error, caller=__file__).traceback)
-        else:
-            self._store.complete(job, text)
-
-    def _end_attempt(
-        self,
-        job: Job,
-        job_type: JobType,
-        error: BaseException,
-        interruption: BaseException | None,
-    ) -> None:
-        """Say what became of an attempt that ended with `error`, and why; first reason first."""
-        told = _report(error)
-        handlers_error = traceback = None
-        if interruption is None or not is_cancellation(error):
-            handlers_error, traceback = told
-        if interruption is not None and not is_cancellation(interruption):
-            self._store.abandon(job, "crashed", handlers_error, traceback)
-        elif self._scope.cancel_called and job.cancel_reason is not None:
-            self._store.cancel(job, job.cancel_reason, handlers_error, traceback)
-        elif self._scope.cancel_called and _discards(error):
-            self._store.fail(job, *told)
-        elif self._scope.cancel_called:
-            message = f"TimeoutError: the attempt took longer than {job_type.timeout} s"
-            if handlers_error is not None:
-                message += f", and ended with {handlers_error}"
-            self._retry_or_fail(job, job_type, told._replace(line=message), TimeoutError(message))
-        elif is_being_cancelled():
-            self._store.abandon(job, self._stop_reason(), handlers_error, traceback)
-        else:
-            self._do_as_asked(job, job_type, error, told)
-
-    def _do_as_asked(self, job: Job, job_type: JobType, error: BaseException, told: Report) -> None:
-        asked = asked_for(error)
-        if asked is None:
-            self._retry_or_fail(job, job_type, told, error)
-        elif is_a(asked, Snooze):
-            self._store.snooze(job, asked.seconds)
-            self._dispatcher.add_later(job, asked.seconds)
-        else:
-            self._store.fail(job, *told)
-
-    def _retry_or_fail(
-        self, job: Job, job_type: JobType, told: Report, reason: BaseException
-    ) -> None:
-        message, traceback = told
-        if job.retries < job.max_retries and job_type.retry.is_worth(reason):
-            delay, problem = job_type.retry.delay_after(
-                reason, job.retries + 1, self._random_source
-            )
-            if problem is not None:
-                message += f"; {problem}"
-            message = said_before(message, job.attempts)
-            self._store.retry(job, message, traceback, delay)
-            self._dispatcher.add_later(job, delay)
-        else:
-            self._store.fail(job, message, traceback)
+    def _note_progress(self, job: Job, attempt: Attempt, report: Progress) -> None:
+        if attempt.finished_at is None:  # else nobody listens any more
+            self._store.apply(progress(job, attempt, report, self._clock))
 
 
-def _discards(error: BaseException) -> bool:
-    asked = asked_for(error)
-    return asked is not None and is_a(asked, Discard)
+_WORKERS_FILE: Final = Worker.run.__code__.co_filename
 
 
-def _report(error: BaseException) -> Report:
-    error = without_cancellation(error)
-    told = report(error, caller=__file__)  # from the handler on
-    return told._replace(line=explain(error, told.line))
+def job_of_frame(frame: FrameType) -> tuple[str, str, str] | None:
+    """The job that a worker runs in this frame, its type and the worker; None if it is no worker's.
+
+    It is for the thread that looks at a stalled loop, and costs a job nothing.
+    """
+    worker = frame.f_locals.get("self") if frame.f_code.co_filename == _WORKERS_FILE else None
+    view = worker.view() if isinstance(worker, Worker) else None
+    if view is None or view.job_id is None or view.job_type is None:
+        return None
+    return view.job_id, view.job_type, view.worker_id

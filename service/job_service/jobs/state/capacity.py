@@ -10,53 +10,52 @@ from job_service.telemetry.events import Event, QueueFreed, QueueFull
 
 
 class Capacity:
-    """Knows how much more fits into the queue, and says when that begins and ceases to matter.
+    """Knows how much more fits into the queue, and tells when that begins and ceases to matter.
 
     Its places are for pending jobs. Its bytes are for all jobs that have not ended, because one
     that runs keeps its payload.
 
     `queue_full` comes with the first rejection, `queue_freed` once a quarter of the places and of
-    the bytes is free again. That gap keeps a queue that hovers at its bound from flooding the log;
-    and where it is free already, a batch that is too large for it is turned away without a line.
+    the bytes is free again. That gap keeps a queue that hovers at its bound from flooding the log.
+    While so much is free, a batch that is too large is turned away without a line.
     """
 
     def __init__(
         self,
-        books: StateIndex,
+        index: StateIndex,
         emit: Callable[[Event], None],
         clock: Clock,
         limit: int,
         limit_bytes: int,
     ) -> None:
-        self._index = books
+        self._index = index
         self._emit = emit
         self._clock = clock
-        self._limit = limit
-        self._limit_bytes = limit_bytes
+        self.limit = limit
+        self.limit_bytes = limit_bytes
         self.is_full = False  # from the first rejection on, until there is room to spare
         self._full_since = 0.0
         self._rejected_while_full = 0
 
     @property
     def room(self) -> int:
-        """How many more jobs fit; below 0 where retries overfill it."""
-        return self._limit - self._index.counts["pending"]
+        """How many more jobs fit; below 0 if retries overfill it."""
+        return self.limit - self._index.counts["pending"]
 
     @property
     def room_bytes(self) -> int:
         """How many more bytes fit; may be below 0, too."""
-        return self._limit_bytes - self._index.unfinished_bytes
+        return self.limit_bytes - self._index.unfinished_bytes
 
     def fits(self, jobs: int, size: int) -> bool:
         """Whether so many jobs, of so many bytes together, fit."""
-        books = self._index
         return (
-            jobs <= self._limit - books.counts["pending"]
-            and size <= self._limit_bytes - books.unfinished_bytes
+            jobs <= self.limit - self._index.counts["pending"]
+            and size <= self.limit_bytes - self._index.unfinished_bytes
         )
 
     def rejected(self, jobs: int) -> None:
-        """So many jobs were turned away for want of room."""
+        """So many jobs were turned away because there was no room for them."""
         if not self.is_full:
             if self._is_free:
                 return
@@ -65,8 +64,8 @@ class Capacity:
             self._emit(
                 QueueFull(
                     timestamp=self._clock.now(),
-                    queue_capacity=self._limit,
-                    queue_bytes=self._limit_bytes if self._is_free_of_jobs else UNSET,
+                    queue_capacity=self.limit,
+                    queue_bytes=self.limit_bytes if self._is_free_of_jobs else UNSET,
                 )
             )
         self._rejected_while_full += jobs
@@ -87,9 +86,9 @@ class Capacity:
 
     @property
     def _is_free(self) -> bool:
-        enough_bytes = self._index.unfinished_bytes <= self._limit_bytes * 3 // 4
+        enough_bytes = self._index.unfinished_bytes <= self.limit_bytes * 3 // 4
         return enough_bytes and self._is_free_of_jobs
 
     @property
     def _is_free_of_jobs(self) -> bool:
-        return self._index.counts["pending"] <= self._limit * 3 // 4
+        return self._index.counts["pending"] <= self.limit * 3 // 4

@@ -35,11 +35,11 @@ FIRST_PRIORITY: Final = 0
 DEFAULT_PRIORITY: Final = 5
 LAST_PRIORITY: Final = 9
 
-SHOWN_PREDECESSORS: Final = 10  # of a job's `after`, but for its story, which has all
+SHOWN_PREDECESSORS: Final = 10  # of a job's `after`, but for its detail, which has all
 
 
 class IllegalTransition(Exception):
-    """A job was asked to move where the table has no way; nothing was changed."""
+    """A job was asked to go where the table has no way; nothing was changed."""
 
     def __init__(self, job_id: str, status: Status, wanted: Status) -> None:
         super().__init__(f"job {job_id} is {status} and can't become {wanted}")
@@ -60,14 +60,31 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
     run_seconds: float | None = None
     outcome: AttemptOutcome | None = None
     error: str | None = None
-    traceback: str | None = None  # its end, where it is long
+    traceback: str | None = None  # its end, if it is long
 
 
-class Ending(msgspec.Struct):
-    """How a job has ended, for who must know when the job itself is no longer kept."""
+class Ending(msgspec.Struct, eq=False):
+    """How a job has ended, for those who wait for it, or must know when it is no longer kept."""
 
     status: Status | None = None  # None until then
     finished_at: datetime | None = None
+    awaited: trio.Event | None = None  # made by the first who waits
+
+    def come(self, status: Status, finished_at: datetime) -> None:
+        """Now the job has ended: wake those who wait for it."""
+        self.status, self.finished_at = status, finished_at
+        # If the service's end comes from another thread, nobody is left who could wait.
+        if self.awaited is not None and trio.lowlevel.in_trio_run():
+            self.awaited.set()
+
+    async def wait(self) -> None:
+        """Return when the job has ended. It may be cancelled."""
+        if self.status is not None:
+            await trio.lowlevel.checkpoint()
+            return
+        if self.awaited is None:
+            self.awaited = trio.Event()
+        await self.awaited.wait()
 
 
 class Draft(msgspec.Struct, frozen=True, gc=False):
@@ -86,7 +103,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
 
 
 class Job(msgspec.Struct, eq=False, gc=False):
-    """One job, as its store keeps it; only the store changes one.
+    """One job as the process that runs it holds it; only `LiveJobs.apply` changes one.
 
     The garbage collector does not look at jobs and attempts, which would take it a second where a
     million are kept. What they have in circles, such as `successors`, is gone once a job has ended.
@@ -100,13 +117,13 @@ class Job(msgspec.Struct, eq=False, gc=False):
     payload: bytes
     max_retries: int
     created_at: datetime
-    run_at: datetime
+    run_at: datetime  # the same object as `created_at` if the job may start at once
     priority: int = DEFAULT_PRIORITY
     unique_key: str | None = None
     after: tuple[str, ...] = ()
     retry_of: str | None = None
     schedule: str | None = None
-    due_monotonic: float | None = None  # where it waits for a delay, and not for a date
+    due_monotonic: float | None = None  # if it waits for a delay, and not for a date
     row: int = -1  # its place in the table
     weight: int = 0  # bytes of memory, when it was last weighed
     status: Status = "pending"
@@ -114,12 +131,11 @@ class Job(msgspec.Struct, eq=False, gc=False):
     attempts: tuple[Attempt, ...] = ()
     runs: int = 0  # attempts that have begun, and so the number of the last one
     snoozes: int = 0
-    meter: Meter | None = None  # of the attempt that began last, where it has told its progress
+    meter: Meter | None = None  # of the attempt that began last, if it has told its progress
     result: bytes | None = None
     finished_at: datetime | None = None
     cancel_reason: str | None = None  # set while a running attempt is being interrupted
-    ended: trio.Event | None = None  # made for those who wait for it, where there are any
-    ending: Ending | None = None  # made for those who remember it, where there are any
+    ending: Ending | None = None  # made for those who ask for it, if any do
     awaits: "dict[str, Job] | None" = None  # those of `after` that have not ended yet, by id
     successors: "dict[str, Job] | None" = None  # those that await it, by id
     failure: str | None = None  # why it failed without an attempt

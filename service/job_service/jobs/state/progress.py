@@ -18,29 +18,37 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     total: int | float | None = None
     note: str | None = None
 
+    @property
+    def is_total(self) -> bool:
+        """Whether all of it is done."""
+        return self.done == self.total
+
 
 class Meter(msgspec.Struct, eq=False):
-    """The progress of one attempt, and what of it has been told."""
+    """The progress of one attempt, and when it was last told, on the monotonic clock."""
 
-    latest: Progress | None = None
+    latest: Progress
     told_at: float = -math.inf
-    reached_total: bool = False
+    has_told_total: bool = False
 
-    def read(self, progress: Progress, now: float) -> bool:
-        """Note the progress; whether it is to be told, at this moment of the monotonic clock."""
+    def is_worth_telling(self, progress: Progress, now: float) -> bool:
+        """Whether it was silent for long enough, or all is done for the first time."""
+        return now >= self.told_at + TELL_EVERY_SECONDS or (
+            progress.is_total and not self.has_told_total
+        )
+
+    def note(self, progress: Progress, told_at: float | None) -> None:
+        """The attempt has come so far; `told_at` is None if nobody was told."""
         self.latest = progress
-        reaches_total = progress.done == progress.total and not self.reached_total
-        if not reaches_total and now < self.told_at + TELL_EVERY_SECONDS:
-            return False
-        self.reached_total |= reaches_total
-        self.told_at = now
-        return True
+        if told_at is not None:
+            self.told_at = told_at
+            self.has_told_total |= progress.is_total
 
 
 def check_progress(done: float, total: float | None, note: str | None) -> Progress:
     """What a handler says, with its note cut off after MAX_NOTE_CHARS.
 
-    Raises TypeError or ValueError where it says what can't be.
+    Raises TypeError or ValueError if it says what can't be.
     """
     done = _number("done", done)
     if total is not None:

@@ -2,16 +2,14 @@
 
 from datetime import datetime
 
-import trio
-
-from job_service.jobs.state.model import TRANSITIONS, IllegalTransition, Job, Status
+from job_service.jobs.state.model import TRANSITIONS, Job, Status
 from job_service.jobs.state.retention import Retention
 from job_service.jobs.state.table import JobTable
 from job_service.jobs.state.weight import submitted_bytes, weight_in_bytes
 
 
 class StateIndex:
-    """What a store keeps of its jobs. A job enters with `add`, and has its state from `move`."""
+    """The jobs that are kept. One enters with `add`, and has its status from `move`."""
 
     def __init__(self, retain: int, retain_bytes: int) -> None:
         self.jobs = JobTable()
@@ -39,17 +37,14 @@ class StateIndex:
         return self._holders.get((job_type, unique_key))
 
     def move(self, job: Job, to: Status, now: datetime) -> None:
-        """Bring the job to another state. Raises IllegalTransition, and then nothing has changed.
+        """Bring the job to another status, as was decided.
 
-        What its attempt has left must be in the job by then, for that is weighed. Where it is the
-        last state, those who wait for the end of the job are woken.
+        What its attempt has left must be in the job by then, because that is weighed. If it has
+        ended, those who wait for that are woken.
         """
-        came_from = job.status
-        if to not in TRANSITIONS[came_from]:
-            raise IllegalTransition(job.id, came_from, to)
-        job.status = to
-        self.counts[came_from] -= 1
+        self.counts[job.status] -= 1
         self.counts[to] += 1
+        job.status = to
         self.jobs.moved(job)
         if to == "processing":
             return
@@ -57,13 +52,10 @@ class StateIndex:
         weight = job.weight = weight_in_bytes(job)
         if to == "pending":
             self.unfinished_bytes += weight
-        else:
-            job.finished_at = now
-            self._retention.keep(job)
-            if job.unique_key is not None:
-                del self._holders[job.type, job.unique_key]
-            if job.ending is not None:
-                job.ending.status, job.ending.finished_at = to, now
-            # Where the service's end comes from another thread, nobody is left who could wait.
-            if job.ended is not None and trio.lowlevel.in_trio_run():
-                job.ended.set()
+            return
+        job.finished_at = now
+        self._retention.keep(job)
+        if job.unique_key is not None:
+            del self._holders[job.type, job.unique_key]
+        if job.ending is not None:
+            job.ending.come(to, now)

@@ -1,22 +1,18 @@
 """Which submissions came with an idempotency key, so that the same one again makes no new job."""
 
-import re
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 
-import msgspec
 from msgspec import structs
 
-from job_service.errors import IdempotencyKeyReused, InvalidIdempotencyKey
+from job_service.errors import IdempotencyKeyReused
 from job_service.jobs.state.detail import JobSummary
 from job_service.jobs.state.model import Ending
+from job_service.stores.contract import KeyedRequest
 
 REMEMBERED_SECONDS = 24 * 3_600.0
 MAX_REMEMBERED_JOBS = 100_000
-
-_KEY = re.compile(r"[!-~]{1,255}")  # visible ASCII
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +26,7 @@ class _Answer:
 class IdempotencyKeys:
     """Remembers what was asked with each key and which jobs that made.
 
-    A key is remembered for REMEMBERED_SECONDS; where the jobs of all keys are more than
+    A key is remembered for REMEMBERED_SECONDS. If the jobs of all keys are more than
     MAX_REMEMBERED_JOBS, the oldest keys are forgotten before.
     """
 
@@ -40,20 +36,18 @@ class IdempotencyKeys:
         self._answers = OrderedDict[str, _Answer]()
         self._jobs = 0
 
-    def recall(self, key: str, asked: object) -> Sequence[JobSummary] | None:
-        """The jobs that this was answered with when it was asked with `key`; None where it was not.
+    def recall(self, request: KeyedRequest) -> Sequence[JobSummary] | None:
+        """The jobs that this request was answered with before; None if it was not made before.
 
         They are as they were then, but for how they have ended.
 
-        Raises InvalidIdempotencyKey, or IdempotencyKeyReused where something else was asked.
+        Raises IdempotencyKeyReused if something else was asked with its key.
         """
-        if not _KEY.fullmatch(key):
-            raise InvalidIdempotencyKey("an idempotency key has 1 to 255 visible ASCII characters")
         self._forget_the_old()
-        answer = self._answers.get(key)
+        answer = self._answers.get(request.key)
         if answer is None:
             return None
-        if answer.asked != _digest(asked):
+        if answer.asked != request.asked:
             raise IdempotencyKeyReused("this idempotency key was used for another request")
         return [
             structs.replace(job, status=ending.status, finished_at=ending.finished_at)
@@ -63,14 +57,14 @@ class IdempotencyKeys:
         ]
 
     def remember(
-        self, key: str, asked: object, jobs: Sequence[JobSummary], endings: Sequence[Ending]
+        self, request: KeyedRequest, jobs: Sequence[JobSummary], endings: Sequence[Ending]
     ) -> None:
-        """This was asked with `key`, which was not known, and made these jobs.
+        """This request, which was not known, has made these jobs.
 
         Of each, `endings` has what says how it has ended, for the day when it is no longer kept.
         """
         until = self._monotonic() + REMEMBERED_SECONDS
-        self._answers[key] = _Answer(_digest(asked), tuple(jobs), tuple(endings), until)
+        self._answers[request.key] = _Answer(request.asked, tuple(jobs), tuple(endings), until)
         self._jobs += len(jobs)
         self._forget_the_old()
 
@@ -83,7 +77,3 @@ class IdempotencyKeys:
                 return
             del self._answers[oldest]
             self._jobs -= len(answer.jobs)
-
-
-def _digest(asked: object) -> bytes:
-    return blake2b(msgspec.msgpack.encode(asked), digest_size=16).digest()

@@ -30,8 +30,8 @@ class Dependencies:
     def end(self, job: Job) -> Iterator[Job]:
         """The jobs for which it matters that `job` has ended.
 
-        Where it has completed, these are the ones that await nothing more; else all that awaited
-        it, and they await nothing more either.
+        If it has completed, these are the ones that await nothing more; else all that awaited it,
+        and they await nothing more either.
         """
         successors, job.successors = job.successors, None
         for successor in list(successors.values()) if successors else ():
@@ -52,7 +52,13 @@ class Dependencies:
 
 
 def failed_dependency(predecessors: Sequence[Job]) -> Job | None:
-    """The first of them, if any, that has ended and not completed."""
+    """The first of them that has ended and not completed, if there is one."""
     return next(
         (job for job in predecessors if job.status in TERMINAL and job.status != "completed"), None
     )
+
+
+def why_unstarted(predecessor: Job) -> str:
+    """Why a job that was to come after this one has failed."""
+    became = "has failed" if predecessor.status == "failed" else f"was {predecessor.status}"
+    return f"job {predecessor.id}, which it was to follow, {became}"

@@ -1,0 +1,24 @@
+"""Whether this program can run a job: it may be of an older one, or of another."""
+
+from job_service.errors import InvalidPayload, UnknownJobType
+from job_service.jobs.registration.registry import Registry
+from job_service.jobs.state.model import Job
+
+
+def concurrency_of(registry: Registry, job_type: str) -> int | None:
+    """How many jobs of a type may run at a time: none if it is not registered."""
+    try:
+        return registry.lookup(job_type).concurrency
+    except UnknownJobType:
+        return 0
+
+
+def why_unfit(registry: Registry, job: Job) -> str | None:
+    """What keeps the job from being run until another program comes that can; None if nothing."""
+    try:
+        registry.lookup(job.type).check_payload(job.payload)
+    except UnknownJobType:
+        return f"no handler is registered for {job.type}"
+    except InvalidPayload as error:
+        return f"its payload does not fit {job.type} any more: {error}"
+    return None

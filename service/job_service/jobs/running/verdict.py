@@ -1,0 +1,120 @@
+"""What becomes of a job after an attempt: each verdict is a change, and nothing is done here.
+
+When there is more than one reason, the first of these decides: the service crashed, a client called
+the job off, the handler asked for its end, it took too long, the service ends, the handler asked to
+be called later, it failed.
+"""
+
+import random
+from collections.abc import Callable
+
+from job_service.failures.groups import is_a, is_cancellation, without_cancellation
+from job_service.failures.report import Report, describe, report
+from job_service.jobs.registration.job_type import JobType
+from job_service.jobs.registration.outcome import Discard, Snooze, asked_for
+from job_service.jobs.running.cancellation import CLEANUP_SECONDS
+from job_service.jobs.running.hints import explain
+from job_service.jobs.running.result import encode_result
+from job_service.jobs.state.attempt_transitions import complete, cut_short, fail, retry, snooze
+from job_service.jobs.state.changes import AttemptEnd
+from job_service.jobs.state.clock import Clock
+from job_service.jobs.state.history import said_before
+from job_service.jobs.state.model import Attempt, Job
+
+
+class Verdicts:
+    """Gives the verdicts of one engine. `stop_reason` says why it ends, if it does."""
+
+    def __init__(
+        self, clock: Clock, stop_reason: Callable[[], str], random_source: random.Random
+    ) -> None:
+        self._clock = clock
+        self._stop_reason = stop_reason
+        self._random_source = random_source
+
+    def on_return(self, job: Job, attempt: Attempt, result: object) -> AttemptEnd:
+        """The handler returned."""
+        try:
+            text = encode_result(result)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            # Its work is done, and doing it again would not make its result any better.
+            message = f"the result can't be written as JSON: {describe(error)}"
+            traceback = report(error, caller=__file__).traceback
+            return fail(job, attempt, message, traceback, self._clock)
+        return complete(job, attempt, text, self._clock)
+
+    def on_error(
+        self,
+        job: Job,
+        attempt: Attempt,
+        job_type: JobType,
+        error: BaseException,
+        *,
+        caller: str,
+        interruption: BaseException | None,
+        interrupted: bool,
+        stopping: bool,
+    ) -> AttemptEnd:
+        """The handler ended with `error`, and `caller` is the file that called it.
+
+        `interruption` is what of the error must go on, `interrupted` says that the attempt itself
+        was cancelled, by a client or its timeout, and `stopping` that its worker is.
+        """
+        told = _report(error, caller)
+        own_error = traceback = None  # which the handler has ended with, beside a cancellation
+        if interruption is None or not is_cancellation(error):
+            own_error, traceback = told
+        clock = self._clock
+        if interruption is not None and not is_cancellation(interruption):
+            return cut_short(job, attempt, "abandoned", "crashed", clock, own_error, traceback)
+        if interrupted and job.cancel_reason is not None:
+            reason = job.cancel_reason
+            return cut_short(job, attempt, "cancelled", reason, clock, own_error, traceback)
+        asked = asked_for(error)
+        if interrupted and asked is not None and is_a(asked, Discard):
+            return fail(job, attempt, *told, clock)
+        if interrupted:
+            message = f"TimeoutError: the attempt took longer than {job_type.timeout} s"
+            if own_error is not None:
+                message += f", and ended with {own_error}"
+            told = told._replace(line=message)
+            return self._retry_or_fail(job, attempt, job_type, told, TimeoutError(message))
+        if stopping:
+            reason = self._stop_reason()
+            return cut_short(job, attempt, "abandoned", reason, clock, own_error, traceback)
+        if asked is None:
+            return self._retry_or_fail(job, attempt, job_type, told, error)
+        if is_a(asked, Snooze):
+            return snooze(job, attempt, asked.seconds, clock)
+        return fail(job, attempt, *told, clock)
+
+    def on_outlasting(self, job: Job, attempt: Attempt, job_type: JobType) -> AttemptEnd:
+        """The attempt was interrupted, and its handler did not end within CLEANUP_SECONDS."""
+        late = f"and did not end within {CLEANUP_SECONDS:.0f} s of that"
+        if job.cancel_reason is not None:
+            error = f"TimeoutError: it was cancelled, {late}"
+            return cut_short(job, attempt, "cancelled", job.cancel_reason, self._clock, error)
+        timeout = TimeoutError(f"the attempt took longer than {job_type.timeout} s, {late}")
+        return self._retry_or_fail(job, attempt, job_type, report(timeout), timeout)
+
+    def _retry_or_fail(
+        self, job: Job, attempt: Attempt, job_type: JobType, told: Report, reason: BaseException
+    ) -> AttemptEnd:
+        message, traceback = told
+        if job.retries < job.max_retries and job_type.retry.is_worth(reason):
+            delay, problem = job_type.retry.delay_after(
+                reason, job.retries + 1, self._random_source
+            )
+            if problem is not None:
+                message += f"; {problem}"
+            message = said_before(message, job.attempts)
+            return retry(job, attempt, message, traceback, delay, self._clock)
+        return fail(job, attempt, message, traceback, self._clock)
+
+
+def _report(error: BaseException, caller: str) -> Report:
+    error = without_cancellation(error)
+    told = report(error, caller=caller)  # from the handler on
+    return told._replace(line=explain(error, told.line))

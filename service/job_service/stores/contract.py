@@ -1,0 +1,195 @@
+"""What the queue, the dispatcher and the workers may ask of whatever keeps the jobs.
+
+A store decides who is admitted, keeps the jobs, applies the changes that were decided on them, and
+tells its runner. It knows nothing of workers, job types or HTTP, and they know nothing else of it:
+the same tests must pass on each store.
+
+There are two kinds of calls. Those that clients wait for are async. Each is a checkpoint, and
+returns when what it did is kept. A caller who is cancelled has done nothing, or the whole, unless
+the method says otherwise. Those that the service makes while it runs jobs are plain functions that
+never wait: a worker hands over what became of an attempt and goes on, and `settled` waits for what
+was handed over. So a slow disk holds up answers, and not the loop.
+
+To open and to close a store is not part of this. Who builds one does that, around all that uses it,
+because reads outlive the workers.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from job_service.jobs.state import live_jobs
+from job_service.jobs.state.changes import Change
+from job_service.jobs.state.clock import Clock
+from job_service.jobs.state.detail import Cancellations, JobDetail, JobSummary, QueueView
+from job_service.jobs.state.model import Draft, Job, Status
+
+
+class KeyedRequest(msgspec.Struct, frozen=True):
+    """A client's idempotency key, and a digest of all that it asked for with it."""
+
+    key: str
+    asked: bytes
+
+
+class BacklogView(NamedTuple):
+    """What holds back the pending jobs of this process, beside other jobs.
+
+    `oldest_ready` is when the job that has waited longest for a worker became ready, on the
+    monotonic clock; None if none waits.
+    """
+
+    paused: bool = False
+    paused_types: Sequence[str] = ()
+    later: int = 0
+    oldest_ready: float | None = None
+
+
+class Runner(live_jobs.Runner, Protocol):
+    """Who brings the jobs of a store to workers. Nothing here may wait."""
+
+    def recover(self, job: Job, /) -> None:
+        """A job that has not ended comes in from what is kept.
+
+        It may be of a type that this program does not have, or no longer fit its type. If
+        `job.awaits` is None, it waits for nothing but its time and a worker.
+        """
+
+    def pause(self, job_type: str | None, /) -> bool:
+        """Start no job, or none of this type, until `resume`; whether that is new."""
+
+    def resume(self, job_type: str | None, /) -> bool:
+        """Take back a pause of the same kind; whether there was one."""
+
+    def why_it_waits(self, job: Job, /) -> str:
+        """Why a pending job is not running now, in one sentence."""
+
+    def view(self) -> BacklogView:
+        """What holds its pending jobs back."""
+
+
+class Store(Protocol):
+    """Keeps jobs. What is of `this process` is the same as the whole if there is only one."""
+
+    @property
+    def clock(self) -> Clock:
+        """The clocks by which changes are decided."""
+
+    @property
+    def capacity(self) -> int:
+        """How many jobs may be pending before submissions are turned away."""
+
+    @property
+    def pending(self) -> int:
+        """How many jobs of this process wait, for whatever."""
+
+    @property
+    def blocked(self) -> int:
+        """How many of those await other jobs."""
+
+    @property
+    def processing(self) -> int:
+        """How many jobs this process runs."""
+
+    @property
+    def weight(self) -> int:
+        """Bytes of memory that the texts of jobs take: payloads, results, errors, tracebacks."""
+
+    # What the service does while it runs jobs: none of it waits.
+
+    def attach(self, runner: Runner) -> None:
+        """Tell this runner from now on, and first of what is kept unended. Called once."""
+
+    def apply(self, change: Change) -> None:
+        """Take over a change, which was decided just now.
+
+        It is applied as soon as it is kept, in the order in which changes came: the job, its
+        event, and what the runner must know, in one act. In memory that is before this returns.
+        Never raises because of trouble with what keeps it.
+        """
+
+    def close(self) -> None:
+        """Admit no more jobs: submissions raise QueueClosed from now on."""
+
+    def leave_behind(self, reason_of: Callable[[Job], str]) -> None:
+        """The service ends: give up what this process holds and has not ended, each for a reason.
+
+        In memory such a job is abandoned. The one method that another thread may call, when the
+        loop is blocked and the process is to end at once.
+        """
+
+    async def settled(self) -> None:
+        """Return when all changes that were taken over are kept. In memory, that is at once.
+
+        It may be cancelled, which loses nothing: it may be awaited again.
+        """
+
+    # What clients ask for.
+
+    async def submit(
+        self, drafts: Sequence[Draft], request: KeyedRequest | None = None
+    ) -> Sequence[JobSummary]:
+        """Make a job of each draft, in their order, or none at all; kept on return.
+
+        Where another job holds a draft's unique key, that one is given, `duplicate`. The jobs of a
+        `request` that was made before are given, `replayed`, whatever has become of them, even
+        after `close`. What is refused is not remembered, and what is made is remembered in the
+        same act. So whoever was cancelled has submitted nothing, or can ask again with its key.
+
+        Raises UnknownPredecessor, IdempotencyKeyReused, QueueFull (BatchTooLarge if they never
+        fit) or QueueClosed, and then nothing has changed but the count of what was turned away.
+        """
+
+    async def run_again(self, job_id: str, request: KeyedRequest | None = None) -> JobSummary:
+        """Make a job like this one, which must have ended; else as `submit`.
+
+        Raises UnknownJob or NotFinished, too. What comes between the caller's last read and this
+        call is nothing: its checkpoint is behind the act, in which it can't be cancelled any more.
+        """
+
+    async def cancel(self, job_id: str, reason: str) -> JobDetail:
+        """Call a pending job off, or have the attempt of a running one interrupted.
+
+        Raises UnknownJob or AlreadyFinished. Its checkpoint is where that of `run_again` is.
+        """
+
+    async def cancel_all(self, job_type: str, status: Status | None, reason: str) -> Cancellations:
+        """Call off the jobs of this type, or those of them that are pending or processing.
+
+        Those that come in meanwhile are spared. Other tasks run between portions of them: a caller
+        who is cancelled has done a part.
+        """
+
+    async def pause(self, job_type: str | None) -> QueueView:
+        """Start no job, or none of this type, until `resume`; kept on return."""
+
+    async def resume(self, job_type: str | None) -> QueueView:
+        """Take back a pause of the same kind, if there is one; kept on return."""
+
+    async def get(self, job_id: str) -> JobDetail:
+        """All that is kept of a job, and what only this process knows of it. Raises UnknownJob."""
+
+    async def wait(self, job_id: str, seconds: float) -> JobDetail:
+        """As `get`, as soon as the job has ended, or after so many seconds. Raises UnknownJob."""
+
+    async def page(
+        self,
+        *,
+        status: Status | None,
+        job_type: str | None,
+        after: str | None,
+        limit: int,
+        newest_first: bool,
+    ) -> list[JobSummary]:
+        """Up to `limit` jobs of this status and type, in the order of their creation.
+
+        The oldest come first, or the newest. The page begins with the next job in that order after
+        the one whose id is `after`, which may be kept no more.
+        """
+
+    async def view(self) -> QueueView:
+        """How many jobs wait, and for what."""
+
+    async def counts(self) -> Mapping[str, dict[Status, int]]:
+        """How many jobs of each type, by its name, have which status."""

@@ -1,0 +1,159 @@
+"""A job as it is kept: what must outlive its process, and nothing that can't.
+
+The live job has what only its process can have: interrupts, events to wait for, moments of a
+monotonic clock, and edges to the jobs that come after it. A record has none of that. It is read by
+later versions of this program, so it has a version of its own, and changes only with it.
+
+A job that is restored waits by the wall clock, because nobody knows how long nobody counted. One
+that was in hand is restored in hand, with its attempt open: it is for its store to say what has
+become of it.
+"""
+
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from job_service.jobs.state.model import DEFAULT_PRIORITY, Attempt, AttemptOutcome, Job, Status
+
+VERSION: Final = 1
+
+
+class AttemptRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One run; the fields with defaults are set when it is over."""
+
+    number: int
+    worker_id: str
+    started_at: datetime
+    finished_at: datetime | None = None
+    run_seconds: float | None = None
+    outcome: AttemptOutcome | None = None
+    error: str | None = None
+    traceback: str | None = None
+
+
+class JobRecord(
+    msgspec.Struct,
+    frozen=True,
+    omit_defaults=True,
+    kw_only=True,
+    tag_field="version",
+    tag=VERSION,
+):
+    """All that is kept of one job. `payload` and `result` are raw JSON."""
+
+    id: str
+    type: str
+    status: Status
+    payload: msgspec.Raw
+    max_retries: int
+    created_at: datetime
+    run_at: datetime
+    finished_at: datetime | None = None
+    priority: int = DEFAULT_PRIORITY
+    unique_key: str | None = None
+    after: tuple[str, ...] = ()
+    retry_of: str | None = None
+    schedule: str | None = None
+    runs: int = 0
+    snoozes: int = 0
+    attempts: tuple[AttemptRecord, ...] = ()
+    result: msgspec.Raw | None = None
+    failure: str | None = None
+    cancel_reason: str | None = None
+
+
+def record_of(job: Job) -> JobRecord:
+    """The job as it is now."""
+    return JobRecord(
+        id=job.id,
+        type=job.type,
+        status=job.status,
+        payload=msgspec.Raw(job.payload),
+        max_retries=job.max_retries,
+        created_at=job.created_at,
+        run_at=job.run_at,
+        finished_at=job.finished_at,
+        priority=job.priority,
+        unique_key=job.unique_key,
+        after=job.after,
+        retry_of=job.retry_of,
+        schedule=job.schedule,
+        runs=job.runs,
+        snoozes=job.snoozes,
+        attempts=tuple(map(_attempt_record, job.attempts)),
+        result=None if job.result is None else msgspec.Raw(job.result),
+        failure=job.failure,
+        cancel_reason=job.cancel_reason,
+    )
+
+
+def restore(record: JobRecord) -> Job:
+    """A live job, as it was when the record was made, but for what no record has."""
+    is_due_at_once = record.run_at == record.created_at
+    return Job(
+        id=record.id,
+        type=record.type,
+        payload=bytes(record.payload),
+        max_retries=record.max_retries,
+        created_at=record.created_at,
+        run_at=record.created_at if is_due_at_once else record.run_at,
+        priority=record.priority,
+        unique_key=record.unique_key,
+        after=record.after,
+        retry_of=record.retry_of,
+        schedule=record.schedule,
+        status=record.status,
+        attempts=tuple(map(_attempt, record.attempts)),
+        runs=record.runs,
+        snoozes=record.snoozes,
+        result=None if record.result is None else bytes(record.result),
+        finished_at=record.finished_at,
+        cancel_reason=record.cancel_reason,
+        failure=record.failure,
+    )
+
+
+def encode(record: JobRecord) -> bytes:
+    """The record as JSON text."""
+    return msgspec.json.encode(record)
+
+
+def decode(text: bytes) -> JobRecord:
+    """The record of this text. Raises msgspec.ValidationError if it is of another version."""
+    return _decode(text)
+
+
+_decode = msgspec.json.Decoder(JobRecord).decode
+
+
+def _attempt_record(attempt: Attempt) -> AttemptRecord:
+    return AttemptRecord(
+        attempt.number,
+        attempt.worker_id,
+        attempt.started_at,
+        attempt.finished_at,
+        attempt.run_seconds,
+        attempt.outcome,
+        attempt.error,
+        attempt.traceback,
+    )
+
+
+def _attempt(record: AttemptRecord) -> Attempt:
+    return Attempt(
+        record.number,
+        record.worker_id,
+        record.started_at,
+        0.0,  # of another monotonic clock, if any
+        _nothing,
+        record.finished_at,
+        record.run_seconds,
+        record.outcome,
+        record.error,
+        record.traceback,
+    )
+
+
+def _nothing() -> None:
+    """Who ran it is not here any more."""
