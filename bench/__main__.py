@@ -98,7 +98,7 @@ def main() -> None:
     if arguments.output is not None:
         write_report(results, arguments.output)
     if arguments.plots is not None:
-        from bench.plots import draw  # it needs matplotlib
+        from bench.plots import draw  # it needs the group `bench`
 
         draw(results, arguments.plots)
 

@@ -251,7 +251,7 @@ def test_modules_of_the_working_directory_can_be_served(
         (["--grace", "soon"], "Invalid value for '--grace': 'soon' is not a valid float."),
         (["--grace", "nan"], "--grace must be between 0 and 86400 seconds, not nan"),
         (["--retain", "-1"], "--retain must be between 0 and 1000000000, not -1"),
-        (["--queue-bytes", "1KiB"], "--queue-bytes must be 1 MiB or more, not 1024"),
+        (["--queue-bytes", "1KiB"], "--queue-bytes must be 1048576 or more, not 1024"),
         (["--retain-bytes", "-1"], "'-1' is not a number of bytes, such as 268435456 or 256MiB"),
         (["--retain-bytes", "1.5GiB"], "'1.5GiB' is not a number of bytes"),
         (["--host", ""], "--host must not be empty"),

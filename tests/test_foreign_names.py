@@ -29,7 +29,7 @@ from hypercorn.typing import TaskGroup
 from hypercorn.utils import wrap_app
 from packaging.requirements import Requirement
 from quart_trio.wrappers import TrioRequest
-from werkzeug.routing import BaseConverter
+from werkzeug.routing import BaseConverter, Rule
 
 import job_service
 from job_service.web.edge.tasks import RequestTask
@@ -49,7 +49,7 @@ CHECKED_WITH = {
 
 # Each class of ours, with the foreign base class and the names that it overrides.
 OVERRIDDEN: dict[str, tuple[type, set[str]]] = {
-    "cli._Port": (click.types.IntParamType, {"convert"}),
+    "cli_options._Port": (click.types.IntParamType, {"convert"}),
     "cli._Service": (click.Group, {"invoke", "parse_args"}),
     "jobs.running.forks.EndOfCopy": (trio.abc.Instrument, {"after_task_step"}),
     "jobs.running.processes.ShelteredProcess": (SpawnProcess, {"kill", "run", "start"}),
@@ -59,8 +59,15 @@ OVERRIDDEN: dict[str, tuple[type, set[str]]] = {
     "telemetry.watchdog.Watchdog": (trio.abc.Instrument, {"after_io_wait", "before_io_wait"}),
     "web.app.JobServiceApp": (
         quart_trio.QuartTrio,
-        {"asgi_http_class", "create_url_adapter", "log_exception"},
+        {
+            "asgi_http_class",
+            "create_url_adapter",
+            "ensure_async",
+            "log_exception",
+            "url_rule_class",
+        },
     ),
+    "web.app.MatchedRule": (Rule, {"_compile_builder"}),
     "web.asgi.IncomingRequest": (TrioRequest, {"blueprints", "body_class"}),
     "web.job_routes.JobPath": (BaseConverter, {"part_isolating", "regex"}),
     "web.openapi.document._Provider": (quart_schema.OpenAPIProvider, {"build_paths", "schema"}),

@@ -1,4 +1,4 @@
-"""What an operator may choose: what holds where nothing is chosen, and what is refused."""
+"""What an operator may choose: what holds if nothing is chosen, and what is refused."""
 
 from dataclasses import FrozenInstanceError, asdict, fields
 from pathlib import Path
@@ -85,8 +85,9 @@ def test_a_value_just_inside_its_bounds_is_taken(setting: str, value: Any) -> No
         ("grace", float("nan"), "must be between 0 and 86400 seconds, not nan"),
         ("grace", float("inf"), "must be between 0 and 86400 seconds, not inf"),
         ("retain", -1, "must be between 0 and 1000000000, not -1"),
-        ("queue_bytes", 1024**2 - 1, "must be 1 MiB or more, not 1048575"),
+        ("queue_bytes", 1024**2 - 1, "must be 1048576 or more, not 1048575"),
         ("retain_bytes", -1, "must be 0 or more, not -1"),
+        ("retain_bytes", 0.5, "must be a whole number, not 0.5"),
         ("stall_threshold", 0.0, "must be between 0.01 and 3600 seconds, not 0.0"),
         ("stall_threshold", 3_601.0, "must be between 0.01 and 3600 seconds, not 3601.0"),
         ("stall_threshold", float("nan"), "must be between 0.01 and 3600 seconds, not nan"),
@@ -178,7 +179,7 @@ def test_a_relative_path_is_one_from_where_it_was_said(
 def test_a_relative_path_from_nowhere_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Where the working directory was deleted, only an absolute one can be meant."""
+    """If the working directory was deleted, only an absolute one can be meant."""
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)

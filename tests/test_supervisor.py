@@ -15,46 +15,35 @@ import pytest
 import trio
 
 from job_service.errors import CannotListen
+from job_service.hosting import open_telemetry_of
 from job_service.jobs.registration.context import JobContext
 from job_service.jobs.registration.registry import Registry
-from job_service.jobs.running.worker import job_of_frame
 from job_service.service_events import ServiceEvents
 from job_service.settings import Settings
 from job_service.shutdown import Shutdown
 from job_service.supervisor import RunningService, Supervisor
 from job_service.telemetry.assembly import Telemetry
-from job_service.telemetry.counting import Metrics
-from job_service.telemetry.emitter import Emitter
-from job_service.telemetry.feed import Feed
-from job_service.telemetry.log import Log
-from job_service.telemetry.sink import LineSink
-from job_service.telemetry.watchdog import Watchdog
+from job_service.telemetry.metrics import MetricsSnapshot
 
 
 class Hosted:
     """A service that a test hosts; `supervisor.run` is for the test to start."""
 
-    def __init__(self, log_path: Path, sink: LineSink, registry: Registry, **settings: Any) -> None:
+    def __init__(
+        self, log_path: Path, telemetry: Telemetry, registry: Registry, settings: Settings
+    ) -> None:
         self._log_path = log_path
-        self.sink = sink
-        log = Log(sink.write)
-        self.metrics = Metrics(queue_capacity=1000)
-        feed = Feed()
-        emit = Emitter(self.metrics.observe, log.observe, feed.observe)
-        # A slow machine is no stall of ours, but for those who ask.
-        chosen = Settings(port=0, **{"stall_threshold": 60.0, **settings})
-        watchdog = Watchdog(
-            chosen.stall_threshold, warn=log.observe, emit=emit, job_of_frame=job_of_frame
-        )
+        self.telemetry = telemetry
         self.shutdown = Shutdown()
         self.given_up = trio.Event()
         self.supervisor = Supervisor(
-            chosen,
-            registry,
-            Telemetry(emit, log.logger, self.metrics, feed, sink, watchdog),
-            self.shutdown,
-            give_up=self.given_up.set,
+            settings, registry, telemetry, self.shutdown, give_up=self.given_up.set
         )
+
+    @property
+    def metrics(self) -> MetricsSnapshot:
+        """Its metrics at this moment."""
+        return self.telemetry.metrics.snapshot()
 
     def events(self) -> list[str]:
         """The names of its log lines; complete once it has ended."""
@@ -68,12 +57,11 @@ class Hosted:
 @contextmanager
 def hosted(log_path: Path, registry: Registry, **settings: Any) -> Iterator[Hosted]:
     """A service whose log goes to `log_path`."""
+    # A slow machine is no stall of ours, but for those who ask.
+    chosen = Settings(port=0, **{"stall_threshold": 60.0, **settings})
     descriptor = os.open(log_path, os.O_WRONLY | os.O_CREAT)
-    try:
-        with LineSink(os.dup(descriptor)) as sink:
-            yield Hosted(log_path, sink, registry, **settings)
-    finally:
-        os.close(descriptor)
+    with open_telemetry_of(chosen, descriptor) as telemetry:
+        yield Hosted(log_path, telemetry, registry, chosen)
 
 
 @pytest.fixture
@@ -149,8 +137,8 @@ async def test_two_services_in_one_run_share_nothing(host: Host) -> None:
             still_there = await client.get(f"{running_right.url}/health/ready")
             assert still_there.status_code == 200
             right.shutdown.request("requested")
-    assert left.metrics.snapshot().jobs_completed == 1
-    assert right.metrics.snapshot().jobs_created == 0
+    assert left.metrics.jobs_completed == 1
+    assert right.metrics.jobs_created == 0
     assert "job_created" in left.events()
     assert "job_created" not in right.events()
 
@@ -167,7 +155,7 @@ async def test_a_crash_ends_the_service_visibly(registry: Registry, host: Host) 
             async with trio.open_nursery() as nursery:
                 running = await nursery.start(service.supervisor.run)
                 await running.queue.submit("crash")
-        assert service.metrics.snapshot().jobs_abandoned == 1
+        assert service.metrics.jobs_abandoned == 1
     lines = service.lines()
     assert lines[-1]["event"] == "service_stopped"
     assert lines[-1]["reason"] == "crashed"
@@ -300,8 +288,8 @@ async def test_a_handler_that_can_t_be_ended_is_given_up(registry: Registry, hos
             service.shutdown.request("requested")
             with trio.fail_after(10):
                 await service.given_up.wait()
-            assert service.metrics.snapshot().jobs_abandoned == 1
-            assert service.metrics.snapshot().jobs_in_progress == 0
+            assert service.metrics.jobs_abandoned == 1
+            assert service.metrics.jobs_in_progress == 0
             release.set()  # an embedding program that stays alive sees it end after all
     events = service.events()
     assert events.count("service_stopped") == 1
@@ -369,7 +357,7 @@ async def test_a_thread_can_end_it_while_clients_listen(registry: Registry, host
         async with trio.open_nursery() as nursery:
             running = await nursery.start(service.supervisor.run)
             await running.queue.submit("hang")
-            feed = service.supervisor._telemetry.feed
+            feed = service.telemetry.feed
             await trio.testing.wait_all_tasks_blocked()
             nursery.start_soon(feed.wait, feed.last)
             await trio.testing.wait_all_tasks_blocked()
@@ -377,7 +365,7 @@ async def test_a_thread_can_end_it_while_clients_listen(registry: Registry, host
                 pool.submit(service.supervisor.end_without_loop).result(timeout=10)
             nursery.cancel_scope.cancel()
     assert service.events()[-2:] == ["job_abandoned", "service_stopped"]
-    assert service.metrics.snapshot().jobs_abandoned == 1
+    assert service.metrics.jobs_abandoned == 1
 
 
 async def test_a_stall_at_the_very_end_is_in_the_log_and_in_its_last_line(
@@ -419,7 +407,7 @@ async def test_a_busy_port_is_said_plainly(registry: Registry, host: Host) -> No
         supervisor = Supervisor(
             Settings(port=port),
             registry,
-            service.supervisor._telemetry,
+            service.telemetry,
             Shutdown(),
             give_up=service.given_up.set,
         )
@@ -433,10 +421,10 @@ async def test_lines_that_were_dropped_are_counted_at_once(registry: Registry, h
     with host(registry) as service:
         async with trio.open_nursery() as nursery, httpx.AsyncClient() as client:
             running = await nursery.start(service.supervisor.run)
-            service.sink._dropped = 3
+            service.telemetry.sink._dropped = 3
             metrics = (await client.get(f"{running.url}/metrics")).json()
             assert metrics["log_lines_dropped"] == 3
-            feed = service.supervisor._telemetry.feed
+            feed = service.telemetry.feed
             assert feed.read(feed.last - 1, 1)[0].event == "log_lines_dropped"
             service.shutdown.request("requested")
     assert "log_lines_dropped" not in service.events()
@@ -450,10 +438,10 @@ async def test_a_log_that_cannot_be_reopened_is_said(
     monkeypatch.setattr("job_service.service_events.LOG_CHECK_SECONDS", 0.01)
     nowhere = str(tmp_path / "gone" / "log")
     with hosted(tmp_path / "log", registry) as service:
-        service.sink._file._path = nowhere
+        service.telemetry.sink._file._path = nowhere
         async with trio.open_nursery() as nursery:
             await nursery.start(service.supervisor.run)
-            service.sink.reopen()
+            service.telemetry.sink.reopen()
             with trio.fail_after(10):
                 while "log_reopen_failed" not in service.events():
                     await trio.sleep(0.01)

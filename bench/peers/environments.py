@@ -1,41 +1,33 @@
-"""One virtual environment per peer, made of the extra that pyproject.toml has for it."""
+"""One virtual environment per peer, made of the dependency group that pyproject.toml has for it."""
 
 import shutil
 import subprocess
 import sys
 import tomllib
 import venv
-from collections.abc import Iterator
 from importlib.metadata import Distribution
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+PYPROJECT = ROOT / "pyproject.toml"
 ENVIRONMENTS = ROOT / ".bench-environments"
 INSTALL = "python -m bench.peers.install"
-EXTRA = "peer-"
+GROUP = "peer-"
 NAMES = {"fastapi": "FastAPI", "saq": "SAQ", "streaq": "streaQ"}
 
 
 def peers() -> list[str]:
-    """The names that can be installed: those of the extras, without their prefix."""
-    return [extra.removeprefix(EXTRA) for extra in _extras() if extra.startswith(EXTRA)]
-
-
-def packages(peer: str) -> Iterator[str]:
-    """What the peer's extra asks for, and what the extras ask for that it includes."""
-    for requirement in _extras()[EXTRA + peer]:
-        if requirement.startswith("trio-job-service["):
-            yield from packages(requirement.partition("[" + EXTRA)[2].rstrip("]"))
-        else:
-            yield requirement
+    """The names that can be installed: those of the groups, without their prefix."""
+    groups = tomllib.loads(PYPROJECT.read_text())["dependency-groups"]
+    return [group.removeprefix(GROUP) for group in groups if group.startswith(GROUP)]
 
 
 def install(peer: str) -> None:
     """Make the peer's environment anew; raise CalledProcessError if that fails."""
-    folder = ENVIRONMENTS / peer
-    venv.create(folder, clear=True, with_pip=True)
-    command = [python_of(peer), "-m", "pip", "install", "--quiet", *packages(peer)]
-    subprocess.run(command, check=True)
+    venv.create(ENVIRONMENTS / peer, clear=True, with_pip=True)
+    pip = [python_of(peer), "-m", "pip", "install", "--quiet"]
+    subprocess.run([*pip, "pip>=25.1"], check=True)  # older ones know no groups
+    subprocess.run([*pip, "--group", f"{PYPROJECT}:{GROUP}{peer}"], check=True)
 
 
 def python_of(peer: str) -> str:
@@ -64,9 +56,3 @@ def version_of(peer: str) -> str | None:
     for distribution in Distribution.discover(name=peer, path=[str(folder)]):
         return distribution.version
     return None
-
-
-def _extras() -> dict[str, list[str]]:
-    with (ROOT / "pyproject.toml").open("rb") as file:
-        extras: dict[str, list[str]] = tomllib.load(file)["project"]["optional-dependencies"]
-        return extras

@@ -1,4 +1,4 @@
-"""For programs that have a service inside: all of it in one block, telemetry included."""
+"""Runs a service inside another program: all of it in one block, telemetry included."""
 
 import os
 import sys
@@ -25,20 +25,23 @@ async def host(
     *,
     give_up: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[RunningService]:
-    """A service that runs for the block: it has a `url`, and a `queue` for the block's own jobs.
+    """Run a service for the block. It has a `url`, and a `queue` for jobs of the program itself.
 
-    At the block's end it drains, within its grace, as at a first signal. If the block raises or is
-    cancelled, or the wait for that drain is, it stops as at a second one: running jobs are
-    cancelled and have 2 seconds to clean up, all others are abandoned, resources have one more and
-    clients 2 for the answers they are owed. Then the error, or the cancellation, goes on. If the
-    service crashes, the block is cancelled. Errors of both come out in an ExceptionGroup.
+    At the block's end the service drains within its grace, as at a first signal. If the block
+    raises, or is cancelled, even during that drain, the service stops as at a second signal.
+    Running jobs are cancelled and have 2 seconds to clean up, and all others are abandoned.
+    Resources then have 1 second to close, and clients 2 to take the answers that they are owed.
+    After that the error or the cancellation goes on. If the service crashes, the block is
+    cancelled. All errors come out in an ExceptionGroup.
 
-    A handler that can't be ended keeps the block from being left; `give_up` is called then, when
-    all else is done. Signals, the umask and all else of the process are the program's own business.
-    The log goes to `settings.log_file`, or to where `sys.stdout` writes: to its descriptor, or
-    where it has none, as in some notebooks, to the stream itself; nowhere if it is None. Raises
-    CannotListen, in a group, where the address can't be had, and OSError where the log file can't
-    be opened.
+    A handler that can't be ended keeps the program in the block. When all else is done, `give_up`
+    is called then. Signals, the umask and everything else of the process are left to the program.
+
+    The log goes to `settings.log_file` or else to `sys.stdout`: to its descriptor, or to the stream
+    itself if it has none, as in some notebooks. If `sys.stdout` is None, there is no log.
+
+    Raises CannotListen, in a group, if the address can't be had; OSError if the log file can't be
+    opened; and ResourceFailed, in a group, if a resource can't be opened.
     """
     settings = settings or Settings()
     async with _open_log(settings.log_file) as fd:
@@ -55,7 +58,7 @@ async def host(
 
 
 def open_telemetry_of(settings: Settings, fd: int) -> AbstractContextManager[Telemetry]:
-    """The telemetry of one service, as its settings have it; its log is written to `fd`."""
+    """The telemetry that a service with these settings has. Its log is written to `fd`."""
     return open_telemetry(
         fd,
         log_format=settings.log_format,
@@ -69,7 +72,7 @@ def open_telemetry_of(settings: Settings, fd: int) -> AbstractContextManager[Tel
 
 @asynccontextmanager
 async def _open_log(path: str | None) -> AsyncIterator[int]:
-    """A descriptor for the log alone, which whoever writes to it closes."""
+    """A descriptor for the log alone. Whoever gets it has to close it."""
     stdout = sys.stdout
     if path is not None:
         yield open_log_file(path)
@@ -85,5 +88,5 @@ async def _open_log(path: str | None) -> AsyncIterator[int]:
 def _descriptor_like_that_of(stream: TextIO | None) -> int | None:
     try:
         return None if stream is None else os.dup(stream.fileno())
-    except Exception:  # it has none, or is closed, or is made up by somebody
+    except Exception:  # it has none, or is closed, or is no real stream
         return None

@@ -1,10 +1,12 @@
-"""What the operator may choose, checked once, where it is built."""
+"""The settings of a service: each is declared here, once, with its default, range and meaning."""
 
 import ipaddress
+import math
 import re
 import string
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Annotated, NamedTuple, get_args
 
 from job_service.errors import SettingsError
 from job_service.jobs.state.weight import DEFAULT_QUEUE_BYTES, DEFAULT_RETAIN_BYTES
@@ -15,59 +17,82 @@ _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#]+")
 _NOT_IN_TOKENS = frozenset(string.whitespace)
 
 
+class Limits(NamedTuple):
+    """The least and the greatest value that a number may have."""
+
+    least: float
+    greatest: float = math.inf
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """One service's settings, frozen. Raises SettingsError where one is out of its range.
+    """The settings of one service, which can't be changed.
 
-    `grace` and `stall_threshold` are in seconds, `queue_capacity` and `retain` in jobs; their
-    bounds in bytes, `queue_bytes` and `retain_bytes`, are on payloads, results, errors and
-    tracebacks. Port 0 takes any free port. `unix`, the path of a socket, takes the place of `host`
-    and `port`, and `log_file` that of stdout. Without `tokens` the service can only be had where no
-    other machine reaches it, unless `no_auth` says so.
-
-    A relative path is one from the working directory in which the settings are made.
+    Raises SettingsError if one is out of its range, or does not go with another. Without `tokens`
+    a service only starts where no other machine reaches it, unless `no_auth` is set. A relative
+    path is one from the working directory in which the settings are made.
     """
 
-    host: str = "127.0.0.1"
-    port: int = 8080
-    workers: int = 10
-    queue_capacity: int = 1_000
-    grace: float = 30.0
-    retain: int = 10_000
-    queue_bytes: int = DEFAULT_QUEUE_BYTES
-    retain_bytes: int = DEFAULT_RETAIN_BYTES
-    unix: str | None = None
-    certfile: str | None = None
-    keyfile: str | None = None
-    max_connections: int = 4_096
-    max_abandoned_threads: int = 100
-    tokens: tuple[str, ...] = field(default=(), repr=False)
-    no_auth: bool = False
-    allow_host: tuple[str, ...] = ()
-    allow_origin: tuple[str, ...] = ()
-    log_format: LogFormatChoice = "auto"
-    log_level: LogLevel = "info"
-    log_file: str | None = None
-    stall_threshold: float = 0.25
+    host: Annotated[str, "Address to listen on."] = "127.0.0.1"
+    port: Annotated[int, "Port; 0 takes a free one.", Limits(0, 65_535)] = 8080
+    workers: Annotated[int, "Jobs that run at a time.", Limits(1, 10_000)] = 10
+    queue_capacity: Annotated[
+        int, "Jobs that may wait; more are turned away.", Limits(1, 10**9)
+    ] = 1_000
+    grace: Annotated[
+        float, "Seconds a shutdown gives to what is queued and running.", Limits(0, 86_400)
+    ] = 30.0
+    retain: Annotated[int, "Finished jobs to keep; the oldest go.", Limits(0, 10**9)] = 10_000
+    # At least as many as the largest job takes that can be submitted over HTTP.
+    queue_bytes: Annotated[
+        int,
+        "Bytes that jobs may take which have not ended; more are turned away.",
+        Limits(1024**2),
+    ] = DEFAULT_QUEUE_BYTES
+    retain_bytes: Annotated[int, "Bytes that finished jobs may take; the oldest go.", Limits(0)] = (
+        DEFAULT_RETAIN_BYTES
+    )
+    unix: Annotated[str | None, "Unix socket to listen on, instead of host and port."] = None
+    certfile: Annotated[str | None, "Certificate chain, PEM: serve HTTPS."] = None
+    keyfile: Annotated[str | None, "Its private key, PEM; SIGHUP reloads both."] = None
+    max_connections: Annotated[
+        int, "Connections at a time; more are turned away.", Limits(1, 10**6)
+    ] = 4_096
+    max_abandoned_threads: Annotated[
+        int,
+        "Threads of interrupted jobs that may run on before workers wait for one to return.",
+        Limits(1, 10**6),
+    ] = 100
+    tokens: Annotated[tuple[str, ...], "Bearer tokens, of which clients must send one."] = field(
+        default=(), repr=False
+    )
+    no_auth: Annotated[bool, "Let everybody in who can reach the address."] = False
+    allow_host: Annotated[
+        tuple[str, ...], "Host names that clients may use, besides those of this machine."
+    ] = ()
+    allow_origin: Annotated[
+        tuple[str, ...], "Other sites whose pages may call, such as https://example.com."
+    ] = ()
+    log_format: Annotated[LogFormatChoice, "auto: console on a terminal, JSON elsewhere."] = "auto"
+    log_level: Annotated[
+        LogLevel, "Lowest level to log; the service's own start and end are always logged."
+    ] = "info"
+    log_file: Annotated[
+        str | None, "File to append the log to, instead of stdout; SIGHUP reopens it."
+    ] = None
+    stall_threshold: Annotated[
+        float,
+        "Seconds a turn of the event loop may take before what blocks it is logged.",
+        Limits(0.01, 3_600),
+    ] = 0.25
 
     def __post_init__(self) -> None:
+        for setting in fields(self):
+            kind, _, *limits = get_args(setting.type)
+            if limits:
+                self._check_number(setting.name, kind, *limits)
         self._require("host", self.host != "", "must not be empty")
         self._require("host", "[" not in self.host, "takes an IPv6 address without brackets")
-        self._require_whole("port", 0, 65_535)
-        self._require_whole("workers", 1, 10_000)
-        self._require_whole("queue_capacity", 1, 10**9)
-        self._require("grace", 0 <= self.grace <= 86_400, "must be between 0 and 86400 seconds")
-        self._require_whole("retain", 0, 10**9)
-        # Less would not take the largest job that can be submitted over HTTP.
-        self._require("queue_bytes", self.queue_bytes >= 1024 * 1024, "must be 1 MiB or more")
-        self._require("retain_bytes", self.retain_bytes >= 0, "must be 0 or more")
-        self._require_whole("max_connections", 1, 10**6)
-        self._require_whole("max_abandoned_threads", 1, 10**6)
-        self._require(
-            "stall_threshold",
-            0.01 <= self.stall_threshold <= 3_600,
-            "must be between 0.01 and 3600 seconds",
-        )
         self._require("unix", self.unix != "", "must not be empty")
         for path in ("certfile", "keyfile", "log_file"):
             self._make_absolute(path)
@@ -105,7 +130,7 @@ class Settings:
             )
 
     def _make_absolute(self, setting: str) -> None:
-        """So that it names the same file whatever a handler makes the working directory."""
+        """Let it name the same file even if a handler changes the working directory."""
         path = getattr(self, setting)
         if path is None:
             return
@@ -115,13 +140,15 @@ class Settings:
         except FileNotFoundError as error:
             raise SettingsError(setting, f"{path}: the working directory is gone") from error
 
-    def _require_whole(self, setting: str, lowest: int, highest: int) -> None:
+    def _check_number(self, setting: str, kind: type, limits: Limits) -> None:
         value = getattr(self, setting)
-        is_whole = isinstance(value, int) and not isinstance(value, bool)
-        self._require(setting, is_whole, "must be a whole number")
-        self._require(
-            setting, lowest <= value <= highest, f"must be between {lowest} and {highest}"
-        )
+        if kind is int:
+            is_whole = isinstance(value, int) and not isinstance(value, bool)
+            self._require(setting, is_whole, "must be a whole number")
+        least, greatest = limits
+        unit = " seconds" if kind is float else ""
+        bounds = f"{least} or more" if greatest == math.inf else f"between {least} and {greatest}"
+        self._require(setting, least <= value <= greatest, f"must be {bounds}{unit}")
 
     def _require(self, setting: str, holds: bool, otherwise: str) -> None:
         if not holds:

@@ -1,4 +1,4 @@
-"""How the service is asked to end, once to drain and twice to stop, and made to if it can't."""
+"""How the service is asked to end: once to drain, twice to stop; and made to end if it can't."""
 
 import contextlib
 import signal
@@ -17,7 +17,8 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 class Shutdown:
     """The two requests, as events that the supervisor waits for.
 
-    `reason` is why it is to drain, and is empty if it is not; `stop_reason` is why it is to stop.
+    `reason` is why the service drains; it is empty if the service stops without a drain.
+    `stop_reason` is why it stops.
     """
 
     def __init__(self) -> None:
@@ -27,7 +28,7 @@ class Shutdown:
         self.stop_reason = "second_signal"
 
     def request(self, reason: str) -> None:
-        """Drain, for this reason; asked again, stop now."""
+        """Ask to drain, for this reason; called again, ask to stop now."""
         if not self.requested.is_set():
             self.reason = reason
             self.requested.set()
@@ -56,9 +57,9 @@ def crash_of_trio() -> BaseException | None:
 
 
 class Backstop:
-    """A thread that ends the process where the event loop can't, because a handler blocks it.
+    """A thread that ends the process if the event loop can't, because a handler blocks it.
 
-    `end` is called in that thread, once, when the time of the last `arm` is over.
+    `end` is called in that thread, once, when the time that `arm` has set is over.
     """
 
     def __init__(self, end: Callable[[], None]) -> None:
@@ -69,9 +70,9 @@ class Backstop:
         threading.Thread(target=self._watch, name="backstop", daemon=True).start()
 
     def arm(self, seconds: float) -> None:
-        """End the process in this many seconds, or when it was to end already, if that is sooner.
+        """End the process in this many seconds, or sooner if that was set before.
 
-        Made for signal handlers, which may interrupt each other: it waits for nothing.
+        Signal handlers, which may interrupt each other, may call it: it never waits.
         """
         self._deadline = min(self._deadline, time.monotonic() + seconds)
         with contextlib.suppress(RuntimeError):  # armed already
@@ -80,7 +81,7 @@ class Backstop:
     def _watch(self) -> None:
         self._unarmed.acquire()
         while (seconds_left := self._deadline - time.monotonic()) > 0:
-            time.sleep(min(seconds_left, 1.0))  # in steps, for a second signal shortens the time
+            time.sleep(min(seconds_left, 1.0))  # in steps, because a second signal shortens it
         self._end()
 
 
@@ -94,13 +95,13 @@ def request_on_signals(
 ) -> None:
     """Turn SIGTERM and SIGINT into requests, for the rest of the process's life.
 
-    The first one gives the service `drain_seconds` to end, the second one `stop_seconds`; then
-    `backstop` ends it. The handlers are never taken back: a signal that comes when the service
-    has already ended, but its process has not, would otherwise kill it and spoil its exit status.
+    The first one gives the service `drain_seconds` to end, the second one `stop_seconds`. Then
+    `backstop` ends it. The handlers are never removed: a signal that comes after the service has
+    ended, but before its process has, would kill the process and change its exit status.
 
-    With `on_hangup` SIGHUP, too, asks to drain, unless it is ignored as `nohup` has it. It never
-    insists: when a terminal goes, the shell and the kernel may both say so. One that was held back
-    while nobody could tell what it means comes now.
+    With `on_hangup`, SIGHUP also asks to drain, unless it is ignored, as under `nohup`. It never
+    asks to stop, because the shell and the kernel may both send it when a terminal is closed. A
+    SIGHUP that was blocked until now, because its meaning was not known yet, is delivered.
 
     Must be called inside `trio.run`, in the main thread.
     """

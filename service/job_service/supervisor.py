@@ -21,9 +21,9 @@ from job_service.stores.memory import MemoryStore
 from job_service.telemetry.assembly import Telemetry
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.web.app import create_app
-from job_service.web.edge.keys import Keys
 from job_service.web.edge.listeners import Listener, listen_on_path, listen_on_port
 from job_service.web.edge.server import CLOSE_SECONDS, Server
+from job_service.web.edge.tls import Keys
 from job_service.web.guards import LOCAL_HOSTS, Access
 
 END_SECONDS = CLEANUP_SECONDS + CLOSING_SECONDS + 0.25  # the rest for tasks to unwind
@@ -254,7 +254,7 @@ class Supervisor:
         listening = [listener.socket.fileno() for listener in self._listeners]
         let_go_of([*listening, *self._server.descriptors()])
         self._telemetry.sink.write_at_once()
-        self._telemetry.emit.tell_only(end_copy)
+        self._telemetry.emit.call_only(end_copy)
         if trio.lowlevel.in_trio_run() and trio.lowlevel.current_trio_token() is self._token:
             trio.lowlevel.add_instrument(EndOfCopy())
 
@@ -265,7 +265,7 @@ def _resource_failed(error: BaseException) -> ResourceFailed | None:
 
 async def _listen(settings: Settings) -> list[Listener]:
     if settings.unix is not None:
-        return listen_on_path(settings.unix)
+        return await listen_on_path(settings.unix)
     return await listen_on_port(settings.host, settings.port)
 
 

@@ -7,7 +7,7 @@ import pytest
 from bench import engine_peers
 from bench.engine_peers import engine_against_peers_in_memory
 from bench.peers import environments, running
-from bench.peers.environments import missing, packages, peers, title
+from bench.peers.environments import missing, title
 from bench.peers.running import PeerError, jobs_per_second, take_turns_with_peers
 
 
@@ -94,15 +94,3 @@ def test_the_error_of_a_peers_process_is_its_last_line(monkeypatch: pytest.Monke
     monkeypatch.setattr(running, "python_of", lambda _: sys.executable)
     with pytest.raises(PeerError, match="No module named 'huey'"):
         jobs_per_second("huey", "huey_memory", jobs=1)
-
-
-def test_a_peers_packages_include_those_of_the_extras_that_it_names() -> None:
-    """The lists are those of pyproject.toml, so that there is one place for them."""
-    wanted = {peer: list(packages(peer)) for peer in peers()}
-    assert set(wanted["fastapi"]) < set(wanted["saq"])
-    assert not [
-        requirement
-        for requirements in wanted.values()
-        for requirement in requirements
-        if requirement.startswith("trio-job-service")
-    ]

@@ -66,7 +66,7 @@ async def test_jobs_are_submitted_over_it(start: Start, path: Path, curl: str) -
 
 
 async def test_a_stale_one_is_replaced(start: Start, path: Path) -> None:
-    """What a killed service left behind is no failed_dependency."""
+    """What a killed service left behind is no obstacle."""
     leave_stale(path)
     service = await start("--unix", str(path))
     async with service.client() as client:

@@ -40,7 +40,7 @@ class Unprintable(Exception):
     __str__ = __repr__
 
 
-def culprits(record: Record) -> list[str]:
+def detached(record: Record) -> list[str]:
     """The observers that `record` was told are detached, sorted."""
     return sorted(event.observer for event in record.of(ObserverDetached))
 
@@ -101,7 +101,7 @@ def test_an_observer_without_a_name_is_reported_too() -> None:
     broken = partial(Broken().observe)
     record = Record()
     Emitter(broken, record.observe)(CREATED)
-    assert culprits(record) == [repr(broken)]
+    assert detached(record) == [repr(broken)]
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
@@ -118,7 +118,7 @@ def test_an_observer_that_raises_on_the_report_is_detached_too(order: tuple[int,
     assert first.heard == ["job_created"]
     assert second.heard[-1] == "observer_detached", "it hears nothing after it raised"
     assert len(second.heard) == told
-    assert culprits(record) == ["Broken.observe", "Broken.observe"]
+    assert detached(record) == ["Broken.observe", "Broken.observe"]
     assert record.names().count("job_created") == 1
     assert record.names()[-1] == "job_started"
 
@@ -130,7 +130,7 @@ def test_observers_that_all_raise_are_each_reported_once() -> None:
     emit(CREATED)
     emit(STARTED)
     assert [len(each.heard) for each in broken] == [1, 1]
-    assert len(culprits(record)) == 2
+    assert len(detached(record)) == 2
 
 
 def test_when_all_observers_are_gone_emitting_goes_on() -> None:
@@ -153,7 +153,7 @@ def test_no_error_of_an_observer_reaches_the_teller(error: Exception) -> None:
     emit = Emitter(Broken(error=error).observe, record.observe)
     emit(CREATED)
     emit(STARTED)
-    assert culprits(record) == ["Broken.observe"]
+    assert detached(record) == ["Broken.observe"]
     assert record.names()[-1] == "job_started"
 
 

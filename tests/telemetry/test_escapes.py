@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from job_service.telemetry.escapes import escaped
 from job_service.telemetry.events import JobFailed
 from job_service.telemetry.feed import Feed
 from job_service.telemetry.log import Log, LogFormat
 from job_service.telemetry.sink import LineSink
+from job_service.telemetry.text import escaped
 from job_service.web.frames import Frames
 from tests.telemetry.sample import sample
 

@@ -71,15 +71,15 @@ def test_a_sink_that_was_given_nothing_writes_nothing(pipe: Pipe) -> None:
     assert pipe.end() == []
 
 
-def write_at_once(sink: LineSink, stories: list[list[bytes]]) -> None:
-    """Write each story from a thread of its own, all at the same time."""
-    together = threading.Barrier(len(stories))
+def write_at_once(sink: LineSink, lists: list[list[bytes]]) -> None:
+    """Write each list of lines from a thread of its own, all at the same time."""
+    together = threading.Barrier(len(lists))
 
-    def tell(story: list[bytes]) -> None:
+    def tell(lines: list[bytes]) -> None:
         together.wait(ENOUGH_SECONDS)
-        write_all(sink, story)
+        write_all(sink, lines)
 
-    threads = [threading.Thread(target=tell, args=[story]) for story in stories]
+    threads = [threading.Thread(target=tell, args=[lines]) for lines in lists]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -94,12 +94,12 @@ def test_threads_that_write_at_once_lose_nothing_uncounted(
 ) -> None:
     """Each thread's lines come out whole and in its order; those that don't are counted."""
     names = [f"thread-{number}" for number in range(8)]
-    stories = [numbered(2_000, name) for name in names]
+    lists = [numbered(2_000, name) for name in names]
     with (
         opened(tmp_path / "log") as fd,
         LineSink(os.dup(fd), told, capacity_lines=capacity) as sink,
     ):
-        write_at_once(sink, stories)
+        write_at_once(sink, lists)
         assert sink.flush(ENOUGH_SECONDS)
         dropped = sink.take_dropped()
 
@@ -109,7 +109,7 @@ def test_threads_that_write_at_once_lose_nothing_uncounted(
     lines = [line for line in lines if line not in reports]
     assert len(lines) + dropped == 8 * 2_000
     assert (dropped > 0) == room_is_short
-    for name, story in zip(names, stories, strict=True):
+    for name, lines in zip(names, lists, strict=True):
         came = [line for line in lines if line.startswith(f"{name} ".encode())]
-        assert set(came) <= set(story)
-        assert came == sorted(came, key=story.index)
+        assert set(came) <= set(lines)
+        assert came == sorted(came, key=lines.index)

@@ -1,4 +1,4 @@
-"""The vocabulary as documentation: what is printed comes from the structs of the events."""
+"""The vocabulary as documentation: what `job-service events` prints is what the structs have."""
 
 import json
 from typing import Any
@@ -13,7 +13,6 @@ from job_service.telemetry.log import encode_event
 from tests.telemetry.sample import EVENT_KINDS, VALUES, name_of, own_fields, sample
 
 LOGGED = [kind for kind in EVENT_KINDS if kind.logged]
-every_kind = pytest.mark.parametrize("kind", EVENT_KINDS, ids=name_of)
 every_logged_kind = pytest.mark.parametrize("kind", LOGGED, ids=name_of)
 
 
@@ -37,6 +36,7 @@ def test_events_prints_the_table(capsys: pytest.CaptureFixture[str]) -> None:
         assert fields == names(kind)
         assert (kind.__doc__ or "").split()[0] in rest[0]
         assert ("in the stream of events only" in entries[name_of(kind)]) == (not kind.logged)
+        assert entries[name_of(kind)].startswith(f"{name_of(kind)} ({sample(kind).level}")
 
 
 def test_types_are_told_in_words() -> None:

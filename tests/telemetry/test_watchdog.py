@@ -132,7 +132,7 @@ async def test_what_no_job_does_is_named_by_its_place_alone() -> None:
 async def test_the_blocking_job_is_told_from_those_that_run_beside_it(
     registry: Registry, make_rig: MakeRig
 ) -> None:
-    """While other workers are busy, too, only the one whose handler blocks is blamed."""
+    """While other workers are busy, too, only the one whose handler blocks is named."""
     started = trio.Event()
 
     @registry.job("patient")

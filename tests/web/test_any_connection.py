@@ -8,7 +8,7 @@ import pytest
 import trio
 from _pytest.mark import ParameterSet
 
-from job_service.web.edge import connection, server
+from job_service.web.edge import connection, sending, server
 from job_service.web.guards import Access
 from tests.web.api import Api, check_problem
 from tests.web.conftest import MakeApi, Serve
@@ -145,7 +145,7 @@ async def test_a_pipelining_client_that_never_reads_is_cut_off(
     api: Api, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its requests wait in its own socket, and then it is gone."""
-    monkeypatch.setattr(connection, "SEND_SECONDS", 0.1)
+    monkeypatch.setattr(sending, "SEND_SECONDS", 0.1)
     served = await serve(api.app)
     large = b'"%s"' % (b"x" * 1_000_000)
     body = b'{"type": "echo", "payload": %s}' % large

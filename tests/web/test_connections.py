@@ -7,7 +7,7 @@ import pytest
 import trio
 import trio.testing
 
-from job_service.web.edge import connection
+from job_service.web.edge import connection, sending
 from job_service.web.edge.http1 import MAX_UNREAD_BYTES
 from job_service.web.edge.sockets import receive
 from tests.web.api import JSON, Api, check_problem
@@ -337,7 +337,7 @@ async def test_a_client_that_does_not_read_is_cut_off(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever takes longer than SEND_SECONDS to read its answer loses it, and the others do not."""
-    monkeypatch.setattr(connection, "SEND_SECONDS", SHORT_SECONDS)
+    monkeypatch.setattr(sending, "SEND_SECONDS", SHORT_SECONDS)
     stage = Stage()
     served = await serve(stage)
     async with served.connect() as stalled, served.connect() as other:
@@ -353,7 +353,7 @@ async def test_a_client_that_reads_slowly_is_not_cut_off(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However little it reads: the system takes no more from us for long, but sees that it does."""
-    monkeypatch.setattr(connection, "SEND_SECONDS", 0.5)
+    monkeypatch.setattr(sending, "SEND_SECONDS", 0.5)
     stage = Stage()
     served = await serve(stage)
     client = trio.socket.socket()

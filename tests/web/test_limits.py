@@ -9,8 +9,8 @@ import trio
 from job_service.telemetry.counting import Metrics
 from job_service.telemetry.events import ConnectionFailed, ConnectionRefused
 from job_service.web.edge import connection, descriptors, server
-from job_service.web.edge.keys import Keys
 from job_service.web.edge.listeners import Listener
+from job_service.web.edge.tls import Keys
 from tests.certificates import Certificate
 from tests.web.api import check_problem
 from tests.web.conftest import Serve
@@ -136,7 +136,7 @@ async def test_connections_leave_descriptors_to_jobs(
         for _ in range(descriptors.reserve() - 2):  # one is the client's, one was refused
             assert clients.enter_context(socket.socket()).fileno() < limit
     (line,) = served.record.of(ConnectionFailed)
-    assert "descriptors are left, which are for jobs; see ulimit -n" in line.error
+    assert "descriptors are left, and jobs need those; see ulimit -n" in line.error
 
 
 @pytest.mark.parametrize("limit", [16, 256, 1_024, 1_000_000])

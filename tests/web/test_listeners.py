@@ -1,16 +1,20 @@
 """What the service listens on: all addresses of a host, without a trace in its process."""
 
+import fcntl
 import os
 import socket
 import stat
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from job_service.errors import CannotListen
-from job_service.web.edge.listeners import listen_on_path, listen_on_port
+from job_service.web.edge.listeners import Listener, listen_on_path, listen_on_port
 from job_service.web.edge.server import Server
 from tests.conftest import Record
 from tests.web.conftest import Serve
@@ -103,7 +107,7 @@ async def test_a_unix_socket_is_its_owners_and_the_umask_is_left_alone(
     path = tmp_path / "socket"
     with monkeypatch.context() as patch:
         patch.setattr(os, "umask", None)
-        (listener,) = listen_on_path(str(path))
+        (listener,) = await listen_on_path(str(path))
     async with listener:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert not path.exists()
@@ -117,7 +121,54 @@ async def test_a_unix_socket_whose_listener_is_busy_is_not_taken(tmp_path: Path)
         busy.listen(0)
         waiting.connect(str(path))
         with pytest.raises(CannotListen, match="Address already in use"):
-            listen_on_path(str(path))
+            await listen_on_path(str(path))
+
+
+async def test_only_one_of_those_that_find_a_stale_socket_takes_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others start at the same moment, and say that it is in use."""
+    path = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX) as left_over:
+        left_over.bind(str(path))
+    at_once, has_won = threading.Barrier(2), threading.Event()
+    listening: list[Listener] = []
+    refusals: list[str] = []
+    unlink = Path.unlink
+
+    def unlink_late(path: Path) -> None:
+        with suppress(threading.BrokenBarrierError):
+            if at_once.wait(0.5) == 1:  # the other one wants to remove it as well, and is quicker
+                has_won.wait(5)
+        unlink(path)
+
+    def start() -> None:
+        try:
+            listening.extend(trio.run(listen_on_path, str(path)))
+            has_won.set()
+        except CannotListen as error:
+            refusals.append(str(error))
+
+    monkeypatch.setattr(Path, "unlink", unlink_late)
+    async with trio.open_nursery() as side_by_side:
+        for _ in range(2):
+            side_by_side.start_soon(trio.to_thread.run_sync, start)
+    assert refusals == [f"can't listen on {path}: Address already in use"]
+    (listener,) = listening
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+    listener.socket.close()
+
+
+async def test_a_lock_of_another_program_keeps_no_socket_from_being_made(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """A service that starts would hold it for a moment only."""
+    directory = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(directory, fcntl.LOCK_EX)
+    (listener,) = await listen_on_path(str(tmp_path / "socket"))
+    async with listener:
+        os.close(directory)
 
 
 async def test_a_server_with_several_listeners_serves_them_all(
@@ -125,7 +176,7 @@ async def test_a_server_with_several_listeners_serves_them_all(
 ) -> None:
     """TCP and a Unix socket, say."""
     path = str(tmp_path / "socket")
-    listeners = [*await listen_on_port("127.0.0.1", 0), *listen_on_path(path)]
+    listeners = [*await listen_on_port("127.0.0.1", 0), *await listen_on_path(path)]
     server = Server(Stage(), Record().observe, max_connections=10)
     await nursery.start(server.serve, listeners)
     port = listeners[0].socket.getsockname()[1]

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives import serialization as pem
 
 from job_service.errors import CannotListen
 from job_service.telemetry.events import ConnectionFailed
-from job_service.web.edge import connection, server
-from job_service.web.edge.keys import Keys, load_tls
+from job_service.web.edge import connection, sending, server
+from job_service.web.edge.tls import Keys, load_tls
 from job_service.web.submissions import MAX_JOB_BYTES
 from tests.certificates import Certificate
 from tests.web.api import Api, check_problem
@@ -180,7 +180,7 @@ async def test_a_client_that_stops_reading_is_cut_off(
     served: Served, certificate: Certificate, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SEND_SECONDS hold for TLS as well."""
-    monkeypatch.setattr(connection, "SEND_SECONDS", SHORT_SECONDS)
+    monkeypatch.setattr(sending, "SEND_SECONDS", SHORT_SECONDS)
     async with await open_tls(served.port, certificate.trust()) as stream:
         await stream.send_all(request("/flood"))
         with trio.fail_after(PATIENCE_SECONDS):

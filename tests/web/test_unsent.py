@@ -12,10 +12,10 @@ from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
 
 from job_service.telemetry.events import ConnectionFailed
 from job_service.web.edge import connection, unsent
-from job_service.web.edge.answers import Answer
-from job_service.web.edge.connection import _in_pieces
 from job_service.web.edge.http1 import HTTP1
-from job_service.web.edge.keys import Keys
+from job_service.web.edge.requests import Request
+from job_service.web.edge.sending import _in_pieces
+from job_service.web.edge.tls import Keys
 from job_service.web.edge.unsent import SMALL_BYTES, STALLED_SECONDS, Unsent
 from tests.certificates import Certificate
 from tests.web.api import check_problem
@@ -237,16 +237,16 @@ async def test_a_refused_answer_is_let_go_of_at_once(
     monkeypatch.setattr(unsent, "STALLED_SECONDS", 3_600)
     bodies: list[weakref.ref[events.Event]] = []
     most_alive = 0
-    send_on = HTTP1._send_on
+    send = HTTP1._send
 
-    async def note(http: HTTP1, answer: Answer, event: events.Event) -> None:
+    async def note(http: HTTP1, asked: Request, event: events.Event) -> None:
         nonlocal most_alive
         if isinstance(event, events.Body):
             bodies.append(weakref.ref(event))
             most_alive = max(most_alive, sum(body() is not None for body in bodies))
-        await send_on(http, answer, event)
+        await send(http, asked, event)
 
-    monkeypatch.setattr(HTTP1, "_send_on", note)
+    monkeypatch.setattr(HTTP1, "_send", note)
     async with AsyncExitStack() as clients:
         crowd = [await site.connect(clients) for _ in range(10)]
         for wire in crowd:

@@ -1,4 +1,4 @@
-"""Builds all that listens to the events of one service, to be handed down from `main`."""
+"""Builds everything that listens to the events of one service."""
 
 import os
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from job_service.telemetry.watchdog import Watchdog
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """Where events go, the free-form logger, and who listens."""
+    """Where to emit events, the logger for all other lines, and what listens to the events."""
 
     emit: Emitter
     logger: FilteringBoundLogger
@@ -41,10 +41,10 @@ def open_telemetry(
     stall_threshold: float,
     job_of_frame: JobOfFrame,
 ) -> Iterator[Telemetry]:
-    """All that listens to events; its log is written to `fd`, which is closed with it.
+    """The telemetry of one service, for the block. Its log is written to `fd`, which it closes.
 
-    `log_file` is the path that `fd` was opened from, if it can be opened anew. `stall_threshold` is
-    in seconds, and `job_of_frame` finds the job that a stall is attributed to.
+    `log_file` is the path that `fd` was opened from, if it is to be reopened. `stall_threshold` is
+    in seconds. `job_of_frame` finds the job that a stall is attributed to.
     """
     on_terminal = os.isatty(fd)
     if log_format == "auto":

@@ -1,4 +1,4 @@
-"""The log for people: a table of what happened, as wide as their terminal, tracebacks below."""
+"""The log for people: a table as wide as their terminal, with each traceback below its line."""
 
 import math
 import os
@@ -11,7 +11,7 @@ from structlog.typing import EventDict, WrappedLogger
 
 from job_service.telemetry.text import printable
 
-COLUMNS: Final = 100  # where there is no terminal that has a width
+COLUMNS: Final = 100  # if there is no terminal that has a width
 FEWEST_COLUMNS: Final = 80
 
 _LEVELS: Final = {
@@ -26,8 +26,8 @@ _DIM, _BOLD = "2", "1"
 _INDENT: Final = " " * 18
 _EVENT: Final = 13  # columns of the longest event of a job
 
-# Of a job's line, which is followed by its id, whole, so that it can be copied. With all columns
-# at their narrowest it has just 100 characters.
+# The columns of a job's line. Its id follows, always whole, so that it can be copied. With all
+# columns at their narrowest the line has exactly 100 characters.
 _JOB_TYPE: Final = range(11, 24 + 1)
 _WORKER_ID: Final = range(9, 12 + 1)
 _ATTEMPT_AND_DURATION: Final = 9
@@ -36,19 +36,19 @@ _BESIDE_TYPE_AND_WORKER: Final = len(_INDENT) + _EVENT + 3 + _ATTEMPT_AND_DURATI
 
 
 def terminal_columns(fd: int) -> int:
-    """How wide lines for `fd` may be now: it may be a terminal, and be made wider or narrower."""
+    """How wide lines for `fd` may be now. It may be a terminal, whose width may have changed."""
     try:
         columns = os.get_terminal_size(fd).columns
-    except OSError:  # none, or one that has gone
+    except OSError:  # it is no terminal, or is one that was closed
         return COLUMNS
     return max(columns, FEWEST_COLUMNS) if columns else COLUMNS
 
 
 class Console:
-    """Renders a line as a processor of structlog does.
+    """Renders a line, as a processor of structlog.
 
-    The columns of job types and workers grow with the names that were seen so far. The times are
-    those of the local clock: who reads along on a terminal compares them with the wall's.
+    The columns of job types and workers grow with the names that were seen so far. Times are local,
+    because people at a terminal compare them with their own clock.
     """
 
     def __init__(self, *, colors: bool, columns: Callable[[], int]) -> None:
@@ -58,14 +58,14 @@ class Console:
         self._worker_width = _WORKER_ID.start
 
     def __call__(self, _: WrappedLogger, level: str, line: EventDict) -> bytes:
-        """The line as UTF-8, without a line break at its end."""
+        """The rendered line as UTF-8, without a line break at its end."""
         columns = self._columns()
         fields = dict(line)
         moment = fields.pop("timestamp").astimezone()
         today = moment.date()
         event = _one_line(fields.pop("event"))
         level = fields.pop("level", level)
-        story = fields.pop("traceback", None)
+        traceback = fields.pop("traceback", None)
         self._learn(fields)
         text = " ".join(
             [
@@ -82,7 +82,7 @@ class Console:
         if "job_id" in fields:
             cells = self._take_cells(fields, columns)
             id_column = len(_INDENT) + _EVENT + 1 + len(cells) + 1
-            if cells := cells.rstrip():  # extras stand where the worker would, not before
+            if cells := cells.rstrip():  # other fields then begin in the column of workers
                 cells = cells.ljust(self._type_columns(columns))
             text += f" {cells}"
             width += 1 + len(cells)
@@ -90,7 +90,7 @@ class Console:
             if max(width + 1, id_column) + len(job_id) <= columns:
                 del fields["job_id"]
             else:
-                job_id = None  # it goes below
+                job_id = None  # it is written below
         pairs = [_pieces(name, value, today) for name, value in fields.items()]
         if job_id is not None:
             extras = _take_fitting(pairs, id_column - 1 - width)
@@ -99,8 +99,8 @@ class Console:
             width = max(width + 1, id_column) + len(job_id)
         text += _take_fitting(pairs, columns - width)
         below = [_INDENT + row for row in _fill(pairs, columns - len(_INDENT))]
-        if story is not None:
-            below += [f"    {_one_line(row.expandtabs())}" for row in _rows(story)]
+        if traceback is not None:
+            below += [f"    {_one_line(row.expandtabs())}" for row in _rows(traceback)]
         return "\n".join((text.rstrip(), *below)).encode("utf-8", "backslashreplace")
 
     def _paint(self, text: str, colour: str) -> str:
@@ -116,12 +116,12 @@ class Console:
         self._worker_width = max(self._worker_width, min(longest, _WORKER_ID[-1]))
 
     def _type_columns(self, columns: int) -> int:
-        if columns < COLUMNS:  # the id goes below anyway
+        if columns < COLUMNS:  # the id is written below anyway
             return self._type_width
         return min(self._type_width, columns - _BESIDE_TYPE_AND_WORKER - self._worker_width)
 
     def _take_cells(self, fields: dict[str, Any], columns: int) -> str:
-        """What the columns between event and id hold; it leaves `fields`."""
+        """Take from `fields` what the columns between event and id hold; gives those columns."""
         type_width = self._type_columns(columns)
         job_type = _shortened(_one_line(fields.pop("job_type", "")), type_width)
         worker_id = _one_line(fields.pop("worker_id", ""))
@@ -154,7 +154,7 @@ def _clock(local: datetime, today: date) -> str:
 
 
 def _shortened(name: str, width: int) -> str:
-    """Both ends of a name that is too long: names of one kind often begin alike."""
+    """Both ends of a name that is too long, because similar names often begin alike."""
     if len(name) <= width:
         return name
     tail = (width - 1) // 2
@@ -162,7 +162,7 @@ def _shortened(name: str, width: int) -> str:
 
 
 def _take_fitting(pairs: list[list[str]], room: int) -> str:
-    """The first pairs, as many as fit, each behind a space; they leave `pairs`."""
+    """Take from `pairs` the first ones, as many as fit; gives them with a space before each."""
     taken = ""
     while pairs and len(taken) + 1 + len(text := "".join(pairs[0])) <= room:
         taken += f" {text}"
@@ -171,7 +171,7 @@ def _take_fitting(pairs: list[list[str]], room: int) -> str:
 
 
 def _fill(pairs: list[list[str]], room: int) -> list[str]:
-    """Rows of pairs; one that is longer than a row is broken, but only between its pieces."""
+    """Rows of pairs. A pair that is longer than a row is broken, but only between its pieces."""
     rows: list[str] = []
     for pieces in pairs:
         text = "".join(pieces)
@@ -187,7 +187,7 @@ def _fill(pairs: list[list[str]], room: int) -> list[str]:
 
 
 def _pieces(name: object, value: object, today: date) -> list[str]:
-    """A field as `name=value`, in pieces that are not to be broken."""
+    """A field as `name=value`, in pieces that must not be broken."""
     name = _one_line(name)
     if value is True:
         return [name]
@@ -205,7 +205,7 @@ def _text(value: object, today: date) -> str:
     if isinstance(value, datetime):
         try:
             return _clock(value.astimezone(), today)
-        except Exception:  # the first or last day there is, or none at all
+        except Exception:  # it has no local time, such as the first and the last day of `datetime`
             return _one_line(value)
     if _is_collection(value):
         return ",".join(_quoted(item) for item in value)
@@ -224,10 +224,10 @@ def _quoted(value: object) -> str:
 
 
 def _one_line(value: object) -> str:
-    """Text in which nothing can break the line, nor speak to the terminal."""
+    """Text that neither breaks the line nor controls the terminal."""
     text = printable(value)
     return text if text.isprintable() else repr(text)[1:-1]
 
 
-def _rows(story: object) -> list[str]:
-    return printable(story).rstrip().split("\n")
+def _rows(traceback: object) -> list[str]:
+    return printable(traceback).rstrip().split("\n")

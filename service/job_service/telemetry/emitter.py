@@ -1,4 +1,4 @@
-"""Tells each observer of each event, and lets none of them harm the teller."""
+"""Calls each observer with each event, and lets no error of theirs reach the caller."""
 
 import traceback
 from collections.abc import Callable
@@ -10,10 +10,10 @@ Observer = Callable[[Event], None]
 
 
 class Emitter:
-    """Call it with an event; every observer has heard it when the call returns.
+    """Call it with an event: when the call returns, every observer has had it.
 
-    Observers are called in their order, on the caller's task, without a checkpoint. One that
-    raises is detached, and the others are told so by an `observer_detached` event.
+    Observers are called in their order, in the caller's task, without a checkpoint. One that raises
+    is detached, and the others get an `observer_detached` event.
     """
 
     def __init__(self, *observers: Observer) -> None:
@@ -23,13 +23,13 @@ class Emitter:
         observers = self._observers
         for observer in observers:
             if observers is not self._observers and self._is_detached(observer):
-                continue  # for what it did when told that another one was
+                continue  # it raised when it heard that another one was detached
             try:
                 observer(event)
             except Exception as error:
                 self._detach(observer, error)
 
-    def tell_only(self, observer: Observer) -> None:
+    def call_only(self, observer: Observer) -> None:
         """Let this observer take the place of all others."""
         self._observers = (observer,)
 

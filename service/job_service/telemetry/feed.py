@@ -10,11 +10,11 @@ from msgspec import UNSET
 
 from job_service.telemetry.events import EVENTS, Event, JobCreated
 
-# The ring is full when it has either; the bytes are of texts that may be long.
+# The ring is full when it has as many events, or as many bytes of texts that may be long.
 CAPACITY = 20_000
 CAPACITY_BYTES = 8 * 1024 * 1024
 
-# The fields with texts that may be long, of each kind of event that has any.
+# The fields whose texts may be long, of each kind of event that has any.
 _LONG_FIELDS: Final = {
     kind: names
     for kind in EVENTS.values()
@@ -30,39 +30,39 @@ class Feed:
     """One service's feed. `observe` is its event observer.
 
     Events are numbered from 1. A reader keeps the number of the last event that it has read, waits
-    for another and reads on from there. The feed keeps nothing for it: readers cost no memory,
-    however many they are and however slow.
+    for another one and reads on from there. The feed keeps nothing for it. So readers cost no
+    memory, however many there are and however slow they are.
     """
 
     def __init__(self, capacity: int = CAPACITY, capacity_bytes: int = CAPACITY_BYTES) -> None:
-        self._run = secrets.token_hex(4)  # so that ids of before a restart are known as such
+        self._run = secrets.token_hex(4)  # so that ids from before a restart can be told
         self._ring: deque[Event] = deque(maxlen=capacity)
         self._capacity_bytes = capacity_bytes
         self._long = deque[tuple[int, int]]()  # numbers and bytes of events with long texts
         self._bytes = 0  # of those
         self._last = 0
-        self._news: trio.Event | None = None  # only while somebody waits: testing that is cheapest
+        self._news: trio.Event | None = None  # only while somebody waits: that is cheapest to test
         self._loop: trio.lowlevel.TrioToken | None = None  # the one that they wait on
         self._closed = False
 
     @property
     def last(self) -> int:
-        """The number of the newest event; 0 where there is none yet."""
+        """The number of the newest event; 0 if there is none yet."""
         return self._last
 
     def observe(self, event: Event) -> None:
-        """Keep `event`, as a struct: those who read it have the cost of encoding it."""
+        """Keep `event` as a struct: encoding it is up to those who read it."""
         self._ring.append(event)
         self._last += 1
         if type(event) in _LONG_FIELDS and not (
-            isinstance(event, JobCreated) and event.after is UNSET  # as in nearly all
+            isinstance(event, JobCreated) and event.after is UNSET  # as of nearly all
         ):
             self._make_room(_text_bytes(event))
         if self._news is not None:
             self._wake()
 
     def close(self) -> None:
-        """Let the readers end as soon as they have read what is there."""
+        """Let the readers end as soon as they have read all events."""
         self._closed = True
         self._wake()
 
@@ -73,7 +73,7 @@ class Feed:
     async def wait(self, after: int) -> None:
         """Return when there is an event after number `after`, or when the feed is closed.
 
-        It is always a checkpoint; cancelling it loses nothing.
+        It is always a checkpoint. Cancelling it loses nothing.
         """
         if after < self._last or self._closed:
             await trio.lowlevel.checkpoint()
@@ -84,9 +84,9 @@ class Feed:
         await self._news.wait()
 
     def read(self, after: int, limit: int) -> list[Event]:
-        """The events that follow number `after`, oldest first and at most `limit` of them.
+        """The events that follow number `after`, oldest first, at most `limit` of them.
 
-        Raises FellBehind where the first of them is no longer kept.
+        Raises FellBehind if the first of them is no longer kept.
         """
         start = after - self._before_oldest
         if start < 0:
@@ -99,9 +99,9 @@ class Feed:
         return f"{self._run}-{number}"
 
     def number_of(self, event_id: str) -> int | None:
-        """The number in an id, where reading can go on after it.
+        """The number in an id, if reading can go on after it.
 
-        None where that event has gone by, where another run gave the id, and where it is no id.
+        None if that event is no longer kept, if the id is of another run, or if it is no id.
         """
         run, _, digits = event_id.rpartition("-")
         if run != self._run or not (digits.isascii() and digits.isdigit()) or len(digits) > 18:
@@ -114,7 +114,7 @@ class Feed:
         return self._last - len(self._ring)
 
     def _make_room(self, weight: int) -> None:
-        """Drop the oldest events, for the newest one has long texts, of so many bytes."""
+        """Drop the oldest events if need be: the newest one has texts of so many bytes."""
         self._long.append((self._last, weight))
         self._bytes += weight
         while self._bytes > self._capacity_bytes or self._long[0][0] <= self._before_oldest:
@@ -124,8 +124,8 @@ class Feed:
                 self._ring.popleft()
 
     def _wake(self) -> None:
-        # Where the loop is blocked, events come from another thread, which can't wake anybody, even
-        # if it has a loop of its own.
+        # While the loop is blocked, events come from another thread. It can't wake tasks of this
+        # loop, even if it has a loop of its own.
         here = trio.lowlevel.current_trio_token() if trio.lowlevel.in_trio_run() else None
         if self._news is not None and here is self._loop:
             self._news.set()
@@ -133,7 +133,7 @@ class Feed:
 
 
 def _text_bytes(event: Event) -> int:
-    """Memory that its long texts take."""
+    """The memory that its long texts take."""
     weight = 0
     for name in _LONG_FIELDS[type(event)]:
         value = getattr(event, name)

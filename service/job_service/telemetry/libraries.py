@@ -1,4 +1,4 @@
-"""Takes what Python and its libraries say into the structured log, and off stderr."""
+"""Brings what Python and its libraries log into the structured log, instead of stderr."""
 
 import logging
 import sys
@@ -17,7 +17,7 @@ _MAX_CHARS: Final = 10_000
 class LibraryMessages(logging.Handler):
     """Writes each record as a `library_message` line: `library` is the name of its logger.
 
-    What is below a warning is left out: it is meant for those who develop the library.
+    Records below a warning are left out: they are for those who develop the library.
     """
 
     def __init__(self, logger: "FilteringBoundLogger") -> None:
@@ -36,12 +36,12 @@ class LibraryMessages(logging.Handler):
 
 
 def method_of(record: logging.LogRecord) -> str:
-    """The method of the structured log that writes it."""
+    """The name of the method of the structured log that writes the record."""
     return _METHODS.get(record.levelname, "warning")
 
 
 def message_of(record: logging.LogRecord) -> str:
-    """What it says."""
+    """The text of the record, in at most _MAX_CHARS characters."""
     try:
         message = record.getMessage()
     except KeyboardInterrupt:
@@ -52,27 +52,28 @@ def message_of(record: logging.LogRecord) -> str:
 
 
 def listen_to_libraries(handler: logging.Handler) -> None:
-    """For the rest of the process's life; to what Python itself would print on stderr, too.
+    """Add the handler for the rest of the process's life.
 
-    That is its warnings, and errors that nobody can catch: in threads, and while objects go.
+    It also gets what Python itself would print on stderr: warnings, and errors that nobody can
+    catch, in threads and while objects are deleted.
     """
     logging.getLogger().addHandler(handler)
     logging.captureWarnings(capture=True)
-    threading.excepthook = _tell_of_thread
-    sys.unraisablehook = _tell_of_unraisable
+    threading.excepthook = _log_error_of_thread
+    sys.unraisablehook = _log_unraisable
 
 
-def _tell_of_thread(args: threading.ExceptHookArgs) -> None:
-    if args.exc_type is SystemExit:  # which ends just the thread, and is no error
+def _log_error_of_thread(args: threading.ExceptHookArgs) -> None:
+    if args.exc_type is SystemExit:  # it just ends the thread, and is no error
         return
     name = args.thread.name if args.thread is not None else "unknown"
-    _tell("threading", f"error in thread {name}", args.exc_value)
+    _log_error("threading", f"error in thread {name}", args.exc_value)
 
 
-def _tell_of_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
+def _log_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
     said = unraisable.err_msg or "Exception ignored in"
-    _tell("sys", f"{said}: {printable(unraisable.object)}", unraisable.exc_value)
+    _log_error("sys", f"{said}: {printable(unraisable.object)}", unraisable.exc_value)
 
 
-def _tell(library: str, message: str, error: BaseException | None) -> None:
+def _log_error(library: str, message: str, error: BaseException | None) -> None:
     logging.getLogger(library).error("%s", message, exc_info=error)

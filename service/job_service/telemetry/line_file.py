@@ -1,4 +1,4 @@
-"""Where log lines come out: a descriptor, written to line by line, which may be opened anew."""
+"""Writes log lines to a descriptor, whose file may be opened again while the service runs."""
 
 import os
 import select
@@ -6,25 +6,25 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 
-from job_service.telemetry.escapes import escaped, is_safe
+from job_service.telemetry.text import escaped, is_safe
 
-_PIECE_BYTES = 1024 * 1024  # that are joined at a time, beside the lines themselves
+_PIECE_BYTES = 1024 * 1024  # that are joined at a time: a copy of the lines
 _LOG_FILE_MODE = 0o640
 
 
 def open_log_file(path: str) -> int:
     """A descriptor that appends to the file at `path`, which is made if need be.
 
-    Raises OSError, also for a named pipe that nobody reads: that one would be waited for.
+    Raises OSError, also for a named pipe that nobody reads, instead of waiting for a reader.
     """
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     return os.open(path, flags, _LOG_FILE_MODE)
 
 
 class LineFile:
-    """Lines to a descriptor, which is its own: it alone closes it, so nobody else gets its number.
+    """Writes lines to a descriptor. Nobody else may close it, or another file would get its number.
 
-    `path` is the file that `reopen` opens. A relative one is taken from the present working
+    `path` is the file that `reopen` opens. A relative path is one from the present working
     directory, wherever the process goes later.
     """
 
@@ -34,10 +34,10 @@ class LineFile:
         self._cut_short = False  # the last thing written is a piece of a line
 
     def write(self, lines: Sequence[bytes]) -> int:
-        """Write the lines, each with a line break; returns how many of them came out whole.
+        """Write the lines, each with a line break; returns how many were written as a whole.
 
-        Characters that could deceive who looks at them are escaped; it is done here, and not
-        where a line is made, because most lines have none, and of many that is seen at once.
+        Characters that could deceive a reader are escaped. That happens here, and not where a line
+        is made, because most lines have none, and of many lines that is seen in one look.
 
         It waits for whoever reads, and stops at the first line that can't be written.
         """
@@ -50,7 +50,7 @@ class LineFile:
         return written
 
     def reopen(self) -> None:
-        """Go on in the file that is at the path now. Raises OSError, and then goes on as before."""
+        """Go on in the file that is at the path now. Raises OSError, and then keeps the old one."""
         if self._path is None:
             return
         new = open_log_file(self._path)
@@ -59,7 +59,7 @@ class LineFile:
         os.close(new)
 
     def close(self) -> None:
-        """Give the descriptor back."""
+        """Close the descriptor."""
         os.close(self._fd)
 
     def _write_piece(self, lines: Sequence[bytes]) -> int:
@@ -78,7 +78,7 @@ class LineFile:
         return sum(end <= written for end in ends)
 
     def _write_all(self, piece: bytes) -> int:
-        """Write `piece` until it is out or the descriptor refuses; returns the bytes written."""
+        """Write all of `piece`, or as much as can be written; returns the number of bytes."""
         rest = memoryview(piece)
         while rest:
             try:
@@ -90,13 +90,13 @@ class LineFile:
         return len(piece) - len(rest)
 
     def _wait_until_writable(self) -> None:
-        poll = select.poll()  # other than `select`, it takes descriptors of any number
+        poll = select.poll()  # unlike `select`, it takes descriptors of any number
         poll.register(self._fd, select.POLLOUT)
         poll.poll()
 
 
 def _pieces(lines: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    if sum(map(len, lines)) <= _PIECE_BYTES:  # as nearly always
+    if sum(map(len, lines)) <= _PIECE_BYTES:  # nearly always
         yield lines
         return
     first = size = 0

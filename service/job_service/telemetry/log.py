@@ -1,4 +1,4 @@
-"""The structured log: builds the injected logger, and writes each event as one line of it."""
+"""The structured log: writes each event as a line, and gives handlers a logger for their own."""
 
 import sys
 from collections.abc import Callable
@@ -27,18 +27,18 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 
 _LEVEL_NUMBERS: dict[LogLevel, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
-# Where it listens, and that it ends and how: without these, no other line says what it is of.
+# Where the service listens, and that it ends and why: no other line says of which run it is.
 _AT_EVERY_LEVEL = (ServiceStarted, ServiceDraining, ServiceStopped)
 
 
 class Log:
     """One service's log. Every line has `timestamp`, `level` and `event`, then its own keys.
 
-    `observe` is the observer that writes each event it hears as a line, and `logger` is for
-    everybody else's lines, a handler's above all. Both hand finished lines to `write`, and both
-    leave out what is below `level`, but for the start of the service, its drain and its end, which
-    are always written. structlog's global configuration is neither read nor changed. `columns`
-    tells how wide lines for the console may be, each time.
+    `observe` is the observer that writes each event as a line. `logger` is for all other lines,
+    above all those of handlers. Both give finished lines to `write`, and both leave out what is
+    below `level`. Only the start of the service, its drain and its end are written at every level.
+    `columns` is asked for each line of the console how wide it may be. structlog's global
+    configuration is neither read nor changed.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Log:
         ).bind()
 
     def observe(self, event: Event) -> None:
-        """Write `event`, which is its line; that costs a small part of a call of `logger`."""
+        """Write `event` as a line, if it is logged. It costs much less than a call of `logger`."""
         if not event.logged:
             return
         if event.level in self._levels or isinstance(event, _AT_EVERY_LEVEL):
@@ -86,7 +86,7 @@ def _add_standard_keys(_: WrappedLogger, level: str, fields: EventDict) -> Event
     exc_info = fields.pop("exc_info", None)
     if isinstance(exc_info, tuple):  # as sys.exc_info() gives it
         exc_info = exc_info[1]
-    if not issubclass(type(exc_info), BaseException):  # an error itself may not even have a truth
+    if not issubclass(type(exc_info), BaseException):  # the truth of an error may raise
         exc_info = sys.exception() if exc_info else None
     if exc_info is not None:
         line["traceback"] = format_traceback(exc_info)
@@ -94,7 +94,7 @@ def _add_standard_keys(_: WrappedLogger, level: str, fields: EventDict) -> Event
 
 
 def event_renderer(log_format: LogFormat, *, colors: bool = False) -> Callable[[Event], bytes]:
-    """What makes a line of an event, in this format."""
+    """A function that gives the line of an event in this format."""
     if log_format == "json":
         return encode_event
     return _with(Console(colors=colors, columns=lambda: COLUMNS))
@@ -105,7 +105,7 @@ def _with(render: Console) -> Callable[[Event], bytes]:
 
 
 def encode_event(event: Event) -> bytes:
-    """The event as its line of JSON, which has no line break in it."""
+    """The event as a line of JSON, without a line break."""
     try:
         return json.encode(event)
     except ValueError:  # a lone surrogate in one of its texts
@@ -118,9 +118,9 @@ def _render_json(_: WrappedLogger, __: str, line: EventDict) -> bytes:
     except KeyboardInterrupt:
         raise
     except BaseException:
-        # Handlers may log what JSON can't carry, such as a lone surrogate, a list that holds
-        # itself, or an object whose repr raises; or what no reader of the log can take, because it
-        # is nested too deeply. The line must come all the same.
+        # Handlers may log what JSON can't carry: a lone surrogate, a list that holds itself, an
+        # object whose repr raises. Or it is nested too deeply for readers of the log. The line must
+        # be written all the same.
         return json.encode({printable(key): _encodable(value) for key, value in line.items()})
 
 

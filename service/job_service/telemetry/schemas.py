@@ -1,4 +1,4 @@
-"""JSON Schemas of structs, as they are written: msgspec tells what it would read."""
+"""JSON Schemas of structs as they are written; msgspec has those of what it would read."""
 
 from datetime import datetime
 from types import UnionType
@@ -13,9 +13,9 @@ _LISTS_OF_IDS: Final = frozenset({"ids", "after"})
 
 
 def as_written(kind: type[Struct], schema: Schema) -> Schema:
-    """What is written of `kind`, which is narrower than the `schema` of what msgspec would read.
+    """The schema of what is written of `kind`; `schema` is that of what msgspec would read.
 
-    What has its default is left out or always there, and so is never null.
+    A field with a default is either left out or always there, so it is never null.
     """
     omits_defaults = kind.__struct_config__.omit_defaults
     properties, required = {}, []

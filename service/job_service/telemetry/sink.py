@@ -1,4 +1,4 @@
-"""Carries log lines to a file descriptor on a thread, so that no reader holds the loop."""
+"""Carries log lines to a file descriptor on a thread, so that no reader can hold up the loop."""
 
 import threading
 import time
@@ -13,38 +13,38 @@ from job_service.telemetry.events import LogLinesDropped, utc_now
 from job_service.telemetry.line_file import LineFile
 from job_service.telemetry.log import encode_event
 
-# The buffer is full when it has either. As much again may be on its way out.
+# The buffer is full when it has either. The thread may hold as much again while it writes.
 CAPACITY_LINES = 50_000
 CAPACITY_BYTES = 8 * 1024 * 1024
 
-# A busy loop lets go of the interpreter whenever it polls, and has it back before a thread that
-# waits for it has even woken; the thread might never get its turn. So where the writer has work
-# and does not pause, `write` stands still for a moment at every so many lines.
+# A busy loop releases the interpreter whenever it polls, and has it back before a thread that waits
+# for it has even woken up. The thread might never get its turn. So `write` sleeps for a moment at
+# every so many lines if the thread has work and does not pause.
 _YIELD_LINES = 100
 _YIELD_SECONDS = 0.0001
 
-# After each piece the thread pauses, so that under load it takes hundreds of lines at a time
-# instead of contending with the loop for the interpreter at every one.
+# After each piece the thread pauses. So under load it takes hundreds of lines at a time, and does
+# not compete with the loop for the interpreter at every line.
 _PAUSE_SECONDS = 0.01
 
-# How soon a loss that could not be told is told again, where no line comes to try it with.
+# How soon the report of a loss is tried again if it could not be written and no line comes.
 _RETRY_SECONDS = 1.0
 
 
 class LineSink:
     """A bounded buffer of lines and the thread that writes it to `fd` in large pieces.
 
-    `write` never waits for the reader and never raises. Where the buffer is full because nobody
-    reads, or writing fails (broken pipe, full disk), lines are dropped and counted. The newest
-    are dropped, not the oldest: what is buffered then stays one unbroken story, with one gap
-    behind it. A `log_lines_dropped` line, made by `render`, tells how many are missing right where
-    they are, and comes once the reader reads again; lost itself, it comes again with the sum.
-    `take_dropped` tells sooner. Thread-safe, since handlers in threads log too.
+    `write` never waits for the reader and never raises. If the buffer is full because nobody
+    reads, or if writing fails (broken pipe, full disk), lines are dropped and counted. The newest
+    lines are dropped, not the oldest: so the lines in the buffer stay without a gap, and there is
+    one gap behind them. A `log_lines_dropped` line, made by `render`, says right there how many are
+    missing. It is written when the reader reads again; if it is lost itself, the next one has the
+    sum. `take_dropped` tells it sooner. All of it is thread-safe, because handlers in threads log.
 
-    As a context manager it runs its thread for the block and flushes at the end. It takes `fd`
-    over: the thread closes it once it has written what it can, be that long after the block, so
-    that it never writes to another file that has got the number. Where `fd` is the file at `path`,
-    `reopen` makes it the one that is there now.
+    As a context manager it runs its thread for the block, and flushes at the end. It owns `fd`: the
+    thread closes it when it has written what it can, even long after the block. So it never writes
+    to another file that got the same number. If `fd` is the file at `path`, `reopen` replaces it by
+    the file that is there now.
     """
 
     def __init__(
@@ -61,10 +61,10 @@ class LineSink:
         self._capacity_lines = capacity_lines
         self._capacity_bytes = capacity_bytes
         self._lines: deque[bytes] = deque()
-        self._bytes = 0  # in the buffer: about, since threads add to it without a lock
+        self._bytes = 0  # in the buffer: roughly, because threads add to it without a lock
         self._dropped = 0
-        self._overflowed = 0  # dropped for want of room, and not yet told in a line
-        self._unwritten = 0  # lost in writing, and not yet told in a line; the thread's own
+        self._overflowed = 0  # dropped because the buffer was full, and not reported yet
+        self._unwritten = 0  # lost in writing, and not reported yet; only the thread uses it
         self._changed = threading.Condition()  # guards the counts, and what a flush waits for
         self._writer_waits = False
         self._writing = False
@@ -91,9 +91,9 @@ class LineSink:
             self._close()
 
     async def aclose(self) -> None:
-        """Do at once what the block's end does, but let the loop run while it waits to be read.
+        """Do what the block's end does, but let the loop run meanwhile.
 
-        That takes a second at most, and can't be cancelled.
+        It takes a second at most, and can't be cancelled.
         """
         with trio.CancelScope(shield=True):
             await self.flush_off_loop()
@@ -105,7 +105,7 @@ class LineSink:
             self._changed.notify_all()
 
     def write(self, line: bytes) -> None:
-        """Take one line, without its newline."""
+        """Take one line, without its line break."""
         waiting = len(self._lines)
         if waiting >= self._capacity_lines or (waiting and self._bytes >= self._capacity_bytes):
             if self._writes_at_once:
@@ -117,7 +117,7 @@ class LineSink:
             return
         self._lines.append(line)
         self._bytes += len(line)
-        # No lock: the writer raises this flag before it looks for lines a last time.
+        # No lock: the thread sets this flag before it looks for lines a last time.
         if self._writer_waits:
             with self._changed:
                 self._writer_waits = False
@@ -126,9 +126,9 @@ class LineSink:
             time.sleep(_YIELD_SECONDS)
 
     def flush(self, timeout_seconds: float = 1.0) -> bool:
-        """Block until all lines taken so far are written, or dropped, or the time is over.
+        """Block until all lines so far are written or dropped, or the time is over.
 
-        Returns whether the buffer was emptied.
+        Returns whether the buffer is empty.
         """
         with self._changed:
             self._changed.notify_all()
@@ -137,21 +137,21 @@ class LineSink:
             )
 
     async def flush_off_loop(self, timeout_seconds: float = 1.0) -> bool:
-        """As `flush`, in a thread whose place no handler can take. It may be cancelled."""
+        """As `flush`, in a thread that no handler can keep from starting. It can be cancelled."""
         return await trio.to_thread.run_sync(
             self.flush, timeout_seconds, abandon_on_cancel=True, limiter=trio.CapacityLimiter(1)
         )
 
     def seal(self) -> None:
-        """Take no more lines: the last one has been said, whoever may still run."""
+        """Take no more lines: the last one has been written, whatever may still run."""
         self._sealed = True
         self._capacity_lines = 0
 
     def write_at_once(self) -> None:
-        """In a forked child, which has a copy of the buffer but no thread: write where one stands.
+        """In a forked child, which has a copy of the buffer but no thread: write in the caller.
 
-        What is in the buffer is for the parent to write. Takes no lock, since the thread may have
-        held it.
+        The parent writes what is in the buffer. This takes no lock, because the thread may have
+        held it when the child was made.
         """
         self._changed = threading.Condition()
         self._lines.clear()
@@ -166,17 +166,17 @@ class LineSink:
             return dropped
 
     def reopen(self) -> None:
-        """Have the thread open the file at `path` anew, as after its rotation.
+        """Have the thread open the file at `path` again, as after its rotation.
 
-        Made for signal handlers: it waits for nothing (the lock is one that its holder may take
-        again). Where the file can't be opened the old one is kept; see `take_reopen_error`.
+        Signal handlers may call it: it never waits, because its lock can be taken twice by the same
+        thread. If the file can't be opened, the old one is kept; see `take_reopen_error`.
         """
         self._reopen_wanted = True
         with self._changed:
             self._changed.notify_all()
 
     def take_reopen_error(self) -> OSError | None:
-        """Why the file could not be reopened, where that has happened since the last call."""
+        """Why the file could not be reopened, if that has happened since the last call."""
         with self._changed:
             error, self._reopen_error = self._reopen_error, None
             return error
@@ -194,8 +194,8 @@ class LineSink:
         with self._changed:
             self._writer_waits = True
             while not (self._lines or self._closed or self._reopen_wanted):
-                something_to_tell = self._unwritten and not self._sealed
-                in_time = self._changed.wait(_RETRY_SECONDS if something_to_tell else None)
+                has_report = self._unwritten and not self._sealed
+                in_time = self._changed.wait(_RETRY_SECONDS if has_report else None)
                 self._writer_waits = True
                 if not in_time:
                     break
@@ -211,7 +211,7 @@ class LineSink:
         self._bytes = 0
         with self._changed:
             overflowed, self._overflowed = self._overflowed, 0
-        self._write_story(lines, overflowed)
+        self._write_lines(lines, overflowed)
         with self._changed:
             self._writing = False
             self._changed.notify_all()
@@ -223,17 +223,17 @@ class LineSink:
             with self._changed:
                 self._reopen_error = error
 
-    def _write_story(self, lines: list[bytes], overflowed: int) -> None:
-        """Write `lines`, and what was lost before and after them; count what does not come out."""
+    def _write_lines(self, lines: list[bytes], overflowed: int) -> None:
+        """Write `lines`, with reports of what was lost before and after; count what is lost now."""
         before = [self._report(self._unwritten)] if self._unwritten else []
         after = [self._report(overflowed)] if overflowed else []
-        story = [*before, *lines, *after]
-        if not story:
+        whole = [*before, *lines, *after]
+        if not whole:
             return
-        written = self._file.write(story)
+        written = self._file.write(whole)
         if before and written:
             self._unwritten = 0
-        lost = len(story) - max(written, len(before))
+        lost = len(whole) - max(written, len(before))
         if lost and after:
             self._unwritten += overflowed
             lost -= 1

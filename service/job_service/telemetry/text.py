@@ -1,15 +1,45 @@
-"""Makes anything printable, whatever it is: what must be said must not fail in the saying."""
+"""Makes text fit to be written: printable whatever it is, and without what deceives a reader."""
+
+import re
+from typing import Final
+
+from job_service.failures.names import encodable
+
+# DEL, C1, and marks that nobody sees: of direction, of lines and paragraphs, of the order of bytes.
+# JSON lets all of them pass. To be used in a set of a regular expression.
+UNSAFE: Final = "\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"
+
+_DELETE: Final = 0x7F
+_UNSAFE: Final = re.compile(f"[{UNSAFE}]")
 
 
 def printable(value: object) -> str:
-    """`value` itself if it is text, else as Python would print it; always valid Unicode."""
+    """`value` itself if it is text, else its `repr`. Never raises, and is always valid Unicode."""
     if isinstance(value, str):
-        text = value
-    else:
-        try:
-            text = repr(value)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            text = f"<{type(value).__name__} whose repr raises {type(error).__name__}>"
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+        return encodable(value)
+    try:
+        return encodable(repr(value))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        return f"<{type(value).__name__} whose repr raises {type(error).__name__}>"
+
+
+def is_safe(line: bytes) -> bool:
+    """Whether a quick look shows that nothing in the line needs an escape.
+
+    False for all text that is not ASCII, though most of it needs no escape either.
+    """
+    return line.isascii() and _DELETE not in line
+
+
+def escaped(line: bytes) -> bytes:
+    """The line with a JSON escape, \\uXXXX, in the place of each unsafe character."""
+    if is_safe(line):
+        return line
+    text = line.decode(errors="surrogateescape")  # a line of a library may be anything
+    return _UNSAFE.sub(_escape, text).encode(errors="surrogateescape")
+
+
+def _escape(character: re.Match[str]) -> str:
+    return f"\\u{ord(character[0]):04x}"

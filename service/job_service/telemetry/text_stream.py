@@ -1,4 +1,4 @@
-"""Gives a text stream that has no descriptor one: a pipe, and a thread that reads it."""
+"""Gives a descriptor to a text stream that has none: a pipe, and a thread that reads it."""
 
 import os
 import threading
@@ -13,10 +13,10 @@ _CLOSE_SECONDS: Final = 1.0
 
 @asynccontextmanager
 async def open_pipe_to(stream: TextIO) -> AsyncIterator[int]:
-    """A descriptor from which lines go to `stream`, that of a notebook, say, or of a test.
+    """A descriptor whose lines go to `stream`: that of a notebook, say, or of a test.
 
-    Whoever gets it has to close it. At the block's end all lines are in the stream, or it has not
-    taken them for a second. Where it raises, writing to the descriptor fails from then on.
+    Whoever gets the descriptor has to close it. The block's end waits, for a second at most, until
+    all lines are in the stream. If the stream raises, writing to the descriptor fails from then on.
     """
     reading, writing = os.pipe()
     thread = threading.Thread(target=_carry, args=(reading, stream), name="log-pipe", daemon=True)
@@ -37,4 +37,4 @@ def _carry(reading: int, stream: TextIO) -> None:
                 stream.write(line)
                 stream.flush()
             except Exception:
-                return  # the writer learns of it by its broken pipe, and counts what is lost
+                return  # the pipe is broken then: its writer sees that, and counts what is lost

@@ -1,13 +1,13 @@
-"""Names what blocks the event loop, while it lasts: a thread that looks at the loop from outside.
+"""Names what blocks the event loop while it does so: a thread watches the loop from outside.
 
-On a cooperative loop one blocking handler stops everybody, HTTP and the other jobs included. The
-loop only notes when it begins and ends a turn, which costs it two short calls for all the tasks
-that are ready in it; the thread does the rest.
+On a cooperative loop one handler that blocks stops everything, HTTP and the other jobs included.
+The loop only notes when each of its turns begins and ends. That costs two short calls for all the
+tasks that are ready in a turn. The thread does the rest.
 
-A stall is told twice. While it lasts the loop can't tell anything, so the thread does, and writes
-a line of the log; only that, since the log is made for lines from any thread. Metrics and feed
-have no lock and are left to the loop: they hear of the stall, once, when it is over. Until then
-nobody could have asked them anyway.
+Each stall has two events. While it lasts the loop can't emit anything, so the thread writes the
+first one to the log, which takes lines from any thread. Metrics and feed have no lock, so they are
+left to the loop: it emits the second event when the stall is over. Nobody could have asked them
+before.
 """
 
 import math
@@ -26,14 +26,14 @@ from job_service.telemetry.stall_attribution import JobOfFrame, attribute_stall
 
 
 class Watchdog(trio.abc.Instrument):
-    """Watches the loop it is entered in, for the block. A stall is a turn of `threshold_seconds`.
+    """Watches the loop that it is entered in, until the block ends.
 
-    `warn` is told while a stall lasts, on another thread; `emit` when it is over, on the loop.
-    `job_of_frame` gives id, type and worker of the job that a frame belongs to, or None. It is
-    asked on the other thread.
+    A stall is a turn of at least `threshold_seconds`. `warn` is called while the stall lasts, on
+    another thread; `emit` when it is over, on the loop. `job_of_frame` gives the id, the type and
+    the worker of the job that a frame belongs to, or None. It is called on the other thread.
 
-    A turn can also be long because thousands of tasks were ready in it. The place and the job are
-    then of the one among them that had its step when the threshold was reached.
+    A turn may also take long because thousands of tasks were ready in it. The stall is then
+    attributed to the one that had its step when the threshold was reached.
     """
 
     def __init__(
@@ -48,10 +48,10 @@ class Watchdog(trio.abc.Instrument):
         self._warn = warn
         self._emit = emit
         self._job_of_frame = job_of_frame
-        self._turn_began = math.inf  # while the loop waits, so that it waits as long as it likes
-        self._stall: LoopStalled | None = None  # the present one, once it was warned of
-        self._over: list[LoopStalled] = []  # still to be told
-        self._warning = threading.Lock()  # so that no stall ends while it is being warned of
+        self._turn_began = math.inf  # while the loop waits, which is no stall
+        self._stall: LoopStalled | None = None  # the present one, after its warning
+        self._over: list[LoopStalled] = []  # not emitted yet
+        self._warning = threading.Lock()  # so that no stall ends during its warning
         self._closed = threading.Event()
 
     def __enter__(self) -> Self:
@@ -83,21 +83,21 @@ class Watchdog(trio.abc.Instrument):
         self._turn_began = time.monotonic()
 
     def before_io_wait(self, timeout: float) -> None:  # noqa: ARG002
-        """Called by Trio: all that was ready has had its step."""
+        """Called by Trio: all tasks that were ready have had their step."""
         if self._end_turn():
-            # The loop has already decided how long it will wait; nobody can be woken from here.
-            self._token.run_sync_soon(self._tell_what_is_over)
+            # The loop has already decided how long it will wait, so no task can be woken from here.
+            self._token.run_sync_soon(self._emit_what_is_over)
 
     def conclude(self) -> None:
-        """Take the present stall for over, and tell of it at once.
+        """Treat the present stall as over, and emit it at once.
 
-        Another thread may call it only when the loop is blocked and the process is to end at once.
+        Another thread may call this only if the loop is blocked and the process is to end.
         """
         self._end_turn()
-        self._tell_what_is_over()
+        self._emit_what_is_over()
 
     def _end_turn(self) -> bool:
-        """Whether it was a stall that was warned of."""
+        """Whether the turn was a stall with a warning, which is now over."""
         began, self._turn_began = self._turn_began, math.inf
         seconds = time.monotonic() - began
         if seconds < self._threshold:
@@ -113,7 +113,7 @@ class Watchdog(trio.abc.Instrument):
         )
         return True
 
-    def _tell_what_is_over(self) -> None:
+    def _emit_what_is_over(self) -> None:
         over, self._over = self._over, []
         for stall in over:
             self._emit(stall)
@@ -125,7 +125,7 @@ class Watchdog(trio.abc.Instrument):
             seconds_left = began + self._threshold - time.monotonic()
             if seconds_left <= 0 and self._stall is None:
                 self._look(began, loop_thread, root)
-            # No turn that has yet to begin can be a stall any sooner.
+            # A turn that has not begun yet can't be a stall before the threshold has passed.
             wait_seconds = seconds_left if 0 < seconds_left < self._threshold else self._threshold
 
     def _look(self, began: float, loop_thread: int, root: trio.lowlevel.Task) -> None:
@@ -133,7 +133,7 @@ class Watchdog(trio.abc.Instrument):
         where, job = attribute_stall(innermost, root, self._job_of_frame)
         with self._warning:
             if self._turn_began != began:
-                return  # it is over already, and what was seen may be of another turn
+                return  # it is over, and the frame may have been one of the next turn
             self._stall = LoopStalled(
                 timestamp=utc_now(),
                 stalled_seconds=round(time.monotonic() - began, 6),

@@ -1,7 +1,7 @@
 """How the app meets one HTTP request: in one task, from its head to the end of its answer."""
 
 from http import HTTPStatus
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from hypercorn.typing import (
     ASGIReceiveCallable,
@@ -9,7 +9,7 @@ from hypercorn.typing import (
     HTTPResponseStartEvent,
     HTTPScope,
 )
-from quart import Quart, Response
+from quart import Quart, Response, request
 from quart.utils import encode_headers
 from quart.wrappers.response import DataBody
 from quart_trio.wrappers import TrioRequest
@@ -17,6 +17,9 @@ from quart_trio.wrappers.request import TrioBody
 from werkzeug.datastructures import Headers
 
 from job_service.web.responses import empty_response
+
+if TYPE_CHECKING:
+    from werkzeug.local import LocalProxy
 
 
 class _NoBody(TrioBody):
@@ -29,13 +32,19 @@ class IncomingRequest(TrioRequest):
 
     Its method and path are as the client sent them: Werkzeug would make `POST` of `post`, and
     `/jobs` of `//jobs`. There are no blueprints; Quart would look for them three times per request.
+
+    `fields` has the headers once more, by their names in small letters: a header that may come once
+    is found there at once, and Werkzeug would search for it.
     """
 
     body_class: type[TrioBody] = _NoBody
 
     def __init__(self, scope: HTTPScope, receive: ASGIReceiveCallable) -> None:
+        pairs = list(scope["headers"])
+        self.fields = dict(pairs)
+        self.repeats_headers = len(self.fields) < len(pairs)
         headers = Headers()
-        for name, value in scope["headers"]:
+        for name, value in pairs:
             headers.add(name.decode("latin-1"), value.decode("latin-1"))
         super().__init__(
             scope["method"],
@@ -56,6 +65,11 @@ class IncomingRequest(TrioRequest):
     def blueprints(self) -> list[str]:
         """The blueprints that the route belongs to."""
         return []
+
+
+def present_request() -> IncomingRequest:
+    """The request that this task answers. Quart's `request` looks it up anew at each use."""
+    return cast("LocalProxy[IncomingRequest]", request)._get_current_object()  # noqa: SLF001
 
 
 async def _push_nothing(path: str, headers: Headers) -> None:

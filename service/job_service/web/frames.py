@@ -2,9 +2,9 @@
 
 from collections import OrderedDict
 
-from job_service.telemetry.escapes import escaped
 from job_service.telemetry.feed import Feed
 from job_service.telemetry.log import encode_event
+from job_service.telemetry.text import escaped
 
 KEPT_BYTES = 4 * 1024 * 1024
 

@@ -1,21 +1,22 @@
-"""Who may come in: bearer tokens (RFC 6750), and what keeps pages of other sites out."""
+"""Who may call: bearer tokens (RFC 6750), and what keeps the pages of other sites out."""
 
 import hmac
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 
-from quart import Quart, Response, request
+from quart import Response, request
 
+from job_service.web.asgi import IncomingRequest
 from job_service.web.problems import Problem, malformed
 from job_service.web.refusals import FOREIGN_HOST, FOREIGN_ORIGIN, NO_HOST, NO_TOKEN
 from job_service.web.responses import empty_response
 
 OPEN_PATHS: Final = frozenset({"/health", "/health/ready"})
-DASHBOARD: Final = "/dashboard/"  # where its files are; they hold no data
+DASHBOARD: Final = "/dashboard/"  # the path of its files, which hold no data
 LOCAL_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 _LABEL = r"[A-Za-z0-9_-]{1,63}"
@@ -23,7 +24,7 @@ _NAME = rf"\[[0-9A-Fa-f:.]+\]|{_LABEL}(?:\.{_LABEL})*\.?"
 _HOST = re.compile(rf"({_NAME})?(?::([0-9]{{0,5}}))?")  # RFC 9110, section 7.2
 _ORIGIN = re.compile(rf"(https?)://({_NAME})(?::([0-9]{{1,5}}))?")  # RFC 6454, section 6.2
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-# Of two of these, one reader might take the first and another one the second.
+# If one of these came twice, one reader might take the first and another one the second.
 _SINGLE_HEADERS: Final = frozenset(
     {b"host", b"authorization", b"origin", b"content-type", b"last-event-id"}
 )
@@ -36,12 +37,12 @@ _READABLE_HEADERS = "ETag, Idempotent-Replayed, Link, Location, Retry-After, WWW
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The terms on which requests are let in.
+    """Which requests may come in.
 
-    `tokens`: one of them must be sent, where there are any. `hosts`: the names by which the
-    service may be addressed; None lets any name pass. Where a service asks for no token, a page
-    that made its own name point to 127.0.0.1 could talk to it otherwise (DNS rebinding).
-    `origins`: the sites other than our own whose pages may call.
+    `tokens`: if there are any, a request must have one of them. `hosts`: the names by which the
+    service may be called; None lets any name pass. Without this check and without a token, a page
+    whose own name was made to point to 127.0.0.1 could call the service (DNS rebinding).
+    `origins`: other sites whose pages may call.
     """
 
     tokens: tuple[str, ...] = field(default=(), repr=False)
@@ -50,93 +51,89 @@ class Access:
 
 
 def needs_token(path: str) -> bool:
-    """Whether a token is asked for at this path, where there are tokens."""
+    """Whether a call of this path needs a token, if there are tokens."""
     return path not in OPEN_PATHS and path != "/" and not path.startswith(DASHBOARD)
 
 
-def install_guards(app: Quart, access: Access) -> None:
-    """Let `app` turn away who may not come in, but for the health checks, which are open."""
-    tokens = [token.encode() for token in access.tokens]
-    origins = frozenset(map(_as_browsers_write, access.origins))
+class Guards:
+    """Refuses requests that may not come in. Health checks are open to everybody."""
 
-    @app.before_request
-    async def check_access() -> Response | None:
-        _check_repetitions(request.scope["headers"])
-        host = request.headers.get("Host", "")
+    def __init__(self, access: Access) -> None:
+        self._hosts = access.hosts
+        self._tokens = [token.encode() for token in access.tokens]
+        self._origins = frozenset(map(_as_browsers_write, access.origins))
+
+    def check(self, incoming: IncomingRequest) -> Response | None:
+        """Raise Problem if the request may not come in; gives the answer to a preflight."""
+        fields = incoming.fields
+        if incoming.repeats_headers:
+            _check_repetitions([name for name, _ in incoming.scope["headers"]])
+        host = fields.get(b"host", b"").decode("latin-1")
         if not _HOST.fullmatch(host):
             raise Problem(NO_HOST)
-        if request.path in OPEN_PATHS:
+        if incoming.path in OPEN_PATHS:
             return None
-        if access.hosts is not None:
-            _check_host(host, access.hosts)
-        origin = request.headers.get("Origin")
-        if origin is not None:
-            if request.method == "OPTIONS" and origin in origins:
+        if self._hosts is not None:
+            _check_host(host, self._hosts, incoming)
+        if b"origin" in fields:
+            origin = fields[b"origin"].decode("latin-1")
+            if incoming.method == "OPTIONS" and origin in self._origins:
                 return _preflight(origin)
-            if request.method not in _SAFE_METHODS:
-                _check_origin(origin, host, origins)
-        if tokens and needs_token(request.path):
-            _check_token(request.headers.get("Authorization", ""), tokens)
+            if incoming.method not in _SAFE_METHODS:
+                self._check_origin(origin, host, incoming)
+        if self._tokens and needs_token(incoming.path):
+            _check_token(fields.get(b"authorization", b""), self._tokens)
         return None
 
-    if origins:
-        _let_pages_read(app, origins)
-
-
-def _check_repetitions(headers: Iterable[tuple[bytes, bytes]]) -> None:
-    names = [name for name, _ in headers]
-    if len(set(names)) < len(names):
-        for name in _SINGLE_HEADERS:
-            if names.count(name) > 1:
-                raise malformed(f"the header {name.decode().title()} is given more than once")
-
-
-def _let_pages_read(app: Quart, origins: frozenset[str]) -> None:
-    @app.after_request
-    async def name_origin(response: Response) -> Response:
+    async def let_pages_read(self, response: Response) -> Response:
+        """Called by Quart after each request, if pages of other origins may call."""
         response.vary.add("Origin")
-        if (origin := request.headers.get("Origin")) in origins:
+        if (origin := request.headers.get("Origin")) in self._origins:
             response.headers["Access-Control-Allow-Origin"] = origin
             response.headers["Access-Control-Expose-Headers"] = _READABLE_HEADERS
         return response
 
+    def _check_origin(self, origin: str, host: str, incoming: IncomingRequest) -> None:
+        if origin not in self._origins and not _is_ours(origin, host, incoming):
+            raise Problem(FOREIGN_ORIGIN)
 
-def _check_token(authorization: str, tokens: list[bytes]) -> None:
-    scheme, _, given = authorization.partition(" ")
-    given_bytes = given.strip().encode("latin-1")
-    # Each is compared, so that the time tells nothing, not even which of them is right.
-    matches = [hmac.compare_digest(given_bytes, token) for token in tokens]
-    if scheme.lower() != "bearer" or not any(matches):
+
+def _check_repetitions(names: Sequence[bytes]) -> None:
+    for name in _SINGLE_HEADERS:
+        if names.count(name) > 1:
+            raise malformed(f"the header {name.decode().title()} is given more than once")
+
+
+def _check_token(authorization: bytes, tokens: list[bytes]) -> None:
+    scheme, _, given = authorization.partition(b" ")
+    # Each is compared, so that the time says nothing, not even which of them is right.
+    matches = [hmac.compare_digest(given.strip(), token) for token in tokens]
+    if scheme.lower() != b"bearer" or not any(matches):
         raise Problem(NO_TOKEN)
 
 
-def _check_host(host: str, allowed: frozenset[str]) -> None:
+def _check_host(host: str, allowed: frozenset[str], incoming: IncomingRequest) -> None:
     name = _name(host)
     if name in allowed or _is_loopback(name):
         return
-    if not host and request.http_version == "1.0":  # which no browser speaks
+    if not host and incoming.http_version == "1.0":  # which no browser speaks
         return
     raise Problem(FOREIGN_HOST)
 
 
-def _check_origin(origin: str, host: str, allowed: frozenset[str]) -> None:
-    if origin not in allowed and not _is_ours(origin, host):
-        raise Problem(FOREIGN_ORIGIN)
-
-
 def _as_browsers_write(origin: str) -> str:
-    """The same origin in small letters, and without a port that is its scheme's own."""
+    """The same origin in small letters, and without the default port of its scheme."""
     parts = _ORIGIN.fullmatch(origin.lower())
     if parts is None or parts[3] is None or int(parts[3]) != _DEFAULT_PORTS[parts[1]]:
         return origin.lower()
     return f"{parts[1]}://{parts[2]}"
 
 
-def _is_ours(origin: str, host: str) -> bool:
-    """Whether a page of this origin came from where the request is sent to (RFC 6454, section 5).
+def _is_ours(origin: str, host: str, incoming: IncomingRequest) -> bool:
+    """Whether a page of this origin came from the host that it calls (RFC 6454, section 5).
 
-    A port that is left out is the scheme's. Whether a client of a proxy speaks TLS can't always be
-    known: then the scheme that the Origin tells is believed.
+    A port that is left out is the scheme's. If nobody knows whether a client of a proxy speaks TLS,
+    the scheme in its Origin is believed.
     """
     page, called = _ORIGIN.fullmatch(origin), _HOST.fullmatch(host)
     if page is None or called is None:
@@ -144,20 +141,21 @@ def _is_ours(origin: str, host: str) -> bool:
     scheme, name, port = page.groups()
     default = _DEFAULT_PORTS[scheme]
     called_name, called_port = called[1] or "", int(called[2] or default)
-    if scheme == "http" and (called_port == _DEFAULT_PORTS["https"] or _came_by_tls()):
+    if scheme == "http" and (called_port == _DEFAULT_PORTS["https"] or _came_by_tls(incoming)):
         return False
     return (name.lower(), int(port or default)) == (called_name.lower(), called_port)
 
 
-def _came_by_tls() -> bool:
-    """Whether the client is known to speak TLS, with us or with the proxy that it came through."""
-    # Each proxy may have told its own; one that saw TLS is enough, as this can only refuse more.
-    told = ",".join(request.headers.getlist("X-Forwarded-Proto")).lower().split(",")
-    return "https" in (request.scheme, *map(str.strip, told))
+def _came_by_tls(incoming: IncomingRequest) -> bool:
+    """Whether the client certainly speaks TLS, with us or with a proxy in between."""
+    # Several proxies may each have added theirs. One that saw TLS is enough, because this can only
+    # refuse more.
+    schemes = ",".join(incoming.headers.getlist("X-Forwarded-Proto")).lower().split(",")
+    return "https" in (incoming.scheme, *map(str.strip, schemes))
 
 
 def _preflight(origin: str) -> Response:
-    """What a browser asks before it lets a page of another site make a call (Fetch, CORS)."""
+    """The answer that lets a browser make a call for a page of another site (Fetch, CORS)."""
     return empty_response(
         HTTPStatus.NO_CONTENT,
         {
@@ -182,4 +180,4 @@ def _is_loopback(name: str) -> bool:
     except ValueError:
         return False
     mapped = getattr(address, "ipv4_mapped", None)  # an IPv4Address has none
-    return (mapped or address).is_loopback  # which Python 3.11 does not see through
+    return (mapped or address).is_loopback  # Python 3.11 does not see through the mapping

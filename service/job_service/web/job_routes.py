@@ -15,6 +15,7 @@ from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.state.detail import JobDetail, JobSummary
 from job_service.jobs.state.model import TERMINAL, Status
+from job_service.web.asgi import present_request
 from job_service.web.queries import Query, takes
 from job_service.web.responses import JSON, conditional_response, require_match, tag_of
 from job_service.web.submissions import (
@@ -128,8 +129,9 @@ def add_job_routes(app: Quart, queue: JobQueue, registry: Registry) -> None:
 
     @app.post("/jobs")
     async def submit_job() -> Response:
-        key = read_idempotency_key()
-        submission = await read_submission(uploads)
+        incoming = present_request()
+        key = read_idempotency_key(incoming)
+        submission = await read_submission(incoming, uploads)
         job = await queue.submit(
             submission.type,
             submission.payload,
@@ -140,8 +142,9 @@ def add_job_routes(app: Quart, queue: JobQueue, registry: Registry) -> None:
 
     @app.post("/jobs/batch")
     async def submit_batch() -> Response:
-        key = read_idempotency_key()
-        jobs = await queue.submit_all(await batches.read(), idempotency_key=key)
+        incoming = present_request()
+        key = read_idempotency_key(incoming)
+        jobs = await queue.submit_all(await batches.read(incoming), idempotency_key=key)
         receipt = BatchReceipt(
             ids=[job.id for job in jobs], duplicates=sum(job.duplicate for job in jobs)
         )
@@ -189,7 +192,7 @@ def add_job_routes(app: Quart, queue: JobQueue, registry: Registry) -> None:
 
     @app.post("/jobs/<job:job_id>/retry")
     async def retry_job(job_id: str) -> Response:
-        key = read_idempotency_key()
+        key = read_idempotency_key(present_request())
         await _require_present_state(queue, job_id, of_ended_jobs=True)
         return _created(await queue.retry(job_id, idempotency_key=key))
 

@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from job_service.errors import AlreadyFinished, JobServiceError, NotFinished
 from job_service.jobs.state.model import Status
-from job_service.telemetry.escapes import UNSAFE
+from job_service.telemetry.text import UNSAFE
 from job_service.web.refusals import BUG, MALFORMED, OF_ERRORS, Refusal
 
 PROBLEM_CONTENT_TYPE = "application/problem+json"

@@ -1,4 +1,4 @@
-"""What a client submits: one job as JSON, or many, a line each."""
+"""Reads what a client submits: one job as JSON, or many, a line each."""
 
 import re
 from io import BytesIO
@@ -8,7 +8,6 @@ from typing import Final, cast
 import msgspec
 import trio
 from msgspec import UNSET, UnsetType
-from quart import request
 
 from job_service.errors import JobServiceError
 from job_service.jobs.queueing.options import (
@@ -24,6 +23,7 @@ from job_service.jobs.queueing.options import (
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.state.model import Draft
 from job_service.nesting import MAX_DEPTH, is_too_deep
+from job_service.web.asgi import IncomingRequest
 from job_service.web.problems import Problem, malformed, problem_of
 from job_service.web.refusals import COMPRESSED, NOT_THE_MEDIA_TYPE, TOO_LARGE
 from job_service.web.responses import JSON
@@ -43,7 +43,7 @@ _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')  # RFC 8941, section 3.3.3
 
 
 class Submission(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of `POST /jobs`; a payload that is left out is as its job type says."""
+    """The body of `POST /jobs`. The job type says what a payload is that is left out."""
 
     type: str
     payload: msgspec.Raw | UnsetType = UNSET
@@ -55,7 +55,7 @@ class Submission(msgspec.Struct, forbid_unknown_fields=True):
     after: After | None = None
 
     def options(self) -> JobOptions:
-        """Those that are set, as the queue takes them."""
+        """The options that are set, as the queue takes them."""
         options = {name: value for name in OPTIONS if (value := getattr(self, name)) is not None}
         for name in ("max_retries", "priority"):
             value = options.get(name)
@@ -67,7 +67,8 @@ class Submission(msgspec.Struct, forbid_unknown_fields=True):
 class BatchReceipt(msgspec.Struct, omit_defaults=True):
     """The ids of the jobs of a batch, in the order of its lines.
 
-    `duplicates` counts the lines that made no job, for the one of this id holds their unique key.
+    `duplicates` counts the lines that made no job, because the job of that id holds their unique
+    key.
     """
 
     ids: list[str]
@@ -77,31 +78,28 @@ class BatchReceipt(msgspec.Struct, omit_defaults=True):
 _decode = msgspec.json.Decoder(Submission).decode
 
 
-async def read_submission(uploads: Uploads) -> Submission:
-    """The job in the body of the present request. Raises Problem."""
-    _require_content(JSON)
-    return _parse(await uploads.read(MAX_JOB_BYTES))
+async def read_submission(incoming: IncomingRequest, uploads: Uploads) -> Submission:
+    """The job in the body of the request. Raises Problem."""
+    _require_content(incoming, JSON)
+    return _parse(await uploads.read(incoming, MAX_JOB_BYTES))
 
 
 class Batches:
-    """Reads batches; only so many are checked at a time, and the others wait with their bodies.
-
-    That bounds what is made of them before the queue has taken it.
-    """
+    """Reads batches, only CHECKED_AT_A_TIME of them together, which bounds the memory."""
 
     def __init__(self, queue: JobQueue, uploads: Uploads) -> None:
         self._queue = queue
         self._uploads = uploads
         self._places = trio.CapacityLimiter(CHECKED_AT_A_TIME)
 
-    async def read(self) -> list[Draft]:
-        """The jobs in the body of the present request, a line each, all checked by the queue.
+    async def read(self, incoming: IncomingRequest) -> list[Draft]:
+        """The jobs in the body of the request, a line each, all checked by the queue.
 
-        Raises Problem, which names the first bad line. Other tasks run every few milliseconds, so
-        that a large batch does not hold them up.
+        Raises Problem, which names the first bad line. A large batch does not hold up other tasks:
+        they run every few milliseconds.
         """
-        _require_content(NDJSON)
-        async with self._uploads.hold(MAX_BATCH_BYTES) as body, self._places:
+        _require_content(incoming, NDJSON)
+        async with self._uploads.hold(incoming, MAX_BATCH_BYTES) as body, self._places:
             return await self._check(body)
 
     async def _check(self, body: bytes) -> list[Draft]:
@@ -124,14 +122,14 @@ class Batches:
         return drafts
 
 
-def read_idempotency_key() -> str | None:
-    """The key of the present request, if it has one, quoted or bare. Raises Problem.
+def read_idempotency_key(incoming: IncomingRequest) -> str | None:
+    """The key of the request, if it has one, quoted or bare. Raises Problem.
 
-    Its length and characters are for the queue to check.
+    The queue checks its length and characters.
     """
-    values = request.headers.getlist("Idempotency-Key")
-    if not values:
+    if b"idempotency-key" not in incoming.fields:
         return None
+    values = incoming.headers.getlist("Idempotency-Key")
     key = values[0]
     if len(values) == 1 and not key.startswith('"'):
         return key
@@ -141,14 +139,15 @@ def read_idempotency_key() -> str | None:
     return re.sub(r"\\(.)", r"\1", quoted[1])
 
 
-def _require_content(wanted: str) -> None:
-    media_type = request.headers.get("Content-Type", "").partition(";")[0]
-    if media_type.strip().lower() != wanted:
+def _require_content(incoming: IncomingRequest, wanted: str) -> None:
+    media_type = incoming.fields.get(b"content-type", b"").partition(b";")[0]
+    if media_type.strip().lower() != wanted.encode():
         what = "the job as JSON" if wanted == JSON else "the jobs as JSON, a line each"
         raise Problem(NOT_THE_MEDIA_TYPE, f"send {what}, with the header Content-Type: {wanted}")
-    codings = ",".join(request.headers.getlist("Content-Encoding")).lower().split(",")
-    if not {"", "identity"}.issuperset(map(str.strip, codings)):
-        raise Problem(COMPRESSED)
+    if b"content-encoding" in incoming.fields:
+        codings = ",".join(incoming.headers.getlist("Content-Encoding")).lower().split(",")
+        if not {"", "identity"}.issuperset(map(str.strip, codings)):
+            raise Problem(COMPRESSED)
 
 
 def _parse(text: bytes) -> Submission:

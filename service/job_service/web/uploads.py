@@ -3,16 +3,17 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from io import BytesIO
-from typing import Final, cast
+from typing import Final
 
 import trio
-from quart import request
 
 from job_service.web.asgi import IncomingRequest
 from job_service.web.problems import Problem
 from job_service.web.refusals import SLOW_BODY, TOO_LARGE, TOO_MANY_UPLOADS
 
 ROOM_BYTES: Final = 128 * 1024 * 1024
+
+_MAX_DIGITS: Final = 20  # of a length; the edge refuses others
 
 
 class Uploads:
@@ -28,24 +29,24 @@ class Uploads:
         self._held = 0
         self._coming: dict[_Upload, None] = {}  # the first to begin first
 
-    async def read(self, max_bytes: int) -> bytes:
-        """The whole body of the present request. It counts as held until this returns.
+    async def read(self, incoming: IncomingRequest, max_bytes: int) -> bytes:
+        """The whole body of the request. It counts as held until this returns.
 
         The edge limits how long it may take. Raises Problem: 413 if it is over `max_bytes`, 408 if
         its end does not come, and 429 if others need the room that it takes up.
         """
-        piece, more = await _first_piece(max_bytes)
+        piece, more = await _first_piece(incoming, max_bytes)
         if not more:  # nearly always: it is short
             return piece
         with self._upload() as upload:
-            return await upload.read(piece, max_bytes)
+            return await upload.read(incoming, piece, max_bytes)
 
     @asynccontextmanager
-    async def hold(self, max_bytes: int) -> AsyncIterator[bytes]:
+    async def hold(self, incoming: IncomingRequest, max_bytes: int) -> AsyncIterator[bytes]:
         """As `read`, but the body counts as held until the end of the block."""
-        piece, more = await _first_piece(max_bytes)
+        piece, more = await _first_piece(incoming, max_bytes)
         with self._upload() as upload:
-            yield await upload.read(piece, max_bytes) if more else piece
+            yield await upload.read(incoming, piece, max_bytes) if more else piece
 
     @contextmanager
     def _upload(self) -> Iterator["_Upload"]:
@@ -90,9 +91,8 @@ class _Upload:
         self.held = 0
         self.coming = trio.CancelScope()
 
-    async def read(self, piece: bytes, max_bytes: int) -> bytes:
+    async def read(self, incoming: IncomingRequest, piece: bytes, max_bytes: int) -> bytes:
         """The whole body, of which this piece is the first of several."""
-        incoming = cast("IncomingRequest", request)
         whole = BytesIO()  # gives its bytes away in the end without another copy
         more = True
         with self.coming:
@@ -108,9 +108,9 @@ class _Upload:
         raise Problem(TOO_MANY_UPLOADS)
 
 
-async def _first_piece(max_bytes: int) -> tuple[bytes, bool]:
-    incoming = cast("IncomingRequest", request)
-    if (incoming.content_length or 0) > max_bytes:
+async def _first_piece(incoming: IncomingRequest, max_bytes: int) -> tuple[bytes, bool]:
+    length = incoming.fields.get(b"content-length", b"")
+    if len(length) < _MAX_DIGITS and length.isdigit() and int(length) > max_bytes:
         raise _too_large(max_bytes)
     piece, more = await _next_piece(incoming)
     if len(piece) > max_bytes:

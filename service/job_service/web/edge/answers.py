@@ -1,7 +1,10 @@
-"""How an answer is written: its head, and its body within its bounds (RFC 9112, 6 and 7)."""
+"""How an answer is written: its head, and its body as long as the head says (RFC 9112, 6 and 7)."""
 
+import time
 from http import HTTPStatus
 from typing import Final
+
+from hypercorn.config import Config
 
 from job_service.web.edge.requests import Headers, Request
 from job_service.web.problems import PROBLEM_CONTENT_TYPE, problem_json
@@ -11,18 +14,35 @@ CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _CLOSE: Final = (b"connection", b"close")
 
 
+class CommonHeaders:
+    """The headers that each answer has besides its own, such as Date."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._second = -1
+        self._headers: Headers = []
+
+    def now(self) -> Headers:
+        """Those of an answer that is made now. They change once a second."""
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            self._headers = self._config.response_headers("h11")
+        return self._headers
+
+
 class Answer:
     """The answer to one request, as bytes.
 
-    `has_length` says that its client knows from its head when it ends, and `closes` that the
-    connection ends with it. Raises ValueError for a body that is not as long as it was told.
+    `has_length`: the client knows from the head when it ends. `closes`: the connection ends with
+    it. Raises ValueError if the body is not as long as its Content-Length.
     """
 
     def __init__(self, request: Request, status: int, headers: Headers, *, is_last: bool) -> None:
-        told = dict(headers).get(b"content-length")
+        length = dict(headers).get(b"content-length")
         self._has_body = request.method != "HEAD" and status not in (204, 304)
-        self._owed = int(told) if told is not None and self._has_body else 0
-        self.has_length = told is not None or not self._has_body
+        self._owed = int(length) if length is not None and self._has_body else 0
+        self.has_length = length is not None or not self._has_body
         self._is_chunked = not self.has_length and request.version >= "1.1"
         ends_by_closing = not (self.has_length or self._is_chunked)
         self.closes = is_last or ends_by_closing or not request.keeps_open or _CLOSE in headers
@@ -50,18 +70,18 @@ class Answer:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing is to come, as the client knows."""
+        """Whether the client knows that nothing is to come."""
         return self.has_length and self._owed == 0
 
 
 def write_head(status: int, headers: Headers) -> bytes:
-    """The bytes of status line and headers. Quart has let no line break into these."""
+    """The bytes of the status line and headers. Quart has refused line breaks in these."""
     lines = [b"HTTP/1.1 %d " % status, *(b"%s: %s" % header for header in headers), b"\r\n"]
     return b"\r\n".join(lines)
 
 
 def refusal(status: HTTPStatus, detail: str, *others: tuple[bytes, bytes]) -> bytes:
-    """A whole answer, a problem, with these other headers. The connection is to be closed."""
+    """A whole answer, a problem, with these other headers. It closes the connection."""
     body = problem_json(status, detail)
     headers = [
         (b"content-type", PROBLEM_CONTENT_TYPE.encode()),

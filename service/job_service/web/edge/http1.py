@@ -80,17 +80,25 @@ class HTTP1:
         self._is_closed = False
 
     async def receive(self, data: bytes) -> None:
-        """Take what the client has sent; nothing, where it sends no more."""
+        """Take what the client has sent; nothing if it sends no more."""
         self._unread.data += data
         self._has_ended = not data
-        self._arrived.unpark_all()
+        if self._arrived:
+            self._arrived.unpark_all()
         await self.go_on()
 
     async def go_on(self) -> None:
         """Answer what has come, as far as it can be answered now."""
         try:
-            while await self._go_on():
-                pass
+            while not self._is_closed:
+                if self._awaited is not None:
+                    if not self._is_here(self._awaited):
+                        return
+                    await self._run_on_body()
+                elif self._stream is None and (head := self._next_head()):
+                    await self._begin(read_request(head))
+                else:
+                    return
         except Refused as refused:
             self._refuse(refused.status, refused.detail)
 
@@ -100,32 +108,30 @@ class HTTP1:
         return max(0, MAX_UNREAD_BYTES - len(self._unread.data))
 
     @property
+    def is_answering(self) -> bool:
+        """Whether a request has come whose answer is still owed."""
+        return self._stream is not None
+
+    @property
     def is_streaming(self) -> bool:
-        """Whether an answer is under way of which nobody knows when it ends."""
+        """Whether an answer is under way that says nothing of its length."""
         return self._answer is not None and not self._answer.has_length
 
     def time_out(self) -> None:
-        """Answer 408 where the client has begun a request and takes too long over it."""
+        """Answer 408 if the client has begun a request, which has taken too long."""
         is_body_missing = self._body is not None and self._is_body_wanted
         if is_body_missing or (self._stream is None and self._unread.data):
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "the request did not come to its end")
 
-    async def _go_on(self) -> bool:
-        """Whether there may be more to do with what has come."""
-        if self._is_closed:
-            return False
-        if self._awaited is not None:
-            return await self._run_on_body(self._awaited)
-        if self._stream is not None:
-            return False
+    def _next_head(self) -> bytes | None:
+        """The head of the next request, if it is here. Raises Refused if it never will be."""
         self._unread.skip_empty_lines()
-        head = self._unread.take_head() if self._unread.data else None
-        if head is not None:
-            await self._begin(read_request(head))
-            return True
-        if self._has_ended and self._unread.data:
+        if not self._unread.data:
+            return None
+        head = self._unread.take_head()
+        if head is None and self._has_ended:
             raise Refused(HTTPStatus.BAD_REQUEST, NO_REQUEST)
-        return False
+        return head
 
     async def _begin(self, request: Request) -> None:
         self._is_head = request.method == "HEAD"
@@ -149,23 +155,26 @@ class HTTP1:
         if request.awaits_continue and not self._unread.data:
             await self._client.send(CONTINUE, b"", is_last=True)
 
-    async def _run_on_body(self, body: SizedBody) -> bool:
-        """Run the app in this task, once all of a short body is here. Whether it was."""
-        if len(self._unread.data) < body.missing:
-            if self._has_ended:
-                raise Refused(HTTPStatus.BAD_REQUEST, NO_REQUEST)
-            self._expect_body()
-            return False
+    def _is_here(self, body: SizedBody) -> bool:
+        """Whether all of a short body has come. Raises Refused if it never will."""
+        if len(self._unread.data) >= body.missing:
+            return True
+        if self._has_ended:
+            raise Refused(HTTPStatus.BAD_REQUEST, NO_REQUEST)
+        self._expect_body()
+        return False
+
+    async def _run_on_body(self) -> None:
+        """Run the app in this task, because all of its short body is here."""
         self._awaited = None
-        self._client.expect_body(False)
+        self._expect_no_body()
         if self._stream is not None:
             await self._stream.app_put({"type": "http.request", "body": b"", "more_body": False})
         if self._unread.data:
             await trio.lowlevel.checkpoint()  # others have their turn before the next request
-        return True
 
     async def _receive_body(self, body: Body) -> ASGIReceiveEvent:
-        """Called by the app that answers the request with this body, as ASGI has it."""
+        """The next of this body, as ASGI has it. The app that answers its request calls this."""
         while self._body is body and not self._is_closed:
             unread = len(self._unread.data)
             try:
@@ -178,26 +187,30 @@ class HTTP1:
                 break
             if body.is_complete:
                 self._body = None
-                self._client.expect_body(False)
+                self._expect_no_body()
             else:
                 self._expect_body()
             if unread >= MAX_UNREAD_BYTES:
                 self._client.go_on()
             if has_taken and self._unread.data and not body.is_complete:
-                await trio.lowlevel.checkpoint()  # it takes many turns, and others have theirs
+                await trio.lowlevel.checkpoint()  # others have their turn, too
             if piece or body.is_complete:
                 return {"type": "http.request", "body": piece, "more_body": not body.is_complete}
             if not has_taken:
                 await self._arrived.park()
-        await trio.sleep_forever()  # all has been told; this task ends with its connection
+        await trio.sleep_forever()  # the body is over; this task ends with its connection
         raise AssertionError("never comes here")
 
     def _expect_body(self) -> None:
         self._is_body_wanted = True
         self._client.expect_body(True)
 
+    def _expect_no_body(self) -> None:
+        if self._is_body_wanted:
+            self._client.expect_body(False)
+
     def _drop_body(self) -> bool:
-        """Whether all that nobody wanted of the body is here, so that it can be passed over."""
+        """Pass over what the app has not read of the body; whether all of that is here."""
         body, self._body = self._body, None
         if body is None:
             return True
@@ -208,39 +221,42 @@ class HTTP1:
         return body.is_complete
 
     async def _send(self, request: Request, event: events.Event) -> None:
-        """Called by the stream with what the app sends, which begins with a Response."""
+        """Send what the app answers. Its stream calls this, with a Response to begin with."""
+        answer = self._answer
         if self._is_closed:
-            # Who sends on and on is cancelled only at a checkpoint; who ends lets go of its body.
+            # An answer without end is cancelled only at a checkpoint.
             if isinstance(event, events.Body):
                 await trio.lowlevel.checkpoint()
         elif isinstance(event, events.Response):
             headers = [*event.headers, *self._answer_headers()]
             is_last = self._is_closing()
-            self._answer = Answer(request, event.status_code, headers, is_last=is_last)
-            self._head = self._answer.head
-        elif self._answer is not None:
-            await self._send_on(self._answer, event)
-
-    async def _send_on(self, answer: Answer, event: events.Event) -> None:
-        if isinstance(event, events.Body):
-            if self._head and not self._client.has_room(len(event.data)):
-                self._refuse(  # without a checkpoint: the body is kept until the app returns
-                    HTTPStatus.SERVICE_UNAVAILABLE,
-                    "too many answers wait for their clients to read them",
-                    (b"retry-after", b"1"),
-                )
-            else:
-                piece = answer.piece(event.data)
-                await self._send_piece(piece, is_last=answer.is_complete)
+            answer = self._answer = Answer(request, event.status_code, headers, is_last=is_last)
+            self._head = answer.head
+        elif answer is None:
+            return
+        elif isinstance(event, events.Body):
+            await self._send_body(answer, event.data)
         elif isinstance(event, events.EndBody):
-            await self._send_piece(answer.end(), is_last=True)
+            await self._send_end(answer)
         elif isinstance(event, events.StreamClosed):
             await self._close_stream(closes=answer.closes)
 
-    async def _send_piece(self, piece: bytes, *, is_last: bool) -> None:
+    async def _send_body(self, answer: Answer, data: bytes) -> None:
+        if self._head and not self._client.has_room(len(data)):
+            self._refuse(  # without a checkpoint: the body is kept until the app returns
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "too many answers wait for their clients to read them",
+                (b"retry-after", b"1"),
+            )
+            return
         head, self._head = self._head, b""
-        if head or piece:
-            await self._client.send(head, piece, is_last=is_last)
+        await self._client.send(head, answer.piece(data), is_last=answer.is_complete)
+
+    async def _send_end(self, answer: Answer) -> None:
+        head, self._head = self._head, b""
+        end = answer.end()
+        if head or end:
+            await self._client.send(head, end, is_last=True)
 
     async def _close_stream(self, *, closes: bool) -> None:
         stream, self._stream = self._stream, None

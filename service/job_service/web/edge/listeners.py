@@ -2,8 +2,11 @@
 
 import contextlib
 import errno
+import fcntl
+import os
 import socket
 import stat
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +17,7 @@ from job_service.errors import CannotListen
 _BACKLOG = 1_024
 _ACCEPTED_AT_ONCE = 64
 _OWNER_ONLY = 0o600
+_LOCK_SECONDS = 1.0
 _NO_SUCH_ADDRESS: Final = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
 
 
@@ -113,10 +117,11 @@ async def listen_on_port(host: str, port: int) -> list[Listener]:
     return [Listener(each) for each in listening]
 
 
-def listen_on_path(path: str) -> list[Listener]:
+async def listen_on_path(path: str) -> list[Listener]:
     """Listen on a Unix socket; one that is left over is replaced. Raises CannotListen."""
     try:
-        return [UnixListener(path)]
+        async with _locked(Path(path).parent):
+            return [UnixListener(path)]
     except OSError as error:
         raise CannotListen(f"can't listen on {path}: {reason(error)}") from error
 
@@ -142,6 +147,32 @@ def _listen(address: tuple[str, int], family: socket.AddressFamily) -> socket.so
         backlog=_BACKLOG,
         dualstack_ipv6=is_all and socket.has_dualstack_ipv6(),
     )
+
+
+@contextlib.asynccontextmanager
+async def _locked(directory: Path) -> AsyncIterator[None]:
+    """Let one service at a time replace a socket in this directory.
+
+    Two that find the same one left over would both remove it, and the second would remove the new
+    socket of the first. A service holds the lock for a moment only. So whoever holds it for longer
+    is another program, and no reason to wait.
+    """
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with trio.move_on_after(_LOCK_SECONDS):
+            while not _lock(descriptor):  # noqa: ASYNC110 (another process has it)
+                await trio.sleep(0.01)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _remove_if_stale(path: str) -> None:

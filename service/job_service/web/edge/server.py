@@ -1,4 +1,4 @@
-"""The HTTP edge: accepts connections, guards each from the others, and closes them in time."""
+"""The server: accepts connections, keeps each from harming the others, closes them in time."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -13,11 +13,10 @@ from hypercorn.utils import wrap_app
 from job_service.failures.report import describe
 from job_service.telemetry.events import ConnectionFailed, ConnectionRefused, Event, utc_now
 from job_service.web.edge import descriptors
-from job_service.web.edge.answers import refusal
-from job_service.web.edge.connection import Connection, linger
-from job_service.web.edge.handshake import HandshakeFailed
-from job_service.web.edge.keys import Keys
+from job_service.web.edge.answers import CommonHeaders, refusal
+from job_service.web.edge.connection import Connection, Site, linger
 from job_service.web.edge.listeners import Listener
+from job_service.web.edge.tls import HandshakeFailed, Keys
 from job_service.web.edge.unsent import Unsent
 
 CLOSE_SECONDS = 2.0
@@ -30,9 +29,9 @@ MAX_REFUSALS = 100
 class Server:
     """Serves one app on some listeners, on Hypercorn's streams and its own accept loop.
 
-    At most `max_connections` are served at a time, and no more than leave a reserve of descriptors
-    to jobs. Those beyond are told so with a 503, or just closed where `keys` would first have to be
-    agreed upon, or where they come too fast for that.
+    At most `max_connections` are served at a time, and fewer if they would leave too few file
+    descriptors to jobs. Others are refused with a 503. If that would need a TLS handshake first, or
+    they come too fast, they are just closed.
     """
 
     def __init__(
@@ -43,16 +42,20 @@ class Server:
         max_connections: int,
         keys: Keys | None = None,
     ) -> None:
-        self._app = wrap_app(app, wsgi_max_body_size=0, mode="asgi")
+        config = Config()
+        config.errorlog = logging.getLogger("hypercorn.error")  # not a stream of its own
+        config.include_server_header = False
+        self._site = Site(
+            wrap_app(app, wsgi_max_body_size=0, mode="asgi"),
+            config,
+            WorkerContext(max_requests=None),
+            CommonHeaders(config),
+            Unsent(self._report),
+        )
         self._emit = emit
         self._max_connections = max_connections
         self._keys = keys
-        self._config = Config()
-        self._config.errorlog = logging.getLogger("hypercorn.error")  # not a stream of its own
-        self._config.include_server_header = False
-        self._context = WorkerContext(max_requests=None)
         self._connections: set[Connection] = set()
-        self._unsent = Unsent(self._report)
         self._refusals = 0
         self._next_failure_line = 0.0
         self._closing = trio.Event()
@@ -63,10 +66,10 @@ class Server:
         listeners: Sequence[Listener],
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Serve until `close` is called, and then for as long as answers are owed.
+        """Serve until `close` is called, and then until no answers are owed.
 
-        Idle connections close at once, the others as soon as they have their answer, and all that
-        is left is cut off CLOSE_SECONDS later.
+        Idle connections close at once, the others as soon as they have their answer. Whatever is
+        left after CLOSE_SECONDS is cut off.
         """
         async with trio.open_nursery() as connections:
             async with trio.open_nursery() as accepting:
@@ -79,13 +82,13 @@ class Server:
                 await self._closing.wait()
                 accepting.cancel_scope.cancel()
             connections.cancel_scope.deadline = trio.current_time() + CLOSE_SECONDS
-            await self._context.terminated.set()  # each connection's present answer is its last
+            await self._site.context.terminated.set()  # the answers under way are the last
             for connection in self._connections:
                 connection.close_if_idle()
         self._closed.set()
 
     def descriptors(self) -> list[int]:
-        """Those of its connections."""
+        """The descriptors of its connections."""
         return [connection.descriptor for connection in self._connections]
 
     async def close(self) -> None:
@@ -108,9 +111,7 @@ class Server:
     def _admit(self, stream: trio.SocketStream, connections: trio.Nursery) -> None:
         if (why := self._too_many(stream)) is None:
             tls = None if self._keys is None else self._keys.context
-            connection = Connection(
-                stream, self._app, self._config, self._context, self._unsent, tls
-            )
+            connection = Connection(stream, self._site, tls)
             self._connections.add(connection)
             connections.start_soon(self._serve_connection, connection)
         else:
@@ -119,13 +120,13 @@ class Server:
             connections.start_soon(self._refuse, stream, why)
 
     def _too_many(self, stream: trio.SocketStream) -> str | None:
-        """Why this one is one too many, if so."""
+        """Why this connection is one too many; None if it is not."""
         if len(self._connections) >= self._max_connections:
             return f"all {self._max_connections} are in use"
         if not descriptors.leaves_reserve(stream.socket.fileno()):
             return (
-                f"with {len(self._connections)} of them only {descriptors.reserve()} "
-                "descriptors are left, which are for jobs; see ulimit -n"
+                f"after {len(self._connections)} of them only {descriptors.reserve()} file "
+                "descriptors are left, and jobs need those; see ulimit -n"
             )
         return None
 
@@ -148,7 +149,7 @@ class Server:
 
     async def _refuse(self, stream: trio.SocketStream, why: str) -> None:
         async with stream:
-            at_a_time = min(MAX_REFUSALS, descriptors.reserve() // 2)  # they take from it, too
+            at_a_time = min(MAX_REFUSALS, descriptors.reserve() // 2)  # which take from it, too
             if self._keys is not None or self._refusals >= at_a_time:
                 return
             self._refusals += 1
@@ -161,7 +162,7 @@ class Server:
                 self._refusals -= 1
 
     def _report(self, client: str, error: str) -> None:
-        # One hostile client can fail thousands of times a second; one line a second tells enough.
+        # One hostile client can fail thousands of times a second; one line a second is enough.
         if trio.current_time() >= self._next_failure_line:
             self._next_failure_line = trio.current_time() + FAILURE_LINE_SECONDS
             self._emit(ConnectionFailed(timestamp=utc_now(), client=client, error=error))

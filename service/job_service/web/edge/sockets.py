@@ -1,4 +1,4 @@
-"""Short ways through a socket: each spares what Trio's own does for callers it can't know."""
+"""Short ways through a socket, without what Trio's own do for callers that they can't know."""
 
 import fcntl
 import os
@@ -11,29 +11,31 @@ import trio
 
 
 async def receive(stream: trio.SocketStream, max_bytes: int) -> bytes:
-    """What comes next; nothing at its end. A checkpoint, always.
+    """What comes next; nothing at its end. Always a checkpoint.
 
-    Trio tries before it waits, which is in vain where a client has yet to read its last answer.
-    Raises OSError or trio.BrokenResourceError where the connection is broken.
+    Trio tries to read before it waits, which is in vain if the client has yet to read its last
+    answer. Raises OSError or trio.BrokenResourceError if the connection is broken.
     """
     await trio.lowlevel.wait_readable(stream.socket)
-    with suppress(BlockingIOError):  # "readable" may turn out to have been wrong
+    try:
         return os.read(stream.socket.fileno(), max_bytes)
-    return bytes(await stream.receive_some(max_bytes))
+    except BlockingIOError:  # "readable" may turn out to have been wrong
+        return bytes(await stream.receive_some(max_bytes))
 
 
 def send_now(stream: trio.SocketStream, data: bytes | memoryview) -> bytes | memoryview:
-    """Send, without a checkpoint, what the socket has room for. Gives what is left to send."""
-    with suppress(OSError):  # which sending what is left runs into again
+    """Send what the socket has room for, without a checkpoint. Gives what is left to send."""
+    try:
         return data[os.write(stream.socket.fileno(), data) :]
-    return data
+    except OSError:  # sending what is left runs into it again
+        return data
 
 
 def unacknowledged(stream: trio.SocketStream) -> int:
-    """The bytes that the system has taken and the client has yet to.
+    """The bytes that the system has taken, and the client has yet to receive.
 
-    They tell of a client that reads long before the system takes more: for that, a third of what it
-    keeps, which may be a megabyte, must have gone.
+    They show that a client reads long before the system takes more: for that, a third of what the
+    system keeps must have gone, and it may keep megabytes.
     """
     with suppress(OSError):
         return int(
@@ -43,13 +45,13 @@ def unacknowledged(stream: trio.SocketStream) -> int:
 
 
 def has_left(stream: trio.SocketStream) -> bool:
-    """Whether the client has closed its end, which reading tells only behind all that it sent."""
+    """Whether the client has closed its end, even if what it sent before is not read yet."""
     return _is_so(stream, select.POLLRDHUP)
 
 
 def is_broken(stream: trio.SocketStream) -> bool:
     """Whether the connection was reset, or both ends are closed."""
-    return _is_so(stream, 0)  # which is told without being asked for
+    return _is_so(stream, 0)  # poll reports that even if it is not asked for
 
 
 def _is_so(stream: trio.SocketStream, events: int) -> bool:

@@ -1,13 +1,15 @@
-"""The certificate and key for TLS: loaded at the start, and anew when their files change."""
+"""TLS: the certificate and key, which may change while the service runs, and the handshake."""
 
 import ssl
 from collections.abc import Callable
 from pathlib import Path
+from socket import MSG_PEEK
 from typing import TypeVar, TypeVarTuple
 
 import trio
 
 from job_service.errors import CannotListen
+from job_service.failures.report import describe
 from job_service.telemetry.events import (
     CertificateReloaded,
     CertificateReloadFailed,
@@ -26,10 +28,10 @@ Signature = tuple[tuple[int, int, int], ...]
 
 
 class Keys:
-    """What each handshake uses. Raises CannotListen for files of no use.
+    """The certificate and key of each handshake. Raises CannotListen if they can't be used.
 
-    A pair that can't be used takes the place of none: the one before stays. Files are read in a
-    thread, because they may be on a disk that is slow or hangs.
+    If new files can't be used, the pair from before stays. Files are read in a thread, because
+    their disk may be slow or hang.
     """
 
     def __init__(self, certfile: str, keyfile: str) -> None:
@@ -39,14 +41,14 @@ class Keys:
         self.context = load_tls(certfile, keyfile)
 
     def reload_soon(self) -> None:
-        """Load the files anew though they may look the same. Made for signal handlers."""
+        """Load the files anew even if they look the same. May be called by a signal handler."""
         self._is_asked = True
 
     async def watch(self, emit: Callable[[Event], None]) -> None:
-        """Load the files anew, whenever they have changed, or `reload_soon` was called.
+        """Load the files anew whenever they have changed, or `reload_soon` was called.
 
-        Never returns. Who writes them may not be done with both when the first one changes, so a
-        change counts when it has lasted for a look.
+        Never returns. When the first file changes, the second may not be written yet. So a change
+        counts only if the files look the same twice in a row.
         """
         before = self._signature
         while True:
@@ -72,7 +74,7 @@ class Keys:
 
 
 async def _in_thread(function: Callable[[*Ts], T], *args: *Ts) -> T:
-    """Call it in a thread whose place no handler can take. It may be cancelled."""
+    """Call it in a thread of its own, for which handlers can't keep it waiting. Cancellable."""
     return await trio.to_thread.run_sync(
         function, *args, abandon_on_cancel=True, limiter=trio.CapacityLimiter(1)
     )
@@ -83,7 +85,7 @@ def load_tls(certfile: str, keyfile: str) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_CIPHERS)
-    context.set_alpn_protocols(["http/1.1"])  # who does not offer it gets it all the same
+    context.set_alpn_protocols(["http/1.1"])  # spoken to all others, too
     try:
         context.load_cert_chain(certfile, keyfile, password=_no_password)
     except OSError as error:  # ssl.SSLError is one
@@ -93,8 +95,38 @@ def load_tls(certfile: str, keyfile: str) -> ssl.SSLContext:
     return context
 
 
+class HandshakeFailed(Exception):
+    """Client and server did not agree on TLS; the message says why."""
+
+
+async def shake_hands(
+    stream: trio.SocketStream, tls: ssl.SSLContext
+) -> trio.SSLStream[trio.SocketStream] | None:
+    """The stream inside TLS; None if the client left without a word, as a port scan does.
+
+    Raises HandshakeFailed. The caller limits how long it may take.
+    """
+    secured = trio.SSLStream(stream, tls, server_side=True, https_compatible=True)
+    try:
+        if not await stream.socket.recv(1, MSG_PEEK):
+            return None
+        await secured.do_handshake()
+    except OSError:  # of a reset before the first word
+        return None
+    except trio.BrokenResourceError as error:
+        raise HandshakeFailed(f"TLS handshake failed: {_failure(error)}") from error
+    return secured
+
+
+def _failure(error: trio.BrokenResourceError) -> str:
+    cause = error.__cause__
+    if isinstance(cause, ssl.SSLError) and cause.reason:
+        return cause.reason.replace("_", " ").lower()
+    return describe(cause or error)
+
+
 def _signature(path: str) -> tuple[int, int, int]:
-    """What is different once a file has been written or replaced."""
+    """What changes when a file is written or replaced."""
     try:
         status = Path(path).stat()
     except OSError:
@@ -103,7 +135,7 @@ def _signature(path: str) -> tuple[int, int, int]:
 
 
 def _are_swapped(certfile: str, keyfile: str) -> bool:
-    """Whether each holds only what the other is to hold; OpenSSL says no more than "PEM lib"."""
+    """Whether each holds what belongs in the other; OpenSSL says no more than "PEM lib"."""
     try:
         certificate, key = Path(certfile).read_bytes(), Path(keyfile).read_bytes()
     except OSError:
@@ -116,5 +148,5 @@ def _are_swapped(certfile: str, keyfile: str) -> bool:
 
 
 def _no_password() -> str:
-    """Instead of OpenSSL's question on the terminal, where a key is encrypted."""
+    """Keeps OpenSSL from asking on the terminal if the key is encrypted."""
     return ""
