@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -117,7 +118,7 @@ def write_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wr
 
 
 def refusal(capfd: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """What `main` says where it can't do what is asked: one line on stderr, exit status 2."""
+    """What `main` says if it can't do what is asked: one line on stderr, exit status 2."""
     with pytest.raises(SystemExit) as exited:
         main(arguments)
     said = capfd.readouterr()
@@ -218,7 +219,7 @@ def test_an_environment_variable_sets_what_its_flag_does(
 def test_a_flag_wins_over_its_environment_variable(
     monkeypatch: pytest.MonkeyPatch, setting: str, text: str, value: object, other: str
 ) -> None:
-    """Where both are given, the flag holds."""
+    """If both are given, the flag holds."""
     monkeypatch.setenv(variable(setting), other)
     settings = read_command_line([flag(setting), text]).settings
     assert getattr(settings, setting) == value
@@ -454,7 +455,7 @@ def test_a_real_process_tells_it_in_one_line(
 
 
 def test_a_busy_port_is_told_in_one_line() -> None:
-    """Where another program listens already, the service says where, and does not start."""
+    """If another program listens already, the service names the address, and does not start."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         ended = run("--port", str(port))
@@ -466,13 +467,17 @@ def test_a_busy_port_is_told_in_one_line() -> None:
 
 
 def test_help_names_every_flag(capfd: pytest.CaptureFixture[str]) -> None:
-    """`--help` prints all that can be chosen, and is no error."""
+    """`--help` prints all that can be chosen, with its meaning, and is no error."""
     with pytest.raises(SystemExit) as exited:
         main(["--help"])
     said = capfd.readouterr()
     assert (exited.value.code, said.err) == (0, "")
     for setting in (*(setting for setting, *_ in SETTINGS), "jobs"):
         assert flag(setting) in said.out
+    for field in fields(Settings):
+        if field.name != "tokens":  # which have two flags, each with its own meaning
+            _, meaning, *_ = get_args(field.type)
+            assert meaning in " ".join(said.out.split())
     assert 'default: ""' not in said.out
     assert "..." not in said.out.partition("Commands:")[2], "a summary is cut"
 

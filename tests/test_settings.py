@@ -11,7 +11,7 @@ from job_service.settings import Settings
 
 
 def test_the_defaults_are_those_of_the_contract() -> None:
-    """A service that is told nothing is local, modest, patient and open to its own machine."""
+    """Without any choice a service is local, modest, patient and open to its own machine."""
     assert asdict(Settings()) == {
         "host": "127.0.0.1",
         "port": 8080,

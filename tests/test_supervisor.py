@@ -18,10 +18,11 @@ from job_service.errors import CannotListen
 from job_service.hosting import open_telemetry_of
 from job_service.jobs.registration.context import JobContext
 from job_service.jobs.registration.registry import Registry
+from job_service.running_service import RunningService
 from job_service.service_events import ServiceEvents
 from job_service.settings import Settings
 from job_service.shutdown import Shutdown
-from job_service.supervisor import RunningService, Supervisor
+from job_service.supervisor import Supervisor
 from job_service.telemetry.assembly import Telemetry
 from job_service.telemetry.metrics import MetricsSnapshot
 
@@ -144,7 +145,7 @@ async def test_two_services_in_one_run_share_nothing(host: Host) -> None:
 
 
 async def test_a_crash_ends_the_service_visibly(registry: Registry, host: Host) -> None:
-    """What no handler may raise ends everything, with balanced books and the error to see."""
+    """An error that no handler may raise ends everything: the job is counted, the error logged."""
 
     @registry.job("crash")
     async def crash() -> None:
@@ -347,7 +348,7 @@ async def test_the_live_stream_ends_even_where_a_handler_does_not(
 
 
 async def test_a_thread_can_end_it_while_clients_listen(registry: Registry, host: Host) -> None:
-    """Where the loop is blocked nobody can be told any more, but all is logged and counted."""
+    """If the loop is blocked, clients hear no more, but everything is logged and counted."""
 
     @registry.job("hang")
     async def hang() -> None:

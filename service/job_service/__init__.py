@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     )
     from job_service.jobs.state.model import Draft, Status
     from job_service.jobs.state.progress import Progress
+    from job_service.running_service import RunningService
     from job_service.settings import Settings
-    from job_service.supervisor import RunningService
     from job_service.telemetry.metrics import MetricsSnapshot
 
 __all__ = [
@@ -110,7 +110,7 @@ _HOMES = {
     "Status": "job_service.jobs.state.model",
     "Progress": "job_service.jobs.state.progress",
     "Settings": "job_service.settings",
-    "RunningService": "job_service.supervisor",
+    "RunningService": "job_service.running_service",
     "MetricsSnapshot": "job_service.telemetry.metrics",
 }
 

@@ -1,7 +1,6 @@
 """The service nursery: owns HTTP and the engine, and ends them in the order of their nesting."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 import trio
 
@@ -13,13 +12,12 @@ from job_service.jobs.registration.registry import Registry
 from job_service.jobs.running.cancellation import CLEANUP_SECONDS
 from job_service.jobs.running.engine import CLOSING_SECONDS, Engine
 from job_service.jobs.running.forks import EndOfCopy, end_copy, let_go_of, release_in_children
-from job_service.jobs.state.detail import ScheduleView, WorkerView
+from job_service.running_service import RunningService
 from job_service.service_events import ServiceEvents
 from job_service.settings import Settings
 from job_service.shutdown import Shutdown, crash_of_trio
 from job_service.stores.memory import MemoryStore
 from job_service.telemetry.assembly import Telemetry
-from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.web.app import create_app
 from job_service.web.edge.listeners import Listener, listen_on_path, listen_on_port
 from job_service.web.edge.server import CLOSE_SECONDS, Server
@@ -28,24 +26,6 @@ from job_service.web.guards import LOCAL_HOSTS, Access
 
 END_SECONDS = CLEANUP_SECONDS + CLOSING_SECONDS + 0.25  # the rest for tasks to unwind
 BACKSTOP_SECONDS = END_SECONDS + CLOSE_SECONDS + 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class RunningService:
-    """What a program gets of a service that it hosts: what HTTP offers, without HTTP.
-
-    `url` is where HTTP answers: `http://…`, `https://…`, or `unix:` and the path of its socket.
-    `queue` submits jobs, reads them, waits for them and cancels them.
-    `workers` gives what each worker does now; a worker that has ended is not among them.
-    `schedules` gives what each schedule has done, and when it submits its next job.
-    `metrics` gives the counters and gauges of `GET /metrics`.
-    """
-
-    url: str
-    queue: JobQueue
-    workers: Callable[[], list[WorkerView]]
-    schedules: Callable[[], list[ScheduleView]]
-    metrics: Callable[[], MetricsSnapshot]
 
 
 class Supervisor:
@@ -138,12 +118,11 @@ class Supervisor:
             if (failed := _resource_failed(error)) is not None:
                 self.say_crashed(failed, failed.__cause__)
                 raise failed from failed.__cause__
-            if not is_cancellation(error):
-                self.say_crashed(error)
-            elif (crash := crash_of_trio()) is not None:
-                self.say_crashed(crash)
-            else:
+            crash = crash_of_trio() if is_cancellation(error) else error
+            if crash is None:
                 self._events.stopped(self._engine.outcome)
+            else:
+                self.say_crashed(crash)
             raise
         self._events.stopped(self._engine.outcome)
         return self.ended_well

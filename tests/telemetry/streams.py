@@ -59,7 +59,7 @@ def opened(path: Path | str) -> Iterator[int]:
 
 
 def stall(sink: LineSink, pipe: Pipe) -> None:
-    """Bring the sink to where it has taken a line, has an empty buffer, and can't go on."""
+    """Let the sink take a line, so that it has an empty buffer and can't go on."""
     sink.write(LONG_LINE)
     assert select.select([pipe.reading], [], [], ENOUGH_SECONDS)[0]
 
@@ -76,7 +76,7 @@ def told(event: LogLinesDropped) -> bytes:
 
 
 def within_time(act: Callable[[], object]) -> None:
-    """Do `act`, and fail where it does not end."""
+    """Do `act`, and fail if it does not end."""
     thread = threading.Thread(target=act, daemon=True)
     thread.start()
     thread.join(ENOUGH_SECONDS)

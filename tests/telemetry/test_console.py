@@ -159,7 +159,7 @@ def test_a_list_is_broken_between_its_items(log: Log, lines: list[bytes]) -> Non
 
 
 def test_a_short_extra_stands_in_the_first_row(log: Log, lines: list[bytes]) -> None:
-    """Where its job has no worker yet there is room before the id."""
+    """If its job has no worker yet, there is room before the id."""
     log.observe(sample(JobCreated, job_id=JOB_ID, priority=2))
     (row,) = read(lines).splitlines()
     assert row.split()[3:] == ["echo", "priority=2", JOB_ID]

@@ -41,7 +41,7 @@ class Unprintable(Exception):
 
 
 def detached(record: Record) -> list[str]:
-    """The observers that `record` was told are detached, sorted."""
+    """The observers that were detached according to `record`, sorted."""
     return sorted(event.observer for event in record.of(ObserverDetached))
 
 
@@ -106,7 +106,7 @@ def test_an_observer_without_a_name_is_reported_too() -> None:
 
 @pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
 def test_an_observer_that_raises_on_the_report_is_detached_too(order: tuple[int, ...]) -> None:
-    """Where telling of one breaks another, both are reported once, and then hear no more."""
+    """If the report of one breaks another, both are reported once, and then hear no more."""
     first, second, record = Broken(), Broken(on=ObserverDetached), Record()
     observers = [first.observe, second.observe, record.observe]
     emit = Emitter(*[observers[position] for position in order])
@@ -124,7 +124,7 @@ def test_an_observer_that_raises_on_the_report_is_detached_too(order: tuple[int,
 
 
 def test_observers_that_all_raise_are_each_reported_once() -> None:
-    """Several that break at one event are told of once each, to whoever still listens."""
+    """Several that break at one event are each reported once, to whoever still listens."""
     broken, record = [Broken(), Broken()], Record()
     emit = Emitter(*[each.observe for each in broken], record.observe)
     emit(CREATED)
@@ -148,7 +148,7 @@ def test_when_all_observers_are_gone_emitting_goes_on() -> None:
     ids=lambda error: type(error).__name__,
 )
 def test_no_error_of_an_observer_reaches_the_teller(error: Exception) -> None:
-    """Emitting never raises, not even where the observer's error can't be shown."""
+    """Emitting never raises, not even if the observer's error can't be shown."""
     record = Record()
     emit = Emitter(Broken(error=error).observe, record.observe)
     emit(CREATED)

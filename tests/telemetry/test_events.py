@@ -166,7 +166,7 @@ def test_an_event_is_named_after_what_it_is(kind: type[Event]) -> None:
 
 @every_kind
 def test_an_event_cannot_be_changed(kind: type[Event]) -> None:
-    """What has happened stays as it was told: no observer can change it for the next."""
+    """No observer can change an event for the next one."""
     event = sample(kind)
     for field in kind.__struct_fields__:
         with pytest.raises(AttributeError, match="immutable"):

@@ -1,4 +1,4 @@
-"""The live feed: bounded whatever its readers do, and each reader gets all events or is told."""
+"""The live feed: bounded whatever its readers do. A reader gets all events, or an error."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -37,7 +37,7 @@ def fill(feed: Feed, events: int) -> list[Event]:
 
 
 def test_the_last_20_000_events_are_kept_and_no_more() -> None:
-    """The feed is bounded, whatever the uptime; who wants what has gone by is told."""
+    """The feed is bounded whatever the uptime. Whoever asks for what is gone gets an error."""
     feed = Feed()
     events = fill(feed, CAPACITY + 1)
     assert CAPACITY == 20_000

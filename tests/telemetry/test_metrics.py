@@ -1,4 +1,4 @@
-"""What `/metrics` answers: counters that only rise, gauges that follow, and books that balance."""
+"""What `/metrics` answers: counters that only rise, gauges that follow, and a sum that is right."""
 
 from itertools import chain, zip_longest
 from typing import Any
@@ -146,7 +146,7 @@ STATES = [
 
 
 class Clock:
-    """A clock that stands still until it is told to move."""
+    """A clock that stands still until a test moves it."""
 
     def __init__(self, now: float = 1_000.0) -> None:
         self.now = now
@@ -168,7 +168,7 @@ def metrics(clock: Clock) -> Metrics:
 
 
 def read(metrics: Metrics) -> dict[str, Any]:
-    """The metrics, after checking that the books balance and nothing is below zero."""
+    """The metrics, after checking that their sum is right and nothing is below zero."""
     now = asdict(metrics.snapshot())
     assert now["jobs_created"] == sum(now[state] for state in STATES)
     assert min(now.values()) >= 0
@@ -230,7 +230,7 @@ def test_all_other_events_change_nothing(metrics: Metrics, kind: type[Event]) ->
 
 
 @pytest.mark.parametrize(("life", "end"), LIVES.values(), ids=LIVES)
-def test_the_books_balance_all_through_a_jobs_life(
+def test_each_job_is_counted_once_all_through_its_life(
     metrics: Metrics, life: list[Event], end: str
 ) -> None:
     """At every step of every life, the job is counted in exactly one state; then in its last."""
@@ -242,7 +242,7 @@ def test_the_books_balance_all_through_a_jobs_life(
     assert now["jobs_retried"] == sum(isinstance(event, JobRetried) for event in life)
 
 
-def test_the_books_balance_while_many_jobs_live_at_once(metrics: Metrics) -> None:
+def test_each_job_is_counted_once_while_many_live_at_once(metrics: Metrics) -> None:
     """Whatever other jobs do between two steps of one, each is counted once."""
     lives = [life for life, _ in LIVES.values()]
     for event in filter(None, chain.from_iterable(zip_longest(*lives))):

@@ -27,7 +27,7 @@ from tests.telemetry.streams import (
 
 
 def test_a_stopped_reader_holds_nobody(pipe: Pipe) -> None:
-    """Writing never blocks; what is over the capacity is dropped, and told where it is missing."""
+    """Writing never blocks. What is over the capacity is dropped, and reported in its place."""
     kept, over = numbered(10, "kept"), numbered(7, "over")
     with LineSink(os.dup(pipe.writing), told, capacity_lines=10) as sink:
         stall(sink, pipe)
@@ -196,7 +196,7 @@ def test_a_loss_is_told_without_waiting_for_another_line(
 
 
 def test_a_report_that_is_lost_itself_comes_again_with_the_sum(pipe: Pipe, tmp_path: Path) -> None:
-    """A reader that dies before it was told: the next one hears of all that is missing."""
+    """If a reader dies before the report, the next one hears of all that is missing."""
     fd = os.dup(pipe.writing)
     with LineSink(fd, told, capacity_lines=10) as sink:
         stall(sink, pipe)
@@ -212,7 +212,7 @@ def test_a_report_that_is_lost_itself_comes_again_with_the_sum(pipe: Pipe, tmp_p
     assert (tmp_path / "log").read_bytes().split() == [b"dropped", b"14", b"after"]
 
 
-def test_after_its_last_line_no_loss_is_told(pipe: Pipe) -> None:
+def test_after_its_last_line_no_loss_is_reported(pipe: Pipe) -> None:
     """Lines that come when all has been said are nobody's loss."""
     with LineSink(os.dup(pipe.writing), told) as sink:
         sink.write(b"last")
@@ -234,7 +234,7 @@ def file_size_limit(limit_bytes: int) -> Iterator[None]:
 
 
 def test_a_line_that_was_cut_short_spoils_no_other(tmp_path: Path) -> None:
-    """Where the disk was full in mid-line, the next line still starts a line of its own."""
+    """If the disk was full in mid-line, the next line still starts a line of its own."""
     with opened(tmp_path / "log") as fd, LineSink(os.dup(fd)) as sink:
         with file_size_limit(10):
             write_all(sink, [b"whole", b"cut short", b"after"])

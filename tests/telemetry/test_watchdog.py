@@ -101,7 +101,7 @@ async def test_a_blocking_handler_is_named_with_its_job_worker_and_line(
     assert len(rig.record.of(LoopStalled)) == 1
 
 
-async def test_a_stall_is_told_while_it_lasts_and_again_with_its_whole_time() -> None:
+async def test_a_stall_is_logged_while_it_lasts_and_again_with_its_whole_time() -> None:
     """The first line comes at the threshold, from outside; the second, of the loop, when over."""
     with watching() as watched:
         began = time.monotonic()
@@ -177,7 +177,7 @@ async def test_a_task_that_the_handler_started_is_its_jobs(
 async def test_native_code_that_keeps_the_interpreter_is_named(
     registry: Registry, make_rig: MakeRig
 ) -> None:
-    """It is told as soon as it lets go, by the line that called it."""
+    """It is logged as soon as it lets go, with the line that called it."""
     items = list(range(3_000_000))
 
     @registry.job("native")
@@ -223,7 +223,7 @@ async def test_a_handler_that_blocks_in_a_library_is_named_by_its_own_line(
 async def test_a_handler_that_is_installed_is_named_as_well(
     registry: Registry, make_rig: MakeRig
 ) -> None:
-    """Where the job types are themselves in site-packages, the place is in the handler."""
+    """If the job types are themselves in site-packages, the place is in the handler."""
     module: dict[str, Any] = {"threading": threading, "STALL": STALL}
     source = "async def handler():\n    threading.Event().wait(STALL)"
     exec(compile(source, "/venv/site-packages/jobs.py", "exec"), module)  # noqa: S102
@@ -260,8 +260,8 @@ async def test_a_handler_that_blocks_a_thread_is_no_stall(
     assert watched.warnings == watched.over == []
 
 
-async def test_each_stall_is_told_of_its_own() -> None:
-    """Two turns that are too long are two stalls, each told twice."""
+async def test_each_stall_has_events_of_its_own() -> None:
+    """Two turns that are too long are two stalls, each with two events."""
     with watching() as watched:
         for stalls in (1, 2):
             time.sleep(STALL)  # noqa: ASYNC251
@@ -269,7 +269,7 @@ async def test_each_stall_is_told_of_its_own() -> None:
     assert len(watched.warnings) == len(watched.over) == 2
 
 
-async def test_a_stall_that_lasts_to_the_end_is_told_there() -> None:
+async def test_a_stall_that_lasts_to_the_end_is_over_there() -> None:
     """Whoever leaves the watch in the middle of a stall has heard of it when it is left."""
     with watching() as watched:
         time.sleep(STALL)  # noqa: ASYNC251

@@ -24,17 +24,6 @@ _WORDS: Final[dict[Any, str]] = {
 }
 
 
-def event_level(kind: type[Event]) -> str:
-    """The level of its lines. A `service_stopped` after a crash and a harmless skip have others."""
-    level: str = fields(kind)[1].default
-    return level
-
-
-def own_fields(kind: type[Event]) -> list[FieldInfo]:
-    """The fields that its lines have after timestamp, level and event."""
-    return list(fields(kind)[3:])
-
-
 def table() -> str:
     """Every event with its level, its meaning, and its fields with their types."""
     return "\n\n".join([_HEAD, *(_entry(name, kind) for name, kind in EVENTS.items())])
@@ -58,13 +47,14 @@ def schema() -> str:
 
 
 def _entry(name: str, kind: type[Event]) -> str:
+    _, level, _, *own = fields(kind)
     kept = "" if kind.logged else ", in the stream of events only"
     meaning = " ".join((kind.__doc__ or "").split())
     return "\n".join(
         [
-            f"{name} ({event_level(kind)}{kept})",
+            f"{name} ({level.default}{kept})",
             fill(meaning, 96, initial_indent="  ", subsequent_indent="  "),
-            *(f"    {_label(field):22}{_type_words(field.type)}" for field in own_fields(kind)),
+            *(f"    {_label(field):22}{_type_words(field.type)}" for field in own),
         ]
     )
 

@@ -1,4 +1,4 @@
-"""The one way in: what routes and embedding programs may ask of the jobs."""
+"""The facade for jobs, for routes and for programs that embed the service."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -29,16 +29,15 @@ _KEY = re.compile(r"[!-~]{1,255}")  # visible ASCII
 class JobQueue:
     """Submits, reads, cancels and repeats jobs.
 
-    Each async method is a checkpoint, so one who calls it over and over lets the workers run. A
-    caller who is cancelled has done nothing: only `cancel`, `cancel_all` and `retry` have the
-    checkpoint behind them, when they can't be cancelled any more, so that nothing comes between
-    them and what a caller has just read.
+    Each async method has a checkpoint, so a caller in a loop lets the workers run. A caller who is
+    cancelled in it has done nothing. `cancel`, `cancel_all` and `retry` have their checkpoint at
+    the end, where it can't be cancelled, so nothing happens between what a caller has just read and
+    the call.
 
-    A caller who can't know whether a submission arrived may repeat it with the same
-    `idempotency_key`, 1 to 255 visible ASCII characters of its own choice: for a day, what is asked
-    with a known key makes no new job, but gives the one of the first time, `replayed`, even during
-    a drain. Asking for something else with it raises IdempotencyKeyReused; what was refused is not
-    remembered.
+    If you can't know whether a call of `submit`, `submit_all` or `retry` arrived, repeat it with
+    the same `idempotency_key`, 1 to 255 visible ASCII characters of your choice. For a day, the
+    same call with that key makes no new job: it returns the first one, `replayed`, even during a
+    drain. Another call with it raises IdempotencyKeyReused. A call that raises is not remembered.
     """
 
     def __init__(self, registry: Registry, store: Store) -> None:
@@ -53,15 +52,15 @@ class JobQueue:
         idempotency_key: str | None = None,
         **options: Unpack[JobOptions],
     ) -> JobSummary:
-        """Accept a job, to be run by a worker as soon as one is free, or as `options` say.
+        """Accept a job. A worker runs it as soon as one is free, or as `options` say.
 
-        `payload` is anything msgspec can write as JSON, or JSON text as a `msgspec.Raw`; left out,
-        it is the default of the handler's parameter, or null if that has none. If another job
-        holds its `unique_key`, that one is given, `duplicate`, and no job is made.
+        `payload` is anything msgspec can write as JSON, or JSON text as a `msgspec.Raw`. If it is
+        left out, it is the default of the handler's parameter, or null. If another job holds the
+        `unique_key`, no job is made, and that job is returned as a `duplicate`.
 
-        Raises UnknownJobType, InvalidPayload, ValueError (an option or the key out of range),
-        UnknownPredecessor, IdempotencyKeyReused, QueueFull or QueueClosed, and then nothing has
-        changed.
+        Raises UnknownJobType, InvalidPayload, InvalidOption, UnknownPredecessor, QueueFull,
+        BatchTooLarge, QueueClosed, InvalidIdempotencyKey or IdempotencyKeyReused, and then nothing
+        has changed.
         """
         try:
             draft = self.check(job_type, payload, **options)
@@ -76,11 +75,11 @@ class JobQueue:
     async def submit_all(
         self, drafts: Iterable[Draft], *, idempotency_key: str | None = None
     ) -> Sequence[JobSummary]:
-        """Accept many jobs, in their order, or none: each as `check` gave it.
+        """Accept all drafts that `check` returned, in their order, or none of them.
 
-        Raises ValueError (the key out of range), UnknownPredecessor, IdempotencyKeyReused,
-        QueueFull, if not all of them fit (BatchTooLarge, if they never will), or QueueClosed, and
-        then nothing has changed.
+        Raises UnknownPredecessor, QueueFull if not all of them fit, BatchTooLarge if they never
+        will, QueueClosed, InvalidIdempotencyKey or IdempotencyKeyReused, and then nothing has
+        changed.
         """
         wanted = list(drafts)
         request = None
@@ -89,9 +88,9 @@ class JobQueue:
         return await self._store.submit(wanted, request)
 
     def check(self, job_type: str, payload: object = UNSET, **options: Unpack[JobOptions]) -> Draft:
-        """What `submit` would accept, for `submit_all`; nothing has changed.
+        """Check a submission for `submit_all`, without a checkpoint; nothing has changed.
 
-        Raises UnknownJobType, InvalidPayload or ValueError (an option out of range).
+        Raises UnknownJobType, InvalidPayload or InvalidOption.
         """
         registered = self._registry.lookup(job_type)
         text = registered.absent_payload if payload is UNSET else encode_payload(payload)
@@ -112,10 +111,10 @@ class JobQueue:
         )
 
     async def retry(self, job_id: str, *, idempotency_key: str | None = None) -> JobSummary:
-        """Run a job that has ended again, at once, as a new job whose `retry_of` names it.
+        """Run a job again that has ended, at once, as a new job whose `retry_of` names it.
 
-        Raises UnknownJob, NotFinished, ValueError (the key out of range), IdempotencyKeyReused,
-        QueueFull or QueueClosed, and then nothing has changed.
+        Raises UnknownJob, NotFinished, QueueFull, QueueClosed, InvalidIdempotencyKey or
+        IdempotencyKeyReused, and then nothing has changed.
         """
         request = None
         if idempotency_key is not None:
@@ -127,9 +126,9 @@ class JobQueue:
         return await self._store.get(job_id)
 
     async def wait(self, job_id: str, seconds: float) -> JobDetail:
-        """What `get` gives as soon as the job has ended, or after so many seconds.
+        """What `get` returns as soon as the job has ended, or after `seconds` at the latest.
 
-        Raises UnknownJob. It may be cancelled.
+        Raises UnknownJob. Cancelling the wait does not cancel the job.
         """
         return await self._store.wait(job_id, seconds)
 
@@ -152,7 +151,7 @@ class JobQueue:
         )
 
     async def cancel(self, job_id: str, reason: str = "requested") -> JobDetail:
-        """Call a job off: a pending one at once, a running one at its handler's next checkpoint.
+        """Cancel a job: a pending one at once, a running one at its handler's next checkpoint.
 
         Raises UnknownJob, or AlreadyFinished if it has ended.
         """
@@ -161,24 +160,24 @@ class JobQueue:
     async def cancel_all(
         self, job_type: str, *, status: Status | None = None, reason: str = "requested"
     ) -> Cancellations:
-        """Call off all jobs of this type, or those of them that are pending or processing.
+        """Cancel all jobs of this type, or only those that are pending, or processing.
 
-        Those that come in meanwhile are spared. Raises UnknownJobType. Other tasks run between
-        portions of them; a caller who is cancelled has done a part.
+        Jobs that are submitted meanwhile are not cancelled. Other tasks run in between; a caller
+        who is cancelled has done a part of it. Raises UnknownJobType.
         """
         await _require(self._registry, job_type)
         return await self._store.cancel_all(job_type, status, reason)
 
     async def pause(self, job_type: str | None = None) -> QueueView:
-        """Start no more jobs, or none of this type, until `resume`; those that run go on.
+        """Start no more jobs, or none of this type, until `resume`. Running jobs go on.
 
-        A pause of the queue and those of types are independent. Raises UnknownJobType.
+        The pause of the queue and the pauses of types are independent. Raises UnknownJobType.
         """
         await _require(self._registry, job_type)
         return await self._store.pause(job_type)
 
     async def resume(self, job_type: str | None = None) -> QueueView:
-        """Take back a pause of the same kind, if there is one. Raises UnknownJobType."""
+        """End the pause of the queue, or of this type, if there is one. Raises UnknownJobType."""
         await _require(self._registry, job_type)
         return await self._store.resume(job_type)
 

@@ -1,0 +1,89 @@
+"""The stores that must keep the promises of the contract, each opened anew for each test."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Final
+
+import pytest
+
+from job_service.jobs.state.clock import Clock
+from job_service.stores.contract import Store
+from job_service.stores.memory import MemoryStore
+from job_service.telemetry.events import Event
+from tests.stores.workshop import MakeWorkshop, OpenStore, Workshop
+
+MEGABYTE: Final = 1_000_000
+
+
+@asynccontextmanager
+async def open_memory_store(
+    emit: Callable[[Event], None],
+    clock: Clock,
+    *,
+    capacity: int,
+    capacity_bytes: int,
+    retain: int,
+    retain_bytes: int,
+) -> AsyncIterator[Store]:
+    """The store in memory, which has nothing to open."""
+    yield MemoryStore(
+        emit,
+        clock,
+        capacity=capacity,
+        capacity_bytes=capacity_bytes,
+        retain=retain,
+        retain_bytes=retain_bytes,
+    )
+
+
+STORES: Final[dict[str, OpenStore]] = {"memory": open_memory_store}
+
+
+@asynccontextmanager
+async def opened(
+    open_store: OpenStore,
+    *,
+    capacity: int = 100,
+    capacity_bytes: int = MEGABYTE,
+    retain: int = 100,
+    retain_bytes: int = MEGABYTE,
+    attached: bool = True,
+) -> AsyncIterator[Workshop]:
+    """A workshop on an empty store, which it is the runner of."""
+    workshop = Workshop()
+    async with open_store(
+        workshop.hear,
+        workshop.clock,
+        capacity=capacity,
+        capacity_bytes=capacity_bytes,
+        retain=retain,
+        retain_bytes=retain_bytes,
+    ) as workshop.store:
+        if attached:
+            workshop.store.attach(workshop)
+        yield workshop
+
+
+@pytest.fixture(params=STORES)
+def open_store(request: pytest.FixtureRequest) -> OpenStore:
+    """How a store of this kind is opened."""
+    return STORES[request.param]
+
+
+@pytest.fixture
+async def make_workshop(open_store: OpenStore) -> AsyncIterator[MakeWorkshop]:
+    """Opens a workshop on a new store; keyword arguments are those of `opened`."""
+    async with AsyncExitStack() as stack:
+
+        async def make(**options: Any) -> Workshop:
+            return await stack.enter_async_context(opened(open_store, **options))
+
+        yield make
+
+
+@pytest.fixture
+async def shop(make_workshop: MakeWorkshop) -> AsyncIterator[Workshop]:
+    """A workshop with room for a hundred jobs, which are checked when the test is over."""
+    workshop = await make_workshop()
+    yield workshop
+    await workshop.check()

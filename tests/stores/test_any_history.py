@@ -1,0 +1,267 @@
+"""Whatever is done to the jobs of a store, and in whatever order: all that it tells agrees."""
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from typing import cast, get_args
+
+import pytest
+import trio
+import trio.testing
+from hypothesis import given, note, settings
+from hypothesis import strategies as st
+
+from job_service import Draft
+from job_service.errors import (
+    AlreadyFinished,
+    NotFinished,
+    QueueClosed,
+    QueueFull,
+    UnknownJob,
+    UnknownPredecessor,
+)
+from job_service.jobs.state.model import TERMINAL, TRANSITIONS
+from tests.stores.conftest import STORES, opened
+from tests.stores.workshop import How, OpenStore, Workshop
+
+CAPACITY = 4
+RETAIN = 3
+
+# What a log may say next of a job; nothing after an end.
+NEXT = {
+    "created": {"enqueued", "cancelled", "failed", "abandoned"},
+    "enqueued": {"started", "cancelled", "abandoned"},
+    "started": {"completed", "failed", "retried", "snoozed", "cancelled", "abandoned"},
+    "retried": {"enqueued", "cancelled", "abandoned"},
+    "snoozed": {"enqueued", "cancelled", "abandoned"},
+}
+STATUS = {"created": "pending", "enqueued": "pending", "started": "processing"}
+STATUS |= {"retried": "pending", "snoozed": "pending"}
+
+
+@dataclass(frozen=True)
+class Submit:
+    """One job or more; `after` counts from the newest job that there was."""
+
+    drafts: tuple[tuple[str, str | None, int | None], ...]
+    with_key: bool
+
+
+@dataclass(frozen=True)
+class Act:
+    """Something happens to one of the jobs that there have been."""
+
+    what: str
+    which: int
+
+
+submits = st.builds(
+    Submit,
+    st.lists(
+        st.tuples(
+            st.sampled_from(["email", "letter"]),
+            st.sampled_from([None, None, "a", "b"]),
+            st.sampled_from([None, None, 0, 2]),
+        ),
+        min_size=1,
+        max_size=3,
+    ).map(tuple),
+    st.booleans(),
+)
+acts = st.builds(
+    Act,
+    st.sampled_from(
+        [
+            *("ready", "start", "start", "start", *get_args(How), *get_args(How)),
+            *("call off", "call off all", "run again", "repeat", "time passes", "close"),
+        ]
+    ),
+    st.integers(0, 9),
+)
+histories = st.lists(st.one_of(submits, acts), max_size=30)
+
+
+class History:
+    """What has been done to one store, and what to expect of it."""
+
+    def __init__(self, shop: Workshop) -> None:
+        self.shop = shop
+        self.store = shop.store
+        self.ids: list[str] = []
+        self.keyed: list[tuple[str, list[Draft], list[str]]] = []
+        self.is_closed = False
+
+    async def take(self, step: Submit | Act) -> None:
+        """Do it, and check the answer."""
+        note(str(step))
+        if isinstance(step, Submit):
+            await self.submit(step)
+        elif step.what == "close":
+            self.store.close()
+            self.is_closed = True
+        elif step.what == "time passes":
+            self.shop.seconds += step.which
+        elif step.what == "repeat":
+            if self.keyed:
+                await self.repeat(*self.keyed[step.which % len(self.keyed)])
+        elif self.ids:
+            await self.act(step.what, self.ids[-1 - step.which % len(self.ids)])
+        await self.store.settled()
+
+    async def submit(self, step: Submit) -> None:
+        """All of it is admitted, or none."""
+        drafts = [
+            Draft(job_type, b"{}", 3, unique_key=key, after=after)
+            for job_type, key, number in step.drafts
+            for after in [self.after(number)]
+        ]
+        before = await self.shop.everything()
+        pending = self.store.pending
+        held = {(job.type, job.unique_key): job.id for job in before if job.status not in TERMINAL}
+        new = [draft for draft in drafts if (draft.type, draft.unique_key or 0) not in held]
+        wanted = sum(draft.unique_key is None for draft in new)
+        wanted += len({(draft.type, draft.unique_key) for draft in new if draft.unique_key})
+        kept = {job.id for job in before}
+        key = f"key-{len(self.keyed)}" if step.with_key else None
+        try:
+            jobs = await self.shop.submit(*drafts, key=key)
+        except UnknownPredecessor:
+            assert not {job_id for draft in drafts for job_id in draft.after} <= kept
+        except QueueClosed:
+            assert self.is_closed
+        except QueueFull:
+            assert wanted > CAPACITY - pending
+        else:
+            assert wanted == 0 or (wanted <= CAPACITY - pending and not self.is_closed)
+            made = list(dict.fromkeys(job.id for job in jobs if not job.duplicate))
+            assert len(made) == wanted
+            for job, draft in zip(jobs, drafts, strict=True):
+                if job.duplicate:
+                    assert job.id in (held.get((draft.type, draft.unique_key)), *made)
+            self.ids += made
+            if key is not None:
+                self.keyed.append((key, drafts, [job.id for job in jobs]))
+            return
+        assert await self.shop.everything() == before, "nothing has changed"
+
+    def after(self, number: int | None) -> tuple[str, ...]:
+        """The job that a draft is to come after, if any."""
+        if number is None or not self.ids:
+            return ()
+        return (self.ids[-1 - number % len(self.ids)],)
+
+    async def repeat(self, key: str, drafts: list[Draft], ids: list[str]) -> None:
+        """It makes no job, and tells of each as it has become."""
+        jobs = await self.shop.submit(*drafts, key=key)
+        assert [job.id for job in jobs] == ids
+        for job in jobs:
+            assert job.replayed
+            assert job.status == self.status_of(job.id)
+
+    async def act(self, what: str, job_id: str) -> None:
+        """Whatever it is, if the job is in a state for it."""
+        match what:
+            case "ready":
+                if job_id in self.shop.waiting:
+                    await self.shop.make_ready(job_id)
+            case "start":
+                if job_id in self.shop.waiting:
+                    number = (await self.shop.start(job_id)).number
+                    assert number == self.shop.told(job_id).count("started")
+            case "call off":
+                await self.call_off(job_id)
+            case "call off all":
+                done = await self.store.cancel_all("email", "pending", "requested")
+                assert done.interrupted == 0
+                assert (await self.store.counts()).get("email", {"pending": 0})["pending"] == 0
+            case "run again":
+                await self.run_again(job_id)
+            case _:
+                if job_id in self.shop.running:
+                    await self.shop.end(job_id, cast("How", what))
+
+    async def call_off(self, job_id: str) -> None:
+        """It has ended, or is being interrupted."""
+        try:
+            job = await self.store.cancel(job_id, "requested")
+        except (AlreadyFinished, UnknownJob):
+            assert self.status_of(job_id) in TERMINAL
+        else:
+            assert job.status in ("cancelled", "processing")
+            assert job.cancel_requested == (job_id in self.shop.running)
+
+    async def run_again(self, job_id: str) -> None:
+        """It has ended, and a new one like it is made."""
+        try:
+            job = await self.store.run_again(job_id)
+        except NotFinished:
+            assert self.status_of(job_id) not in TERMINAL
+        except UnknownJob:
+            assert job_id not in {job.id for job in await self.shop.everything()}
+        except QueueClosed:
+            assert self.is_closed
+        except QueueFull:
+            assert self.store.pending >= CAPACITY
+        else:
+            assert self.status_of(job_id) in TERMINAL
+            if not job.duplicate:
+                self.ids.append(job.id)
+
+    def told(self, job_id: str) -> list[str]:
+        """What a log says of the job's way."""
+        return [event for event in self.shop.told(job_id) if event != "duplicate"]
+
+    def status_of(self, job_id: str) -> str:
+        """As a reader of the log has it."""
+        last = self.told(job_id)[-1]
+        return STATUS.get(last, last)
+
+    async def check(self) -> None:
+        """The log is in order, and the store tells of each job what the log does."""
+        await self.shop.check()
+        for job_id in self.ids:
+            told = self.told(job_id)
+            assert told[0] == "created"
+            for event, following in pairwise(told):
+                assert following in NEXT.get(event, set()), "an end is final"
+        kept = await self.shop.everything()
+        ended = [job for job in kept if job.status in TERMINAL]
+        assert len(ended) <= RETAIN
+        unfinished = [each for each in self.ids if self.status_of(each) not in TERMINAL]
+        assert {job.id for job in kept} == {*unfinished, *(job.id for job in ended)}
+        for job in kept:
+            assert job.status == self.status_of(job.id)
+            detail = await self.store.get(job.id)
+            numbers = [attempt.attempt for attempt in detail.attempts]
+            assert numbers == sorted(set(numbers))
+            assert job.attempt == self.shop.told(job.id).count("started")
+            assert (detail.status, detail.attempt) == (job.status, job.attempt)
+        statuses = Counter(self.status_of(each) for each in self.ids)
+        now = self.shop.metrics.snapshot()
+        for status in TERMINAL:
+            assert getattr(now, f"jobs_{status}") == statuses[status]
+        assert {*statuses} <= TRANSITIONS.keys()
+
+
+async def live_through(open_store: OpenStore, history: list[Submit | Act]) -> None:
+    """Take these steps, and at the end leave nothing behind without an end."""
+    async with opened(open_store, capacity=CAPACITY, retain=RETAIN) as shop:
+        life = History(shop)
+        for step in history:
+            await life.take(step)
+            await life.check()
+        shop.store.leave_behind(lambda _: "grace_over")
+        await shop.store.settled()
+        await life.check()
+        view = await shop.store.view()
+        assert (view.pending, view.processing, view.blocked) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("store", STORES)
+@settings(max_examples=150, deadline=None)
+@given(history=histories)
+def test_any_history_is_in_order(store: str, history: list[Submit | Act]) -> None:
+    """Each step is answered as it must be, and after each of them all that is told agrees."""
+    run = partial(live_through, STORES[store], history)
+    trio.run(run, clock=trio.testing.MockClock(autojump_threshold=0))

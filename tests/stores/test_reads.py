@@ -1,0 +1,144 @@
+"""What a store tells of its jobs: details, pages and counts, and what it forgets."""
+
+import msgspec
+import pytest
+
+from job_service import Draft
+from job_service.errors import UnknownJob
+from job_service.jobs.state.model import Status
+from tests.stores.workshop import MakeWorkshop, Workshop
+
+
+async def test_a_job_is_told_as_it_was_submitted(shop: Workshop) -> None:
+    """With all of its options."""
+    first = await shop.new()
+    (job,) = await shop.submit(
+        Draft(
+            "letter",
+            b'{"to": [1, "\\u00e9"]}',
+            7,
+            2,
+            delay_seconds=90.0,
+            unique_key="ada",
+            after=(first,),
+            retry_of=first,
+            schedule="nightly",
+        )
+    )
+    detail = await shop.store.get(job.id)
+    assert (detail.type, detail.max_retries, detail.priority) == ("letter", 7, 2)
+    assert msgspec.json.decode(detail.payload) == {"to": [1, "é"]}
+    assert detail.run_at is not None
+    assert (detail.run_at - detail.created_at).total_seconds() == 90
+    assert (detail.unique_key, detail.after, detail.retry_of) == ("ada", (first,), first)
+    assert (detail.schedule, detail.status, detail.attempts) == ("nightly", "pending", [])
+    assert detail.waits_because == "the workshop is slow"
+    summary = (await shop.everything())[-1]
+    for name in job.__struct_fields__:
+        assert getattr(summary, name) == getattr(job, name), name
+    with pytest.raises(UnknownJob, match="there is no job"):
+        await shop.store.get("no such job")
+
+
+async def several(shop: Workshop) -> dict[str, tuple[str, str]]:
+    """Jobs of two types in all states; the type and the status of each, by its id, in order."""
+    states: dict[str, tuple[str, str]] = {}
+    for number in range(24):
+        job_type = "letter" if number % 3 == 0 else "email"
+        (job,) = await shop.submit(Draft(job_type, b"{}", 3))
+        match number % 4:
+            case 0:
+                status = "pending"
+            case 1:
+                await shop.start(job.id)
+                status = "processing"
+            case 2:
+                status = (await shop.run(job.id)).status
+            case _:
+                status = (await shop.store.cancel(job.id, "requested")).status
+        states[job.id] = job_type, status
+    return states
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+@pytest.mark.parametrize("job_type", [None, "email", "letter", "none"])
+@pytest.mark.parametrize("status", [None, "pending", "processing", "completed", "cancelled"])
+async def test_pages_are_of_one_status_and_type_in_order(
+    shop: Workshop, status: Status | None, job_type: str | None, newest_first: bool
+) -> None:
+    """Page after page, none is left out and none comes twice."""
+    states = await several(shop)
+    wanted = [
+        job_id
+        for job_id, (its_type, its_status) in states.items()
+        if job_type in (None, its_type) and status in (None, its_status)
+    ]
+    if newest_first:
+        wanted.reverse()
+    found: list[str] = []
+    while True:
+        page = await shop.store.page(
+            status=status,
+            job_type=job_type,
+            after=found[-1] if found else None,
+            limit=5,
+            newest_first=newest_first,
+        )
+        found += [job.id for job in page]
+        if len(page) < 5:
+            break
+    assert found == wanted
+
+
+async def test_counts_are_by_type_and_status(shop: Workshop) -> None:
+    """Of all that is kept."""
+    states = list((await several(shop)).values())
+    counts = await shop.store.counts()
+    for job_type in ("email", "letter"):
+        for status, number in counts[job_type].items():
+            assert number == states.count((job_type, status))
+
+
+async def test_the_view_tells_what_waits_for_what(shop: Workshop) -> None:
+    """How many jobs may wait, how many do, and how many run."""
+    first = await shop.new()
+    await shop.new(after=(first,))
+    await shop.start(await shop.new())
+    view = await shop.store.view()
+    assert (view.capacity, view.pending, view.ready, view.blocked) == (100, 2, 1, 1)
+    assert (view.processing, view.later) == (1, 0)
+
+
+async def test_only_the_last_to_finish_are_kept(make_workshop: MakeWorkshop) -> None:
+    """The order is that of their ends; what has not ended is never forgotten."""
+    shop = await make_workshop(retain=2)
+    jobs = [await shop.new() for _ in range(6)]
+    for job_id in (jobs[4], jobs[0], jobs[3], jobs[1]):
+        await shop.start(job_id)
+        await shop.end(job_id)
+    assert [job.id for job in await shop.everything()] == [jobs[n] for n in (1, 2, 3, 5)]
+    with pytest.raises(UnknownJob):
+        await shop.store.get(jobs[0])
+    page = await shop.store.page(
+        status=None, job_type=None, after=jobs[0], limit=9, newest_first=False
+    )
+    assert [job.id for job in page] == [jobs[n] for n in (1, 2, 3, 5)], "after one that is gone"
+    await shop.check()
+
+
+async def test_what_is_kept_is_bounded_in_bytes(make_workshop: MakeWorkshop) -> None:
+    """A job that is too heavy for all the room drives out no other."""
+    shop = await make_workshop(retain_bytes=100)
+    light = [await shop.new() for _ in range(3)]
+    (heavy,) = await shop.submit(Draft("email", b"[" + b"1," * 60 + b"1]", 3))
+    for job_id in light:
+        await shop.start(job_id)
+        await shop.end(job_id)
+    await shop.start(heavy.id)
+    await shop.end(heavy.id)
+    assert [job.id for job in await shop.everything()] == light
+    (middling,) = await shop.submit(Draft("email", b"[" + b"1," * 30 + b"1]", 3))
+    await shop.run(middling.id)
+    assert middling.id in [job.id for job in await shop.everything()]
+    assert len(await shop.everything()) == 3
+    await shop.check()

@@ -1,0 +1,86 @@
+"""A job as it is kept: nothing of it is lost on the way to a text and back."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from job_service.jobs.state.attempt_transitions import complete
+from job_service.stores.record import JobRecord, decode, encode, record_of, restore
+from tests.stores.workshop import Workshop
+
+texts = st.text(st.characters(codec="utf-8"), max_size=20)
+payloads = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=5,
+).map(lambda payload: msgspec.json.encode(payload))
+
+
+@given(
+    payload=payloads,
+    key=st.none() | texts,
+    error=texts,
+    after=st.lists(texts, max_size=3).map(tuple),
+)
+def test_any_text_comes_back_as_it_was(
+    payload: bytes, key: str | None, error: str, after: tuple[str, ...]
+) -> None:
+    """Payloads, keys and errors may have whatever JSON can carry."""
+    record = msgspec.structs.replace(
+        decode(SAMPLE), payload=msgspec.Raw(payload), unique_key=key, failure=error, after=after
+    )
+    assert record_of(restore(decode(encode(record)))) == record
+
+
+async def test_a_restored_job_can_do_what_the_old_one_could(shop: Workshop) -> None:
+    """Its attempt is open if it was in hand, and its numbers go on where they were."""
+    job_id = await shop.new(unique_key="ada", delay_seconds=5)
+    await shop.start(job_id)
+    await shop.end(job_id, "snooze")
+    await shop.start(job_id)
+    job, _ = shop.running[job_id]
+
+    twin = restore(decode(encode(record_of(job))))
+
+    assert (twin.status, twin.runs, twin.snoozes, twin.retries) == ("processing", 2, 1, 0)
+    assert [attempt.outcome for attempt in twin.attempts] == ["snoozed", None]
+    change = complete(twin, twin.attempts[-1], b"null", shop.clock)
+    assert (change.to, change.event.job_id) == ("completed", job_id)
+    await shop.end(job_id)
+    for name in ("row", "meter", "ending", "awaits", "successors", "due_monotonic"):
+        default = JOB_DEFAULTS[name]
+        assert getattr(twin, name) == default, f"{name} is of the process, and not kept"
+
+
+async def test_one_that_starts_at_once_still_does(shop: Workshop) -> None:
+    """It is told from those that wait for a date."""
+    now, later = await shop.new(), await shop.new(delay_seconds=5)
+    for job_id, at_once in ((now, True), (later, False)):
+        twin = restore(decode(encode(record_of(shop.waiting[job_id]))))
+        assert (twin.run_at is twin.created_at) == at_once
+
+
+@pytest.mark.parametrize("change", [(b'"version":1', b'"version":2'), (b'"status":', b'"state":')])
+def test_a_record_of_another_version_is_refused(change: tuple[bytes, bytes]) -> None:
+    """Nobody guesses what a later program meant."""
+    with pytest.raises(msgspec.ValidationError):
+        decode(SAMPLE.replace(*change))
+
+
+def test_what_is_kept_is_what_a_restored_job_has() -> None:
+    """Each field of the record is one of the job, so that none is forgotten on the way back."""
+    fields = {field.name for field in msgspec.structs.fields(JobRecord)}
+    assert fields <= set(JOB_DEFAULTS)
+    not_kept = {"row", "weight", "meter", "ending", "awaits", "successors"}
+    assert set(JOB_DEFAULTS) - fields == not_kept | {"due_monotonic", "ready_monotonic"}
+
+
+JOB_DEFAULTS = {
+    field.name: field.default for field in msgspec.structs.fields(restore.__annotations__["return"])
+}
+SAMPLE = (
+    b'{"version":1,"id":"0199","type":"email","status":"pending","payload":{"to":"ada"},'
+    b'"max_retries":3,"created_at":"2026-01-31T12:00:00.000001Z",'
+    b'"run_at":"2026-01-31T12:00:00.000001Z"}'
+)
