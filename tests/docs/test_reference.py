@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import redirect_stdout, suppress
 from functools import cache
 from io import StringIO
+from pathlib import Path
 
 import httpx
 import msgspec
@@ -14,12 +15,14 @@ import trio
 import job_service
 from job_service import MetricsSnapshot, Registry, Settings, host
 from job_service.cli import read_command_line
-from tests.docs.pages import DOCS, Page, code_in, pages
+from tests.docs.pages import DOCS, ROOT, Page, code_in, pages
 
 # One process asks the service once for all of these.
 pytestmark = pytest.mark.xdist_group("reference")
 
 PAGES = pages()
+AS_PAGES = pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+PACKAGE = Path(job_service.__file__).parent
 FLAG = re.compile(r"--[a-z][a-z-]+")
 VARIABLE = re.compile(r"\bJOB_SERVICE_[A-Z_]+\b")
 
@@ -92,7 +95,24 @@ def commands(page: Page) -> Iterator[str]:
                 yield re.sub(r".*?\bjob-service\b", "", line, count=1).partition("#")[0]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_the_map_has_each_room_of_the_package() -> None:
+    """A newcomer finds each folder on it, and each module that is in none, and no other."""
+    on_map = {room.rstrip("/") for cell, *_ in rows("room") for room in code_in(cell)}
+    assert [room for room in sorted(on_map) if not (PACKAGE / room).exists()] == []
+    modules = [path.relative_to(PACKAGE) for path in PACKAGE.rglob("[!_]*.py")]
+    assert [path for path in modules if not {str(path), str(path.parent)} & on_map] == []
+
+
+@AS_PAGES
+def test_files_that_a_page_names_exist(page: Page) -> None:
+    """Where a page sends people to read code, there is some."""
+    files = [span for span in page.spans if re.fullmatch(r"(\w+/)+\w+\.py", span)]
+    assert [
+        file for file in files if not ((PACKAGE / file).exists() or (ROOT / file).exists())
+    ] == []
+
+
+@AS_PAGES
 def test_flags_and_variables_exist(page: Page) -> None:
     """What a page tells people to type is understood."""
     known = flags() | set(re.findall(FLAG, said_by("events", "--help")))
