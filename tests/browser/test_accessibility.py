@@ -64,7 +64,7 @@ def test_every_view_can_be_read_by_everybody(
     for job_id in (failed, running):
         page.goto(f"{service.url}/#/jobs/{job_id}")
         page.reload()
-        expect(page.locator("#story-body")).to_be_visible()
+        expect(page.locator("#job-body")).to_be_visible()
         check(page)
     service.ask(f"/jobs/{running}/cancel", method="POST")
 

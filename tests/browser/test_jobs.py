@@ -16,7 +16,7 @@ pytestmark = pytest.mark.xdist_group("browser")  # one process, and one browser
 def open_job(page: Page, service: Service, job_id: str) -> Page:
     """Go to the page of a job."""
     page.goto(f"{service.url}/#/jobs/{job_id}")
-    expect(page.locator("#story-body")).to_be_visible()
+    expect(page.locator("#job-body")).to_be_visible()
     return page
 
 
@@ -45,7 +45,7 @@ def test_jobs_are_filtered_by_status_and_type(page: Page, start: Callable[..., S
     expect(page.locator("#jobs tr")).to_have_count(1)
     assert rows(page) == [echo]
     page.get_by_role("combobox", name="Status").select_option("abandoned")
-    expect(page.locator("#jobs-empty")).to_have_text("No job is like that now.")
+    expect(page.locator("#jobs-empty")).to_have_text("No job matches these filters now.")
 
 
 def test_from_a_job_one_comes_back_to_the_same_table(dashboard: Page, service: Service) -> None:
@@ -106,7 +106,7 @@ def test_rows_hold_still_under_the_pointer(dashboard: Page, service: Service) ->
     row = dashboard.locator("#jobs tr").first
     expect(row.get_by_role("link")).to_have_attribute("href", f"#/jobs/{before}")
     row.hover()
-    expect(dashboard.locator("#jobs-held")).to_have_text("held while you are at it")
+    expect(dashboard.locator("#jobs-held")).to_have_text("held while you point at it")
     after = service.run("echo")
     created = service.ask("/metrics")["jobs_created"]
     expect(dashboard.locator("#jobs_created")).to_have_text(f"{created:,}")
@@ -122,20 +122,20 @@ def test_a_job_is_found_by_its_id(dashboard: Page, service: Service, watch: Watc
     field = dashboard.get_by_role("searchbox", name="Id")
     field.fill(f" {job_id} ")
     field.press("Enter")
-    expect(dashboard.locator("#story-id")).to_have_text(job_id)
-    expect(dashboard.locator("#story-status")).to_have_text("completed")
+    expect(dashboard.locator("#job-id")).to_have_text(job_id)
+    expect(dashboard.locator("#job-status")).to_have_text("completed")
     dashboard.go_back()
     field.fill("nobody")
     dashboard.get_by_role("button", name="Open").click()
-    expect(dashboard.locator("#story-empty")).to_contain_text("There is no such job")
+    expect(dashboard.locator("#job-empty")).to_contain_text("There is no such job")
     dashboard.go_back()
     field.fill("..")
     field.press("Enter")
-    expect(dashboard.locator("#story-empty")).to_contain_text("There is no such job")
+    expect(dashboard.locator("#job-empty")).to_contain_text("There is no such job")
     expect(dashboard.locator("#connection")).to_have_text("Live")
 
 
-def test_the_page_of_a_job_tells_its_story(page: Page, service: Service) -> None:
+def test_the_page_of_a_job_shows_all_of_it(page: Page, service: Service) -> None:
     """Payload and result to the digit, each attempt with its error, and all in its order."""
     exact = '{"big": 12345678901234567890, "price": 1.50}'
     body = f'{{"type": "echo", "payload": {exact}}}'
@@ -193,17 +193,17 @@ def test_progress_is_a_bar(dashboard: Page, service: Service) -> None:
     expect(row).to_contain_text("reading rows")
     open_job(dashboard, service, job_id)
     expect(dashboard.get_by_role("progressbar", name="Progress")).to_have_attribute("max", "120")
-    expect(dashboard.locator("#story-progress")).to_contain_text("30 of 120")
+    expect(dashboard.locator("#job-progress")).to_contain_text("30 of 120")
     service.ask(f"/jobs/{job_id}/cancel", method="POST")
-    expect(dashboard.locator("#story-status")).to_have_text("cancelled")
-    expect(dashboard.locator("#story-progress")).to_be_hidden()
+    expect(dashboard.locator("#job-status")).to_have_text("cancelled")
+    expect(dashboard.locator("#job-progress")).to_be_hidden()
 
 
 def test_a_running_job_is_cancelled_after_a_question(page: Page, service: Service) -> None:
     """Who says no has changed nothing; who says yes has."""
     job_id = service.submit("sleep", {"seconds": 600})
     open_job(page, service, job_id)
-    expect(page.locator("#story-status")).to_have_text("processing")
+    expect(page.locator("#job-status")).to_have_text("processing")
     page.get_by_role("button", name="Cancel the job").click()
     dialog = page.get_by_role("dialog", name="Cancel the job?")
     expect(dialog.get_by_role("button", name="Go back")).to_be_focused()
@@ -213,7 +213,7 @@ def test_a_running_job_is_cancelled_after_a_question(page: Page, service: Servic
 
     page.get_by_role("button", name="Cancel the job").click()
     dialog.get_by_role("button", name="Cancel the job").click()
-    expect(page.locator("#story-status")).to_have_text("cancelled")
+    expect(page.locator("#job-status")).to_have_text("cancelled")
     assert service.ask(f"/jobs/{job_id}?wait=10")["status"] == "cancelled"
     expect(page.get_by_role("button", name="Cancel the job")).to_have_count(0)
 
@@ -226,7 +226,7 @@ def test_a_job_that_has_ended_is_run_again(page: Page, service: Service) -> None
     page.get_by_role("dialog").get_by_role("button", name="Run it again").click()
     expect(page.locator("#facts").get_by_role("link", name=job_id)).to_be_visible()
     expect(page.locator("#said")).to_contain_text("A new job was made")
-    expect(page.locator("#story-id")).not_to_have_text(job_id)
+    expect(page.locator("#job-id")).not_to_have_text(job_id)
 
 
 def test_an_action_that_is_refused_says_why(page: Page, service: Service, watch: Watch) -> None:
@@ -268,10 +268,10 @@ def test_a_job_that_waits_says_why(page: Page, service: Service) -> None:
     """Its page says what it waits for, and since when it is there."""
     job_id = service.submit("echo", delay_seconds=3_600)
     open_job(page, service, job_id)
-    expect(page.locator("#story-waits")).to_contain_text("Due in")
+    expect(page.locator("#job-waits")).to_contain_text("Due in")
     expect(page.locator("#timeline")).to_contain_text("Due")
     service.ask(f"/jobs/{job_id}/cancel", method="POST")
-    expect(page.locator("#story-waits")).to_be_hidden()
+    expect(page.locator("#job-waits")).to_be_hidden()
     expect(page.locator("#attempts-empty")).to_have_text("None: it never ran.")
 
 

@@ -23,8 +23,8 @@ from job_service.jobs.state.progress import Progress
 from job_service.jobs.state.transitions import enqueue
 from job_service.stores.contract import BacklogView, KeyedRequest, Store
 from job_service.stores.record import decode, encode, record_of, restore
+from job_service.telemetry.counting import Metrics
 from job_service.telemetry.events import Event, JobEvent
-from job_service.telemetry.metrics import Metrics
 from tests.conftest import assert_balanced
 
 How = Literal["complete", "fail", "retry", "snooze", "cancel", "abandon"]

@@ -125,12 +125,12 @@ class Api:
         job_id: str = answer.json["id"]
         return job_id
 
-    async def story(self, job_id: str) -> dict[str, Any]:
-        """The whole story of a job, which is to exist."""
+    async def read_job(self, job_id: str) -> dict[str, Any]:
+        """All of a job, which is to exist."""
         answer = await self.ask(f"/jobs/{job_id}")
         assert answer.status == 200, answer
-        story: dict[str, Any] = answer.json
-        return story
+        job: dict[str, Any] = answer.json
+        return job
 
     async def listed(self, query: str = "") -> list[str]:
         """The ids that `GET /jobs` lists."""

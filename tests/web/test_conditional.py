@@ -105,7 +105,7 @@ async def test_who_wants_the_version_that_it_is_gets_it(api: Api) -> None:
 
 
 async def test_the_etag_of_a_job_costs_nothing_for_its_payload(running_api: Api) -> None:
-    """Who has the story already is not made to wait for it to be written; another job differs."""
+    """A client that has the job already need not wait until it is encoded; another job differs."""
     first, second = [await running_api.submit("echo", "x" * 500_000) for _ in range(2)]
     await trio.testing.wait_all_tasks_blocked()
     answers = [await running_api.ask(f"/jobs/{job_id}") for job_id in (first, second)]
@@ -183,7 +183,7 @@ async def test_a_job_that_has_got_on_is_not_cancelled(api: Api) -> None:
     await api.rig.start()
     await trio.testing.wait_all_tasks_blocked()
     check_problem(await api.ask(f"/jobs/{job_id}/cancel", "POST", {"If-Match": tag}), 412)
-    assert (await api.story(job_id))["status"] == "processing"
+    assert (await api.read_job(job_id))["status"] == "processing"
 
 
 @pytest.mark.parametrize("action", ["cancel", "retry"])

@@ -8,7 +8,7 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from job_service.web.edge.fast_path import read_plain
+from job_service.web.edge.fast_path import read_usual_post
 from tests.web.api import Api, check_problem
 from tests.web.conftest import Serve
 from tests.web.wire import Stage, plain_post
@@ -49,7 +49,7 @@ def nearly_plain(draw: st.DrawFn) -> bytes:
 @given(nearly_plain())
 def test_what_is_read_without_h11_is_read_as_h11_does(data: bytes) -> None:
     """To the same request, with nothing left over, and with the connection open for another."""
-    plain = read_plain(data)
+    plain = read_usual_post(data)
     if plain is None:
         return
     connection = h11.Connection(h11.SERVER)
@@ -84,7 +84,7 @@ def test_what_is_read_without_h11_is_read_as_h11_does(data: bytes) -> None:
 )
 def test_submissions_are_plain(data: bytes) -> None:
     """As nearly all clients write them: to read these fast is what it is for."""
-    assert read_plain(data) is not None
+    assert read_usual_post(data) is not None
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_submissions_are_plain(data: bytes) -> None:
 )
 def test_what_is_out_of_the_ordinary_is_left_to_h11(data: bytes) -> None:
     """Whether it is an error or only rare."""
-    assert read_plain(data) is None
+    assert read_usual_post(data) is None
 
 
 async def test_plain_and_other_requests_share_a_connection(api: Api, serve: Serve) -> None:

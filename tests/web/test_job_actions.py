@@ -27,7 +27,7 @@ async def test_a_job_that_waits_is_cancelled_at_once(api: Api) -> None:
     answer = await act(api, "cancel", job_id)
     assert answer.status == 200
     assert answer.json["status"] == "cancelled"
-    assert answer.json == await api.story(job_id)
+    assert answer.json == await api.read_job(job_id)
     assert api.rig.record.names(job_id) == ["job_created", "job_enqueued", "job_cancelled"]
 
 
@@ -37,9 +37,9 @@ async def test_a_job_that_runs_is_cancelled_at_its_next_checkpoint(running_api: 
     await trio.testing.wait_all_tasks_blocked()
     assert (await act(running_api, "cancel", job_id)).json["status"] == "processing"
     await trio.testing.wait_all_tasks_blocked()
-    story = await running_api.story(job_id)
-    assert story["status"] == "cancelled"
-    assert story["attempts"][0]["outcome"] == "cancelled"
+    job = await running_api.read_job(job_id)
+    assert job["status"] == "cancelled"
+    assert job["attempts"][0]["outcome"] == "cancelled"
 
 
 async def test_a_job_that_has_ended_is_run_again_as_a_new_one(running_api: Api) -> None:
@@ -51,11 +51,11 @@ async def test_a_job_that_has_ended_is_run_again_as_a_new_one(running_api: Api) 
     assert answer.headers["Location"] == f"/jobs/{answer.json['id']}"
     assert answer.json["retry_of"] == old
     await trio.testing.wait_all_tasks_blocked()
-    story = await running_api.story(answer.json["id"])
-    assert story["id"] != old
-    assert (story["type"], story["status"], story["retry_of"]) == ("echo", "completed", old)
-    assert (story["payload"], story["result"], story["max_retries"]) == ({"n": 1}, {"n": 1}, 7)
-    assert "retry_of" not in await running_api.story(old)
+    job = await running_api.read_job(answer.json["id"])
+    assert job["id"] != old
+    assert (job["type"], job["status"], job["retry_of"]) == ("echo", "completed", old)
+    assert (job["payload"], job["result"], job["max_retries"]) == ({"n": 1}, {"n": 1}, 7)
+    assert "retry_of" not in await running_api.read_job(old)
 
 
 async def test_what_has_ended_can_t_be_cancelled(running_api: Api) -> None:

@@ -39,10 +39,10 @@ async def test_the_ids_are_answered_in_the_order_of_the_lines(running_api: Api) 
     assert list(answer.json) == ["ids"]
     assert answer.json["ids"] == await running_api.listed()
     await trio.testing.wait_all_tasks_blocked()
-    stories = [await running_api.story(job_id) for job_id in answer.json["ids"]]
-    assert [story["type"] for story in stories] == ["echo", "email", "echo"]
-    assert [story["max_retries"] for story in stories] == [3, 0, 3]
-    assert [story["status"] for story in stories] == ["completed"] * 3
+    stories = [await running_api.read_job(job_id) for job_id in answer.json["ids"]]
+    assert [job["type"] for job in stories] == ["echo", "email", "echo"]
+    assert [job["max_retries"] for job in stories] == [3, 0, 3]
+    assert [job["status"] for job in stories] == ["completed"] * 3
     assert stories[0]["result"] == {"n": 1}
 
 

@@ -1,4 +1,4 @@
-"""What a client learns of its jobs: from `POST /jobs` to the whole story of each."""
+"""What a client learns of its jobs: from `POST /jobs` to all there is to know of each."""
 
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -56,10 +56,10 @@ async def test_a_job_without_a_payload_has_the_payload_null(running_api: Api) ->
     """The payload may be left out; the handler then gets None."""
     answer = await running_api.post(b'{"type": "echo"}')
     await trio.testing.wait_all_tasks_blocked()
-    story = await running_api.story(answer.json["id"])
-    assert story["payload"] is None
-    assert story["result"] is None
-    assert "result" in story
+    job = await running_api.read_job(answer.json["id"])
+    assert job["payload"] is None
+    assert job["result"] is None
+    assert "result" in job
 
 
 @pytest.mark.parametrize(
@@ -72,24 +72,24 @@ async def test_a_submission_may_choose_its_max_retries(
 ) -> None:
     """max_retries takes the place of the job type's own, which is 5 here."""
     job_id = await api.submit("email", {"to": "a@example.org"}, **more)
-    assert (await api.story(job_id))["max_retries"] == max_retries
+    assert (await api.read_job(job_id))["max_retries"] == max_retries
 
 
 async def test_a_completed_job_tells_its_result_and_its_one_attempt(running_api: Api) -> None:
-    """The story of a completed job has its payload, its result, and who ran it when."""
+    """A completed job has its payload, its result, and who ran it when."""
     job_id = await running_api.submit("echo", ["ü", 1, None])
     await trio.testing.wait_all_tasks_blocked()
-    story = await running_api.story(job_id)
-    (attempt,) = story["attempts"]
-    assert list(story) == [
+    job = await running_api.read_job(job_id)
+    (attempt,) = job["attempts"]
+    assert list(job) == [
         *("id", "type", "status", "created_at", "finished_at", "attempt", "max_retries"),
         *("payload", "result", "attempts"),
     ]
-    assert story["status"] == "completed"
-    assert story["attempt"] == 1
-    assert story["payload"] == story["result"] == ["ü", 1, None]
-    assert moment(story["created_at"]) <= moment(attempt["started_at"])
-    assert attempt["finished_at"] == story["finished_at"]
+    assert job["status"] == "completed"
+    assert job["attempt"] == 1
+    assert job["payload"] == job["result"] == ["ü", 1, None]
+    assert moment(job["created_at"]) <= moment(attempt["started_at"])
+    assert attempt["finished_at"] == job["finished_at"]
     assert list(attempt) == [
         *("attempt", "worker_id", "started_at", "finished_at", "run_seconds", "outcome"),
     ]
@@ -101,16 +101,16 @@ async def test_a_completed_job_tells_its_result_and_its_one_attempt(running_api:
 async def test_a_failed_job_tells_the_error_of_every_attempt(
     autojump_clock: trio.abc.Clock, running_api: Api
 ) -> None:
-    """The story of a failed job has all its attempts, each with its own error, and the last one."""
+    """A failed job has all its attempts, each with its own error, and the last one."""
     job_id = await running_api.submit("flaky", 9, max_retries=2)
     await trio.sleep(3600)
-    story = await running_api.story(job_id)
-    assert (story["status"], story["attempt"]) == ("failed", 3)
-    assert story["error"] == "RuntimeError: attempt 3 fails"
-    assert "result" not in story
-    assert moment(story["finished_at"]) >= moment(story["created_at"])
-    assert [attempt["attempt"] for attempt in story["attempts"]] == [1, 2, 3]
-    for attempt in story["attempts"]:
+    job = await running_api.read_job(job_id)
+    assert (job["status"], job["attempt"]) == ("failed", 3)
+    assert job["error"] == "RuntimeError: attempt 3 fails"
+    assert "result" not in job
+    assert moment(job["finished_at"]) >= moment(job["created_at"])
+    assert [attempt["attempt"] for attempt in job["attempts"]] == [1, 2, 3]
+    for attempt in job["attempts"]:
         assert attempt["outcome"] == "failed"
         assert attempt["error"] == f"RuntimeError: attempt {attempt['attempt']} fails"
         check_times(attempt)
@@ -122,14 +122,14 @@ async def test_a_job_that_waits_for_its_retry_tells_why_and_until_when(
     """Between two attempts a job is pending, with the error so far and when it will be ready."""
     job_id = await running_api.submit("flaky", 1)
     await trio.sleep(1)
-    waiting = await running_api.story(job_id)
+    waiting = await running_api.read_job(job_id)
     assert (waiting["status"], waiting["attempt"]) == ("pending", 1)
     assert waiting["error"] == "RuntimeError: attempt 1 fails"
     assert moment(waiting["run_at"]) - moment(waiting["created_at"]) >= timedelta(seconds=60)
     assert "finished_at" not in waiting
 
     await trio.sleep(60)
-    done = await running_api.story(job_id)
+    done = await running_api.read_job(job_id)
     assert (done["status"], done["attempt"], done["result"]) == ("completed", 2, "done")
     assert [attempt["outcome"] for attempt in done["attempts"]] == ["failed", "completed"]
     assert "error" not in done
@@ -140,9 +140,9 @@ async def test_a_running_job_tells_who_runs_it_and_since_when(running_api: Api) 
     """While an attempt runs it has a worker and a start, and no end, duration or outcome."""
     job_id = await running_api.submit("endless")
     await trio.testing.wait_all_tasks_blocked()
-    story = await running_api.story(job_id)
-    (attempt,) = story["attempts"]
-    assert story["status"] == "processing"
+    job = await running_api.read_job(job_id)
+    (attempt,) = job["attempts"]
+    assert job["status"] == "processing"
     assert list(attempt) == ["attempt", "worker_id", "started_at"]
 
 
@@ -152,9 +152,9 @@ async def test_a_cancelled_job_stays_told(running_api: Api) -> None:
     await trio.testing.wait_all_tasks_blocked()
     await running_api.rig.queue.cancel(job_id)
     await trio.testing.wait_all_tasks_blocked()
-    story = await running_api.story(job_id)
-    assert story["status"] == "cancelled"
-    assert [attempt["outcome"] for attempt in story["attempts"]] == ["cancelled"]
+    job = await running_api.read_job(job_id)
+    assert job["status"] == "cancelled"
+    assert [attempt["outcome"] for attempt in job["attempts"]] == ["cancelled"]
     assert await running_api.listed("?status=cancelled") == [job_id]
 
 
@@ -187,6 +187,6 @@ async def test_a_draining_service_takes_no_job_but_tells_of_all(running_api: Api
     check_problem(answer, 503, "draining")
     assert int(answer.headers["Retry-After"]) > 0
     assert running_api.counters() == {**counters, "jobs_rejected": 1}
-    assert (await running_api.story(job_id))["status"] == "processing"
+    assert (await running_api.read_job(job_id))["status"] == "processing"
     assert await running_api.listed() == [job_id]
     assert (await running_api.ask("/metrics")).json["jobs_in_progress"] == 1

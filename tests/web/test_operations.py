@@ -240,7 +240,7 @@ async def test_the_service_survives_its_bugs(
     job_id = await api.submit("echo")
     break_it(an_error())
     assert (await api.ask("/jobs")).status == 500
-    assert (await api.story(job_id))["status"] == "pending"
+    assert (await api.read_job(job_id))["status"] == "pending"
     assert (await api.ask("/metrics")).json["jobs_pending"] == 1
 
 

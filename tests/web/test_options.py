@@ -128,7 +128,7 @@ async def test_a_whole_number_may_be_written_with_a_fraction_or_an_exponent(
     assert (answer.status, answer.json[field]) == (201, value)
     assert isinstance(answer.json[field], int)
     (job_id,) = (await batch(running_api, body)).json["ids"]
-    assert (await running_api.story(job_id))[field] == value
+    assert (await running_api.read_job(job_id))[field] == value
 
 
 @pytest.mark.parametrize("text", ["10.0", "-1.0", "1e1", "1e400", "4e-1", "3.0000000001"])
@@ -141,7 +141,7 @@ async def test_what_is_out_of_range_or_no_whole_number_is_refused_however_it_is_
         assert "priority" in check_problem(answer, 400, "malformed")
 
 
-async def test_many_predecessors_are_told_in_the_story_alone(running_api: Api) -> None:
+async def test_many_predecessors_are_told_only_with_the_job_itself(running_api: Api) -> None:
     """A list, an answer and a line have the first ten, and say how many there are."""
     await running_api.rig.queue.pause()
     ids = [await running_api.submit("echo") for _ in range(12)]
@@ -151,9 +151,9 @@ async def test_many_predecessors_are_told_in_the_story_alone(running_api: Api) -
     (line,) = [line for line in running_api.rig.lines if "after" in line]
     for told in (answer.json, listed, line):
         assert (told["after"], told["after_count"]) == (ids[:10], 12)
-    story = await running_api.story(answer.json["id"])
-    assert story["after"] == ids
-    assert "after_count" not in story
+    job = await running_api.read_job(answer.json["id"])
+    assert job["after"] == ids
+    assert "after_count" not in job
 
 
 async def test_ten_predecessors_are_told_everywhere(running_api: Api) -> None:
@@ -197,34 +197,34 @@ GOOD: list[dict[str, Any]] = [
 @pytest.mark.parametrize("options", GOOD, ids=[str(options)[:40] for options in GOOD])
 async def test_a_value_at_the_edge_is_taken(api: Api, options: dict[str, Any]) -> None:
     """What is just allowed is accepted, null is the same as leaving it out, and the job says so."""
-    story = await api.story(await api.submit("echo", **options))
+    job = await api.read_job(await api.submit("echo", **options))
     for field in ("priority", "unique_key", "after"):
         wanted = options.get(field)
-        assert story.get(field) == (None if wanted in (5, []) else wanted)
-    assert ("run_at" in story) == bool(options.get("delay_seconds"))
+        assert job.get(field) == (None if wanted in (5, []) else wanted)
+    assert ("run_at" in job) == bool(options.get("delay_seconds"))
     assert (await api.ask("/metrics")).json["jobs_pending"] == 1
 
 
 async def test_a_moment_may_be_told_in_any_time_zone(api: Api) -> None:
-    """It comes back in UTC, in the answer, in the story and in the log alike."""
+    """It comes back in UTC, in the answer, with the job and in the log alike."""
     year = datetime.now(UTC).year + 1
     job_id = await api.submit("echo", run_at=f"{year}-12-24T19:00:00.25+01:00")
-    assert (await api.story(job_id))["run_at"] == f"{year}-12-24T18:00:00.250000Z"
+    assert (await api.read_job(job_id))["run_at"] == f"{year}-12-24T18:00:00.250000Z"
     (line,) = [line for line in api.rig.lines if line["event"] == "job_created"]
     assert line["run_at"] == f"{year}-12-24T18:00:00.250000Z"
 
 
 async def test_a_job_tells_what_was_asked_for(running_api: Api) -> None:
-    """The answer, the story, the list and the log line have it, and say why it waits."""
+    """The answer, the job, the list and the log line have it, and say why it waits."""
     first = await running_api.submit("endless")
     asked = {"priority": 2, "unique_key": "k", "after": [first], "max_retries": 7}
     answer = await running_api.post(msgspec.json.encode({"type": "echo", **asked}))
     job_id = answer.json["id"]
-    story = await running_api.story(job_id)
+    job = await running_api.read_job(job_id)
     (_, listed) = (await running_api.ask("/jobs")).json
-    for told in (answer.json, story, listed):
+    for told in (answer.json, job, listed):
         assert {field: told[field] for field in asked} == asked
-    assert story["waits_because"] == f"waits for job {first}"
+    assert job["waits_because"] == f"waits for job {first}"
     (line,) = [line for line in running_api.rig.lines if line.get("job_id") == job_id]
     assert list(line)[3:] == ["job_id", "job_type", "priority", "unique_key", "after"]
 
@@ -247,10 +247,10 @@ async def test_a_job_that_will_never_start_says_so_in_the_answer(running_api: Ap
     answer = await running_api.post(msgspec.json.encode({"type": "echo", "after": [first]}))
     assert (answer.status, answer.json["status"]) == (201, "failed")
     assert answer.json["error"] == f"job {first}, which it was to follow, was cancelled"
-    story = await running_api.story(answer.json["id"])
-    assert (story["status"], story["attempts"]) == ("failed", [])
-    assert "waits_because" not in story
-    assert "attempt" not in story
+    job = await running_api.read_job(answer.json["id"])
+    assert (job["status"], job["attempts"]) == ("failed", [])
+    assert "waits_because" not in job
+    assert "attempt" not in job
 
 
 async def test_a_job_that_is_run_again_keeps_what_it_is_and_not_when_it_was(
@@ -265,9 +265,9 @@ async def test_a_job_that_is_run_again_keeps_what_it_is_and_not_when_it_was(
     assert (again.status, again.json["retry_of"]) == (201, old)
     assert {field: again.json[field] for field in kept} == kept
     await trio.testing.wait_all_tasks_blocked()
-    story = await running_api.story(again.json["id"])
-    assert story["status"] == "completed"
-    assert not {"after", "run_at"} & set(story)
+    job = await running_api.read_job(again.json["id"])
+    assert job["status"] == "completed"
+    assert not {"after", "run_at"} & set(job)
 
 
 async def test_what_failed_with_another_can_be_run_again_by_itself(running_api: Api) -> None:
@@ -277,10 +277,10 @@ async def test_what_failed_with_another_can_be_run_again_by_itself(running_api: 
     await trio.testing.wait_all_tasks_blocked()
     await running_api.ask(f"/jobs/{bad}/cancel", "POST")
     await trio.testing.wait_all_tasks_blocked()
-    assert (await running_api.story(job))["status"] == "failed"
+    assert (await running_api.read_job(job))["status"] == "failed"
     again = await retry(running_api, job)
     await trio.testing.wait_all_tasks_blocked()
-    assert (await running_api.story(again.json["id"]))["status"] == "completed"
+    assert (await running_api.read_job(again.json["id"]))["status"] == "completed"
 
 
 async def test_a_job_whose_key_is_held_is_not_run_again(make_api: MakeApi) -> None:

@@ -69,14 +69,14 @@ async def test_the_queue_tells_what_waits_and_for_what(
 
 @WHOLE_OR_TYPE
 async def test_a_pause_holds_back_until_it_is_lifted(running_api: Api, query: str) -> None:
-    """The answer is the queue as it is then; metrics, types, log and the job's story say so too."""
+    """The answer is the queue as it is then; metrics, types, log and the job say so too."""
     told = await act(running_api, "pause", query)
     paused_types = ["echo"] if query else []
     assert told == {**NOTHING_WAITS, "paused": not query, "paused_types": paused_types}
     job_id = await running_api.submit("echo")
     await trio.testing.wait_all_tasks_blocked()
-    story = await running_api.story(job_id)
-    assert story["waits_because"] == ("echo is paused" if query else "the queue is paused")
+    job = await running_api.read_job(job_id)
+    assert job["waits_because"] == ("echo is paused" if query else "the queue is paused")
     metrics = (await running_api.ask("/metrics")).json
     assert (metrics["queue_paused"], metrics["job_types_paused"]) == ((0, 1) if query else (1, 0))
     told_types = await types(running_api)
@@ -84,7 +84,7 @@ async def test_a_pause_holds_back_until_it_is_lifted(running_api: Api, query: st
 
     assert (await act(running_api, "resume", query))["paused_types"] == []
     await trio.testing.wait_all_tasks_blocked()
-    assert (await running_api.story(job_id))["status"] == "completed"
+    assert (await running_api.read_job(job_id))["status"] == "completed"
     assert await view(running_api) == NOTHING_WAITS
     lines = [line for line in running_api.rig.lines if line["event"].startswith("queue_")]
     assert [(line["level"], line["event"]) for line in lines] == [
@@ -148,8 +148,8 @@ async def test_all_jobs_of_a_type_are_called_off(running_api: Api) -> None:
     assert (answer.status, answer.json) == (200, {"cancelled": 1, "interrupted": 2})
     assert answer.headers["Content-Type"] == "application/json"
     await trio.testing.wait_all_tasks_blocked()
-    assert [(await running_api.story(i))["status"] for i in ids] == ["cancelled"] * 3
-    assert (await running_api.story(other))["status"] == "completed"
+    assert [(await running_api.read_job(i))["status"] for i in ids] == ["cancelled"] * 3
+    assert (await running_api.read_job(other))["status"] == "completed"
     assert (await cancel_all(running_api, "?type=endless")).json == {
         "cancelled": 0,
         "interrupted": 0,
@@ -230,8 +230,8 @@ async def test_types_tell_their_terms_and_their_jobs(limited: None, running_api:
     limited_terms = {**terms, "timeout_seconds": 2.5, "concurrency": 1}
     assert told == {"type": "limited", **limited_terms, **no_jobs, "pending": 2, "processing": 1}
     (waiting, _) = await running_api.listed("?type=limited&status=pending")
-    story = await running_api.story(waiting)
-    assert story["waits_because"] == "held back: limited runs 1 of at most 1"
+    job = await running_api.read_job(waiting)
+    assert job["waits_because"] == "held back: limited runs 1 of at most 1"
 
 
 async def test_reading_them_changes_nothing(api: Api) -> None:

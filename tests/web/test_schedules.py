@@ -29,8 +29,8 @@ async def test_schedules_tell_when_they_run_and_what_came_of_it(
     assert nightly_view["next_run_at"]
     (job_id,) = await api.listed()
     assert refresh_view["last_job_id"] == job_id
-    story = await api.story(job_id)
-    assert story["schedule"] == "refresh"
-    assert refresh_view["last_run_at"] == story["created_at"]
+    job = await api.read_job(job_id)
+    assert job["schedule"] == "refresh"
+    assert refresh_view["last_run_at"] == job["created_at"]
     assert (await api.ask("/schedules")).headers["Cache-Control"] == "no-store"
     api.rig.engine.stop("requested")

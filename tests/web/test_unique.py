@@ -38,9 +38,9 @@ async def test_a_duplicate_is_answered_with_200_and_the_job_that_is_there(api: A
     assert first.json["unique_key"] == "k"
     assert second.headers["Location"] == first.headers["Location"]
     assert "Idempotent-Replayed" not in second.headers
-    story = await api.story(first.json["id"])
-    assert (story["payload"], story["unique_key"]) == (1, "k")
-    assert "duplicate" not in story
+    kept = await api.read_job(first.json["id"])
+    assert (kept["payload"], kept["unique_key"]) == (1, "k")
+    assert "duplicate" not in kept
     assert await api.listed() == [first.json["id"]]
     counters = api.counters()
     assert (counters["jobs_created"], counters["jobs_deduplicated"]) == (1, 1)

@@ -276,7 +276,7 @@ async def test_who_does_not_read_makes_way_for_who_does(
             while len(site.served.server._connections) > 2:
                 await trio.lowlevel.checkpoint()
     for event in site.served.record.of(ConnectionFailed):
-        assert event.error == "cut off, because it does not read what waits for it"
+        assert event.error == "cut off, because it does not read its answer"
     assert site.served.record.events != []
 
 

@@ -43,15 +43,15 @@ async def test_a_busy_worker_names_its_job(running_api: Api) -> None:
     """It says which job of which type it runs, the how-manieth attempt, and since when."""
     job_id = await running_api.submit("endless")
     await settle()
-    story = await running_api.story(job_id)
+    job = await running_api.read_job(job_id)
     (busy,) = [worker for worker in await workers(running_api) if worker["state"] == "busy"]
     assert list(busy.items()) == [
-        ("worker_id", story["attempts"][0]["worker_id"]),
+        ("worker_id", job["attempts"][0]["worker_id"]),
         ("state", "busy"),
         ("job_id", job_id),
         ("job_type", "endless"),
         ("attempt", 1),
-        ("since", story["attempts"][0]["started_at"]),
+        ("since", job["attempts"][0]["started_at"]),
     ]
 
 
@@ -67,7 +67,7 @@ async def test_a_worker_is_idle_since_its_attempt_was_over(
     if job_type == "endless":
         await api.rig.queue.cancel(job_id)
         await settle()
-    finished_at = (await api.story(job_id))["attempts"][0]["finished_at"]
+    finished_at = (await api.read_job(job_id))["attempts"][0]["finished_at"]
     assert await workers(api) == [{"worker_id": "worker-1", "state": "idle", "since": finished_at}]
 
 
@@ -98,7 +98,7 @@ async def test_a_worker_is_busy_as_long_as_its_handler_holds_it(
     job_id = await running_api.submit("endless")
     await settle()
     running_api.rig.engine.abandon_the_rest("grace_over")
-    assert (await running_api.story(job_id))["status"] == "abandoned"
+    assert (await running_api.read_job(job_id))["status"] == "abandoned"
     assert job_id in [worker.get("job_id") for worker in await workers(running_api)]
 
 

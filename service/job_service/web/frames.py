@@ -1,4 +1,4 @@
-"""Events as the messages of a stream, each written once for all the streams that send it."""
+"""Events as messages of a stream, each encoded once for all the streams that send it."""
 
 from collections import OrderedDict
 
@@ -14,12 +14,12 @@ class Frames:
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
-        # The oldest first; a plain dict would look for that one behind all that were deleted.
+        # The oldest first. A plain dict would search for it past all deleted entries.
         self._frames = OrderedDict[int, bytes]()
         self.kept_bytes = 0
 
     def of(self, number: int) -> bytes:
-        """The message of the event with this number. Raises FellBehind where the feed does."""
+        """The message of the event with this number. Raises FellBehind if the feed has lost it."""
         frame = self._frames.get(number)
         if frame is None:
             frame = self._frames[number] = self._write(number)

@@ -21,7 +21,7 @@ _NEW_PHRASES: Final = {
     HTTPStatus.UNPROCESSABLE_ENTITY: "Unprocessable Content",
 }
 
-# What the framework says is made for people who type addresses into browsers.
+# In the place of the framework's words, which are for people who type addresses into browsers.
 _OUR_WORDS: Final = {
     HTTPStatus.NOT_FOUND: "there is no such path; see /docs",
     BUG.status: BUG.detail,
@@ -100,7 +100,7 @@ def malformed(detail: str) -> Problem:
 
 
 def problem_of(error: Problem | JobServiceError) -> Problem:
-    """How a client is told of what the queue, or a route, has raised."""
+    """What a client gets if the queue, or a route, has raised this."""
     if isinstance(error, Problem):
         return error
     job_status: Status | UnsetType = UNSET

@@ -106,14 +106,14 @@ SLOW_BODY: Final = Refusal(
 )
 ALREADY_FINISHED: Final = Refusal(
     HTTPStatus.CONFLICT,
-    "The job has ended; `job_status` tells how.",
+    "The job has ended; `job_status` says how.",
     f"job {EXAMPLE_ID} is already completed",
     "already-finished",
     job_status="completed",
 )
 NOT_FINISHED: Final = Refusal(
     HTTPStatus.CONFLICT,
-    "The job has not ended yet; `job_status` tells where it is.",
+    "The job has not ended yet; `job_status` says what it does.",
     f"job {EXAMPLE_ID} is still processing",
     "not-finished",
     job_status="processing",

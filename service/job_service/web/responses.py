@@ -68,9 +68,9 @@ def require_match(etag: str) -> None:
 
 
 def tag_of(state: bytes, circumstances: bytes = b"") -> str:
-    """A tag for this state and, after a hyphen, for circumstances that an answer also tells.
+    """A tag for this state and, after a hyphen, for circumstances that the answer has, too.
 
-    An example is why a job waits: it changes what is answered, but not the job.
+    An example is why a job waits: it changes the answer, but not the job.
     """
     tag = blake2b(state, digest_size=16).hexdigest()
     if not circumstances:

@@ -1,1 +1,1 @@
-"""The HTTP edge: sockets, TLS and Hypercorn's protocols, with the guards these lack."""
+"""The HTTP server: sockets, TLS, HTTP/1.1, and limits that keep clients from each other."""

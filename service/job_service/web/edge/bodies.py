@@ -1,6 +1,6 @@
-"""The body of a request, taken from what comes after its head (RFC 9112, sections 6 and 7).
+"""Takes the body of a request from the bytes after its head (RFC 9112, sections 6 and 7).
 
-h11 would do as well, but it reads a whole trailer, or a chunk's extensions, before it counts them.
+h11 could do it, too, but reads a whole trailer, or a chunk's extensions, before it counts them.
 """
 
 import re
@@ -8,8 +8,8 @@ from http import HTTPStatus
 
 from job_service.web.edge.heads import MAX_FIELDS, MAX_HEAD_BYTES, Refused, too_many_fields
 
-MAX_CHUNK_LINE_BYTES = 256  # a chunk's length, with extensions that nobody uses
-MAX_FRAMING_BYTES = 8 * 1024  # of lines with lengths, and in addition
+MAX_CHUNK_LINE_BYTES = 256  # of the line before a chunk, whose extensions nobody uses
+MAX_FRAMING_BYTES = 8 * 1024  # of all these lines, and in addition
 MAX_FRAMING_SHARE = 2  # times as much as the data; chunks of three bytes need less
 PARTS_AT_A_TIME = 500  # about a millisecond's work
 
@@ -18,7 +18,7 @@ _TRAILER_LINE = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+:[\t -~\x80-\xff]*")
 
 
 class SizedBody:
-    """A body whose length was told in its head."""
+    """A body whose length is in the head."""
 
     def __init__(self, length: int) -> None:
         self.missing = length  # in bytes
@@ -29,7 +29,7 @@ class SizedBody:
         return self.missing == 0
 
     def take(self, unread: bytearray) -> bytes:
-        """What has come of it, taken from `unread`."""
+        """As much of it as has come, taken from `unread`."""
         piece = bytes(unread[: self.missing])
         del unread[: self.missing]
         self.missing -= len(piece)
@@ -39,8 +39,8 @@ class SizedBody:
 class ChunkedBody:
     """A body in chunks, each after a line with its length. Extensions and trailer are dropped.
 
-    Each chunk costs as much as many bytes of data. So one that is chunks more than anything else
-    is refused, and only so many of them are taken at a time.
+    Each chunk costs as much time as many bytes of data. So a body of tiny chunks is refused, and
+    only PARTS_AT_A_TIME are taken at a time.
     """
 
     def __init__(self) -> None:
@@ -54,9 +54,9 @@ class ChunkedBody:
         self._trailer_bytes = 0
 
     def take(self, unread: bytearray) -> bytes:
-        """The next of what has come of it, taken from `unread`. Raises Refused where it is none.
+        """The next piece of it that has come, taken from `unread`. Raises Refused.
 
-        There may be more where `unread` has become less.
+        If `unread` has become shorter, there may be more.
         """
         body = bytearray()
         for _ in range(PARTS_AT_A_TIME):
@@ -65,7 +65,7 @@ class ChunkedBody:
         return bytes(body)
 
     def _take_part(self, unread: bytearray, body: bytearray) -> bool:
-        """Whether there was enough to go on."""
+        """Take the next part; whether enough has come for that."""
         if self._in_trailer:
             return self._take_trailer_line(unread)
         if not self._in_chunk:
@@ -138,4 +138,4 @@ def _take_line(unread: bytearray, max_bytes: int) -> bytes | None:
 
 
 def _malformed() -> Refused:
-    return Refused(HTTPStatus.BAD_REQUEST, "the chunks of the body are not as they must be")
+    return Refused(HTTPStatus.BAD_REQUEST, "the chunks of the body are malformed")

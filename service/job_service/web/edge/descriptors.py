@@ -11,9 +11,9 @@ def reserve() -> int:
 
 
 def leaves_reserve(descriptor: int) -> bool:
-    """Whether a connection with this descriptor leaves the reserve to jobs.
+    """Whether the reserve is still free if a connection has this descriptor.
 
-    The kernel gives out the lowest number that is free, so all below are in use.
+    The kernel gives out the lowest free number, so all below are in use.
     """
     return descriptor < _limit() - reserve()
 

@@ -1,7 +1,7 @@
-"""The one kind of head that is read without h11: of a POST in which all is as usual.
+"""A fast path for the heads of usual POSTs, which are parsed without h11.
 
-Nearly all submissions have such, and h11 takes as long over one as the app does. What is read here
-is a small part of HTTP/1.1 in which nothing can be doubted; all else is left to h11.
+Nearly all submissions have such a head, and h11 takes as long over it as the app over the rest.
+This parser knows a small part of HTTP/1.1 that has only one reading, and leaves the rest to h11.
 """
 
 import re
@@ -14,16 +14,16 @@ _LENGTH = re.compile(rb"0|[1-9][0-9]{0,8}")
 _UNUSUAL: Final = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
 
 
-class PlainHead(NamedTuple):
-    """Of a POST of HTTP/1.1 after which its connection stays open."""
+class UsualPost(NamedTuple):
+    """The head of a POST of HTTP/1.1 that leaves its connection open."""
 
     target: bytes
     headers: list[tuple[bytes, bytes]]
     length: int  # of the body, in bytes
 
 
-def read_plain(data: bytes) -> PlainHead | None:
-    """The head that `data` is; None where it may be something else."""
+def read_usual_post(data: bytes) -> UsualPost | None:
+    """The head in `data`; None if it may be anything else."""
     head = _HEAD.fullmatch(data)
     if head is None:
         return None
@@ -38,4 +38,4 @@ def read_plain(data: bytes) -> PlainHead | None:
         or not _UNUSUAL.isdisjoint(values)
     ):
         return None
-    return PlainHead(head[1], headers, int(length[0]))
+    return UsualPost(head[1], headers, int(length[0]))

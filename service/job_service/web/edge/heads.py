@@ -1,7 +1,7 @@
-"""The bytes between two requests: finds the next head, and measures it before anybody reads it.
+"""Finds the head of the next request, and measures it before it is parsed.
 
-Reading a head costs by its fields and bytes, so one that is over the limits is refused unread. All
-that counts is the head itself, however it comes: in one piece, byte by byte, behind another.
+Parsing a head costs time for each field and byte, so a head over the limits is refused unparsed.
+The limits hold however it comes: in one piece, byte by byte, or right after another request.
 """
 
 import re
@@ -10,14 +10,14 @@ from http import HTTPStatus
 MAX_FIELDS = 100
 MAX_HEAD_BYTES = 16 * 1024
 MAX_REQUEST_LINE_BYTES = 8 * 1024
-NO_REQUEST = "this is not a request of HTTP/1.1 that can be answered"
+NO_REQUEST = "this is no HTTP/1.1 request that can be answered"
 
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 _EMPTY_LINES = re.compile(rb"(?:\r?\n)+")
 
 
 class Refused(Exception):
-    """What the client sent can't be answered but with this status; its connection is to end."""
+    """The request can only be answered with this status, and its connection must end."""
 
     def __init__(self, status: HTTPStatus, detail: str) -> None:
         super().__init__(detail)
@@ -26,22 +26,22 @@ class Refused(Exception):
 
 
 class Unread:
-    """What the client has sent and nobody has taken yet."""
+    """What the client has sent, and nothing has taken yet."""
 
     def __init__(self) -> None:
         self.data = bytearray()
-        self._searched = 0  # up to here, there is no end of a head
+        self._searched = 0  # up to here, no head ends
 
     def skip_empty_lines(self) -> None:
-        """Drop what RFC 9112, section 2.2, has us ignore before a request."""
+        """Drop the empty lines before a request, as RFC 9112, section 2.2, asks."""
         if self.data.startswith((b"\r", b"\n")) and (lines := _EMPTY_LINES.match(self.data)):
             del self.data[: lines.end()]
             self._searched = 0
 
     def take_head(self) -> bytes | None:
-        """The next head, with the empty line that ends it; None where its end has yet to come.
+        """The next head, with the empty line that ends it; None if its end has yet to come.
 
-        Raises Refused for one that is over a limit, as soon as that can be known.
+        Raises Refused as soon as it is certainly over a limit.
         """
         if self.data and self.data[0] <= 0x20 and self.data != b"\r":
             raise Refused(HTTPStatus.BAD_REQUEST, NO_REQUEST)  # such as a handshake of TLS
@@ -63,7 +63,7 @@ class Unread:
                 HTTPStatus.REQUEST_URI_TOO_LONG,
                 f"the request's first line is over {MAX_REQUEST_LINE_BYTES:,} bytes",
             )
-        fields = self.data.count(b"\n", 0, size) - 1  # and the empty line, where it has come
+        fields = self.data.count(b"\n", 0, size) - 1  # and the empty line, if it has come
         if size > MAX_HEAD_BYTES or fields > MAX_FIELDS + 1:
             raise too_many_fields()
 

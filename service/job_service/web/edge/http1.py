@@ -1,4 +1,4 @@
-"""HTTP/1.1 between one client and the app: requests in their order, each with its answer."""
+"""HTTP/1.1 between one client and the app: answers requests one after the other."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -24,34 +24,33 @@ _STREAM_ID: Final = 1  # Hypercorn's streams want one, for HTTP/2
 
 
 class Client(Protocol):
-    """Whom HTTP is spoken with: a connection."""
+    """What HTTP needs of a connection."""
 
     async def send(self, head: bytes, body: bytes, *, is_last: bool) -> None:
-        """Send both; `is_last` where nothing of the same answer comes after it."""
+        """Send both; `is_last` if nothing of the same answer follows."""
 
     def has_room(self, size: int) -> bool:
         """Whether so many bytes may wait to be read by the client."""
 
     def set_idle(self, is_idle: bool) -> None:
-        """No answer is owed, or one is."""
+        """Note whether no answer is owed."""
 
     def expect_body(self, is_expected: bool) -> None:
-        """The client is to send more of a body, or it has sent all."""
+        """Note whether the client is to send more of a body."""
 
     def go_on(self) -> None:
-        """There is room for more, or what has come can be answered now."""
+        """Note that there is room for more, or that what has come can be answered now."""
 
     def close(self, farewell: bytes = b"") -> None:
-        """Nothing more is to be read; this is to be sent, and then the connection is to end."""
+        """Read no more, send this, and then end the connection."""
 
 
 class HTTP1:
     """Reads requests, and runs Hypercorn's stream, and with it the app, on each.
 
-    What has come waits unread until it is wanted: a body until the app asks for it, and the next
-    request until this one has its answer. It speaks neither HTTP/2 nor WebSocket; RFC 9110, section
-    7.8, lets a server ignore an Upgrade. `is_closing` says that each answer is to be the last of
-    its connection.
+    What has come waits unread: a body until the app asks for it, and the next request until this
+    one has its answer. It speaks neither HTTP/2 nor WebSocket; RFC 9110, section 7.8, lets a server
+    ignore an Upgrade. If `is_closing`, each answer is the last of its connection.
     """
 
     def __init__(
@@ -68,14 +67,14 @@ class HTTP1:
         self._answer_headers = answer_headers
         self._is_closing = is_closing
         self._unread = Unread()
-        self._is_head = False  # the present request's method
-        self._body: Body | None = None  # of it, as far as nobody has taken it
+        self._is_head = False  # whether the present request is a HEAD
+        self._body: Body | None = None  # of it, while some of it is left to take
         self._is_body_wanted = False
         self._awaited: SizedBody | None = None  # a short body, before the app is run
         self._stream: HTTPStream | None = None  # for as long as it is being answered
         self._answer: Answer | None = None
         self._head = b""  # of the answer, which leaves with the first piece of its body
-        self._arrived = trio.lowlevel.ParkingLot()  # where the app waits for more of the body
+        self._arrived = trio.lowlevel.ParkingLot()  # the app waits here for more of the body
         self._has_ended = False  # the client sends no more
         self._is_closed = False
 

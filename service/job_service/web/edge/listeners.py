@@ -25,29 +25,29 @@ class Listener(trio.abc.AsyncResource):
     """A socket that listens."""
 
     def __init__(self, listening: socket.socket) -> None:
-        listening.setblocking(False)  # whatever default a program has set
+        listening.setblocking(False)  # whatever default timeout a program has set
         self.socket = listening
 
     def url(self, scheme: str) -> str:
-        """How clients name it."""
+        """The address that clients use."""
         host, port = self.socket.getsockname()[:2]
         return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
     async def accept(self) -> list[trio.SocketStream]:
-        """The connections that wait to be accepted, at least one. A checkpoint, always.
+        """The connections that wait to be accepted, at least one. Always a checkpoint.
 
-        Trio accepts one in a turn of the loop: where each turn serves many requests, the last of a
-        crowd would wait for as many turns. Raises OSError where there are too many files, say.
+        Trio accepts one in each turn of the loop. If each turn serves many requests, the last of a
+        crowd would wait for many turns. Raises OSError, for example if too many files are open.
         """
         accepted: list[trio.SocketStream] = []
         while not accepted:
             await trio.lowlevel.wait_readable(self.socket)
-            with contextlib.suppress(BlockingIOError):  # nobody waits any more
+            with contextlib.suppress(BlockingIOError):  # the client has left meanwhile
                 self._accept_all(accepted)
         return accepted
 
     def remove(self) -> None:
-        """Leave nothing behind that others could see."""
+        """Remove what others could see of it."""
 
     async def aclose(self) -> None:
         """Stop listening."""
@@ -67,25 +67,27 @@ class Listener(trio.abc.AsyncResource):
 
 
 class UnixListener(Listener):
-    """Listens on a Unix socket that only its owner may open, and removes it when it is closed."""
+    """Listens on a Unix socket that only its owner may open. Closing removes the socket."""
 
     def __init__(self, path: str) -> None:
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             _remove_if_stale(path)
             listening.bind(path)
-            Path(path).chmod(_OWNER_ONLY)  # before anybody can connect; the umask is everybody's
+            Path(path).chmod(
+                _OWNER_ONLY
+            )  # before anybody can connect; a umask is the whole process's
             listening.listen(_BACKLOG)
         except BaseException:
             listening.close()
             raise
         super().__init__(listening)
         self._path = path
-        self._place = str(Path(path).absolute())  # wherever a handler makes the process go
+        self._place = str(Path(path).absolute())  # even if a handler changes the working directory
         self._identity = _identity(path)
 
-    def url(self, scheme: str) -> str:  # noqa: ARG002  # there is none for this
-        """How people name it."""
+    def url(self, scheme: str) -> str:  # noqa: ARG002  # a path has no scheme
+        """Its path, as people read it."""
         return f"unix:{self._path}"
 
     def remove(self) -> None:
@@ -96,7 +98,7 @@ class UnixListener(Listener):
 
 
 async def listen_on_port(host: str, port: int) -> list[Listener]:
-    """Listen on all addresses of `host`, `::` being all of IPv4, too. Raises CannotListen."""
+    """Listen on all addresses of `host`; `::` includes those of IPv4. Raises CannotListen."""
     listening: list[socket.socket] = []
     try:
         for family, address in await _addresses(host, port):
@@ -106,11 +108,11 @@ async def listen_on_port(host: str, port: int) -> list[Listener]:
                 listening.append(_listen((address, port), family))
             except OSError as error:
                 unavailable = error
-                if error.errno not in _NO_SUCH_ADDRESS:  # as those of IPv6 often are
+                if error.errno not in _NO_SUCH_ADDRESS:  # as IPv6 often is not there
                     raise
         if not listening:
             raise unavailable
-    except (OSError, UnicodeError) as error:  # UnicodeError: no host name at all
+    except (OSError, UnicodeError) as error:  # UnicodeError: this can't be a host name
         for each in listening:
             each.close()
         raise CannotListen(f"can't listen on {host} port {port}: {reason(error)}") from error
@@ -118,7 +120,7 @@ async def listen_on_port(host: str, port: int) -> list[Listener]:
 
 
 async def listen_on_path(path: str) -> list[Listener]:
-    """Listen on a Unix socket; one that is left over is replaced. Raises CannotListen."""
+    """Listen on a Unix socket, and replace one that is left over. Raises CannotListen."""
     try:
         async with _locked(Path(path).parent):
             return [UnixListener(path)]
@@ -127,9 +129,9 @@ async def listen_on_path(path: str) -> list[Listener]:
 
 
 def reason(error: OSError | UnicodeError) -> str:
-    """Why something can't be had, in the system's words."""
+    """What went wrong, in the system's words."""
     words = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    return words.partition(" (while attempting")[0]  # Python says the address again, as a tuple
+    return words.partition(" (while attempting")[0]  # Python repeats the address, as a tuple
 
 
 async def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, str]]:
@@ -180,7 +182,7 @@ def _remove_if_stale(path: str) -> None:
         if not stat.S_ISSOCK(Path(path).stat().st_mode):
             return  # binding will fail
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            probe.setblocking(False)  # one that accepts nobody any more is not waited for
+            probe.setblocking(False)  # or a service that hangs would make us hang, too
             try:
                 probe.connect(path)
             except ConnectionRefusedError:

@@ -1,4 +1,4 @@
-"""What the head of a request asks for, and what is refused before the app hears of it."""
+"""Parses the head of a request, and refuses what the app need not see."""
 
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import h11
 
 from job_service.web.edge.bodies import Body, ChunkedBody, SizedBody
-from job_service.web.edge.fast_path import read_plain
+from job_service.web.edge.fast_path import read_usual_post
 from job_service.web.edge.heads import NO_REQUEST, Refused
 
 SHORT_BODY_BYTES = 16 * 1024
@@ -17,7 +17,7 @@ Headers = list[tuple[bytes, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, and how to take its body."""
+    """One request, with what takes its body."""
 
     method: str
     target: bytes  # a path with its query, or `*`
@@ -26,16 +26,16 @@ class Request:
     body: Body
     keeps_open: bool  # the connection, for another request
     awaits_continue: bool = False  # before it sends its body
-    short_body: SizedBody | None = None  # the body, where it is one that a submission might have
+    short_body: SizedBody | None = None  # the body, if it is as short as most submissions
 
 
 def read_request(head: bytes) -> Request:
-    """The request that has this head. Raises Refused where it can't be answered."""
-    plain = read_plain(head)
-    if plain is not None:
-        start = "POST", plain.target, "1.1", plain.headers
-        plain_body = SizedBody(plain.length)
-        return Request(*start, plain_body, keeps_open=True, short_body=_short(plain_body))
+    """The request with this head. Raises Refused if it can't be answered."""
+    usual = read_usual_post(head)
+    if usual is not None:
+        start = "POST", usual.target, "1.1", usual.headers
+        usual_body = SizedBody(usual.length)
+        return Request(*start, usual_body, keeps_open=True, short_body=_short(usual_body))
     connection = h11.Connection(h11.SERVER)
     connection.receive_data(head)
     try:
@@ -56,7 +56,7 @@ def read_request(head: bytes) -> Request:
     return Request(
         request.method.decode(),
         target,
-        min(request.http_version, b"1.1").decode(),  # as which RFC 9110, section 6.2, has it read
+        min(request.http_version, b"1.1").decode(),  # RFC 9110, section 6.2
         headers,
         body,
         keeps_open=request.http_version >= b"1.1" and b"close" not in _options(headers),
@@ -70,12 +70,12 @@ def _check(request: h11.Request) -> None:
         raise Refused(
             HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "only HTTP/1.1 and HTTP/1.0 are spoken here"
         )
-    if request.method == b"CONNECT":  # for proxies; what its client sends next is no request
+    if request.method == b"CONNECT":  # for proxies; what the client sends next is no request
         raise _no_path()
     if request.target.startswith(b"*") and (request.method, request.target) != (b"OPTIONS", b"*"):
         raise _no_path()
     if request.http_version > b"1.1" and b"host" not in dict(request.headers):
-        raise Refused(HTTPStatus.BAD_REQUEST, NO_REQUEST)  # h11 asks for it only of 1.1 itself
+        raise Refused(HTTPStatus.BAD_REQUEST, NO_REQUEST)  # h11 requires it only in 1.1 itself
 
 
 def _parts(target: bytes, method: bytes) -> tuple[bytes, bytes]:
@@ -96,16 +96,16 @@ def _no_path() -> Refused:
 
 
 def _body(version: bytes, values: dict[bytes, bytes]) -> Body:
-    """Raises Refused where two readers might not agree on its end: RFC 9112, 6.1 and 6.3."""
+    """Raises Refused if two readers might not agree on its end: RFC 9112, 6.1 and 6.3."""
     if b"transfer-encoding" not in values:
         return SizedBody(int(values.get(b"content-length", b"0")))
     if b"content-length" in values or version < b"1.1":
-        raise Refused(HTTPStatus.BAD_REQUEST, "the end of the request can't be told for certain")
+        raise Refused(HTTPStatus.BAD_REQUEST, "where the request ends is ambiguous")
     return ChunkedBody()
 
 
 def _short(body: Body) -> SizedBody | None:
-    """The body, if it is short, and known to be."""
+    """The body, if its length is known to be short."""
     return body if isinstance(body, SizedBody) and body.missing <= SHORT_BODY_BYTES else None
 
 

@@ -16,8 +16,8 @@ Put = Callable[[ASGIReceiveEvent], Awaitable[None]]
 class RequestTask:
     """What Hypercorn calls a task group, for one request, inside the nursery of its connection.
 
-    The app takes the body from `receive`, and none of it comes before it does. A request ends with
-    its connection and not before, so no disconnect is told.
+    The body stays unread until the app calls `receive`. If the connection ends, so does this task,
+    so the app never receives a disconnect.
     """
 
     def __init__(self, nursery: trio.Nursery, receive: Receive, *, has_short_body: bool) -> None:
@@ -26,16 +26,16 @@ class RequestTask:
         self._has_short_body = has_short_body
 
     def spawn(self, func: Callable[..., Awaitable[Any]], *args: Any) -> None:
-        """Run a task of Hypercorn's own; its streams have none."""
+        """Run a task of Hypercorn's own. HTTP streams have none."""
         self._nursery.start_soon(func, *args)
 
     async def spawn_app(self, app: AppWrapper, config: Config, scope: Scope, send: Send) -> Put:  # noqa: ARG002  # Hypercorn's signature
-        """Start the app on a request; gives what is to be told of the rest of the request.
+        """Start the app on a request; gives what Hypercorn calls with the rest of the request.
 
-        Where the body is short, the app is run when that body is here, in the task that reads the
-        connection: a task of its own would cost as much as all that the app does. All others have
-        one: those without a body may wait or stream, and meanwhile the reading must go on, for it
-        tells when the client has gone.
+        If the body is short, the app runs once that body is here, in the task that reads the
+        connection, because a task of its own would cost as much as everything that the app does.
+        Other requests have a task of their own: one without a body may wait or stream, and
+        meanwhile reading must go on, because it shows when the client has gone.
         """
         run_app = partial(_run_app, app, scope, self._receive, send)
 
@@ -50,7 +50,7 @@ class RequestTask:
 
 
 async def _ignore(_: ASGIReceiveEvent) -> None:
-    """The app has been started, and takes for itself what it wants."""
+    """The app is running, and receives for itself what it wants."""
 
 
 async def _run_app(app: AppWrapper, scope: Scope, receive: Receive, send: Send) -> None:

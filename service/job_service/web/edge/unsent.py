@@ -1,4 +1,4 @@
-"""What clients have yet to read, counted over all connections, and bounded."""
+"""Counts what clients have yet to read, over all connections, and bounds it."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -8,11 +8,11 @@ import trio
 MAX_UNSENT_BYTES = 64 * 1024 * 1024
 MAX_LEAVING_BYTES = MAX_UNSENT_BYTES // 2
 SMALL_BYTES = 16 * 1024
-STALLED_SECONDS = 3.0  # a few looks at who reads
+STALLED_SECONDS = 3.0  # a few looks at which clients read
 
 
 class Reader(Protocol):
-    """A client to whom something is being sent."""
+    """A client that is being sent something."""
 
     client: str
     read_at: float  # when it was last seen to read, in the time of Trio's clock
@@ -24,12 +24,12 @@ class Reader(Protocol):
 class Unsent:
     """The bytes that wait in this process until their clients read them.
 
-    Where there is no room for more, clients that have not read for STALLED_SECONDS are cut off, the
-    longest first: one that reads, however slowly, is safe from those that do not. What is not over
-    SMALL_BYTES is always let wait, so that health checks are answered whatever else goes on.
+    If there is no room for more, clients that have not read for STALLED_SECONDS are cut off, the
+    longest first: a client that reads, however slowly, is safe from those that do not. Answers of
+    up to SMALL_BYTES may always wait, so that health checks are answered whatever else goes on.
 
-    What a client that is cut off has not read is gone only once its tasks have ended, and many
-    answers may be made before that: no more than MAX_LEAVING_BYTES may be on their way out.
+    The memory of a client that is cut off is free only when its tasks have ended, and many answers
+    may be made before that. So no more than MAX_LEAVING_BYTES may be on their way out.
     """
 
     def __init__(self, report: Callable[[str, str], None]) -> None:
@@ -40,14 +40,14 @@ class Unsent:
         self._total_leaving = 0
 
     def has_room(self, size: int) -> bool:
-        """Whether so many bytes more may wait, once those who stall are gone."""
+        """Whether so many bytes more may wait, once stalled clients are cut off."""
         if self._total + size > MAX_UNSENT_BYTES:
             self._cut_off_the_stalled(size)
         is_room = self._total + size <= MAX_UNSENT_BYTES
         return size <= SMALL_BYTES or (is_room and self._total_leaving <= MAX_LEAVING_BYTES)
 
     def hold(self, reader: Reader, size: int) -> None:
-        """Count so many bytes that wait for this client; where there is no room, cut it off."""
+        """Count so many bytes that wait for this client; if there is no room, cut it off."""
         if self.has_room(size):
             self._held[reader] = size
             self._total += size
@@ -73,4 +73,4 @@ class Unsent:
         self._leaving[reader] = size
         self._total_leaving += size
         reader.cut_off()
-        self._report(reader.client, "cut off, because it does not read what waits for it")
+        self._report(reader.client, "cut off, because it does not read its answer")

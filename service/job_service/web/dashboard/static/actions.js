@@ -1,4 +1,4 @@
-// What can be done to the service, each after a question, each with a word on what came of it.
+// What a user can do: each action asks first, and then says what became of it.
 
 import { post } from "./api.js";
 import { confirm, say } from "./dialogs.js";
@@ -18,12 +18,12 @@ async function act(question, path, tell) {
 
 const ofType = (type) => (type ? `?type=${encodeURIComponent(type)}` : "");
 
-/** Start no more jobs, or none of this type. */
+/** Start no more jobs, or no more of this type. */
 export const pause = (type) =>
   act(
     {
       title: type ? `Pause ${type}?` : "Pause the queue?",
-      text: `No ${type ? `job of type ${type}` : "job"} starts until you resume. What runs goes on, and jobs are accepted as ever.`,
+      text: `No ${type ? `job of type ${type}` : "job"} starts until you resume. Running jobs go on, and new ones are accepted.`,
       action: "Pause",
     },
     `/queue/pause${ofType(type)}`,
@@ -42,7 +42,7 @@ export const resume = (type) =>
     (queue) => `${type ?? "The queue"} goes on; ${plural(queue.ready, "job")} ready for a worker.`,
   );
 
-/** Call off a job. */
+/** Cancel a job. */
 export const cancel = (job) =>
   act(
     {
@@ -59,7 +59,7 @@ export const cancel = (job) =>
       now.status === "cancelled" ? "The job is cancelled." : "The job is being interrupted.",
   );
 
-/** Run a job that has ended again, as a new one; gives that. */
+/** Run a job that has ended again, as a new job, which is the result. */
 export const retry = (job) =>
   act(
     {

@@ -1,11 +1,11 @@
-// Calls to the service, with the token where it wants one.
+// Calls to the service, with a token if it asks for one.
 
 import { askForToken } from "./dialogs.js";
 
 const TOKEN = "job-service-token";
 const PATIENCE = 10_000; // milliseconds
 
-/** An answer that is no success; `detail` says why. */
+/** The service answered with an error; `detail` says why. */
 export class Problem extends Error {
   constructor(status, detail) {
     super(detail);
@@ -13,16 +13,16 @@ export class Problem extends Error {
   }
 }
 
-/** There was no answer, or no end of it. */
+/** There was no answer, or it did not come to its end. */
 export class Unreachable extends Error {}
 
-/** The same promise; where it ends for want of a connection, it does so with Unreachable. */
+/** The same promise; if the connection fails, it rejects with Unreachable. */
 export const unreachable = (promise) =>
   promise.catch((error) => {
     throw error instanceof TypeError ? new Unreachable(error.message) : error;
   });
 
-/** How far this machine's clock is behind the service's, in milliseconds; 0 where they agree. */
+/** How far this machine's clock is behind the service's, in milliseconds; 0 if they agree. */
 export let clockOffset = 0;
 
 let asking = null;
@@ -35,7 +35,7 @@ function token(wrong) {
   return asking;
 }
 
-/** A successful response to a call that `signal` may cut off. Throws Problem or Unreachable. */
+/** The successful response to a call. `signal` may abort it. Throws Problem or Unreachable. */
 export async function call(
   path,
   { method = "GET", headers = {}, signal, patience = PATIENCE } = {},
@@ -51,7 +51,7 @@ export async function call(
     noteClock(response);
     if (response.ok) return response;
     if (response.status === 401) {
-      // Another call may have been told of the same token before.
+      // Another call may have failed with the same token, and asked for a new one.
       if (sent === sessionStorage.getItem(TOKEN)) await token(sent !== null);
       continue;
     }
@@ -81,5 +81,5 @@ function noteClock(response) {
   if (!Number.isNaN(offset)) clockOffset = Math.abs(offset) < 2000 ? 0 : offset;
 }
 
-/** Seconds since a moment of the service's clock. */
+/** Seconds since this moment of the service's clock. */
 export const since = (iso) => Math.max(0, (Date.now() + clockOffset - Date.parse(iso)) / 1000);

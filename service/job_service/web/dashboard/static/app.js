@@ -1,14 +1,14 @@
-// Where all comes together: the address says what is shown, and the connection keeps it up to date.
+// The page as a whole: its address says what it shows, and its connection keeps it up to date.
 
 import { pause, resume } from "./actions.js";
 import { Problem, read } from "./api.js";
 import { $, setText } from "./dom.js";
 import { clock, duration } from "./format.js";
 import { take } from "./history.js";
-import { openStory, showStory } from "./job.js";
+import { openJob, showJob } from "./job.js";
 import { filterJobs, offerTypes, showJobs } from "./jobs.js";
 import { beatNow, connect } from "./live.js";
-import { note, showNotices } from "./notices.js";
+import { NOTED, note, showNotices } from "./notices.js";
 import { showMetrics, showTypes, showWorkers } from "./overview.js";
 
 const STATES = {
@@ -18,9 +18,9 @@ const STATES = {
 };
 
 let view = null; // "overview" or "job"
-let counted = null; // what can only change with a job or a worker, as it was when it was last shown
+let counted = null; // the metrics that were last shown; if they are the same, so are jobs and workers
 let paused = false;
-let seenAt = null; // when the metrics were read last
+let seenAt = null; // when the metrics were last read
 let overviewAddress = "#/";
 
 function route() {
@@ -30,7 +30,7 @@ function route() {
   const [path, query] = address.slice(2).split("?");
   if (path.startsWith("jobs/")) {
     view = "job";
-    openStory(path.slice(5));
+    openJob(path.slice(5));
   } else {
     view = "overview";
     overviewAddress = address;
@@ -38,12 +38,12 @@ function route() {
   }
   beatNow();
   $("overview").hidden = view !== "overview";
-  $("story").hidden = view !== "job";
+  $("job").hidden = view !== "job";
   $("back").setAttribute("href", overviewAddress);
   document.title = "Job service";
   if (before !== null && (before !== view || view === "job")) {
     scrollTo(0, 0);
-    $(view === "job" ? "story" : "overview")
+    $(view)
       .querySelector("h1")
       .focus({ preventScroll: true });
   }
@@ -72,11 +72,11 @@ async function onBeat(signal) {
   showNotices();
   const now = JSON.stringify({ ...metrics, uptime_seconds: 0 });
   if (view === "job") {
-    await showStory(signal);
+    await showJob(signal);
     counted = "";
     return;
   }
-  const changed = now !== counted || metrics.jobs_in_progress > 0; // those may tell of their progress
+  const changed = now !== counted || metrics.jobs_in_progress > 0; // their progress may have changed
   const [types] = await Promise.all([
     showTypes(signal),
     showJobs(signal, changed),
@@ -100,7 +100,7 @@ function showPause(queue) {
   );
 }
 
-/** Whether the service takes no more jobs; one that has just started may not take any yet. */
+/** Show whether the service takes no jobs: it drains, or has only just started. */
 async function lookIfDraining(signal) {
   try {
     await read("/health/ready", signal);
@@ -116,13 +116,14 @@ $("pause").addEventListener("click", async () => {
   if (queue) showPause(queue);
 });
 $("skip").addEventListener("click", (event) => {
-  event.preventDefault(); // the address is that of what is shown
+  event.preventDefault(); // the address must stay
   $("main").focus();
 });
 addEventListener("hashchange", route);
 
 route();
 connect({
+  events: NOTED,
   onState(state, reason) {
     setState(state, reason);
     counted = null;

@@ -1,4 +1,4 @@
-// Line charts of the last minutes, drawn as SVG; whoever points at one reads its values there.
+// Line charts of the last minutes, drawn as SVG. Point at a chart to read its values there.
 
 import { draw, make, setText } from "./dom.js";
 import { apart, samples, shownSeconds } from "./history.js";
@@ -44,7 +44,7 @@ export function chart(parent, { title, series, write, least }) {
   parent.append(make("figure", { class: "panel" }, make("h3", {}, title), legend, plot, ends));
 
   const short = (value) => write(value).replace(/\.0\b/, ""); // the axis does not jump
-  let pointed = null; // share of the width at which somebody points
+  let pointed = null; // where somebody points, as a share of the width
 
   plot.addEventListener("pointermove", (event) => {
     const box = svg.getBoundingClientRect();
@@ -77,20 +77,20 @@ export function chart(parent, { title, series, write, least }) {
     series.forEach(({ key }, index) =>
       setText(values[index], shown[key] === null ? "–" : write(shown[key])),
     );
-    const told = series.map(({ label }, index) => `${label} ${values[index].textContent}`);
-    svg.setAttribute("aria-label", `${title} in the last minutes. Now: ${told.join(", ")}.`);
+    const now = series.map(({ label }, index) => `${label} ${values[index].textContent}`);
+    svg.setAttribute("aria-label", `${title} in the last minutes. Now: ${now.join(", ")}.`);
   }
 
   return redraw;
 }
 
-/** The least of 1, 2, 4, 10, 20, 40 … that is not below; its half is as round. */
+/** The least of 1, 2, 4, 10, 20, 40 … that is not below. Half of it is a round number, too. */
 function ceiling(value) {
   const power = 10 ** Math.floor(Math.log10(value));
   return [1, 2, 4, 10].map((step) => step * power).find((step) => step >= value * 0.9999);
 }
 
-/** The stretches in which the samples follow each other and tell this value. */
+/** The stretches of samples without a hole that have this value. */
 function stretches(key) {
   const found = [];
   let previous = null;

@@ -1,4 +1,4 @@
-// The two questions that the page asks: are you sure, and who are you. And what it answers.
+// The page's dialogs, "are you sure" and "which token", and its short messages.
 
 import { $, setText } from "./dom.js";
 
@@ -18,7 +18,7 @@ export function confirm({ title, text, action, danger = false }) {
   });
 }
 
-/** Ask for a token; `wrong` where one was not taken. There is no way around the answer. */
+/** Ask for a token; `wrong` if the last one was not accepted. The dialog can't be left without. */
 export function askForToken(wrong) {
   const dialog = $("token");
   const input = $("token-input");
@@ -41,7 +41,7 @@ export function askForToken(wrong) {
 
 let hiding;
 
-/** Tell what came of an action, for some seconds. */
+/** Show what became of an action, for some seconds. */
 export function say(text, failed = false) {
   const said = $("said");
   said.dataset.failed = failed;

@@ -1,4 +1,4 @@
-// Small ways with the document: make, find, and change only what is different.
+// Finds and makes elements, and changes only what is different.
 
 /** The element of this id. */
 export const $ = (id) => document.getElementById(id);
@@ -22,18 +22,18 @@ function setAll(element, attributes) {
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
 }
 
-/** Give an element this text; nothing happens where it has it already. */
+/** Give an element this text, unless it has it already. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Give an element this attribute, or take it away where the value is null. */
+/** Give an element this attribute, or remove it if the value is null. */
 export function setAttribute(element, name, value) {
   if (value === null) element.removeAttribute(name);
   else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
 }
 
-/** Let `parent` have one child per item: made by `create`, and brought up to date by `update`. */
+/** Give `parent` one child per item: `create` makes it, and `update` brings it up to date. */
 export function fill(parent, items, create, update) {
   while (parent.children.length > items.length) parent.lastElementChild.remove();
   while (parent.children.length < items.length) parent.append(create());

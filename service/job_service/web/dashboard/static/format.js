@@ -26,7 +26,7 @@ export function duration(seconds) {
   return `${count(Math.floor(hours / 24))} d ${hours % 24} h`;
 }
 
-/** The time of day of a moment, with its date where that is not today's. */
+/** The time of day of a moment, with its date if that is not today's. */
 export function clock(iso) {
   const moment = new Date(iso);
   const time = moment.toLocaleTimeString("en-GB");
@@ -34,10 +34,10 @@ export function clock(iso) {
   return `${moment.toLocaleDateString("en-GB", { day: "numeric", month: "short" })} ${time}`;
 }
 
-/** The same to the millisecond, for a job's page. */
+/** The same to the millisecond. */
 export const exactly = (iso) => `${clock(iso)}.${iso.slice(20, 23).padEnd(3, "0")}`;
 
-/** Seconds from one moment to another; a Date would know only their milliseconds. */
+/** Seconds from one moment to another, to the microsecond, which a Date does not have. */
 export const between = (from, to) => seconds(to) - seconds(from);
 
 const seconds = (iso) =>
@@ -46,7 +46,7 @@ const seconds = (iso) =>
 /** "1 job", "2 jobs". */
 export const plural = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;
 
-/** What JSON text says, with its numbers as they are written there, to be written again. */
+/** The value of JSON text. When it is written again, its numbers look the same. */
 export function exact(text) {
   const keep = (key, value, context) =>
     typeof value === "number" && JSON.rawJSON && context?.source !== undefined

@@ -1,8 +1,8 @@
-// What the charts show: the last minutes, one sample a second, made of what the metrics gained.
+// What the charts show: one sample a second of the last minutes, from how the metrics grew.
 
 const SPANS = [60, 120, 180, 240];
 const WINDOW = 300; // seconds
-const HOLE = 3; // seconds without a sample, from which on nothing is said of what was between
+const HOLE = 3; // seconds without a sample that leave a hole in the charts
 
 export const samples = []; // the oldest first
 
@@ -14,7 +14,7 @@ export function shownSeconds() {
 
 let before = null;
 
-/** Take the metrics and the queue of this moment; gives the sample, with nulls where none can be told. */
+/** Take the metrics and the queue of this moment; gives the sample, with null for what is not known. */
 export function take(metrics, queue) {
   const now = performance.now() / 1000;
   const passed = before ? metrics.uptime_seconds - before.metrics.uptime_seconds : 0;

@@ -1,4 +1,4 @@
-// The page of one job: how it stands, what it was given and gave, and all that happened to it.
+// The page of one job: its status, its payload and result, and all that happened to it.
 
 import { cancel, retry } from "./actions.js";
 import { Problem, readPage, since } from "./api.js";
@@ -11,44 +11,44 @@ const MOST_SHOWN = 200_000; // characters of a payload or result
 const ENDED = ["completed", "failed", "cancelled", "abandoned"];
 
 let id = null;
-let told = null; // the story as text, by which it is seen that it has changed
-let story = null;
+let shown = null; // the job as text, to see whether it has changed
+let job = null;
 
 $("cancel").addEventListener("click", async () => {
-  if (await cancel(story)) beatNow();
+  if (await cancel(job)) beatNow();
 });
 $("retry").addEventListener("click", async () => {
-  const made = await retry(story);
+  const made = await retry(job);
   if (made) location.hash = `#/jobs/${made.id}`;
 });
 
 /** Turn to the job of this id. */
-export function openStory(wanted) {
+export function openJob(wanted) {
   id = wanted;
-  told = story = null;
-  setText($("story-title"), "Job");
-  setText($("story-id"), id);
-  setText($("story-empty"), "");
-  for (const part of ["cancel", "retry", "story-body", "story-empty"]) $(part).hidden = true;
-  setText($("story-status"), "");
-  setAttribute($("story-status"), "data-status", null);
+  shown = job = null;
+  setText($("job-title"), "Job");
+  setText($("job-id"), id);
+  setText($("job-empty"), "");
+  for (const part of ["cancel", "retry", "job-body", "job-empty"]) $(part).hidden = true;
+  setText($("job-status"), "");
+  setAttribute($("job-status"), "data-status", null);
 }
 
-/** Bring it up to date. */
-export async function showStory(signal) {
+/** Update the page. */
+export async function showJob(signal) {
   const asked = id;
   try {
     if (!/^[\w-]+$/.test(id)) throw new Problem(404, "no job has such an id");
     const { text } = await readPage(`/jobs/${id}`, signal);
     if (asked !== id) return;
-    if (text !== told) show(text);
+    if (text !== shown) show(text);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     if (asked !== id) return;
-    $("story-body").hidden = $("cancel").hidden = $("retry").hidden = true;
-    $("story-empty").hidden = false;
+    $("job-body").hidden = $("cancel").hidden = $("retry").hidden = true;
+    $("job-empty").hidden = false;
     setText(
-      $("story-empty"),
+      $("job-empty"),
       error.status === 404
         ? "There is no such job: it never was, or it ended so long ago that it has been forgotten."
         : error.message,
@@ -59,25 +59,25 @@ export async function showStory(signal) {
 }
 
 function show(text) {
-  const before = story;
-  told = text;
-  story = JSON.parse(text);
-  $("story-body").hidden = false;
-  $("story-empty").hidden = true;
-  setText($("story-title"), story.type);
-  document.title = `${story.type} – Job service`;
-  setText($("story-status"), story.cancel_requested ? "being interrupted" : story.status);
-  setAttribute($("story-status"), "data-status", story.status);
-  const ended = ENDED.includes(story.status);
-  $("cancel").hidden = ended || story.cancel_requested === true;
+  const before = job;
+  shown = text;
+  job = JSON.parse(text);
+  $("job-body").hidden = false;
+  $("job-empty").hidden = true;
+  setText($("job-title"), job.type);
+  document.title = `${job.type} – Job service`;
+  setText($("job-status"), job.cancel_requested ? "being interrupted" : job.status);
+  setAttribute($("job-status"), "data-status", job.status);
+  const ended = ENDED.includes(job.status);
+  $("cancel").hidden = ended || job.cancel_requested === true;
   $("retry").hidden = !ended;
-  $("story-waits").hidden = !story.waits_because;
-  setText($("story-waits"), sentence(story.waits_because ?? ""));
+  $("job-waits").hidden = !job.waits_because;
+  setText($("job-waits"), sentence(job.waits_because ?? ""));
   showProgress();
-  const hasResult = story.result !== undefined;
+  const hasResult = job.result !== undefined;
   $("result").hidden = !hasResult;
   $("result-empty").hidden = hasResult;
-  // They may be large, and neither changes once it is there.
+  // They may be large, and stay the same once they are there.
   if (before === null || (hasResult && before.result === undefined)) {
     const written = exact(text);
     showJson($("payload"), written.payload);
@@ -98,22 +98,22 @@ function showJson(element, value) {
 }
 
 function showProgress() {
-  const progress = story.status === "processing" ? story.progress : undefined;
-  $("story-progress").hidden = progress === undefined;
+  const progress = job.status === "processing" ? job.progress : undefined;
+  $("job-progress").hidden = progress === undefined;
   if (!progress) return;
   const { done, total, note } = progress;
-  setAttribute($("story-bar"), "max", total > 0 ? total : null);
-  setAttribute($("story-bar"), "value", total > 0 ? done : null);
-  setText($("story-done"), total === undefined ? count(done) : `${count(done)} of ${count(total)}`);
-  setText($("story-note"), note ?? "");
+  setAttribute($("job-bar"), "max", total > 0 ? total : null);
+  setAttribute($("job-bar"), "value", total > 0 ? done : null);
+  setText($("job-done"), total === undefined ? count(done) : `${count(done)} of ${count(total)}`);
+  setText($("job-note"), note ?? "");
 }
 
-/** What changes by itself, without the story: how long it takes. */
+/** Update what changes with time alone: how long it takes. */
 function showTimes() {
-  if (story === null) return;
-  const seconds = story.finished_at
-    ? between(story.created_at, story.finished_at)
-    : since(story.created_at);
+  if (job === null) return;
+  const seconds = job.finished_at
+    ? between(job.created_at, job.finished_at)
+    : since(job.created_at);
   fill(
     $("facts"),
     facts(seconds),
@@ -125,10 +125,10 @@ function showTimes() {
         row.lastElementChild.replaceChildren(...value);
     },
   );
-  showBand($("band"), story, seconds);
+  showBand($("band"), job, seconds);
   fill(
     $("timeline"),
-    moments(story),
+    moments(job),
     () => make("li", {}, make("time"), make("span"), make("span", { class: "quiet" })),
     (row, moment) => {
       const [time, what, after] = row.children;
@@ -142,19 +142,19 @@ function showTimes() {
 }
 
 function facts(seconds) {
-  const ended = story.finished_at !== undefined;
+  const ended = job.finished_at !== undefined;
   return [
-    ["Created", clock(story.created_at)],
-    ended ? ["Ended", clock(story.finished_at)] : ["Ended", "not yet"],
+    ["Created", clock(job.created_at)],
+    ended ? ["Ended", clock(job.finished_at)] : ["Ended", "not yet"],
     [ended ? "Took" : "Age", duration(seconds)],
-    ["Attempts", `${count(story.attempt ?? 0)} of at most ${count(story.max_retries + 1 + (story.snoozes ?? 0))}`],
-    story.run_at && ["Due", clock(story.run_at)],
-    story.priority !== undefined && ["Priority", count(story.priority)],
-    story.snoozes && ["Came back later", plural(story.snoozes, "time")],
-    story.unique_key && ["Unique key", story.unique_key],
-    story.schedule && ["Schedule", story.schedule],
-    story.retry_of && ["Runs again", [linkTo(story.retry_of)]],
-    story.after && ["After", story.after.map(linkTo)],
+    ["Attempts", `${count(job.attempt ?? 0)} of at most ${count(job.max_retries + 1 + (job.snoozes ?? 0))}`],
+    job.run_at && ["Due", clock(job.run_at)],
+    job.priority !== undefined && ["Priority", count(job.priority)],
+    job.snoozes && ["Came back later", plural(job.snoozes, "time")],
+    job.unique_key && ["Unique key", job.unique_key],
+    job.schedule && ["Schedule", job.schedule],
+    job.retry_of && ["Runs again", [linkTo(job.retry_of)]],
+    job.after && ["After", job.after.map(linkTo)],
   ].filter(Boolean);
 }
 
@@ -163,12 +163,12 @@ const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 const linkTo = (job) => make("a", { href: `#/jobs/${job}`, class: "id" }, job);
 
 function showAttempts() {
-  $("attempts-empty").hidden = story.attempts.length > 0;
+  $("attempts-empty").hidden = job.attempts.length > 0;
   setText(
     $("attempts-empty"),
-    story.failure || story.status !== "pending" ? "None: it never ran." : "None yet.",
+    job.failure || job.status !== "pending" ? "None: it never ran." : "None yet.",
   );
-  fill($("attempts"), story.attempts, createAttempt, (row, attempt) => {
+  fill($("attempts"), job.attempts, createAttempt, (row, attempt) => {
     const [head, error, details] = row.children;
     const [title, status, where] = head.children;
     setText(title, `Attempt ${attempt.attempt}`);

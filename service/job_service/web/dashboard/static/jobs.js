@@ -1,4 +1,4 @@
-// The table of jobs: filtered, a page at a time, the newest first, and live on its first page.
+// The table of jobs: filtered, page by page, the newest first. Its first page is live.
 
 import { Problem, readPage, since } from "./api.js";
 import { $, fill, make, setAttribute, setText } from "./dom.js";
@@ -8,10 +8,10 @@ import { beatNow } from "./live.js";
 const ROWS = 20;
 
 let filters = { status: "", type: "" };
-let cursors = []; // of each page that has been turned to; none on the first
+let cursors = []; // one for each page after the first, up to the one that is shown
 let next = null;
-let jobs = null; // those on the page; null where it has to be read before anything is shown
-let stale = false; // whether the service may tell other jobs by now
+let jobs = null; // those on the page; null if it must be read before anything can be shown
+let stale = false; // whether the service may list other jobs by now
 let pointed = false;
 
 for (const name of ["status", "type"]) {
@@ -27,7 +27,7 @@ $("find").addEventListener("submit", (event) => {
 $("older").addEventListener("click", () => turn([...cursors, next]));
 $("newer").addEventListener("click", () => turn(cursors.slice(0, -1)));
 $("newest").addEventListener("click", () => turn([]));
-// Rows that run away can't be read, let alone clicked.
+// Rows that move away can't be read, let alone clicked.
 $("jobs").addEventListener("pointerenter", (event) => point(event.pointerType === "mouse"));
 $("jobs").addEventListener("pointerleave", () => point(false));
 
@@ -39,10 +39,10 @@ function point(now) {
 const held = () => pointed || $("jobs").contains(document.activeElement);
 
 function showHeld() {
-  setText($("jobs-held"), cursors.length ? "" : held() ? "held while you are at it" : "live");
+  setText($("jobs-held"), cursors.length ? "" : held() ? "held while you point at it" : "live");
 }
 
-/** Go to the address of these filters, so that they can be linked to, and come back to. */
+/** Go to the address of these filters, so that links and the back button lead to them. */
 function go(wanted) {
   const query = new URLSearchParams(Object.entries(wanted).filter(([, value]) => value));
   location.hash = query.size ? `#/?${query}` : "#/";
@@ -78,7 +78,7 @@ function offerType(type) {
     select.append(make("option", {}, type));
 }
 
-/** Bring the table up to date, but not under somebody's pointer or focus, nor on an older page. */
+/** Update the table, but neither while somebody points at it or uses it, nor on an older page. */
 export async function showJobs(signal, changed) {
   stale ||= changed;
   showHeld();
@@ -98,9 +98,9 @@ async function load(signal) {
     page = await readPage(`/jobs?${query}`, signal);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    page = { text: "[]", next: null }; // of a filter, in the address, that can't be
+    page = { text: "[]", next: null }; // the address has a filter that does not exist
   }
-  if (asked[0] !== filters || asked[1] !== cursors) return; // somebody went on meanwhile
+  if (asked[0] !== filters || asked[1] !== cursors) return; // somebody chose another page meanwhile
   next = page.next && new URLSearchParams(page.next.split("?")[1]).get("cursor");
   jobs = JSON.parse(page.text);
   fill($("jobs"), jobs, createRow, updateRow);
@@ -113,7 +113,7 @@ async function load(signal) {
 
 function nothing() {
   if (cursors.length) return "No older jobs.";
-  if (filters.status || filters.type) return "No job is like that now.";
+  if (filters.status || filters.type) return "No job matches these filters now.";
   return "No jobs yet. Submit one with POST /jobs, and it is here within a second.";
 }
 
@@ -142,7 +142,7 @@ function updateRow(row, job) {
   setText(type, job.type);
   setAttribute(type, "title", job.type);
   const link = id.firstElementChild;
-  setText(link.firstElementChild, job.id.slice(-12, -6)); // ids of the same time begin alike
+  setText(link.firstElementChild, job.id.slice(-12, -6)); // ids of about the same time begin alike
   setText(link.lastElementChild, job.id.slice(-6));
   setAttribute(link, "title", job.id);
   setAttribute(link, "href", `#/jobs/${job.id}`);
@@ -153,8 +153,8 @@ function updateRow(row, job) {
     setAttribute(bar, "max", job.progress.total);
     setAttribute(bar, "value", job.progress.done);
   }
-  setText(text, tell(job));
-  setAttribute(text, "title", tell(job));
+  setText(text, remark(job));
+  setAttribute(text, "title", remark(job));
   setText(created.firstElementChild, clock(job.created_at));
   setAttribute(created.firstElementChild, "datetime", job.created_at);
   setText(
@@ -163,8 +163,8 @@ function updateRow(row, job) {
   );
 }
 
-/** The one thing that is worth a word about a job. */
-function tell(job) {
+/** The one thing that is worth saying about a job. */
+function remark(job) {
   if (job.cancel_requested) return "being interrupted";
   if (job.status === "processing" && job.progress) {
     const { done, total, note } = job.progress;

@@ -3,35 +3,28 @@
 import { Problem, Unreachable, call, unreachable } from "./api.js";
 
 const BEAT = 1000; // milliseconds, as all below
-const SILENCE = 40_000; // the service says something every 15 seconds
+const SILENCE = 40_000; // the service sends something every 15 seconds
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 8000;
-
-/** Only what is out of the ordinary: how many jobs come and go, the metrics tell. */
-const EVENTS = [
-  ...["service_draining", "worker_stopped", "job_failed", "job_abandoned", "schedule_skipped"],
-  ...["queue_full", "queue_freed", "queue_paused", "queue_resumed", "loop_stalled"],
-  ...["connection_failed", "request_failed", "log_lines_dropped", "log_reopen_failed", "certificate_reload_failed"],
-  "observer_detached",
-];
 
 let due = false;
 let wake = null;
 
-/** Do not wait for the second to pass: somebody wants to see something else. */
+/** Beat at once, because somebody wants to see something else. */
 export function beatNow() {
   due = true;
   wake?.();
 }
 
 /**
- * Follow the service for as long as the page can be seen; a hidden one asks for nothing.
+ * Follow the service and these `events` of it while the page can be seen; a hidden page asks for
+ * nothing.
  *
- * `onState` hears "connecting", "live" and "lost", the last with what the service said, if it did;
- * `onEvent` hears each event; `onBeat` is called once a second, never twice at a time, and where it
- * can't reach the service, that counts as the end of the connection.
+ * `onState` is called with "connecting", "live" or "lost", and with the service's words, if it said
+ * why. `onEvent` is called with each event. `onBeat` is called once a second, but not before its
+ * last call has ended; if it can't reach the service, the connection counts as lost.
  */
-export function connect({ onState, onEvent, onBeat }) {
+export function connect({ events, onState, onEvent, onBeat }) {
   let visible = null;
   let lastId = null;
 
@@ -44,7 +37,7 @@ export function connect({ onState, onEvent, onBeat }) {
       let reason = null;
       try {
         const headers = lastId === null ? {} : { "Last-Event-ID": lastId };
-        const path = `/events?event=${EVENTS.join(",")}`;
+        const path = `/events?event=${events.join(",")}`;
         const response = await call(path, { headers, signal: either, patience: 0 });
         onState("live");
         await Promise.race([
@@ -95,7 +88,7 @@ export function connect({ onState, onEvent, onBeat }) {
       else if (line.startsWith("data: ")) data = line.slice(6);
     }
     const event = data && JSON.parse(data);
-    if (event?.event) onEvent(event); // a reset has none, and needs nothing: the beat reads anew
+    if (event?.event) onEvent(event); // a reset is none; the next beat reads everything anew
   }
 
   function look() {
@@ -117,7 +110,7 @@ const expected = (error) =>
   error instanceof Unreachable ||
   ["AbortError", "TimeoutError"].includes(error.name);
 
-/** Resolves after so many milliseconds, or as soon as somebody wants it, or at the abort. */
+/** Resolves after so many milliseconds, or earlier at `beatNow` or an abort. */
 function pause(milliseconds, signal) {
   return new Promise((resolve) => {
     const end = () => {

@@ -1,4 +1,4 @@
-// What happened that is out of the ordinary, from the stream of events; the same again is one line.
+// Unusual events, from the stream; the same again is counted in one line.
 
 import { $, fill, make, setAttribute, setText } from "./dom.js";
 import { clock, count, duration, plural } from "./format.js";
@@ -13,13 +13,13 @@ const TEXTS = {
   job_abandoned: (e) => `${e.job_type} abandoned: ${e.reason}`,
   schedule_skipped: (e) => `${e.schedule} skipped a tick: ${e.reason}`,
   queue_full: (e) =>
-    `The queue is full with ${plural(e.queue_capacity, "job")}: more are turned away`,
+    `The queue is full with ${plural(e.queue_capacity, "job")}: more are rejected`,
   queue_freed: (e) =>
-    `The queue has room again, after ${duration(e.full_seconds)}; ${plural(e.jobs_rejected, "job")} turned away`,
+    `The queue has room again, after ${duration(e.full_seconds)}; ${plural(e.jobs_rejected, "job")} rejected`,
   queue_paused: (e) => `${e.job_type ?? "The queue"} was paused`,
   queue_resumed: (e) => `${e.job_type ?? "The queue"} was resumed`,
   loop_stalled: (e) =>
-    `The event loop ${e.over ? "stood" : "stands"} still for ${duration(e.stalled_seconds)}${e.job_type ? ` in ${e.job_type}` : ""}, at ${e.where}`,
+    `The event loop ${e.over ? "was stalled" : "is stalled"} for ${duration(e.stalled_seconds)}${e.job_type ? ` by ${e.job_type}` : ""}, at ${e.where}`,
   connection_failed: (e) => `A connection failed: ${e.error}`,
   request_failed: (e) => `${e.method} ${e.path} failed: ${e.error}`,
   log_lines_dropped: (e) => `${plural(e.lines, "log line")} dropped`,
@@ -28,10 +28,13 @@ const TEXTS = {
   observer_detached: (e) => `An observer of events failed: ${e.error}`,
 };
 
+/** The events that are worth a notice. How many jobs come and go is in the metrics. */
+export const NOTED = Object.keys(TEXTS);
+
 const notices = []; // the newest first
 let changed = false;
 
-/** Take note of an event; it is shown with the next beat. */
+/** Note an event, to show it with the next beat. */
 export function note(event) {
   const kind = `${event.event} ${event.job_type ?? ""}`;
   const newest = notices[0];
@@ -45,7 +48,7 @@ export function note(event) {
   changed = true;
 }
 
-/** Show them, where there is something new. */
+/** Show the notices, if there is something new. */
 export function showNotices() {
   if (!changed) return;
   changed = false;

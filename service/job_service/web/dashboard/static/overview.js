@@ -8,7 +8,7 @@ import { clock, count, duration, percent, rate } from "./format.js";
 import { samples } from "./history.js";
 import { beatNow } from "./live.js";
 
-const RARELY = 5; // beats from one reading of what changes seldom to the next
+const RARELY = 5; // beats between two readings of what seldom changes
 
 const FIGURES = [
   ["jobs_created", "Created", "created"],
@@ -20,7 +20,7 @@ const FIGURES = [
 const REST = [
   ["jobs_cancelled", "Cancelled"],
   ["jobs_abandoned", "Abandoned"],
-  ["jobs_rejected", "Turned away"],
+  ["jobs_rejected", "Rejected"],
   ["jobs_snoozed", "Snoozed"],
   ["jobs_deduplicated", "Deduplicated"],
   ["ticks_skipped", "Ticks skipped"],
@@ -124,7 +124,7 @@ function mean(seconds, metrics) {
 
 let workers = null;
 
-/** Show what each worker does, and since when; read anew where something has changed. */
+/** Show what each worker does, and since when; read it anew if something has `changed`. */
 export async function showWorkers(signal, changed) {
   if (changed || workers === null) workers = await read("/workers", signal);
   fill($("workers"), workers, createWorker, (row, worker) => {
@@ -150,7 +150,7 @@ const createWorker = () =>
 
 let beats = 0;
 
-/** Show the job types and the schedules, every few beats; gives the types where they were read. */
+/** Show the job types and the schedules, every few beats; gives the types if it has read them. */
 export async function showTypes(signal) {
   if (beats++ % RARELY) return null;
   const [types, schedules] = await Promise.all([

@@ -1,4 +1,4 @@
-// A job's life as a list of moments and as a band on which waiting and running have their lengths.
+// A job's life as a list of moments, and as a band whose parts are as long as it waited and ran.
 
 import { since } from "./api.js";
 import { draw, setAttribute } from "./dom.js";
@@ -6,18 +6,18 @@ import { between, duration, plural } from "./format.js";
 
 const PARTS = ["waiting", "processing", "completed", "failed", "cancelled", "abandoned"];
 
-/** The moments of a story: `{at, what, after, status}`, in their order. */
-export function moments(story) {
+/** The moments of a job, in order: `{at, what, after, status}`. */
+export function moments(job) {
   const found = [
     {
-      at: story.created_at,
+      at: job.created_at,
       what: "Created",
-      after: story.schedule ? `by the schedule ${story.schedule}` : "",
+      after: job.schedule ? `by the schedule ${job.schedule}` : "",
       status: "pending",
     },
   ];
-  let waiting = story.created_at;
-  for (const attempt of story.attempts) {
+  let waiting = job.created_at;
+  for (const attempt of job.attempts) {
     found.push({
       at: attempt.started_at,
       what: `Attempt ${attempt.attempt} began on ${attempt.worker_id}`,
@@ -33,30 +33,30 @@ export function moments(story) {
       status: attempt.outcome,
     });
   }
-  if (story.finished_at) {
-    const took = between(story.created_at, story.finished_at);
-    const attempts = story.attempts.length
-      ? ` and ${plural(story.attempts.length, "attempt")}`
+  if (job.finished_at) {
+    const took = between(job.created_at, job.finished_at);
+    const attempts = job.attempts.length
+      ? ` and ${plural(job.attempts.length, "attempt")}`
       : "";
     found.push({
-      at: story.finished_at,
-      what: `Job ${story.status}`,
+      at: job.finished_at,
+      what: `Job ${job.status}`,
       after: `after ${duration(took)}${attempts}`,
-      status: story.status,
+      status: job.status,
     });
-  } else if (story.run_at) {
-    found.push({ at: story.run_at, what: "Due", after: "", status: "pending" });
+  } else if (job.run_at) {
+    found.push({ at: job.run_at, what: "Due", after: "", status: "pending" });
   }
   return found;
 }
 
 /** Draw the life so far, of so many seconds, into `parent`. */
-export function showBand(parent, story, seconds) {
+export function showBand(parent, job, seconds) {
   const svg =
     parent.firstElementChild ?? parent.appendChild(draw("svg", { class: "band", role: "img" }));
   const spans = [{ from: 0, to: seconds, part: "waiting" }];
-  for (const attempt of story.attempts) {
-    const from = between(story.created_at, attempt.started_at);
+  for (const attempt of job.attempts) {
+    const from = between(job.created_at, attempt.started_at);
     const length = attempt.run_seconds ?? since(attempt.started_at);
     spans.push({ from, to: from + length, part: attempt.outcome ?? "processing" });
   }
@@ -66,7 +66,7 @@ export function showBand(parent, story, seconds) {
   spans.forEach(({ from, to, part }, index) => {
     const rect = svg.children[index];
     setAttribute(rect, "class", PARTS.includes(part) ? part : null);
-    // What is too short to be seen is drawn all the same.
+    // What is too short to be seen is drawn a little longer.
     const width = Math.max(0.4, (100 * (to - from)) / whole);
     setAttribute(
       rect,
@@ -75,7 +75,7 @@ export function showBand(parent, story, seconds) {
     );
     setAttribute(rect, "width", `${Math.min(100, width).toFixed(2)}%`);
   });
-  const ran = story.attempts.reduce(
+  const ran = job.attempts.reduce(
     (sum, attempt) => sum + (attempt.run_seconds ?? since(attempt.started_at)),
     0,
   );
