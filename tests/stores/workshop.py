@@ -78,7 +78,7 @@ class Workshop:
 
     # The store's runner.
 
-    def add(self, job: Job) -> None:
+    def add(self, job: Job, ready_in: float | None) -> None:
         """A job waits for a worker."""
         assert job.id not in self.waiting
         assert job.status == "pending"
@@ -89,14 +89,14 @@ class Workshop:
         """A job was there before us."""
         self.recovered.append(job.id)
         if job.awaits is None:
-            self.add(job)
+            self.add(job, None)
 
     def attempt_ended(self, job: Job, ready_in: float | None) -> None:
         """A worker is done with it."""
         assert job.status == "pending" if ready_in is not None else job.status in TERMINAL
         del self.running[job.id]
         if ready_in is not None:
-            self.add(job)
+            self.add(job, ready_in)
 
     def discard(self, job: Job) -> None:
         """It will not be run."""
