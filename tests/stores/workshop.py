@@ -51,8 +51,8 @@ class OpenStore(Protocol):
 class Workshop:
     """What a test does with one store. Time passes when the test says so.
 
-    `waiting` has the jobs that the store has told its runner to bring to workers, and `running`
-    those with an attempt, each by its id.
+    `waiting` has the jobs that the store has told its runner to bring to workers, `ready_in` in how
+    many seconds it said that each is ready, and `running` those with an attempt, each by its id.
     """
 
     def __init__(self) -> None:
@@ -61,6 +61,7 @@ class Workshop:
         self.events: list[Event] = []
         self.metrics = Metrics(1_000)
         self.waiting: dict[str, Job] = {}
+        self.ready_in: dict[str, float | None] = {}
         self.running: dict[str, tuple[Job, Attempt]] = {}
         self.recovered: list[str] = []
         self.interrupted: list[str] = []
@@ -84,6 +85,7 @@ class Workshop:
         assert job.status == "pending"
         assert job.ready_monotonic is None
         self.waiting[job.id] = job
+        self.ready_in[job.id] = ready_in
 
     def recover(self, job: Job) -> None:
         """A job was there before us."""
