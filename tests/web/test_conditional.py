@@ -188,7 +188,7 @@ async def test_a_job_that_has_got_on_is_not_cancelled(api: Api) -> None:
 
 @pytest.mark.parametrize("action", ["cancel", "retry"])
 async def test_what_can_not_be_done_anyway_is_told_first(running_api: Api, action: str) -> None:
-    """RFC 9110, section 13.2.1: a condition counts only where the call would succeed without it."""
+    """RFC 9110, section 13.2.1: a condition counts only if the call would succeed without it."""
     job_id = await running_api.submit("echo" if action == "cancel" else "endless")
     await trio.testing.wait_all_tasks_blocked()
     with running_api.nothing_changes():
