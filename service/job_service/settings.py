@@ -29,7 +29,7 @@ class Settings:
     """The settings of one service, which can't be changed.
 
     Raises SettingsError if one is out of its range, or does not go with another. Without `tokens`
-    a service only starts where no other machine reaches it, unless `no_auth` is set. A relative
+    a service only starts if no other machine can reach it, unless `no_auth` is set. A relative
     path is one from the working directory in which the settings are made.
     """
 

@@ -24,7 +24,7 @@ RESULTS: list[Result] = [
 
 
 def test_each_kind_is_a_picture(tmp_path: Path) -> None:
-    """PNG files that are small enough to be shown with the README."""
+    """PNG files that are small enough to be shown on a page."""
     draw(RESULTS, tmp_path / "plots")
     pictures = {path.name: path.read_bytes() for path in (tmp_path / "plots").iterdir()}
     assert set(pictures) == {"ratios.png", "figures.png", "growth.png"}

@@ -97,7 +97,7 @@ class Watch:
 
 @pytest.fixture
 def watch() -> Iterator[Watch]:
-    """Fails the test where the browser tells an error, of the page or of its policy."""
+    """Fails the test if the browser reports an error, of the page or of its policy."""
     watch = Watch()
     yield watch
     watch.check()

@@ -1,4 +1,4 @@
-"""Where the service has tokens, the page asks for one, and keeps it for its tab."""
+"""If the service has tokens, the page asks for one, and keeps it for its tab."""
 
 from collections.abc import Callable
 

@@ -21,7 +21,7 @@ class Told:
     def __init__(self) -> None:
         self.of: list[tuple[str, str]] = []
 
-    def add(self, job: Job) -> None:
+    def add(self, job: Job, _: float | None) -> None:
         """It waits for a worker."""
         self.of.append(("add", job.id))
 

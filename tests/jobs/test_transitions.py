@@ -92,8 +92,8 @@ ENDS: Final[dict[Where, Move]] = {
     "abandoned": MOVES["abandon its attempt"],
 }
 
-# What the picture in the README shows: from where, by which move, to where, saying what; and what
-# whoever brings the jobs to workers is told.
+# What the picture in service/docs/jobs.md shows: from where, by which move, to where, saying what;
+# and what whoever brings the jobs to workers is told.
 LEGAL: Final[dict[tuple[Where, str], tuple[Status, str, str | None]]] = {
     ("pending", "enqueue"): ("pending", "job_enqueued", None),
     ("pending", "fail_unstarted"): ("failed", "job_failed", "discard"),

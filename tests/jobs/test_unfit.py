@@ -7,11 +7,11 @@ import trio.testing
 from job_service import Draft, Registry
 from job_service.errors import QueueFull
 from job_service.jobs.running.engine import Engine
-from job_service.jobs.state.clock import Clock
 from job_service.stores.memory import MemoryStore
 from job_service.telemetry.events import JobAbandoned
 from tests.conftest import Record, Rig
 from tests.jobs.steps import MakeRig, run_one
+from tests.jobs.virtual_time import VIRTUAL
 
 Autojump = trio.testing.MockClock
 
@@ -120,8 +120,7 @@ async def test_one_that_is_retried_after_its_type_was_registered_runs(
 def kept() -> tuple[MemoryStore, Record]:
     """A store that outlives the engine that its jobs were made for, and what it tells."""
     record = Record()
-    clock = Clock(monotonic=trio.current_time)
-    return MemoryStore(record.observe, clock, capacity=10, retain=10), record
+    return MemoryStore(record.observe, VIRTUAL, capacity=10, retain=10), record
 
 
 async def attach(store: MemoryStore, registry: Registry, nursery: trio.Nursery) -> Engine:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from itertools import count
@@ -18,10 +18,12 @@ import httpx
 import pytest
 import trio
 
-START_SECONDS = 20.0
-POLL_SECONDS = 0.02
+from tests.process.forking import POLL_SECONDS, Ancestor, ForkedProcess
 
-COMMAND = [sys.executable, "-m", "job_service", "--port", "0", "--log-format", "json"]
+START_SECONDS = 60.0  # which a busy machine may take
+
+OPTIONS = ["--port", "0", "--log-format", "json"]
+COMMAND = [sys.executable, "-m", "job_service", *OPTIONS]
 
 Line = dict[str, Any]
 
@@ -29,7 +31,7 @@ Line = dict[str, Any]
 class ServiceProcess:
     """One running `job-service` and what it logged."""
 
-    def __init__(self, process: trio.Process, log_path: Path) -> None:
+    def __init__(self, process: trio.Process | ForkedProcess, log_path: Path) -> None:
         self.process = process
         self._log_path = log_path
 
@@ -82,43 +84,56 @@ class ServiceProcess:
             return await self.process.wait()
 
 
-def prepared(before: str) -> list[str]:
-    """The command of a service that does something else first."""
-    script = f"from job_service import main, start; {before}; start.main()"
-    return [
-        *(sys.executable, "-c", script),
-        *("--port", "0", "--log-format", "json"),
-    ]
-
-
 Start = Callable[..., Awaitable[ServiceProcess]]
 
 
+@pytest.fixture(scope="session")
+def ancestor() -> Iterator[Ancestor]:
+    """What services are forked from."""
+    ancestor = Ancestor()
+    yield ancestor
+    ancestor.close()
+
+
 @pytest.fixture
-async def start(nursery: trio.Nursery, tmp_path: Path) -> AsyncIterator[Start]:
+async def start(nursery: trio.Nursery, ancestor: Ancestor, tmp_path: Path) -> AsyncIterator[Start]:
     """Starts services; what is left of them at the end of the test is killed.
 
     `before` is what a process does before it becomes a service, in Python; `log_path` is where
-    its log is, if not on its stdout; `within` is a command that runs it.
+    its log is, if not on its stdout. It is forked, unless it is to be a `program` of its own;
+    `within` is a command that runs that.
     """
-    processes: list[trio.Process] = []
+    processes: list[trio.Process | ForkedProcess] = []
     numbers = count()
 
-    async def start_service(
-        *options: str, before: str = "", log_path: Path | None = None, within: Sequence[str] = ()
-    ) -> ServiceProcess:
-        output = tmp_path / f"{next(numbers)}.log"
+    async def run_program(command: Sequence[str], output: Path) -> trio.Process:
         with output.open("wb") as log:
-            process = await nursery.start(
+            process: trio.Process = await nursery.start(
                 partial(
                     trio.run_process,
-                    [*within, *(prepared(before) if before else COMMAND), *options],
+                    command,
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     check=False,
                     cwd=tmp_path,
                 )
             )
+            return process
+
+    async def start_service(
+        *options: str,
+        before: str = "",
+        log_path: Path | None = None,
+        program: bool = False,
+        within: Sequence[str] = (),
+    ) -> ServiceProcess:
+        output = tmp_path / f"{next(numbers)}.log"
+        process: trio.Process | ForkedProcess
+        if program or within:
+            assert not before
+            process = await run_program([*within, *COMMAND, *options], output)
+        else:
+            process = ancestor.start([*OPTIONS, *options], before, tmp_path, output)
         processes.append(process)
         log_path = log_path or output
         log_path.touch()

@@ -52,9 +52,6 @@ async def fail(payload: Any) -> None:
 """
 
 CONFIG = """
-[generation]
-max-examples = 10
-
 # What is wrong in more than one way may be refused for any of them: 412, 413 are refusals, too.
 [checks.negative_data_rejection]
 expected-statuses = [
@@ -107,12 +104,15 @@ SECONDS = 120.0
 
 
 @pytest.mark.parametrize(
-    ("token", "phases"),
-    [(None, "examples,coverage,fuzzing,stateful"), ("s3cret-t0ken", "examples,fuzzing")],
+    ("token", "phases", "examples"),
+    [
+        (None, "examples,coverage,fuzzing,stateful", 10),
+        ("s3cret-t0ken", "examples,fuzzing", 3),  # a few, since all that differs is who may call
+    ],
     ids=["without a token", "with a token"],
 )
 async def test_the_service_keeps_its_contract(
-    start: Start, tmp_path: Path, token: str | None, phases: str
+    start: Start, tmp_path: Path, token: str | None, phases: str, examples: int
 ) -> None:
     """No 500, no status, header or body that is not documented; what fits is taken, the rest not.
 
@@ -134,7 +134,7 @@ async def test_the_service_keeps_its_contract(
             [
                 *(Path(sys.executable).with_name("schemathesis"), "--config-file"),
                 *("schemathesis.toml", "run", f"{client.base_url}/openapi.json"),
-                *("--phases", phases),
+                *("--phases", phases, "--max-examples", str(examples)),
                 *("--seed", "1", "--workers", "1"),
                 *("--request-timeout", "10", "--generation-database", "none", "--no-color"),
                 *(f"-H{name}: {value}" for name, value in headers.items()),

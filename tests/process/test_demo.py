@@ -5,7 +5,7 @@ from tests.process.conftest import Start
 
 async def test_one_word_starts_a_service_that_keeps_itself_busy(start: Start) -> None:
     """Jobs are submitted, run and logged without anybody asking; a signal ends it as any other."""
-    service = await start("--grace", "0", "demo")
+    service = await start("--grace", "0", "demo", program=True)
     await service.line("job_completed", 3)
     async with service.client() as client:
         metrics = (await client.get("/metrics")).json()

@@ -162,7 +162,7 @@ async def test_a_token_on_the_command_line_is_hidden(start: Start) -> None:
     """Nobody sees it in `ps`, nor in the log; it lets in all the same."""
 
     async def hide(*options: str) -> None:
-        service = await start(*options)
+        service = await start(*options, program=True)
         shown = Path(f"/proc/{service.process.pid}/cmdline").read_bytes()
         assert WORD.encode() not in shown
         assert b"--token" in shown

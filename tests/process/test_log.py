@@ -19,7 +19,8 @@ import httpx
 import pytest
 import trio
 
-from tests.process.conftest import COMMAND, POLL_SECONDS, START_SECONDS, ServiceProcess, Start
+from tests.process.conftest import COMMAND, START_SECONDS, ServiceProcess, Start
+from tests.process.forking import POLL_SECONDS
 from tests.process.test_shutdown import assert_books_agree
 
 STUCK_SECONDS = 10.0
@@ -27,8 +28,8 @@ ANSWER_SECONDS = 2.0
 
 # A buffer that a test can fill in ten seconds.
 SMALL_BUFFER = (
-    "from job_service import hosting; from functools import partial;"
-    "hosting.LineSink = partial(hosting.LineSink, capacity_lines=500)"
+    "from job_service.telemetry import assembly; from functools import partial;"
+    "assembly.LineSink = partial(assembly.LineSink, capacity_lines=500)"
 )
 
 
@@ -65,7 +66,7 @@ async def test_a_reader_that_stops_for_ten_seconds_holds_nobody(nursery: trio.Nu
             assert answer.status_code in (201, 429)
             if answer.status_code == 201:
                 receipts.append(answer.json()["id"])
-            await trio.sleep(0.01)
+            await trio.sleep(0.05)
 
     async with httpx.AsyncClient(base_url=url) as client:
         async with trio.open_nursery() as clients:

@@ -42,7 +42,7 @@ OWN_PRICES = """
 def in_cents(euros: float) -> int:
     return round(100 * euros)
 """
-IN_A_GROUP = "import os; os.setpgid(0, 0)"
+IN_A_GROUP = ["setsid"]
 SECONDS = 20.0
 
 
@@ -55,7 +55,7 @@ async def test_the_terminals_signals_are_the_services_alone(
     While a process is starting, too.
     """
     (tmp_path / "spinning_jobs.py").write_text(JOBS)
-    service = await start("--jobs", "spinning_jobs:registry", before=IN_A_GROUP)
+    service = await start("--jobs", "spinning_jobs:registry", within=IN_A_GROUP)
     async with submitting(service) as submit:
         await submit("spin", 1)
         with trio.fail_after(SECONDS):
@@ -72,7 +72,7 @@ async def test_the_terminals_signals_are_the_services_alone(
 async def test_a_process_ends_with_a_service_that_is_killed(start: Start, tmp_path: Path) -> None:
     """It does not go on for nobody."""
     (tmp_path / "spinning_jobs.py").write_text(JOBS)
-    service = await start("--jobs", "spinning_jobs:registry")
+    service = await start("--jobs", "spinning_jobs:registry", program=True)
     async with submitting(service) as submit:
         await submit("spin", 3_600)
     with trio.fail_after(SECONDS):

@@ -11,7 +11,8 @@ import httpx
 import pytest
 import trio
 
-from tests.process.conftest import COMMAND, POLL_SECONDS, ServiceProcess, Start, submitting
+from tests.process.conftest import COMMAND, ServiceProcess, Start, submitting
+from tests.process.forking import POLL_SECONDS
 
 ENDINGS = {"job_completed", "job_failed", "job_cancelled", "job_abandoned"}
 

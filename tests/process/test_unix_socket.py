@@ -1,16 +1,17 @@
 """A service on a Unix socket: who may open it, what is done to its path, and what is left of it."""
 
-import os
 import signal
 import socket
 import stat
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
 import trio
 
-from tests.process.conftest import COMMAND, Start
+from tests.process.conftest import OPTIONS, Start
+from tests.process.forking import Ancestor
 from tests.process.test_shutdown import STUBBORN_JOBS
 
 
@@ -20,17 +21,25 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "service.sock"
 
 
-async def refused(path: Path) -> str:
-    """The one line of a service that does not start there."""
-    with trio.fail_after(20):
-        done = await trio.run_process(
-            [*COMMAND, "--unix", str(path)], capture_stdout=True, capture_stderr=True, check=False
-        )
-    assert done.returncode == 2
-    assert done.stdout == b""
-    (line,) = done.stderr.decode().splitlines()
-    assert str(path) in line
-    return line
+Refused = Callable[[Path], Awaitable[str]]
+
+
+@pytest.fixture
+def refused(ancestor: Ancestor, tmp_path_factory: pytest.TempPathFactory) -> Refused:
+    """Gives the one line of a service that does not start at a path."""
+
+    async def line_of(path: Path) -> str:
+        folder = tmp_path_factory.mktemp("refused")
+        output = folder / "output"
+        process = ancestor.start([*OPTIONS, "--unix", str(path)], "", folder, output)
+        with trio.fail_after(20):
+            assert await process.wait() == 2
+        (line,) = output.read_text().splitlines()
+        assert line.startswith("job-service: ")  # and no line of the log
+        assert str(path) in line
+        return line
+
+    return line_of
 
 
 def leave_stale(path: Path) -> None:
@@ -41,11 +50,7 @@ def leave_stale(path: Path) -> None:
 
 async def test_jobs_are_submitted_over_it(start: Start, path: Path, curl: str) -> None:
     """Only its owner may open it, no port is open, and SIGTERM removes it."""
-    mask = os.umask(0)
-    try:
-        service = await start("--unix", str(path))
-    finally:
-        os.umask(mask)
+    service = await start("--unix", str(path), before="import os; os.umask(0)")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert service.url == f"unix:{path}"
     async with service.client() as client:
@@ -79,7 +84,7 @@ async def test_a_stale_one_is_replaced(start: Start, path: Path) -> None:
         assert (await client.get("/health")).status_code == 200
 
 
-async def test_a_live_one_is_refused(start: Start, path: Path) -> None:
+async def test_a_live_one_is_refused(start: Start, refused: Refused, path: Path) -> None:
     """Exit status 2 in one line, and the first service knows nothing of it."""
     service = await start("--unix", str(path))
     assert "in use" in await refused(path)
@@ -91,7 +96,7 @@ async def test_a_live_one_is_refused(start: Start, path: Path) -> None:
     assert service.count()["connection_failed"] == 0
 
 
-async def test_anything_else_at_the_path_is_kept(tmp_path: Path) -> None:
+async def test_anything_else_at_the_path_is_kept(refused: Refused, tmp_path: Path) -> None:
     """It is not ours to remove."""
     precious = tmp_path / "file"
     precious.write_text("precious")
@@ -106,7 +111,7 @@ async def test_anything_else_at_the_path_is_kept(tmp_path: Path) -> None:
     assert precious.read_text() == "precious"
 
 
-async def test_a_path_that_can_t_be_is_told_in_one_line(tmp_path: Path) -> None:
+async def test_a_path_that_can_t_be_is_told_in_one_line(refused: Refused, tmp_path: Path) -> None:
     """No such directory, or longer than a socket's path may be."""
     async with trio.open_nursery() as side_by_side:
         side_by_side.start_soon(refused, tmp_path / "nowhere" / "service.sock")

@@ -135,7 +135,9 @@ class History:
         else:
             assert wanted == 0 or (wanted <= CAPACITY - pending and not self.is_closed)
             made = list(dict.fromkeys(job.id for job in jobs if not job.duplicate))
-            assert len(made) == wanted
+            # One that fails at once, because of its predecessor, holds its key no more.
+            failed = [job_id for job_id in made if self.status_of(job_id) == "failed"]
+            assert wanted <= len(made) <= wanted + len(failed)
             for job, draft in zip(jobs, drafts, strict=True):
                 if job.duplicate:
                     assert job.id in (held.get((draft.type, draft.unique_key)), *made)

@@ -213,6 +213,21 @@ async def test_what_was_there_before_the_runner_is_taken_up(make_workshop: MakeW
     await shop.check()
 
 
+async def test_a_delay_is_counted_from_the_submission(shop: Workshop) -> None:
+    """What other jobs took of it has passed; a date is left to the wall clock."""
+    first = await shop.new()
+    delayed = await shop.new(delay_seconds=9)
+    blocked = await shop.new(delay_seconds=9, after=(first,))
+    dated = await shop.new(run_at=shop.now() + 9 * SECOND)
+    shop.seconds = 2.0
+    await shop.run(first)
+    assert (shop.ready_in[delayed], shop.ready_in[blocked]) == (9, 7)
+    assert shop.ready_in[dated] is None
+    for job_id in (delayed, blocked, dated):
+        job = await shop.store.get(job_id)
+        assert job.run_at == job.created_at + 9 * SECOND
+
+
 async def test_a_pause_reaches_the_runner_and_is_told_once(shop: Workshop) -> None:
     """Of the queue and of a type each on its own."""
     view = await shop.store.pause("email")

@@ -51,8 +51,8 @@ class OpenStore(Protocol):
 class Workshop:
     """What a test does with one store. Time passes when the test says so.
 
-    `waiting` has the jobs that the store has told its runner to bring to workers, and `running`
-    those with an attempt, each by its id.
+    `waiting` has the jobs that the store has told its runner to bring to workers, `ready_in` in how
+    many seconds it said that each is ready, and `running` those with an attempt, each by its id.
     """
 
     def __init__(self) -> None:
@@ -61,6 +61,7 @@ class Workshop:
         self.events: list[Event] = []
         self.metrics = Metrics(1_000)
         self.waiting: dict[str, Job] = {}
+        self.ready_in: dict[str, float | None] = {}
         self.running: dict[str, tuple[Job, Attempt]] = {}
         self.recovered: list[str] = []
         self.interrupted: list[str] = []
@@ -78,25 +79,26 @@ class Workshop:
 
     # The store's runner.
 
-    def add(self, job: Job) -> None:
+    def add(self, job: Job, ready_in: float | None) -> None:
         """A job waits for a worker."""
         assert job.id not in self.waiting
         assert job.status == "pending"
         assert job.ready_monotonic is None
         self.waiting[job.id] = job
+        self.ready_in[job.id] = ready_in
 
     def recover(self, job: Job) -> None:
         """A job was there before us."""
         self.recovered.append(job.id)
         if job.awaits is None:
-            self.add(job)
+            self.add(job, None)
 
     def attempt_ended(self, job: Job, ready_in: float | None) -> None:
         """A worker is done with it."""
         assert job.status == "pending" if ready_in is not None else job.status in TERMINAL
         del self.running[job.id]
         if ready_in is not None:
-            self.add(job)
+            self.add(job, ready_in)
 
     def discard(self, job: Job) -> None:
         """It will not be run."""

@@ -54,7 +54,7 @@ class Upload:
 
     @property
     def status(self) -> int | None:
-        """That of the answer, or None where there is none yet."""
+        """The status of the answer, or None if there is none yet."""
         status: int | None = self.request.status_code
         return status
 
@@ -167,7 +167,7 @@ def check_problem(answer: Answer, status: int, kind: str | None = None) -> str:
 
 
 class Email(msgspec.Struct):
-    """A payload that lets fields pass which it does not know, as msgspec does where not told."""
+    """A payload that lets unknown fields pass, as msgspec does unless it is told not to."""
 
     to: str
 

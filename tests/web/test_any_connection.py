@@ -62,7 +62,7 @@ async def test_after_any_connection_all_is_well(
 
 @pytest.mark.parametrize("data", cases(SMUGGLING))
 async def test_nothing_can_be_smuggled(api: Api, serve: Serve, data: bytes) -> None:
-    """Where two readers could disagree on a request's end, what follows is not answered.
+    """If two readers could disagree on a request's end, what follows is not answered.
 
     RFC 9112, section 6.3: such a connection is closed after its answer, if there is one.
     """

@@ -94,7 +94,7 @@ async def test_a_payload_that_its_handler_can_not_take_is_refused(api: Api, body
 
 @pytest.mark.parametrize("body", PAYLOADS_NOT_IN_UTF_8.values(), ids=PAYLOADS_NOT_IN_UTF_8.keys())
 async def test_no_part_of_a_payload_may_be_other_than_utf_8(api: Api, body: bytes) -> None:
-    """A payload that is not UTF-8 gets 400, even where its handler would never look at it."""
+    """A payload that is not UTF-8 gets 400, even if its handler would never look at it."""
     with api.nothing_changes():
         answer = await api.post(body)
         kind = "malformed" if b"malformed" in answer.body else "invalid-payload"

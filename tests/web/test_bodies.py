@@ -24,7 +24,7 @@ HEAD = post("Transfer-Encoding: chunked")
 
 
 def read(data: bytes, *cuts: int) -> tuple[bytes, bytes] | int | None:
-    """The body and what follows it; the status of a refusal; None where the end is missing."""
+    """The body and what follows it; the status of a refusal; None if the end is missing."""
     body, unread, read = ChunkedBody(), bytearray(), b""
     try:
         for start, end in pairwise((0, *cuts, len(data))):

@@ -1,5 +1,7 @@
 """Conditional requests: nothing is sent twice, and nothing is done to what has changed."""
 
+from itertools import product
+
 import pytest
 import trio
 from werkzeug.datastructures import Headers
@@ -58,35 +60,32 @@ NO_DATES = [
 ]
 
 
-@pytest.mark.parametrize("date", NO_DATES, ids=repr)
 @pytest.mark.parametrize("header", ["If-Modified-Since", "If-Unmodified-Since", "If-Range", "Date"])
-async def test_nothing_has_a_date_to_compare_with(api: Api, header: str, date: str) -> None:
+async def test_nothing_has_a_date_to_compare_with(api: Api, header: str) -> None:
     """A condition on a date is none, whatever the date looks like: the whole answer is sent."""
-    for path in WITH_ETAG:
+    for path, date in product(WITH_ETAG, NO_DATES):
         answer = await api.ask(path, headers={header: date, "Range": "bytes=0-0"})
-        assert answer.status == 200
-        assert len(answer.body) == int(answer.headers["Content-Length"]) > 1
+        assert answer.status == 200, (path, date)
+        assert len(answer.body) == int(answer.headers["Content-Length"]) > 1, (path, date)
         assert "Last-Modified" not in answer.headers
 
 
-@pytest.mark.parametrize(
-    "ranges", ["bytes=0-0", "bytes=9-1", "bytes=-1", "bytes=", "x=1", "0" * 99]
-)
-async def test_an_answer_is_always_whole(api: Api, ranges: str) -> None:
+async def test_an_answer_is_always_whole(api: Api) -> None:
     """A server may ignore Range (RFC 9110, section 14.2), in whatever form."""
     for path in WITH_ETAG:
         whole = await api.ask(path)
-        assert (await api.ask(path, headers={"Range": ranges})).body == whole.body
+        for ranges in ("bytes=0-0", "bytes=9-1", "bytes=-1", "bytes=", "x=1", "0" * 99):
+            assert (await api.ask(path, headers={"Range": ranges})).body == whole.body, ranges
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-@pytest.mark.parametrize("wanted", ['"another"', 'W/"another"', "", ",", "nonsense", '"*"'])
-async def test_who_wants_another_version_gets_none(api: Api, method: str, wanted: str) -> None:
+async def test_who_wants_another_version_gets_none(api: Api, method: str) -> None:
     """412 as a problem, and never with the page beside it."""
-    job_id = await api.submit("echo")
-    for path in (*WITH_ETAG, f"/jobs/{job_id}"):
+    paths = *WITH_ETAG, f"/jobs/{await api.submit('echo')}"
+    others = '"another"', 'W/"another"', "", ",", "nonsense", '"*"'
+    for path, wanted in product(paths, others):
         answer = await api.ask(path, method, {"If-Match": wanted})
-        assert answer.status == 412
+        assert answer.status == 412, (path, wanted)
         assert answer.headers["Content-Type"] == "application/problem+json"
         if method == "GET":
             check_problem(answer, 412)
@@ -188,7 +187,7 @@ async def test_a_job_that_has_got_on_is_not_cancelled(api: Api) -> None:
 
 @pytest.mark.parametrize("action", ["cancel", "retry"])
 async def test_what_can_not_be_done_anyway_is_told_first(running_api: Api, action: str) -> None:
-    """RFC 9110, section 13.2.1: a condition counts only where the call would succeed without it."""
+    """RFC 9110, section 13.2.1: a condition counts only if the call would succeed without it."""
     job_id = await running_api.submit("echo" if action == "cancel" else "endless")
     await trio.testing.wait_all_tasks_blocked()
     with running_api.nothing_changes():

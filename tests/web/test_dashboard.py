@@ -98,7 +98,7 @@ async def test_who_has_a_file_need_not_load_it_again(api: Api, path: str) -> Non
 
 @pytest.mark.parametrize("path", PATHS)
 async def test_it_needs_no_token(make_api: MakeApi, path: str) -> None:
-    """Where there are tokens, too: the files hold no data, and the page asks for a token itself."""
+    """Not even if there are tokens: the files hold no data, and the page asks for one itself."""
     guarded = make_api(Access(tokens=(WORD,)))
     answer = await guarded.ask(path)
     assert answer.status == 200

@@ -155,7 +155,7 @@ def feed() -> Feed:
 
 @pytest.fixture
 def listen(nursery: trio.Nursery, feed: Feed) -> Listen:
-    """Connects a client to `/events`, of `app` where one is given; its opening is still to come."""
+    """Connects a client to `/events`, of `app` if one is given; its opening is still to come."""
     bare_app = QuartTrio(__name__, static_folder=None)
     add_event_routes(bare_app, feed)
 
@@ -275,7 +275,7 @@ async def test_who_reconnects_misses_nothing(feed: Feed, listen: Listen) -> None
 async def test_who_can_t_be_told_all_is_told_so(
     feed: Feed, listen: Listen, last_id: Callable[[Feed], str]
 ) -> None:
-    """Where there may be holes a reset says so, and the stream goes on with the present."""
+    """If events may be missing, a reset says so, and the stream goes on with the present."""
     observe(feed, 1_001)
     client = await listen(last_id=last_id(feed))
     reset = await client.next()
@@ -350,7 +350,7 @@ async def test_a_quiet_stream_has_a_heartbeat(
 async def test_events_are_heartbeat_enough(
     autojump_clock: trio.abc.Clock, feed: Feed, client: Client
 ) -> None:
-    """Where something is sent anyway there is no other sign of life, until that was long ago."""
+    """If something is sent anyway, there is no other sign of life, until that was long ago."""
     for _ in range(10):
         await trio.sleep(HEARTBEAT_SECONDS * 0.7)
         observe(feed, 1)
@@ -404,7 +404,7 @@ async def test_the_more_streams_there_are_the_more_events_travel_together(
     clients = [await listen() for _ in range(40)]
     for client in clients:
         await client.next()
-    for _ in range(50):  # one each millisecond, where a stream among 40 reads every ten
+    for _ in range(50):  # one each millisecond; a stream among 40 reads every ten
         observe(feed, 1)
         await trio.sleep(0.001)
     await trio.testing.wait_all_tasks_blocked(0.001)
@@ -417,7 +417,7 @@ async def test_the_more_streams_there_are_the_more_events_travel_together(
 async def test_a_lone_stream_is_told_of_each_event_at_once(
     feed: Feed, client: Client, autojump_clock: trio.abc.Clock
 ) -> None:
-    """Where there is no crowd, nobody waits for others."""
+    """Without a crowd, nobody waits for others."""
     for _ in range(50):
         began = trio.current_time()
         observe(feed, 1)

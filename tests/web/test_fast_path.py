@@ -190,7 +190,7 @@ async def test_the_last_answer_says_that_it_is_the_last(serve: Serve) -> None:
 
 
 async def test_a_server_that_closes_resets_no_answer(serve: Serve) -> None:
-    """Also where the client, which could not know, has sent another request meanwhile."""
+    """Even if the client, which could not know, has sent another request meanwhile."""
     served = await serve(Stage())
     async with trio.open_nursery() as nursery, served.connect() as wire:
         await wire.send(plain_post("/large"))

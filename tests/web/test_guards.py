@@ -185,7 +185,7 @@ async def test_our_own_pages_and_other_clients_may_call(local: Api, origin: str 
 
 
 async def test_our_own_pages_may_call_at_any_port(local: Api) -> None:
-    """Where Host names the port, so does Origin."""
+    """If Host names the port, so does Origin."""
     headers = at("localhost:8080", Origin="http://localhost:8080")
     assert (await call(local, headers, method="POST")).status == 201
     check_problem(await call(local, at("localhost:8080", Origin=OUR_ORIGIN), method="POST"), 403)

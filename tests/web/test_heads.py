@@ -51,7 +51,7 @@ ENOUGH = {
 
 
 def read(data: bytes, *cuts: int) -> tuple[list[bytes], int | None]:
-    """The heads in it, and the status of a refusal, where it comes in pieces."""
+    """The heads in it, and the status of a refusal, if it comes in pieces."""
     unread = Unread()
     heads: list[bytes] = []
     try:

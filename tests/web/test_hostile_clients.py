@@ -118,7 +118,7 @@ async def test_another_protocol_harms_nobody(api: Api, serve: Serve, data: bytes
 async def test_a_crash_ends_its_own_connection_and_no_other(
     serve: Serve, path: str, data: Callable[[str], bytes]
 ) -> None:
-    """Where the app itself falls over, its client is cut off, we are told, and all others go on."""
+    """If the app itself fails, its client is cut off, a line reports it, and all others go on."""
     stage = Stage()
     served = await serve(stage)
     async with served.connect() as other, served.connect() as waiting:

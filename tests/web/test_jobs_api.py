@@ -26,7 +26,7 @@ def check_times(attempt: dict[str, Any]) -> None:
 
 
 async def test_a_submission_gets_201_and_the_address_of_its_job(api: Api) -> None:
-    """POST /jobs answers 201 with the job as it was accepted, and Location is where it is told."""
+    """POST /jobs answers 201 with the job as it was accepted, and Location leads to it."""
     answer = await api.post(b'{"type": "echo", "payload": {"n": 1}}')
     assert answer.status == 201
     assert answer.headers["Content-Type"] == "application/json"

@@ -20,7 +20,7 @@ from tests.web.wire import Stage, Wire, open_tls
 
 
 class Folder:
-    """Where a certificate and its key are renewed."""
+    """A certificate and its key, which can be renewed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -70,7 +70,7 @@ def record() -> Record:
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reads files where one stands: a clock that jumps would not wait for a thread."""
+    """Reads files without a thread: a clock that jumps would not wait for one."""
 
     async def call(function: Callable[..., object], *args: object) -> object:
         await trio.lowlevel.checkpoint()

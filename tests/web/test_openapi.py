@@ -20,6 +20,7 @@ import schemathesis
 from job_service import errors
 from job_service.jobs.registration.registry import Registry
 from job_service.web.guards import Access, needs_token
+from job_service.web.openapi import headers
 from job_service.web.openapi.document import build_document
 from job_service.web.openapi.operations import OPERATIONS
 from job_service.web.refusals import OF_ERRORS
@@ -320,6 +321,31 @@ def test_every_error_of_the_queue_is_a_problem() -> None:
         for refusal in operation.refusals
     }
     assert {(refusal.status, refusal.kind) for refusal in OF_ERRORS.values()} <= told
+
+
+async def test_pages_of_other_origins_may_use_every_header_that_is_described(
+    make_api: MakeApi,
+) -> None:
+    """A browser lets them send and read only what the service names."""
+    origin = "https://friend.example"
+    api = make_api(Access(origins=frozenset({origin})))
+    preflight = await api.ask("/jobs", "OPTIONS", {"Origin": origin})
+    sendable = preflight.headers["Access-Control-Allow-Headers"].split(", ")
+    assert headers.OF_REQUESTS.keys() | {"Authorization", "Content-Type"} == set(sendable)
+    answer = await api.ask("/jobs", headers={"Origin": origin})
+    readable = answer.headers["Access-Control-Expose-Headers"].split(", ")
+    assert headers.OF_ANSWERS.keys() - {"Accept-Encoding"} == set(readable)
+
+
+async def test_a_parameter_that_must_be_there_is_marked(document: Document) -> None:
+    """All others may be left out."""
+    required = {
+        (path, parameter["name"])
+        for _, path, operation in documented(document)
+        for parameter in operation["parameters"]
+        if parameter["in"] != "path" and parameter.get("required")
+    }
+    assert required == {("/jobs/cancel", "type")}
 
 
 async def test_where_a_token_is_set_it_says_so(make_api: MakeApi) -> None:

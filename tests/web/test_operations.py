@@ -1,4 +1,4 @@
-"""What the person on call sees: metrics, health, and a bug of ours told where it belongs."""
+"""What the person on call sees: metrics, health, and bugs of ours in the log."""
 
 import logging
 from collections.abc import Callable

@@ -191,7 +191,7 @@ async def test_what_is_not_clear_calls_nothing_off(api: Api, query: str, named: 
 
 
 async def test_places_are_free_at_once(make_api: MakeApi) -> None:
-    """Where the queue was full of what is called off, new jobs are taken right after."""
+    """If the queue was full of what is cancelled, new jobs are accepted right after."""
     api = make_api(queue_capacity=50)
     for _ in range(50):
         await api.submit("endless")

@@ -36,7 +36,7 @@ async def test_what_is_sent_is_received_up_to_its_end(pair: Pair) -> None:
 async def test_a_socket_that_was_not_readable_after_all_is_waited_for(
     pair: Pair, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As where somebody else has read what was there."""
+    """As if somebody else had read what was there."""
     ours, theirs = pair
 
     async def find_readable(_: object) -> None:

@@ -1,4 +1,4 @@
-"""Where a token is set, only who knows it comes in, and nobody can read it anywhere."""
+"""If a token is set, only clients that know it come in, and nobody can read it anywhere."""
 
 import base64
 

@@ -30,7 +30,7 @@ async def post_again(api: Api, path: str, headers: dict[str, str], body: bytes) 
 
 
 async def test_a_duplicate_is_answered_with_200_and_the_job_that_is_there(api: Api) -> None:
-    """And where it is; the first was answered with 201, and says nothing of duplicates."""
+    """With its Location, too; the first was answered with 201, and says nothing of duplicates."""
     first, second = await api.post(job(1)), await api.post(job(2))
     assert (first.status, second.status) == (201, 200)
     assert "duplicate" not in first.json

@@ -104,7 +104,7 @@ async def test_those_who_are_cut_off_count_until_they_are_gone(
 async def test_who_wants_more_than_there_is_room_for_is_cut_off(
     held: Unsent, reports: list[str], autojump_clock: trio.testing.MockClock
 ) -> None:
-    """Where all others read; what is small may wait all the same."""
+    """If all others read; what is small may wait all the same."""
     others = [Reader("other", trio.current_time()) for _ in range(4)]
     for other in others:
         held.hold(other, 25_000)
@@ -283,7 +283,7 @@ async def test_who_does_not_read_makes_way_for_who_does(
 async def test_streams_that_nobody_reads_are_bounded_together(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each keeps but a piece, and where there is no room even for that, it ends."""
+    """Each keeps only a piece, and ends if there is no room even for that."""
     monkeypatch.setattr(unsent, "MAX_UNSENT_BYTES", 100_000)
     monkeypatch.setattr(unsent, "STALLED_SECONDS", 3_600)
     monkeypatch.setattr(connection, "LINGER_SECONDS", 0.05)

@@ -94,7 +94,7 @@ async def test_a_retry_is_another_attempt(
 async def test_a_worker_is_busy_as_long_as_its_handler_holds_it(
     running_api: Api,
 ) -> None:
-    """Where the end of the service has left a job behind, its handler may still be at work."""
+    """If the service has ended without a job, its handler may still be at work."""
     job_id = await running_api.submit("endless")
     await settle()
     running_api.rig.engine.abandon_the_rest("grace_over")

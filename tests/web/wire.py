@@ -59,7 +59,7 @@ class Wire:
         return await self.answer()
 
     def reset_when_closed(self) -> None:
-        """Let the client's end go with a reset, as where its machine lost the connection."""
+        """Reset the connection, as if the client's machine had lost it."""
         assert isinstance(self._stream, trio.SocketStream)
         self._stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 

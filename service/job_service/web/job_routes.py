@@ -69,7 +69,7 @@ class JobListQuery(Query, frozen=True):
             UUID,
             limits(
                 "the one of a Link header",
-                description="Where the page begins: the `Link` header of the page before says it.",
+                description="The start of the page, from the `Link` header of the page before.",
             ),
         ]
         | None

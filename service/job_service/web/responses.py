@@ -93,7 +93,7 @@ class Fixed:
 
 
 def page_headers(content_security_policy: str) -> dict[str, str]:
-    """What a browser may do with a page of ours: neither guess its type nor say where it was."""
+    """Forbid a browser what a page of ours does not need: guessed types and a Referer, too."""
     return {
         "Content-Security-Policy": content_security_policy,
         "Referrer-Policy": "no-referrer",

@@ -46,12 +46,16 @@ class Dispatcher:
         """Whether the drain has not begun yet."""
         return self._closes_at is None
 
-    def add(self, job: Job) -> None:
+    def add(self, job: Job, ready_in: float | None) -> None:
         """The pending job waits for nothing but its time and a worker, from now on."""
         if job.run_at is job.created_at:
             self._make_ready(job)
+        elif ready_in is None:
+            self._await_date(job)
+        elif ready_in > 0:
+            self._add_later(job, ready_in)
         else:
-            self._schedule(job)
+            self._make_ready(job)
 
     def recover(self, job: Job) -> None:
         """A job that has not ended comes in from what is kept; it may not fit its type any more.
@@ -62,7 +66,7 @@ class Dispatcher:
         if why_unfit(self._registry, job) is not None:
             self._backlog.unfit.add(job.id)
         if job.awaits is None:
-            self._schedule(job)
+            self._await_date(job)
 
     def attempt_ended(self, job: Job, ready_in: float | None) -> None:
         """An attempt is over, which makes room for others; perhaps the job is to come back."""
@@ -189,20 +193,14 @@ class Dispatcher:
         if self._changed:
             self._changed.unpark_all()
 
-    def _schedule(self, job: Job) -> None:
-        """Nothing but time keeps the job from starting, if anything does."""
-        if job.due_monotonic is not None:
-            delay = job.due_monotonic - self._clock.monotonic()
-            if delay > 0:
-                self._add_later(job, delay)
-                return
-        elif job.run_at > self._clock.now():
-            next_date = self._backlog.dated.next_due
-            self._backlog.dated.add(job, job.run_at)
-            if next_date is None or job.run_at < next_date:
-                self._look_again()
+    def _await_date(self, job: Job) -> None:
+        if job.run_at <= self._clock.now():
+            self._make_ready(job)
             return
-        self._make_ready(job)
+        next_date = self._backlog.dated.next_due
+        self._backlog.dated.add(job, job.run_at)
+        if next_date is None or job.run_at < next_date:
+            self._look_again()
 
     def _add_later(self, job: Job, delay_seconds: float) -> None:
         due, next_due = trio.current_time() + delay_seconds, self._backlog.delayed.next_due

@@ -34,8 +34,11 @@ from job_service.telemetry.events import Event
 class Runner(Protocol):
     """Who brings jobs to workers, and is told what has become of them. None of it may wait."""
 
-    def add(self, job: Job, /) -> None:
-        """The pending job waits for nothing but its time and a worker, from now on."""
+    def add(self, job: Job, ready_in: float | None, /) -> None:
+        """The pending job waits for nothing but its time and a worker, from now on.
+
+        Its time comes in `ready_in` seconds, or by its date if that is None.
+        """
 
     def attempt_ended(self, job: Job, ready_in: float | None, /) -> None:
         """An attempt is over; if the job comes back, it is to be ready in so many seconds."""
@@ -102,7 +105,7 @@ class LiveJobs:
             self.dependencies.add(job, change.predecessors)
             if job.awaits is not None:
                 return
-        self.runner.add(job)
+        self._offer(job)
 
     def _make_ready(self, change: Readiness) -> None:
         change.job.ready_monotonic = change.since
@@ -171,6 +174,10 @@ class LiveJobs:
         change.job.cancel_reason = change.reason
         change.job.attempts[-1].interrupt()
 
+    def _offer(self, job: Job) -> None:
+        due, job.due_monotonic = job.due_monotonic, None
+        self.runner.add(job, None if due is None else due - self._clock.monotonic())
+
     def _follow(self, ended: Job) -> None:
         """Let go on what awaited this job, or fail it, and then what came after that.
 
@@ -183,7 +190,7 @@ class LiveJobs:
             predecessor = all_ended.pop()
             for job in self.dependencies.end(predecessor):
                 if predecessor.status == "completed":
-                    self.runner.add(job)
+                    self._offer(job)
                 else:
                     why = why_unstarted(predecessor)
                     self._end_alone(fail_unstarted(job, why, self._clock))

@@ -123,7 +123,7 @@ class Job(msgspec.Struct, eq=False, gc=False):
     after: tuple[str, ...] = ()
     retry_of: str | None = None
     schedule: str | None = None
-    due_monotonic: float | None = None  # if it waits for a delay, and not for a date
+    due_monotonic: float | None = None  # while others keep it from waiting for its delay
     row: int = -1  # its place in the table
     weight: int = 0  # bytes of memory, when it was last weighed
     status: Status = "pending"

@@ -1,1 +1,1 @@
-"""The dashboard: one page that shows the service live, of plain HTML, CSS and JavaScript."""
+"""The dashboard: one page in plain HTML, CSS and JavaScript that shows the service live."""

@@ -100,7 +100,7 @@ def _body(version: bytes, values: dict[bytes, bytes]) -> Body:
     if b"transfer-encoding" not in values:
         return SizedBody(int(values.get(b"content-length", b"0")))
     if b"content-length" in values or version < b"1.1":
-        raise Refused(HTTPStatus.BAD_REQUEST, "where the request ends is ambiguous")
+        raise Refused(HTTPStatus.BAD_REQUEST, "the end of the request is ambiguous")
     return ChunkedBody()
 
 

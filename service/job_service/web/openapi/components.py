@@ -73,7 +73,7 @@ def answer_schemas() -> dict[str, Schema]:
 
 
 def payload_schemas(payload_types: list[Any]) -> tuple[list[Schema], dict[str, Schema]]:
-    """The schema of each payload type, and the named schemas they refer to.
+    """The schema of each payload type, and the named schemas that they refer to.
 
     Their names begin with `payload.`, so that none of them is taken for one of ours.
     """

@@ -39,7 +39,7 @@ def describe_submissions(registry: Registry) -> tuple[dict[str, Schema], dict[st
 
 
 def _described(schema: Schema) -> Schema:
-    """The schema of what may be null, with the description of what it is if it is not."""
+    """A schema of something or null, with the description of the something."""
     if "anyOf" not in schema:
         return schema
     kinds = [dict(kind) for kind in schema["anyOf"]]

@@ -1,4 +1,4 @@
-"""All calls of the API, described: those of jobs, and here those of the service around them."""
+"""All calls of the API, described: those of jobs, and below those of the service itself."""
 
 from typing import Any, Final
 
@@ -91,9 +91,7 @@ OPERATIONS: Final[Operations] = {
         "get_metrics",
         "operations",
         "Read the metrics",
-        "Counters since the start, and gauges. `jobs_created` always equals the sum of "
-        "`jobs_completed`, `jobs_failed`, `jobs_cancelled`, `jobs_abandoned`, `jobs_in_progress` "
-        "and `jobs_pending`.",
+        "Counters since the start, and gauges.",
         {200: Answer("The metrics at this moment.", MetricsSnapshot, examples.METRICS)},
     ),
     ("GET", "/health"): Operation(

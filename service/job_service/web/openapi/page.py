@@ -1,4 +1,4 @@
-"""The OpenAPI document as a page to read: one HTML file that loads nothing, and has no script."""
+"""The OpenAPI document as a page: one HTML file without scripts that loads nothing."""
 
 import re
 from base64 import b64encode
@@ -44,7 +44,7 @@ def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _prose(text: str) -> Markup:
-    """Text whose `names` are set as code."""
+    """Text, with its `names` as code."""
     return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
 
 
