@@ -215,3 +215,26 @@ async def test_whatever_is_raised_becomes_a_line(
     (line,) = [line for line in rig.lines if line["event"] == "job_failed"]
     assert line["error"] == story.error
     assert 0 < len(line["traceback"]) <= 16_000
+
+
+async def fails_on_the_loop() -> None:
+    """An error on the loop."""
+    int("one")
+
+
+def fails_in_a_thread() -> None:
+    """An error in a thread."""
+    int("one")
+
+
+@pytest.mark.parametrize("handler", [fails_on_the_loop, fails_in_a_thread])
+async def test_a_traceback_begins_with_the_handler(
+    handler: Callable[..., Any], registry: Registry
+) -> None:
+    """Wherever it runs, what stands between the worker and the handler is nobody's concern."""
+    registry.job("fails", retry=ONCE)(handler)
+    async with running(registry) as rig:
+        job = await rig.queue.submit("fails")
+    (attempt,) = (await rig.queue.get(job.id)).attempts
+    frames = [line for line in str(attempt.traceback).splitlines() if line.startswith("  File ")]
+    assert [frame.rpartition(" in ")[2] for frame in frames] == [handler.__name__]
