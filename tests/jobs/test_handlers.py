@@ -141,12 +141,12 @@ async def test_a_result_that_is_no_json_fails_at_once(
 
     rig = make_rig(workers=1)
     await rig.start()
-    story = await run_one(rig, "odd")
-    assert (story.status, story.attempt) == ("failed", 1)
-    assert str(story.error).startswith("the result can't be written as JSON: ")
-    where = str(story.attempts[0].traceback)
+    detail = await run_one(rig, "odd")
+    assert (detail.status, detail.attempt) == ("failed", 1)
+    assert str(detail.error).startswith("the result can't be written as JSON: ")
+    where = str(detail.attempts[0].traceback)
     assert "result.py" in where, "though a traceback begins with the handler where there is one"
-    assert endings(rig, story.id) == ["job_failed"]
+    assert endings(rig, detail.id) == ["job_failed"]
     assert (await run_one(rig, "works")).status == "completed"
 
 
@@ -169,9 +169,9 @@ async def test_each_attempt_gets_the_payload_as_it_was_sent(
     letter.lines.clear()
     await trio.testing.wait_all_tasks_blocked()
 
-    story = await rig.queue.get(job.id)
-    assert result_of(story) == ["dear ann", "attempt 3"]
-    assert msgspec.json.decode(story.payload) == {"to": "ann", "lines": ["dear ann"]}
+    detail = await rig.queue.get(job.id)
+    assert result_of(detail) == ["dear ann", "attempt 3"]
+    assert msgspec.json.decode(detail.payload) == {"to": "ann", "lines": ["dear ann"]}
 
 
 async def test_the_handlers_log_says_who_is_speaking(registry: Registry, make_rig: MakeRig) -> None:

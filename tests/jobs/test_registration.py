@@ -476,9 +476,9 @@ async def test_a_handler_is_whatever_can_be_called(kind: str, registry: Registry
     registry.job("runs", retry=Retry(max_retries=0))(HANDLERS[kind])
     async with running(registry) as rig:
         job = await rig.queue.submit("runs", 21)
-        story = await rig.queue.wait(job.id, 10)
-        assert (story.status, story.error) == ("completed", None)
-        assert result_of(story) == 42
+        detail = await rig.queue.wait(job.id, 10)
+        assert (detail.status, detail.error) == ("completed", None)
+        assert result_of(detail) == 42
         if "lambda" not in kind and kind != "unmarked":
             with pytest.raises(InvalidPayload):
                 await rig.queue.submit("runs", "text")

@@ -249,7 +249,7 @@ NOT_JSON = {
 @pytest.mark.parametrize("handler_takes", ["any", "struct", "raw"])
 @pytest.mark.parametrize("text", NOT_JSON.values(), ids=NOT_JSON.keys())
 def test_what_is_no_json_is_no_payload(text: bytes, handler_takes: str, registry: Registry) -> None:
-    """Neither is what no reader of the job's story could decode again."""
+    """Neither is what no reader of the job's detail could decode again."""
 
     async def struct(email: EmailStruct) -> None: ...
 

@@ -102,33 +102,33 @@ async def test_a_job_tells_of_each_of_its_attempts(
     await trio.sleep(5)
     waiting = await rig.queue.get(job.id)
     await trio.sleep(20)
-    story = await rig.queue.get(job.id)
+    detail = await rig.queue.get(job.id)
 
     assert (waiting.status, waiting.error) == ("pending", "LookupError: not yet")
     assert waiting.run_at == START + timedelta(seconds=11)
-    assert (story.status, story.attempt, result_of(story)) == ("completed", 2, 2)
-    assert msgspec.to_builtins(story.attempts, builtin_types=(datetime,)) == [
+    assert (detail.status, detail.attempt, result_of(detail)) == ("completed", 2, 2)
+    assert msgspec.to_builtins(detail.attempts, builtin_types=(datetime,)) == [
         {
             "attempt": 1,
-            "worker_id": story.attempts[0].worker_id,
+            "worker_id": detail.attempts[0].worker_id,
             "started_at": START,
             "finished_at": START + timedelta(seconds=1),
             "run_seconds": 1.0,
             "outcome": "failed",
             "error": "LookupError: not yet",
-            "traceback": story.attempts[0].traceback,
+            "traceback": detail.attempts[0].traceback,
         },
         {
             "attempt": 2,
-            "worker_id": story.attempts[1].worker_id,
+            "worker_id": detail.attempts[1].worker_id,
             "started_at": START + timedelta(seconds=11),
             "finished_at": START + timedelta(seconds=13),
             "run_seconds": 2.0,
             "outcome": "completed",
         },
     ]
-    assert {attempt.worker_id for attempt in story.attempts} <= {"worker-1", "worker-2"}
-    traceback = str(story.attempts[0].traceback)
+    assert {attempt.worker_id for attempt in detail.attempts} <= {"worker-1", "worker-2"}
+    traceback = str(detail.attempts[0].traceback)
     assert traceback.splitlines()[1].endswith(", in second_time")
     assert 'raise LookupError("not yet")' in traceback
     assert traceback.endswith("LookupError: not yet\n")
@@ -148,8 +148,8 @@ async def test_of_a_long_traceback_a_story_has_the_end(
     job = await rig.queue.submit("long_winded", max_retries=1)
     await trio.sleep(HOUR)
 
-    story = await rig.queue.get(job.id)
-    kept = [str(attempt.traceback) for attempt in story.attempts]
+    detail = await rig.queue.get(job.id)
+    kept = [str(attempt.traceback) for attempt in detail.attempts]
     assert [len(traceback) for traceback in kept] == [4_000, 4_000]
     assert str(rig.record.of(JobFailed)[0].traceback).endswith(kept[-1])
     assert len(str(rig.record.of(JobFailed)[0].traceback)) > 10_000
@@ -193,9 +193,9 @@ async def test_a_submission_may_say_how_often_to_try_again(
     job = await rig.queue.submit("fails", max_retries=retries)
     await trio.sleep(10 * 24 * HOUR)
 
-    story = await rig.queue.get(job.id)
-    assert (story.status, story.max_retries) == ("failed", retries)
-    assert len(attempts) == story.attempt == retries + 1
+    detail = await rig.queue.get(job.id)
+    assert (detail.status, detail.max_retries) == ("failed", retries)
+    assert len(attempts) == detail.attempt == retries + 1
     assert endings(rig, job.id) == ["job_failed"]
 
 
@@ -218,9 +218,9 @@ async def test_a_worker_is_free_while_a_retry_waits(
     await rig.start()
     for _ in range(5):
         await rig.queue.submit("fails")
-    story = await run_one(rig, "works")
+    detail = await run_one(rig, "works")
 
-    assert story.status == "completed"
+    assert detail.status == "completed"
     assert trio.current_time() == 0
     assert (rig.snapshot().jobs_pending, rig.snapshot().jobs_in_progress) == (5, 0)
 

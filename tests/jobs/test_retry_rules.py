@@ -38,9 +38,9 @@ async def test_only_some_errors_are_worth_a_retry(
 
     rig = make_rig()
     await rig.start()
-    story = await run_one(rig, "raises")
-    assert story.status == ("pending" if worth else "failed")
-    assert type(error).__name__ in str(story.error)
+    detail = await run_one(rig, "raises")
+    assert detail.status == ("pending" if worth else "failed")
+    assert type(error).__name__ in str(detail.error)
 
 
 @pytest.mark.parametrize("given_up", [True, False])
