@@ -123,15 +123,15 @@ class Client:
         """A job that waits has ended at once; one that runs is being interrupted."""
         before = self.ledger.jobs[job_id].state
         try:
-            story = await self.queue.cancel(job_id)
+            detail = await self.queue.cancel(job_id)
         except UnknownJob:
             assert self.is_forgotten(job_id)
         except AlreadyFinished:
             assert before in ENDINGS
         else:
             assert before in (WAITS, READY, RUNS)
-            assert story.status == ("processing" if before == RUNS else "cancelled")
-            assert story.cancel_requested == (before == RUNS)
+            assert detail.status == ("processing" if before == RUNS else "cancelled")
+            assert detail.cancel_requested == (before == RUNS)
             self.ledger.called_off.add(job_id)
 
     async def cancel_all(self, step: CancelAll) -> None:

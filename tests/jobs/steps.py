@@ -80,7 +80,7 @@ async def crash(
 
 
 async def run_one(rig: Rig, job_type: str, payload: object = None, **options: Any) -> JobDetail:
-    """Submit a job and let everything go on until all tasks wait; the job's story so far."""
+    """Submit a job and let everything go on until all tasks wait; the job's detail so far."""
     job = await rig.queue.submit(job_type, payload, **options)
     await trio.testing.wait_all_tasks_blocked()
     return await rig.queue.get(job.id)
@@ -96,10 +96,10 @@ def at_once(coroutine: Coroutine[Any, Any, Answer]) -> Answer:
         return cast("Answer", end.value)
 
 
-def result_of(story: JobDetail) -> Any:
+def result_of(detail: JobDetail) -> Any:
     """The result of a job, decoded."""
-    assert story.result is not None
-    return msgspec.json.decode(story.result)
+    assert detail.result is not None
+    return msgspec.json.decode(detail.result)
 
 
 def endings(rig: Rig, job_id: str) -> list[str]:

@@ -14,7 +14,7 @@ from job_service.jobs.state.model import Status
 LIMITS = {"one at a time": 1, "two at a time": 2}
 TYPES = ["plain", "timed", *LIMITS]
 CLEANUP_SECONDS = 2
-OVERTIME_SECONDS = 10
+LINGERING_SECONDS = 10
 LONG_ENOUGH = 1_000_000.0
 
 Act = tuple[str, float]
@@ -42,7 +42,7 @@ async def perform(act: str, seconds: float, job: JobContext) -> None:
                 await trio.sleep(4)
             finally:
                 with trio.CancelScope(shield=True):
-                    await trio.sleep(OVERTIME_SECONDS)
+                    await trio.sleep(LINGERING_SECONDS)
         case _:
             await _endure(act)
 

@@ -29,7 +29,7 @@ from tests.jobs.steps import (
 Autojump = trio.testing.MockClock
 
 
-async def stories(rig: Rig, ids: Sequence[str]) -> list[JobDetail]:
+async def details(rig: Rig, ids: Sequence[str]) -> list[JobDetail]:
     """What became of these jobs."""
     return [await rig.queue.get(job_id) for job_id in ids]
 
@@ -102,11 +102,11 @@ async def test_when_one_has_not_completed_all_that_come_after_it_fail(
         if end != "failed":
             await rig.queue.cancel(bad.id)
         await trio.sleep(10)
-        first, *others = await stories(rig, ids)
+        first, *others = await details(rig, ids)
         assert first.error == why_unstarted(bad.id, end.partition(" ")[0])
         assert [other.error for other in others] == [why_unstarted(i, "failed") for i in ids[:-1]]
-        assert {story.status for story in (first, *others)} == {"failed"}
-        assert {(story.attempt, len(story.attempts)) for story in (first, *others)} == {(0, 0)}
+        assert {detail.status for detail in (first, *others)} == {"failed"}
+        assert {(detail.attempt, len(detail.attempts)) for detail in (first, *others)} == {(0, 0)}
         assert rig.snapshot().jobs_pending == 1  # the late one
     assert "never" not in ran
     assert all(rig.record.names(job_id) == ["job_created", "job_failed"] for job_id in ids)
@@ -182,8 +182,8 @@ async def test_one_that_is_called_off_leaves_nothing_behind(
         first, second = [(await rig.queue.submit("slow", n)).id for n in (1, 2)]
         for _ in range(200):
             job = await rig.queue.submit("quick", 3, after=[first, second])
-            story = await rig.queue.cancel(job.id)
-            assert (story.status, story.waits_because) == ("cancelled", None)
+            detail = await rig.queue.cancel(job.id)
+            assert (detail.status, detail.waits_because) == ("cancelled", None)
         for job_id in (first, second):
             predecessor = rig.store._jobs.get(job_id)
             assert predecessor is not None

@@ -127,7 +127,7 @@ async def test_a_unique_key_is_held_while_it_waits(
 async def test_an_id_that_is_named_twice_counts_once(
     registry: Registry, ran: list[object], autojump_clock: Autojump
 ) -> None:
-    """The story shows each once, in the order in which they were named."""
+    """The detail shows each once, in the order in which they were named."""
     async with running(registry) as rig:
         one, two = [(await rig.queue.submit("slow", n)).id for n in (1, 2)]
         job = await rig.queue.submit("quick", 3, after=[two, one, two, two])

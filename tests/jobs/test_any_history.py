@@ -15,8 +15,8 @@ from tests.jobs.ledger import READY, RUNS, WAITS, Ledger
 from tests.jobs.steps import at_once, check_the_end
 from tests.jobs.strategies import (
     LIMITS,
+    LINGERING_SECONDS,
     LONG_ENOUGH,
-    OVERTIME_SECONDS,
     End,
     Step,
     TimePasses,
@@ -99,7 +99,7 @@ class History:
             self.excuses = {"paused", "waits_for_jobs"} if was_paused else set()
             if self.client.has_endless_jobs:  # and perhaps others that come after them
                 self.excuses |= {"grace_over", "waits_for_jobs"}
-        self.ends_by = moment(ends_by + OVERTIME_SECONDS)
+        self.ends_by = moment(ends_by + LINGERING_SECONDS)
 
     async def check_the_end(self) -> None:
         """Each job has ended, once; nothing is left in the books; and it was in time."""
@@ -114,12 +114,12 @@ class History:
 
 @settings(max_examples=200, deadline=None)
 @given(
-    deeds=lives,
+    life=lives,
     end=ends,
     workers=st.integers(1, 3),
     retain=st.sampled_from([0, 3, EVERYTHING]),
 )
-def test_any_history_is_in_order(deeds: list[Step], end: End, workers: int, retain: int) -> None:
+def test_any_history_is_in_order(life: list[Step], end: End, workers: int, retain: int) -> None:
     """Each step is answered as it must be, and after each of them all that is told agrees."""
 
     async def live_through_it() -> None:
@@ -128,7 +128,7 @@ def test_any_history_is_in_order(deeds: list[Step], end: End, workers: int, reta
             rig = Rig(nursery, job_types(), clock=VIRTUAL, **options)
             history = History(rig, workers)
             await rig.start()
-            for step in deeds:
+            for step in life:
                 await history.take(step)
             await history.end(end)
         await history.check_the_end()

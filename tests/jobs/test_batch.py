@@ -27,8 +27,8 @@ async def test_a_batch_is_accepted_in_its_order(registry: Registry) -> None:
         jobs = await rig.queue.submit_all(drafts)
         assert [job.id for job in jobs] == [job.id for job in await rig.queue.list()]
         assert [job.max_retries for job in jobs] == list(range(50))
-    stories = [await rig.queue.get(job.id) for job in jobs]
-    assert [bytes(story.result or b"") for story in stories] == [b"%d" % n for n in range(50)]
+    details = [await rig.queue.get(job.id) for job in jobs]
+    assert [bytes(detail.result or b"") for detail in details] == [b"%d" % n for n in range(50)]
 
 
 async def test_checking_leaves_no_trace(make_rig: MakeRig) -> None:

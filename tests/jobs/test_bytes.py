@@ -66,11 +66,11 @@ async def test_all_that_a_job_leaves_counts(
     """Its payload, its result, and the errors of all its attempts."""
     rig = make_rig()
     await rig.start()
-    story = await rig.queue.get(await run(rig, job_type, KIB[:500]))  # no error is cut short
-    texts = [text for attempt in story.attempts for text in (attempt.error, attempt.traceback)]
-    least = len(bytes(story.payload)) + len(bytes(story.result or b""))
+    detail = await rig.queue.get(await run(rig, job_type, KIB[:500]))  # no error is cut short
+    texts = [text for attempt in detail.attempts for text in (attempt.error, attempt.traceback)]
+    least = len(bytes(detail.payload)) + len(bytes(detail.result or b""))
     least += sum(len(text) for text in texts if text is not None)
-    assert least <= rig.engine.jobs_bytes <= least + 500 * len(story.attempts)
+    assert least <= rig.engine.jobs_bytes <= least + 500 * len(detail.attempts)
 
 
 async def test_a_result_larger_than_all_that_may_be_kept_makes_no_other_go(
@@ -81,9 +81,9 @@ async def test_a_result_larger_than_all_that_may_be_kept_makes_no_other_go(
     await rig.start()
     small = await run(rig, "length", "")
     job = await rig.queue.submit("times", 20_000, delay_seconds=1)
-    story = await rig.queue.wait(job.id, 60)
-    assert story.status == "completed"
-    assert len(bytes(story.result or b"")) == 20_002
+    detail = await rig.queue.wait(job.id, 60)
+    assert detail.status == "completed"
+    assert len(bytes(detail.result or b"")) == 20_002
     with pytest.raises(UnknownJob):
         await rig.queue.get(job.id)
     assert await kept(rig) == [small]

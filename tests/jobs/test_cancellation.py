@@ -73,12 +73,12 @@ async def test_a_pending_job_is_called_off_at_once(
     await rig.start()
     blocker = await run_one(rig, "long")
     waiting = await run_one(rig, "works")
-    story = await rig.queue.cancel(waiting.id, "not needed")
+    detail = await rig.queue.cancel(waiting.id, "not needed")
     another = await rig.queue.submit("works")
     await rig.queue.cancel(blocker.id)
     await trio.testing.wait_all_tasks_blocked()
 
-    assert (story.status, story.attempts) == ("cancelled", [])
+    assert (detail.status, detail.attempts) == ("cancelled", [])
     assert seen == ["begun", "cleaned up", "works"]
     assert (await rig.queue.get(another.id)).status == "completed"
     assert rig.record.names(waiting.id) == ["job_created", "job_enqueued", "job_cancelled"]
@@ -92,18 +92,18 @@ async def test_a_running_job_ends_at_its_checkpoint_after_its_cleanup(
     rig = make_rig()
     await rig.start()
     job = await run_one(rig, "long")
-    story = await rig.queue.cancel(job.id)
-    assert (story.status, seen) == ("processing", ["begun"])
+    detail = await rig.queue.cancel(job.id)
+    assert (detail.status, seen) == ("processing", ["begun"])
     await trio.testing.wait_all_tasks_blocked()
 
-    story = await rig.queue.get(job.id)
-    assert (story.status, seen) == ("cancelled", ["begun", "cleaned up"])
-    assert [attempt.outcome for attempt in story.attempts] == ["cancelled"]
+    detail = await rig.queue.get(job.id)
+    assert (detail.status, seen) == ("cancelled", ["begun", "cleaned up"])
+    assert [attempt.outcome for attempt in detail.attempts] == ["cancelled"]
     (line,) = [line for line in rig.lines if line["event"] == "job_cancelled"]
     assert (line["reason"], line["attempt"], line["worker_id"]) == (
         "requested",
         1,
-        story.attempts[0].worker_id,
+        detail.attempts[0].worker_id,
     )
 
 
@@ -115,8 +115,8 @@ async def test_an_error_in_the_cleanup_is_kept(seen: list[str], make_rig: MakeRi
     await rig.queue.cancel(job.id)
     await trio.testing.wait_all_tasks_blocked()
 
-    story = await rig.queue.get(job.id)
-    assert (story.status, story.error) == ("cancelled", "OSError: the cleanup failed")
+    detail = await rig.queue.get(job.id)
+    assert (detail.status, detail.error) == ("cancelled", "OSError: the cleanup failed")
     assert endings(rig, job.id) == ["job_cancelled"]
 
 
@@ -158,8 +158,8 @@ async def test_a_job_that_finishes_all_the_same_is_completed(
     await rig.queue.cancel(job.id)
     await trio.testing.wait_all_tasks_blocked()
 
-    story = await rig.queue.get(job.id)
-    assert (story.status, result_of(story)) == ("completed", "finished all the same")
+    detail = await rig.queue.get(job.id)
+    assert (detail.status, result_of(detail)) == ("completed", "finished all the same")
     assert endings(rig, job.id) == ["job_completed"]
 
 
@@ -207,8 +207,8 @@ async def test_a_job_can_call_itself_off(registry: Registry, make_rig: MakeRig) 
 
     rig = make_rig()
     await rig.start()
-    story = await run_one(rig, "itself")
-    assert (story.status, went_on) == ("cancelled", [])
+    detail = await run_one(rig, "itself")
+    assert (detail.status, went_on) == ("cancelled", [])
 
 
 async def test_a_cancelled_job_is_not_retried(registry: Registry, make_rig: MakeRig) -> None:

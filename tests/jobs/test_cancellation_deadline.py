@@ -40,9 +40,9 @@ async def test_a_job_goes_on_without_a_handler_that_outlasts_its_timeout(
     async with running(registry, workers=2) as rig:
         job = await rig.queue.submit("stubborn")
         await trio.sleep(30)
-        story = await rig.queue.get(job.id)
+        detail = await rig.queue.get(job.id)
         assert begun == [0, 17]
-        assert (story.status, story.attempt) == ("failed", 2)
+        assert (detail.status, detail.attempt) == ("failed", 2)
         await trio.sleep(700)
         assert (await rig.queue.get(job.id)).status == "failed"
     (retried,), (failed,) = rig.record.of(JobRetried), rig.record.of(JobFailed)
@@ -63,10 +63,10 @@ async def test_a_job_is_cancelled_though_its_handler_does_not_give_in(
         await trio.sleep(1.5)
         assert (await rig.queue.get(job.id)).status == "processing"
         await rig.queue.cancel(job.id)
-        story = await rig.queue.wait(job.id, 60)
+        detail = await rig.queue.wait(job.id, 60)
         assert trio.current_time() == 3
-        (attempt,) = story.attempts
-        assert (story.status, attempt.outcome) == ("cancelled", "cancelled")
+        (attempt,) = detail.attempts
+        assert (detail.status, attempt.outcome) == ("cancelled", "cancelled")
         assert attempt.error == "TimeoutError: it was cancelled, and did not end within 2 s of that"
 
 
@@ -90,8 +90,8 @@ async def test_what_is_left_behind_keeps_its_worker_and_nothing_else(
         views = {view.worker_id: view.job_id for view in rig.engine.workers()}
         assert set(views.values()) == {first.id, second.id}
         last = await rig.queue.submit("quick")
-        story = await rig.queue.wait(last.id, 1_000)
-        assert (story.status, trio.current_time()) == ("completed", 600)
+        detail = await rig.queue.wait(last.id, 1_000)
+        assert (detail.status, trio.current_time()) == ("completed", 600)
 
 
 async def test_what_a_handler_comes_to_when_its_job_has_gone_on_does_not_count(
@@ -114,10 +114,10 @@ async def test_what_a_handler_comes_to_when_its_job_has_gone_on_does_not_count(
 
     async with running(registry, workers=2) as rig:
         job = await rig.queue.submit("slow")
-        story = await rig.queue.wait(job.id, 60)
-    assert (runs, story.status, trio.current_time()) == ([1, 2], "completed", 12)
-    assert [attempt.outcome for attempt in story.attempts] == ["failed", "completed"]
-    assert (result_of(story), story.progress) == ("in time", None)
+        detail = await rig.queue.wait(job.id, 60)
+    assert (runs, detail.status, trio.current_time()) == ([1, 2], "completed", 12)
+    assert [attempt.outcome for attempt in detail.attempts] == ["failed", "completed"]
+    assert (result_of(detail), detail.progress) == ("in time", None)
 
 
 async def test_a_handler_that_ends_in_time_says_itself_how(
@@ -135,8 +135,8 @@ async def test_a_handler_that_ends_in_time_says_itself_how(
 
     async with running(registry) as rig:
         job = await rig.queue.submit("tidy")
-        story = await rig.queue.wait(job.id, 60)
-    assert (story.status, story.attempts[0].run_seconds) == ("completed", 6.9)
+        detail = await rig.queue.wait(job.id, 60)
+    assert (detail.status, detail.attempts[0].run_seconds) == ("completed", 6.9)
 
 
 @pytest.mark.parametrize("timeout", [None, 0.5])
@@ -169,9 +169,9 @@ async def test_a_discard_counts_after_a_timeout_too(
 
     async with running(registry) as rig:
         job = await rig.queue.submit("gives_up")
-        story = await rig.queue.wait(job.id, 60)
-    assert (story.status, story.attempt) == ("failed", 1)
-    assert "no such customer" in str(story.error)
+        detail = await rig.queue.wait(job.id, 60)
+    assert (detail.status, detail.attempt) == ("failed", 1)
+    assert "no such customer" in str(detail.error)
 
 
 @pytest.mark.parametrize("cancel_at", [5.5, 6.9])
@@ -183,8 +183,8 @@ async def test_a_cancellation_of_one_that_is_timed_out_makes_it_no_later(
         job = await rig.queue.submit("stubborn")
         await trio.sleep(cancel_at)
         await rig.queue.cancel(job.id)
-        story = await rig.queue.wait(job.id, 60)
-        assert (story.status, trio.current_time()) == ("cancelled", 7)
+        detail = await rig.queue.wait(job.id, 60)
+        assert (detail.status, trio.current_time()) == ("cancelled", 7)
 
 
 async def test_a_drain_waits_for_the_handler_to_the_end_of_its_grace(

@@ -62,7 +62,7 @@ def names(registry: Registry) -> list[str]:
 
 
 async def check_all_agree(rig: Rig) -> None:
-    """Metrics, types, queue, list and workers tell one and the same story."""
+    """Metrics, types, queue, list and workers agree."""
     now = rig.snapshot()
     types = await rig.queue.types()
     listed = {

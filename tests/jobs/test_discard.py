@@ -39,8 +39,8 @@ async def test_a_discarded_job_fails_at_once(
     async with running(registry) as rig:
         job = await rig.queue.submit("gives_up")
 
-    story = await rig.queue.get(job.id)
-    assert (story.status, story.attempt) == ("failed", 1)
+    detail = await rig.queue.get(job.id)
+    assert (detail.status, detail.attempt) == ("failed", 1)
     assert endings(rig, job.id) == ["job_failed"]
     assert "job_retried" not in rig.record.names(job.id)
     (failed,) = rig.record.of(JobFailed)

@@ -16,7 +16,7 @@ Autojump = trio.testing.MockClock
 
 
 async def test_a_job_runs_and_its_result_is_kept(registry: Registry, make_rig: MakeRig) -> None:
-    """A submitted job is run by a worker, and its story tells the result."""
+    """A submitted job is run by a worker, and its detail tells the result."""
 
     @registry.job("double")
     async def double(number: int) -> int:
@@ -24,10 +24,10 @@ async def test_a_job_runs_and_its_result_is_kept(registry: Registry, make_rig: M
 
     rig = make_rig()
     await rig.start()
-    story = await run_one(rig, "double", 21)
+    detail = await run_one(rig, "double", 21)
 
-    assert (story.status, result_of(story)) == ("completed", 42)
-    assert rig.record.names(story.id) == [
+    assert (detail.status, result_of(detail)) == ("completed", 42)
+    assert rig.record.names(detail.id) == [
         "job_created",
         "job_enqueued",
         "job_started",
@@ -159,7 +159,7 @@ async def test_two_engines_in_one_run_share_nothing() -> None:
             theirs = await run_one(other, "job")
         last = await run_one(other, "job")
 
-    assert [result_of(story) for story in (ours, theirs, last)] == ["first", "second", "second"]
+    assert [result_of(detail) for detail in (ours, theirs, last)] == ["first", "second", "second"]
     assert (one.snapshot().jobs_created, other.snapshot().jobs_created) == (1, 2)
     assert [line["by"] for line in one.lines if line["event"] == "spoken"] == ["first"]
     assert [line["by"] for line in other.lines if line["event"] == "spoken"] == ["second"] * 2

@@ -77,12 +77,12 @@ TOO_MUCH: list[Callable[[], BaseException]] = [
 def test_of_too_much_the_outline_is_told(make: Callable[[], BaseException]) -> None:
     """One line of it, its type first, and a traceback with both ends."""
     error = make()
-    line, story = describe(error), format_traceback(error)
+    line, detail = describe(error), format_traceback(error)
     assert line.startswith(type(error).__name__)
     assert "\n" not in line
     assert len(line) <= 1_000
-    assert len(story) <= 16_000
-    assert story.rstrip().endswith(line)
+    assert len(detail) <= 16_000
+    assert detail.rstrip().endswith(line)
 
 
 def test_what_is_cut_says_so() -> None:
@@ -174,9 +174,9 @@ def test_large_values_are_not_printed(which: str) -> None:
     """Wherever in an error they are: the first few of them at the most."""
     error = raised(LARGE[which]([Counted() for _ in range(MANY)]))
     Counted.printed = 0
-    line, story = report(error)
+    line, detail = report(error)
     assert type(error).__name__ in line
-    assert story.rstrip().endswith(line)
+    assert detail.rstrip().endswith(line)
     assert Counted.printed <= 50
 
 
@@ -208,9 +208,9 @@ def test_ordinary_errors_are_told_as_python_does() -> None:
     error.add_note("looked twice")
     error.__cause__ = raised(KeyError("key"))
     assert describe(error) == "FileNotFoundError: [Errno 2] no such thing looked twice"
-    story = format_traceback(error)
-    assert "KeyError: 'key'" in story
-    assert "direct cause" in story
+    detail = format_traceback(error)
+    assert "KeyError: 'key'" in detail
+    assert "direct cause" in detail
     assert describe(ValueError("a", 1)) == "ValueError: ('a', 1)"
     assert describe(ValueError(5)) == "ValueError: 5"
     assert describe(ValueError()) == "ValueError"

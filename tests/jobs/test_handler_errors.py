@@ -53,9 +53,9 @@ async def test_sys_exit_ends_the_job_and_not_the_service(
         job = await rig.queue.submit("exits")
         after = await rig.queue.submit("works")
 
-    story = await rig.queue.get(job.id)
-    assert story.status == "failed"
-    assert "SystemExit: 3" in str(story.error)
+    detail = await rig.queue.get(job.id)
+    assert detail.status == "failed"
+    assert "SystemExit: 3" in str(detail.error)
     assert (await rig.queue.get(after.id)).status == "completed"
 
 
@@ -101,9 +101,9 @@ async def test_whatever_is_raised_ends_just_the_attempt(
         job = await rig.queue.submit("raises")
         after = await rig.queue.submit("works")
 
-    story = await rig.queue.get(job.id)
-    assert story.status == "failed"
-    assert type(error).__name__ in str(story.error)
+    detail = await rig.queue.get(job.id)
+    assert detail.status == "failed"
+    assert type(error).__name__ in str(detail.error)
     assert (await rig.queue.get(after.id)).status == "completed"
 
 
@@ -208,10 +208,33 @@ async def test_whatever_is_raised_becomes_a_line(
 
     rig = make_rig()
     await rig.start()
-    story = await run_one(rig, "raises")
-    assert story.status == "failed"
-    assert type(error).__name__ in str(story.error)
-    assert len(str(story.error)) <= 1_000
+    detail = await run_one(rig, "raises")
+    assert detail.status == "failed"
+    assert type(error).__name__ in str(detail.error)
+    assert len(str(detail.error)) <= 1_000
     (line,) = [line for line in rig.lines if line["event"] == "job_failed"]
-    assert line["error"] == story.error
+    assert line["error"] == detail.error
     assert 0 < len(line["traceback"]) <= 16_000
+
+
+async def fails_on_the_loop() -> None:
+    """An error on the loop."""
+    int("one")
+
+
+def fails_in_a_thread() -> None:
+    """An error in a thread."""
+    int("one")
+
+
+@pytest.mark.parametrize("handler", [fails_on_the_loop, fails_in_a_thread])
+async def test_a_traceback_begins_with_the_handler(
+    handler: Callable[..., Any], registry: Registry
+) -> None:
+    """Wherever it runs, what stands between the worker and the handler is nobody's concern."""
+    registry.job("fails", retry=ONCE)(handler)
+    async with running(registry) as rig:
+        job = await rig.queue.submit("fails")
+    (attempt,) = (await rig.queue.get(job.id)).attempts
+    frames = [line for line in str(attempt.traceback).splitlines() if line.startswith("  File ")]
+    assert [frame.rpartition(" in ")[2] for frame in frames] == [handler.__name__]

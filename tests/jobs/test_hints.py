@@ -94,8 +94,8 @@ async def test_asyncio_in_a_thread_without_its_loop_is_named(registry: Registry)
         asyncio.get_running_loop()
 
     async with running(registry) as rig:
-        story = await rig.queue.submit("job")
-    assert "asyncio.run(…)" in str((await rig.queue.get(story.id)).error)
+        detail = await rig.queue.submit("job")
+    assert "asyncio.run(…)" in str((await rig.queue.get(detail.id)).error)
 
 
 def hinted(error: Exception) -> str:

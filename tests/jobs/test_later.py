@@ -65,8 +65,8 @@ async def test_a_job_starts_when_its_time_has_come_and_not_before(
     assert starts == [(90, "later")]
     assert [event.run_at for event in rig.record.of(JobCreated)] == [moment(90)]
     assert [event.timestamp for event in rig.record.of(JobEnqueued)] == [moment(90)]
-    story = await rig.queue.get(job.id)
-    assert (story.run_at, story.attempts[0].started_at) == (None, moment(90))
+    detail = await rig.queue.get(job.id)
+    assert (detail.run_at, detail.attempts[0].started_at) == (None, moment(90))
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ async def test_the_jobs_that_finished_first_are_forgotten_first(make_rig: MakeRi
 
 
 async def test_nothing_finished_need_be_kept(make_rig: MakeRig) -> None:
-    """With --retain 0 a job is gone when it ends, and calling one off still tells its story."""
+    """With --retain 0 a job is gone when it ends, and calling one off still tells its detail."""
     rig = make_rig(retain=0, workers=1)
     await rig.start()
     (job_id,) = await submit(rig, "later")

@@ -37,18 +37,18 @@ def register(registry: Registry, where: Where, *all_handlers: Handler, retry: Re
 async def run(
     registry: Registry, all_handlers: list[Handler], payload: Callable[[Handler], object]
 ) -> list[JobDetail]:
-    """The stories of a job of each, run one after the other by one worker."""
+    """The details of a job of each, run one after the other by one worker."""
     async with running(registry, workers=1) as rig:
         jobs = [await rig.queue.submit(each.__name__, payload(each)) for each in all_handlers]
-        stories = [await rig.queue.wait(job.id, SECONDS) for job in jobs]
-    for story in stories:
-        assert len(endings(rig, story.id)) == 1
-    return stories
+        details = [await rig.queue.wait(job.id, SECONDS) for job in jobs]
+    for detail in details:
+        assert len(endings(rig, detail.id)) == 1
+    return details
 
 
 @in_both
 async def test_a_discard_fails_its_job_at_once(where: Where, registry: Registry) -> None:
-    """Whatever it is made of, and whatever led to it; its words are in the story."""
+    """Whatever it is made of, and whatever led to it; its words are in the detail."""
     words = {
         handlers.discards: "Discard: no such customer",
         handlers.discards_in_its_own_words: "NoCustomer: customer 7: moved away",
@@ -57,9 +57,9 @@ async def test_a_discard_fails_its_job_at_once(where: Where, registry: Registry)
         handlers.discards_unreadably: "Discard: ",
     }
     register(registry, where, *words, retry=Retry(max_retries=5, base_seconds=0))
-    for story in await run(registry, list(words), lambda _: None):
-        assert (story.status, story.attempt) == ("failed", 1), story.type
-        assert words[getattr(handlers, story.type)] in str(story.error)
+    for detail in await run(registry, list(words), lambda _: None):
+        assert (detail.status, detail.attempt) == ("failed", 1), detail.type
+        assert words[getattr(handlers, detail.type)] in str(detail.error)
 
 
 @in_both
@@ -78,8 +78,8 @@ async def test_a_snooze_brings_its_job_back(
         for handler in snoozing:
             mark = str(tmp_path / handler.__name__)
             job = await rig.queue.submit(handler.__name__, mark)
-            story = await rig.queue.wait(job.id, SECONDS)
-            outcome = story.type, story.status, story.snoozes, story.attempt
+            detail = await rig.queue.wait(job.id, SECONDS)
+            outcome = detail.type, detail.status, detail.snoozes, detail.attempt
             assert outcome == (handler.__name__, "completed", 1, 2)
     assert [event.snooze_seconds for event in rig.record.of(JobSnoozed)] == [0.01] * 4
 
@@ -97,11 +97,11 @@ async def test_only_some_errors_are_worth_a_retry(where: Where, registry: Regist
         handlers.raises_unreadable: 1,
     }
     register(registry, where, *tries, retry=WORTH_A_RETRY)
-    stories = await run(registry, list(tries), lambda _: None)
-    assert {story.type: story.attempt for story in stories} == {
+    details = await run(registry, list(tries), lambda _: None)
+    assert {detail.type: detail.attempt for detail in details} == {
         handler.__name__: attempts for handler, attempts in tries.items()
     }
-    assert {story.status for story in stories} == {"failed"}
+    assert {detail.status for detail in details} == {"failed"}
 
 
 @in_both
@@ -140,5 +140,5 @@ async def test_a_backoff_of_nonsense_harms_nothing(
 
     retry = Retry(max_retries=2, base_seconds=0, backoff=backoff)
     register(registry, where, handlers.raises, retry=retry)
-    for story in await run(registry, [handlers.raises] * 2, lambda _: None):
-        assert (story.status, story.attempt) == ("failed", 3)
+    for detail in await run(registry, [handlers.raises] * 2, lambda _: None):
+        assert (detail.status, detail.attempt) == ("failed", 3)

@@ -64,9 +64,9 @@ async def test_what_runs_goes_on_and_what_waits_goes_on_waiting(
         await rig.queue.pause(job_type)
         await trio.sleep(1_000)
         assert await status(rig, job.id) == "completed"
-        story = await rig.queue.get(waiting.id)
+        detail = await rig.queue.get(waiting.id)
         who = "the queue" if job_type is None else "mail"
-        assert (story.status, story.waits_because) == ("pending", f"{who} is paused")
+        assert (detail.status, detail.waits_because) == ("pending", f"{who} is paused")
         assert [worker.state for worker in rig.engine.workers()] == ["idle"]
         await rig.queue.resume(job_type)
         await trio.testing.wait_all_tasks_blocked()

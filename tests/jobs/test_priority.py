@@ -167,7 +167,7 @@ async def test_a_type_that_was_paused_is_where_it_was_in_the_line(
 async def test_the_priority_is_told_where_it_is_not_the_usual_one(
     order: list[Any], registry: Registry
 ) -> None:
-    """In the job's story and its first line; and a job that is run again has it, too."""
+    """In the job's detail and its first line; and a job that is run again has it, too."""
     async with running(registry) as rig:
         jobs = [await rig.queue.submit("notes", priority=priority) for priority in (0, 5)]
         for job in jobs:

@@ -26,11 +26,11 @@ Handler = Callable[..., Any]
 
 
 async def run(rig: Rig, handler: Handler, payload: object = None) -> JobDetail:
-    """The story of a job that has ended."""
+    """The detail of a job that has ended."""
     job = await rig.queue.submit(handler.__name__, payload)
-    story = await rig.queue.wait(job.id, SECONDS)
-    assert story.status not in ("pending", "processing")
-    return story
+    detail = await rig.queue.wait(job.id, SECONDS)
+    assert detail.status not in ("pending", "processing")
+    return detail
 
 
 def register(registry: Registry, *handlers: Handler, **terms: Any) -> None:
@@ -72,8 +72,8 @@ async def test_a_process_knows_which_job_it_runs(registry: Registry) -> None:
     """And says clearly what of its context is out of reach."""
     register(registry, process_handlers.who, process_handlers.asks)
     async with running(registry, workers=1) as rig:
-        story = await run(rig, process_handlers.who)
-        assert result_of(story) == [story.id, "who", "worker-1", 1]
+        detail = await run(rig, process_handlers.who)
+        assert result_of(detail) == [detail.id, "who", "worker-1", 1]
         for name in ("log", "progress"):
             error = (await run(rig, process_handlers.asks, name)).attempts[0].error
             assert error is not None
@@ -99,9 +99,9 @@ async def test_no_ctrl_c_comes_out_of_a_process(registry: Registry) -> None:
     register(registry, process_handlers.interrupts)
     async with running(registry, workers=1) as rig:
         for alone in (True, False):
-            story = await run(rig, process_handlers.interrupts, alone)
-            assert story.status == "failed"
-            assert "KeyboardInterrupt" in str(story.error)
+            detail = await run(rig, process_handlers.interrupts, alone)
+            assert detail.status == "failed"
+            assert "KeyboardInterrupt" in str(detail.error)
 
 
 async def test_whatever_goes_wrong_there_fails_the_attempt_only(registry: Registry) -> None:
@@ -109,9 +109,9 @@ async def test_whatever_goes_wrong_there_fails_the_attempt_only(registry: Regist
     register(registry, *ENDS, process_handlers.process_id)
     async with running(registry, workers=1) as rig:
         for handler, error in ENDS.items():
-            story = await run(rig, handler)
-            assert story.status == "failed"
-            assert str(story.attempts[0].error).startswith(error)
+            detail = await run(rig, handler)
+            assert detail.status == "failed"
+            assert str(detail.attempts[0].error).startswith(error)
         assert (await run(rig, process_handlers.process_id)).status == "completed"
 
     traceback = str(rig.record.of(JobFailed)[0].traceback)
@@ -124,9 +124,9 @@ async def test_a_handler_may_start_processes_of_its_own(registry: Registry) -> N
     register(registry, *MAKE_PROCESSES)
     async with running(registry, workers=1) as rig:
         for handler, result in MAKE_PROCESSES.items():
-            story = await run(rig, handler)
-            assert (story.status, story.error) == ("completed", None)
-            assert result_of(story) == result
+            detail = await run(rig, handler)
+            assert (detail.status, detail.error) == ("completed", None)
+            assert result_of(detail) == result
 
 
 MAKE_PROCESSES = {
@@ -157,11 +157,11 @@ async def test_what_libraries_say_there_is_in_the_log(
     """With the job that they say it for, and nothing on stderr: of threads and children, too."""
     register(registry, process_handlers.says)
     async with running(registry, workers=1) as rig:
-        story = await run(rig, process_handlers.says, "one")
+        detail = await run(rig, process_handlers.says, "one")
     lines = [line for line in rig.lines if line["event"] == "library_message"]
     said = {line["message"]: line for line in lines}
     assert [*said] == ["one", "failed with one", "from a child", "error in thread helper"]
-    assert {line["job_id"] for line in lines} == {story.id}
+    assert {line["job_id"] for line in lines} == {detail.id}
     assert (lines[0]["level"], lines[0]["library"]) == ("warning", "lib")
     assert (lines[0]["worker_id"], lines[0]["attempt"]) == ("worker-1", 1)
     assert said["failed with one"]["traceback"].endswith("ValueError: one\n")
@@ -211,9 +211,9 @@ async def test_a_timeout_kills_its_process(registry: Registry, tmp_path: Path) -
     """As a cancellation does."""
     register(registry, process_handlers.spin, timeout=3)
     async with running(registry, workers=1) as rig:
-        story = await run(rig, process_handlers.spin, str(tmp_path / "id"))
-        assert story.status == "failed"
-        assert str(story.attempts[0].error).startswith("TimeoutError: ")
+        detail = await run(rig, process_handlers.spin, str(tmp_path / "id"))
+        assert detail.status == "failed"
+        assert str(detail.attempts[0].error).startswith("TimeoutError: ")
     assert not is_alive(await until_it_spins(tmp_path / "id"))
 
 

@@ -51,9 +51,9 @@ async def test_the_last_step_is_told_even_right_after_another(
 
     rig = make_rig()
     await rig.start()
-    story = await run_one(rig, "hurries")
+    detail = await run_one(rig, "hurries")
     assert [event.done for event in rig.record.of(JobProgressed)] == [1, 2]
-    assert story.progress == Progress(2, 2)
+    assert detail.progress == Progress(2, 2)
 
 
 async def test_a_thread_may_tell(registry: Registry) -> None:

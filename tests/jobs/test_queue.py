@@ -182,8 +182,8 @@ async def test_a_payload_is_a_value_or_json_text(payload: object, make_rig: Make
     """Programs submit values, and HTTP hands the text on as it came."""
     rig = make_rig()
     job = await rig.queue.submit("number", payload)
-    story = await rig.queue.get(job.id)
-    assert (story.status, json.loads(bytes(story.payload))) == ("pending", 7)
+    detail = await rig.queue.get(job.id)
+    assert (detail.status, json.loads(bytes(detail.payload))) == ("pending", 7)
 
 
 @pytest.mark.parametrize("as_text", [False, True])

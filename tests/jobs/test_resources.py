@@ -71,8 +71,8 @@ async def test_handlers_get_the_resources_they_name(
     """Beside the payload; opened once, in order, and closed in the reverse one."""
     async with running(registry) as rig:
         for _ in range(2):
-            story = await run_one(rig, "uses", "word")
-            assert result_of(story) == ["the first", "the second", "word"]
+            detail = await run_one(rig, "uses", "word")
+            assert result_of(detail) == ["the first", "the second", "word"]
     assert said == [
         *("first opened", "second opened", "job", "job", "second closed", "first closed"),
     ]
@@ -332,8 +332,8 @@ async def test_a_registry_brings_its_resources_along(
     application = Registry()
     application.include(registry)
     async with running(application) as rig:
-        story = await run_one(rig, "uses", "word")
-        assert result_of(story) == ["the first", "the second", "word"]
+        detail = await run_one(rig, "uses", "word")
+        assert result_of(detail) == ["the first", "the second", "word"]
 
 
 def test_what_is_no_resource_is_refused(registry: Registry) -> None:

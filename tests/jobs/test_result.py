@@ -1,4 +1,4 @@
-"""What a handler returns becomes the JSON of its job's story, or fails the job and says why."""
+"""What a handler returns becomes the JSON of its job's detail, or fails the job and says why."""
 
 import json
 import math

@@ -42,17 +42,17 @@ async def test_a_job_that_snoozes_comes_back_and_its_story_tells_of_each_run(
     assert waiting.run_at is not None
     await trio.sleep(1_000)
 
-    story = await rig.queue.get(waiting.id)
+    detail = await rig.queue.get(waiting.id)
     assert runs == [(0, 1), (60, 2), (120, 3), (180, 4)]
-    assert (story.status, story.snoozes, story.attempt) == ("completed", 3, 4)
-    assert [(each.attempt, each.outcome) for each in story.attempts] == [
+    assert (detail.status, detail.snoozes, detail.attempt) == ("completed", 3, 4)
+    assert [(each.attempt, each.outcome) for each in detail.attempts] == [
         *((number, "snoozed") for number in (1, 2, 3)),
         (4, "completed"),
     ]
     assert [event.snooze_seconds for event in rig.record.of(JobSnoozed)] == [60, 60, 60]
     assert [event.attempt for event in rig.record.of(JobSnoozed)] == [1, 2, 3]
     assert [event.attempt for event in rig.record.of(JobEnqueued)][1:] == [2, 3, 4]
-    assert endings(rig, story.id) == ["job_completed"]
+    assert endings(rig, detail.id) == ["job_completed"]
     assert rig.snapshot().jobs_snoozed == 3
 
 
@@ -78,16 +78,16 @@ async def test_a_snooze_costs_no_retry_and_a_retry_no_snooze(
     assert retries.waits_because == "retry 1 of 2 due in 10 s after ValueError"
     await trio.sleep(1_000)
 
-    story = await rig.queue.get(job.id)
+    detail = await rig.queue.get(job.id)
     assert seen == [(0, 1), (100, 2), (110, 3), (210, 4), (310, 5), (330, 6)]
-    assert (story.status, story.attempt, story.snoozes) == ("failed", 6, 3)
-    assert [attempt.attempt for attempt in story.attempts] == [1, 2, 3, 4, 5, 6]
+    assert (detail.status, detail.attempt, detail.snoozes) == ("failed", 6, 3)
+    assert [attempt.attempt for attempt in detail.attempts] == [1, 2, 3, 4, 5, 6]
 
 
 async def test_a_job_that_snoozes_for_ever_does_not_grow_for_ever(
     registry: Registry, make_rig: MakeRig, autojump_clock: Autojump
 ) -> None:
-    """Its story has the first and the last runs, and the number of all."""
+    """Its detail has the first and the last runs, and the number of all."""
 
     @registry.job("polls", retry=Retry(max_retries=1, base_seconds=0))
     async def polls(job: JobContext) -> None:
@@ -100,9 +100,9 @@ async def test_a_job_that_snoozes_for_ever_does_not_grow_for_ever(
     await rig.start()
     job = await run_one(rig, "polls")
     await trio.sleep(200)
-    story = await rig.queue.get(job.id)
-    assert (story.status, story.attempt, story.snoozes) == ("completed", 100, 98)
-    kept = [(each.attempt, each.outcome) for each in story.attempts]
+    detail = await rig.queue.get(job.id)
+    assert (detail.status, detail.attempt, detail.snoozes) == ("completed", 100, 98)
+    kept = [(each.attempt, each.outcome) for each in detail.attempts]
     assert kept == [
         *((number, "snoozed") for number in range(1, 11)),
         (50, "failed"),
@@ -122,8 +122,8 @@ async def test_a_thread_may_snooze(registry: Registry) -> None:
 
     async with running(registry) as rig:
         job = await rig.queue.submit("waits")
-    story = await rig.queue.get(job.id)
-    assert (story.status, story.snoozes, story.attempt) == ("completed", 1, 2)
+    detail = await rig.queue.get(job.id)
+    assert (detail.status, detail.snoozes, detail.attempt) == ("completed", 1, 2)
 
 
 async def test_of_several_snoozes_the_longest_counts_and_an_error_beside_one_counts_more(

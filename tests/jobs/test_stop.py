@@ -201,7 +201,7 @@ async def test_nothing_waits_in_a_service_that_has_ended(
 async def test_an_error_in_the_cleanup_is_told(
     way: str, registry: Registry, ended_at: list[float], autojump_clock: Autojump
 ) -> None:
-    """At the end of the grace, or at a stop: by the job's line, and in its story."""
+    """At the end of the grace, or at a stop: by the job's line, and in its detail."""
     if way == "grace":
         rig = await live(registry, "untidy", grace=3)
     else:

@@ -122,9 +122,9 @@ async def test_at_the_bound_a_worker_waits_for_a_thread_to_return(
         await let_one_go(rig)
         waits = await rig.queue.submit("quick")
         await trio.testing.wait_all_tasks_blocked()
-        story = await rig.queue.get(waits.id)
-        assert story.status == "pending"
-        assert story.waits_because == "waits for one of 2 abandoned threads to return"
+        detail = await rig.queue.get(waits.id)
+        assert detail.status == "pending"
+        assert detail.waits_because == "waits for one of 2 abandoned threads to return"
         assert (await rig.queue.view()).processing == 0
         may_return.set()
         with trio.fail_after(SECONDS):

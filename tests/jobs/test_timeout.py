@@ -33,10 +33,10 @@ async def test_an_attempt_ends_at_its_timeout(
     job = await run_one(rig, "hangs")
     await trio.sleep(100)
 
-    story = await rig.queue.get(job.id)
-    assert (story.status, ended_at) == ("failed", [30])
-    assert story.error == "TimeoutError: the attempt took longer than 30 s"
-    assert story.attempts[0].run_seconds == 30
+    detail = await rig.queue.get(job.id)
+    assert (detail.status, ended_at) == ("failed", [30])
+    assert detail.error == "TimeoutError: the attempt took longer than 30 s"
+    assert detail.attempts[0].run_seconds == 30
 
 
 async def test_a_thread_that_overstays_is_let_go(
@@ -115,9 +115,9 @@ async def test_a_timeout_is_tried_again(
     job = await run_one(rig, "slow_at_first")
     await trio.sleep(200)
 
-    story = await rig.queue.get(job.id)
-    assert (story.status, result_of(story)) == ("completed", 10 + 60 + 9)
-    assert [attempt.outcome for attempt in story.attempts] == ["failed", "completed"]
+    detail = await rig.queue.get(job.id)
+    assert (detail.status, result_of(detail)) == ("completed", 10 + 60 + 9)
+    assert [attempt.outcome for attempt in detail.attempts] == ["failed", "completed"]
 
 
 async def test_a_timeout_ends_with_its_attempt(
@@ -165,9 +165,9 @@ async def test_jobs_behind_one_that_timed_out_are_run(
     await trio.sleep(100)
 
     assert endings(rig, first.id) == ["job_completed" if returns else "job_failed"]
-    story = await rig.queue.get(after.id)
-    assert story.status == "completed"
-    assert result_of(story) == 10
+    detail = await rig.queue.get(after.id)
+    assert detail.status == "completed"
+    assert result_of(detail) == 10
 
 
 async def test_a_cancellation_during_a_retried_timeout_wins(

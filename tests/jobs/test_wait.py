@@ -25,11 +25,11 @@ def _job_types(registry: Registry) -> None:
 
 
 async def wait_for(rig: Rig, job_id: str, seconds: float = 1_000) -> tuple[JobDetail, float]:
-    """The story that the waiter was told, and how long it took."""
+    """The detail that the waiter was told, and how long it took."""
     start = trio.current_time()
     with trio.fail_after(seconds + 1_000):
-        story = await rig.queue.wait(job_id, seconds)
-    return story, trio.current_time() - start
+        detail = await rig.queue.wait(job_id, seconds)
+    return detail, trio.current_time() - start
 
 
 async def test_a_waiter_is_told_as_soon_as_the_job_ends(
@@ -39,8 +39,8 @@ async def test_a_waiter_is_told_as_soon_as_the_job_ends(
     rig = make_rig()
     await rig.start()
     job = await run_one(rig, "minute")
-    story, seconds = await wait_for(rig, job.id)
-    assert (story.status, bytes(story.result or b"")) == ("completed", b'"done"')
+    detail, seconds = await wait_for(rig, job.id)
+    assert (detail.status, bytes(detail.result or b"")) == ("completed", b'"done"')
     assert seconds == pytest.approx(60)
 
 
@@ -51,8 +51,8 @@ async def test_a_waiter_whose_time_is_over_is_told_how_the_job_is(
     rig = make_rig()
     await rig.start()
     job = await run_one(rig, "minute")
-    story, seconds = await wait_for(rig, job.id, 10)
-    assert story.status == "processing"
+    detail, seconds = await wait_for(rig, job.id, 10)
+    assert detail.status == "processing"
     assert seconds == pytest.approx(10)
     assert (await wait_for(rig, job.id))[0].status == "completed"
 
@@ -65,8 +65,8 @@ async def test_a_job_that_has_ended_is_told_at_once(
     rig = make_rig()
     job = await run_one(rig, "minute")
     await rig.queue.cancel(job.id)
-    story, took = await wait_for(rig, job.id, seconds)
-    assert (story.status, took) == ("cancelled", 0)
+    detail, took = await wait_for(rig, job.id, seconds)
+    assert (detail.status, took) == ("cancelled", 0)
 
 
 async def test_a_job_that_is_forgotten_when_it_ends_is_told_to_who_waited(
@@ -125,7 +125,7 @@ async def test_thousands_may_wait_for_one_job(make_rig: MakeRig, autojump_clock:
 async def test_jobs_can_be_left_behind_from_a_thread_while_they_are_waited_for(
     make_rig: MakeRig,
 ) -> None:
-    """Where the loop is blocked the books are closed from another thread, all the same."""
+    """If the loop is blocked, jobs are given their end from another thread, all the same."""
     rig = make_rig(clock=Clock())  # Trio's can't be read there
     jobs = [await rig.queue.submit("minute") for _ in range(2)]
     errors: list[BaseException] = []

@@ -1,4 +1,4 @@
-"""Why a job is not running now, as its story says in one sentence."""
+"""Why a job is not running now, as its detail says in one sentence."""
 
 import pytest
 import trio
@@ -30,7 +30,7 @@ def rig(registry: Registry, make_rig: MakeRig) -> Rig:
 
 
 async def why(rig: Rig, job_id: str) -> str | None:
-    """What the story says of this job."""
+    """What the detail says of this job."""
     return (await rig.queue.get(job_id)).waits_because
 
 

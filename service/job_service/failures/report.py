@@ -41,11 +41,11 @@ class Report(NamedTuple):
     traceback: str
 
 
-def report(error: BaseException, caller: str | None = None) -> Report:
-    """Both texts, made with one call of the error's own code."""
+def report(error: BaseException, callers: tuple[str, ...] = ()) -> Report:
+    """Both texts, made with one call of the error's own code; see `format_traceback`."""
     messages = Messages()
     line = _line(error, messages)
-    return Report(line, _traceback(error, caller, line, messages))
+    return Report(line, _traceback(error, callers, line, messages))
 
 
 def describe(error: BaseException) -> str:
@@ -53,13 +53,13 @@ def describe(error: BaseException) -> str:
     return _line(error, Messages())
 
 
-def format_traceback(error: BaseException, caller: str | None = None) -> str:
+def format_traceback(error: BaseException, callers: tuple[str, ...] = ()) -> str:
     """The traceback as Python prints it, or the last MAX_TRACEBACK_CHARS of it.
 
-    Its first frames are left out if they are of the file `caller`, unless there are no others. An
+    Its first frames are left out if their files begin with one of `callers`, unless all do. An
     error that would take long to format gets an outline.
     """
-    return report(error, caller).traceback
+    return report(error, callers).traceback
 
 
 def _line(error: BaseException, messages: Messages) -> str:
@@ -85,8 +85,10 @@ def _describe(error: BaseException, messages: Messages) -> str:
     return f"{full_name_of(type(error))}: [{', '.join(texts)}]"
 
 
-def _traceback(error: BaseException, caller: str | None, line: str, messages: Messages) -> str:
-    frames = _beyond(caller, traceback_of(error))
+def _traceback(
+    error: BaseException, callers: tuple[str, ...], line: str, messages: Messages
+) -> str:
+    frames = _beyond(callers, traceback_of(error))
     try:
         if _is_modest(error, messages):
             text = "".join(traceback.format_exception(type(error), error, frames))
@@ -99,9 +101,9 @@ def _traceback(error: BaseException, caller: str | None, line: str, messages: Me
     return encodable(text[-MAX_TRACEBACK_CHARS:])[-MAX_TRACEBACK_CHARS:]
 
 
-def _beyond(file: str | None, whole: TracebackType | None) -> TracebackType | None:
+def _beyond(callers: tuple[str, ...], whole: TracebackType | None) -> TracebackType | None:
     frames = whole
-    while frames is not None and frames.tb_frame.f_code.co_filename == file:
+    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(callers):
         frames = frames.tb_next
     return frames or whole
 

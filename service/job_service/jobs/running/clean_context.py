@@ -20,7 +20,7 @@ class CleanContext:
         whoever made them, which may raise, or call different things equal.
         """
         present = copy_context()
-        # No job can remove a variable, so where there are as many as before they are the same.
+        # No job can remove a variable, so if there are as many as before they are the same.
         if len(present) == len(self._values) and (
             not present or all(map(is_, present.values(), self._values))
         ):

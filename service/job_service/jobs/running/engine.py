@@ -101,7 +101,7 @@ class Engine:
     @property
     def outcome(self) -> str:
         """How it ended: `drained`, `crashed`, `grace_over`, the reason given to `stop`, or
-        `cancelled` where whoever runs it was.
+        `cancelled` if whoever runs it was.
         """
         if self._crashed:
             return "crashed"
@@ -115,7 +115,7 @@ class Engine:
         """Open the resources and run jobs until drained or stopped.
 
         A crash of any part, or of a resource, ends it with the error, which is a ResourceFailed
-        where one can't be opened. However it ends, no job is left pending or processing: what was
+        if one can't be opened. However it ends, no job is left pending or processing: what was
         not run is abandoned. Stopped before the resources were open, it returns without having
         started.
         """

@@ -1,4 +1,4 @@
-"""Adds to an error what is the matter and what to do, where its own words leave people puzzled."""
+"""Adds to an error what is the matter and what to do, if its own words leave people puzzled."""
 
 import traceback
 from itertools import islice

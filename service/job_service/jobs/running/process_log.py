@@ -32,7 +32,7 @@ class Record(msgspec.Struct, omit_defaults=True):
 class RecordSender(logging.Handler):
     """Sends each record over a socket that keeps messages apart; children that are forked, too.
 
-    `job` is the one that runs, which its records are told to be of.
+    `job` is the one that runs, to which its records belong.
     """
 
     def __init__(self, to_service: socket.socket) -> None:
@@ -42,12 +42,12 @@ class RecordSender(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Called by `logging`, on any thread."""
-        story = None
+        traceback = None
         if record.exc_info and record.exc_info[1] is not None:
-            story = format_traceback(record.exc_info[1])
+            traceback = format_traceback(record.exc_info[1])
         elif record.stack_info:
-            story = encodable(record.stack_info[-MAX_TRACEBACK_CHARS:])
-        carried = Record(method_of(record), record.name, message_of(record), story, self.job)
+            traceback = encodable(record.stack_info[-MAX_TRACEBACK_CHARS:])
+        carried = Record(method_of(record), record.name, message_of(record), traceback, self.job)
         with contextlib.suppress(OSError):  # the service has gone, and nobody reads any more
             self._to_service.send(msgspec.json.encode(carried))
 

@@ -88,7 +88,7 @@ class Processes:
     async def call(self, handler: Callable[..., Any], payload: bytes, identity: JobIdentity) -> Any:
         """What `handler` returns, or raises, in a process; killed when this is cancelled.
 
-        `identity` is what the handler's context knows. Raises ProcessDied where the process ends
+        `identity` is what the handler's context knows. Raises ProcessDied if the process ends
         by itself.
         """
         import trio_parallel
@@ -111,7 +111,7 @@ class Processes:
 async def open_processes(
     needed: bool, log: "FilteringBoundLogger"
 ) -> AsyncIterator[Processes | None]:
-    """Allow handlers to run in processes, where any is to; those that are left end with the block.
+    """Allow handlers to run in processes, if any is to; those that are left end with the block.
 
     A process is started when it is first needed, and kept for later jobs. What is said in one
     through `logging` goes to `log`. Closing takes a shielded moment, and kills what does not end in

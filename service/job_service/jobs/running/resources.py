@@ -17,7 +17,7 @@ async def open_resources(
 ) -> AsyncIterator[dict[str, Any]]:
     """Enter all resources in their order, and leave them in the reverse one, in the same task.
 
-    `on_closing` is called before the first is left. Raises ResourceFailed where one can't be
+    `on_closing` is called before the first is left. Raises ResourceFailed if one can't be
     entered, and what leaving one raises, when those that were entered have been left.
     """
     not_opened: BaseException | None = None

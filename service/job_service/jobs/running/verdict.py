@@ -5,11 +5,18 @@ the job off, the handler asked for its end, it took too long, the service ends, 
 be called later, it failed.
 """
 
+import os
 import random
 from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import outcome
+import trio
 
 from job_service.failures.groups import is_a, is_cancellation, without_cancellation
 from job_service.failures.report import Report, describe, report
+from job_service.jobs.registration import handler
 from job_service.jobs.registration.job_type import JobType
 from job_service.jobs.registration.outcome import Discard, Snooze, asked_for
 from job_service.jobs.running.cancellation import CLEANUP_SECONDS
@@ -20,6 +27,13 @@ from job_service.jobs.state.changes import AttemptEnd
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.history import said_before
 from job_service.jobs.state.model import Attempt, Job
+
+# What stands between a worker and its handler, on the loop or in a thread: nobody looks for an
+# error there.
+_CALLERS: Final = tuple(
+    str(Path(file).parent) + os.sep
+    for file in (__file__, handler.__file__, trio.__file__, outcome.__file__)
+)
 
 
 class Verdicts:
@@ -41,7 +55,7 @@ class Verdicts:
         except BaseException as error:
             # Its work is done, and doing it again would not make its result any better.
             message = f"the result can't be written as JSON: {describe(error)}"
-            traceback = report(error, caller=__file__).traceback
+            traceback = report(error, _CALLERS).traceback
             return fail(job, attempt, message, traceback, self._clock)
         return complete(job, attempt, text, self._clock)
 
@@ -52,17 +66,16 @@ class Verdicts:
         job_type: JobType,
         error: BaseException,
         *,
-        caller: str,
         interruption: BaseException | None,
         interrupted: bool,
         stopping: bool,
     ) -> AttemptEnd:
-        """The handler ended with `error`, and `caller` is the file that called it.
+        """The handler ended with `error`.
 
         `interruption` is what of the error must go on, `interrupted` says that the attempt itself
         was cancelled, by a client or its timeout, and `stopping` that its worker is.
         """
-        told = _report(error, caller)
+        told = _report(error)
         own_error = traceback = None  # which the handler has ended with, beside a cancellation
         if interruption is None or not is_cancellation(error):
             own_error, traceback = told
@@ -114,7 +127,7 @@ class Verdicts:
         return fail(job, attempt, message, traceback, self._clock)
 
 
-def _report(error: BaseException, caller: str) -> Report:
+def _report(error: BaseException) -> Report:
     error = without_cancellation(error)
-    told = report(error, caller=caller)  # from the handler on
+    told = report(error, _CALLERS)
     return told._replace(line=explain(error, told.line))

@@ -158,7 +158,6 @@ class Worker:
                 self._store.apply(
                     self._verdicts.on_error(
                         *(job, attempt, job_type, error),
-                        caller=__file__,
                         interruption=interruption,
                         interrupted=self._scope.cancel_called,
                         stopping=is_being_cancelled(),

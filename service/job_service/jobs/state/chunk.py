@@ -8,7 +8,7 @@ from job_service.jobs.state.model import TERMINAL, TRANSITIONS, Job, Status
 
 CHUNK = 1_024
 
-SPARSE = CHUNK // 4  # so few that those of two chunks leave room in one for many to go
+SPARSE = CHUNK // 4  # jobs; those of two such chunks fit into one, and many may still leave it
 
 BITS = tuple(1 << place for place in range(CHUNK))
 _ALL_BITS = (1 << CHUNK) - 1
@@ -17,8 +17,8 @@ _ALL_BITS = (1 << CHUNK) - 1
 class Chunk:
     """The jobs of up to CHUNK successive rows; in its integers, the job of each row has one bit.
 
-    To spare the way of each job through its states, a bit that a later one outdoes is left set:
-    what a job has `entered` counts only until it has ended, and nothing of one that is forgotten.
+    So that a job costs little on its way, a bit is left set when a later one replaces it: what a
+    job has `entered` counts only until it has ended, and nothing counts of one that is forgotten.
     """
 
     __slots__ = ("entered", "first_id", "forgotten", "jobs", "kept", "number", "of_type")
@@ -26,7 +26,7 @@ class Chunk:
     def __init__(self, number: int, first_id: str) -> None:
         self.number = number
         self.first_id = first_id
-        self.jobs: list[Job | None] = []  # None where it has been forgotten
+        self.jobs: list[Job | None] = []  # None for one that has been forgotten
         self.kept = 0
         self.forgotten = 0
         self.of_type: defaultdict[str, int] = defaultdict(int)

@@ -7,8 +7,9 @@ from datetime import datetime
 
 from job_service.telemetry.events import utc_now
 
-LOOK_SECONDS = 1.0  # after which who waits for a moment looks whether the wall clock was set, or
-# whether the machine was suspended: Trio's clock stands still meanwhile
+# Whoever waits for a date looks that often whether the wall clock was set, or the machine was
+# suspended, while which Trio's clock stands still.
+LOOK_SECONDS = 1.0
 
 _WITH_SUSPENSIONS = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
@@ -21,10 +22,10 @@ def _elapsed() -> float:
 class Clock:
     """`now` gives the moment, aware and in UTC; `monotonic` gives seconds, and never goes back.
 
-    `elapsed` is like `monotonic`, but goes on while the machine is suspended: where `now` has gone
+    `elapsed` is like `monotonic`, but goes on while the machine is suspended. If `now` has gone
     another way than it, the wall clock was set.
 
-    Neither needs a running event loop, so that the books can be closed even where it is blocked.
+    None of them needs a running event loop, so that jobs can be given an end even if it is blocked.
     What runs on virtual time measures with `trio.current_time` instead.
     """
 

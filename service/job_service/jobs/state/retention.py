@@ -19,7 +19,7 @@ class Retention:
     def keep(self, job: Job) -> None:
         """Keep a job that has finished, and forget those that are too many, the oldest first.
 
-        One that is too heavy for all the room there is makes no other go, but goes itself.
+        One that is heavier than all the room there is drives out no other, but goes itself.
         """
         kept, weight = self._kept, self.weight + job.weight
         kept.append(job)

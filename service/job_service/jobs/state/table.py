@@ -1,10 +1,10 @@
 """The jobs in memory, in the order of their creation.
 
 The order is kept in chunks, and each chunk knows by a bit per job which of its jobs have a status
-or a type. A page is read off these bits, so that it costs what is on it, and not what is kept; and
-where jobs of a status are sought, only those chunks are looked at in which a job has entered it.
+or a type. A page is read off these bits, so that it costs what is on it, and not what is kept. When
+jobs of a status are sought, only those chunks are looked at in which a job has entered it.
 
-Where few jobs of a chunk are left, it is merged with another one beside it that has as few: else a
+A chunk of which few jobs are left is merged with another one beside it that has as few. Else a
 single job that waits for long would keep the room of a thousand.
 """
 
@@ -36,7 +36,7 @@ class JobTable:
         return iter(self._jobs.values())
 
     def get(self, job_id: str) -> Job | None:
-        """The job, or None where there is none of this id, or no more."""
+        """The job, or None if there is none of this id, or no more."""
         return self._jobs.get(job_id)
 
     def add(self, job: Job) -> None:
@@ -83,9 +83,10 @@ class JobTable:
         limit: int,
         newest_first: bool = False,
     ) -> list[Job]:
-        """Up to `limit` jobs of this status and type, in order, from behind the job `after`.
+        """Up to `limit` jobs of this status and type, in the order of their creation.
 
-        The oldest come first, or the newest; what is behind a job turns with it.
+        The oldest come first, or the newest. The page begins with the next job in that order after
+        the one whose id is `after`.
         """
         found: list[Job] = []
         numbers = self._numbers if status in (None, "pending") else self._entered[status]

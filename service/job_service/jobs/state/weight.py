@@ -4,8 +4,8 @@ from sys import getsizeof
 
 from job_service.jobs.state.model import Draft, Job
 
-DEFAULT_QUEUE_BYTES = 64 * 1024 * 1024  # that those may weigh which have not ended
-DEFAULT_RETAIN_BYTES = 128 * 1024 * 1024  # that all others may
+DEFAULT_QUEUE_BYTES = 64 * 1024 * 1024  # of jobs that have not ended
+DEFAULT_RETAIN_BYTES = 128 * 1024 * 1024  # of all others
 
 _ATTEMPT_BYTES = 400  # of the record of one, with its times; every job has one
 
