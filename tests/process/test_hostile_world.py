@@ -113,7 +113,7 @@ async def test_it_keeps_some_descriptors_to_itself(start: Start) -> None:
                 stream = await trio.open_tcp_stream("127.0.0.1", service.port)
                 await clients.enter_async_context(stream)
             failed = await service.line("connection_failed")
-            assert "which are for jobs" in failed["error"]
+            assert "jobs need those" in failed["error"]
             created = await kept.post(
                 "/jobs", json={"type": "count_words", "payload": {"text": ""}}
             )

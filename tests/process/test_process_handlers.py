@@ -90,7 +90,7 @@ async def test_a_project_may_call_its_own_package_service(start: Start, tmp_path
     (tmp_path / "service" / "__init__.py").touch()
     (tmp_path / "service" / "prices.py").write_text(OWN_PRICES)
     (tmp_path / "service" / "jobs.py").write_text(OWN_JOBS)
-    service = await start("--jobs", "service.jobs:registry")
+    service = await start("--jobs", "service.jobs:registry", program=True)
     async with service.client() as client:
         for job_type in ("on the loop", "in a process"):
             job = (await client.post("/jobs", json={"type": job_type, "payload": 9.99})).json()
