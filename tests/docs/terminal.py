@@ -136,8 +136,10 @@ class Terminal:
             path.write_text(self._with_free_ports(block.text), "utf-8")
         elif block.language == "console":
             before, *given = commands(self._with_free_ports(block.text))
-            if before.is_interrupted:
+            if before.is_interrupted and self._running:
                 self._interrupt(self._running.pop(), before.output)
+            elif before.output:
+                raise Mismatch(f"nothing runs that shows\n{before.output}")
             for index, command in enumerate(given):
                 command.text = self._faked(command.text)
                 may_fail = [after.text for after in given[index + 1 :][:1]] == ["echo $?"]

@@ -31,6 +31,8 @@ def follow(tmp_path: Path) -> Iterator[Follow]:
         "$ echo 17 jobs\n18 jobs\n",
         f"$ echo {JOB} {JOB}\n{JOB} {OTHER}\n",
         "$ true\nsomething\n",
+        "something\n$ true\n",
+        "^C\n",
         "$ false\n",
         "$ echo one\ntwo\n^C\n",
         "$ echo 'Bad option: --port'; false\nBad option: --host\n$ echo $?\n1\n",

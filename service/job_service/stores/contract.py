@@ -133,7 +133,7 @@ class Store(Protocol):
     ) -> Sequence[JobSummary]:
         """Make a job of each draft, in their order, or none at all; kept on return.
 
-        Where another job holds a draft's unique key, that one is given, `duplicate`. The jobs of a
+        If another job holds a draft's unique key, that one is given, `duplicate`. The jobs of a
         `request` that was made before are given, `replayed`, whatever has become of them, even
         after `close`. What is refused is not remembered, and what is made is remembered in the
         same act. So whoever was cancelled has submitted nothing, or can ask again with its key.
