@@ -105,8 +105,9 @@ class Store(Protocol):
         """Take over a change, which was decided just now.
 
         It is applied as soon as it is kept, in the order in which changes came: the job, its
-        event, and what the runner must know, in one act. In memory that is before this returns.
-        Never raises because of trouble with what keeps it.
+        event, and what the runner must know, in one act. In memory that is before this returns. A
+        store that applies later must see to it that nothing is decided on the job meanwhile which
+        this change rules out. Never raises because of trouble with what keeps it.
         """
 
     def close(self) -> None:
@@ -136,6 +137,9 @@ class Store(Protocol):
         `request` that was made before are given, `replayed`, whatever has become of them, even
         after `close`. What is refused is not remembered, and what is made is remembered in the
         same act. So whoever was cancelled has submitted nothing, or can ask again with its key.
+
+        A store that keeps nothing beyond the process may spare single submissions in quick
+        succession the turn of the loop; then they are points of cancellation only.
 
         Raises UnknownPredecessor, IdempotencyKeyReused, QueueFull (BatchTooLarge if they never
         fit) or QueueClosed, and then nothing has changed but the count of what was turned away.

@@ -15,7 +15,7 @@ from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.queueing.scheduler import Scheduler
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.running.cancellation import CLEANUP_SECONDS, CancellationDeadline
-from job_service.jobs.running.lifecycle import StopReason, open_lifecycle_nursery
+from job_service.jobs.running.crew import Crew
 from job_service.jobs.running.processes import Processes, open_processes
 from job_service.jobs.running.resources import open_resources
 from job_service.jobs.running.threads import Threads
@@ -26,20 +26,11 @@ from job_service.jobs.state.model import Job
 from job_service.stores.contract import Store
 from job_service.telemetry.events import (
     Event,
-    WorkerStarted,
-    WorkerStopped,
-    WorkerStopReason,
 )
 
 NOW: Final = -math.inf  # a deadline that has passed
 SETTLING_SECONDS: Final = 1.0  # that the store has to keep what it was told last
 CLOSING_SECONDS: Final = 1.0  # that resources have when the jobs were not left to end
-
-_WORKER_STOP_REASONS: Final[dict[StopReason, WorkerStopReason]] = {
-    "finished": "drained",
-    "cancelled": "cancelled",
-    "crashed": "crashed",
-}
 
 
 class Engine:
@@ -71,7 +62,7 @@ class Engine:
             self._clock, lambda: self.outcome, random_source or random.Random()
         )
         self._cancellation_deadline = CancellationDeadline()
-        self._live_workers: list[Worker] = []
+        self._crew = Crew(emit, self._clock, self._note_crash)
         self._scope = trio.CancelScope()
         self._resource_scope = trio.CancelScope()  # around the other, for they outlive the jobs
         self._started = False
@@ -140,7 +131,7 @@ class Engine:
         task_status: trio.TaskStatus[None],
     ) -> None:
         to_workers, from_dispatcher = trio.open_memory_channel[Job](self._workers)
-        async with open_lifecycle_nursery(self._on_start, self._on_stop) as nursery:
+        async with self._crew.open() as nursery:
             with from_dispatcher:
                 for number in range(1, self._workers + 1):
                     jobs = from_dispatcher.clone()
@@ -222,7 +213,7 @@ class Engine:
 
     def workers(self) -> list[WorkerView]:
         """What each live worker does now, in their order."""
-        return [worker.view() for worker in self._live_workers]
+        return self._crew.views()
 
     def schedules(self) -> list[ScheduleView]:
         """What each schedule has done, and does next."""
@@ -256,20 +247,6 @@ class Engine:
             self._cancellation_deadline,
         )
 
-    def _on_start(self, worker: Worker) -> None:
-        self._live_workers.append(worker)
-        self._emit(WorkerStarted(timestamp=worker.started_at, worker_id=worker.id))
-
-    def _on_stop(self, worker: Worker, reason: StopReason) -> None:
-        if reason == "crashed":
-            self._crashed = True
-            self.jobs_must_end.set()
-        self._live_workers.remove(worker)
-        self._emit(
-            WorkerStopped(
-                timestamp=self._clock.now(),
-                worker_id=worker.id,
-                reason=_WORKER_STOP_REASONS[reason],
-                jobs_run=worker.jobs_run,
-            )
-        )
+    def _note_crash(self) -> None:
+        self._crashed = True
+        self.jobs_must_end.set()
