@@ -75,7 +75,7 @@ class Settings:
     ] = ()
     log_format: Annotated[LogFormatChoice, "auto: console on a terminal, JSON elsewhere."] = "auto"
     log_level: Annotated[
-        LogLevel, "Lowest level to log; the service's own start and end are always logged."
+        LogLevel, "Lowest level to log; the service's own start, drain and end are always logged."
     ] = "info"
     log_file: Annotated[
         str | None, "File to append the log to, instead of stdout; SIGHUP reopens it."

@@ -72,7 +72,9 @@ def _require_sendable(handler: Callable[..., Any]) -> None:
         problem = f"it can't be copied there: {describe(error)}"
     else:
         if importlib.util.find_spec("trio_parallel") is None:
-            raise ImportError("runs_in='process' needs pip install 'trio-job-service[process]'")
+            raise ImportError(
+                "runs_in='process' needs the extra 'process' of the service to be installed"
+            )
         return
     raise TypeError(f"{name_of(handler)} can't run in a process: {problem}{place_of(handler)}")
 
