@@ -112,7 +112,7 @@ class History:
         assert self.rig.store._live.index._holders == {}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     life=lives,
     end=ends,

@@ -124,7 +124,7 @@ def small_chunks() -> Any:
         yield
 
 
-ListedJobs.TestCase.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+ListedJobs.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 TestListedJobs = ListedJobs.TestCase
 
 
