@@ -1,5 +1,9 @@
 """Who is admitted: all jobs of a submission or none, decided where they are kept."""
 
+import math
+from datetime import datetime
+from typing import Any
+
 import pytest
 import trio
 import trio.testing
@@ -114,6 +118,52 @@ async def test_a_duplicate_takes_no_place(make_workshop: MakeWorkshop) -> None:
     assert (await shop.submit(keyed, keyed))[1].id == first.id
     with pytest.raises(QueueFull):
         await shop.submit(keyed, EMAIL)
+
+
+async def test_a_duplicate_takes_no_bytes(make_workshop: MakeWorkshop) -> None:
+    """Only those that will be made must fit, and each of them counts."""
+    shop = await make_workshop(capacity_bytes=20)
+    heavy = Draft("email", b'"0123456789012"', 3, unique_key="ada")
+    (first,) = await shop.submit(heavy)
+    holder, new = await shop.submit(heavy, Draft("email", b"1", 3))
+    assert (holder.id, holder.duplicate, new.duplicate) == (first.id, True, False)
+    with pytest.raises(QueueFull, match="4 of 20 bytes are free, not 5"):
+        await shop.submit(heavy, Draft("email", b"1", 3), Draft("email", b"1234", 3))
+    await shop.check()
+
+
+async def test_a_duplicate_needs_no_predecessor(make_workshop: MakeWorkshop) -> None:
+    """The holder is given, whether or not what it came after is still kept."""
+    shop = await make_workshop(retain=0)
+    first = await shop.new()
+    keyed = Draft("email", b"{}", 3, unique_key="ada", after=(first,))
+    (holder,) = await shop.submit(keyed)
+    await shop.run_and_forget(first)
+    (again,) = await shop.submit(keyed)
+    assert (again.id, again.duplicate) == (holder.id, True)
+
+
+async def test_one_that_fails_at_once_keeps_no_key(shop: Workshop) -> None:
+    """So what follows with the same key in the same call is a job of its own."""
+    first = await shop.new()
+    await shop.store.cancel(first, "requested")
+    failed, made, twin = await shop.submit(
+        Draft("email", b"{}", 3, unique_key="ada", after=(first,)),
+        Draft("email", b"{}", 3, unique_key="ada"),
+        Draft("email", b"{}", 3, unique_key="ada"),
+    )
+    assert (failed.status, made.status) == ("failed", "pending")
+    assert (made.duplicate, twin.duplicate, twin.id) == (False, True, made.id)
+
+
+@pytest.mark.parametrize("wrong", [{"run_at": datetime(2030, 1, 1)}, {"delay_seconds": math.inf}])  # noqa: DTZ001 - naive
+async def test_a_draft_that_nobody_can_make_a_job_of_leaves_nothing(
+    shop: Workshop, wrong: dict[str, Any]
+) -> None:
+    """A program may have made it by hand: even then it is all or none."""
+    with pytest.raises((TypeError, OverflowError)):
+        await shop.submit(EMAIL, Draft("email", b"{}", 3, **wrong))
+    assert (await shop.everything(), shop.events) == ([], [])
 
 
 async def test_a_predecessor_must_be_known(shop: Workshop) -> None:
