@@ -10,6 +10,7 @@ from job_service import Discard
 from job_service.errors import (
     IdempotencyKeyReused,
     InvalidIdempotencyKey,
+    InvalidOption,
     InvalidPayload,
     QueueClosed,
     QueueFull,
@@ -189,3 +190,16 @@ async def test_a_key_is_of_visible_ascii_characters(key: str, make_rig: MakeRig)
         await rig.queue.submit("number", 7, idempotency_key=key)
     assert rig.record.events == []
     await rig.queue.submit("number", 7, idempotency_key="!" + "~" * 254)
+
+
+async def test_text_that_is_not_unicode_is_refused_by_name(make_rig: MakeRig) -> None:
+    """With a key and without one, as an option, and as an id that no job has."""
+    rig = make_rig()
+    for key in (None, "a"):
+        with pytest.raises(InvalidOption, match="unique_key must be Unicode text"):
+            await rig.queue.submit("number", 7, unique_key="\ud800", idempotency_key=key)
+        with pytest.raises(InvalidOption, match="after must be Unicode text"):
+            await rig.queue.submit("number", 7, after=["\ud800"], idempotency_key=key)
+        with pytest.raises(UnknownJob):
+            await rig.queue.retry("\ud800", idempotency_key=key)
+    assert rig.record.events == []

@@ -10,7 +10,7 @@ import trio
 from msgspec import UNSET
 
 from job_service.errors import InvalidIdempotencyKey
-from job_service.jobs.queueing.options import JobOptions, check_options
+from job_service.jobs.queueing.options import JobOptions, check_draft, check_options
 from job_service.jobs.registration.job_type import encode_payload
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.state.detail import (
@@ -78,11 +78,21 @@ class JobQueue:
     ) -> Sequence[JobSummary]:
         """Accept all drafts that `check` returned, in their order, or none of them.
 
-        Raises UnknownPredecessor, QueueFull if not all of them fit, BatchTooLarge if they never
-        will, QueueClosed, InvalidIdempotencyKey or IdempotencyKeyReused, and then nothing has
-        changed.
+        Of a draft that was made without `check`, only the options are checked here. Its job waits
+        for as long as no handler has its type or takes its payload.
+
+        Raises InvalidOption, UnknownPredecessor, QueueFull if not all of them fit, BatchTooLarge if
+        they never will, QueueClosed, InvalidIdempotencyKey or IdempotencyKeyReused, and then
+        nothing has changed.
         """
         wanted = list(drafts)
+        try:
+            now = self._store.clock.now()
+            for draft in wanted:
+                check_draft(draft, now)
+        except BaseException:
+            await trio.lowlevel.checkpoint()
+            raise
         request = None
         if idempotency_key is not None:
             request = await _request(idempotency_key, "submit_all", wanted)
@@ -119,7 +129,9 @@ class JobQueue:
         """
         request = None
         if idempotency_key is not None:
-            request = await _request(idempotency_key, "retry", job_id)
+            # Whoever asks for a lone surrogate is to hear that there is no such job.
+            asked = job_id.encode(errors="surrogatepass")
+            request = await _request(idempotency_key, "retry", asked)
         return await self._store.run_again(job_id, request)
 
     async def get(self, job_id: str) -> JobDetail:
