@@ -257,7 +257,7 @@ async def test_what_was_refused_is_not_remembered(make_workshop: MakeWorkshop) -
 async def test_a_forgotten_job_is_told_by_how_it_has_ended(make_workshop: MakeWorkshop) -> None:
     """Whoever repeats a request learns what became of it, long after."""
     shop = await make_workshop(retain=0)
-    keyed = Draft("email", b"{}", 3, unique_key="ada")
+    keyed = Draft("email", b"{}", 3, delay_seconds=5.0, unique_key="ada")
     (first,) = await shop.submit(keyed, key="k")
     (twin,) = await shop.submit(keyed, key="other")
     await shop.start(first.id)
@@ -268,6 +268,22 @@ async def test_a_forgotten_job_is_told_by_how_it_has_ended(make_workshop: MakeWo
         (again,) = await shop.submit(keyed, key=key)
         assert (again.id, again.status, again.duplicate) == (twin.id, "failed", duplicate)
         assert again.finished_at == shop.now()
+        assert again.run_at is None, "which only a pending job has"
+
+
+async def test_a_forgotten_job_is_no_longer_told_as_running(make_workshop: MakeWorkshop) -> None:
+    """Nothing is said of it that holds only before its end."""
+    shop = await make_workshop(retain=0)
+    keyed = Draft("email", b"{}", 3, unique_key="ada")
+    (first,) = await shop.submit(keyed)
+    await shop.start(first.id)
+    await shop.tell_progress(first.id, 1)
+    await shop.store.cancel(first.id, "requested")
+    (twin,) = await shop.submit(keyed, key="k")
+    assert (twin.id, twin.cancel_requested, twin.progress is None) == (first.id, True, False)
+    await shop.end(first.id, "cancel")
+    (again,) = await shop.submit(keyed, key="k")
+    assert (again.status, again.cancel_requested, again.progress) == ("cancelled", False, None)
 
 
 async def test_a_key_is_forgotten_after_a_day(shop: Workshop) -> None:

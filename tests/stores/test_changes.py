@@ -104,9 +104,11 @@ async def test_a_running_job_is_interrupted(shop: Workshop) -> None:
     """Once; its worker says what became of it, and it may have completed."""
     job_id = await shop.new()
     await shop.start(job_id)
-    answer = await shop.store.cancel(job_id, "requested")
-    assert (answer.status, answer.cancel_requested) == ("processing", True)
+    for reason in ("the first", "another"):
+        answer = await shop.store.cancel(job_id, reason)
+        assert (answer.status, answer.cancel_requested) == ("processing", True)
     assert shop.interrupted == [job_id]
+    assert shop.running[job_id][0].cancel_reason == "the first"
     assert shop.told(job_id) == ["created", "enqueued", "started"]
     await shop.end(job_id)
     assert (await shop.store.get(job_id)).status == "completed"

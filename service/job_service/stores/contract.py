@@ -138,8 +138,9 @@ class Store(Protocol):
         after `close`. What is refused is not remembered, and what is made is remembered in the
         same act. So whoever was cancelled has submitted nothing, or can ask again with its key.
 
-        A store that keeps nothing beyond the process may spare single submissions in quick
-        succession the turn of the loop; then they are points of cancellation only.
+        A store that keeps nothing beyond the process may spare single submissions that fit the turn
+        of the loop. Then they are points of cancellation only, and others run after a few
+        milliseconds at the latest.
 
         Raises UnknownPredecessor, IdempotencyKeyReused, QueueFull (BatchTooLarge if they never
         fit) or QueueClosed, and then nothing has changed but the count of what was turned away.
@@ -153,7 +154,7 @@ class Store(Protocol):
         """
 
     async def cancel(self, job_id: str, reason: str) -> JobDetail:
-        """Call a pending job off, or have the attempt of a running one interrupted.
+        """Call a pending job off, or have the attempt of a running one interrupted, once.
 
         Raises UnknownJob or AlreadyFinished. Its checkpoint is where that of `run_again` is.
         """

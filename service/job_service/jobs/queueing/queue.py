@@ -29,11 +29,13 @@ _KEY = re.compile(r"[!-~]{1,255}")  # visible ASCII
 class JobQueue:
     """Submits, reads, cancels and repeats jobs.
 
-    Each async method has a checkpoint, so a caller in a loop lets the workers run: in `submit`, on
-    the store in memory, after two milliseconds at the latest, and whenever the queue is full. A
-    caller who is cancelled in it has done nothing. `cancel`, `cancel_all` and `retry` have their
-    checkpoint at the end, where it can't be cancelled, so nothing happens between what a caller has
-    just read and the call.
+    Each async method is a checkpoint, but for `submit` of one job. On the store in memory that is
+    always a point of cancellation, and lets others run after two milliseconds at the latest, and
+    whenever the job does not fit.
+
+    A caller who is cancelled has done nothing, or in `cancel_all` perhaps a part. `cancel` and
+    `retry` have their checkpoint at the end, where it can't be cancelled, and `cancel_all` begins
+    its work without one. So nothing happens between what a caller has just read and the call.
 
     If you can't know whether a call of `submit`, `submit_all` or `retry` arrived, repeat it with
     the same `idempotency_key`, 1 to 255 visible ASCII characters of your choice. For a day, the
