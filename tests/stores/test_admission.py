@@ -18,6 +18,7 @@ from job_service.errors import (
     UnknownJob,
     UnknownPredecessor,
 )
+from job_service.stores.contract import KeyedRequest
 from tests.stores.workshop import MakeWorkshop, Workshop
 
 EMAIL = Draft("email", b"{}", 3)
@@ -79,6 +80,18 @@ async def test_a_full_queue_is_told_of_at_its_edges(make_workshop: MakeWorkshop)
         await shop.store.cancel(job.id, "requested")
     names = [event.event for event in shop.events if event.event.startswith("queue_")]
     assert names == ["queue_full", "queue_freed"]
+
+
+async def test_a_job_that_ends_frees_its_bytes(make_workshop: MakeWorkshop) -> None:
+    """And that is told of, if the queue was full of them."""
+    shop = await make_workshop(capacity_bytes=10)
+    (heavy,) = await shop.submit(Draft("email", b"[1,2,3,4]", 3))
+    await shop.start(heavy.id)
+    with pytest.raises(QueueFull):
+        await shop.submit()
+    assert shop.events[-1].event == "queue_full"
+    await shop.end(heavy.id)
+    assert shop.events[-1].event == "queue_freed"
 
 
 async def test_a_closed_store_takes_no_more(shop: Workshop) -> None:
@@ -223,10 +236,11 @@ async def test_a_keyed_request_is_answered_as_the_first_time(shop: Workshop) -> 
     """As its jobs are by now, even when nothing more is admitted."""
     first = await shop.submit(EMAIL, EMAIL, key="k")
     await shop.run(first[0].id)
+    await shop.start(first[1].id)
     shop.store.close()
     again = await shop.submit(EMAIL, EMAIL, key="k")
     assert [job.id for job in again] == [job.id for job in first]
-    assert [job.status for job in again] == ["completed", "pending"]
+    assert [job.status for job in again] == ["completed", "processing"]
     assert all(job.replayed for job in again)
     assert not any(job.replayed for job in first)
     assert shop.metrics.snapshot().jobs_created == 2
@@ -308,6 +322,19 @@ async def test_a_job_that_has_ended_is_run_again_as_a_new_one(shop: Workshop) ->
     assert (new.id != old.id, detail.retry_of, bytes(detail.payload)) == (True, old.id, b"7")
     assert (detail.max_retries, detail.priority, detail.unique_key) == (2, 1, "ada")
     assert (await shop.store.run_again(old.id)).duplicate
+
+
+async def test_a_job_is_run_again_once_for_each_key(shop: Workshop) -> None:
+    """Whoever repeats the request is given the job of the first time."""
+    old = await shop.new()
+    await shop.run(old)
+    first = await shop.store.run_again(old, KeyedRequest("k", b"again"))
+    second = await shop.store.run_again(old, KeyedRequest("k", b"again"))
+    assert (second.id, first.replayed, second.replayed) == (first.id, False, True)
+    with pytest.raises(IdempotencyKeyReused):
+        await shop.store.run_again(old, KeyedRequest("k", b"something else"))
+    other = await shop.store.run_again(old, KeyedRequest("another", b"again"))
+    assert (other.id != first.id, other.replayed) == (True, False)
 
 
 @pytest.mark.parametrize("with_key", [False, True])

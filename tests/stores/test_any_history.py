@@ -22,8 +22,8 @@ from job_service.errors import (
     UnknownPredecessor,
 )
 from job_service.jobs.state.model import TERMINAL, TRANSITIONS
-from tests.stores.conftest import STORES, opened
-from tests.stores.workshop import How, OpenStore, Workshop
+from tests.stores.conftest import KEEP_NOTHING, STORES, opened
+from tests.stores.workshop import How, Workshop
 
 CAPACITY = 4
 RETAIN = 3
@@ -262,18 +262,18 @@ class History:
         assert {*statuses} <= TRANSITIONS.keys()
 
 
-async def live_through(open_store: OpenStore, history: list[Submit | Act]) -> None:
-    """Take these steps, and at the end leave nothing behind without an end."""
-    async with opened(open_store, capacity=CAPACITY, retain=RETAIN) as shop:
+async def live_through(store: str, history: list[Submit | Act]) -> None:
+    """Take these steps, and at the end leave nothing behind without an end, if nothing is kept."""
+    async with opened(STORES[store], capacity=CAPACITY, retain=RETAIN) as shop:
         life = History(shop)
         for step in history:
             await life.take(step)
             await life.check()
-        shop.store.leave_behind(lambda _: "grace_over")
-        await shop.store.settled()
-        await life.check()
-        view = await shop.store.view()
-        assert (view.pending, view.processing, view.blocked) == (0, 0, 0)
+        if store in KEEP_NOTHING:
+            shop.store.leave_behind(lambda _: "grace_over")
+            await life.check()
+            view = await shop.store.view()
+            assert (view.pending, view.processing, view.blocked) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("store", STORES)
@@ -281,5 +281,5 @@ async def live_through(open_store: OpenStore, history: list[Submit | Act]) -> No
 @given(history=histories)
 def test_any_history_is_in_order(store: str, history: list[Submit | Act]) -> None:
     """Each step is answered as it must be, and after each of them all that is told agrees."""
-    run = partial(live_through, STORES[store], history)
+    run = partial(live_through, store, history)
     trio.run(run, clock=trio.testing.MockClock(autojump_threshold=0))

@@ -176,7 +176,10 @@ class Store(Protocol):
         """All that is kept of a job, and what only this process knows of it. Raises UnknownJob."""
 
     async def wait(self, job_id: str, seconds: float) -> JobDetail:
-        """As `get`, as soon as the job has ended, or after so many seconds. Raises UnknownJob."""
+        """As `get`, as soon as the job has ended, or after so many seconds.
+
+        Raises UnknownJob if it is not kept at the begin. It may be kept no more at the end.
+        """
 
     async def page(
         self,
