@@ -59,6 +59,7 @@ class Workshop:
         self.seconds = 0.0
         self.clock = Clock(self.now, lambda: self.seconds, lambda: self.seconds)
         self.events: list[Event] = []
+        self.listeners: list[Callable[[Event], None]] = []
         self.metrics = Metrics(1_000)
         self.waiting: dict[str, Job] = {}
         self.ready_in: dict[str, float | None] = {}
@@ -75,6 +76,8 @@ class Workshop:
     def hear(self, event: Event) -> None:
         """What an emitter would do with an event of the store."""
         self.events.append(event)
+        for listener in self.listeners:
+            listener(event)
         self.metrics.observe(event)
 
     # The store's runner.

@@ -133,10 +133,11 @@ class Store(Protocol):
     ) -> Sequence[JobSummary]:
         """Make a job of each draft, in their order, or none at all; kept on return.
 
-        If another job holds a draft's unique key, that one is given, `duplicate`. The jobs of a
-        `request` that was made before are given, `replayed`, whatever has become of them, even
-        after `close`. What is refused is not remembered, and what is made is remembered in the
-        same act. So whoever was cancelled has submitted nothing, or can ask again with its key.
+        If another job holds a draft's unique key, that one is given, `duplicate`. Such a draft
+        needs no place, no bytes and no predecessor. The jobs of a `request` that was made before
+        are given, `replayed`, whatever has become of them, even after `close`. What is refused is
+        not remembered, and what is made is remembered in the same act. So whoever was cancelled has
+        submitted nothing, or can ask again with its key.
 
         A store that keeps nothing beyond the process may spare single submissions that fit the turn
         of the loop. Then they are points of cancellation only, and others run after a few
