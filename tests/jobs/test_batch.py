@@ -1,12 +1,25 @@
 """Many jobs in one step: all of them or none."""
 
+import math
 from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+import trio
+import trio.testing
 
-from job_service.errors import BatchTooLarge, InvalidPayload, QueueClosed, QueueFull, UnknownJobType
+from job_service import Draft
+from job_service.errors import (
+    BatchTooLarge,
+    InvalidOption,
+    InvalidPayload,
+    QueueClosed,
+    QueueFull,
+    UnknownJobType,
+)
 from job_service.jobs.registration.registry import Registry
-from job_service.telemetry.events import JobRejected
+from job_service.telemetry.events import JobCreated, JobRejected
 from tests.jobs.steps import MakeRig, running
 
 
@@ -42,6 +55,42 @@ async def test_checking_leaves_no_trace(make_rig: MakeRig) -> None:
     with pytest.raises(ValueError, match="max_retries"):
         rig.queue.check("number", 7, max_retries=-1)
     assert rig.record.events == []
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"priority": 10}, "priority must be a whole number between 0 and 9"),
+        ({"priority": True}, "priority must be"),
+        ({"priority": None}, "priority must be"),
+        ({"max_retries": -1}, "max_retries must be"),
+        ({"delay_seconds": math.inf}, "delay_seconds must be a number of seconds"),
+        ({"run_at": datetime(2030, 1, 1)}, "run_at must be a date and time with an offset"),  # noqa: DTZ001 - naive
+        ({"run_at": datetime.now(UTC), "delay_seconds": 1.0}, "exclude each other"),
+        ({"unique_key": ""}, "unique_key must be a text of 1 to 255"),
+        ({"unique_key": "\ud800"}, "unique_key must be Unicode text"),
+        ({"after": ("\ud800",)}, "after must be Unicode text"),
+    ],
+)
+@pytest.mark.parametrize("key", [None, "a"])
+async def test_a_draft_made_by_hand_is_checked_before_anything_happens(
+    key: str | None, options: dict[str, Any], what: str, make_rig: MakeRig
+) -> None:
+    """No job of the batch is made, and the engine goes on."""
+    rig = make_rig()
+    await rig.start()
+    wrong = Draft(**{"type": "none", "payload": b"null", "max_retries": 3, **options})
+    with pytest.raises(InvalidOption, match=what), trio.testing.assert_checkpoints():
+        await rig.queue.submit_all([rig.queue.check("none"), wrong], idempotency_key=key)
+    assert rig.record.of(JobCreated) == []
+    rig.engine.stop("enough")
+
+
+async def test_a_draft_of_a_type_that_nobody_has_waits(make_rig: MakeRig) -> None:
+    """Another program may know it."""
+    rig = make_rig()
+    (job,) = await rig.queue.submit_all([Draft("no_such_type", b"{}", 3)])
+    assert job.status == "pending"
 
 
 async def test_a_batch_that_does_not_fit_is_turned_away_as_a_whole(make_rig: MakeRig) -> None:

@@ -10,6 +10,7 @@ from job_service import Discard
 from job_service.errors import (
     IdempotencyKeyReused,
     InvalidIdempotencyKey,
+    InvalidOption,
     InvalidPayload,
     QueueClosed,
     QueueFull,
@@ -181,6 +182,30 @@ async def test_where_there_are_too_many_the_oldest_keys_are_forgotten(
     assert not (await rig.queue.submit_all(drafts, idempotency_key="three"))[0].replayed
 
 
+async def test_the_newest_key_is_remembered_however_many_jobs_it_made(
+    make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever repeats a large batch must not get it twice."""
+    monkeypatch.setattr(idempotency, "MAX_REMEMBERED_JOBS", 5)
+    rig = make_rig()
+    drafts = [rig.queue.check("number", n) for n in range(6)]
+    for replayed in (False, True):
+        jobs = await rig.queue.submit_all(drafts, idempotency_key="six")
+        assert [job.replayed for job in jobs] == [replayed] * 6
+
+
+async def test_keys_that_made_no_job_are_bounded_too(
+    make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each counts as one job."""
+    monkeypatch.setattr(idempotency, "MAX_REMEMBERED_JOBS", 5)
+    rig = make_rig()
+    await rig.queue.submit("number", 1, idempotency_key="first")
+    for number in range(5):
+        await rig.queue.submit_all([], idempotency_key=f"empty-{number}")
+    assert not (await rig.queue.submit("number", 1, idempotency_key="first")).replayed
+
+
 @pytest.mark.parametrize("key", ["", "x" * 256, "a b", "\t", "ü", "a\n"])
 async def test_a_key_is_of_visible_ascii_characters(key: str, make_rig: MakeRig) -> None:
     """1 to 255 of them."""
@@ -189,3 +214,16 @@ async def test_a_key_is_of_visible_ascii_characters(key: str, make_rig: MakeRig)
         await rig.queue.submit("number", 7, idempotency_key=key)
     assert rig.record.events == []
     await rig.queue.submit("number", 7, idempotency_key="!" + "~" * 254)
+
+
+async def test_text_that_is_not_unicode_is_refused_by_name(make_rig: MakeRig) -> None:
+    """With a key and without one, as an option, and as an id that no job has."""
+    rig = make_rig()
+    for key in (None, "a"):
+        with pytest.raises(InvalidOption, match="unique_key must be Unicode text"):
+            await rig.queue.submit("number", 7, unique_key="\ud800", idempotency_key=key)
+        with pytest.raises(InvalidOption, match="after must be Unicode text"):
+            await rig.queue.submit("number", 7, after=["\ud800"], idempotency_key=key)
+        with pytest.raises(UnknownJob):
+            await rig.queue.retry("\ud800", idempotency_key=key)
+    assert rig.record.events == []

@@ -306,6 +306,20 @@ async def test_a_thousand_submissions_in_a_row_let_the_workers_run(
     rig.engine.drain(10)
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+async def test_none_is_refused_before_others_could_make_room_in_bytes(
+    jobs: int, make_rig: MakeRig, nursery: trio.Nursery
+) -> None:
+    """As it is when places run out: whoever is behind in this turn of the loop comes first."""
+    rig = make_rig(queue_bytes=4)
+    drafts = [rig.queue.check("number", 1234 if jobs == 1 else 12)] * jobs
+    for _ in range(10):  # because Trio shuffles those who are in the same turn
+        first = await rig.queue.submit("number", 1)
+        nursery.start_soon(rig.queue.cancel, first.id)
+        for job in await rig.queue.submit_all(drafts):
+            await rig.queue.cancel(job.id)
+
+
 async def test_nothing_comes_between_reading_a_job_and_calling_it_off(
     registry: Registry, make_rig: MakeRig, autojump_clock: Autojump
 ) -> None:

@@ -37,6 +37,7 @@ async def open_memory_store(
 
 
 STORES: Final[dict[str, OpenStore]] = {"memory": open_memory_store}
+KEEP_NOTHING: Final = {"memory"}  # the jobs of these end with the process
 
 
 @asynccontextmanager

@@ -1,5 +1,9 @@
 """Who is admitted: all jobs of a submission or none, decided where they are kept."""
 
+import math
+from datetime import datetime
+from typing import Any
+
 import pytest
 import trio
 import trio.testing
@@ -14,6 +18,7 @@ from job_service.errors import (
     UnknownJob,
     UnknownPredecessor,
 )
+from job_service.stores.contract import KeyedRequest
 from tests.stores.workshop import MakeWorkshop, Workshop
 
 EMAIL = Draft("email", b"{}", 3)
@@ -77,6 +82,18 @@ async def test_a_full_queue_is_told_of_at_its_edges(make_workshop: MakeWorkshop)
     assert names == ["queue_full", "queue_freed"]
 
 
+async def test_a_job_that_ends_frees_its_bytes(make_workshop: MakeWorkshop) -> None:
+    """And that is told of, if the queue was full of them."""
+    shop = await make_workshop(capacity_bytes=10)
+    (heavy,) = await shop.submit(Draft("email", b"[1,2,3,4]", 3))
+    await shop.start(heavy.id)
+    with pytest.raises(QueueFull):
+        await shop.submit()
+    assert shop.events[-1].event == "queue_full"
+    await shop.end(heavy.id)
+    assert shop.events[-1].event == "queue_freed"
+
+
 async def test_a_closed_store_takes_no_more(shop: Workshop) -> None:
     """But it answers, and what it has goes on."""
     job_id = await shop.new()
@@ -114,6 +131,52 @@ async def test_a_duplicate_takes_no_place(make_workshop: MakeWorkshop) -> None:
     assert (await shop.submit(keyed, keyed))[1].id == first.id
     with pytest.raises(QueueFull):
         await shop.submit(keyed, EMAIL)
+
+
+async def test_a_duplicate_takes_no_bytes(make_workshop: MakeWorkshop) -> None:
+    """Only those that will be made must fit, and each of them counts."""
+    shop = await make_workshop(capacity_bytes=20)
+    heavy = Draft("email", b'"0123456789012"', 3, unique_key="ada")
+    (first,) = await shop.submit(heavy)
+    holder, new = await shop.submit(heavy, Draft("email", b"1", 3))
+    assert (holder.id, holder.duplicate, new.duplicate) == (first.id, True, False)
+    with pytest.raises(QueueFull, match="4 of 20 bytes are free, not 5"):
+        await shop.submit(heavy, Draft("email", b"1", 3), Draft("email", b"1234", 3))
+    await shop.check()
+
+
+async def test_a_duplicate_needs_no_predecessor(make_workshop: MakeWorkshop) -> None:
+    """The holder is given, whether or not what it came after is still kept."""
+    shop = await make_workshop(retain=0)
+    first = await shop.new()
+    keyed = Draft("email", b"{}", 3, unique_key="ada", after=(first,))
+    (holder,) = await shop.submit(keyed)
+    await shop.run_and_forget(first)
+    (again,) = await shop.submit(keyed)
+    assert (again.id, again.duplicate) == (holder.id, True)
+
+
+async def test_one_that_fails_at_once_keeps_no_key(shop: Workshop) -> None:
+    """So what follows with the same key in the same call is a job of its own."""
+    first = await shop.new()
+    await shop.store.cancel(first, "requested")
+    failed, made, twin = await shop.submit(
+        Draft("email", b"{}", 3, unique_key="ada", after=(first,)),
+        Draft("email", b"{}", 3, unique_key="ada"),
+        Draft("email", b"{}", 3, unique_key="ada"),
+    )
+    assert (failed.status, made.status) == ("failed", "pending")
+    assert (made.duplicate, twin.duplicate, twin.id) == (False, True, made.id)
+
+
+@pytest.mark.parametrize("wrong", [{"run_at": datetime(2030, 1, 1)}, {"delay_seconds": math.inf}])  # noqa: DTZ001 - naive
+async def test_a_draft_that_nobody_can_make_a_job_of_leaves_nothing(
+    shop: Workshop, wrong: dict[str, Any]
+) -> None:
+    """A program may have made it by hand: even then it is all or none."""
+    with pytest.raises((TypeError, OverflowError)):
+        await shop.submit(EMAIL, Draft("email", b"{}", 3, **wrong))
+    assert (await shop.everything(), shop.events) == ([], [])
 
 
 async def test_a_predecessor_must_be_known(shop: Workshop) -> None:
@@ -173,10 +236,11 @@ async def test_a_keyed_request_is_answered_as_the_first_time(shop: Workshop) -> 
     """As its jobs are by now, even when nothing more is admitted."""
     first = await shop.submit(EMAIL, EMAIL, key="k")
     await shop.run(first[0].id)
+    await shop.start(first[1].id)
     shop.store.close()
     again = await shop.submit(EMAIL, EMAIL, key="k")
     assert [job.id for job in again] == [job.id for job in first]
-    assert [job.status for job in again] == ["completed", "pending"]
+    assert [job.status for job in again] == ["completed", "processing"]
     assert all(job.replayed for job in again)
     assert not any(job.replayed for job in first)
     assert shop.metrics.snapshot().jobs_created == 2
@@ -207,7 +271,7 @@ async def test_what_was_refused_is_not_remembered(make_workshop: MakeWorkshop) -
 async def test_a_forgotten_job_is_told_by_how_it_has_ended(make_workshop: MakeWorkshop) -> None:
     """Whoever repeats a request learns what became of it, long after."""
     shop = await make_workshop(retain=0)
-    keyed = Draft("email", b"{}", 3, unique_key="ada")
+    keyed = Draft("email", b"{}", 3, delay_seconds=5.0, unique_key="ada")
     (first,) = await shop.submit(keyed, key="k")
     (twin,) = await shop.submit(keyed, key="other")
     await shop.start(first.id)
@@ -218,6 +282,22 @@ async def test_a_forgotten_job_is_told_by_how_it_has_ended(make_workshop: MakeWo
         (again,) = await shop.submit(keyed, key=key)
         assert (again.id, again.status, again.duplicate) == (twin.id, "failed", duplicate)
         assert again.finished_at == shop.now()
+        assert again.run_at is None, "which only a pending job has"
+
+
+async def test_a_forgotten_job_is_no_longer_told_as_running(make_workshop: MakeWorkshop) -> None:
+    """Nothing is said of it that holds only before its end."""
+    shop = await make_workshop(retain=0)
+    keyed = Draft("email", b"{}", 3, unique_key="ada")
+    (first,) = await shop.submit(keyed)
+    await shop.start(first.id)
+    await shop.tell_progress(first.id, 1)
+    await shop.store.cancel(first.id, "requested")
+    (twin,) = await shop.submit(keyed, key="k")
+    assert (twin.id, twin.cancel_requested, twin.progress is None) == (first.id, True, False)
+    await shop.end(first.id, "cancel")
+    (again,) = await shop.submit(keyed, key="k")
+    assert (again.status, again.cancel_requested, again.progress) == ("cancelled", False, None)
 
 
 async def test_a_key_is_forgotten_after_a_day(shop: Workshop) -> None:
@@ -242,6 +322,19 @@ async def test_a_job_that_has_ended_is_run_again_as_a_new_one(shop: Workshop) ->
     assert (new.id != old.id, detail.retry_of, bytes(detail.payload)) == (True, old.id, b"7")
     assert (detail.max_retries, detail.priority, detail.unique_key) == (2, 1, "ada")
     assert (await shop.store.run_again(old.id)).duplicate
+
+
+async def test_a_job_is_run_again_once_for_each_key(shop: Workshop) -> None:
+    """Whoever repeats the request is given the job of the first time."""
+    old = await shop.new()
+    await shop.run(old)
+    first = await shop.store.run_again(old, KeyedRequest("k", b"again"))
+    second = await shop.store.run_again(old, KeyedRequest("k", b"again"))
+    assert (second.id, first.replayed, second.replayed) == (first.id, False, True)
+    with pytest.raises(IdempotencyKeyReused):
+        await shop.store.run_again(old, KeyedRequest("k", b"something else"))
+    other = await shop.store.run_again(old, KeyedRequest("another", b"again"))
+    assert (other.id != first.id, other.replayed) == (True, False)
 
 
 @pytest.mark.parametrize("with_key", [False, True])

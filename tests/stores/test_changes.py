@@ -104,9 +104,11 @@ async def test_a_running_job_is_interrupted(shop: Workshop) -> None:
     """Once; its worker says what became of it, and it may have completed."""
     job_id = await shop.new()
     await shop.start(job_id)
-    answer = await shop.store.cancel(job_id, "requested")
-    assert (answer.status, answer.cancel_requested) == ("processing", True)
+    for reason in ("the first", "another"):
+        answer = await shop.store.cancel(job_id, reason)
+        assert (answer.status, answer.cancel_requested) == ("processing", True)
     assert shop.interrupted == [job_id]
+    assert shop.running[job_id][0].cancel_reason == "the first"
     assert shop.told(job_id) == ["created", "enqueued", "started"]
     await shop.end(job_id)
     assert (await shop.store.get(job_id)).status == "completed"
@@ -140,22 +142,6 @@ async def test_some_jobs_of_a_type_are_called_off(shop: Workshop, status: str) -
     )
     assert (done.cancelled, done.interrupted) == ((1, 0) if status == "pending" else (0, 1))
     await shop.end(running)
-
-
-async def test_the_end_of_the_service_leaves_no_job_without_one(shop: Workshop) -> None:
-    """Each for its reason; what awaited another is left behind, too, and does not fail."""
-    running, waiting = await shop.new(), await shop.new()
-    blocked = await shop.new(after=(running,))
-    await shop.start(running)
-    shop.store.leave_behind(lambda job: f"because it was {job.status}")
-    await shop.store.settled()
-    for job_id in (running, waiting, blocked):
-        assert (await shop.store.get(job_id)).status == "abandoned"
-        assert shop.told(job_id)[-1] == "abandoned"
-    reasons = [getattr(event, "reason", None) for event in shop.events[-3:]]
-    assert reasons == ["because it was processing", *["because it was pending"] * 2]
-    assert await shop.store.view() is not None
-    shop.waiting.clear()
 
 
 async def test_progress_is_shown_and_told_now_and_then(shop: Workshop) -> None:
@@ -195,6 +181,26 @@ async def test_who_waits_for_the_end_of_a_job_is_told_of_it(
     assert trio.current_time() == 5
     with pytest.raises(UnknownJob):
         await shop.store.wait("no such job", 1)
+
+
+async def test_who_waits_is_told_of_a_job_that_is_kept_no_more(
+    make_workshop: MakeWorkshop, autojump_clock: trio.testing.MockClock
+) -> None:
+    """It was there when the wait began."""
+    shop = await make_workshop(retain=0)
+    job_id = await shop.new()
+    statuses = []
+
+    async def wait() -> None:
+        statuses.append((await shop.store.wait(job_id, 100)).status)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait)
+        await trio.testing.wait_all_tasks_blocked()
+        await shop.run_and_forget(job_id)
+    assert statuses == ["completed"]
+    with pytest.raises(UnknownJob):
+        await shop.store.wait(job_id, 100)
 
 
 async def test_what_was_there_before_the_runner_is_taken_up(make_workshop: MakeWorkshop) -> None:

@@ -142,3 +142,20 @@ async def test_what_is_kept_is_bounded_in_bytes(make_workshop: MakeWorkshop) -> 
     assert middling.id in [job.id for job in await shop.everything()]
     assert len(await shop.everything()) == 3
     await shop.check()
+
+
+async def test_the_weight_is_that_of_the_texts_that_are_kept(make_workshop: MakeWorkshop) -> None:
+    """Of what waits, runs and has ended, with what it has left; nothing of what is forgotten."""
+    shop = await make_workshop(retain=1)
+    assert shop.store.weight == 0
+    jobs = [
+        (await shop.submit(Draft("email", b'"%s"' % (b"x" * size), 3)))[0].id
+        for size in (1_000, 3_000)
+    ]
+    assert shop.store.weight >= 4_000
+    await shop.start(jobs[0])
+    waiting = shop.store.weight
+    await shop.end(jobs[0])
+    assert shop.store.weight > waiting, "the result is kept, too"
+    await shop.run(jobs[1], "fail")
+    assert 3_000 <= shop.store.weight < 4_000, "the first is kept no more"

@@ -59,6 +59,7 @@ class Workshop:
         self.seconds = 0.0
         self.clock = Clock(self.now, lambda: self.seconds, lambda: self.seconds)
         self.events: list[Event] = []
+        self.listeners: list[Callable[[Event], None]] = []
         self.metrics = Metrics(1_000)
         self.waiting: dict[str, Job] = {}
         self.ready_in: dict[str, float | None] = {}
@@ -75,6 +76,8 @@ class Workshop:
     def hear(self, event: Event) -> None:
         """What an emitter would do with an event of the store."""
         self.events.append(event)
+        for listener in self.listeners:
+            listener(event)
         self.metrics.observe(event)
 
     # The store's runner.
@@ -187,9 +190,13 @@ class Workshop:
 
     async def run(self, job_id: str, how: How = "complete") -> JobDetail:
         """One attempt from its begin to its end; the job after that, as the store tells it."""
+        await self.run_and_forget(job_id, how)
+        return await self.store.get(job_id)
+
+    async def run_and_forget(self, job_id: str, how: How = "complete") -> None:
+        """One attempt from its begin to its end; the job may be kept no more after that."""
         await self.start(job_id)
         await self.end(job_id, how)
-        return await self.store.get(job_id)
 
     def told(self, job_id: str) -> list[str]:
         """The events of one job, without `job_`."""

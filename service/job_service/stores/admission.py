@@ -7,7 +7,9 @@ from typing import NoReturn
 from msgspec import structs
 
 from job_service.errors import BatchTooLarge, QueueClosed, QueueFull, UnknownPredecessor
+from job_service.jobs.state.changes import Creation
 from job_service.jobs.state.clock import Clock
+from job_service.jobs.state.dependencies import failed_dependency
 from job_service.jobs.state.detail import JobSummary, summarize
 from job_service.jobs.state.live_jobs import LiveJobs
 from job_service.jobs.state.model import Draft, Ending, Job
@@ -48,27 +50,59 @@ class Admission:
         """Make a job of it. Raises UnknownPredecessor, QueueFull or QueueClosed."""
         if draft.unique_key is not None:
             return self.accept_all([draft])[0]
-        if self.is_closed or not self._capacity.fits(1, submitted_bytes(draft)):
-            self._refuse([draft], wanted=1)
-        return self._add(draft, self._predecessors(draft) if draft.after else ())
+        if self.is_closed:
+            self._refuse_closed([draft])
+        predecessors, size = self._predecessors(draft), submitted_bytes(draft)
+        if not self._capacity.fits(1, size):
+            self._refuse_full([draft], 1, size)
+        return self._make(create(draft, self._clock, predecessors))
 
     def accept_all(self, drafts: Sequence[Draft]) -> Sequence[JobSummary]:
         """Make a job of each, or none at all. Raises as `accept` does."""
-        keys = [(draft.type, draft.unique_key) for draft in drafts if draft.unique_key is not None]
-        unheld = {key for key in keys if self._live.index.holder(*key) is None}
-        wanted = len(drafts) - len(keys) + len(unheld)
-        if wanted:
-            wanted_bytes = sum(map(submitted_bytes, drafts))
-            if self.is_closed or not self._capacity.fits(wanted, wanted_bytes):
-                self._refuse(drafts, wanted)
-        predecessors = [self._predecessors(draft) if draft.after else () for draft in drafts]
-        return [self._add(*each) for each in zip(drafts, predecessors, strict=True)]
+        new = self._without_duplicates(drafts)
+        size = sum(submitted_bytes(draft) for draft, _ in new)
+        if new and not self._capacity.fits(len(new), size):
+            self._refuse_full(drafts, len(new), size)
+        # All are decided before the first is made, because deciding may raise.
+        creations = iter([create(draft, self._clock, after) for draft, after in new])
+        return [
+            self._make(next(creations)) if holder is None else self._duplicate(holder)
+            for draft in drafts
+            for holder in [self._holder(draft)]
+        ]
+
+    def _without_duplicates(self, drafts: Sequence[Draft]) -> list[tuple[Draft, Sequence[Job]]]:
+        """Those of the drafts that will make a job, each with its predecessors.
+
+        Raises UnknownPredecessor, or QueueClosed if there are any when no more are taken.
+        """
+        new = []
+        held = set[tuple[str, str]]()
+        for draft in drafts:
+            key = None if draft.unique_key is None else (draft.type, draft.unique_key)
+            if key is not None and (key in held or self._holder(draft) is not None):
+                continue
+            if self.is_closed:
+                self._refuse_closed(drafts)
+            predecessors = self._predecessors(draft)
+            new.append((draft, predecessors))
+            # One that fails at once, because of its predecessor, does not keep its key.
+            if key is not None and failed_dependency(predecessors) is None:
+                held.add(key)
+        return new
 
     def _ending_of(self, summary: JobSummary) -> Ending:
         job = self._jobs.get(summary.id)
         return Ending() if job is None else self._live.ending_of(job)
 
+    def _holder(self, draft: Draft) -> Job | None:
+        if draft.unique_key is None:
+            return None
+        return self._live.index.holder(draft.type, draft.unique_key)
+
     def _predecessors(self, draft: Draft) -> Sequence[Job]:
+        if not draft.after:
+            return ()
         jobs = []
         for job_id in draft.after:
             job = self._jobs.get(job_id)
@@ -77,32 +111,29 @@ class Admission:
             jobs.append(job)
         return jobs
 
-    def _add(self, draft: Draft, predecessors: Sequence[Job]) -> JobSummary:
-        if draft.unique_key is not None:
-            holder = self._live.index.holder(draft.type, draft.unique_key)
-            if holder is not None:
-                self._tell_of_duplicate(holder, draft.unique_key)
-                return structs.replace(summarize(holder), duplicate=True)
-        creation = create(draft, self._clock, predecessors)
+    def _make(self, creation: Creation) -> JobSummary:
         self._live.apply(creation)
         return summarize(creation.job)
 
-    def _tell_of_duplicate(self, holder: Job, unique_key: str) -> None:
+    def _duplicate(self, holder: Job) -> JobSummary:
         self._emit(
             JobDuplicate(
                 timestamp=self._clock.now(),
                 job_id=holder.id,
                 job_type=holder.type,
-                unique_key=unique_key,
+                unique_key=holder.unique_key or "",
             )
         )
+        return structs.replace(summarize(holder), duplicate=True)
 
-    def _refuse(self, drafts: Sequence[Draft], wanted: int) -> NoReturn:
-        if self.is_closed:
-            self._reject(drafts, "draining")
-            raise QueueClosed("the service is draining and takes no more jobs")
+    def _refuse_closed(self, drafts: Sequence[Draft]) -> NoReturn:
+        self._reject(drafts, "draining")
+        raise QueueClosed("the service is draining and takes no more jobs")
+
+    def _refuse_full(self, drafts: Sequence[Draft], wanted: int, size: int) -> NoReturn:
+        """Raise QueueFull because so many new jobs, of so many bytes together, do not fit."""
         self._reject(drafts, "full")
-        capacity, size = self._capacity, sum(map(submitted_bytes, drafts))
+        capacity = self._capacity
         if wanted > capacity.limit:
             raise BatchTooLarge(f"{wanted} jobs never fit: the queue has {capacity.limit} places")
         if size > capacity.limit_bytes:

@@ -133,13 +133,15 @@ class Store(Protocol):
     ) -> Sequence[JobSummary]:
         """Make a job of each draft, in their order, or none at all; kept on return.
 
-        If another job holds a draft's unique key, that one is given, `duplicate`. The jobs of a
-        `request` that was made before are given, `replayed`, whatever has become of them, even
-        after `close`. What is refused is not remembered, and what is made is remembered in the
-        same act. So whoever was cancelled has submitted nothing, or can ask again with its key.
+        If another job holds a draft's unique key, that one is given, `duplicate`. Such a draft
+        needs no place, no bytes and no predecessor. The jobs of a `request` that was made before
+        are given, `replayed`, whatever has become of them, even after `close`. What is refused is
+        not remembered, and what is made is remembered in the same act. So whoever was cancelled has
+        submitted nothing, or can ask again with its key.
 
-        A store that keeps nothing beyond the process may spare single submissions in quick
-        succession the turn of the loop; then they are points of cancellation only.
+        A store that keeps nothing beyond the process may spare single submissions that fit the turn
+        of the loop. Then they are points of cancellation only, and others run after a few
+        milliseconds at the latest.
 
         Raises UnknownPredecessor, IdempotencyKeyReused, QueueFull (BatchTooLarge if they never
         fit) or QueueClosed, and then nothing has changed but the count of what was turned away.
@@ -153,7 +155,7 @@ class Store(Protocol):
         """
 
     async def cancel(self, job_id: str, reason: str) -> JobDetail:
-        """Call a pending job off, or have the attempt of a running one interrupted.
+        """Call a pending job off, or have the attempt of a running one interrupted, once.
 
         Raises UnknownJob or AlreadyFinished. Its checkpoint is where that of `run_again` is.
         """
@@ -175,7 +177,10 @@ class Store(Protocol):
         """All that is kept of a job, and what only this process knows of it. Raises UnknownJob."""
 
     async def wait(self, job_id: str, seconds: float) -> JobDetail:
-        """As `get`, as soon as the job has ended, or after so many seconds. Raises UnknownJob."""
+        """As `get`, as soon as the job has ended, or after so many seconds.
+
+        Raises UnknownJob if it is not kept at the begin. It may be kept no more at the end.
+        """
 
     async def page(
         self,

@@ -27,7 +27,8 @@ class IdempotencyKeys:
     """Remembers what was asked with each key and which jobs that made.
 
     A key is remembered for REMEMBERED_SECONDS. If the jobs of all keys are more than
-    MAX_REMEMBERED_JOBS, the oldest keys are forgotten before.
+    MAX_REMEMBERED_JOBS, the oldest keys are forgotten before, but never the newest. A key that made
+    no job counts as one job.
     """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
@@ -39,7 +40,8 @@ class IdempotencyKeys:
     def recall(self, request: KeyedRequest) -> Sequence[JobSummary] | None:
         """The jobs that this request was answered with before; None if it was not made before.
 
-        They are as they were then, but for how they have ended.
+        They are as they were then. Of one that has ended, that and when is told, and nothing that
+        holds only before.
 
         Raises IdempotencyKeyReused if something else was asked with its key.
         """
@@ -50,9 +52,7 @@ class IdempotencyKeys:
         if answer.asked != request.asked:
             raise IdempotencyKeyReused("this idempotency key was used for another request")
         return [
-            structs.replace(job, status=ending.status, finished_at=ending.finished_at)
-            if ending.status is not None
-            else job
+            job if ending.status is None else _ended(job, ending)
             for job, ending in zip(answer.jobs, answer.endings, strict=True)
         ]
 
@@ -65,7 +65,7 @@ class IdempotencyKeys:
         """
         until = self._monotonic() + REMEMBERED_SECONDS
         self._answers[request.key] = _Answer(request.asked, tuple(jobs), tuple(endings), until)
-        self._jobs += len(jobs)
+        self._jobs += len(jobs) or 1
         self._forget_the_old()
 
     def _forget_the_old(self) -> None:
@@ -73,7 +73,21 @@ class IdempotencyKeys:
         while self._answers:
             oldest = next(iter(self._answers))
             answer = self._answers[oldest]
-            if answer.until > now and self._jobs <= MAX_REMEMBERED_JOBS:
+            fits = self._jobs <= MAX_REMEMBERED_JOBS or len(self._answers) == 1
+            if answer.until > now and fits:
                 return
             del self._answers[oldest]
-            self._jobs -= len(answer.jobs)
+            self._jobs -= len(answer.jobs) or 1
+
+
+def _ended(first: JobSummary, ending: Ending) -> JobSummary:
+    """The job as it was first, but ended; how its attempts went is no longer known."""
+    return structs.replace(
+        first,
+        status=ending.status,
+        finished_at=ending.finished_at,
+        run_at=None,
+        progress=None,
+        cancel_requested=False,
+        error=None,
+    )

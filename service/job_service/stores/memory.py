@@ -21,7 +21,11 @@ from job_service.jobs.state.detail import (
 from job_service.jobs.state.live_jobs import LiveJobs
 from job_service.jobs.state.model import TERMINAL, Draft, Job, Status
 from job_service.jobs.state.transitions import abandon, cancel
-from job_service.jobs.state.weight import DEFAULT_QUEUE_BYTES, DEFAULT_RETAIN_BYTES
+from job_service.jobs.state.weight import (
+    DEFAULT_QUEUE_BYTES,
+    DEFAULT_RETAIN_BYTES,
+    submitted_bytes,
+)
 from job_service.stores.admission import Admission
 from job_service.stores.contract import BacklogView, KeyedRequest, Runner
 from job_service.telemetry.events import Event, QueuePaused, QueueResumed
@@ -107,12 +111,13 @@ class MemoryStore:
         # A turn of the loop costs more than a short job, because it wakes a worker and the log's
         # writer for that job alone. So not each submission waits for one. But each that would be
         # refused waits until all who could make room have had theirs.
-        is_single, capacity = len(drafts) == 1, self._live.capacity
-        if is_single and capacity.room > 0 and time.monotonic() < self._turn_is_due:
+        is_single, fits = len(drafts) == 1, self._live.capacity.fits
+        size = sum(map(submitted_bytes, drafts))
+        if is_single and fits(1, size) and time.monotonic() < self._turn_is_due:
             await trio.lowlevel.checkpoint_if_cancelled()
         else:
             await trio.lowlevel.checkpoint()
-            if capacity.room < 1:  # they may be behind us in this turn
+            if not fits(len(drafts), size):  # they may be behind us in this turn
                 await trio.lowlevel.checkpoint()
             self._turn_is_due = time.monotonic() + GIVE_WAY_SECONDS
         admission = self._admission
@@ -236,7 +241,7 @@ class MemoryStore:
     def _call_off(self, job: Job, reason: str) -> None:
         if job.status == "pending":
             self.apply(cancel(job, reason, self.clock))
-        else:
+        elif job.cancel_reason is None:
             self.apply(request_cancel(job, reason))
 
     def _run_again(self, job_id: str) -> JobSummary:

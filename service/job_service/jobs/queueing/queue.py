@@ -10,7 +10,7 @@ import trio
 from msgspec import UNSET
 
 from job_service.errors import InvalidIdempotencyKey
-from job_service.jobs.queueing.options import JobOptions, check_options
+from job_service.jobs.queueing.options import JobOptions, check_draft, check_options
 from job_service.jobs.registration.job_type import encode_payload
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.state.detail import (
@@ -29,11 +29,13 @@ _KEY = re.compile(r"[!-~]{1,255}")  # visible ASCII
 class JobQueue:
     """Submits, reads, cancels and repeats jobs.
 
-    Each async method has a checkpoint, so a caller in a loop lets the workers run: in `submit`, on
-    the store in memory, after two milliseconds at the latest, and whenever the queue is full. A
-    caller who is cancelled in it has done nothing. `cancel`, `cancel_all` and `retry` have their
-    checkpoint at the end, where it can't be cancelled, so nothing happens between what a caller has
-    just read and the call.
+    Each async method is a checkpoint, but for `submit` of one job. On the store in memory that is
+    always a point of cancellation, and lets others run after two milliseconds at the latest, and
+    whenever the job does not fit.
+
+    A caller who is cancelled has done nothing, or in `cancel_all` perhaps a part. `cancel` and
+    `retry` have their checkpoint at the end, where it can't be cancelled, and `cancel_all` begins
+    its work without one. So nothing happens between what a caller has just read and the call.
 
     If you can't know whether a call of `submit`, `submit_all` or `retry` arrived, repeat it with
     the same `idempotency_key`, 1 to 255 visible ASCII characters of your choice. For a day, the
@@ -78,11 +80,21 @@ class JobQueue:
     ) -> Sequence[JobSummary]:
         """Accept all drafts that `check` returned, in their order, or none of them.
 
-        Raises UnknownPredecessor, QueueFull if not all of them fit, BatchTooLarge if they never
-        will, QueueClosed, InvalidIdempotencyKey or IdempotencyKeyReused, and then nothing has
-        changed.
+        Of a draft that was made without `check`, only the options are checked here. Its job waits
+        for as long as no handler has its type or takes its payload.
+
+        Raises InvalidOption, UnknownPredecessor, QueueFull if not all of them fit, BatchTooLarge if
+        they never will, QueueClosed, InvalidIdempotencyKey or IdempotencyKeyReused, and then
+        nothing has changed.
         """
         wanted = list(drafts)
+        try:
+            now = self._store.clock.now()
+            for draft in wanted:
+                check_draft(draft, now)
+        except BaseException:
+            await trio.lowlevel.checkpoint()
+            raise
         request = None
         if idempotency_key is not None:
             request = await _request(idempotency_key, "submit_all", wanted)
@@ -119,7 +131,9 @@ class JobQueue:
         """
         request = None
         if idempotency_key is not None:
-            request = await _request(idempotency_key, "retry", job_id)
+            # Whoever asks for a lone surrogate is to hear that there is no such job.
+            asked = job_id.encode(errors="surrogatepass")
+            request = await _request(idempotency_key, "retry", asked)
         return await self._store.run_again(job_id, request)
 
     async def get(self, job_id: str) -> JobDetail:
