@@ -78,7 +78,11 @@ class LiveJobs:
         }
 
     def apply(self, change: Change) -> None:
-        """Let it happen, tell of it, and let follow what follows from it."""
+        """Let it happen, tell of it, and let follow what follows from it.
+
+        Nothing happens if the job has moved on since the change was decided, as it may when the
+        service's end comes from another thread.
+        """
         self._appliers[type(change)](change)
 
     def unfinished(self) -> Iterator[Job]:
@@ -108,11 +112,15 @@ class LiveJobs:
         self._offer(job)
 
     def _make_ready(self, change: Readiness) -> None:
+        if change.job.status != "pending":
+            return
         change.job.ready_monotonic = change.since
         self._emit(change.event)
 
     def _start(self, change: Start) -> None:
         job, attempt = change.job, change.attempt
+        if job.status != "pending":
+            return
         self.index.move(job, "processing", attempt.started_at)
         job.ready_monotonic = None
         job.runs = attempt.number
@@ -124,6 +132,8 @@ class LiveJobs:
 
     def _end_attempt(self, change: AttemptEnd) -> None:
         job, attempt, to = change.job, change.attempt, change.to
+        if attempt.finished_at is not None or job.status != "processing":
+            return
         attempt.finished_at = change.finished_at
         attempt.run_seconds = change.run_seconds
         attempt.outcome = change.outcome
@@ -147,6 +157,8 @@ class LiveJobs:
             self._follow(job)
 
     def _end_unstarted(self, change: UnstartedEnd) -> None:
+        if change.job.status != "pending":
+            return
         self._end_alone(change)
         if change.job.successors:
             self._follow(change.job)
@@ -164,6 +176,8 @@ class LiveJobs:
 
     def _note_progress(self, change: ProgressReport) -> None:
         job = change.job
+        if job.status != "processing":
+            return
         if job.meter is None:
             job.meter = Meter(change.progress)
         job.meter.note(change.progress, change.told_at)
@@ -171,8 +185,9 @@ class LiveJobs:
             self._emit(change.event)
 
     def _interrupt(self, change: CancelRequest) -> None:
-        change.job.cancel_reason = change.reason
-        change.job.attempts[-1].interrupt()
+        if change.job.status == "processing":
+            change.job.cancel_reason = change.reason
+            change.job.attempts[-1].interrupt()
 
     def _offer(self, job: Job) -> None:
         due, job.due_monotonic = job.due_monotonic, None
