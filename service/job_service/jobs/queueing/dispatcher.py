@@ -213,6 +213,8 @@ class Dispatcher:
         return self._backlog.take_due(now, date, _DUE_IN_ONE_GO)
 
     def _make_ready(self, job: Job) -> None:
+        if job.settling:  # its end has been handed over
+            return
         self._store.apply(enqueue(job, self._clock))
         self._backlog.add(job)
         if self._free_workers:

@@ -115,7 +115,8 @@ class Worker:
             next_job: Job | None = job
             while next_job is not None:
                 self._has_asked = False
-                if next_job.status == "pending":  # else it was cancelled on its way here
+                # It may have been cancelled on its way here.
+                if next_job.status == "pending" and not next_job.settling:
                     await self._run_attempt(next_job)
                 must_step = clean.restore()
                 self._ask_for_next()
@@ -175,7 +176,7 @@ class Worker:
 
     def _end(self, attempt: Attempt, verdict: Callable[[], AttemptEnd]) -> None:
         """Hand over what became of the attempt, unless its job has gone on or ended without it."""
-        if attempt.finished_at is not None:
+        if attempt.is_over:
             return
         try:
             change = verdict()
@@ -218,7 +219,7 @@ class Worker:
         return JobContext(job.id, job.type, self.id, attempt.number, self._log, report, self._token)
 
     def _note_progress(self, job: Job, attempt: Attempt, report: Progress) -> None:
-        if attempt.finished_at is None:  # else nobody listens any more
+        if not attempt.is_over:  # else nobody listens any more
             self._store.apply(progress(job, attempt, report, self._clock))
 
 

@@ -120,7 +120,9 @@ class LiveJobs:
     def _start(self, change: Start) -> None:
         job, attempt = change.job, change.attempt
         if job.status != "pending":
+            attempt.is_over = True
             return
+        job.settling = False
         self.index.move(job, "processing", attempt.started_at)
         job.ready_monotonic = None
         job.runs = attempt.number
@@ -134,6 +136,7 @@ class LiveJobs:
         job, attempt, to = change.job, change.attempt, change.to
         if attempt.finished_at is not None or job.status != "processing":
             return
+        attempt.is_over = True
         attempt.finished_at = change.finished_at
         attempt.run_seconds = change.run_seconds
         attempt.outcome = change.outcome
@@ -165,6 +168,7 @@ class LiveJobs:
 
     def _end_alone(self, change: UnstartedEnd) -> None:
         job = change.job
+        job.settling = False
         job.failure = change.failure
         job.ready_monotonic = None
         self.dependencies.discard(job)
@@ -185,9 +189,10 @@ class LiveJobs:
             self._emit(change.event)
 
     def _interrupt(self, change: CancelRequest) -> None:
-        if change.job.status == "processing":
-            change.job.cancel_reason = change.reason
-            change.job.attempts[-1].interrupt()
+        job = change.job
+        if job.status == "processing" and not job.attempts[-1].is_over:
+            job.cancel_reason = change.reason
+            job.attempts[-1].interrupt()
 
     def _offer(self, job: Job) -> None:
         due, job.due_monotonic = job.due_monotonic, None

@@ -107,7 +107,7 @@ def _end_early(
     reason: str,
     clock: Clock,
 ) -> UnstartedEnd:
-    if job.status != "pending":
+    if job.status != "pending" or job.settling:
         raise IllegalTransition(job.id, job.status, to)
     now = clock.now()
     ready = job.ready_monotonic
