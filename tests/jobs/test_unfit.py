@@ -174,3 +174,41 @@ async def test_one_whose_payload_does_not_fit_any_more_waits_and_says_so(
     await trio.testing.wait_all_tasks_blocked()
     assert (await store.get(late.id)).status == "abandoned"
     assert not engine._dispatcher._backlog.unfit
+
+
+async def test_a_pause_of_its_type_does_not_make_it_fit(
+    make_rig: MakeRig, autojump_clock: Autojump
+) -> None:
+    """After the pause it still waits for a program that can run it."""
+    rig = make_rig()
+    await rig.start()
+    await rig.store.pause("email")
+    job_id = await submit(rig, EMAIL)
+    assert (await rig.queue.view()).paused_types == ["email"]
+    assert (await rig.store.resume("email")).paused_types == []
+    await trio.sleep(1)
+    said = (await rig.queue.get(job_id)).waits_because
+    assert said == "no handler is registered for email"
+    rig.engine.drain(10)
+
+
+@pytest.mark.parametrize("concurrency", [None, 1])
+async def test_a_type_that_was_paused_before_it_was_registered_has_its_own_limit(
+    concurrency: int | None, make_rig: MakeRig, registry: Registry, autojump_clock: Autojump
+) -> None:
+    """And it starts no job before the pause is over."""
+    rig = make_rig(workers=5)
+    await rig.start()
+    await rig.store.pause("email")
+
+    @registry.job("email", concurrency=concurrency)
+    async def email() -> None:
+        await trio.sleep(60)
+
+    waits = (await run_one(rig, "email")).waits_because
+    assert waits == "email is paused"
+    await rig.queue.resume("email")
+    for _ in range(4):
+        await run_one(rig, "email")
+    assert (await rig.queue.view()).processing == (concurrency or 5)
+    rig.engine.stop("enough")
