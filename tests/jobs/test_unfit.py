@@ -43,6 +43,8 @@ async def test_a_job_without_a_handler_waits_and_says_so(
     assert (job.status, job.waits_because) == ("pending", "no handler is registered for email")
     view = await rig.queue.view()
     assert (view.pending, view.ready, view.processing) == (1, 1, 0)
+    await trio.sleep(5)
+    assert (await rig.queue.view()).oldest_ready_seconds == 0, "nothing that can run waits"
     assert (await run_one(rig, "minute")).status == "processing"
     rig.snapshot()
     rig.engine.stop("enough")
@@ -72,7 +74,7 @@ async def test_a_drain_does_not_wait_for_it(
     start = trio.current_time()
     rig.engine.drain(1_000)
     await trio.testing.wait_all_tasks_blocked()
-    assert [event.reason for event in rig.record.of(JobAbandoned)] == ["no_handler"]
+    assert [event.reason for event in rig.record.of(JobAbandoned)] == ["misfit"]
     assert trio.current_time() == start
     rig.snapshot()
 
@@ -98,10 +100,10 @@ async def test_it_takes_a_place_in_the_queue(make_rig: MakeRig) -> None:
         await rig.queue.submit("minute")
 
 
-async def test_one_that_is_retried_after_its_type_was_registered_runs(
+async def test_one_that_is_submitted_after_its_type_was_registered_runs(
     make_rig: MakeRig, registry: Registry, autojump_clock: Autojump
 ) -> None:
-    """Later jobs of the type are no longer held back."""
+    """Those from before wait on; later jobs of the type are no longer held back."""
     rig = make_rig()
     await rig.start()
     early = await submit(rig, EMAIL)
@@ -212,3 +214,25 @@ async def test_a_type_that_was_paused_before_it_was_registered_has_its_own_limit
         await run_one(rig, "email")
     assert (await rig.queue.view()).processing == (concurrency or 5)
     rig.engine.stop("enough")
+
+
+async def test_a_kept_job_that_is_run_again_waits_if_its_payload_does_not_fit_any_more(
+    registry: Registry, nursery: trio.Nursery, autojump_clock: Autojump
+) -> None:
+    """It neither uses up its retries nor fails."""
+
+    @registry.job("email")
+    async def email(message: dict[str, int]) -> None: ...
+
+    store, record = kept()
+    (old,) = await store.submit([EMAIL])
+    await store.cancel(old.id, "requested")
+    engine = await attach(store, registry, nursery)
+    again = await engine.queue.retry(old.id)
+    await trio.sleep(3_600)
+    job = await store.get(again.id)
+    assert (job.status, job.attempts) == ("pending", [])
+    assert (job.waits_because or "").startswith("its payload does not fit email any more")
+    engine.drain(1_000)
+    await trio.testing.wait_all_tasks_blocked()
+    assert [event.reason for event in record.of(JobAbandoned)] == ["misfit"]

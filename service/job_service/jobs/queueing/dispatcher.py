@@ -48,6 +48,8 @@ class Dispatcher:
 
     def add(self, job: Job, ready_in: float | None) -> None:
         """The pending job waits for nothing but its time and a worker, from now on."""
+        if job.retry_of is not None:
+            self._note_whether_fit(job)
         if job.run_at is job.created_at:
             self._make_ready(job)
         elif ready_in is None:
@@ -58,13 +60,8 @@ class Dispatcher:
             self._make_ready(job)
 
     def recover(self, job: Job) -> None:
-        """A job that has not ended comes in from what is kept; it may not fit its type any more.
-
-        That is looked at here and not at each start, because what a program submits has been
-        checked.
-        """
-        if why_unfit(self._registry, job) is not None:
-            self._backlog.unfit.add(job.id)
+        """A job that has not ended comes in from what is kept."""
+        self._note_whether_fit(job)
         if job.awaits is None:
             self._await_date(job)
 
@@ -128,7 +125,7 @@ class Dispatcher:
         if job.awaits is not None:
             return "waits_for_jobs"
         if self._backlog.is_unfit(job):
-            return "no_handler"
+            return "misfit"
         if self._backlog.is_paused(job):
             return "paused"
         return "not_due_in_time" if job.ready_monotonic is None else None
@@ -192,6 +189,14 @@ class Dispatcher:
     def _look_again(self) -> None:
         if self._changed:
             self._changed.unpark_all()
+
+    def _note_whether_fit(self, job: Job) -> None:
+        """Hold the job back if its payload, which is of an older program, does not fit any more.
+
+        That is not looked at when a job starts, because what this program submits was checked.
+        """
+        if why_unfit(self._registry, job) is not None:
+            self._backlog.unfit.add(job.id)
 
     def _await_date(self, job: Job) -> None:
         if job.run_at <= self._clock.now():
