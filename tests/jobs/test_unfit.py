@@ -8,10 +8,10 @@ from job_service import Draft, Registry
 from job_service.errors import QueueFull
 from job_service.jobs.running.engine import Engine
 from job_service.stores.memory import MemoryStore
-from job_service.telemetry.events import JobAbandoned
+from job_service.telemetry.events import JobAbandoned, JobEnqueued
 from tests.conftest import Record, Rig
 from tests.jobs.steps import MakeRig, run_one
-from tests.jobs.virtual_time import VIRTUAL
+from tests.jobs.virtual_time import VIRTUAL, moment
 
 Autojump = trio.testing.MockClock
 
@@ -151,6 +151,18 @@ async def test_jobs_that_were_kept_before_are_taken_up(
     started = [getattr(e, "job_id", None) for e in record.events if e.event == "job_started"]
     assert started == [first.id, successor.id, later.id]
     engine.drain(10)
+
+
+async def test_what_was_kept_becomes_ready_when_it_is_taken_up(
+    registry: Registry, nursery: trio.Nursery, autojump_clock: Autojump
+) -> None:
+    """Not at the moment at which it was submitted, when nobody was there to run it."""
+    store, record = kept()
+    await store.submit([Draft("minute", b"null", 3)])
+    await trio.sleep(100)
+    engine = await attach(store, registry, nursery)
+    assert [event.timestamp for event in record.of(JobEnqueued)] == [moment(100)]
+    engine.stop("enough")
 
 
 async def test_one_whose_payload_does_not_fit_any_more_waits_and_says_so(

@@ -50,8 +50,8 @@ class Dispatcher:
         """The pending job waits for nothing but its time and a worker, from now on."""
         if job.retry_of is not None:
             self._note_whether_fit(job)
-        if job.run_at is job.created_at:
-            self._make_ready(job)
+        if job.run_at is job.created_at:  # as most are
+            self._make_ready(job, at_once=not job.after)
         elif ready_in is None:
             self._await_date(job)
         elif ready_in > 0:
@@ -217,10 +217,10 @@ class Dispatcher:
         now, date = trio.current_time(), self._clock.now()
         return self._backlog.take_due(now, date, _DUE_IN_ONE_GO)
 
-    def _make_ready(self, job: Job) -> None:
+    def _make_ready(self, job: Job, *, at_once: bool = False) -> None:
         if job.settling:  # its end has been handed over
             return
-        self._store.apply(enqueue(job, self._clock))
+        self._store.apply(enqueue(job, self._clock, at_once=at_once))
         self._backlog.add(job)
         if self._free_workers:
             self._hand_over()
