@@ -46,7 +46,7 @@ class BacklogView(NamedTuple):
     oldest_ready: float | None = None
 
 
-class Runner(live_jobs.Runner, Protocol):
+class Runner(live_jobs.JobReceiver, Protocol):
     """Who brings the jobs of a store to workers. Nothing here may wait."""
 
     def recover(self, job: Job, /) -> None:

@@ -33,7 +33,7 @@ from job_service.jobs.state.model import Attempt, IllegalTransition, Job
 from job_service.jobs.state.progress import Progress
 from job_service.stores.contract import Store
 
-GIVE_WAY_SECONDS = 0.000_5
+TURN_SECONDS = 0.000_5  # of short jobs in a row, before others have their turn
 
 
 class Worker:
@@ -111,7 +111,7 @@ class Worker:
         clean.restore()
         self._ask_for_next()
         async for job in self._jobs:
-            give_way_at = time.monotonic() + GIVE_WAY_SECONDS
+            give_way_at = time.monotonic() + TURN_SECONDS
             next_job: Job | None = job
             while next_job is not None:
                 self._has_asked = False

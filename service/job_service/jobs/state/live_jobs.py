@@ -31,8 +31,11 @@ from job_service.jobs.state.transitions import fail_unstarted
 from job_service.telemetry.events import Event
 
 
-class Runner(Protocol):
-    """Who brings jobs to workers, and is told what has become of them. None of it may wait."""
+class JobReceiver(Protocol):
+    """Who is told which jobs wait for a worker, and what has become of them. None of it may wait.
+
+    All that a store needs of it beside is in the `Runner` of `stores.contract`.
+    """
 
     def add(self, job: Job, ready_in: float | None, /) -> None:
         """The pending job waits for nothing but its time and a worker, from now on.
@@ -54,7 +57,7 @@ class LiveJobs:
         self,
         emit: Callable[[Event], None],
         clock: Clock,
-        runner: Runner,
+        runner: JobReceiver,
         *,
         capacity: int,
         capacity_bytes: int,
@@ -141,7 +144,7 @@ class LiveJobs:
         attempt.run_seconds = change.run_seconds
         attempt.outcome = change.outcome
         attempt.error = change.error
-        attempt.interrupt = _nothing
+        attempt.interrupt = _too_late
         if change.traceback is not None:
             attempt.traceback = change.traceback[-MAX_KEPT_TRACEBACK_CHARS:]
             forget_what_is_between(job.attempts)
@@ -217,5 +220,5 @@ class LiveJobs:
                     all_ended.append(job)
 
 
-def _nothing() -> None:
+def _too_late() -> None:
     """An ended attempt can't be interrupted."""

@@ -105,7 +105,9 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
 
 
 class Job(msgspec.Struct, eq=False, gc=False):
-    """One job as the process that runs it holds it; only `LiveJobs.apply` changes one.
+    """One job as the process that runs it holds it; only `LiveJobs` changes one.
+
+    A store that applies changes later marks it with `hand_over` before.
 
     The garbage collector does not look at jobs and attempts, which would take it a second if a
     million are kept. What they have in circles, such as `successors`, is gone once a job has ended.
