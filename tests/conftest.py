@@ -88,6 +88,7 @@ class Rig:
         retain_bytes: int = DEFAULT_RETAIN_BYTES,
         clock: Clock | None = None,
         max_abandoned_threads: int = 100,
+        store: type[MemoryStore] = MemoryStore,
     ) -> None:
         self.registry = registry
         self.record = Record()
@@ -97,7 +98,7 @@ class Rig:
         self.feed = Feed()
         observers = self.metrics.observe, log.observe, self.feed.observe, self.record.observe
         emit = Emitter(*observers)
-        self.store = MemoryStore(
+        self.store = store(
             emit,
             clock or Clock(monotonic=trio.current_time),
             capacity=queue_capacity,

@@ -124,8 +124,13 @@ def test_any_history_is_in_order(life: list[Step], end: End, workers: int, retai
 
     async def live_through_it() -> None:
         async with trio.open_nursery() as nursery:
-            options = {"workers": workers, "queue_capacity": CAPACITY, "retain": retain}
-            rig = Rig(nursery, job_types(), clock=VIRTUAL, **options)
+            rig = Rig(
+                *(nursery, job_types()),
+                clock=VIRTUAL,
+                workers=workers,
+                queue_capacity=CAPACITY,
+                retain=retain,
+            )
             history = History(rig, workers)
             await rig.start()
             for step in life:

@@ -100,7 +100,7 @@ async def test_short_jobs_give_way_to_others(
     registry: Registry, make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many wait, the loop is not theirs alone: each worker pauses now and then."""
-    monkeypatch.setattr(worker_module, "GIVE_WAY_SECONDS", 0)
+    monkeypatch.setattr(worker_module, "TURN_SECONDS", 0)
     turns = 0
 
     async def take_turns() -> None:

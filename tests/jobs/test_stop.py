@@ -1,14 +1,27 @@
 """An engine that is stopped, or stops by itself: every job has its end, and says which."""
 
+import threading
+
 import pytest
 import trio
 import trio.testing
 
 from job_service.errors import QueueClosed
 from job_service.jobs.registration.registry import Registry
+from job_service.jobs.running import verdict
+from job_service.jobs.state.clock import Clock
 from job_service.telemetry.events import JobAbandoned, WorkerStopped
 from tests.conftest import Rig
-from tests.jobs.steps import abandoned, check_the_end, crash, live, many_tasks
+from tests.jobs.steps import (
+    MakeRig,
+    abandoned,
+    check_the_end,
+    crash,
+    endings,
+    live,
+    many_tasks,
+    run_one,
+)
 
 Autojump = trio.testing.MockClock
 
@@ -212,3 +225,28 @@ async def test_an_error_in_the_cleanup_is_told(
     (attempt,) = (await rig.queue.get(event.job_id)).attempts
     assert (attempt.outcome, attempt.error) == ("abandoned", event.error)
     assert attempt.traceback
+
+
+async def test_an_end_that_comes_while_a_result_is_written_is_the_only_one(
+    registry: Registry, make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service's end from another thread leaves the job; its worker neither adds nor crashes."""
+
+    @registry.job("report")
+    async def report() -> None: ...
+
+    rig = make_rig(clock=Clock())
+
+    def slowly(result: object) -> bytes:
+        thread = threading.Thread(target=rig.engine.abandon_the_rest, args=("loop_blocked",))
+        thread.start()
+        thread.join()
+        return b"null"
+
+    monkeypatch.setattr(verdict, "encode_result", slowly)
+    await rig.start()
+    job = await run_one(rig, "report")
+    assert job.status == "abandoned"
+    assert endings(rig, job.id) == ["job_abandoned"]
+    assert rig.snapshot().jobs_in_progress == 0
+    rig.engine.stop("enough")

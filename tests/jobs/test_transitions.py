@@ -32,6 +32,7 @@ from job_service.telemetry.events import Event
 from tests.jobs import desk
 from tests.jobs.desk import nothing
 
+EMAIL = Draft("email", b"{}", 3)
 CLOCK = Clock(now=lambda: datetime(2026, 1, 31, tzinfo=UTC), monotonic=lambda: 1.0)
 
 Move = Callable[[Job, Attempt], Change]
@@ -50,9 +51,9 @@ class Desk(desk.Desk):
         self.events = list[Event]()
         super().__init__(CLOCK, self.events.append)
 
-    def job_in(self, where: Where) -> tuple[Job, Attempt]:
+    def job_in(self, where: Where, draft: Draft = EMAIL) -> tuple[Job, Attempt]:
         """A new job that has come to this state as it would in a service, and an attempt at it."""
-        job = self.create(Draft("email", b"{}", 3))
+        job = self.create(draft)
         attempt = Attempt(1, "worker-1", CLOCK.now(), CLOCK.monotonic(), nothing)
         if where != "pending":
             self.apply(enqueue(job, CLOCK))
@@ -216,6 +217,40 @@ def test_a_worker_answers_only_for_the_attempt_that_it_began() -> None:
     assert (first.number, second.number) == (1, 2)
     desk.apply(complete(job, second, b"null", CLOCK))
     assert job.status == "completed"
+
+
+@pytest.mark.parametrize(("where", "move"), [*LEGAL, ("processing", "request_cancel")])
+def test_what_was_decided_of_a_job_that_has_ended_meanwhile_does_nothing(
+    where: Where, move: str
+) -> None:
+    """The service's end comes from another thread, between a decision and its change."""
+    desk = Desk()
+    job, attempt = desk.job_in(where, Draft("email", b"{}", 3, unique_key="daily"))
+    successor = desk.create(Draft("email", b"{}", 3, after=(job.id,)), job)
+    late = MOVES[move](job, attempt)
+    end = MOVES["abandon its attempt" if where == "processing" else "abandon"]
+    desk.apply(end(job, attempt))
+    before = desk.seen(job)
+
+    desk.apply(late)
+
+    assert desk.seen(job) == before
+    assert (job.status, successor.status) == ("abandoned", "pending")
+
+
+def test_an_attempt_that_has_ended_meanwhile_ends_no_other() -> None:
+    """A worker's late word on the first attempt does nothing to the second."""
+    desk = Desk()
+    job, first = desk.job_in("processing")
+    late = complete(job, first, b"null", CLOCK)
+    desk.apply(retry(job, first, "TimeoutError: left behind", "Traceback …", 0, CLOCK))
+    desk.apply(enqueue(job, CLOCK))
+    desk.start(job)
+    before = desk.seen(job)
+
+    desk.apply(late)
+
+    assert desk.seen(job) == before
 
 
 @pytest.mark.parametrize("move", ["cancel", "abandon"])

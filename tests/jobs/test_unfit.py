@@ -8,10 +8,10 @@ from job_service import Draft, Registry
 from job_service.errors import QueueFull
 from job_service.jobs.running.engine import Engine
 from job_service.stores.memory import MemoryStore
-from job_service.telemetry.events import JobAbandoned
+from job_service.telemetry.events import JobAbandoned, JobEnqueued
 from tests.conftest import Record, Rig
 from tests.jobs.steps import MakeRig, run_one
-from tests.jobs.virtual_time import VIRTUAL
+from tests.jobs.virtual_time import VIRTUAL, moment
 
 Autojump = trio.testing.MockClock
 
@@ -43,6 +43,8 @@ async def test_a_job_without_a_handler_waits_and_says_so(
     assert (job.status, job.waits_because) == ("pending", "no handler is registered for email")
     view = await rig.queue.view()
     assert (view.pending, view.ready, view.processing) == (1, 1, 0)
+    await trio.sleep(5)
+    assert (await rig.queue.view()).oldest_ready_seconds == 0, "nothing that can run waits"
     assert (await run_one(rig, "minute")).status == "processing"
     rig.snapshot()
     rig.engine.stop("enough")
@@ -72,7 +74,7 @@ async def test_a_drain_does_not_wait_for_it(
     start = trio.current_time()
     rig.engine.drain(1_000)
     await trio.testing.wait_all_tasks_blocked()
-    assert [event.reason for event in rig.record.of(JobAbandoned)] == ["no_handler"]
+    assert [event.reason for event in rig.record.of(JobAbandoned)] == ["misfit"]
     assert trio.current_time() == start
     rig.snapshot()
 
@@ -98,10 +100,10 @@ async def test_it_takes_a_place_in_the_queue(make_rig: MakeRig) -> None:
         await rig.queue.submit("minute")
 
 
-async def test_one_that_is_retried_after_its_type_was_registered_runs(
+async def test_one_that_is_submitted_after_its_type_was_registered_runs(
     make_rig: MakeRig, registry: Registry, autojump_clock: Autojump
 ) -> None:
-    """Later jobs of the type are no longer held back."""
+    """Those from before wait on; later jobs of the type are no longer held back."""
     rig = make_rig()
     await rig.start()
     early = await submit(rig, EMAIL)
@@ -151,6 +153,18 @@ async def test_jobs_that_were_kept_before_are_taken_up(
     engine.drain(10)
 
 
+async def test_what_was_kept_becomes_ready_when_it_is_taken_up(
+    registry: Registry, nursery: trio.Nursery, autojump_clock: Autojump
+) -> None:
+    """Not at the moment at which it was submitted, when nobody was there to run it."""
+    store, record = kept()
+    await store.submit([Draft("minute", b"null", 3)])
+    await trio.sleep(100)
+    engine = await attach(store, registry, nursery)
+    assert [event.timestamp for event in record.of(JobEnqueued)] == [moment(100)]
+    engine.stop("enough")
+
+
 async def test_one_whose_payload_does_not_fit_any_more_waits_and_says_so(
     registry: Registry, nursery: trio.Nursery, autojump_clock: Autojump
 ) -> None:
@@ -174,3 +188,63 @@ async def test_one_whose_payload_does_not_fit_any_more_waits_and_says_so(
     await trio.testing.wait_all_tasks_blocked()
     assert (await store.get(late.id)).status == "abandoned"
     assert not engine._dispatcher._backlog.unfit
+
+
+async def test_a_pause_of_its_type_does_not_make_it_fit(
+    make_rig: MakeRig, autojump_clock: Autojump
+) -> None:
+    """After the pause it still waits for a program that can run it."""
+    rig = make_rig()
+    await rig.start()
+    await rig.store.pause("email")
+    job_id = await submit(rig, EMAIL)
+    assert (await rig.queue.view()).paused_types == ["email"]
+    assert (await rig.store.resume("email")).paused_types == []
+    await trio.sleep(1)
+    said = (await rig.queue.get(job_id)).waits_because
+    assert said == "no handler is registered for email"
+    rig.engine.drain(10)
+
+
+@pytest.mark.parametrize("concurrency", [None, 1])
+async def test_a_type_that_was_paused_before_it_was_registered_has_its_own_limit(
+    concurrency: int | None, make_rig: MakeRig, registry: Registry, autojump_clock: Autojump
+) -> None:
+    """And it starts no job before the pause is over."""
+    rig = make_rig(workers=5)
+    await rig.start()
+    await rig.store.pause("email")
+
+    @registry.job("email", concurrency=concurrency)
+    async def email() -> None:
+        await trio.sleep(60)
+
+    waits = (await run_one(rig, "email")).waits_because
+    assert waits == "email is paused"
+    await rig.queue.resume("email")
+    for _ in range(4):
+        await run_one(rig, "email")
+    assert (await rig.queue.view()).processing == (concurrency or 5)
+    rig.engine.stop("enough")
+
+
+async def test_a_kept_job_that_is_run_again_waits_if_its_payload_does_not_fit_any_more(
+    registry: Registry, nursery: trio.Nursery, autojump_clock: Autojump
+) -> None:
+    """It neither uses up its retries nor fails."""
+
+    @registry.job("email")
+    async def email(message: dict[str, int]) -> None: ...
+
+    store, record = kept()
+    (old,) = await store.submit([EMAIL])
+    await store.cancel(old.id, "requested")
+    engine = await attach(store, registry, nursery)
+    again = await engine.queue.retry(old.id)
+    await trio.sleep(3_600)
+    job = await store.get(again.id)
+    assert (job.status, job.attempts) == ("pending", [])
+    assert (job.waits_because or "").startswith("its payload does not fit email any more")
+    engine.drain(1_000)
+    await trio.testing.wait_all_tasks_blocked()
+    assert [event.reason for event in record.of(JobAbandoned)] == ["misfit"]

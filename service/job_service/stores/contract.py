@@ -46,7 +46,7 @@ class BacklogView(NamedTuple):
     oldest_ready: float | None = None
 
 
-class Runner(live_jobs.Runner, Protocol):
+class Runner(live_jobs.JobReceiver, Protocol):
     """Who brings the jobs of a store to workers. Nothing here may wait."""
 
     def recover(self, job: Job, /) -> None:
@@ -106,8 +106,10 @@ class Store(Protocol):
 
         It is applied as soon as it is kept, in the order in which changes came: the job, its
         event, and what the runner must know, in one act. In memory that is before this returns. A
-        store that applies later must see to it that nothing is decided on the job meanwhile which
-        this change rules out. Never raises because of trouble with what keeps it.
+        store that applies later calls `hand_over` at once, so that nothing is decided on the job
+        meanwhile that this change rules out. A Readiness is applied before this returns in every
+        store: it need not be kept, because it is found anew. Never raises because of trouble with
+        what keeps the changes.
         """
 
     def close(self) -> None:
@@ -116,8 +118,9 @@ class Store(Protocol):
     def leave_behind(self, reason_of: Callable[[Job], str]) -> None:
         """The service ends: give up what this process holds and has not ended, each for a reason.
 
-        In memory such a job is abandoned. The one method that another thread may call, when the
-        loop is blocked and the process is to end at once.
+        In memory such a job is abandoned. What was taken over before counts first. The
+        one method that another thread may call, when the loop is blocked and the process is to end
+        at once.
         """
 
     async def settled(self) -> None:

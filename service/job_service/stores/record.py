@@ -152,6 +152,7 @@ def _attempt(record: AttemptRecord) -> Attempt:
         record.outcome,
         record.error,
         record.traceback,
+        is_over=record.finished_at is not None,
     )
 
 

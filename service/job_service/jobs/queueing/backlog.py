@@ -1,5 +1,6 @@
 """The pending jobs in the order in which workers are to have them."""
 
+import math
 from collections.abc import Callable
 from datetime import datetime
 
@@ -25,6 +26,7 @@ class Backlog:
         self.paused = False
         self.unfit: set[str] = set()
         self._limit_of = limit_of
+        self._paused_types: set[str] = set()
         self._common = ReadyQueue()
         self._unfit = ReadyQueue(limit=0)
         self._of_type: dict[str, ReadyQueue] = {}  # which is `_common` for most
@@ -54,12 +56,15 @@ class Backlog:
     @property
     def paused_types(self) -> list[str]:
         """The job types that are paused, sorted."""
-        return sorted(job_type for job_type, queue in self._own.items() if queue.paused)
+        return sorted(self._paused_types)
 
     @property
     def oldest_ready(self) -> float:
-        """When the job that has waited longest became ready; infinity if none waits."""
-        return min(queue.oldest for queue in (self._common, self._unfit, *self._own.values()))
+        """When the job that has waited longest became ready; infinity if none waits.
+
+        Jobs that this program can't run may wait for ever, and don't count.
+        """
+        return min(queue.oldest for queue in (self._common, *self._own.values()))
 
     def starts_any_by(self, deadline: float, date: datetime) -> bool:
         """Whether one of the later jobs is due by then, and can start.
@@ -72,8 +77,7 @@ class Backlog:
 
     def is_paused(self, job: Job) -> bool:
         """Whether a pause keeps the job from starting."""
-        queue = self._own.get(job.type)
-        return self.paused or (queue is not None and queue.paused)
+        return self.paused or job.type in self._paused_types
 
     def is_unfit(self, job: Job) -> bool:
         """Whether this program can't run the job, whatever else it waits for."""
@@ -139,23 +143,26 @@ class Backlog:
 
     def pause(self, job_type: str) -> bool:
         """Hold back the jobs of this type; whether they were not already."""
-        if job_type not in self._of_type:
-            self._open_queue(job_type)
-        queue = self._own.get(job_type)
-        if queue is None:
+        if job_type in self._paused_types:
+            return False
+        self._paused_types.add(job_type)
+        queue = self._of_type.get(job_type)
+        if queue is self._common:
             queue = self._of_type[job_type] = self._own[job_type] = ReadyQueue()
             self._common.move_type(job_type, queue)
             self._waiting[job_type] = queue
             self._note_whether_empty(job_type, queue)
-        was_paused, queue.paused = queue.paused, True
-        return not was_paused
+        if queue is not None:
+            queue.paused = True
+        return True
 
     def resume(self, job_type: str) -> bool:
         """Let the jobs of this type start again; whether they were held back."""
-        queue = self._own.get(job_type)
-        if queue is None or not queue.paused:
+        if job_type not in self._paused_types:
             return False
-        queue.paused = False
+        self._paused_types.remove(job_type)
+        if job_type in self._own:
+            self._own[job_type].paused = False
         return True
 
     def _is_free(self, job: Job) -> bool:
@@ -165,8 +172,10 @@ class Backlog:
         queue, limit = self._common, self._limit_of(job_type)
         if limit == 0:  # not for ever: its handler may still be registered
             return self._unfit
-        if limit is not None:
-            queue = self._own[job_type] = ReadyQueue(limit)
+        is_paused = job_type in self._paused_types
+        if limit is not None or is_paused:
+            queue = self._own[job_type] = ReadyQueue(math.inf if limit is None else limit)
+            queue.paused = is_paused
         self._of_type[job_type] = queue
         return queue
 

@@ -48,8 +48,10 @@ class Dispatcher:
 
     def add(self, job: Job, ready_in: float | None) -> None:
         """The pending job waits for nothing but its time and a worker, from now on."""
-        if job.run_at is job.created_at:
-            self._make_ready(job)
+        if job.retry_of is not None:
+            self._note_whether_fit(job)
+        if job.run_at is job.created_at:  # as most are
+            self._make_ready(job, at_once=not job.after)
         elif ready_in is None:
             self._await_date(job)
         elif ready_in > 0:
@@ -58,13 +60,8 @@ class Dispatcher:
             self._make_ready(job)
 
     def recover(self, job: Job) -> None:
-        """A job that has not ended comes in from what is kept; it may not fit its type any more.
-
-        That is looked at here and not at each start, because what a program submits has been
-        checked.
-        """
-        if why_unfit(self._registry, job) is not None:
-            self._backlog.unfit.add(job.id)
+        """A job that has not ended comes in from what is kept."""
+        self._note_whether_fit(job)
         if job.awaits is None:
             self._await_date(job)
 
@@ -128,7 +125,7 @@ class Dispatcher:
         if job.awaits is not None:
             return "waits_for_jobs"
         if self._backlog.is_unfit(job):
-            return "no_handler"
+            return "misfit"
         if self._backlog.is_paused(job):
             return "paused"
         return "not_due_in_time" if job.ready_monotonic is None else None
@@ -193,6 +190,14 @@ class Dispatcher:
         if self._changed:
             self._changed.unpark_all()
 
+    def _note_whether_fit(self, job: Job) -> None:
+        """Hold the job back if its payload, which is of an older program, does not fit any more.
+
+        That is not looked at when a job starts, because what this program submits was checked.
+        """
+        if why_unfit(self._registry, job) is not None:
+            self._backlog.unfit.add(job.id)
+
     def _await_date(self, job: Job) -> None:
         if job.run_at <= self._clock.now():
             self._make_ready(job)
@@ -212,8 +217,10 @@ class Dispatcher:
         now, date = trio.current_time(), self._clock.now()
         return self._backlog.take_due(now, date, _DUE_IN_ONE_GO)
 
-    def _make_ready(self, job: Job) -> None:
-        self._store.apply(enqueue(job, self._clock))
+    def _make_ready(self, job: Job, *, at_once: bool = False) -> None:
+        if job.settling:  # its end has been handed over
+            return
+        self._store.apply(enqueue(job, self._clock, at_once=at_once))
         self._backlog.add(job)
         if self._free_workers:
             self._hand_over()

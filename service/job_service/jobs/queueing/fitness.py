@@ -6,7 +6,10 @@ from job_service.jobs.state.model import Job
 
 
 def concurrency_of(registry: Registry, job_type: str) -> int | None:
-    """How many jobs of a type may run at a time: none if it is not registered."""
+    """How many jobs of a type may run at a time.
+
+    None if that has no bound, and 0 if the type is not registered.
+    """
     try:
         return registry.lookup(job_type).concurrency
     except UnknownJobType:

@@ -64,7 +64,7 @@ class Engine:
         self._cancellation_deadline = CancellationDeadline()
         self._crew = Crew(emit, self._clock, self._note_crash)
         self._scope = trio.CancelScope()
-        self._resource_scope = trio.CancelScope()  # around the other, for they outlive the jobs
+        self._resource_scope = trio.CancelScope()  # around the other: they outlive the jobs
         self._started = False
         self._drained = False
         self._crashed = False
@@ -91,8 +91,9 @@ class Engine:
 
     @property
     def outcome(self) -> str:
-        """How it ended: `drained`, `crashed`, `grace_over`, the reason given to `stop`, or
-        `cancelled` if whoever runs it was.
+        """How it ended: `drained`, `crashed`, `grace_over`, or the reason given to `stop`.
+
+        It is `cancelled` if the task that runs it was cancelled.
         """
         if self._crashed:
             return "crashed"

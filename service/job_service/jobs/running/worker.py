@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from inspect import isawaitable
 from types import FrameType
@@ -27,12 +27,13 @@ from job_service.jobs.running.processes import Processes
 from job_service.jobs.running.threads import Threads
 from job_service.jobs.running.verdict import Verdicts
 from job_service.jobs.state.attempt_transitions import progress, start
+from job_service.jobs.state.changes import AttemptEnd
 from job_service.jobs.state.detail import WorkerView
-from job_service.jobs.state.model import Attempt, Job
+from job_service.jobs.state.model import Attempt, IllegalTransition, Job
 from job_service.jobs.state.progress import Progress
 from job_service.stores.contract import Store
 
-GIVE_WAY_SECONDS = 0.000_5
+TURN_SECONDS = 0.000_5  # of short jobs in a row, before others have their turn
 
 
 class Worker:
@@ -110,11 +111,12 @@ class Worker:
         clean.restore()
         self._ask_for_next()
         async for job in self._jobs:
-            give_way_at = time.monotonic() + GIVE_WAY_SECONDS
+            give_way_at = time.monotonic() + TURN_SECONDS
             next_job: Job | None = job
             while next_job is not None:
                 self._has_asked = False
-                if next_job.status == "pending":  # else it was cancelled on its way here
+                # It may have been cancelled on its way here.
+                if next_job.status == "pending" and not next_job.settling:
                     await self._run_attempt(next_job)
                 must_step = clean.restore()
                 self._ask_for_next()
@@ -154,25 +156,33 @@ class Worker:
             result = await self._call_handler(job_type, job, attempt)
         except BaseException as error:
             interruption = interruption_in(error)
-            if attempt.finished_at is None:  # else the job has gone on, or ended, without it
-                self._store.apply(
-                    self._verdicts.on_error(
-                        *(job, attempt, job_type, error),
-                        interruption=interruption,
-                        interrupted=self._scope.cancel_called,
-                        stopping=is_being_cancelled(),
-                    )
-                )
+            verdict = partial(
+                self._verdicts.on_error,
+                *(job, attempt, job_type, error),
+                interruption=interruption,
+                interrupted=self._scope.cancel_called,
+                stopping=is_being_cancelled(),
+            )
+            self._end(attempt, verdict)
             if interruption is not None:
                 raise interruption from None
         else:
-            if attempt.finished_at is None:
-                self._store.apply(self._verdicts.on_return(job, attempt, result))
+            self._end(attempt, partial(self._verdicts.on_return, job, attempt, result))
         finally:
             self._job = None
             if self._may_be_interrupted:
                 self._cancellation_deadline.forget(self)
                 self._scope.deadline = math.inf
+
+    def _end(self, attempt: Attempt, verdict: Callable[[], AttemptEnd]) -> None:
+        """Hand over what became of the attempt, unless its job has gone on or ended without it."""
+        if attempt.is_over:
+            return
+        try:
+            change = verdict()
+        except IllegalTransition:  # the service's end came meanwhile, from another thread
+            return
+        self._store.apply(change)
 
     def _interrupt(self) -> None:
         """Called when somebody cancels the job in hand."""
@@ -184,9 +194,9 @@ class Worker:
     def _leave_behind(self) -> None:
         """The handler does not give in: its job goes on, or ends, and it keeps just this worker."""
         job, attempt = self._job, self._last_attempt
-        if job is not None and attempt is not None and attempt.finished_at is None:
+        if job is not None and attempt is not None:
             job_type = self._registry.lookup(job.type)
-            self._store.apply(self._verdicts.on_outlasting(job, attempt, job_type))
+            self._end(attempt, partial(self._verdicts.on_outlasting, job, attempt, job_type))
 
     async def _call_handler(self, job_type: JobType, job: Job, attempt: Attempt) -> Any:
         if job_type.runs_in == "process":
@@ -209,7 +219,7 @@ class Worker:
         return JobContext(job.id, job.type, self.id, attempt.number, self._log, report, self._token)
 
     def _note_progress(self, job: Job, attempt: Attempt, report: Progress) -> None:
-        if attempt.finished_at is None:  # else nobody listens any more
+        if not attempt.is_over:  # else nobody listens any more
             self._store.apply(progress(job, attempt, report, self._clock))
 
 

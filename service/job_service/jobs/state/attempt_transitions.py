@@ -29,7 +29,7 @@ from job_service.telemetry.events import (
 def start(job: Job, worker_id: str, interrupt: Callable[[], None], clock: Clock) -> Start:
     """A worker begins an attempt; `interrupt` is how a client's cancellation reaches it."""
     ready_monotonic = job.ready_monotonic
-    if ready_monotonic is None:
+    if ready_monotonic is None or job.settling:
         raise IllegalTransition(job.id, job.status, "processing")
     now, monotonic = clock.now(), clock.monotonic()
     attempt = Attempt(job.runs + 1, worker_id, now, monotonic, interrupt)
@@ -65,7 +65,7 @@ def progress(job: Job, attempt: Attempt, report: Progress, clock: Clock) -> Prog
 
 def request_cancel(job: Job, reason: str) -> CancelRequest:
     """The running attempt is to be interrupted."""
-    if job.status != "processing":
+    if job.status != "processing" or job.attempts[-1].is_over:
         raise IllegalTransition(job.id, job.status, "cancelled")
     return CancelRequest(job, "processing", reason)
 
@@ -73,7 +73,7 @@ def request_cancel(job: Job, reason: str) -> CancelRequest:
 def complete(job: Job, attempt: Attempt, result: bytes, clock: Clock) -> AttemptEnd:
     """The handler returned `result`, JSON text."""
     # Most attempts end so: their time counts, and that of two calls more would be seen.
-    if attempt.finished_at is not None or job.status != "processing":
+    if attempt.is_over or (job.status != "processing" and not job.settling):
         raise IllegalTransition(job.id, job.status, "completed")
     now = clock.now()
     run_seconds = round(clock.monotonic() - attempt.started_monotonic, 6)
@@ -178,7 +178,8 @@ def cut_short(
 
 
 def _require_open(job: Job, attempt: Attempt, wanted: Status) -> None:
-    if attempt.finished_at is not None or job.status != "processing":
+    # A store that applies later may not have come to the start yet.
+    if attempt.is_over or (job.status != "processing" and not job.settling):
         raise IllegalTransition(job.id, job.status, wanted)
 
 

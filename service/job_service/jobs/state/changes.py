@@ -3,7 +3,8 @@
 `transitions` decides on a change, and a store applies it. Between the two nothing has happened: a
 store that writes to a disk or a database may keep a change first, together with others, and apply
 it when it is kept. So all that must be kept is in the change and not yet in the job, and its event
-has the moment of the decision.
+has the moment of the decision. Such a store calls `hand_over` first, so that nothing is decided
+meanwhile that the change rules out.
 
 A change holds the live job and not its id, because whoever decides has the job at hand, and a look
 into a table would cost each change as much as all of its bookkeeping.
@@ -85,3 +86,11 @@ class CancelRequest(Change, frozen=True, gc=False):
     """The running attempt is to be interrupted; its worker says what became of it."""
 
     reason: str
+
+
+def hand_over(change: Change) -> None:
+    """Mark, before it is applied, that the attempt is over, or that the job waits no more."""
+    if isinstance(change, AttemptEnd):
+        change.attempt.is_over = True
+    elif isinstance(change, Start | UnstartedEnd):
+        change.job.settling = True

@@ -17,8 +17,8 @@ _ALL_BITS = (1 << CHUNK) - 1
 class Chunk:
     """The jobs of up to CHUNK successive rows; in its integers, the job of each row has one bit.
 
-    So that a job costs little on its way, a bit is left set when a later one replaces it: what a
-    job has `entered` counts only until it has ended, and nothing counts of one that is forgotten.
+    To spare each job time, bits are not cleared when a job ends or is forgotten. So the bit of a
+    job that runs means nothing once that of its end is set, and no bit of a forgotten job counts.
     """
 
     __slots__ = ("entered", "first_id", "forgotten", "jobs", "kept", "number", "of_type")

@@ -154,7 +154,8 @@ class QueueView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Of the `pending` jobs, `ready` ones wait for a worker, `later` ones for their time, and
     `blocked` ones for other jobs. `oldest_ready_seconds` is how long the oldest ready job has been
-    ready. `capacity` bounds how many jobs may wait.
+    ready. Jobs that this program can't run are among the `ready` ones, but are never the oldest.
+    `capacity` bounds how many jobs may wait.
     """
 
     paused: bool

@@ -31,8 +31,11 @@ from job_service.jobs.state.transitions import fail_unstarted
 from job_service.telemetry.events import Event
 
 
-class Runner(Protocol):
-    """Who brings jobs to workers, and is told what has become of them. None of it may wait."""
+class JobReceiver(Protocol):
+    """Who is told which jobs wait for a worker, and what has become of them. None of it may wait.
+
+    All that a store needs of it beside is in the `Runner` of `stores.contract`.
+    """
 
     def add(self, job: Job, ready_in: float | None, /) -> None:
         """The pending job waits for nothing but its time and a worker, from now on.
@@ -54,7 +57,7 @@ class LiveJobs:
         self,
         emit: Callable[[Event], None],
         clock: Clock,
-        runner: Runner,
+        runner: JobReceiver,
         *,
         capacity: int,
         capacity_bytes: int,
@@ -78,7 +81,11 @@ class LiveJobs:
         }
 
     def apply(self, change: Change) -> None:
-        """Let it happen, tell of it, and let follow what follows from it."""
+        """Let it happen, tell of it, and let follow what follows from it.
+
+        Nothing happens if the job has moved on since the change was decided, as it may when the
+        service's end comes from another thread.
+        """
         self._appliers[type(change)](change)
 
     def unfinished(self) -> Iterator[Job]:
@@ -108,11 +115,17 @@ class LiveJobs:
         self._offer(job)
 
     def _make_ready(self, change: Readiness) -> None:
+        if change.job.status != "pending":
+            return
         change.job.ready_monotonic = change.since
         self._emit(change.event)
 
     def _start(self, change: Start) -> None:
         job, attempt = change.job, change.attempt
+        if job.status != "pending":
+            attempt.is_over = True
+            return
+        job.settling = False
         self.index.move(job, "processing", attempt.started_at)
         job.ready_monotonic = None
         job.runs = attempt.number
@@ -124,11 +137,14 @@ class LiveJobs:
 
     def _end_attempt(self, change: AttemptEnd) -> None:
         job, attempt, to = change.job, change.attempt, change.to
+        if attempt.finished_at is not None or job.status != "processing":
+            return
+        attempt.is_over = True
         attempt.finished_at = change.finished_at
         attempt.run_seconds = change.run_seconds
         attempt.outcome = change.outcome
         attempt.error = change.error
-        attempt.interrupt = _nothing
+        attempt.interrupt = _too_late
         if change.traceback is not None:
             attempt.traceback = change.traceback[-MAX_KEPT_TRACEBACK_CHARS:]
             forget_what_is_between(job.attempts)
@@ -147,12 +163,15 @@ class LiveJobs:
             self._follow(job)
 
     def _end_unstarted(self, change: UnstartedEnd) -> None:
+        if change.job.status != "pending":
+            return
         self._end_alone(change)
         if change.job.successors:
             self._follow(change.job)
 
     def _end_alone(self, change: UnstartedEnd) -> None:
         job = change.job
+        job.settling = False
         job.failure = change.failure
         job.ready_monotonic = None
         self.dependencies.discard(job)
@@ -164,6 +183,8 @@ class LiveJobs:
 
     def _note_progress(self, change: ProgressReport) -> None:
         job = change.job
+        if job.status != "processing":
+            return
         if job.meter is None:
             job.meter = Meter(change.progress)
         job.meter.note(change.progress, change.told_at)
@@ -171,8 +192,10 @@ class LiveJobs:
             self._emit(change.event)
 
     def _interrupt(self, change: CancelRequest) -> None:
-        change.job.cancel_reason = change.reason
-        change.job.attempts[-1].interrupt()
+        job = change.job
+        if job.status == "processing" and not job.attempts[-1].is_over:
+            job.cancel_reason = change.reason
+            job.attempts[-1].interrupt()
 
     def _offer(self, job: Job) -> None:
         due, job.due_monotonic = job.due_monotonic, None
@@ -197,5 +220,5 @@ class LiveJobs:
                     all_ended.append(job)
 
 
-def _nothing() -> None:
+def _too_late() -> None:
     """An ended attempt can't be interrupted."""

@@ -48,7 +48,8 @@ class IllegalTransition(Exception):
 class Attempt(msgspec.Struct, eq=False, gc=False):
     """One run of a job's handler; the fields with defaults are set when it is over.
 
-    No two attempts of a job have the same `number`, whatever became of them.
+    `is_over` is set as soon as its end is handed over to the store, and the others when that is
+    applied. No two attempts of a job have the same `number`, whatever became of them.
     """
 
     number: int
@@ -61,6 +62,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
     outcome: AttemptOutcome | None = None
     error: str | None = None
     traceback: str | None = None  # its end, if it is long
+    is_over: bool = False
 
 
 class Ending(msgspec.Struct, eq=False):
@@ -103,7 +105,9 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
 
 
 class Job(msgspec.Struct, eq=False, gc=False):
-    """One job as the process that runs it holds it; only `LiveJobs.apply` changes one.
+    """One job as the process that runs it holds it; only `LiveJobs` changes one.
+
+    A store that applies changes later marks it with `hand_over` before.
 
     The garbage collector does not look at jobs and attempts, which would take it a second if a
     million are kept. What they have in circles, such as `successors`, is gone once a job has ended.
@@ -127,6 +131,7 @@ class Job(msgspec.Struct, eq=False, gc=False):
     row: int = -1  # its place in the table
     weight: int = 0  # bytes of memory, when it was last weighed
     status: Status = "pending"
+    settling: bool = False  # while it is pending, but its start or its end has been handed over
     ready_monotonic: float | None = None  # since when it is ready for a worker, while it is
     attempts: tuple[Attempt, ...] = ()
     runs: int = 0  # attempts that have begun, and so the number of the last one

@@ -17,9 +17,9 @@ class Retention:
         self.weight = 0
 
     def keep(self, job: Job) -> None:
-        """Keep a job that has finished, and forget those that are too many, the oldest first.
+        """Keep a job that has finished, and forget the oldest ones until the rest fit.
 
-        One that is heavier than all the room there is drives out no other, but goes itself.
+        A job that alone weighs more than the limit is forgotten at once, and no other one for it.
         """
         kept, weight = self._kept, self.weight + job.weight
         kept.append(job)

@@ -36,7 +36,7 @@ class JobTable:
         return iter(self._jobs.values())
 
     def get(self, job_id: str) -> Job | None:
-        """The job, or None if there is none of this id, or no more."""
+        """The job, or None if no job of this id is kept."""
         return self._jobs.get(job_id)
 
     def add(self, job: Job) -> None:

@@ -66,12 +66,10 @@ def create(draft: Draft, clock: Clock, predecessors: Sequence[Job] = ()) -> Crea
     return Creation(job, "pending", event, predecessors)
 
 
-def enqueue(job: Job, clock: Clock) -> Readiness:
-    """The pending job is ready for a worker from now on."""
+def enqueue(job: Job, clock: Clock, *, at_once: bool = False) -> Readiness:
+    """The pending job is ready for a worker from now on; `at_once` if it was created just now."""
     if job.status != "pending" or job.ready_monotonic is not None:
         raise IllegalTransition(job.id, job.status, "pending")
-    # Most jobs are ready the moment they are created.
-    at_once = job.run_at is job.created_at and not job.after
     event = JobEnqueued(
         timestamp=job.created_at if at_once else clock.now(),
         job_id=job.id,
@@ -107,7 +105,7 @@ def _end_early(
     reason: str,
     clock: Clock,
 ) -> UnstartedEnd:
-    if job.status != "pending":
+    if job.status != "pending" or job.settling:
         raise IllegalTransition(job.id, job.status, to)
     now = clock.now()
     ready = job.ready_monotonic
