@@ -19,7 +19,7 @@ from job_service.jobs.state.detail import (
     summarize,
 )
 from job_service.jobs.state.live_jobs import LiveJobs
-from job_service.jobs.state.model import TERMINAL, Draft, Job, Status
+from job_service.jobs.state.model import TERMINAL, Draft, IllegalTransition, Job, Status
 from job_service.jobs.state.transitions import abandon, cancel
 from job_service.jobs.state.weight import (
     DEFAULT_QUEUE_BYTES,
@@ -97,10 +97,12 @@ class MemoryStore:
     def leave_behind(self, reason_of: Callable[[Job], str]) -> None:
         for job in self._live.unfinished():
             reason = reason_of(job)
-            if job.status == "pending":
-                self.apply(abandon(job, reason, self.clock))
-            else:
-                self.apply(cut_short(job, job.attempts[-1], "abandoned", reason, self.clock))
+            try:
+                self._abandon(job, reason)
+            except IllegalTransition:
+                # In another thread than the loop's, which turns again and has moved the job on.
+                if job.status not in TERMINAL:
+                    self._abandon(job, reason)
 
     async def settled(self) -> None:
         await trio.lowlevel.checkpoint()
@@ -237,6 +239,12 @@ class MemoryStore:
     def _detail(self, job: Job) -> JobDetail:
         waits = job.status == "pending"
         return detail_of(job, self._runner.why_it_waits(job) if waits else None)
+
+    def _abandon(self, job: Job, reason: str) -> None:
+        if job.status == "pending":
+            self.apply(abandon(job, reason, self.clock))
+        else:
+            self.apply(cut_short(job, job.attempts[-1], "abandoned", reason, self.clock))
 
     def _call_off(self, job: Job, reason: str) -> None:
         if job.status == "pending":
