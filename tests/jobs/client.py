@@ -77,12 +77,12 @@ class Client:
     async def submit(self, step: Submit) -> None:
         """Either all of it is answered, with new jobs or those that hold the keys, or none."""
         holders = [self.holder(job) for job in step.jobs]
-        wanted = sum(job.unique_key is None for job in step.jobs)
-        wanted += len({(job.type, job.unique_key) for job in step.jobs if not self.is_held(job)})
+        new = self.without_duplicates(step)
+        wanted = len(new)
         room = self.ledger.room
         key = f"key-{next(self._keys)}" if step.with_key else None
         options = [self.options_of(job) for job in step.jobs]
-        unknown = any(self.is_forgotten(job_id) for job in step.jobs for job_id in self.after(job))
+        unknown = any(self.is_forgotten(job_id) for job in new for job_id in self.after(job))
 
         async def send() -> Sequence[JobSummary]:
             asked = list(zip(step.jobs, options, strict=True))
@@ -112,6 +112,22 @@ class Client:
             if key is not None:
                 told = [(answer.id, answer.duplicate) for answer in answers]
                 self._repeatable.append((send, told))
+
+    def without_duplicates(self, step: Submit) -> list[Submission]:
+        """Those that will make a job, because no other one holds their key."""
+        new, held = [], set()
+        for job in step.jobs:
+            key = (job.type, job.unique_key)
+            if job.unique_key is not None and (key in held or self.holder(job) is not None):
+                continue
+            new.append(job)
+            if not any(self.has_ended_badly(job_id) for job_id in self.after(job)):
+                held.add(key)  # one that fails at once frees its key at once, too
+        return new
+
+    def has_ended_badly(self, job_id: str) -> bool:
+        """Whether a job that comes after this one fails at once."""
+        return self.ledger.jobs[job_id].state in ENDINGS - {"job_completed"}
 
     async def repeat(self, send: Send, told: list[tuple[str, bool]]) -> None:
         """It is answered as it was, whatever has happened since."""
@@ -196,10 +212,6 @@ class Client:
             return None
         holder = self.ledger.holder(job.type, job.unique_key)
         return holder.id if holder is not None else None
-
-    def is_held(self, job: Submission) -> bool:
-        """Whether it has no key of its own to take."""
-        return job.unique_key is None or self.holder(job) is not None
 
     def after(self, job: Submission) -> list[str]:
         """The jobs that it is to come after."""
