@@ -1,5 +1,6 @@
 """Reading the jobs: which are kept, in what order, and page by page."""
 
+from collections.abc import Sequence
 from itertools import chain
 from typing import get_args
 
@@ -37,7 +38,7 @@ def _job_types(registry: Registry) -> None:
         await trio.sleep_forever()
 
 
-def ids(jobs: list[JobSummary]) -> list[str]:
+def ids(jobs: Sequence[JobSummary]) -> list[str]:
     """Their ids, in their order."""
     return [job.id for job in jobs]
 

@@ -160,7 +160,7 @@ async def test_a_copy_of_the_service_ends_at_once(start: Start, tmp_path: Path) 
 async def test_a_pool_of_processes_ends_with_the_service(start: Start, tmp_path: Path) -> None:
     """Though the handler has left it open."""
     (tmp_path / "leaving.py").write_text(JOBS)
-    service = await start("--jobs", "leaving:registry")
+    service = await start("--jobs", "leaving:registry", program=True)
     async with submitting(service) as submit, service.client() as client:
         story = (await client.get(f"/jobs/{await submit('pools')}?wait=20")).json()
     (member,) = story["result"]

@@ -155,7 +155,7 @@ class JobQueue:
         after: str | None = None,
         limit: int = 100,
         newest_first: bool = False,
-    ) -> list[JobSummary]:
+    ) -> Sequence[JobSummary]:
         """Up to `limit` jobs of this status and type, in the order of their creation.
 
         The oldest come first, or the newest. The page begins with the job that follows in this
