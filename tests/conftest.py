@@ -1,6 +1,7 @@
 """What many tests share: an engine that runs in the test's nursery, and a record of its events."""
 
 import compileall
+import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -28,10 +29,15 @@ from tests.certificates import Certificate, issue
 Kind = TypeVar("Kind", bound=Event)
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than there are processors: many tests wait for a process or a browser."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Compile the service once: many tests start it.
 
-    Where Python must not keep what it has compiled (PYTHONDONTWRITEBYTECODE), each start would do
+    If Python must not keep what it has compiled (PYTHONDONTWRITEBYTECODE), each start would do
     it anew, which takes longer than all else that it does.
     """
     if not hasattr(config, "workerinput"):  # by which pytest-xdist's processes are known
