@@ -160,7 +160,7 @@ class Store(Protocol):
     async def cancel(self, job_id: str, reason: str) -> JobDetail:
         """Call a pending job off, or have the attempt of a running one interrupted, once.
 
-        Raises UnknownJob or AlreadyFinished. Its checkpoint is where that of `run_again` is.
+        Raises UnknownJob or AlreadyFinished. As in `run_again`, its checkpoint comes last.
         """
 
     async def cancel_all(self, job_type: str, status: Status | None, reason: str) -> Cancellations:
