@@ -16,7 +16,7 @@ from job_service.running_service import RunningService
 from job_service.service_events import ServiceEvents
 from job_service.settings import Settings
 from job_service.shutdown import Shutdown, crash_of_trio
-from job_service.stores.memory import MemoryStore
+from job_service.store_choice import make_store
 from job_service.telemetry.assembly import Telemetry
 from job_service.web.app import create_app
 from job_service.web.edge.listeners import Listener, listen_on_path, listen_on_port
@@ -53,16 +53,10 @@ class Supervisor:
         self._shutdown = shutdown
         self._give_up = give_up
         self._workload = workload
-        store = MemoryStore(
-            telemetry.emit,
-            capacity=settings.queue_capacity,
-            capacity_bytes=settings.queue_bytes,
-            retain=settings.retain,
-            retain_bytes=settings.retain_bytes,
-        )
+        self._store = make_store(settings, telemetry.emit)
         self._engine = Engine(
             registry,
-            store,
+            self._store,
             telemetry.emit,
             telemetry.logger,
             workers=settings.workers,
@@ -140,7 +134,7 @@ class Supervisor:
             self._shutdown.cancel("cancelled" if crash_of_trio() is None else "crashed")
 
     async def _serve(self, task_status: trio.TaskStatus[RunningService]) -> None:
-        async with trio.open_nursery() as beside:
+        async with self._store.opened(), trio.open_nursery() as beside:
             end_bound: trio.CancelScope = await beside.start(self._bound_the_end)
             async with trio.open_nursery() as service_nursery:
                 service_nursery.start_soon(self._events.watch_log)

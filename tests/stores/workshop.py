@@ -67,6 +67,7 @@ class Workshop:
         self.recovered: list[str] = []
         self.interrupted: list[str] = []
         self.paused: set[str | None] = set()
+        self.held_because: str | None = None
         self.store: Store
 
     def now(self) -> datetime:
@@ -90,11 +91,16 @@ class Workshop:
         self.waiting[job.id] = job
         self.ready_in[job.id] = ready_in
 
-    def recover(self, job: Job) -> None:
+    def recover(self, job: Job) -> str | None:
         """A job was there before us."""
         self.recovered.append(job.id)
         if job.awaits is None:
             self.add(job, None)
+        return None
+
+    def hold(self, why: str | None) -> None:
+        """Start nothing while the store is in trouble."""
+        self.held_because = why
 
     def attempt_ended(self, job: Job, ready_in: float | None) -> None:
         """A worker is done with it."""
@@ -227,7 +233,7 @@ class Workshop:
         assert counted == listed
         for job in (*self.waiting.values(), *(job for job, _ in self.running.values())):
             record = record_of(job)
-            assert record_of(restore(decode(encode(record)))) == record
+            assert record_of(restore(decode(encode(record)), job.payload)) == record
 
     async def everything(self) -> list[JobSummary]:
         """All jobs that are kept, the oldest first."""

@@ -13,8 +13,7 @@ from msgspec import UnsetType
 from job_service.telemetry.events import (
     ConnectionRefused,
     Event,
-    JobClaimed,
-    JobLeft,
+    JobRecovered,
     JobProgressed,
     JobRejected,
     JobStarted,
@@ -73,10 +72,9 @@ VOCABULARY = {
         "job_id job_type reason",
         "worker_id attempt run_seconds wait_seconds error traceback",
     ),
-    "job_claimed": ("info", "job_id job_type", ""),
+    "job_recovered": ("info", "job_id job_type", "attempt"),
     "job_rescued": ("warning", "job_id job_type attempt reason", "worker_id node"),
     "job_released": ("info", "job_id job_type worker_id attempt run_seconds reason", ""),
-    "job_left": ("info", "job_id job_type", "wait_seconds"),
     "job_lost": ("error", "job_id job_type worker_id attempt", ""),
     "job_misfit": ("warning", "job_id job_type error", ""),
     "thread_abandoned": ("warning", "job_id job_type worker_id attempt", ""),
@@ -199,9 +197,8 @@ def test_rejections_are_not_logged() -> None:
     assert written(sample(JobRejected)) == []
     assert {kind for kind in EVENT_KINDS if not kind.logged} == {
         JobProgressed,
-        JobClaimed,
-        JobLeft,
-        JobRejected,
+        JobRecovered,
+            JobRejected,
         StoreCommitted,
         StoreFailed,
         ConnectionRefused,

@@ -44,6 +44,12 @@ class KeptCounts:
         if status in TERMINAL:
             self.finished += jobs
 
+    def take_in(self, counts: Mapping[str, Mapping[Status, int]]) -> None:
+        """Begin with so many jobs of each type and status."""
+        for job_type, of_type in counts.items():
+            for status, jobs in of_type.items():
+                self.add(job_type, status, jobs)
+
     def rescued(self, job_type: str) -> None:
         """A job was kept as running, but nobody runs it: it is counted as pending."""
         self.add(job_type, "processing", -1)

@@ -1,17 +1,22 @@
 """Holds back what the live jobs say while one call changes them, until that is kept."""
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from typing import Final
 
-from job_service.jobs.state.live_jobs import JobReceiver
+from msgspec import UNSET
+
+from job_service.jobs.state.live_jobs import JobReceiver, LiveJobs
 from job_service.jobs.state.model import Job
-from job_service.stores.commit import Act
+from job_service.stores.commit import Act, Call
 from job_service.telemetry.events import (
     Event,
     JobAbandoned,
     JobCancelled,
     JobCompleted,
     JobCreated,
+    JobEnqueued,
     JobEvent,
     JobFailed,
     JobReleased,
@@ -70,7 +75,57 @@ class Outbox:
         self._act.calls.append((self.runner.discard, (job,)))
 
 
-def is_of(call: tuple[object, tuple[object, ...]], job: Job) -> bool:
-    """Whether a call of an act tells of this job."""
+def withdraw(acts: deque[Act], live: LiveJobs) -> list[object]:
+    """Undo all that these acts have created, of which nobody knows. What was kept beside it."""
+    withdrawn = [job for act in acts for job in act.created]
+    ids = {job.id for job in withdrawn}
+    undone = list[object]()
+    for act in list(acts):
+        if act.created or act.is_submission:
+            acts.remove(act)
+            undone += act.beside
+            continue
+        act.calls = [call for call in act.calls if _job_id_of(call) not in ids]
+        act.jobs = {job_id: job for job_id, job in act.jobs.items() if job_id not in ids}
+        act.ended = [job for job in act.ended if job.id not in ids]
+    for job in reversed(withdrawn):
+        live.withdraw(job)
+    return undone
+
+
+def abandonments(acts: Iterable[Act], reason: str, now: datetime) -> Iterator[JobAbandoned]:
+    """The last word on each job of which these acts, which can't be kept, would have told."""
+    said = set[str]()
+    enqueued = set[str]()
+    for act in acts:
+        for _, (event, *_) in act.calls:
+            if not isinstance(event, JobEvent) or event.job_id in said:
+                continue
+            if isinstance(event, JobEnqueued):
+                enqueued.add(event.job_id)
+            elif type(event) in _KEPT:
+                said.add(event.job_id)
+                if not isinstance(event, JobCreated):  # of which nobody knows
+                    yield _abandonment(event, reason, now, event.job_id in enqueued)
+
+
+def _abandonment(event: JobEvent, reason: str, now: datetime, enqueued: bool) -> JobAbandoned:
+    waited = UNSET if enqueued else getattr(event, "wait_seconds", UNSET)
+    ran = getattr(event, "run_seconds", UNSET)
+    return JobAbandoned(
+        timestamp=now,
+        job_id=event.job_id,
+        job_type=event.job_type,
+        reason=reason,
+        worker_id=UNSET if ran is UNSET else getattr(event, "worker_id", UNSET),
+        attempt=UNSET if ran is UNSET else getattr(event, "attempt", UNSET),
+        run_seconds=ran,
+        wait_seconds=waited,
+    )
+
+
+def _job_id_of(call: Call) -> str | None:
     told = call[1][0]
-    return told is job or (isinstance(told, JobEvent) and told.job_id == job.id)
+    if isinstance(told, Job):
+        return told.id
+    return told.job_id if isinstance(told, JobEvent) else None

@@ -239,12 +239,16 @@ class JobAbandoned(EarlyEndEvent, frozen=True, kw_only=True):
     event: Literal["job_abandoned"] = "job_abandoned"
 
 
-class JobClaimed(JobEvent, frozen=True, kw_only=True):
-    """The job came in from the store, and waits here now. `store_opened` tells how many did."""
+class JobRecovered(JobEvent, frozen=True, kw_only=True):
+    """The job came in from the store, and is ready for a worker. `store_opened` counts them all.
+
+    Not logged, because at a start that may be a million lines.
+    """
 
     logged: ClassVar[bool] = False
 
-    event: Literal["job_claimed"] = "job_claimed"
+    event: Literal["job_recovered"] = "job_recovered"
+    attempt: int | UnsetType = UNSET
 
 
 class JobRescued(JobEvent, frozen=True, kw_only=True):
@@ -268,18 +272,6 @@ class JobReleased(AttemptEvent, frozen=True, kw_only=True):
     event: Literal["job_released"] = "job_released"
     run_seconds: float
     reason: str
-
-
-class JobLeft(JobEvent, frozen=True, kw_only=True):
-    """The service ended, and the job waits on in the store. It has `wait_seconds` if it was ready.
-
-    Not logged, because it happens to each job that waits.
-    """
-
-    logged: ClassVar[bool] = False
-
-    event: Literal["job_left"] = "job_left"
-    wait_seconds: float | UnsetType = UNSET
 
 
 class JobLost(AttemptEvent, frozen=True, kw_only=True):

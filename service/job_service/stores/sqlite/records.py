@@ -1,6 +1,6 @@
 """Jobs as rows of the file, and back."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -30,13 +30,14 @@ class Remembered(msgspec.Struct, frozen=True):
     until: datetime
 
 
-def batch_of(acts: Iterable[Act]) -> rows.Batch:
-    """All that these acts have changed, as it is now."""
+def batch_of(acts: Iterable[Act], keyed: Container[str]) -> rows.Batch:
+    """All that these acts have changed, as it is now. Requests with a key have made `keyed` jobs."""
     batch = rows.Batch([], [], [], [], [], [])
     changed = dict[str, Job]()
     for act in acts:
         changed |= act.jobs
         batch.payloads.extend((job.id, job.payload.decode()) for job in act.created)
+        batch.keyed_ends.extend(map(_keyed_end, (job for job in act.ended if job.id in keyed)))
         for item in act.beside:
             _add(batch, item)
     batch.jobs.extend(map(_row, changed.values()))
@@ -82,6 +83,10 @@ def _row(job: Job) -> rows.JobRow:
     )
 
 
+def _keyed_end(job: Job) -> rows.KeyedEnd:
+    return rows.KeyedEnd(job.id, job.status, text_of(job.finished_at or job.created_at))
+
+
 def _add(batch: rows.Batch, item: object) -> None:
     match item:
         case Pause(job_type, paused):
@@ -89,8 +94,6 @@ def _add(batch: rows.Batch, item: object) -> None:
         case Remembered(request, jobs, until):
             text = msgspec.json.encode(jobs).decode()
             batch.keys.append(rows.KeyRow(request.key, request.asked, text_of(until), text))
-        case rows.KeyedEnd():
-            batch.keyed_ends.append(item)
         case Tick(schedule, at, job_id):
             batch.ticks.append(rows.Tick(schedule, text_of(at), job_id))
         case _:
