@@ -24,7 +24,16 @@ SURFACE = [
     *("InvalidPayload", "JobContext", "JobDetail", "JobOptions", "JobQueue", "JobServiceError"),
     *("JobSummary", "MetricsSnapshot", "NotFinished", "Progress", "QueueClosed", "QueueFull"),
     *("QueueView", "Registry", "ResourceFailed", "Retry", "RunningService", "ScheduleView"),
-    *("Settings", "SettingsError", "Snooze", "Status", "TypeOptions", "TypeView", "UnknownJob"),
+    *(
+        "Settings",
+        "SettingsError",
+        "Snooze",
+        "Status",
+        "StoreRefused",
+        "TypeOptions",
+        "TypeView",
+        "UnknownJob",
+    ),
     *("UnknownJobType", "UnknownPredecessor", "WorkerView", "host"),
 ]
 

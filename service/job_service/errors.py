@@ -89,3 +89,7 @@ class CannotListen(JobServiceError):
 
 class ResourceFailed(JobServiceError):
     """A resource could not be opened; `__cause__` is the error that it raised."""
+
+
+class StoreRefused(JobServiceError):
+    """The place where jobs are to be kept can't be used; the message says what to do."""
