@@ -308,7 +308,7 @@ async def test_a_service_without_job_types_takes_none(api: Api) -> None:
 def test_every_error_of_the_queue_is_a_problem() -> None:
     """None of them is taken for a bug, and its status and kind are in the document."""
     others = {errors.JobServiceError, errors.SettingsError, errors.CannotListen}
-    others.add(errors.ResourceFailed)  # these end a start, and reach no client
+    others |= {errors.ResourceFailed, errors.StoreRefused}  # these end a start, and reach no client
     of_clients = {
         kind
         for kind in vars(errors).values()

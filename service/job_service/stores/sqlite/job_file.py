@@ -1,0 +1,203 @@
+"""Writes jobs to the database and reads them back.
+
+Lists are read as one JSON text, because each row costs a call of SQLite's, in which the thread
+gives up the interpreter.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeVar, get_args
+
+import msgspec
+
+from job_service.jobs.state.model import Status
+from job_service.stores.sqlite import listing, upkeep, writing
+from job_service.stores.sqlite.rows import (
+    Batch,
+    JobRow,
+    KeptJob,
+    KeyedEnd,
+    KeyRow,
+    RememberedKeys,
+    Tick,
+    Trimmed,
+)
+
+Value = TypeVar("Value")
+
+STATUSES: Final[tuple[Status, ...]] = get_args(Status)
+
+_COLUMNS: Final = "id, type, status, priority, created_at, run_at, finished_at, record"
+_LIST: Final = f"SELECT json_group_array(json_array({_COLUMNS}, NULL)) FROM jobs WHERE id IN"
+_WHOLE: Final = f"SELECT {_COLUMNS}, result, payload FROM jobs JOIN payloads USING (id) WHERE id IN"
+_THESE: Final = "(SELECT value FROM json_each(?))"
+
+
+class JobFile:
+    """The jobs in the database of one connection, which is used by one thread only.
+
+    All methods raise sqlite3.Error if the database can't be written or read.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+        self._finished: int | None = None  # how many jobs have ended; None if they must be counted
+        writing.prepare(connection)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._db.close()
+
+    def write(self, batch: Batch) -> None:
+        """Keep the whole batch in one transaction, or nothing if this raises.
+
+        The same batch may be written again then, even if it was kept after all. A job is written
+        with an end once.
+        """
+        finished, self._finished = self._finished, None
+        writing.write(self._db, batch)
+        if finished is not None:
+            self._finished = finished + sum(job.finished_at is not None for job in batch.jobs)
+
+    def unfinished(self, portion: int = 5_000) -> Iterator[list[KeptJob]]:
+        """All jobs that have not ended, the oldest first. Nothing may be written meanwhile."""
+        ids = self._db.execute(
+            "SELECT id FROM jobs WHERE status IN ('pending', 'processing') ORDER BY id"
+        )
+        while some := [job_id for (job_id,) in ids.fetchmany(portion)]:
+            rows = self._db.execute(f"{_WHOLE} {_THESE} ORDER BY id", [_text(some)])
+            yield [KeptJob(*row) for row in rows.fetchall()]
+
+    def get(self, job_id: str) -> KeptJob | None:
+        """The job, if it is kept."""
+        row = self._db.execute(f"{_WHOLE} (?)", [job_id]).fetchone()
+        return None if row is None else KeptJob(*row)
+
+    def summaries(self, ids: Sequence[str]) -> dict[str, JobRow]:
+        """Those of these jobs that are kept, by id, without their results."""
+        rows = self._read(list[JobRow], f"{_LIST} {_THESE}", [_text(ids)])
+        return {row.id: row for row in rows}
+
+    def statuses(self, ids: Sequence[str]) -> dict[str, Status]:
+        """The status of each of these jobs that is kept, by id."""
+        query = f"SELECT json_group_object(id, status) FROM jobs WHERE id IN {_THESE}"
+        return self._read(dict[str, Status], query, [_text(ids)])
+
+    def page(
+        self,
+        *,
+        status: Status | None,
+        job_type: str | None,
+        after: str | None,
+        limit: int,
+        newest_first: bool,
+    ) -> list[JobRow]:
+        """Up to `limit` jobs of this status and type, by id, without their results.
+
+        The page begins behind the id `after`, which may be kept no more.
+        """
+        sign, order, before_all = ("<", "DESC", "\U0010ffff") if newest_first else (">", "ASC", "")
+        values: dict[str, str | int] = {"after": after or before_all, "limit": limit}
+        ids = listing.ALL
+        if status is not None or job_type is not None:
+            ids = listing.OF_PAIRS
+            values["pairs"] = _text(self._pairs(status, job_type))
+        query = f"{_LIST} ({ids.format(sign=sign, order=order)})"
+        return sorted(self._read(list[JobRow], query, values), reverse=newest_first)
+
+    def counts(self) -> dict[str, dict[Status, int]]:
+        """How many jobs of each type have which status. It looks at each job."""
+        counts: dict[str, dict[Status, int]] = {}
+        query = "SELECT type, status, count(*) FROM jobs GROUP BY status, type"
+        for job_type, status, jobs in self._db.execute(query).fetchall():
+            counts.setdefault(job_type, {})[status] = jobs
+        return counts
+
+    def keys(self, now: str) -> RememberedKeys:
+        """The keys that are remembered after `now`, and the ends of their jobs that were kept."""
+        keys = self._db.execute(
+            "SELECT json_group_array(json_array(key, asked, until, jobs)) FROM"
+            " (SELECT * FROM keys WHERE until > ? ORDER BY until, key)",
+            [now],
+        ).fetchone()
+        ends = self._db.execute(
+            "SELECT job_id, status, finished_at FROM keyed_ends WHERE until > ?", [now]
+        ).fetchall()
+        return RememberedKeys(
+            msgspec.json.decode(keys[0], type=list[KeyRow]),
+            {job_id: KeyedEnd(job_id, *end) for job_id, *end in ends},
+        )
+
+    def forget_keys(self, before: str) -> None:
+        """Forget the keys that were remembered until `before` or earlier."""
+        with writing.transaction(self._db):
+            self._db.execute("DELETE FROM keys WHERE until <= ?", [before])
+            self._db.execute("DELETE FROM keyed_ends WHERE until <= ?", [before])
+
+    def pauses(self) -> list[str]:
+        """The job types that are paused, "" for the whole queue."""
+        return [job_type for (job_type,) in self._db.execute("SELECT job_type FROM pauses")]
+
+    def ticks(self) -> list[Tick]:
+        """The last tick of each schedule that ever had one."""
+        return [Tick(*row) for row in self._db.execute("SELECT schedule, at, job_id FROM ticks")]
+
+    def trim(self, keep: int | None, finished_before: str | None, at_most: int) -> list[Trimmed]:
+        """Delete those that finished first, and how many of which type and status these were.
+
+        That is all but `keep` of the finished jobs, and those that finished before a time; but no
+        more than `at_most`. None is no bound.
+        """
+        jobs = 0
+        if keep is not None:
+            jobs = self._count_finished() - keep
+        if finished_before is not None:
+            query = "SELECT count(*) FROM (SELECT 1 FROM jobs WHERE finished_at < ? LIMIT ?)"
+            jobs = max(jobs, *self._db.execute(query, [finished_before, at_most]).fetchone())
+        if (jobs := min(jobs, at_most)) <= 0:
+            return []
+        first = "FROM jobs WHERE finished_at IS NOT NULL ORDER BY finished_at, id LIMIT ?"
+        trimmed = self._db.execute(
+            f"SELECT type, status, count(*) FROM (SELECT type, status {first}) GROUP BY 1, 2",
+            [jobs],
+        ).fetchall()
+        finished, self._finished = self._finished, None
+        self._db.execute(f"DELETE FROM jobs WHERE id IN (SELECT id {first})", [jobs])
+        if finished is not None:
+            self._finished = finished - jobs
+        return [Trimmed(*row) for row in trimmed]
+
+    def checkpoint(self) -> None:
+        """Move all of the write-ahead log into the database, and make it empty."""
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def backup(self, destination: Path) -> None:
+        """Copy the database as it is now to a new file; see `upkeep.backup`."""
+        upkeep.backup(self._db, destination)
+
+    def check(self) -> list[str]:
+        """What is wrong with the database, a line for each thing."""
+        return upkeep.check(self._db)
+
+    def _pairs(self, status: Status | None, job_type: str | None) -> list[tuple[Status, str]]:
+        """The pairs of a status and a type of which a page may have jobs."""
+        if job_type is not None:
+            return [(each, job_type) for each in (STATUSES if status is None else (status,))]
+        types = self._read(list[str], listing.TYPES, {"status": status})
+        return [(status, each) for each in types] if status is not None else []
+
+    def _count_finished(self) -> int:
+        if self._finished is None:
+            query = "SELECT count(*) FROM jobs WHERE finished_at IS NOT NULL"
+            (self._finished,) = self._db.execute(query).fetchone()
+        return self._finished or 0
+
+    def _read(self, kind: type[Value], query: str, values: Any) -> Value:
+        """The value of this kind that a query gives as one JSON text."""
+        (text,) = self._db.execute(query, values).fetchone()
+        return msgspec.json.decode(text, type=kind)
+
+
+def _text(value: object) -> str:
+    return msgspec.json.encode(value).decode()

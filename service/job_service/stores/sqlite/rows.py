@@ -1,0 +1,99 @@
+"""What is written to the file and read from it, as plain values.
+
+Times are texts in ISO 8601, in UTC, with six digits of a second and a Z. So they sort as texts.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from job_service.jobs.state.model import Status
+
+
+class JobRow(NamedTuple):
+    """A job without its payload. `record` is JSON text of all that has no column of its own.
+
+    `finished_at` is None until the job has ended. Lists of jobs come without `result`.
+    """
+
+    id: str
+    type: str
+    status: Status
+    priority: int
+    created_at: str
+    run_at: str
+    finished_at: str | None
+    record: str
+    result: str | None
+
+
+class KeptJob(NamedTuple):
+    """A job as it is read back, the fields of JobRow and its payload."""
+
+    id: str
+    type: str
+    status: Status
+    priority: int
+    created_at: str
+    run_at: str
+    finished_at: str | None
+    record: str
+    result: str | None
+    payload: str
+
+
+class KeyRow(NamedTuple):
+    """An idempotency key, remembered until a time.
+
+    `asked` is a digest of what was asked with it, and `jobs` the first answer as JSON text.
+    """
+
+    key: str
+    asked: bytes
+    until: str
+    jobs: str
+
+
+class KeyedEnd(NamedTuple):
+    """How a job has ended that an idempotency key tells of, even when the job is kept no more."""
+
+    job_id: str
+    status: Status
+    finished_at: str
+
+
+class Tick(NamedTuple):
+    """The last time of a schedule that was seen to, and the job that it made, if any."""
+
+    schedule: str
+    at: str
+    job_id: str | None
+
+
+class Batch(NamedTuple):
+    """What one transaction keeps: jobs that are new or have changed, and what came with them.
+
+    `payloads` are pairs of a job's id and its payload, given once, with the new job. `pauses` are
+    pairs of a job type, "" for the whole queue, and whether it is paused now.
+    """
+
+    jobs: Sequence[JobRow] = ()
+    payloads: Sequence[tuple[str, str]] = ()
+    keys: Sequence[KeyRow] = ()
+    keyed_ends: Sequence[KeyedEnd] = ()
+    pauses: Sequence[tuple[str, bool]] = ()
+    ticks: Sequence[Tick] = ()
+
+
+class RememberedKeys(NamedTuple):
+    """The keys that are remembered, the oldest first, and how their jobs have ended, by id."""
+
+    keys: list[KeyRow]
+    ends: dict[str, KeyedEnd]
+
+
+class Trimmed(NamedTuple):
+    """How many jobs of a type and a status were deleted."""
+
+    type: str
+    status: Status
+    jobs: int
