@@ -9,7 +9,9 @@ import trio
 
 from job_service.jobs.state.progress import Meter
 
-AttemptOutcome = Literal["completed", "failed", "snoozed", "cancelled", "abandoned"]
+AttemptOutcome = Literal[
+    "completed", "failed", "snoozed", "cancelled", "abandoned", "lost", "interrupted"
+]
 Status = Literal["pending", "processing", "completed", "failed", "cancelled", "abandoned"]
 
 TRANSITIONS: Final[dict[Status, frozenset[Status]]] = {
