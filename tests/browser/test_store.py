@@ -20,16 +20,9 @@ UNAVAILABLE = {
 }
 
 
-def replace(page: Page, path: str, change: Callable[[Any], None]) -> None:
-    """Let the service seem to answer something else to a read of this path."""
-
-    def answer(route: Route) -> None:
-        response = route.fetch()
-        body = response.json()
-        change(body)
-        route.fulfill(response=response, body=json.dumps(body))
-
-    page.route(f"**{path}", answer)
+def answer(page: Page, path: str, body: Any) -> None:
+    """Let the service seem to answer this to a read of the path."""
+    page.route(f"**{path}", lambda route: route.fulfill(json=body))
 
 
 def fail(route: Route) -> None:
@@ -43,7 +36,7 @@ def test_the_header_says_where_jobs_are_kept_and_how_many(page: Page, service: S
     expect(page.get_by_label("Store")).to_contain_text("memory")
 
     held = {"store": "sqlite:/srv/jobs.db", "pending": 1_200, "processing": 34, "finished": 56_789}
-    replace(page, "/queue", lambda queue: queue.update(held))
+    answer(page, "/queue", service.ask("/queue") | held)
     expect(page.locator("#store")).to_have_text("sqlite:/srv/jobs.db")
     expect(page.locator("#held")).to_have_text("1,234 unfinished, 56,789 finished jobs")
 
@@ -72,16 +65,13 @@ def test_a_store_that_fails_is_seen_and_so_is_its_recovery(
 def test_it_is_told_how_an_attempt_ended_that_nobody_ended(page: Page, service: Service) -> None:
     """A crash and a stop are no failures of the handler, and look like none."""
     job_id = service.run("flaky", {"failures": 2}, max_retries=2)
-
-    def unfinish(job: Any) -> None:
-        for attempt, outcome in zip(job["attempts"], ("lost", "interrupted"), strict=False):
-            attempt["outcome"] = outcome
-            attempt.pop("error", None)
-
-    replace(page, f"/jobs/{job_id}", unfinish)
+    job = service.ask(f"/jobs/{job_id}")
+    job["attempts"][0]["outcome"], job["attempts"][1]["outcome"] = "lost", "interrupted"
+    answer(page, f"/jobs/{job_id}", job)
     page.goto(f"{service.url}/#/jobs/{job_id}")
     expect(page.locator("#attempts .status").nth(0)).to_have_text("lost")
     expect(page.locator("#attempts .status").nth(1)).to_have_text("interrupted")
+    expect(page.locator("#facts")).to_contain_text("3 of at most 5")  # 2 retries, as before
     expect(page.locator("#timeline")).to_contain_text("Attempt 1 was lost: its process died")
     expect(page.locator("#timeline")).to_contain_text("Attempt 2 was interrupted by a stop")
     expect(page.locator("#band rect.lost")).to_have_count(1)
