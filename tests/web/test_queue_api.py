@@ -21,6 +21,7 @@ NOTHING_WAITS = {
     "later": 0,
     "blocked": 0,
     "processing": 0,
+    "store": "memory",
 }
 
 

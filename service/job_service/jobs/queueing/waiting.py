@@ -42,8 +42,8 @@ def _until_due(job: Job, seconds: float) -> str:
     if not job.attempts:
         return due
     last = job.attempts[-1]
-    if last.outcome == "snoozed":
-        return f"snoozed; {due}"
+    if last.outcome in ("snoozed", "lost", "interrupted"):
+        return f"{last.outcome}; {due}"
     error = (last.error or "").partition(":")[0]
     return f"retry {job.retries} of {job.max_retries} {due} after {error}"
 

@@ -56,6 +56,7 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class AttemptDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One attempt to run a job. While it runs it has no `finished_at`, `run_seconds` or `outcome`.
 
+    It is `lost` if its process died, and `interrupted` if a stop gave the job back to its store.
     `error` is one line. Of a long `traceback`, the last 4,000 characters are kept.
     """
 
@@ -155,7 +156,8 @@ class QueueView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Of the `pending` jobs, `ready` ones wait for a worker, `later` ones for their time, and
     `blocked` ones for other jobs. `oldest_ready_seconds` is how long the oldest ready job has been
     ready. Jobs that this program can't run are among the `ready` ones, but are never the oldest.
-    `capacity` bounds how many jobs may wait.
+    `capacity` bounds how many jobs may wait. `store` is where jobs are kept, without a password,
+    and `finished` how many it keeps that have ended.
     """
 
     paused: bool
@@ -167,6 +169,8 @@ class QueueView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     blocked: int
     processing: int
     oldest_ready_seconds: float | None = None
+    store: str = msgspec.field(default_factory=lambda: "memory")  # in answers though it is default
+    finished: int | None = None
 
 
 class TypeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

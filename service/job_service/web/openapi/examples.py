@@ -92,6 +92,8 @@ QUEUE: Final = QueueView(
     blocked=1,
     processing=10,
     oldest_ready_seconds=0.75,
+    store="sqlite:/srv/jobs.db",
+    finished=12_345,
 )
 TYPES: Final = [
     TypeView(
