@@ -94,6 +94,12 @@ async def opened(
         yield workshop
 
 
+# For what is promised of jobs in memory only.
+in_memory_only = pytest.mark.parametrize(
+    "open_store", [STORES[kind] for kind in sorted(KEEP_NOTHING)], ids=sorted(KEEP_NOTHING)
+)
+
+
 @pytest.fixture(params=STORES)
 def open_store(request: pytest.FixtureRequest) -> OpenStore:
     """How a store of this kind is opened."""

@@ -24,7 +24,7 @@ from job_service.jobs.state.transitions import enqueue
 from job_service.stores.contract import BacklogView, KeyedRequest, Store
 from job_service.stores.record import decode, encode, record_of, restore
 from job_service.telemetry.counting import Metrics
-from job_service.telemetry.events import Event, JobEvent
+from job_service.telemetry.events import Event, JobEvent, StoreCommitted, StoreOpened
 from tests.conftest import assert_balanced
 
 How = Literal["complete", "fail", "retry", "snooze", "cancel", "abandon"]
@@ -76,10 +76,12 @@ class Workshop:
 
     def hear(self, event: Event) -> None:
         """What an emitter would do with an event of the store."""
+        self.metrics.observe(event)
+        if isinstance(event, StoreOpened | StoreCommitted):  # which tell of no job
+            return
         self.events.append(event)
         for listener in self.listeners:
             listener(event)
-        self.metrics.observe(event)
 
     # The store's runner.
 

@@ -58,7 +58,7 @@ class JobFile:
         finished, self._finished = self._finished, None
         writing.write(self._db, batch)
         if finished is not None:
-            self._finished = finished + sum(job.finished_at is not None for job in batch.jobs)
+            self._finished = finished + batch.ended
 
     def unfinished(self, portion: int = 5_000) -> Iterator[list[KeptJob]]:
         """All jobs that have not ended, the oldest first. Nothing may be written meanwhile."""
@@ -151,7 +151,7 @@ class JobFile:
         """
         jobs = 0
         if keep is not None:
-            jobs = self._count_finished() - keep
+            jobs = self.finished - keep
         if finished_before is not None:
             query = "SELECT count(*) FROM (SELECT 1 FROM jobs WHERE finished_at < ? LIMIT ?)"
             jobs = max(jobs, *self._db.execute(query, [finished_before, at_most]).fetchone())
@@ -187,7 +187,9 @@ class JobFile:
         types = self._read(list[str], listing.TYPES, {"status": status})
         return [(status, each) for each in types] if status is not None else []
 
-    def _count_finished(self) -> int:
+    @property
+    def finished(self) -> int:
+        """How many jobs have ended. It looks at each job if that is not known."""
         if self._finished is None:
             query = "SELECT count(*) FROM jobs WHERE finished_at IS NOT NULL"
             (self._finished,) = self._db.execute(query).fetchone()

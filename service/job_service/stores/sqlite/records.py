@@ -32,16 +32,26 @@ class Remembered(msgspec.Struct, frozen=True):
 
 def batch_of(acts: Iterable[Act], keyed: Container[str]) -> rows.Batch:
     """All that these acts have changed, as it is now. Requests with a key have made `keyed` jobs."""
-    batch = rows.Batch([], [], [], [], [], [])
     changed = dict[str, Job]()
+    created, ended, beside = list[Job](), list[Job](), list[object]()
     for act in acts:
         changed |= act.jobs
-        batch.payloads.extend((job.id, job.payload.decode()) for job in act.created)
-        batch.keyed_ends.extend(map(_keyed_end, (job for job in act.ended if job.id in keyed)))
-        for item in act.beside:
-            _add(batch, item)
-    batch.jobs.extend(map(_row, changed.values()))
-    return batch
+        created += act.created
+        ended += act.ended
+        beside += act.beside
+    return rows.Batch(
+        jobs=[_row(job) for job in changed.values()],
+        payloads=[(job.id, job.payload.decode()) for job in created],
+        keys=[_key_row(item) for item in beside if isinstance(item, Remembered)],
+        keyed_ends=[_keyed_end(job) for job in ended if job.id in keyed],
+        pauses=[(item.job_type or "", item.paused) for item in beside if isinstance(item, Pause)],
+        ticks=[
+            rows.Tick(item.schedule, text_of(item.at), item.job_id)
+            for item in beside
+            if isinstance(item, Tick)
+        ],
+        ended=len(ended),
+    )
 
 
 def job_of(kept: rows.KeptJob) -> Job:
@@ -83,18 +93,10 @@ def _row(job: Job) -> rows.JobRow:
     )
 
 
+def _key_row(remembered: Remembered) -> rows.KeyRow:
+    request, jobs = remembered.request, msgspec.json.encode(remembered.jobs).decode()
+    return rows.KeyRow(request.key, request.asked, text_of(remembered.until), jobs)
+
+
 def _keyed_end(job: Job) -> rows.KeyedEnd:
     return rows.KeyedEnd(job.id, job.status, text_of(job.finished_at or job.created_at))
-
-
-def _add(batch: rows.Batch, item: object) -> None:
-    match item:
-        case Pause(job_type, paused):
-            batch.pauses.append((job_type or "", paused))
-        case Remembered(request, jobs, until):
-            text = msgspec.json.encode(jobs).decode()
-            batch.keys.append(rows.KeyRow(request.key, request.asked, text_of(until), text))
-        case Tick(schedule, at, job_id):
-            batch.ticks.append(rows.Tick(schedule, text_of(at), job_id))
-        case _:
-            raise TypeError(f"nothing keeps {item!r}")

@@ -73,7 +73,8 @@ class Batch(NamedTuple):
     """What one transaction keeps: jobs that are new or have changed, and what came with them.
 
     `payloads` are pairs of a job's id and its payload, given once, with the new job. `pauses` are
-    pairs of a job type, "" for the whole queue, and whether it is paused now.
+    pairs of a job type, "" for the whole queue, and whether it is paused now. `ended` is how many
+    of the jobs have ended since the last batch.
     """
 
     jobs: Sequence[JobRow] = ()
@@ -82,6 +83,7 @@ class Batch(NamedTuple):
     keyed_ends: Sequence[KeyedEnd] = ()
     pauses: Sequence[tuple[str, bool]] = ()
     ticks: Sequence[Tick] = ()
+    ended: int = 0
 
 
 class RememberedKeys(NamedTuple):

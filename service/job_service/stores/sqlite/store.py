@@ -36,7 +36,7 @@ from job_service.stores.kept_counts import KeptCounts
 from job_service.stores.live_store import LiveStore, Nobody, draft_like, no_such_job
 from job_service.stores.outbox import Outbox, abandonments, withdraw
 from job_service.stores.sqlite.file_thread import FileThread
-from job_service.stores.sqlite.housekeeping import keep_house
+from job_service.stores.sqlite.housekeeping import keep_house, write_and_trim
 from job_service.stores.sqlite.job_file import JobFile
 from job_service.stores.sqlite.lock import locked
 from job_service.stores.sqlite.schema import open_connection
@@ -125,10 +125,7 @@ class SqliteStore(LiveStore):
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._committer.run)
-                nursery.start_soon(
-                    *(keep_house, self._file, self.kept_counts, self._emit, self.clock),
-                    *(self._retain, self._retain_seconds),
-                )
+                nursery.start_soon(self._keep_house)
                 try:
                     yield
                 finally:
@@ -136,6 +133,11 @@ class SqliteStore(LiveStore):
         finally:
             self._committer.close()
             await self._file.close(CLOSING_SECONDS)
+
+    async def _keep_house(self) -> None:
+        await keep_house(
+            self._file, self.kept_counts, self._emit, self.clock, self._retain_seconds
+        )
 
     def attach(self, runner: Runner) -> None:
         self._runner = self._outbox.runner = runner
@@ -370,9 +372,11 @@ class SqliteStore(LiveStore):
 
     async def _keep(self, acts: Sequence[Act]) -> None:
         try:
-            await self._file.call(JobFile.write, batch_of(acts, self._keyed))
+            trimmed = await self._file.call(write_and_trim, batch_of(acts, self._keyed), self._retain)
         except sqlite3.Error as error:
             raise CannotKeep(describe(error)) from error
+        for job_type, status, jobs in trimmed:
+            self.kept_counts.add(job_type, status, -jobs)
         self._runner.hold(None)
 
     def _tell(self, act: Act) -> None:
