@@ -27,9 +27,7 @@ def test_any_text_comes_back_as_it_was(
     payload: bytes, key: str | None, error: str, after: tuple[str, ...]
 ) -> None:
     """Payloads, keys and errors may have whatever JSON can carry."""
-    record = msgspec.structs.replace(
-        decode(SAMPLE), unique_key=key, failure=error, after=after
-    )
+    record = msgspec.structs.replace(decode(SAMPLE), unique_key=key, failure=error, after=after)
     twin = restore(decode(encode(record)), payload)
     assert (record_of(twin), twin.payload) == (record, payload)
 
@@ -75,9 +73,7 @@ def test_what_is_kept_is_what_a_restored_job_has() -> None:
     assert fields <= set(JOB_DEFAULTS)
     beside = {"payload", "result"}
     not_kept = {"row", "weight", "meter", "ending", "awaits", "successors", "is_recovered"}
-    assert set(JOB_DEFAULTS) - fields == (
-        beside | not_kept | {"due_monotonic", "ready_monotonic"}
-    )
+    assert set(JOB_DEFAULTS) - fields == (beside | not_kept | {"due_monotonic", "ready_monotonic"})
 
 
 JOB_DEFAULTS = {

@@ -198,7 +198,7 @@ def test_rejections_are_not_logged() -> None:
     assert {kind for kind in EVENT_KINDS if not kind.logged} == {
         JobProgressed,
         JobRecovered,
-            JobRejected,
+        JobRejected,
         StoreCommitted,
         StoreFailed,
         ConnectionRefused,

@@ -24,6 +24,8 @@ class LiveStore:
     `emit` is told all that happens to the live jobs, and so is the runner.
     """
 
+    name: str  # as it is shown
+
     def __init__(
         self,
         emit: Callable[[Event], None],
@@ -65,6 +67,11 @@ class LiveStore:
     @property
     def weight(self) -> int:
         return self._live.index.weight
+
+    @property
+    def finished(self) -> int | None:
+        """How many jobs are kept that have ended, if that is worth telling."""
+        return None
 
     def apply(self, change: Change) -> None:
         raise NotImplementedError
@@ -125,6 +132,8 @@ class LiveStore:
             blocked=self.blocked,
             processing=self.processing,
             oldest_ready_seconds=round(waited, 6) if ready else None,
+            store=self.name,
+            finished=self.finished,
         )
 
 

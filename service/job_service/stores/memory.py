@@ -39,6 +39,7 @@ class MemoryStore(LiveStore):
     errors of all methods are those of `job_service.stores.contract.Store`.
     """
 
+    name = "memory"
     is_durable = False
     trouble = None
 

@@ -31,7 +31,9 @@ async def take_in(file: FileThread, live: LiveJobs, tell: Callable[[int], None])
         ended = await _ended_predecessors(file, live, restored)
         for job in restored:
             predecessors = [
-                other for each in job.after if (other := live.index.jobs.get(each) or ended.get(each))
+                other
+                for each in job.after
+                if (other := live.index.jobs.get(each) or ended.get(each))
             ]
             if job.status == "processing":
                 found.in_hand.append(job)

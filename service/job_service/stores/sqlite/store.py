@@ -115,6 +115,10 @@ class SqliteStore(LiveStore):
         self._is_read = False
 
     @property
+    def finished(self) -> int:
+        return self.kept_counts.finished
+
+    @property
     def trouble(self) -> str | None:
         return self._committer.trouble
 
@@ -135,9 +139,7 @@ class SqliteStore(LiveStore):
             await self._file.close(CLOSING_SECONDS)
 
     async def _keep_house(self) -> None:
-        await keep_house(
-            self._file, self.kept_counts, self._emit, self.clock, self._retain_seconds
-        )
+        await keep_house(self._file, self.kept_counts, self._emit, self.clock, self._retain_seconds)
 
     def attach(self, runner: Runner) -> None:
         self._runner = self._outbox.runner = runner
@@ -210,9 +212,7 @@ class SqliteStore(LiveStore):
             now = self.clock.monotonic()
             if now >= told_at + TELL_EVERY_SECONDS:
                 told_at = now
-                self._say(
-                    StoreOpening(timestamp=self.clock.now(), store=self.name, jobs_read=jobs)
-                )
+                self._say(StoreOpening(timestamp=self.clock.now(), store=self.name, jobs_read=jobs))
 
         return tell
 
@@ -372,7 +372,9 @@ class SqliteStore(LiveStore):
 
     async def _keep(self, acts: Sequence[Act]) -> None:
         try:
-            trimmed = await self._file.call(write_and_trim, batch_of(acts, self._keyed), self._retain)
+            trimmed = await self._file.call(
+                write_and_trim, batch_of(acts, self._keyed), self._retain
+            )
         except sqlite3.Error as error:
             raise CannotKeep(describe(error)) from error
         for job_type, status, jobs in trimmed:
@@ -482,7 +484,9 @@ class SqliteStore(LiveStore):
         """Read those jobs to come after that have ended; admission finds them after this."""
         looked_up = dict[str, Job | None]()
         wanted = {job_id for draft in drafts for job_id in draft.after}
-        while missing := [each for each in wanted if each not in self._jobs and each not in looked_up]:
+        while missing := [
+            each for each in wanted if each not in self._jobs and each not in looked_up
+        ]:
             looked_up.update(dict.fromkeys(missing))
             rows = await self.ask(JobFile.summaries, missing)
             looked_up.update((job_id, summarized(row)) for job_id, row in rows.items())
