@@ -69,11 +69,12 @@ class Record:
 
 def assert_balanced(now: MetricsSnapshot) -> None:
     """The conservation law, as `/metrics` states it."""
-    assert now.jobs_created == (
+    assert now.jobs_created + now.jobs_claimed == (
         now.jobs_completed
         + now.jobs_failed
         + now.jobs_cancelled
         + now.jobs_abandoned
+        + now.jobs_released
         + now.jobs_in_progress
         + now.jobs_pending
     )

@@ -24,17 +24,9 @@ SURFACE = [
     *("InvalidPayload", "JobContext", "JobDetail", "JobOptions", "JobQueue", "JobServiceError"),
     *("JobSummary", "MetricsSnapshot", "NotFinished", "Progress", "QueueClosed", "QueueFull"),
     *("QueueView", "Registry", "ResourceFailed", "Retry", "RunningService", "ScheduleView"),
-    *(
-        "Settings",
-        "SettingsError",
-        "Snooze",
-        "Status",
-        "StoreRefused",
-        "TypeOptions",
-        "TypeView",
-        "UnknownJob",
-    ),
-    *("UnknownJobType", "UnknownPredecessor", "WorkerView", "host"),
+    *("Settings", "SettingsError", "Snooze", "Status", "StoreRefused", "StoreUnavailable"),
+    *("TypeOptions", "TypeView", "UnknownJob", "UnknownJobType", "UnknownPredecessor"),
+    *("WorkerView", "host"),
 ]
 
 # Its other members are for the service.

@@ -18,7 +18,10 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "workers": 10,
         "queue_capacity": 1_000,
         "grace": 30.0,
+        "store": "memory",
+        "max_losses": 3,
         "retain": 10_000,
+        "retain_seconds": None,
         "queue_bytes": 64 * 1024**2,
         "retain_bytes": 128 * 1024**2,
         "unix": None,
@@ -58,6 +61,12 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         ("queue_bytes", 1024**2),
         ("queue_bytes", 10**15),
         ("retain_bytes", 0),
+        ("retain_seconds", 0.0),
+        ("retain_seconds", 10**9),
+        ("max_losses", 1),
+        ("max_losses", 100),
+        ("store", "memory"),
+        ("store", "sqlite:/srv/jobs.db"),
         ("stall_threshold", 0.01),
         ("stall_threshold", 3_600.0),
         ("allow_host", ("a.test", "localhost", "10.0.0.1", "fd00::1", "my_host-1")),
@@ -88,6 +97,13 @@ def test_a_value_just_inside_its_bounds_is_taken(setting: str, value: Any) -> No
         ("queue_bytes", 1024**2 - 1, "must be 1048576 or more, not 1048575"),
         ("retain_bytes", -1, "must be 0 or more, not -1"),
         ("retain_bytes", 0.5, "must be a whole number, not 0.5"),
+        ("retain_seconds", -1, "must be between 0 and 1000000000 seconds, not -1"),
+        ("retain_seconds", float("nan"), "must be between 0 and 1000000000 seconds, not nan"),
+        ("max_losses", 0, "must be between 1 and 100, not 0"),
+        ("max_losses", 101, "must be between 1 and 100, not 101"),
+        ("max_losses", None, "must be a whole number, not None"),
+        ("store", "", "must be memory, or sqlite:PATH such as sqlite:jobs.db"),
+        ("store", "disk", "must be memory, or sqlite:PATH such as sqlite:jobs.db"),
         ("stall_threshold", 0.0, "must be between 0.01 and 3600 seconds, not 0.0"),
         ("stall_threshold", 3_601.0, "must be between 0.01 and 3600 seconds, not 3601.0"),
         ("stall_threshold", float("nan"), "must be between 0.01 and 3600 seconds, not nan"),
@@ -188,4 +204,25 @@ def test_a_relative_path_from_nowhere_is_refused(
         Settings(log_file="file")
     assert refused.value.setting == "log_file"
     assert Settings(log_file="/file").log_file == "/file"
+    with pytest.raises(SettingsError, match=r"jobs.db: the working directory is gone") as refused:
+        Settings(store="jobs.db")
+    assert refused.value.setting == "store"
     monkeypatch.chdir("/")
+
+
+def test_the_file_of_a_store_is_one_from_where_it_was_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is the same file wherever a handler makes the process go, and shown with its kind."""
+    monkeypatch.chdir(tmp_path)
+    chosen = Settings(store="jobs.db")
+    monkeypatch.chdir("/")
+    assert chosen.store == f"sqlite:{tmp_path}/jobs.db"
+
+
+def test_the_password_of_a_store_is_not_repeated() -> None:
+    """Nor is anything else of a URL that is refused."""
+    with pytest.raises(SettingsError) as refused:
+        Settings(store="postgresql://jobs:s3cret@db.test/jobs")
+    assert refused.value.setting == "store"
+    assert str(refused.value) == "does not support PostgreSQL: use memory, or sqlite:PATH"

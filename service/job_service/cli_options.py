@@ -65,12 +65,16 @@ def _reading(setting: Field[Any], kind: Any) -> dict[str, Any]:
     default: Any = setting.default
     if setting.name == "port":
         return {"type": _Port(), "default": default}
+    if setting.name == "store":
+        return {"default": default, "metavar": "memory|sqlite:PATH"}
     if setting.name.endswith("_bytes"):
         return {"callback": read_bytes, "default": in_mib(default), "metavar": "BYTES"}
     if kind is bool:
         return {"is_flag": True}
     if kind == str | None:
         return {"metavar": "PATH"}
+    if kind == float | None:
+        return {"type": float}
     if get_origin(kind) is Literal:
         return {"type": click.Choice(get_args(kind)), "default": default}
     if get_origin(kind) is tuple:

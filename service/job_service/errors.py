@@ -47,6 +47,14 @@ class QueueClosed(JobServiceError):
     """The service is draining and takes no more jobs."""
 
 
+class StoreUnavailable(JobServiceError):
+    """The store can't keep anything now. It may again in `retry_after_seconds`."""
+
+    def __init__(self, message: str, retry_after_seconds: float) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
 class InvalidIdempotencyKey(JobServiceError, ValueError):
     """The key is not 1 to 255 visible ASCII characters."""
 

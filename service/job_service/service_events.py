@@ -50,6 +50,7 @@ class ServiceEvents:
                 workers=self._settings.workers,
                 queue_capacity=self._settings.queue_capacity,
                 job_types=job_types,
+                store=self._settings.store,
             )
         )
 

@@ -6,10 +6,11 @@ import re
 import string
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, NamedTuple, get_args
+from typing import Annotated, Any, NamedTuple, get_args
 
 from job_service.errors import SettingsError
 from job_service.jobs.state.weight import DEFAULT_QUEUE_BYTES, DEFAULT_RETAIN_BYTES
+from job_service.stores.location import parse_store
 from job_service.telemetry.log import LogFormatChoice, LogLevel
 
 _HOST_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")  # as a Host header is read, without a port
@@ -42,7 +43,20 @@ class Settings:
     grace: Annotated[
         float, "Seconds a shutdown gives to what is queued and running.", Limits(0, 86_400)
     ] = 30.0
+    store: Annotated[str, "Where jobs are kept: in memory, or in a file that survives a crash."] = (
+        "memory"
+    )
+    max_losses: Annotated[
+        int,
+        "Times that a job may be in hand when its process dies, before it fails; with a file only.",
+        Limits(1, 100),
+    ] = 3
     retain: Annotated[int, "Finished jobs to keep; the oldest go.", Limits(0, 10**9)] = 10_000
+    retain_seconds: Annotated[
+        float | None,
+        "Seconds to keep finished jobs; the older ones go. With a store in a file only.",
+        Limits(0, 10**9),
+    ] = None
     # At least as many as the largest job takes that can be submitted over HTTP.
     queue_bytes: Annotated[
         int,
@@ -89,13 +103,15 @@ class Settings:
     def __post_init__(self) -> None:
         for setting in fields(self):
             kind, _, *limits = get_args(setting.type)
-            if limits:
+            is_unset = setting.default is None and getattr(self, setting.name) is None
+            if limits and not is_unset:
                 self._check_number(setting.name, kind, *limits)
         self._require("host", self.host != "", "must not be empty")
         self._require("host", "[" not in self.host, "takes an IPv6 address without brackets")
         self._require("unix", self.unix != "", "must not be empty")
         for path in ("certfile", "keyfile", "log_file"):
             self._make_absolute(path)
+        self._locate_store()
         if (self.certfile is None) != (self.keyfile is None):
             raise SettingsError("certfile", "and --keyfile go together")
         self._check_access()
@@ -140,13 +156,22 @@ class Settings:
         except FileNotFoundError as error:
             raise SettingsError(setting, f"{path}: the working directory is gone") from error
 
-    def _check_number(self, setting: str, kind: type, limits: Limits) -> None:
+    def _locate_store(self) -> None:
+        """Write it as it is shown, with an absolute path."""
+        try:
+            object.__setattr__(self, "store", str(parse_store(self.store)))
+        except FileNotFoundError as error:
+            raise SettingsError("store", f"{self.store}: the working directory is gone") from error
+        except ValueError as error:
+            raise SettingsError("store", str(error)) from error
+
+    def _check_number(self, setting: str, kind: Any, limits: Limits) -> None:
         value = getattr(self, setting)
         if kind is int:
             is_whole = isinstance(value, int) and not isinstance(value, bool)
             self._require(setting, is_whole, "must be a whole number")
         least, greatest = limits
-        unit = " seconds" if kind is float else ""
+        unit = "" if kind is int else " seconds"
         bounds = f"{least} or more" if greatest == math.inf else f"between {least} and {greatest}"
         self._require(setting, least <= value <= greatest, f"must be {bounds}{unit}")
 

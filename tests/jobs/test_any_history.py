@@ -64,6 +64,7 @@ class History:
         assert now.jobs_ready == view.ready == states[READY]
         assert now.jobs_in_progress == view.processing == states[RUNS]
         assert view.later + view.blocked == states[WAITS]
+        assert (now.jobs_claimed, now.jobs_released) == (0, 0)  # memory has no jobs of its own
         assert (view.oldest_ready_seconds is None) == (view.ready == 0)
         assert (now.queue_paused, now.job_types_paused) == (view.paused, len(view.paused_types))
         told = self.ledger.told

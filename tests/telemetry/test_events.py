@@ -13,9 +13,13 @@ from msgspec import UnsetType
 from job_service.telemetry.events import (
     ConnectionRefused,
     Event,
+    JobClaimed,
+    JobLeft,
     JobProgressed,
     JobRejected,
     JobStarted,
+    StoreCommitted,
+    StoreFailed,
     utc_now,
 )
 from job_service.telemetry.log import Log
@@ -23,7 +27,7 @@ from tests.telemetry.sample import EVENT_KINDS, MOMENT, VALUES, name_of, own_fie
 
 # What DESIGN.md's table says of each event: its level, its fields, and those it may leave out.
 VOCABULARY = {
-    "service_started": ("info", "version pid url workers queue_capacity job_types", ""),
+    "service_started": ("info", "version pid url workers queue_capacity job_types store", ""),
     "service_draining": ("info", "reason jobs_pending jobs_in_progress grace_seconds", ""),
     "service_stopped": (
         "info",
@@ -31,7 +35,8 @@ VOCABULARY = {
             "reason uptime_seconds jobs_created jobs_completed jobs_failed jobs_retried"
             " jobs_cancelled jobs_abandoned jobs_rejected wait_seconds_total run_seconds_total"
             " loop_stalls log_lines_dropped connections_refused jobs_snoozed jobs_deduplicated"
-            " ticks_skipped"
+            " ticks_skipped jobs_claimed jobs_released store_commits store_errors"
+            " store_seconds_total"
         ),
         "error traceback",
     ),
@@ -68,6 +73,12 @@ VOCABULARY = {
         "job_id job_type reason",
         "worker_id attempt run_seconds wait_seconds error traceback",
     ),
+    "job_claimed": ("info", "job_id job_type", ""),
+    "job_rescued": ("warning", "job_id job_type attempt reason", "worker_id node"),
+    "job_released": ("info", "job_id job_type worker_id attempt run_seconds reason", ""),
+    "job_left": ("info", "job_id job_type", "wait_seconds"),
+    "job_lost": ("error", "job_id job_type worker_id attempt", ""),
+    "job_misfit": ("warning", "job_id job_type error", ""),
     "thread_abandoned": ("warning", "job_id job_type worker_id attempt", ""),
     "thread_returned": ("info", "job_id job_type worker_id attempt abandoned_seconds", "error"),
     "job_rejected": ("info", "job_type reason", "jobs"),
@@ -76,6 +87,16 @@ VOCABULARY = {
     "queue_freed": ("info", "jobs_rejected full_seconds", ""),
     "queue_paused": ("info", "", "job_type"),
     "queue_resumed": ("info", "", "job_type"),
+    "store_opening": ("info", "store jobs_read", ""),
+    "store_opened": (
+        "info",
+        "store jobs_pending jobs_rescued jobs_finished open_seconds",
+        "",
+    ),
+    "store_committed": ("info", "commit_seconds", ""),
+    "store_failed": ("info", "error", ""),
+    "store_failing": ("error", "error", ""),
+    "store_recovered": ("info", "failing_seconds", ""),
     "loop_stalled": ("warning", "stalled_seconds where", "over job_id job_type worker_id"),
     "certificate_reload_failed": ("warning", "error", ""),
     "certificate_reloaded": ("info", "certfile", ""),
@@ -174,13 +195,17 @@ def test_an_event_cannot_be_changed(kind: type[Event]) -> None:
 
 
 def test_rejections_are_not_logged() -> None:
-    """A flood of rejections leaves no line: they are counted, and all other events are logged."""
+    """A flood of rejections leaves no line: they are counted, and so is what happens as often."""
     assert written(sample(JobRejected)) == []
-    assert [kind for kind in EVENT_KINDS if not kind.logged] == [
+    assert {kind for kind in EVENT_KINDS if not kind.logged} == {
         JobProgressed,
+        JobClaimed,
+        JobLeft,
         JobRejected,
+        StoreCommitted,
+        StoreFailed,
         ConnectionRefused,
-    ]
+    }
 
 
 class Clock:

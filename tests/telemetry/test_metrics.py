@@ -1,10 +1,13 @@
 """What `/metrics` answers: counters that only rise, gauges that follow, and a sum that is right."""
 
 from itertools import chain, zip_longest
+from random import Random
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import asdict
 
 from job_service.telemetry.counting import Metrics
@@ -13,12 +16,17 @@ from job_service.telemetry.events import (
     Event,
     JobAbandoned,
     JobCancelled,
+    JobClaimed,
     JobCompleted,
     JobCreated,
     JobDuplicate,
     JobEnqueued,
     JobFailed,
+    JobLeft,
+    JobLost,
     JobRejected,
+    JobReleased,
+    JobRescued,
     JobRetried,
     JobSnoozed,
     JobStarted,
@@ -27,6 +35,8 @@ from job_service.telemetry.events import (
     QueuePaused,
     QueueResumed,
     ScheduleSkipped,
+    StoreCommitted,
+    StoreFailed,
     ThreadAbandoned,
     ThreadReturned,
     WorkerStarted,
@@ -85,6 +95,19 @@ COUNTED: list[tuple[Event, dict[str, float]]] = [
         sample(JobAbandoned, **RAN),
         {"jobs_abandoned": 1, "jobs_in_progress": -1, "run_seconds_total": 0.5},
     ),
+    (sample(JobClaimed), {"jobs_claimed": 1, "jobs_pending": 1}),
+    (
+        sample(JobReleased, run_seconds=0.5),
+        {"jobs_released": 1, "jobs_in_progress": -1, "run_seconds_total": 0.5},
+    ),
+    (sample(JobLeft), {"jobs_released": 1, "jobs_pending": -1}),
+    (
+        sample(JobLeft, wait_seconds=0.5),
+        {"jobs_released": 1, "jobs_pending": -1, "jobs_ready": -1},
+    ),
+    (sample(JobLost), {"jobs_released": 1, "jobs_in_progress": -1}),
+    (sample(StoreCommitted, commit_seconds=0.5), {"store_commits": 1, "store_seconds_total": 0.5}),
+    (sample(StoreFailed), {"store_errors": 1}),
     (sample(JobRejected), {"jobs_rejected": 1}),
     (sample(WorkerStarted), {"workers_running": 1}),
     (sample(WorkerStopped), {"workers_running": -1}),
@@ -104,6 +127,7 @@ COUNTED_KINDS = {type(event) for event, _ in COUNTED}
 UNCOUNTED = [kind for kind in EVENT_KINDS if kind not in COUNTED_KINDS and kind is not QueueResumed]
 
 BEGUN: list[Event] = [sample(JobCreated), sample(JobEnqueued), sample(JobStarted)]
+CLAIMED: list[Event] = [sample(JobClaimed), sample(JobEnqueued), sample(JobStarted)]
 AGAIN: list[Event] = [sample(JobRetried), sample(JobEnqueued), sample(JobStarted)]
 
 # Each way a job can live, and where it is counted in the end.
@@ -133,6 +157,19 @@ LIVES: dict[str, tuple[list[Event], str]] = {
     ),
     "abandoned while running": ([*BEGUN, sample(JobAbandoned, **RAN)], "jobs_abandoned"),
     "abandoned before a retry": ([*BEGUN, AGAIN[0], sample(JobAbandoned)], "jobs_abandoned"),
+    "claimed": (CLAIMED[:1], "jobs_pending"),
+    "rescued": ([CLAIMED[0], sample(JobRescued, reason="restart")], "jobs_pending"),
+    "rescued and completed": (
+        [CLAIMED[0], sample(JobRescued, reason="restart"), *CLAIMED[1:], sample(JobCompleted)],
+        "jobs_completed",
+    ),
+    "claimed and failed without an attempt": ([CLAIMED[0], sample(JobFailed)], "jobs_failed"),
+    "released while running": ([*BEGUN, sample(JobReleased)], "jobs_released"),
+    "claimed, and released while running": ([*CLAIMED, sample(JobReleased)], "jobs_released"),
+    "left while waiting for its time": ([CLAIMED[0], sample(JobLeft)], "jobs_released"),
+    "left while ready": ([*BEGUN[:2], sample(JobLeft, wait_seconds=0.5)], "jobs_released"),
+    "left before a retry": ([*BEGUN, AGAIN[0], sample(JobLeft)], "jobs_released"),
+    "lost": ([*CLAIMED, sample(JobLost)], "jobs_released"),
 }
 
 STATES = [
@@ -140,6 +177,7 @@ STATES = [
     "jobs_failed",
     "jobs_cancelled",
     "jobs_abandoned",
+    "jobs_released",
     "jobs_in_progress",
     "jobs_pending",
 ]
@@ -170,7 +208,7 @@ def metrics(clock: Clock) -> Metrics:
 def read(metrics: Metrics) -> dict[str, Any]:
     """The metrics, after checking that their sum is right and nothing is below zero."""
     now = asdict(metrics.snapshot())
-    assert now["jobs_created"] == sum(now[state] for state in STATES)
+    assert now["jobs_created"] + now["jobs_claimed"] == sum(now[state] for state in STATES)
     assert min(now.values()) >= 0
     return now
 
@@ -203,6 +241,11 @@ def test_metrics_come_in_the_order_of_the_contract(metrics: Metrics) -> None:
         ("ticks_skipped", 0),
         ("jobs_bytes", 0),
         ("threads_abandoned", 0),
+        ("jobs_claimed", 0),
+        ("jobs_released", 0),
+        ("store_commits", 0),
+        ("store_errors", 0),
+        ("store_seconds_total", 0.0),
     ]
 
 
@@ -250,6 +293,24 @@ def test_each_job_is_counted_once_while_many_live_at_once(metrics: Metrics) -> N
         read(metrics)
     now = read(metrics)
     ends = [end for _, end in LIVES.values()]
+    assert {state: now[state] for state in STATES} == {s: ends.count(s) for s in STATES}
+
+
+@given(st.lists(st.sampled_from(sorted(LIVES)), max_size=8), st.randoms(use_true_random=False))
+def test_the_books_balance_in_every_snapshot(names: list[str], chance: Random) -> None:
+    """Whatever jobs there are, and however their events follow each other."""
+    metrics = Metrics(queue_capacity=100)
+    lives = [iter(LIVES[name][0]) for name in names]
+    while lives:
+        life = chance.choice(lives)
+        event = next(life, None)
+        if event is None:
+            lives.remove(life)
+        else:
+            metrics.observe(event)
+            read(metrics)
+    now = read(metrics)
+    ends = [LIVES[name][1] for name in names]
     assert {state: now[state] for state in STATES} == {s: ends.count(s) for s in STATES}
 
 

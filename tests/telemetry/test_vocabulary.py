@@ -8,11 +8,12 @@ import pytest
 
 from job_service.main import main
 from job_service.telemetry import vocabulary
-from job_service.telemetry.events import Event, ScheduleSkipped
+from job_service.telemetry.events import Event, JobRescued, ScheduleSkipped
 from job_service.telemetry.log import encode_event
 from tests.telemetry.sample import EVENT_KINDS, VALUES, name_of, own_fields, sample
 
 LOGGED = [kind for kind in EVENT_KINDS if kind.logged]
+OWN_REASONS: dict[type[Event], str] = {ScheduleSkipped: "missed", JobRescued: "restart"}
 every_logged_kind = pytest.mark.parametrize("kind", LOGGED, ids=name_of)
 
 
@@ -66,7 +67,7 @@ def test_lines_fit_the_schema(kind: type[Event], schema: dict[str, Any]) -> None
     """Each with what it must have, and with all that it can have; and not with a field less."""
     validator = jsonschema_rs.validator_for(schema)
     optional = {name: VALUES[name] for name in names(kind)}
-    given = {"reason": "missed"} if kind is ScheduleSkipped else {}  # it has reasons of its own
+    given = {"reason": OWN_REASONS[kind]} if kind in OWN_REASONS else {}
     for event in (sample(kind, **given), sample(kind, **optional | given)):
         line = json.loads(encode_event(event))
         assert validator.is_valid(line), list(validator.iter_errors(line))

@@ -1,6 +1,6 @@
 """The routes on an engine rig, asked in-process: no sockets, so virtual time will do."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -67,7 +67,13 @@ class Upload:
 class Api:
     """The HTTP API of one rig, and a client that asks it."""
 
-    def __init__(self, rig: Rig, access: Access | None = None) -> None:
+    def __init__(
+        self,
+        rig: Rig,
+        access: Access | None = None,
+        *,
+        store_trouble: Callable[[], str | None] = lambda: None,
+    ) -> None:
         self.rig = rig
         self.app = create_app(
             rig.queue,
@@ -79,6 +85,7 @@ class Api:
             is_ready=lambda: rig.engine.accepting,
             emit=rig.engine._emit,
             access=access or Access(),
+            store_trouble=store_trouble,
         )
         self.client = TrioClient(self.app, use_cookies=False)
 

@@ -9,6 +9,7 @@ import trio
 
 from job_service.telemetry.events import RequestFailed
 from job_service.web.guards import Access
+from tests.conftest import Rig
 from tests.web.api import JSON, Answer, Api, check_problem
 
 METRICS = [
@@ -17,7 +18,8 @@ METRICS = [
     *("queue_capacity", "wait_seconds_total", "run_seconds_total", "loop_stalls"),
     *("log_lines_dropped", "uptime_seconds", "connections_refused", "jobs_ready"),
     *("jobs_snoozed", "jobs_deduplicated", "queue_paused", "job_types_paused", "ticks_skipped"),
-    *("jobs_bytes", "threads_abandoned"),
+    *("jobs_bytes", "threads_abandoned", "jobs_claimed", "jobs_released", "store_commits"),
+    *("store_errors", "store_seconds_total"),
 ]
 EVERY_READ = [
     *("/jobs", "/jobs?status=failed&limit=1", "/jobs?limit=ten", "/jobs/nobody", "/nowhere"),
@@ -82,6 +84,11 @@ async def test_metrics_agree_with_what_was_done(
         "job_types_paused": 0,
         "ticks_skipped": 0,
         "threads_abandoned": 0,
+        "jobs_claimed": 0,
+        "jobs_released": 0,
+        "store_commits": 0,
+        "store_errors": 0,
+        "store_seconds_total": 0.0,
     }
 
 
@@ -119,6 +126,23 @@ async def test_ready_means_that_jobs_are_taken_and_run(api: Api) -> None:
 
     api.rig.engine.drain(grace_seconds=1)
     check_problem(await api.ask("/health/ready"), 503, "not-ready")
+
+
+async def test_a_service_whose_store_fails_is_not_ready(make_rig: Callable[..., Rig]) -> None:
+    """Load balancers look elsewhere until it has recovered, and are not told what is wrong."""
+    trouble: str | None = None
+    api = Api(make_rig(), store_trouble=lambda: trouble)
+    await api.rig.start()
+    assert (await api.ask("/health/ready")).status == 200
+
+    trouble = "OSError: [Errno 28] No space left on device: '/srv/jobs.db'"
+    answer = await api.ask("/health/ready")
+    assert "space" not in check_problem(answer, 503, "store-unavailable")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert (await api.ask("/health")).status == 200
+
+    trouble = None
+    assert (await api.ask("/health/ready")).status == 200
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/health", "/health/ready"])

@@ -16,7 +16,7 @@ from job_service.jobs.state.model import Draft, Ending, Job
 from job_service.jobs.state.transitions import create
 from job_service.jobs.state.weight import submitted_bytes
 from job_service.stores.contract import KeyedRequest
-from job_service.stores.idempotency import IdempotencyKeys
+from job_service.stores.idempotency import REMEMBERED_SECONDS, IdempotencyKeys
 from job_service.telemetry.events import Event, JobDuplicate, JobRejected, RejectReason
 
 
@@ -30,6 +30,7 @@ class Admission:
         self._emit = emit
         self._clock = clock
         self._keys = IdempotencyKeys(clock.monotonic)
+        self.find: Callable[[str], Job | None] = self._jobs.get  # a job to come after
         self.is_closed = False
 
     def once(
@@ -39,12 +40,29 @@ class Admission:
 
         Raises IdempotencyKeyReused, and what `accept` does.
         """
-        known = self._keys.recall(request)
+        known = self.recall(request)
         if known is None:
-            jobs = accept()
-            self._keys.remember(request, jobs, [self._ending_of(job) for job in jobs])
-            return jobs
-        return [self._replay(job) for job in known]
+            known = accept()
+            self.remember(request, known)
+        return known
+
+    def recall(self, request: KeyedRequest) -> Sequence[JobSummary] | None:
+        """The jobs that were made when the same was requested before, as they are now.
+
+        None if it was not. Raises IdempotencyKeyReused.
+        """
+        known = self._keys.recall(request)
+        return None if known is None else [self._replay(job) for job in known]
+
+    def remember(
+        self, request: KeyedRequest, jobs: Sequence[JobSummary], seconds: float = REMEMBERED_SECONDS
+    ) -> None:
+        """This request has made these jobs; that is not to be forgotten for so long."""
+        self._keys.remember(request, jobs, [self._ending_of(job) for job in jobs], seconds)
+
+    def forget(self, key: str) -> None:
+        """What was requested with this key was not done."""
+        self._keys.forget(key)
 
     def accept(self, draft: Draft) -> JobSummary:
         """Make a job of it. Raises UnknownPredecessor, QueueFull or QueueClosed."""
@@ -105,7 +123,7 @@ class Admission:
             return ()
         jobs = []
         for job_id in draft.after:
-            job = self._jobs.get(job_id)
+            job = self.find(job_id)
             if job is None:
                 raise UnknownPredecessor(f"there is no job {job_id[:100]} for it to come after")
             jobs.append(job)

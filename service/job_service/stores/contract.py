@@ -5,16 +5,19 @@ tells its runner. It knows nothing of workers, job types or HTTP, and they know 
 the same tests must pass on each store.
 
 There are two kinds of calls. Those that clients wait for are async. Each is a checkpoint, and
-returns when what it did is kept. A caller who is cancelled has done nothing, or the whole, unless
-the method says otherwise. Those that the service makes while it runs jobs are plain functions that
-never wait: a worker hands over what became of an attempt and goes on, and `settled` waits for what
-was handed over. So a slow disk holds up answers, and not the loop.
+returns when what it did or tells is kept. A caller who is cancelled has done nothing, or the whole,
+unless the method says otherwise. If the store can't keep anything now, each raises
+StoreUnavailable; what it was to submit is not submitted, and all else may still be done. Those that
+the service makes while it runs jobs are plain functions that never wait: a worker hands over what
+became of an attempt and goes on, and `settled` waits for what was handed over. So a slow disk holds
+up answers, and not the loop.
 
-To open and to close a store is not part of this. Who builds one does that, around all that uses it,
-because reads outlive the workers.
+Who builds a store keeps it `opened` around all that uses it, because reads outlive the workers.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -33,6 +36,14 @@ class KeyedRequest(msgspec.Struct, frozen=True):
     asked: bytes
 
 
+class Tick(NamedTuple):
+    """A moment at which a schedule made its last job, and that job, or None if it made none."""
+
+    schedule: str
+    at: datetime
+    job_id: str | None = None
+
+
 class BacklogView(NamedTuple):
     """What holds back the pending jobs of this process, beside other jobs.
 
@@ -49,12 +60,16 @@ class BacklogView(NamedTuple):
 class Runner(live_jobs.JobReceiver, Protocol):
     """Who brings the jobs of a store to workers. Nothing here may wait."""
 
-    def recover(self, job: Job, /) -> None:
-        """A job that has not ended comes in from what is kept.
+    def recover(self, job: Job, /) -> str | None:
+        """A pending job comes in from what is kept.
 
-        It may be of a type that this program does not have, or no longer fit its type. If
-        `job.awaits` is None, it waits for nothing but its time and a worker.
+        If `job.awaits` is None, it waits for nothing but its time and a worker. Returns why this
+        program can't run it: it may be of a type that the program does not have, or no longer fit
+        its type. None if it can.
         """
+
+    def hold(self, why: str | None, /) -> None:
+        """Start no job for this reason, beside all pauses; None takes it back."""
 
     def pause(self, job_type: str | None, /) -> bool:
         """Start no job, or none of this type, until `resume`; whether that is new."""
@@ -77,6 +92,14 @@ class Store(Protocol):
         """The clocks by which changes are decided."""
 
     @property
+    def is_durable(self) -> bool:
+        """Whether jobs survive the process: then its end leaves them waiting, and none behind."""
+
+    @property
+    def trouble(self) -> str | None:
+        """Why it can't keep anything now; None if it can."""
+
+    @property
     def capacity(self) -> int:
         """How many jobs may be pending before submissions are turned away."""
 
@@ -96,20 +119,20 @@ class Store(Protocol):
     def weight(self) -> int:
         """Bytes of memory that the texts of jobs take: payloads, results, errors, tracebacks."""
 
-    # What the service does while it runs jobs: none of it waits.
+    def opened(self) -> AbstractAsyncContextManager[None]:
+        """Keep jobs for the block. Raises StoreRefused if they can't be kept there."""
+
+    # What the service does while it runs jobs: none of it waits, but for `recover` and `settled`.
 
     def attach(self, runner: Runner) -> None:
-        """Tell this runner from now on, and first of what is kept unended. Called once."""
+        """Tell this runner from now on. Called once."""
 
     def apply(self, change: Change) -> None:
-        """Take over a change, which was decided just now.
+        """Apply a change, which was decided just now.
 
-        It is applied as soon as it is kept, in the order in which changes came: the job, its
-        event, and what the runner must know, in one act. In memory that is before this returns. A
-        store that applies later calls `hand_over` at once, so that nothing is decided on the job
-        meanwhile that this change rules out. A Readiness is applied before this returns in every
-        store: it need not be kept, because it is found anew. Never raises because of trouble with
-        what keeps the changes.
+        The job is changed before this returns. The event, and what the runner must know, follow as
+        soon as the change is kept, in the order in which changes came. In memory that is before
+        this returns, too. Never raises because of trouble with what keeps the changes.
         """
 
     def close(self) -> None:
@@ -118,23 +141,41 @@ class Store(Protocol):
     def leave_behind(self, reason_of: Callable[[Job], str]) -> None:
         """The service ends: give up what this process holds and has not ended, each for a reason.
 
-        In memory such a job is abandoned. What was taken over before counts first. The
-        one method that another thread may call, when the loop is blocked and the process is to end
-        at once.
+        In memory such a job is abandoned. A durable store has it wait for the next start. The one
+        method that another thread may call, when the loop is blocked and the process is to end at
+        once.
         """
 
-    async def settled(self) -> None:
-        """Return when all changes that were taken over are kept. In memory, that is at once.
+    async def recover(self) -> None:
+        """Bring what is kept unended to the runner. Called once, before jobs are to run."""
 
-        It may be cancelled, which loses nothing: it may be awaited again.
+    async def settled(self) -> None:
+        """Return when all changes so far are kept and told, however long that takes.
+
+        In memory, that is at once. It may be cancelled, which loses nothing: it may be awaited
+        again.
+        """
+
+    def abandon_unkept(self) -> None:
+        """Nothing more will be kept: say of each job with changes that are not kept that it is lost.
+
+        Whoever waits for an answer still is refused. In memory there is no such job.
         """
 
     # What clients ask for.
 
+    def last_ticks(self) -> Mapping[str, Tick]:
+        """When each schedule made its last job, by its name, as far as that is kept."""
+
     async def submit(
-        self, drafts: Sequence[Draft], request: KeyedRequest | None = None
+        self,
+        drafts: Sequence[Draft],
+        request: KeyedRequest | None = None,
+        tick: Tick | None = None,
     ) -> Sequence[JobSummary]:
         """Make a job of each draft, in their order, or none at all; kept on return.
+
+        The `tick` of a schedule is kept in the same act, with the id of the first job.
 
         If another job holds a draft's unique key, that one is given, `duplicate`. Such a draft
         needs no place, no bytes and no predecessor. The jobs of a `request` that was made before

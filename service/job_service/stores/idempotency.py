@@ -57,16 +57,26 @@ class IdempotencyKeys:
         ]
 
     def remember(
-        self, request: KeyedRequest, jobs: Sequence[JobSummary], endings: Sequence[Ending]
+        self,
+        request: KeyedRequest,
+        jobs: Sequence[JobSummary],
+        endings: Sequence[Ending],
+        seconds: float = REMEMBERED_SECONDS,
     ) -> None:
         """This request, which was not known, has made these jobs.
 
         Of each, `endings` has what says how it has ended, for the day when it is no longer kept.
         """
-        until = self._monotonic() + REMEMBERED_SECONDS
+        until = self._monotonic() + seconds
         self._answers[request.key] = _Answer(request.asked, tuple(jobs), tuple(endings), until)
         self._jobs += len(jobs) or 1
         self._forget_the_old()
+
+    def forget(self, key: str) -> None:
+        """What was asked with this key was not done after all."""
+        answer = self._answers.pop(key, None)
+        if answer is not None:
+            self._jobs -= len(answer.jobs) or 1
 
     def _forget_the_old(self) -> None:
         now = self._monotonic()

@@ -2,44 +2,45 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 
 import trio
 from msgspec import UNSET
 
 from job_service.errors import AlreadyFinished, NotFinished, UnknownJob
-from job_service.jobs.state.attempt_transitions import cut_short, request_cancel
+from job_service.jobs.state.attempt_transitions import cut_short
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.detail import (
     Cancellations,
     JobDetail,
     JobSummary,
     QueueView,
-    detail_of,
     summarize,
 )
-from job_service.jobs.state.live_jobs import LiveJobs
 from job_service.jobs.state.model import TERMINAL, Draft, IllegalTransition, Job, Status
-from job_service.jobs.state.transitions import abandon, cancel
+from job_service.jobs.state.transitions import abandon
 from job_service.jobs.state.weight import (
     DEFAULT_QUEUE_BYTES,
     DEFAULT_RETAIN_BYTES,
     submitted_bytes,
 )
-from job_service.stores.admission import Admission
-from job_service.stores.contract import BacklogView, KeyedRequest, Runner
+from job_service.stores.contract import KeyedRequest, Runner, Tick
+from job_service.stores.live_store import LiveStore, draft_like, no_such_job
 from job_service.telemetry.events import Event, QueuePaused, QueueResumed
 
 GIVE_WAY_SECONDS = 0.002
-_CANCELLED_IN_ONE_GO = 100
 
 
-class MemoryStore:
+class MemoryStore(LiveStore):
     """Keeps up to `capacity` pending jobs and `retain` finished ones, within bounds in bytes.
 
     Finished jobs are forgotten when they are too many or too heavy, the oldest first. Meaning and
     errors of all methods are those of `job_service.stores.contract.Store`.
     """
+
+    is_durable = False
+    trouble = None
 
     def __init__(
         self,
@@ -51,48 +52,33 @@ class MemoryStore:
         capacity_bytes: int = DEFAULT_QUEUE_BYTES,
         retain_bytes: int = DEFAULT_RETAIN_BYTES,
     ) -> None:
-        self._emit = emit
-        self.clock = clock or Clock()
-        self.capacity = capacity
-        self._runner: Runner = _Nobody()
-        self._live = LiveJobs(
+        super().__init__(
             emit,
-            self.clock,
-            self._runner,
+            clock or Clock(),
             capacity=capacity,
             capacity_bytes=capacity_bytes,
             retain=retain,
             retain_bytes=retain_bytes,
         )
-        self._jobs = self._live.index.jobs
-        self._counts = self._live.index.counts
-        self._admission = Admission(self._live, emit, self.clock)
+        self._emit = emit
         self._turn_is_due = -math.inf
-        self.apply = self._live.apply  # spares each change a call
+        self.apply = self._live.apply  # type: ignore[method-assign]  # spares each change a call
 
-    @property
-    def pending(self) -> int:
-        return self._counts["pending"]
-
-    @property
-    def blocked(self) -> int:
-        return self._live.dependencies.waiting
-
-    @property
-    def processing(self) -> int:
-        return self._counts["processing"]
-
-    @property
-    def weight(self) -> int:
-        return self._live.index.weight
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        yield
 
     def attach(self, runner: Runner) -> None:
         self._runner = self._live.runner = runner
-        for job in self._live.unfinished():
-            runner.recover(job)
 
-    def close(self) -> None:
-        self._admission.is_closed = True
+    async def recover(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    def abandon_unkept(self) -> None:
+        pass
+
+    def last_ticks(self) -> Mapping[str, Tick]:
+        return {}
 
     def leave_behind(self, reason_of: Callable[[Job], str]) -> None:
         for job in self._live.unfinished():
@@ -108,18 +94,21 @@ class MemoryStore:
         await trio.lowlevel.checkpoint()
 
     async def submit(
-        self, drafts: Sequence[Draft], request: KeyedRequest | None = None
+        self,
+        drafts: Sequence[Draft],
+        request: KeyedRequest | None = None,
+        tick: Tick | None = None,
     ) -> Sequence[JobSummary]:
         # A turn of the loop costs more than a short job, because it wakes a worker and the log's
         # writer for that job alone. So not each submission waits for one. But each that would be
         # refused waits until all who could make room have had theirs.
-        is_single, fits = len(drafts) == 1, self._live.capacity.fits
-        size = sum(map(submitted_bytes, drafts))
-        if is_single and fits(1, size) and time.monotonic() < self._turn_is_due:
+        is_single, capacity = len(drafts) == 1, self._live.capacity
+        size = submitted_bytes(drafts[0]) if is_single else sum(map(submitted_bytes, drafts))
+        if is_single and capacity.fits(1, size) and time.monotonic() < self._turn_is_due:
             await trio.lowlevel.checkpoint_if_cancelled()
         else:
             await trio.lowlevel.checkpoint()
-            if not fits(len(drafts), size):  # they may be behind us in this turn
+            if not capacity.fits(len(drafts), size):  # they may be behind us in this turn
                 await trio.lowlevel.checkpoint()
             self._turn_is_due = time.monotonic() + GIVE_WAY_SECONDS
         admission = self._admission
@@ -151,20 +140,9 @@ class MemoryStore:
 
     async def cancel_all(self, job_type: str, status: Status | None, reason: str) -> Cancellations:
         await trio.lowlevel.checkpoint_if_cancelled()
-        cancelled = interrupted = 0
-        # Those that wait first, and the newest of them first: none is to start because another was
-        # interrupted, nor to fail because the one that it comes after was cancelled.
-        for number, job in enumerate(reversed(self._unfinished(job_type)), 1):
-            if job.status == "pending" and status != "processing":
-                cancelled += 1
-                self._call_off(job, reason)
-            elif job.status == "processing" and status != "pending" and job.cancel_reason is None:
-                interrupted += 1
-                self._call_off(job, reason)
-            if number % _CANCELLED_IN_ONE_GO == 0:
-                await trio.lowlevel.checkpoint()
+        cancellations = await self._call_off_all(job_type, status, reason)
         await trio.lowlevel.cancel_shielded_checkpoint()
-        return Cancellations(cancelled=cancelled, interrupted=interrupted)
+        return cancellations
 
     async def pause(self, job_type: str | None) -> QueueView:
         await trio.lowlevel.checkpoint()
@@ -212,33 +190,11 @@ class MemoryStore:
         await trio.lowlevel.checkpoint()
         return self._jobs.count()
 
-    def _view(self) -> QueueView:
-        backlog = self._runner.view()
-        ready = self.pending - backlog.later - self.blocked  # or on its way to a worker
-        waited = 0.0
-        if backlog.oldest_ready is not None:
-            waited = max(0.0, self.clock.monotonic() - backlog.oldest_ready)
-        return QueueView(
-            paused=backlog.paused,
-            paused_types=list(backlog.paused_types),
-            capacity=self.capacity,
-            pending=self.pending,
-            ready=ready,
-            later=backlog.later,
-            blocked=self.blocked,
-            processing=self.processing,
-            oldest_ready_seconds=round(waited, 6) if ready else None,
-        )
-
     def _find(self, job_id: str) -> Job:
         job = self._jobs.get(job_id)
         if job is None:
-            raise UnknownJob(f"there is no job {job_id}, or it is no longer kept")
+            raise UnknownJob(no_such_job(job_id))
         return job
-
-    def _detail(self, job: Job) -> JobDetail:
-        waits = job.status == "pending"
-        return detail_of(job, self._runner.why_it_waits(job) if waits else None)
 
     def _abandon(self, job: Job, reason: str) -> None:
         if job.status == "pending":
@@ -246,60 +202,8 @@ class MemoryStore:
         else:
             self.apply(cut_short(job, job.attempts[-1], "abandoned", reason, self.clock))
 
-    def _call_off(self, job: Job, reason: str) -> None:
-        if job.status == "pending":
-            self.apply(cancel(job, reason, self.clock))
-        elif job.cancel_reason is None:
-            self.apply(request_cancel(job, reason))
-
     def _run_again(self, job_id: str) -> JobSummary:
         job = self._find(job_id)
         if job.status not in TERMINAL:
             raise NotFinished(summarize(job))
-        return self._admission.accept(
-            Draft(
-                job.type,
-                job.payload,
-                job.max_retries,
-                job.priority,
-                unique_key=job.unique_key,
-                retry_of=job.id,
-            )
-        )
-
-    def _unfinished(self, job_type: str) -> list[Job]:
-        """The jobs of this type that run, and then those that wait, each the oldest first."""
-        most = self.pending + self.processing
-        return [
-            job
-            for status in ("processing", "pending")
-            for job in self._jobs.page(status=status, job_type=job_type, after=None, limit=most)
-        ]
-
-
-class _Nobody:
-    """The runner until there is one: jobs wait for it."""
-
-    def add(self, *_: object) -> None:
-        pass
-
-    def attempt_ended(self, *_: object) -> None:
-        pass
-
-    def discard(self, *_: object) -> None:
-        pass
-
-    def recover(self, *_: object) -> None:
-        pass
-
-    def pause(self, *_: object) -> bool:
-        return False
-
-    def resume(self, *_: object) -> bool:
-        return False
-
-    def why_it_waits(self, *_: object) -> str:
-        return "the service has not started yet"
-
-    def view(self) -> BacklogView:
-        return BacklogView()
+        return self._admission.accept(draft_like(job))

@@ -4,6 +4,9 @@ The live job has what only its process can have: interrupts, events to wait for,
 monotonic clock, and edges to the jobs that come after it. A record has none of that. It is read by
 later versions of this program, so it has a version of its own, and changes only with it.
 
+The payload and the result are no part of it: they may be long, and change never or once. Whoever
+keeps a record keeps them beside it.
+
 A job that is restored waits by the wall clock, because nobody knows how long nobody counted. One
 that was in hand is restored in hand, with its attempt open: it is for its store to say what has
 become of it.
@@ -40,12 +43,11 @@ class JobRecord(
     tag_field="version",
     tag=VERSION,
 ):
-    """All that is kept of one job. `payload` and `result` are raw JSON."""
+    """All that is kept of one job, beside its payload and its result."""
 
     id: str
     type: str
     status: Status
-    payload: msgspec.Raw
     max_retries: int
     created_at: datetime
     run_at: datetime
@@ -57,8 +59,9 @@ class JobRecord(
     schedule: str | None = None
     runs: int = 0
     snoozes: int = 0
+    interruptions: int = 0
+    losses: int = 0
     attempts: tuple[AttemptRecord, ...] = ()
-    result: msgspec.Raw | None = None
     failure: str | None = None
     cancel_reason: str | None = None
 
@@ -69,7 +72,6 @@ def record_of(job: Job) -> JobRecord:
         id=job.id,
         type=job.type,
         status=job.status,
-        payload=msgspec.Raw(job.payload),
         max_retries=job.max_retries,
         created_at=job.created_at,
         run_at=job.run_at,
@@ -81,20 +83,21 @@ def record_of(job: Job) -> JobRecord:
         schedule=job.schedule,
         runs=job.runs,
         snoozes=job.snoozes,
+        interruptions=job.interruptions,
+        losses=job.losses,
         attempts=tuple(map(_attempt_record, job.attempts)),
-        result=None if job.result is None else msgspec.Raw(job.result),
         failure=job.failure,
         cancel_reason=job.cancel_reason,
     )
 
 
-def restore(record: JobRecord) -> Job:
+def restore(record: JobRecord, payload: bytes, result: bytes | None = None) -> Job:
     """A live job, as it was when the record was made, but for what no record has."""
     is_due_at_once = record.run_at == record.created_at
     return Job(
         id=record.id,
         type=record.type,
-        payload=bytes(record.payload),
+        payload=payload,
         max_retries=record.max_retries,
         created_at=record.created_at,
         run_at=record.created_at if is_due_at_once else record.run_at,
@@ -107,7 +110,10 @@ def restore(record: JobRecord) -> Job:
         attempts=tuple(map(_attempt, record.attempts)),
         runs=record.runs,
         snoozes=record.snoozes,
-        result=None if record.result is None else bytes(record.result),
+        interruptions=record.interruptions,
+        losses=record.losses,
+        is_recovered=True,
+        result=result,
         finished_at=record.finished_at,
         cancel_reason=record.cancel_reason,
         failure=record.failure,

@@ -16,12 +16,16 @@ from job_service.telemetry.events import (
     Event,
     JobAbandoned,
     JobCancelled,
+    JobClaimed,
     JobCompleted,
     JobCreated,
     JobDuplicate,
     JobEnqueued,
     JobFailed,
+    JobLeft,
+    JobLost,
     JobRejected,
+    JobReleased,
     JobRetried,
     JobSnoozed,
     JobStarted,
@@ -30,6 +34,8 @@ from job_service.telemetry.events import (
     QueuePaused,
     QueueResumed,
     ScheduleSkipped,
+    StoreCommitted,
+    StoreFailed,
     ThreadAbandoned,
     ThreadReturned,
     WorkerStarted,
@@ -79,6 +85,11 @@ def _quick(metrics: LiveMetrics) -> LiveMetrics:
 
 def _job_created(metrics: LiveMetrics, _: JobCreated) -> None:
     metrics.jobs_created += 1
+    metrics.jobs_pending += 1
+
+
+def _job_claimed(metrics: LiveMetrics, _: JobClaimed) -> None:
+    metrics.jobs_claimed += 1
     metrics.jobs_pending += 1
 
 
@@ -132,6 +143,27 @@ def _job_abandoned(metrics: LiveMetrics, event: JobAbandoned) -> None:
 
 def _ended_early(metrics: LiveMetrics, event: JobCancelled | JobAbandoned) -> None:
     _ended(metrics, event)
+    _waits_no_more(metrics, event)
+
+
+def _job_released(metrics: LiveMetrics, event: JobReleased) -> None:
+    metrics.jobs_released += 1
+    metrics.jobs_in_progress -= 1
+    metrics.run_seconds_total += event.run_seconds
+
+
+def _job_left(metrics: LiveMetrics, event: JobLeft) -> None:
+    metrics.jobs_released += 1
+    metrics.jobs_pending -= 1
+    _waits_no_more(metrics, event)
+
+
+def _job_lost(metrics: LiveMetrics, _: JobLost) -> None:
+    metrics.jobs_released += 1
+    metrics.jobs_in_progress -= 1
+
+
+def _waits_no_more(metrics: LiveMetrics, event: JobCancelled | JobAbandoned | JobLeft) -> None:
     if not isinstance(event.wait_seconds, UnsetType):
         metrics.jobs_ready -= 1
 
@@ -186,6 +218,15 @@ def _schedule_skipped(metrics: LiveMetrics, event: ScheduleSkipped) -> None:
     metrics.ticks_skipped += 1 if isinstance(event.ticks, UnsetType) else event.ticks
 
 
+def _store_committed(metrics: LiveMetrics, event: StoreCommitted) -> None:
+    metrics.store_commits += 1
+    metrics.store_seconds_total += event.commit_seconds
+
+
+def _store_failed(metrics: LiveMetrics, _: StoreFailed) -> None:
+    metrics.store_errors += 1
+
+
 def _loop_stalled(metrics: LiveMetrics, _: LoopStalled) -> None:
     metrics.loop_stalls += 1
 
@@ -200,6 +241,7 @@ def _connection_refused(metrics: LiveMetrics, _: ConnectionRefused) -> None:
 
 _COUNTS: Final[dict[type[Event], Callable[[LiveMetrics, Any], None]]] = {
     JobCreated: _job_created,
+    JobClaimed: _job_claimed,
     JobEnqueued: _job_enqueued,
     JobStarted: _job_started,
     JobCompleted: _job_completed,
@@ -208,6 +250,9 @@ _COUNTS: Final[dict[type[Event], Callable[[LiveMetrics, Any], None]]] = {
     JobFailed: _job_failed,
     JobCancelled: _job_cancelled,
     JobAbandoned: _job_abandoned,
+    JobReleased: _job_released,
+    JobLeft: _job_left,
+    JobLost: _job_lost,
     JobRejected: _job_rejected,
     JobDuplicate: _job_deduplicated,
     WorkerStarted: _worker_started,
@@ -217,6 +262,8 @@ _COUNTS: Final[dict[type[Event], Callable[[LiveMetrics, Any], None]]] = {
     QueuePaused: _queue_paused,
     QueueResumed: _queue_resumed,
     ScheduleSkipped: _schedule_skipped,
+    StoreCommitted: _store_committed,
+    StoreFailed: _store_failed,
     LoopStalled: _loop_stalled,
     LogLinesDropped: _log_lines_dropped,
     ConnectionRefused: _connection_refused,

@@ -19,6 +19,7 @@ Level = Literal["info", "warning", "error"]
 RejectReason = Literal["full", "draining"]
 SkipReason = Literal["overlap", "full", "missed"]
 WorkerStopReason = Literal["drained", "cancelled", "crashed"]
+RescueReason = Literal["restart", "lease_over"]
 
 
 def utc_now() -> datetime:
@@ -48,6 +49,7 @@ class ServiceStarted(Event, frozen=True, kw_only=True):
     workers: int
     queue_capacity: int
     job_types: list[str]
+    store: str
 
 
 class ServiceDraining(Event, frozen=True, kw_only=True):
@@ -195,7 +197,8 @@ class JobProgressed(AttemptEvent, frozen=True, kw_only=True):
 class JobFailed(JobEvent, frozen=True, kw_only=True):
     """The job has failed for good.
 
-    It has no attempt if it never ran, because a job that it comes after did not complete.
+    It has no attempt if none ended it: a job that it comes after did not complete, or its process
+    died each time that it had this job in hand.
     """
 
     level: Level = "error"
@@ -234,6 +237,64 @@ class JobAbandoned(EarlyEndEvent, frozen=True, kw_only=True):
 
     level: Level = "error"
     event: Literal["job_abandoned"] = "job_abandoned"
+
+
+class JobClaimed(JobEvent, frozen=True, kw_only=True):
+    """The job came in from the store, and waits here now. `store_opened` tells how many did."""
+
+    logged: ClassVar[bool] = False
+
+    event: Literal["job_claimed"] = "job_claimed"
+
+
+class JobRescued(JobEvent, frozen=True, kw_only=True):
+    """The job is pending again, because the process that had it in hand is gone.
+
+    That process had begun attempt number `attempt`. The reason is `restart` if it ended without
+    giving the job back, and `lease_over` if another process was silent for too long.
+    """
+
+    level: Level = "warning"
+    event: Literal["job_rescued"] = "job_rescued"
+    attempt: int
+    reason: RescueReason
+    worker_id: str | UnsetType = UNSET
+    node: str | UnsetType = UNSET
+
+
+class JobReleased(AttemptEvent, frozen=True, kw_only=True):
+    """The attempt was interrupted, and the store has the job again. This costs no retry."""
+
+    event: Literal["job_released"] = "job_released"
+    run_seconds: float
+    reason: str
+
+
+class JobLeft(JobEvent, frozen=True, kw_only=True):
+    """The service ended, and the job waits on in the store. It has `wait_seconds` if it was ready.
+
+    Not logged, because it happens to each job that waits.
+    """
+
+    logged: ClassVar[bool] = False
+
+    event: Literal["job_left"] = "job_left"
+    wait_seconds: float | UnsetType = UNSET
+
+
+class JobLost(AttemptEvent, frozen=True, kw_only=True):
+    """The lease of this process was over, so the store refused what this attempt did."""
+
+    level: Level = "error"
+    event: Literal["job_lost"] = "job_lost"
+
+
+class JobMisfit(JobEvent, frozen=True, kw_only=True):
+    """The job waits until a program can run it again: `error` says what this one can't."""
+
+    level: Level = "warning"
+    event: Literal["job_misfit"] = "job_misfit"
+    error: str
 
 
 class ThreadAbandoned(AttemptEvent, frozen=True, kw_only=True):
@@ -305,6 +366,58 @@ class QueueResumed(Event, frozen=True, kw_only=True):
 
     event: Literal["queue_resumed"] = "queue_resumed"
     job_type: str | UnsetType = UNSET
+
+
+class StoreOpening(Event, frozen=True, kw_only=True):
+    """The store is still being read: so far `jobs_read` of its jobs. Said once a second."""
+
+    event: Literal["store_opening"] = "store_opening"
+    store: str
+    jobs_read: int
+
+
+class StoreOpened(Event, frozen=True, kw_only=True):
+    """The jobs of the store are here. `jobs_rescued` of the pending ones were in hand before."""
+
+    event: Literal["store_opened"] = "store_opened"
+    store: str
+    jobs_pending: int
+    jobs_rescued: int
+    jobs_finished: int
+    open_seconds: float
+
+
+class StoreCommitted(Event, frozen=True, kw_only=True):
+    """The store has kept what was told since its last commit. Counted, not logged."""
+
+    logged: ClassVar[bool] = False
+
+    event: Literal["store_committed"] = "store_committed"
+    commit_seconds: float
+
+
+class StoreFailed(Event, frozen=True, kw_only=True):
+    """The store could not commit, and will try again. Counted; `store_failing` is logged once."""
+
+    logged: ClassVar[bool] = False
+
+    event: Literal["store_failed"] = "store_failed"
+    error: str
+
+
+class StoreFailing(Event, frozen=True, kw_only=True):
+    """The store can keep nothing now. Submissions are rejected, and no job starts."""
+
+    level: Level = "error"
+    event: Literal["store_failing"] = "store_failing"
+    error: str
+
+
+class StoreRecovered(Event, frozen=True, kw_only=True):
+    """The store keeps jobs again, after `failing_seconds`. Nothing was lost."""
+
+    event: Literal["store_recovered"] = "store_recovered"
+    failing_seconds: float
 
 
 class LoopStalled(Event, frozen=True, kw_only=True):

@@ -69,13 +69,23 @@ class LiveMetrics(Struct):
     threads_abandoned: Annotated[
         int, _gauge("Threads that still run after their attempt was interrupted.")
     ] = 0
+    jobs_claimed: Annotated[int, _counter("Jobs that this process took from the store.")] = 0
+    jobs_released: Annotated[
+        int, _counter("Jobs that this process gave back to the store before they had ended.")
+    ] = 0
+    store_commits: Annotated[int, _counter("Commits of the store.")] = 0
+    store_errors: Annotated[int, _counter("Commits that failed, and were tried again.")] = 0
+    store_seconds_total: Annotated[
+        float, _counter("Seconds that commits took, over all that succeeded.")
+    ] = 0.0
 
 
 class MetricsSnapshot(LiveMetrics, frozen=True):  # type: ignore[misc]  # a struct may freeze another
     """The metrics at one moment, in the order of `GET /metrics`. They count from the start.
 
-    `jobs_created` always equals the sum of `jobs_completed`, `jobs_failed`, `jobs_cancelled`,
-    `jobs_abandoned`, `jobs_in_progress` and `jobs_pending`.
+    `jobs_created` and `jobs_claimed` together always equal the sum of `jobs_completed`,
+    `jobs_failed`, `jobs_cancelled`, `jobs_abandoned`, `jobs_released`, `jobs_in_progress` and
+    `jobs_pending`.
     """
 
 

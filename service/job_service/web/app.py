@@ -132,15 +132,19 @@ def create_app(
     is_ready: Callable[[], bool],
     emit: Callable[[Event], None],
     access: Access,
+    store_trouble: Callable[[], str | None] = lambda: None,
 ) -> QuartTrio:
-    """The HTTP API on `queue`. Nothing in it is global: each call makes an app of its own."""
+    """The HTTP API on `queue`. Nothing in it is global: each call makes an app of its own.
+
+    `store_trouble` says why the store can't keep anything now, if it can't.
+    """
     app = JobServiceApp(emit, access)
     app.config["PROPAGATE_EXCEPTIONS"] = False
     app.url_map.merge_slashes = False  # or //jobs would be redirected, in HTML
     install_error_handlers(app)
     add_job_routes(app, queue, registry)
     add_queue_routes(app, queue)
-    add_monitoring_routes(app, read_metrics, list_workers, list_schedules, is_ready)
+    add_monitoring_routes(app, read_metrics, list_workers, list_schedules, is_ready, store_trouble)
     add_event_routes(app, feed)
     add_documentation(app, registry, needs_token=bool(access.tokens))
     add_dashboard(app)

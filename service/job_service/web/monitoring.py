@@ -9,7 +9,7 @@ from quart import Quart, Response
 from job_service.jobs.state.detail import ScheduleView, WorkerView
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.web.problems import Problem
-from job_service.web.refusals import NOT_READY
+from job_service.web.refusals import NOT_READY, STORE_UNAVAILABLE
 from job_service.web.responses import fresh_json
 
 
@@ -25,6 +25,7 @@ def add_monitoring_routes(
     read_workers: Callable[[], list[WorkerView]],
     read_schedules: Callable[[], list[ScheduleView]],
     is_ready: Callable[[], bool],
+    store_trouble: Callable[[], str | None],
 ) -> None:
     """`/metrics`, `/workers`, `/schedules`, `/health` and `/health/ready`. They change nothing."""
 
@@ -48,4 +49,6 @@ def add_monitoring_routes(
     async def check_readiness() -> Response:
         if not is_ready():
             raise Problem(NOT_READY)
+        if store_trouble() is not None:  # which the log tells; this call needs no token
+            raise Problem(STORE_UNAVAILABLE)
         return fresh_json(Health())

@@ -1,5 +1,6 @@
 """Errors as clients see them: `application/problem+json`, RFC 9457, whatever was raised."""
 
+import math
 import re
 from http import HTTPStatus
 from typing import Final
@@ -8,10 +9,10 @@ from msgspec import UNSET, Struct, UnsetType, json
 from quart import Quart, Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from job_service.errors import AlreadyFinished, JobServiceError, NotFinished
+from job_service.errors import AlreadyFinished, JobServiceError, NotFinished, StoreUnavailable
 from job_service.jobs.state.model import Status
 from job_service.telemetry.text import UNSAFE
-from job_service.web.refusals import BUG, MALFORMED, OF_ERRORS, Refusal
+from job_service.web.refusals import BUG, MALFORMED, OF_ERRORS, Refusal, retry_after
 
 PROBLEM_CONTENT_TYPE = "application/problem+json"
 MAX_DETAIL_CHARS = 2_000
@@ -106,7 +107,10 @@ def problem_of(error: Problem | JobServiceError) -> Problem:
     job_status: Status | UnsetType = UNSET
     if isinstance(error, AlreadyFinished | NotFinished):
         job_status = error.job.status
-    return Problem(OF_ERRORS[type(error)], str(error), job_status=job_status)
+    refusal = OF_ERRORS[type(error)]
+    if isinstance(error, StoreUnavailable):
+        refusal = refusal._replace(headers=retry_after(math.ceil(error.retry_after_seconds)))
+    return Problem(refusal, str(error), job_status=job_status)
 
 
 def install_error_handlers(app: Quart) -> None:

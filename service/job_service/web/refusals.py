@@ -21,6 +21,7 @@ from job_service.errors import (
     NotFinished,
     QueueClosed,
     QueueFull,
+    StoreUnavailable,
     UnknownJob,
     UnknownJobType,
     UnknownPredecessor,
@@ -45,7 +46,8 @@ class Refusal(NamedTuple):
     job_status: Status | UnsetType = UNSET
 
 
-def _wait(seconds: int) -> Mapping[str, str]:
+def retry_after(seconds: int) -> Mapping[str, str]:
+    """The header that asks a client to wait so long."""
     return {"Retry-After": str(seconds)}
 
 
@@ -170,7 +172,7 @@ QUEUE_FULL: Final = Refusal(
     "The queue is full. Try again a little later.",
     "the queue is full: 1000 of 1000 places taken",
     "queue-full",
-    _wait(1),
+    retry_after(1),
 )
 TOO_MANY_UPLOADS: Final = Refusal(
     HTTPStatus.TOO_MANY_REQUESTS,
@@ -178,7 +180,7 @@ TOO_MANY_UPLOADS: Final = Refusal(
     "again, and faster.",
     "too much is being uploaded at the same time; try again, and send it faster",
     "too-many-uploads",
-    _wait(1),
+    retry_after(1),
 )
 BUG: Final = Refusal(
     HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -190,14 +192,21 @@ DRAINING: Final = Refusal(
     "The service is shutting down and takes no more jobs.",
     "the service is draining and takes no more jobs",
     "draining",
-    _wait(10),
+    retry_after(10),
+)
+STORE_UNAVAILABLE: Final = Refusal(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "The store can't keep anything now. Nothing is lost: try again a little later.",
+    "the store can't keep anything now",
+    "store-unavailable",
+    retry_after(5),
 )
 NOT_READY: Final = Refusal(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "The service is starting or draining.",
     "the service is starting or draining",
     "not-ready",
-    _wait(10),
+    retry_after(10),
 )
 
 OF_ERRORS: Final[Mapping[type[JobServiceError], Refusal]] = {
@@ -213,4 +222,5 @@ OF_ERRORS: Final[Mapping[type[JobServiceError], Refusal]] = {
     BatchTooLarge: BATCH_TOO_LARGE,
     QueueFull: QUEUE_FULL,
     QueueClosed: DRAINING,
+    StoreUnavailable: STORE_UNAVAILABLE,
 }

@@ -218,7 +218,7 @@ class Dispatcher:
         return self._backlog.take_due(now, date, _DUE_IN_ONE_GO)
 
     def _make_ready(self, job: Job, *, at_once: bool = False) -> None:
-        if job.settling:  # its end has been handed over
+        if job.status != "pending":  # it has just ended, and `discard` is still to come
             return
         self._store.apply(enqueue(job, self._clock, at_once=at_once))
         self._backlog.add(job)

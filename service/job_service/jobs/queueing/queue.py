@@ -41,6 +41,8 @@ class JobQueue:
     the same `idempotency_key`, 1 to 255 visible ASCII characters of your choice. For a day, the
     same call with that key makes no new job: it returns the first one, `replayed`, even during a
     drain. Another call with it raises IdempotencyKeyReused. A call that raises is not remembered.
+
+    Raises StoreUnavailable, in each async method, while a store in a file can't keep anything.
     """
 
     def __init__(self, registry: Registry, store: Store) -> None:

@@ -116,7 +116,7 @@ class Worker:
             while next_job is not None:
                 self._has_asked = False
                 # It may have been cancelled on its way here.
-                if next_job.status == "pending" and not next_job.settling:
+                if next_job.status == "pending":
                     await self._run_attempt(next_job)
                 must_step = clean.restore()
                 self._ask_for_next()

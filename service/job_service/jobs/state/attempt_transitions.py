@@ -20,6 +20,8 @@ from job_service.telemetry.events import (
     JobCompleted,
     JobFailed,
     JobProgressed,
+    JobReleased,
+    JobRescued,
     JobRetried,
     JobSnoozed,
     JobStarted,
@@ -29,7 +31,7 @@ from job_service.telemetry.events import (
 def start(job: Job, worker_id: str, interrupt: Callable[[], None], clock: Clock) -> Start:
     """A worker begins an attempt; `interrupt` is how a client's cancellation reaches it."""
     ready_monotonic = job.ready_monotonic
-    if ready_monotonic is None or job.settling:
+    if ready_monotonic is None:
         raise IllegalTransition(job.id, job.status, "processing")
     now, monotonic = clock.now(), clock.monotonic()
     attempt = Attempt(job.runs + 1, worker_id, now, monotonic, interrupt)
@@ -73,7 +75,7 @@ def request_cancel(job: Job, reason: str) -> CancelRequest:
 def complete(job: Job, attempt: Attempt, result: bytes, clock: Clock) -> AttemptEnd:
     """The handler returned `result`, JSON text."""
     # Most attempts end so: their time counts, and that of two calls more would be seen.
-    if attempt.is_over or (job.status != "processing" and not job.settling):
+    if attempt.is_over or job.status != "processing":
         raise IllegalTransition(job.id, job.status, "completed")
     now = clock.now()
     run_seconds = round(clock.monotonic() - attempt.started_monotonic, 6)
@@ -177,9 +179,66 @@ def cut_short(
     return AttemptEnd(job, to, event, attempt, to, now, run_seconds, error, traceback)
 
 
+def release(
+    job: Job,
+    attempt: Attempt,
+    reason: str,
+    clock: Clock,
+    error: str | None = None,
+    traceback: str | None = None,
+) -> AttemptEnd:
+    """The service ends while the attempt runs, and the job is kept; that costs no retry.
+
+    `error` and `traceback` are what the handler's clean-up ended with, if anything.
+    """
+    _require_open(job, attempt, "pending")
+    now, run_seconds = clock.now(), _run_seconds(attempt, clock)
+    event = JobReleased(
+        timestamp=now,
+        job_id=job.id,
+        job_type=job.type,
+        worker_id=attempt.worker_id,
+        attempt=attempt.number,
+        run_seconds=run_seconds,
+        reason=reason,
+    )
+    return AttemptEnd(
+        job, "pending", event, attempt, "interrupted", now, run_seconds, error, traceback
+    )
+
+
+def rescue(job: Job, clock: Clock, max_losses: int) -> AttemptEnd:
+    """The process ended without a word while it had the job in hand.
+
+    The job waits again, unless that has happened `max_losses` times, or a client had called it off.
+    """
+    attempt = job.attempts[-1]
+    _require_open(job, attempt, "pending")
+    now, losses = clock.now(), job.losses + 1
+    error = "the process ended while it had this job in hand"
+    if job.cancel_reason is not None:
+        cancelled = JobCancelled(
+            timestamp=now, job_id=job.id, job_type=job.type, reason=job.cancel_reason
+        )
+        return AttemptEnd(job, "cancelled", cancelled, attempt, "lost", now, None, error)
+    if losses >= max_losses:
+        each_time = "" if losses == 1 else f" each of the {losses} times"
+        error = f"the process ended{each_time} while it had this job in hand"
+        failed = JobFailed(timestamp=now, job_id=job.id, job_type=job.type, error=error)
+        return AttemptEnd(job, "failed", failed, attempt, "lost", now, None, error)
+    event = JobRescued(
+        timestamp=now,
+        job_id=job.id,
+        job_type=job.type,
+        worker_id=attempt.worker_id,
+        attempt=attempt.number,
+        reason="restart",
+    )
+    return AttemptEnd(job, "pending", event, attempt, "lost", now, None, error)
+
+
 def _require_open(job: Job, attempt: Attempt, wanted: Status) -> None:
-    # A store that applies later may not have come to the start yet.
-    if attempt.is_over or (job.status != "processing" and not job.settling):
+    if attempt.is_over or job.status != "processing":
         raise IllegalTransition(job.id, job.status, wanted)
 
 

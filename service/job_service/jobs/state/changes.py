@@ -1,10 +1,7 @@
-"""What can be done to a job, as values: each change is one, and so is what is kept of it.
+"""What can be done to a job, as values: each change is one.
 
-`transitions` decides on a change, and a store applies it. Between the two nothing has happened: a
-store that writes to a disk or a database may keep a change first, together with others, and apply
-it when it is kept. So all that must be kept is in the change and not yet in the job, and its event
-has the moment of the decision. Such a store calls `hand_over` first, so that nothing is decided
-meanwhile that the change rules out.
+`transitions` decides on a change, and a store applies it. Between the two nothing has happened. The
+event of a change has the moment of the decision, however late it is told.
 
 A change holds the live job and not its id, because whoever decides has the job at hand, and a look
 into a table would cost each change as much as all of its bookkeeping.
@@ -54,13 +51,14 @@ class Start(Transition, frozen=True, gc=False):
 class AttemptEnd(Transition, frozen=True, gc=False):
     """`attempt` is over, and so is the job, unless it is to be ready again in `ready_in` seconds.
 
-    `error` and `traceback` are what the handler left, and `result` is JSON text.
+    `error` and `traceback` are what the handler left, and `result` is JSON text. If a process died
+    in it, nobody knows its `run_seconds`.
     """
 
     attempt: Attempt
     outcome: AttemptOutcome
     finished_at: datetime
-    run_seconds: float
+    run_seconds: float | None
     error: str | None = None
     traceback: str | None = None
     result: bytes | None = None
@@ -87,10 +85,3 @@ class CancelRequest(Change, frozen=True, gc=False):
 
     reason: str
 
-
-def hand_over(change: Change) -> None:
-    """Mark, before it is applied, that the attempt is over, or that the job waits no more."""
-    if isinstance(change, AttemptEnd):
-        change.attempt.is_over = True
-    elif isinstance(change, Start | UnstartedEnd):
-        change.job.settling = True

@@ -4,17 +4,19 @@ from collections.abc import Sequence
 from typing import Final
 
 from job_service.failures.names import shortened
-from job_service.jobs.state.model import Attempt
+from job_service.jobs.state.model import Attempt, AttemptOutcome
 
-KEPT_AT_EACH_END: Final = 10  # of those that snoozed
+KEPT_AT_EACH_END: Final = 10  # of those that snoozed, or that were cut short by a stop
 KEPT_IN_FULL: Final = 3  # of those that failed, the first ones and the last ones
 MAX_CHARS_BETWEEN: Final = 100  # of each error between those, which has no traceback
 
 
-def without_snoozes_between(attempts: Sequence[Attempt]) -> tuple[Attempt, ...]:
-    """The attempts without a snoozed one that has many others like it before and behind it."""
-    snoozed = [attempt for attempt in attempts if attempt.outcome == "snoozed"]
-    between = snoozed[KEPT_AT_EACH_END:-KEPT_AT_EACH_END]
+def without_many_between(
+    attempts: Sequence[Attempt], outcome: AttemptOutcome
+) -> tuple[Attempt, ...]:
+    """The attempts without one of this outcome that has many others before and behind it."""
+    alike = [attempt for attempt in attempts if attempt.outcome == outcome]
+    between = alike[KEPT_AT_EACH_END:-KEPT_AT_EACH_END]
     return tuple(attempt for attempt in attempts if attempt not in between)
 
 

@@ -5,7 +5,7 @@ and what whoever runs the jobs must know of it are one act. No cancellation and 
 between them, and nobody can see one without the others.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -23,7 +23,7 @@ from job_service.jobs.state.changes import (
 )
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.dependencies import Dependencies, failed_dependency, why_unstarted
-from job_service.jobs.state.history import forget_what_is_between, without_snoozes_between
+from job_service.jobs.state.history import forget_what_is_between, without_many_between
 from job_service.jobs.state.model import TERMINAL, Ending, Job
 from job_service.jobs.state.progress import Meter
 from job_service.jobs.state.state_index import StateIndex
@@ -61,8 +61,8 @@ class LiveJobs:
         *,
         capacity: int,
         capacity_bytes: int,
-        retain: int,
-        retain_bytes: int,
+        retain: float,
+        retain_bytes: float,
     ) -> None:
         self._emit = emit
         self._clock = clock
@@ -91,6 +91,19 @@ class LiveJobs:
     def unfinished(self) -> Iterator[Job]:
         """The jobs that have not ended, the oldest first; they may change meanwhile."""
         return (job for job in list(self.index.jobs) if job.status not in TERMINAL)
+
+    def restore(self, job: Job, predecessors: Sequence[Job]) -> None:
+        """Take in a job from what is kept, which has not ended, without a word."""
+        to, job.status = job.status, "pending"
+        self.index.add(job)
+        if to == "processing":
+            self.index.move(job, to, job.created_at)
+        self.dependencies.add(job, predecessors)
+
+    def withdraw(self, job: Job) -> None:
+        """A job that was created, and of which nobody knows, was never made."""
+        self.dependencies.discard(job)
+        self.index.drop(job)
 
     def ending_of(self, job: Job) -> Ending:
         """What says how the job has ended, as soon as it has."""
@@ -125,7 +138,6 @@ class LiveJobs:
         if job.status != "pending":
             attempt.is_over = True
             return
-        job.settling = False
         self.index.move(job, "processing", attempt.started_at)
         job.ready_monotonic = None
         job.runs = attempt.number
@@ -149,11 +161,8 @@ class LiveJobs:
             attempt.traceback = change.traceback[-MAX_KEPT_TRACEBACK_CHARS:]
             forget_what_is_between(job.attempts)
         job.result = change.result
-        if change.ready_in is not None:
-            job.run_at = change.finished_at + timedelta(seconds=change.ready_in)
-            if change.outcome == "snoozed":
-                job.snoozes += 1
-                job.attempts = without_snoozes_between(job.attempts)
+        if change.outcome != "completed":
+            self._count_outcome(change)
         self.index.move(job, to, change.finished_at)
         self._emit(change.event)
         if self.capacity.is_full:
@@ -161,6 +170,20 @@ class LiveJobs:
         self.runner.attempt_ended(job, change.ready_in)
         if job.successors and to in TERMINAL:
             self._follow(job)
+
+    def _count_outcome(self, change: AttemptEnd) -> None:
+        job = change.job
+        if change.ready_in is not None:
+            job.run_at = change.finished_at + timedelta(seconds=change.ready_in)
+        if change.outcome == "snoozed":
+            job.snoozes += 1
+        elif change.outcome == "interrupted":
+            job.interruptions += 1
+        elif change.outcome == "lost":
+            job.losses += 1
+        else:
+            return
+        job.attempts = without_many_between(job.attempts, change.outcome)
 
     def _end_unstarted(self, change: UnstartedEnd) -> None:
         if change.job.status != "pending":
@@ -171,7 +194,6 @@ class LiveJobs:
 
     def _end_alone(self, change: UnstartedEnd) -> None:
         job = change.job
-        job.settling = False
         job.failure = change.failure
         job.ready_monotonic = None
         self.dependencies.discard(job)

@@ -9,23 +9,27 @@ import trio
 
 from job_service.jobs.state.progress import Meter
 
-AttemptOutcome = Literal["completed", "failed", "snoozed", "cancelled", "abandoned"]
+AttemptOutcome = Literal[
+    "completed", "failed", "snoozed", "cancelled", "abandoned", "interrupted", "lost"
+]
 Status = Literal["pending", "processing", "completed", "failed", "cancelled", "abandoned"]
 
 TRANSITIONS: Final[dict[Status, frozenset[Status]]] = {
-    # Entered on creation, and again when a failed attempt is to be repeated or a handler wants the
-    # job back later; left for a worker, for a client who calls it off, when a job that it comes
-    # after has not completed, or for a service that ends without having run it.
+    # Entered on creation, and again when a failed attempt is to be repeated, a handler wants the
+    # job back later, or an attempt ended with its service and the job is kept; left for a worker,
+    # for a client who calls it off, when a job that it comes after has not completed, or for a
+    # service that ends without having run it.
     "pending": frozenset({"processing", "failed", "cancelled", "abandoned"}),
     # Entered when a worker begins an attempt; left when that attempt is over.
     "processing": frozenset({"completed", "failed", "pending", "cancelled", "abandoned"}),
     # The handler returned, and its result is kept.
     "completed": frozenset(),
-    # The last attempt raised or timed out; or what it was to come after has not completed.
+    # The last attempt raised, timed out, or was lost with its process once too often; or what it
+    # was to come after has not completed.
     "failed": frozenset(),
     # A client called it off before it had ended.
     "cancelled": frozenset(),
-    # The service ended before it had.
+    # The service ended before it had, and nothing keeps the job.
     "abandoned": frozenset(),
 }
 
@@ -48,8 +52,7 @@ class IllegalTransition(Exception):
 class Attempt(msgspec.Struct, eq=False, gc=False):
     """One run of a job's handler; the fields with defaults are set when it is over.
 
-    `is_over` is set as soon as its end is handed over to the store, and the others when that is
-    applied. No two attempts of a job have the same `number`, whatever became of them.
+    No two attempts of a job have the same `number`, whatever became of them.
     """
 
     number: int
@@ -62,7 +65,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
     outcome: AttemptOutcome | None = None
     error: str | None = None
     traceback: str | None = None  # its end, if it is long
-    is_over: bool = False
+    is_over: bool = False  # or was never begun
 
 
 class Ending(msgspec.Struct, eq=False):
@@ -107,8 +110,6 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
 class Job(msgspec.Struct, eq=False, gc=False):
     """One job as the process that runs it holds it; only `LiveJobs` changes one.
 
-    A store that applies changes later marks it with `hand_over` before.
-
     The garbage collector does not look at jobs and attempts, which would take it a second if a
     million are kept. What they have in circles, such as `successors`, is gone once a job has ended.
 
@@ -131,11 +132,13 @@ class Job(msgspec.Struct, eq=False, gc=False):
     row: int = -1  # its place in the table
     weight: int = 0  # bytes of memory, when it was last weighed
     status: Status = "pending"
-    settling: bool = False  # while it is pending, but its start or its end has been handed over
     ready_monotonic: float | None = None  # since when it is ready for a worker, while it is
     attempts: tuple[Attempt, ...] = ()
     runs: int = 0  # attempts that have begun, and so the number of the last one
     snoozes: int = 0
+    interruptions: int = 0  # attempts that ended with their service, at a stop
+    losses: int = 0  # attempts that ended with their process, without a word
+    is_recovered: bool = False  # from a store; its starts are kept before its handler is called
     meter: Meter | None = None  # of the attempt that began last, if it has told its progress
     result: bytes | None = None
     finished_at: datetime | None = None
@@ -147,6 +150,14 @@ class Job(msgspec.Struct, eq=False, gc=False):
 
     @property
     def retries(self) -> int:
-        """How many of its `max_retries` are used up; the first attempt is none, nor is a snooze."""
-        counted = self.runs - self.snoozes
+        """How many of its `max_retries` are used up.
+
+        The first attempt is none, nor is one that snoozed, or that ended with its service.
+        """
+        counted = self.runs - self.snoozes - self.interruptions - self.losses
         return counted if self.status == "pending" else max(0, counted - 1)
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether its last attempt was lost: perhaps it was this job that ended the process."""
+        return self.losses > 0 and self.attempts[-1].outcome == "lost"

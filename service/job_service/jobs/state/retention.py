@@ -9,7 +9,7 @@ from job_service.jobs.state.model import Job
 class Retention:
     """The finished jobs that are kept, up to `jobs` of them and `limit_bytes` of their weight."""
 
-    def __init__(self, jobs: int, limit_bytes: int, forget: Callable[[Job], None]) -> None:
+    def __init__(self, jobs: float, limit_bytes: float, forget: Callable[[Job], None]) -> None:
         self._limit = jobs
         self._limit_bytes = limit_bytes
         self._forget = forget
@@ -30,3 +30,9 @@ class Retention:
             weight -= oldest.weight
             self._forget(oldest)
         self.weight = weight
+
+    def drop(self, job: Job) -> None:
+        """Keep one of them no more, which most often is the one that finished first."""
+        self._kept.remove(job)
+        self.weight -= job.weight
+        self._forget(job)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from job_service.jobs.state.model import TRANSITIONS, Job, Status
+from job_service.jobs.state.model import TERMINAL, TRANSITIONS, Job, Status
 from job_service.jobs.state.retention import Retention
 from job_service.jobs.state.table import JobTable
 from job_service.jobs.state.weight import submitted_bytes, weight_in_bytes
@@ -11,7 +11,7 @@ from job_service.jobs.state.weight import submitted_bytes, weight_in_bytes
 class StateIndex:
     """The jobs that are kept. One enters with `add`, and has its status from `move`."""
 
-    def __init__(self, retain: int, retain_bytes: int) -> None:
+    def __init__(self, retain: float, retain_bytes: float) -> None:
         self.jobs = JobTable()
         self._retention = Retention(retain, retain_bytes, self.jobs.forget)
         self.unfinished_bytes = 0  # of the jobs that have not ended
@@ -26,6 +26,17 @@ class StateIndex:
         self.counts["pending"] += 1
         weight = job.weight = submitted_bytes(job)
         self.unfinished_bytes += weight
+
+    def drop(self, job: Job) -> None:
+        """Keep the job no more, whatever its status: it is kept elsewhere, or was never made."""
+        if job.status in TERMINAL:
+            self._retention.drop(job)
+            return
+        if job.unique_key is not None:
+            del self._holders[job.type, job.unique_key]
+        self.counts[job.status] -= 1
+        self.unfinished_bytes -= job.weight
+        self.jobs.forget(job)
 
     @property
     def weight(self) -> int:

@@ -105,7 +105,7 @@ def _end_early(
     reason: str,
     clock: Clock,
 ) -> UnstartedEnd:
-    if job.status != "pending" or job.settling:
+    if job.status != "pending":
         raise IllegalTransition(job.id, job.status, to)
     now = clock.now()
     ready = job.ready_monotonic

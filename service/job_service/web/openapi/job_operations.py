@@ -26,6 +26,7 @@ from job_service.web.refusals import (
     NOT_THE_MEDIA_TYPE,
     QUEUE_FULL,
     SLOW_BODY,
+    STORE_UNAVAILABLE,
     TOO_LARGE,
     TOO_MANY_UPLOADS,
     UNKNOWN_JOB,
@@ -54,7 +55,7 @@ _DUPLICATE: Final = Answer(
     examples.DUPLICATE,
     ("Location", "Idempotent-Replayed"),
 )
-_ADMISSION: Final = (KEY_REUSED, QUEUE_FULL, DRAINING)
+_ADMISSION: Final = (KEY_REUSED, QUEUE_FULL, DRAINING, STORE_UNAVAILABLE)
 
 
 def _on_a_line(refusal: Refusal) -> Refusal:
@@ -119,6 +120,7 @@ JOB_OPERATIONS: Final[Operations] = {
         (
             malformed_as("type must be the type whose jobs to cancel, as in ?type=email"),
             UNKNOWN_JOB_TYPE,
+            STORE_UNAVAILABLE,
         ),
     ),
     ("GET", "/jobs"): Operation(
@@ -132,7 +134,10 @@ JOB_OPERATIONS: Final[Operations] = {
             ),
             304: NOT_MODIFIED,
         },
-        (malformed_as(f"limit must be a number from 1 to {MAX_PAGE}"), UNKNOWN_JOB_TYPE, CHANGED),
+        (
+            malformed_as(f"limit must be a number from 1 to {MAX_PAGE}"),
+            *(UNKNOWN_JOB_TYPE, CHANGED, STORE_UNAVAILABLE),
+        ),
         headers=CONDITIONAL,
     ),
     ("GET", "/jobs/{job_id}"): Operation(
@@ -146,8 +151,7 @@ JOB_OPERATIONS: Final[Operations] = {
         },
         (
             malformed_as(f"wait must be a number of seconds from 0 to {MAX_WAIT_SECONDS}"),
-            UNKNOWN_JOB,
-            CHANGED,
+            *(UNKNOWN_JOB, CHANGED, STORE_UNAVAILABLE),
         ),
         headers=CONDITIONAL,
     ),
@@ -158,7 +162,7 @@ JOB_OPERATIONS: Final[Operations] = {
         "A pending job ends at once, a running one at its next checkpoint: it may still be "
         "`processing` in the answer.",
         {200: Answer("The job, as it is now.", JobDetail, examples.CANCELLED)},
-        (UNKNOWN_JOB, ALREADY_FINISHED, CHANGED),
+        (UNKNOWN_JOB, ALREADY_FINISHED, CHANGED, STORE_UNAVAILABLE),
         headers=("If-Match",),
     ),
     ("POST", "/jobs/{job_id}/retry"): Operation(

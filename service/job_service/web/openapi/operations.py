@@ -15,7 +15,7 @@ from job_service.web.openapi.operation import (
     fixed,
     malformed_as,
 )
-from job_service.web.refusals import NO_SUCH_FILE, NOT_READY, UNKNOWN_JOB_TYPE
+from job_service.web.refusals import NO_SUCH_FILE, NOT_READY, STORE_UNAVAILABLE, UNKNOWN_JOB_TYPE
 
 EVENT_STREAM: Final = "text/event-stream"
 
@@ -27,7 +27,11 @@ TAGS: Final = {
 }
 
 _QUEUE_NOW: Final = Answer("The queue at this moment.", QueueView, examples.QUEUE)
-_PAUSES: Final = (malformed_as("unknown query parameter 'typ'; known: type"), UNKNOWN_JOB_TYPE)
+_PAUSES: Final = (
+    malformed_as("unknown query parameter 'typ'; known: type"),
+    UNKNOWN_JOB_TYPE,
+    STORE_UNAVAILABLE,
+)
 
 OPERATIONS: Final[Operations] = {
     **JOB_OPERATIONS,
@@ -47,6 +51,7 @@ OPERATIONS: Final[Operations] = {
         "See what waits, and for what",
         "",
         {200: _QUEUE_NOW},
+        (STORE_UNAVAILABLE,),
     ),
     ("POST", "/queue/pause"): Operation(
         "pause_queue",
@@ -72,6 +77,7 @@ OPERATIONS: Final[Operations] = {
         "How each is run, and how many of its jobs are in each state. Jobs that have ended count "
         "for as long as the service keeps them.",
         {200: Answer("All job types.", list[TypeView], examples.TYPES)},
+        (STORE_UNAVAILABLE,),
     ),
     ("GET", "/workers"): Operation(
         "list_workers",
@@ -107,7 +113,7 @@ OPERATIONS: Final[Operations] = {
         "See whether the service takes jobs",
         "Needs no token.",
         {200: Answer("It takes jobs.", Health, Health())},
-        (NOT_READY,),
+        (NOT_READY, STORE_UNAVAILABLE),
     ),
     ("GET", "/openapi.json"): fixed(
         "get_openapi",

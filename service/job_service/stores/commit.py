@@ -1,0 +1,203 @@
+"""Group commit: changes are kept in their order, many at a time, and told when they are kept.
+
+The jobs in memory change at once, so that whatever is decided next knows of it. Nobody else does
+before the change is kept: events, what the runner must know, and answers to clients wait in line
+until then. Transactions follow one another, so what is kept is always all that was done up to some
+moment. While one is written, the next gathers.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import trio
+
+from job_service.errors import StoreUnavailable
+from job_service.jobs.state.clock import Clock
+from job_service.jobs.state.model import Job
+from job_service.telemetry.events import (
+    Event,
+    StoreCommitted,
+    StoreFailed,
+    StoreFailing,
+    StoreRecovered,
+)
+
+MOST_JOBS: Final = 1_000  # of a transaction, unless one call has changed more
+FIRST_RETRY_SECONDS: Final = 0.05
+LONGEST_RETRY_SECONDS: Final = 2.0
+
+Call = tuple[Callable[..., object], tuple[Any, ...]]
+
+
+@dataclass(slots=True, eq=False)
+class Act:
+    """All that one call has done, which is kept as a whole or not at all.
+
+    `jobs` are those that it changed, `created` those of them that it made, and `ended` those that
+    it gave their end. `beside` is what else is to be kept. `calls` tell of it all.
+    """
+
+    jobs: dict[str, Job] = field(default_factory=dict)
+    created: list[Job] = field(default_factory=list)
+    ended: list[Job] = field(default_factory=list)
+    beside: list[object] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    awaited: trio.Event | None = None  # made by the first who waits until it is told
+    refused: bool = False
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is nothing in it that must be kept."""
+        return not self.jobs and not self.beside
+
+
+class CannotKeep(Exception):
+    """What keeps the jobs is in trouble now; the text says which."""
+
+
+class Committer:
+    """Keeps acts with `keep`, which raises CannotKeep, and then tells them with `tell`.
+
+    When trouble begins, `refuse` is called with all acts that wait. Those that it takes out are
+    refused, and all others are kept when the trouble is over.
+    """
+
+    def __init__(
+        self,
+        keep: Callable[[Sequence[Act]], Awaitable[None]],
+        tell: Callable[[Act], None],
+        refuse: Callable[[deque[Act]], None],
+        emit: Callable[[Event], None],
+        clock: Clock,
+    ) -> None:
+        self._keep = keep
+        self._tell = tell
+        self._refuse = refuse
+        self._emit = emit
+        self._clock = clock
+        self._acts = deque[Act]()  # those that are not told yet, in their order
+        self._changed = trio.lowlevel.ParkingLot()
+        self._is_closed = False
+        self.trouble: str | None = None
+        self._failing_since = 0.0
+
+    def add(self, act: Act) -> None:
+        """Keep an act, and tell of it after all that came before."""
+        if not self._acts and act.is_kept:
+            self._tell(act)
+            return
+        self._acts.append(act)
+        if self._changed:
+            self._changed.unpark_all()
+
+    async def kept(self) -> None:
+        """Return when all acts so far are kept and told. Raises StoreUnavailable."""
+        self.require_no_trouble()
+        if not self._acts:
+            await trio.lowlevel.checkpoint()
+            return
+        act = self._acts[-1]
+        await self._told(act)
+        if act.refused:
+            raise self._unavailable()
+
+    async def settled(self) -> None:
+        """Return when all acts so far are kept and told, however long that takes."""
+        while self._acts:
+            await self._told(self._acts[-1])
+        await trio.lowlevel.checkpoint()
+
+    def require_no_trouble(self) -> None:
+        """Raise StoreUnavailable if nothing can be kept now."""
+        if self.trouble is not None or self._is_closed:
+            raise self._unavailable()
+
+    async def run(self) -> None:
+        """Keep and tell, until cancelled."""
+        while True:
+            while not self._acts:
+                await self._changed.park()
+            batch = self._next_batch()
+            if not all(act.is_kept for act in batch):
+                batch = await self._keep_stubbornly(batch)
+            self._tell_all(batch)
+            await trio.lowlevel.checkpoint()
+
+    def close(self) -> deque[Act]:
+        """Keep nothing more. The acts that are not told; whoever waits for one is refused."""
+        self._is_closed = True
+        acts, self._acts = self._acts, deque()
+        for act in acts:
+            self._refuse_waiter(act)
+        return acts
+
+    def _next_batch(self) -> list[Act]:
+        batch, jobs = list[Act](), 0
+        for act in self._acts:
+            jobs += len(act.jobs)
+            if batch and jobs > MOST_JOBS:
+                break
+            batch.append(act)
+        return batch
+
+    async def _keep_stubbornly(self, batch: list[Act]) -> list[Act]:
+        """Try until it is kept. Returns what was kept in the end: less, if some was refused."""
+        pause = FIRST_RETRY_SECONDS
+        while True:
+            began = self._clock.monotonic()
+            try:
+                await self._keep(batch)
+            except CannotKeep as error:
+                self._emit(StoreFailed(timestamp=self._clock.now(), error=str(error)))
+                self._begin_trouble(str(error))
+                await trio.sleep(pause)
+                pause = min(2 * pause, LONGEST_RETRY_SECONDS)
+                batch = self._next_batch()
+            else:
+                seconds = round(self._clock.monotonic() - began, 6)
+                self._end_trouble()
+                self._emit(StoreCommitted(timestamp=self._clock.now(), seconds=seconds))
+                return batch
+
+    def _begin_trouble(self, error: str) -> None:
+        if self.trouble is not None:
+            self.trouble = error
+            return
+        self.trouble = error
+        self._failing_since = self._clock.monotonic()
+        self._emit(StoreFailing(timestamp=self._clock.now(), error=error))
+        waiting = list(self._acts)
+        self._refuse(self._acts)
+        for act in waiting:
+            self._refuse_waiter(act)
+
+    def _refuse_waiter(self, act: Act) -> None:
+        act.refused = True
+        if act.awaited is not None:
+            act.awaited.set()
+            act.awaited = None
+
+    def _end_trouble(self) -> None:
+        if self.trouble is None:
+            return
+        self.trouble = None
+        seconds = round(self._clock.monotonic() - self._failing_since, 6)
+        self._emit(StoreRecovered(timestamp=self._clock.now(), failing_seconds=seconds))
+
+    def _tell_all(self, batch: Sequence[Act]) -> None:
+        for act in batch:
+            self._tell(act)
+            self._acts.popleft()
+            if act.awaited is not None:
+                act.awaited.set()
+
+    async def _told(self, act: Act) -> None:
+        if act.awaited is None:
+            act.awaited = trio.Event()
+        await act.awaited.wait()
+
+    def _unavailable(self) -> StoreUnavailable:
+        why = self.trouble or "it is closed"
+        return StoreUnavailable(f"the store can't keep or tell anything now: {why}")

@@ -1,0 +1,66 @@
+"""What a client is told while the store can keep nothing: that it is to come again, and when."""
+
+import uuid
+from typing import Any
+
+import pytest
+
+from job_service.errors import StoreUnavailable
+from job_service.stores.memory import MemoryStore
+from job_service.web.openapi.operations import OPERATIONS
+from job_service.web.refusals import STORE_UNAVAILABLE
+from tests.web.api import JSON, Answer, Api, check_problem
+from tests.web.conftest import MakeApi
+
+CALLS_OF_THE_STORE = {name for name in OPERATIONS if name[1] != "/health/ready"}
+BODIES = {
+    "/jobs": (JSON, b'{"type": "echo"}'),
+    "/jobs/batch": ({"Content-Type": "application/x-ndjson"}, b'{"type": "echo"}'),
+}
+QUERIES = {("POST", "/jobs/cancel"): "?type=echo"}
+
+
+class FailingStore(MemoryStore):
+    """A store whose disk is full."""
+
+    async def _fail(self, *_: object, **__: object) -> Any:
+        raise StoreUnavailable("the store can't keep anything now: the disk is full", 2.5)
+
+    submit = run_again = cancel = cancel_all = pause = resume = _fail
+    get = wait = page = view = counts = _fail
+
+
+@pytest.fixture
+def failing(make_api: MakeApi) -> Api:
+    """The API on such a store."""
+    return make_api(store=FailingStore)
+
+
+async def ask(api: Api, method: str, path: str) -> Answer:
+    """A call that is as it should be."""
+    headers, body = BODIES[path] if method == "POST" and path in BODIES else ({}, None)
+    query = QUERIES.get((method, path), "")
+    return await api.ask(path.format(job_id=uuid.uuid4()) + query, method, headers, body)
+
+
+async def test_submissions_and_reads_are_told_to_come_again(failing: Api) -> None:
+    """With what is wrong, and with whole seconds that are no fewer than it takes."""
+    for method, path in (("POST", "/jobs"), ("GET", "/jobs")):
+        answer = await ask(failing, method, path)
+        detail = check_problem(answer, 503, "store-unavailable")
+        assert detail == "the store can't keep anything now: the disk is full"
+        assert answer.headers["Retry-After"] == "3"
+
+
+async def test_the_description_says_which_calls_need_the_store(failing: Api) -> None:
+    """Those, and no others."""
+    need_it = {
+        (method, path)
+        for method, path in CALLS_OF_THE_STORE
+        if path not in ("/events", "/dashboard/{name}")
+        and b"store-unavailable" in (await ask(failing, method, path)).body[:100]
+    }
+    said = {name for name in CALLS_OF_THE_STORE if STORE_UNAVAILABLE in OPERATIONS[name].refusals}
+    assert said == need_it
+    assert ("POST", "/jobs/batch") in need_it
+    assert ("GET", "/metrics") not in need_it
