@@ -41,8 +41,9 @@ async def host(
     The log goes to `settings.log_file` or else to `sys.stdout`: to its descriptor, or to the stream
     itself if it has none, as in some notebooks. If `sys.stdout` is None, there is no log.
 
-    Raises CannotListen, in a group, if the address can't be had; OSError if the log file can't be
-    opened; and ResourceFailed, in a group, if a resource can't be opened.
+    Raises OSError if the log file can't be opened. In a group, it raises CannotListen if the
+    address can't be had, ResourceFailed if a resource can't be opened, and StoreRefused if the
+    place where jobs are to be kept can't be used.
     """
     settings = settings or Settings()
     async with _open_log(settings.log_file) as fd:

@@ -7,7 +7,7 @@ gives up the interpreter.
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar, get_args
+from typing import Any, Final, Self, TypeVar, get_args
 
 import msgspec
 
@@ -23,6 +23,7 @@ from job_service.stores.sqlite.rows import (
     Tick,
     Trimmed,
 )
+from job_service.stores.sqlite.schema import open_connection
 
 Value = TypeVar("Value")
 
@@ -44,6 +45,11 @@ class JobFile:
         self._db = connection
         self._finished: int | None = None  # how many jobs have ended; None if they must be counted
         writing.prepare(connection)
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """The file at `path`, which is made if there is none. Raises StoreRefused."""
+        return cls(open_connection(path))
 
     def close(self) -> None:
         """Close the connection."""

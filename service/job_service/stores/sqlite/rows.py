@@ -3,8 +3,9 @@
 Times are texts in ISO 8601, in UTC, with six digits of a second and a Z. So they sort as texts.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
+
+import msgspec
 
 from job_service.jobs.state.model import Status
 
@@ -69,7 +70,7 @@ class Tick(NamedTuple):
     job_id: str | None
 
 
-class Batch(NamedTuple):
+class Batch(msgspec.Struct):
     """What one transaction keeps: jobs that are new or have changed, and what came with them.
 
     `payloads` are pairs of a job's id and its payload, given once, with the new job. `pauses` are
@@ -77,12 +78,12 @@ class Batch(NamedTuple):
     of the jobs have ended since the last batch.
     """
 
-    jobs: Sequence[JobRow] = ()
-    payloads: Sequence[tuple[str, str]] = ()
-    keys: Sequence[KeyRow] = ()
-    keyed_ends: Sequence[KeyedEnd] = ()
-    pauses: Sequence[tuple[str, bool]] = ()
-    ticks: Sequence[Tick] = ()
+    jobs: list[JobRow] = []
+    payloads: list[tuple[str, str]] = []
+    keys: list[KeyRow] = []
+    keyed_ends: list[KeyedEnd] = []
+    pauses: list[tuple[str, bool]] = []
+    ticks: list[Tick] = []
     ended: int = 0
 
 

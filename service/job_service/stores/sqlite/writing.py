@@ -101,7 +101,7 @@ def _portions(batch: Batch) -> Iterator[Sequence[str]]:
     """The values of each statement that the batch takes: one, unless it is very large."""
     jobs = _sliced(batch.jobs, lambda job: len(job.record) + len(job.result or ""))
     payloads = _sliced(batch.payloads, lambda pair: len(pair[1]))
-    small = [_text(rows) for rows in batch[2:6]]
+    small = [_text(rows) for rows in (batch.keys, batch.keyed_ends, batch.pauses, batch.ticks)]
     for some_jobs, some_payloads in zip_longest(jobs, payloads, fillvalue=()):
         yield (_text(some_jobs), _text(some_payloads), *small)
         small = ["[]"] * len(small)
