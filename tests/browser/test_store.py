@@ -54,7 +54,11 @@ def test_a_store_that_fails_is_seen_and_so_is_its_recovery(
     page.route("**/health/ready", fail)
     expect(page.locator("#failing")).to_be_visible()
     expect(page.locator("#draining")).to_be_hidden()
-    expect(page.locator("#connection")).to_have_text("Live")
+    connections = [url for url in watch.requests if "/events" in url]
+    for _ in range(2):  # beats
+        with page.expect_response("**/queue"):
+            pass
+    assert [url for url in watch.requests if "/events" in url] == connections, "it has reconnected"
 
     page.unroute_all()
     expect(page.locator("#failing")).to_be_hidden()
