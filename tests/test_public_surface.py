@@ -41,7 +41,8 @@ SURFACE = [
     *("JobSummary", "MetricsSnapshot", "NotFinished", "Progress", "QueueClosed", "QueueFull"),
     *("QueueView", "Registry", "ResourceFailed", "Retry", "RunningService", "ScheduleView"),
     *("Settings", "SettingsError", "Snooze", "Status", "TypeOptions", "TypeView", "UnknownJob"),
-    *("UnknownJobType", "UnknownPredecessor", "WorkerView", "host"),
+    *("UnknownJobType", "UnknownPredecessor", "WorkerView", "collect_garbage_on_schedule"),
+    "host",
 ]
 
 # Its other members are for the service.
