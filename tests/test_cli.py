@@ -183,6 +183,27 @@ def test_tokens_may_stand_in_a_file(tmp_path: Path) -> None:
     assert settings.tokens == ("third", "secret", "another")
 
 
+def test_tokens_may_come_through_a_pipe(tmp_path: Path) -> None:
+    """As those of a password store do, in `--token-file <(pass show jobs)`."""
+    reading, writing = os.pipe()
+    os.write(writing, b"secret\n")
+    os.close(writing)
+    try:
+        settings = read_command_line(["--token-file", f"/dev/fd/{reading}"]).settings
+    finally:
+        os.close(reading)
+    assert settings.tokens == ("secret",)
+
+
+def test_a_pipe_that_nobody_writes_to_is_not_waited_for(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The start would hang without a word."""
+    os.mkfifo(tmp_path / "tokens")
+    said = refusal(capfd, "--token-file", str(tmp_path / "tokens"))
+    assert said == f"--token-file {tmp_path}/tokens: there is no token in it"
+
+
 @pytest.mark.parametrize("content", [None, b"", b"\n \n", b"\xff\xfe", b"# tokens\ns3cret\n"])
 def test_a_token_file_of_no_use_is_refused(
     capfd: pytest.CaptureFixture[str], tmp_path: Path, content: bytes | None
