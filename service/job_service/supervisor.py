@@ -71,6 +71,7 @@ class Supervisor:
             list_schedules=self._engine.schedules,
             feed=telemetry.feed,
             is_ready=lambda: self._engine.accepting,
+            store_trouble=lambda: self._store.trouble,
             emit=telemetry.emit,
             access=_access(settings),
         )

@@ -1,6 +1,5 @@
 """The structured log: writes each event as a line, and gives handlers a logger for their own."""
 
-import sys
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Literal
@@ -19,13 +18,15 @@ from job_service.telemetry.events import (
     ServiceStopped,
     utc_now,
 )
+from job_service.telemetry.exc_info import error_of
+from job_service.telemetry.line_logger import LEVEL_NUMBERS, line_logger_class
 from job_service.telemetry.text import printable
 
 LogFormat = Literal["json", "console"]
 LogFormatChoice = Literal["auto", "json", "console"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
-_LEVEL_NUMBERS: dict[LogLevel, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+_Render = Callable[[WrappedLogger, str, EventDict], bytes]
 
 # Where the service listens, and that it ends and why: no other line says of which run it is.
 _AT_EVERY_LEVEL = (ServiceStarted, ServiceDraining, ServiceStopped)
@@ -52,16 +53,16 @@ class Log:
     ) -> None:
         self._write = write
         self._render_event: Callable[[Event], bytes] = encode_event
-        render_line: Callable[[WrappedLogger, str, EventDict], bytes] = _render_json
+        render_line: _Render = _render_json
         if log_format == "console":
             render_line = console = Console(colors=colors, columns=columns)
             self._render_event = _with(console)
-        lowest = _LEVEL_NUMBERS[level]
-        self._levels = {name for name, number in _LEVEL_NUMBERS.items() if number >= lowest}
+        lowest = LEVEL_NUMBERS[level]
+        self._levels = {name for name, number in LEVEL_NUMBERS.items() if number >= lowest}
         self.logger: FilteringBoundLogger = structlog.wrap_logger(
-            _LineLogger(write),
-            processors=[_add_standard_keys, render_line],
-            wrapper_class=structlog.make_filtering_bound_logger(lowest),
+            write,
+            processors=[_add_standard_keys, _never_failing(render_line)],
+            wrapper_class=line_logger_class(lowest),
             context_class=dict,
         ).bind()
 
@@ -73,24 +74,29 @@ class Log:
             self._write(self._render_event(event))
 
 
-class _LineLogger:
-    """What structlog calls with a finished line: every level's method is `write`."""
-
-    def __init__(self, write: Callable[[bytes], None]) -> None:
-        self.debug = self.info = self.warning = self.error = self.critical = write
-
-
 def _add_standard_keys(_: WrappedLogger, level: str, fields: EventDict) -> EventDict:
     event = printable(fields.get("event"))  # structlog leaves out an event of None
     line: dict[str, Any] = {"timestamp": utc_now(), "level": level, "event": event}
-    exc_info = fields.pop("exc_info", None)
-    if isinstance(exc_info, tuple):  # as sys.exc_info() gives it
-        exc_info = exc_info[1]
-    if not issubclass(type(exc_info), BaseException):  # the truth of an error may raise
-        exc_info = sys.exception() if exc_info else None
-    if exc_info is not None:
-        line["traceback"] = format_traceback(exc_info)
+    error = error_of(fields.pop("exc_info", None))
+    if error is not None:
+        line["traceback"] = format_traceback(error)
     return line | {key: value for key, value in fields.items() if key not in line}
+
+
+def _never_failing(render: _Render) -> _Render:
+    def render_anything(logger: WrappedLogger, level: str, line: EventDict) -> bytes:
+        try:
+            return render(logger, level, line)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # one of the values only looks like a text, a number or a list
+            return render(logger, level, {printable(key): _plain(line[key]) for key in line})
+
+    return render_anything
+
+
+def _plain(value: object) -> object:
+    return value if type(value) in (datetime, bool, int, float) else printable(value)
 
 
 def event_renderer(log_format: LogFormat, *, colors: bool = False) -> Callable[[Event], bytes]:
