@@ -13,8 +13,8 @@ from msgspec import UnsetType
 from job_service.telemetry.events import (
     ConnectionRefused,
     Event,
-    JobRecovered,
     JobProgressed,
+    JobRecovered,
     JobRejected,
     JobStarted,
     StoreCommitted,

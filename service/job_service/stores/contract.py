@@ -157,9 +157,9 @@ class Store(Protocol):
         """
 
     def abandon_unkept(self) -> None:
-        """Nothing more will be kept: say of each job with changes that are not kept that it is lost.
+        """Nothing more will be kept: abandon each job with changes that are not kept.
 
-        Whoever waits for an answer still is refused. In memory there is no such job.
+        Whoever still waits for an answer is refused. In memory there is no such job.
         """
 
     # What clients ask for.

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from queue import SimpleQueue
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -50,10 +50,8 @@ class FileThread:
 
         def call(file: JobFile) -> None:
             result = outcome.capture(act, file, *args, **kwargs)
-            try:
+            with suppress(trio.RunFinishedError):  # nobody is left to hear of it
                 token.run_sync_soon(wake, result)
-            except trio.RunFinishedError:  # nobody is left to hear of it
-                pass
 
         def abort(_: Callable[[], None]) -> trio.lowlevel.Abort:
             nonlocal waits

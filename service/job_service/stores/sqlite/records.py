@@ -31,7 +31,7 @@ class Remembered(msgspec.Struct, frozen=True):
 
 
 def batch_of(acts: Iterable[Act], keyed: Container[str]) -> rows.Batch:
-    """All that these acts have changed, as it is now. Requests with a key have made `keyed` jobs."""
+    """All that these acts have changed, as it is now. Keys tell of `keyed` jobs."""
     changed = dict[str, Job]()
     created, ended, beside = list[Job](), list[Job](), list[object]()
     for act in acts:

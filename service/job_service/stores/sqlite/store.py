@@ -39,7 +39,6 @@ from job_service.stores.sqlite.file_thread import FileThread
 from job_service.stores.sqlite.housekeeping import keep_house, write_and_trim
 from job_service.stores.sqlite.job_file import JobFile
 from job_service.stores.sqlite.lock import locked
-from job_service.stores.sqlite.schema import open_connection
 from job_service.stores.sqlite.records import (
     Pause,
     Remembered,
@@ -50,6 +49,7 @@ from job_service.stores.sqlite.records import (
     text_of,
 )
 from job_service.stores.sqlite.recovery import PORTION, take_in
+from job_service.stores.sqlite.schema import open_connection
 from job_service.telemetry.events import (
     Event,
     JobMisfit,
