@@ -9,7 +9,7 @@ moment. While one is written, the next gathers.
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import trio
 
@@ -29,7 +29,8 @@ FIRST_RETRY_SECONDS: Final = 0.05
 LONGEST_RETRY_SECONDS: Final = 2.0
 RETRY_AFTER_SECONDS: Final = 1.0  # after which clients may try again
 
-Call = tuple[Callable[..., object], tuple[Any, ...]]
+
+Call = tuple[Callable[..., object], Job, *tuple[float | None, ...]]  # of the runner
 
 
 @dataclass(slots=True, eq=False)
@@ -37,7 +38,7 @@ class Act:
     """All that one call has done, which is kept as a whole or not at all.
 
     `jobs` are those that it changed, `created` those of them that it made, and `ended` those that
-    it gave their end. `beside` is what else is to be kept. `calls` tell of it all. A submission is
+    it gave their end. `beside` is what else is to be kept. `told` is what tells of it. A submission is
     one for which somebody waits, and may make no job.
     """
 
@@ -45,7 +46,7 @@ class Act:
     created: list[Job] = field(default_factory=list)
     ended: list[Job] = field(default_factory=list)
     beside: list[object] = field(default_factory=list)
-    calls: list[Call] = field(default_factory=list)
+    told: list[Event | Call] = field(default_factory=list)
     awaited: trio.Event | None = None  # made by the first who waits until it is told
     is_submission: bool = False
     refused: bool = False

@@ -1,7 +1,7 @@
 """Jobs as rows of the file, and back."""
 
 from collections.abc import Container, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 import msgspec
 
@@ -12,6 +12,7 @@ from job_service.stores.contract import KeyedRequest, Tick
 from job_service.stores.record import decode, encode, record_of, restore
 from job_service.stores.sqlite import rows
 
+_encode_time = msgspec.json.Encoder().encode
 _decode_summaries = msgspec.json.Decoder(list[JobSummary]).decode
 
 
@@ -75,8 +76,9 @@ def remembered(row: rows.KeyRow) -> Remembered:
 
 
 def text_of(moment: datetime) -> str:
-    """A moment as the file has it: in UTC, with microseconds, so that texts sort by time."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """A moment in UTC as the file has it: always with six digits, so that texts sort by time."""
+    text = _encode_time(moment)[1:-1].decode()  # strftime would take ten times as long
+    return text if moment.microsecond else f"{text[:-1]}.000000Z"
 
 
 def _row(job: Job) -> rows.JobRow:

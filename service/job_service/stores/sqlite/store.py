@@ -94,7 +94,7 @@ class SqliteStore(LiveStore):
         self._max_losses = max_losses
         self.kept_counts = KeptCounts()
         self._emit = emit
-        self._outbox = Outbox(self._say, Nobody())
+        self._outbox = Outbox(Nobody())
         super().__init__(
             self._outbox.emit,
             clock,
@@ -382,8 +382,11 @@ class SqliteStore(LiveStore):
         self._runner.hold(None)
 
     def _tell(self, act: Act) -> None:
-        for call, arguments in act.calls:
-            call(*arguments)
+        for told in act.told:
+            if isinstance(told, tuple):
+                told[0](*told[1:])
+            else:
+                self._say(told)
         for job in act.ended:
             self._live.index.drop(job)
             self._keyed.discard(job.id)
@@ -404,9 +407,9 @@ class SqliteStore(LiveStore):
             self._abandon(acts)
             return
         for act in acts:
-            for call, arguments in act.calls:
-                if call == self._say:  # the runner has nothing to run any more
-                    call(*arguments)
+            for told in act.told:
+                if not isinstance(told, tuple):  # the runner has nothing to run any more
+                    self._say(told)
 
     def _abandon(self, acts: Iterable[Act]) -> None:
         reason = "store_closed" if self.trouble is None else "store_failing"
