@@ -190,6 +190,7 @@ class Supervisor:
             await trio.sleep(END_SECONDS)
             # Some handler does not end although it is cancelled, and Trio can't end it.
             self._engine.abandon_the_rest(self._engine.outcome)
+            await self._engine.settle()
             with trio.move_on_after(CLOSE_SECONDS + 1):  # a server that crashed never closes
                 await self._close_http()
             await self._telemetry.sink.flush_off_loop()

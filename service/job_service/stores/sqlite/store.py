@@ -112,7 +112,7 @@ class SqliteStore(LiveStore):
         self._file = FileThread(partial(_open, path))
         self._committer = Committer(self._keep, self._tell, self._refuse, emit, clock)
         self._token: trio.lowlevel.TrioToken | None = None
-        self._is_read = False
+        self._read_whole = trio.Event()
 
     @property
     def finished(self) -> int:
@@ -139,6 +139,7 @@ class SqliteStore(LiveStore):
             await self._file.close(CLOSING_SECONDS)
 
     async def _keep_house(self) -> None:
+        await self._read_whole.wait()
         await keep_house(self._file, self.kept_counts, self._emit, self.clock, self._retain_seconds)
 
     def attach(self, runner: Runner) -> None:
@@ -168,7 +169,7 @@ class SqliteStore(LiveStore):
                 self.apply(fail_unstarted(job, why_unstarted(failed), self.clock))
         await self.settled()
         await self._recover_backlog()
-        self._is_read = True
+        self._read_whole.set()
 
     async def _recover_words(self) -> None:
         """What clients and operators said before: keys of requests, pauses and ticks."""
@@ -419,7 +420,7 @@ class SqliteStore(LiveStore):
     async def _require_open(self) -> None:
         """Raise StoreUnavailable if nothing can be kept now."""
         try:
-            if not self._is_read:
+            if not self._read_whole.is_set():
                 raise StoreUnavailable("the store is still being read", RETRY_AFTER_SECONDS)
             self._committer.require_no_trouble()
         except StoreUnavailable:
