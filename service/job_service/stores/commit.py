@@ -8,13 +8,16 @@ moment. While one is written, the next gathers.
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from datetime import datetime
+from typing import Final, NamedTuple
 
 import trio
 
 from job_service.errors import StoreUnavailable
 from job_service.jobs.state.clock import Clock
+from job_service.jobs.state.detail import JobSummary
 from job_service.jobs.state.model import Job
+from job_service.stores.contract import KeyedRequest
 from job_service.telemetry.events import (
     Event,
     StoreCommitted,
@@ -30,6 +33,21 @@ RETRY_AFTER_SECONDS: Final = 1.0  # after which clients may try again
 
 
 Call = tuple[Callable[..., object], Job, *tuple[float | None, ...]]  # of the runner
+
+
+class Pause(NamedTuple):
+    """Jobs of a type, or all if it is None, are to start or not."""
+
+    job_type: str | None
+    paused: bool
+
+
+class Remembered(NamedTuple):
+    """A request with an idempotency key, the jobs that it made, and until when it counts."""
+
+    request: KeyedRequest
+    jobs: Sequence[JobSummary]
+    until: datetime
 
 
 class Act:

@@ -181,8 +181,8 @@ class Store(Protocol):
         needs no place, no bytes and no predecessor. The jobs of a `request` that was made before
         are given, `replayed`, whatever has become of them, even after `close`. What is refused is
         not remembered, and what is made is remembered in the same act. So whoever was cancelled has
-        submitted nothing, or can ask again with its key. Without a key, one who is cancelled while a
-        durable store writes has submitted the whole, too.
+        submitted nothing, or can ask again with its key. Without a key, one who is cancelled while
+        a durable store writes has submitted the whole, too.
 
         A store that keeps nothing beyond the process may spare single submissions that fit the turn
         of the loop. Then they are points of cancellation only, and others run after a few

@@ -177,20 +177,9 @@ class JobFile:
         """What is wrong with the database, a line for each thing."""
         return upkeep.check(self._db)
 
-<<<<<<< HEAD
-    def _pairs(self, status: Status | None, job_type: str | None) -> list[tuple[Status, str]]:
-        """The pairs of a status and a type of which a page may have jobs."""
-        if job_type is not None:
-            return [(each, job_type) for each in (STATUSES if status is None else (status,))]
-        types = self._read(list[str], listing.TYPES, {"status": status})
-        return [(status, each) for each in types] if status is not None else []
-
     @property
     def finished(self) -> int:
         """How many jobs have ended. It looks at each job if that is not known."""
-=======
-    def _count_finished(self) -> int:
->>>>>>> wt-file
         if self._finished is None:
             query = "SELECT count(*) FROM jobs WHERE finished_at IS NOT NULL"
             (self._finished,) = self._db.execute(query).fetchone()

@@ -1,34 +1,19 @@
 """Jobs as rows of the file, and back."""
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable
 from datetime import datetime
 
 import msgspec
 
 from job_service.jobs.state.detail import JobSummary
 from job_service.jobs.state.model import Job
-from job_service.stores.commit import Act
+from job_service.stores.commit import Act, Pause, Remembered
 from job_service.stores.contract import KeyedRequest, Tick
 from job_service.stores.record import decode, encode, record_of, restore
 from job_service.stores.sqlite import rows
 
 _encode_time = msgspec.json.Encoder().encode
 _decode_summaries = msgspec.json.Decoder(list[JobSummary]).decode
-
-
-class Pause(msgspec.Struct, frozen=True):
-    """Jobs of a type, or all if it is None, are to start or not."""
-
-    job_type: str | None
-    paused: bool
-
-
-class Remembered(msgspec.Struct, frozen=True):
-    """A request with an idempotency key, the jobs that it made, and until when it counts."""
-
-    request: KeyedRequest
-    jobs: Sequence[JobSummary]
-    until: datetime
 
 
 def batch_of(acts: Iterable[Act], keyed: Container[str]) -> rows.Batch:
