@@ -47,6 +47,7 @@ class Tick(NamedTuple):
 class BacklogView(NamedTuple):
     """What holds back the pending jobs of this process, beside other jobs.
 
+    `later` ones are not due yet, and `unfit` ones could start in a program that can run them.
     `oldest_ready` is when the job that has waited longest for a worker became ready, on the
     monotonic clock; None if none waits.
     """
@@ -54,6 +55,7 @@ class BacklogView(NamedTuple):
     paused: bool = False
     paused_types: Sequence[str] = ()
     later: int = 0
+    unfit: int = 0
     oldest_ready: float | None = None
 
 
