@@ -186,6 +186,27 @@ def test_tokens_may_stand_in_a_file(tmp_path: Path) -> None:
     assert settings.tokens == ("third", "secret", "another")
 
 
+def test_tokens_may_come_through_a_pipe(tmp_path: Path) -> None:
+    """As those of a password store do, in `--token-file <(pass show jobs)`."""
+    reading, writing = os.pipe()
+    os.write(writing, b"secret\n")
+    os.close(writing)
+    try:
+        settings = read_command_line(["--token-file", f"/dev/fd/{reading}"]).settings
+    finally:
+        os.close(reading)
+    assert settings.tokens == ("secret",)
+
+
+def test_a_pipe_that_nobody_writes_to_is_not_waited_for(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The start would hang without a word."""
+    os.mkfifo(tmp_path / "tokens")
+    said = refusal(capfd, "--token-file", str(tmp_path / "tokens"))
+    assert said == f"--token-file {tmp_path}/tokens: there is no token in it"
+
+
 @pytest.mark.parametrize("content", [None, b"", b"\n \n", b"\xff\xfe", b"# tokens\ns3cret\n"])
 def test_a_token_file_of_no_use_is_refused(
     capfd: pytest.CaptureFixture[str], tmp_path: Path, content: bytes | None
@@ -458,14 +479,15 @@ def test_a_real_process_tells_it_in_one_line(
 
 
 def test_a_busy_port_is_told_in_one_line() -> None:
-    """If another program listens already, the service names the address, and does not start."""
+    """If another program listens already, the line names the address, and says what to do."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         ended = run("--port", str(port))
     assert ended.returncode == 2
     assert ended.stdout == ""
     assert only_line(ended.stderr) == (
-        f"can't listen on 127.0.0.1 port {port}: Address already in use"
+        f"can't listen on 127.0.0.1 port {port}: Address already in use; "
+        "choose another --port, or 0 for any free one"
     )
 
 
@@ -483,6 +505,58 @@ def test_help_names_every_flag(capfd: pytest.CaptureFixture[str]) -> None:
             assert meaning in " ".join(said.out.split())
     assert 'default: ""' not in said.out
     assert "..." not in said.out.partition("Commands:")[2], "a summary is cut"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["demo", "--help"], ["--port", "many", "demo", "--grace", "5", "--help"]]
+)
+def test_help_of_the_demo_is_its_own(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    """It says what the demo is, and names the options that it takes, whatever else is wrong."""
+    monkeypatch.setenv("JOB_SERVICE_PORT", "many")
+    with pytest.raises(SystemExit) as exited:
+        main(arguments)
+    said = capfd.readouterr()
+    assert (exited.value.code, said.err) == (0, "")
+    assert " demo [OPTIONS]\n\n  Serve a make-believe shop" in said.out
+    for setting, *_ in SETTINGS:
+        assert flag(setting) in said.out
+    assert "--help" in said.out
+    assert "--jobs" not in said.out
+
+
+def test_help_of_the_events_is_its_own(capfd: pytest.CaptureFixture[str]) -> None:
+    """It names `--schema`, and no option of a service."""
+    with pytest.raises(SystemExit) as exited:
+        main(["events", "--help"])
+    said = capfd.readouterr()
+    assert (exited.value.code, said.err) == (0, "")
+    assert " events [OPTIONS]\n\n  Print every event" in said.out
+    assert "--schema" in said.out
+    assert "--port" not in said.out
+
+
+@pytest.mark.parametrize("command", [[], ["demo"]], ids=["service", "demo"])
+@pytest.mark.parametrize("ignored", [["--port", "9000"], ["--host", "localhost"]], ids=" ".join)
+def test_a_unix_socket_needs_no_address(
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    ignored: list[str],
+    command: list[str],
+) -> None:
+    """Who gives one, too, would wait in vain for clients there."""
+    said = refusal(capfd, "--unix", "service.sock", *command, *ignored)
+    assert said == f"{ignored[0]} and --unix exclude each other"
+    monkeypatch.setenv("JOB_SERVICE_UNIX", "service.sock")
+    said = refusal(capfd, *ignored, *command)
+    assert said == f"{ignored[0]} and JOB_SERVICE_UNIX exclude each other"
+
+
+def test_an_option_wins_over_an_address_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which may be there for all services of a machine or an image."""
+    monkeypatch.setenv("JOB_SERVICE_PORT", "9000")
+    assert read_command_line(["--unix", "service.sock"]).settings.unix == "service.sock"
 
 
 def test_version_is_the_installed_one() -> None:

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from job_service import garbage
-from job_service.garbage import collect_on_schedule
+from job_service.garbage import collect_garbage_on_schedule
 
 
 class Circle:
@@ -37,7 +37,7 @@ async def test_cycles_that_a_handler_leaves_are_freed(
     nursery: trio.Nursery, autojump_clock: trio.abc.Clock
 ) -> None:
     """Even if they have lived for long, and even if little else happens."""
-    nursery.start_soon(collect_on_schedule)
+    nursery.start_soon(collect_garbage_on_schedule)
     await trio.testing.wait_all_tasks_blocked()
     left = [weakref.ref(grown_old()) for _ in range(3)]
     await trio.sleep(garbage.EVERY_SECONDS + 1.1 * garbage.CHECK_SECONDS)
@@ -48,7 +48,7 @@ async def test_no_full_collection_comes_by_itself(
     nursery: trio.Nursery, autojump_clock: trio.abc.Clock
 ) -> None:
     """However many objects are made and kept: it would stop the loop the longer, the more."""
-    nursery.start_soon(collect_on_schedule)
+    nursery.start_soon(collect_garbage_on_schedule)
     await trio.testing.wait_all_tasks_blocked()
     before = full_collections()
     staying = [[number] for number in range(300_000)]
@@ -70,7 +70,7 @@ async def test_a_long_collection_is_run_seldom(
     collected_at: list[float] = []
     monkeypatch.setattr(garbage, "thread_time", lambda: now)
     monkeypatch.setattr(garbage, "collect", collect)
-    nursery.start_soon(collect_on_schedule)
+    nursery.start_soon(collect_garbage_on_schedule)
     for _ in range(30):
         grown_old()
         await trio.sleep(10)
@@ -84,7 +84,7 @@ async def test_much_new_memory_is_collected_at_once(
     """So garbage can't fill the memory before the next collection is due."""
     blocks = 100_000
     monkeypatch.setattr(garbage, "getallocatedblocks", lambda: blocks)
-    nursery.start_soon(collect_on_schedule)
+    nursery.start_soon(collect_garbage_on_schedule)
     await trio.testing.wait_all_tasks_blocked()
     left = weakref.ref(grown_old())
     blocks = 149_000
@@ -99,6 +99,6 @@ async def test_the_collector_is_left_as_it_was(autojump_clock: trio.abc.Clock) -
     """When the schedule ends, the thresholds are restored, and nothing is frozen."""
     thresholds = gc.get_threshold()
     with trio.move_on_after(60):
-        await collect_on_schedule()
+        await collect_garbage_on_schedule()
     assert gc.get_threshold() == thresholds
     assert gc.get_freeze_count() == 0

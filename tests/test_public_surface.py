@@ -1,19 +1,35 @@
 """What programs may import, and that this is all they need: `job_service.__all__`."""
 
 import builtins
+import copy
 import importlib
 import inspect
+import pickle
 import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
 import job_service
-from job_service import Discard, JobContext, JobQueue, JobServiceError, QueueFull, Registry, Snooze
+from job_service import (
+    AlreadyFinished,
+    Discard,
+    JobContext,
+    JobQueue,
+    JobServiceError,
+    JobSummary,
+    NotFinished,
+    QueueFull,
+    Registry,
+    SettingsError,
+    Snooze,
+    UnknownJobType,
+)
 
 ROOT = Path(__file__).parents[1]
 
@@ -26,7 +42,7 @@ SURFACE = [
     *("QueueView", "Registry", "ResourceFailed", "Retry", "RunningService", "ScheduleView"),
     *("Settings", "SettingsError", "Snooze", "Status", "StoreRefused", "StoreUnavailable"),
     *("TypeOptions", "TypeView", "UnknownJob", "UnknownJobType", "UnknownPredecessor"),
-    *("WorkerView", "host"),
+    *("WorkerView", "collect_garbage_on_schedule", "host"),
 ]
 
 # Its other members are for the service.
@@ -98,6 +114,45 @@ def test_an_exception_is_named_as_it_is_imported() -> None:
     assert {getattr(job_service, name).__module__ for name in exceptions()} == {"job_service"}
     own = type("OurQueueFull", (QueueFull,), {"__module__": "shop.errors"})
     assert own.__module__ == "shop.errors"
+
+
+def summary() -> JobSummary:
+    """Of a job that has ended."""
+    now = datetime.now(UTC)
+    return JobSummary(id="job-1", type="mail", status="completed", created_at=now, max_retries=5)
+
+
+class OutOfStock(QueueFull):
+    """One that a program derives, with parameters of its own."""
+
+    def __init__(self, *, item: str, left: int) -> None:
+        super().__init__(f"{left} of {item} left")
+        self.item = item
+
+
+RAISED: list[Exception] = [
+    UnknownJobType("mial", ["mail"]),
+    AlreadyFinished(summary()),
+    NotFinished(summary()),
+    SettingsError("port", "must be lower"),
+    Snooze(5),
+    OutOfStock(item="tea", left=0),
+]
+RAISED += [
+    getattr(job_service, name)("no luck")
+    for name in sorted(exceptions() - {type(error).__name__ for error in RAISED})
+]
+
+
+@pytest.mark.parametrize("way", [*range(pickle.HIGHEST_PROTOCOL + 1), copy.copy, copy.deepcopy])
+@pytest.mark.parametrize("error", RAISED, ids=lambda error: type(error).__name__)
+def test_an_exception_can_be_sent_to_another_process(error: Exception, way: Any) -> None:
+    """By pickle, as pools of processes and test runners do it, or copied: nothing of it is lost."""
+    error.add_note("while the shop was open")
+    sent = way(error) if callable(way) else pickle.loads(pickle.dumps(error, way))  # noqa: S301
+    assert type(sent) is type(error)
+    assert (str(sent), sent.args) == (str(error), error.args)
+    assert vars(sent) == vars(error)
 
 
 def raised_according_to(docstring: str) -> Iterator[str]:

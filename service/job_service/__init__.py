@@ -25,6 +25,7 @@ from job_service.errors import (
 
 TYPE_CHECKING = False  # as in `typing`, which takes longer to import than this
 if TYPE_CHECKING:
+    from job_service.garbage import collect_garbage_on_schedule
     from job_service.hosting import host
     from job_service.jobs.queueing.options import JobOptions
     from job_service.jobs.queueing.queue import JobQueue
@@ -89,10 +90,12 @@ __all__ = [
     "UnknownJobType",
     "UnknownPredecessor",
     "WorkerView",
+    "collect_garbage_on_schedule",
     "host",
 ]
 
 _HOMES = {
+    "collect_garbage_on_schedule": "job_service.garbage",
     "host": "job_service.hosting",
     "JobOptions": "job_service.jobs.queueing.options",
     "JobQueue": "job_service.jobs.queueing.queue",

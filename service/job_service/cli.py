@@ -39,7 +39,12 @@ class _Service(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Called by click. All options are the group's, except those of `events`."""
-        ctx.allow_interspersed_args = "demo" in args
+        if "demo" in args:
+            ctx.allow_interspersed_args = True
+            if "--help" in args[args.index("demo") :]:
+                demo = self.commands["demo"]
+                click.echo(demo.get_help(click.Context(demo, ctx, "demo")))
+                ctx.exit()
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -48,6 +53,18 @@ class _Service(click.Group):
             return super().invoke(ctx)
         except SettingsError as error:
             raise UsageError(f"{_given_as(ctx, error.setting)} {error}") from error
+
+
+class _Demo(click.Command):
+    """The command `demo`. Its options are those of the service, which parses them."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Called by click."""
+        service = ctx.find_root()
+        options = [option for option in service.command.params if option is not _JOBS]
+        records = [option.get_help_record(service) for option in (*options, *self.get_params(ctx))]
+        with formatter.section("Options"):
+            formatter.write_dl([record for record in records if record is not None])
 
 
 _JOBS = click.Option(
@@ -87,6 +104,7 @@ def _command(
         print_error(line)
     if os.environ.get("JOB_SERVICE_TOKEN") == "":  # click ignores an empty one
         raise UsageError("JOB_SERVICE_TOKEN must not be empty")
+    _check_address(context)
     checked = Settings(tokens=read_tokens(token, token_file), **settings)
     if context.invoked_subcommand == "demo":
         if jobs:
@@ -96,7 +114,7 @@ def _command(
     return Command(checked, load_registries(jobs or [DEMO_JOBS]))
 
 
-@_command.command("demo")
+@_command.command("demo", cls=_Demo)
 @click.pass_obj
 def _demo(settings: Settings) -> Command:
     """Serve a make-believe shop that keeps itself busy."""
@@ -146,6 +164,14 @@ def _variables(context: click.Context) -> list[str]:
         for option in context.command.params
         if isinstance(option, click.Option) and option.name and option.allow_from_autoenv
     ]
+
+
+def _check_address(context: click.Context) -> None:
+    """Raise UsageError for a flag that a Unix socket would let go unheard."""
+    for setting in ("host", "port"):
+        is_flag = context.get_parameter_source(setting) is ParameterSource.COMMANDLINE
+        if is_flag and context.params["unix"] is not None:
+            raise UsageError(f"--{setting} and {_given_as(context, 'unix')} exclude each other")
 
 
 def _given_as(context: click.Context, setting: str) -> str:

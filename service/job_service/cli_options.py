@@ -1,8 +1,8 @@
 """The options of the command line: one for each setting, made from what `Settings` says of it."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import Field, fields
-from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import click
@@ -33,7 +33,8 @@ def read_tokens(option: str | None, file: str | None) -> tuple[str, ...]:
     tokens = [] if option is None else [token.strip() for token in option.split(",")]
     if file is not None:
         try:
-            lines = Path(file).read_text("utf-8").splitlines()
+            with os.fdopen(_open_at_once(file), encoding="utf-8") as text:
+                lines = text.read().splitlines()
         except OSError as error:
             raise SettingsError("token_file", f"{file}: {error.strerror}") from error
         except UnicodeDecodeError as error:
@@ -45,6 +46,13 @@ def read_tokens(option: str | None, file: str | None) -> tuple[str, ...]:
             raise SettingsError("token_file", f"{file}: there is no token in it")
         tokens += in_file
     return tuple(tokens)
+
+
+def _open_at_once(path: str) -> int:
+    """Open a file to read. A named pipe without a writer is empty, and is not waited for."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    os.set_blocking(descriptor, True)
+    return descriptor
 
 
 class _Port(click.types.IntParamType):

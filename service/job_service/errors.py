@@ -1,5 +1,7 @@
 """Every exception that a program may have to catch, from its submissions to the service's start."""
 
+import copyreg
+
 TYPE_CHECKING = False  # as in `typing`, which takes longer to import than this
 if TYPE_CHECKING:
     from job_service.jobs.state.detail import JobSummary
@@ -13,6 +15,10 @@ class JobServiceError(Exception):
     def __init_subclass__(cls) -> None:
         if cls.__module__ == __name__:
             cls.__module__ = "job_service"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # For pickle and copy. Exception would call `__init__` again, with the message alone.
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 class UnknownJobType(JobServiceError):

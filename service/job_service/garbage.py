@@ -21,7 +21,7 @@ GROWTH: Final = 1.5  # of memory, at which one is run anyway
 _NEVER: Final = 2**31 - 1
 
 
-async def collect_on_schedule() -> None:
+async def collect_garbage_on_schedule() -> None:
     """Run the full collections of this process in Python's place, until cancelled.
 
     All that exists at the start counts as permanent, and is never visited. Cycles that handlers

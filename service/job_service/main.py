@@ -13,7 +13,7 @@ import trio
 from job_service.cli import Command, UsageError, read_command_line
 from job_service.errors import CannotListen, ResourceFailed
 from job_service.failures.report import describe
-from job_service.garbage import collect_on_schedule
+from job_service.garbage import collect_garbage_on_schedule
 from job_service.hosting import open_telemetry_of
 from job_service.process import end_process
 from job_service.shutdown import Backstop, Shutdown, request_on_signals
@@ -103,7 +103,7 @@ def _serve(command: Command) -> bool:
 
         async def serve() -> bool:
             # It looks after the process, whatever runs in it, and ends with it.
-            trio.lowlevel.spawn_system_task(collect_on_schedule)
+            trio.lowlevel.spawn_system_task(collect_garbage_on_schedule)
             reloads_on_hangup = settings.log_file is not None or settings.certfile is not None
             if reloads_on_hangup:
                 signal.signal(signal.SIGHUP, lambda *_: supervisor.reload_files())

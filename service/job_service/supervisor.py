@@ -10,13 +10,13 @@ from job_service.failures.report import describe, format_traceback
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.running.cancellation import CLEANUP_SECONDS
-from job_service.jobs.running.engine import CLOSING_SECONDS, Engine
+from job_service.jobs.running.engine import CLOSING_SECONDS, SETTLING_SECONDS, Engine
 from job_service.jobs.running.forks import EndOfCopy, end_copy, let_go_of, release_in_children
 from job_service.running_service import RunningService
 from job_service.service_events import ServiceEvents
 from job_service.settings import Settings
 from job_service.shutdown import Shutdown, crash_of_trio
-from job_service.stores.memory import MemoryStore
+from job_service.store_choice import make_store
 from job_service.telemetry.assembly import Telemetry
 from job_service.web.app import create_app
 from job_service.web.edge.listeners import Listener, listen_on_path, listen_on_port
@@ -25,7 +25,7 @@ from job_service.web.edge.tls import Keys
 from job_service.web.guards import LOCAL_HOSTS, Access
 
 END_SECONDS = CLEANUP_SECONDS + CLOSING_SECONDS + 0.25  # the rest for tasks to unwind
-BACKSTOP_SECONDS = END_SECONDS + CLOSE_SECONDS + 1.0
+BACKSTOP_SECONDS = END_SECONDS + SETTLING_SECONDS + CLOSE_SECONDS + 1.0
 
 
 class Supervisor:
@@ -53,16 +53,10 @@ class Supervisor:
         self._shutdown = shutdown
         self._give_up = give_up
         self._workload = workload
-        store = MemoryStore(
-            telemetry.emit,
-            capacity=settings.queue_capacity,
-            capacity_bytes=settings.queue_bytes,
-            retain=settings.retain,
-            retain_bytes=settings.retain_bytes,
-        )
+        self._store = make_store(settings, telemetry.emit)
         self._engine = Engine(
             registry,
-            store,
+            self._store,
             telemetry.emit,
             telemetry.logger,
             workers=settings.workers,
@@ -77,6 +71,7 @@ class Supervisor:
             list_schedules=self._engine.schedules,
             feed=telemetry.feed,
             is_ready=lambda: self._engine.accepting,
+            store_trouble=lambda: self._store.trouble,
             emit=telemetry.emit,
             access=_access(settings),
         )
@@ -140,7 +135,7 @@ class Supervisor:
             self._shutdown.cancel("cancelled" if crash_of_trio() is None else "crashed")
 
     async def _serve(self, task_status: trio.TaskStatus[RunningService]) -> None:
-        async with trio.open_nursery() as beside:
+        async with self._store.opened(), trio.open_nursery() as beside:
             end_bound: trio.CancelScope = await beside.start(self._bound_the_end)
             async with trio.open_nursery() as service_nursery:
                 service_nursery.start_soon(self._events.watch_log)
@@ -195,6 +190,7 @@ class Supervisor:
             await trio.sleep(END_SECONDS)
             # Some handler does not end although it is cancelled, and Trio can't end it.
             self._engine.abandon_the_rest(self._engine.outcome)
+            await self._engine.settle()
             with trio.move_on_after(CLOSE_SECONDS + 1):  # a server that crashed never closes
                 await self._close_http()
             await self._telemetry.sink.flush_off_loop()

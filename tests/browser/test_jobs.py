@@ -1,6 +1,7 @@
 """The table of jobs, and the page of one: to find it, to read it, to act on it."""
 
 import json
+import re
 from collections.abc import Callable
 
 import pytest
@@ -46,6 +47,17 @@ def test_jobs_are_filtered_by_status_and_type(page: Page, start: Callable[..., S
     assert rows(page) == [echo]
     page.get_by_role("combobox", name="Status").select_option("abandoned")
     expect(page.locator("#jobs-empty")).to_have_text("No job matches these filters now.")
+
+
+def test_a_job_that_waits_has_taken_no_time(page: Page, start: Callable[..., Service]) -> None:
+    """The column stays empty until it runs; a job that has ended says how long it took."""
+    service = start()
+    service.run("echo")
+    waiting = service.submit("echo", delay_seconds=3600)
+    open_live(page, service.url)
+    row = page.locator("#jobs tr", has=page.locator(f"a[href='#/jobs/{waiting}']"))
+    expect(row.locator("td").last).to_have_text("")
+    expect(page.locator("#jobs tr").last.locator("td").last).to_have_text(re.compile(r"\d+ ms"))
 
 
 def test_from_a_job_one_comes_back_to_the_same_table(dashboard: Page, service: Service) -> None:

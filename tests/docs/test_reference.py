@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator
 from contextlib import redirect_stdout, suppress
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime, parsedate_to_datetime
 from functools import cache
 from io import StringIO
 from pathlib import Path
@@ -174,3 +176,23 @@ def test_every_public_name_is_described() -> None:
     """What a program may import is described on some page."""
     words = {word for span in spans() for word in re.findall(r"\w+", span)}
     assert set(job_service.__all__) <= words
+
+
+def moments(page: Page) -> Iterator[datetime]:
+    """All moments in the samples of a page: timestamps, dates of answers, and those in ids."""
+    for block in page.blocks:
+        for text in re.findall(r"\b\d{4}-\d\d-\d\dT[\d:.]+Z", block.text):
+            yield datetime.fromisoformat(text)
+        for text in re.findall(r"(?m)^date: (.+)$", block.text):
+            moment = parsedate_to_datetime(text)
+            assert format_datetime(moment, usegmt=True) == text, "it was another day of the week"
+            yield moment
+        for text in re.findall(r"\b([0-9a-f]{8}-[0-9a-f]{4})-7[0-9a-f]{3}-[89ab]", block.text):
+            yield datetime.fromtimestamp(int(text.replace("-", ""), 16) / 1000, UTC)
+
+
+@AS_PAGES
+def test_the_samples_of_a_page_are_of_one_day(page: Page) -> None:
+    """Whoever follows a job through them is not led astray by a date."""
+    if found := sorted(moments(page)):
+        assert found[-1] - found[0] < timedelta(days=1)

@@ -152,6 +152,7 @@ def says(what: str) -> None:
         raise ValueError(what)
     except ValueError:
         log.exception("failed with %s", what)
+    log.warning("with a strange error", exc_info=("strange",))  # type: ignore[arg-type]  # on purpose
     child = multiprocessing.get_context("fork").Process(target=log.error, args=("from a child",))
     child.start()
     child.join()

@@ -208,3 +208,19 @@ async def test_an_event_that_is_no_text_does_not_fail_the_job(
     await rig.start()
     assert (await run_one(rig, "speaks")).status == "completed"
     assert logged in [line["event"] for line in rig.lines]
+
+
+async def test_arguments_that_do_not_fit_an_event_do_not_fail_the_job(
+    registry: Registry, make_rig: MakeRig
+) -> None:
+    """The line comes with both as they were given, and the job completes."""
+
+    @registry.job("speaks", retry=Retry(max_retries=0))
+    async def speaks(job: JobContext) -> None:
+        job.log.info("%d left", None)
+
+    rig = make_rig(workers=1)
+    await rig.start()
+    assert (await run_one(rig, "speaks")).status == "completed"
+    (line,) = [line for line in rig.lines if line["event"] == "%d left"]
+    assert line["positional_args"] == [None]

@@ -160,7 +160,13 @@ async def test_what_libraries_say_there_is_in_the_log(
         detail = await run(rig, process_handlers.says, "one")
     lines = [line for line in rig.lines if line["event"] == "library_message"]
     said = {line["message"]: line for line in lines}
-    assert [*said] == ["one", "failed with one", "from a child", "error in thread helper"]
+    assert [*said] == [
+        "one",
+        "failed with one",
+        "with a strange error",
+        "from a child",
+        "error in thread helper",
+    ]
     assert {line["job_id"] for line in lines} == {detail.id}
     assert (lines[0]["level"], lines[0]["library"]) == ("warning", "lib")
     assert (lines[0]["worker_id"], lines[0]["attempt"]) == ("worker-1", 1)

@@ -4,10 +4,13 @@ import pytest
 import trio
 import trio.testing
 
+from job_service.jobs.queueing.backlog import Backlog
+from job_service.jobs.queueing.waiting import why_it_waits
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import Retry
+from job_service.jobs.state.model import Attempt, AttemptOutcome, Job
 from tests.conftest import Rig
-from tests.jobs.steps import MakeRig, at_once
+from tests.jobs.steps import START, MakeRig, at_once
 
 
 @pytest.fixture
@@ -138,3 +141,11 @@ async def test_it_is_on_its_way(rig: Rig, autojump_clock: trio.testing.MockClock
     assert (view.pending, view.ready, view.processing) == (1, 1, 0)
     assert view.oldest_ready_seconds == 0
     rig.engine.stop("second_signal")
+
+
+@pytest.mark.parametrize("outcome", ["snoozed", "lost", "interrupted"])
+def test_an_attempt_that_was_no_failure_is_not_called_a_retry(outcome: AttemptOutcome) -> None:
+    """A job that comes back without having failed says why it does."""
+    job = Job("1", "late", b"null", 3, START, START)
+    job.attempts = (Attempt(1, "worker-1", START, 0.0, lambda: None, outcome=outcome),)
+    assert why_it_waits(job, Backlog(lambda _: None), 2.5, 0) == f"{outcome}; due in 3 s"

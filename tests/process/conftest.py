@@ -22,8 +22,9 @@ from tests.process.forking import POLL_SECONDS, Ancestor, ForkedProcess
 
 START_SECONDS = 60.0  # which a busy machine may take
 
-OPTIONS = ["--port", "0", "--log-format", "json"]
-COMMAND = [sys.executable, "-m", "job_service", *OPTIONS]
+ANY_PORT = ["--port", "0"]
+OPTIONS = ["--log-format", "json"]
+COMMAND = [sys.executable, "-m", "job_service", *ANY_PORT, *OPTIONS]
 
 Line = dict[str, Any]
 
@@ -133,7 +134,8 @@ async def start(nursery: trio.Nursery, ancestor: Ancestor, tmp_path: Path) -> As
             assert not before
             process = await run_program([*within, *COMMAND, *options], output)
         else:
-            process = ancestor.start([*OPTIONS, *options], before, tmp_path, output)
+            port = [] if "--unix" in options else ANY_PORT
+            process = ancestor.start([*port, *OPTIONS, *options], before, tmp_path, output)
         processes.append(process)
         log_path = log_path or output
         log_path.touch()

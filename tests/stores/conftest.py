@@ -1,14 +1,18 @@
 """The stores that must keep the promises of the contract, each opened anew for each test."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import pytest
+import trio
 
 from job_service.jobs.state.clock import Clock
 from job_service.stores.contract import Store
 from job_service.stores.memory import MemoryStore
+from job_service.stores.sqlite.store import SqliteStore
 from job_service.telemetry.events import Event
 from tests.stores.workshop import MakeWorkshop, OpenStore, Workshop
 
@@ -36,7 +40,31 @@ async def open_memory_store(
     )
 
 
-STORES: Final[dict[str, OpenStore]] = {"memory": open_memory_store}
+@asynccontextmanager
+async def open_sqlite_store(
+    emit: Callable[[Event], None],
+    clock: Clock,
+    *,
+    capacity: int,
+    capacity_bytes: int,
+    retain: int,
+    retain_bytes: int,
+) -> AsyncIterator[Store]:
+    """The store in a new file."""
+    with TemporaryDirectory() as folder:
+        store = SqliteStore(
+            Path(folder) / "jobs.db",
+            emit,
+            clock,
+            capacity=capacity,
+            capacity_bytes=capacity_bytes,
+            retain=retain,
+        )
+        async with store.opened():
+            yield store
+
+
+STORES: Final[dict[str, OpenStore]] = {"memory": open_memory_store, "sqlite": open_sqlite_store}
 KEEP_NOTHING: Final = {"memory"}  # the jobs of these end with the process
 
 
@@ -62,7 +90,14 @@ async def opened(
     ) as workshop.store:
         if attached:
             workshop.store.attach(workshop)
+            await workshop.store.recover()
         yield workshop
+
+
+# For what is promised of jobs in memory only.
+in_memory_only = pytest.mark.parametrize(
+    "open_store", [STORES[kind] for kind in sorted(KEEP_NOTHING)], ids=sorted(KEEP_NOTHING)
+)
 
 
 @pytest.fixture(params=STORES)
@@ -74,12 +109,21 @@ def open_store(request: pytest.FixtureRequest) -> OpenStore:
 @pytest.fixture
 async def make_workshop(open_store: OpenStore) -> AsyncIterator[MakeWorkshop]:
     """Opens a workshop on a new store; keyword arguments are those of `opened`."""
-    async with AsyncExitStack() as stack:
+    async with trio.open_nursery() as nursery:
+
+        async def keep_open(
+            options: dict[str, Any], task_status: trio.TaskStatus[Workshop]
+        ) -> None:
+            async with opened(open_store, **options) as workshop:
+                task_status.started(workshop)
+                await trio.sleep_forever()
 
         async def make(**options: Any) -> Workshop:
-            return await stack.enter_async_context(opened(open_store, **options))
+            workshop: Workshop = await nursery.start(keep_open, options)
+            return workshop
 
         yield make
+        nursery.cancel_scope.cancel()
 
 
 @pytest.fixture

@@ -3,9 +3,11 @@
 import pytest
 import trio
 
+from tests.stores.conftest import in_memory_only
 from tests.stores.workshop import MakeWorkshop, Workshop
 
 
+@in_memory_only
 @pytest.mark.parametrize("call", ["run again", "call off"])
 async def test_who_is_cancelled_when_it_is_done_hears_of_it(shop: Workshop, call: str) -> None:
     """There is no checkpoint that can be cancelled between the act and the answer."""

@@ -11,6 +11,7 @@ from job_service import Draft
 from job_service.errors import AlreadyFinished, UnknownJob
 from job_service.jobs.state.attempt_transitions import complete, request_cancel
 from job_service.jobs.state.model import IllegalTransition
+from tests.stores.conftest import in_memory_only
 from tests.stores.workshop import How, MakeWorkshop, Workshop
 
 SECOND = timedelta(seconds=1)
@@ -159,6 +160,7 @@ async def test_progress_is_shown_and_told_now_and_then(shop: Workshop) -> None:
     await shop.end(job_id)
 
 
+@in_memory_only  # virtual time does not wait for a disk
 async def test_who_waits_for_the_end_of_a_job_is_told_of_it(
     shop: Workshop, autojump_clock: trio.testing.MockClock
 ) -> None:
@@ -183,6 +185,7 @@ async def test_who_waits_for_the_end_of_a_job_is_told_of_it(
         await shop.store.wait("no such job", 1)
 
 
+@in_memory_only  # virtual time does not wait for a disk
 async def test_who_waits_is_told_of_a_job_that_is_kept_no_more(
     make_workshop: MakeWorkshop, autojump_clock: trio.testing.MockClock
 ) -> None:
@@ -201,22 +204,6 @@ async def test_who_waits_is_told_of_a_job_that_is_kept_no_more(
     assert statuses == ["completed"]
     with pytest.raises(UnknownJob):
         await shop.store.wait(job_id, 100)
-
-
-async def test_what_was_there_before_the_runner_is_taken_up(make_workshop: MakeWorkshop) -> None:
-    """All that has not ended, the oldest first; what awaits others comes when its time has come."""
-    shop = await make_workshop(attached=False)
-    first, gone = await shop.submit(*[Draft("email", b"{}", 3)] * 2)
-    second = await shop.new(after=(first.id,))
-    await shop.store.cancel(gone.id, "requested")
-    shop.store.attach(shop)
-    await shop.store.settled()
-    assert shop.recovered == [first.id, second]
-    assert list(shop.waiting) == [first.id]
-    await shop.start(first.id)
-    await shop.end(first.id)
-    assert list(shop.waiting) == [second]
-    await shop.check()
 
 
 async def test_a_delay_is_counted_from_the_submission(shop: Workshop) -> None:

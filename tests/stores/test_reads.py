@@ -6,6 +6,7 @@ import pytest
 from job_service import Draft
 from job_service.errors import UnknownJob
 from job_service.jobs.state.model import Status
+from tests.stores.conftest import in_memory_only
 from tests.stores.workshop import MakeWorkshop, Workshop
 
 
@@ -114,6 +115,7 @@ async def test_only_the_last_to_finish_are_kept(make_workshop: MakeWorkshop) -> 
     shop = await make_workshop(retain=2)
     jobs = [await shop.new() for _ in range(6)]
     for job_id in (jobs[4], jobs[0], jobs[3], jobs[1]):
+        shop.seconds += 1
         await shop.start(job_id)
         await shop.end(job_id)
     assert [job.id for job in await shop.everything()] == [jobs[n] for n in (1, 2, 3, 5)]
@@ -126,6 +128,7 @@ async def test_only_the_last_to_finish_are_kept(make_workshop: MakeWorkshop) -> 
     await shop.check()
 
 
+@in_memory_only
 async def test_what_is_kept_is_bounded_in_bytes(make_workshop: MakeWorkshop) -> None:
     """A job that is too heavy for all the room drives out no other."""
     shop = await make_workshop(retain_bytes=100)
@@ -144,6 +147,7 @@ async def test_what_is_kept_is_bounded_in_bytes(make_workshop: MakeWorkshop) -> 
     await shop.check()
 
 
+@in_memory_only
 async def test_the_weight_is_that_of_the_texts_that_are_kept(make_workshop: MakeWorkshop) -> None:
     """Of what waits, runs and has ended, with what it has left; nothing of what is forgotten."""
     shop = await make_workshop(retain=1)

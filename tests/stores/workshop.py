@@ -24,7 +24,7 @@ from job_service.jobs.state.transitions import enqueue
 from job_service.stores.contract import BacklogView, KeyedRequest, Store
 from job_service.stores.record import decode, encode, record_of, restore
 from job_service.telemetry.counting import Metrics
-from job_service.telemetry.events import Event, JobEvent
+from job_service.telemetry.events import Event, JobEvent, StoreCommitted, StoreOpened
 from tests.conftest import assert_balanced
 
 How = Literal["complete", "fail", "retry", "snooze", "cancel", "abandon"]
@@ -67,6 +67,7 @@ class Workshop:
         self.recovered: list[str] = []
         self.interrupted: list[str] = []
         self.paused: set[str | None] = set()
+        self.held_because: str | None = None
         self.store: Store
 
     def now(self) -> datetime:
@@ -75,10 +76,12 @@ class Workshop:
 
     def hear(self, event: Event) -> None:
         """What an emitter would do with an event of the store."""
+        self.metrics.observe(event)
+        if isinstance(event, StoreOpened | StoreCommitted):  # which tell of no job
+            return
         self.events.append(event)
         for listener in self.listeners:
             listener(event)
-        self.metrics.observe(event)
 
     # The store's runner.
 
@@ -90,11 +93,16 @@ class Workshop:
         self.waiting[job.id] = job
         self.ready_in[job.id] = ready_in
 
-    def recover(self, job: Job) -> None:
+    def recover(self, job: Job) -> str | None:
         """A job was there before us."""
         self.recovered.append(job.id)
         if job.awaits is None:
             self.add(job, None)
+        return None
+
+    def hold(self, why: str | None) -> None:
+        """Start nothing while the store is in trouble."""
+        self.held_because = why
 
     def attempt_ended(self, job: Job, ready_in: float | None) -> None:
         """A worker is done with it."""
@@ -227,7 +235,7 @@ class Workshop:
         assert counted == listed
         for job in (*self.waiting.values(), *(job for job, _ in self.running.values())):
             record = record_of(job)
-            assert record_of(restore(decode(encode(record)))) == record
+            assert record_of(restore(decode(encode(record)), job.payload)) == record
 
     async def everything(self) -> list[JobSummary]:
         """All jobs that are kept, the oldest first."""

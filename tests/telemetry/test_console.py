@@ -138,6 +138,22 @@ def test_a_handlers_long_event_leaves_the_id_in_its_column(log: Log, lines: list
     assert columns_of(JOB_ID, lines) == {COLUMNS - len(JOB_ID)}
 
 
+@pytest.mark.parametrize("columns", [100, 200])
+@pytest.mark.parametrize("event", ["payment_declined", "webhook_delivered"])
+def test_a_handlers_long_event_leaves_the_columns_in_place(
+    columns: int, event: str, lines: list[bytes]
+) -> None:
+    """It takes room from the job type, which loses its middle if it must."""
+    log = Log(lines.append, "console", columns=lambda: columns)
+    for job_type in ("echo", "send_mail", "count_words"):
+        job = log.logger.bind(job_id=JOB_ID, job_type=job_type, worker_id="worker-1", attempt=1)
+        job.info("seen", run_seconds=0.125)
+        job.info(event, run_seconds=0.125)
+    for text in ("worker-1", "#1", "125ms", JOB_ID):
+        assert len(columns_of(text, lines)) == 1
+    assert all(piece in lines[-1].decode() for piece in ("cou", "rds", event))
+
+
 def test_a_place_in_the_code_is_never_broken(log: Log, lines: list[bytes]) -> None:
     """What is longer than a row is broken between its words, and a path not at all."""
     path = f"/home/{'somebody/' * 10}shop-floor.py:127"

@@ -13,9 +13,8 @@ from msgspec import UnsetType
 from job_service.telemetry.events import (
     ConnectionRefused,
     Event,
-    JobClaimed,
-    JobLeft,
     JobProgressed,
+    JobRecovered,
     JobRejected,
     JobStarted,
     StoreCommitted,
@@ -73,10 +72,9 @@ VOCABULARY = {
         "job_id job_type reason",
         "worker_id attempt run_seconds wait_seconds error traceback",
     ),
-    "job_claimed": ("info", "job_id job_type", ""),
+    "job_recovered": ("info", "job_id job_type", "attempt"),
     "job_rescued": ("warning", "job_id job_type attempt reason", "worker_id node"),
     "job_released": ("info", "job_id job_type worker_id attempt run_seconds reason", ""),
-    "job_left": ("info", "job_id job_type", "wait_seconds"),
     "job_lost": ("error", "job_id job_type worker_id attempt", ""),
     "job_misfit": ("warning", "job_id job_type error", ""),
     "thread_abandoned": ("warning", "job_id job_type worker_id attempt", ""),
@@ -197,15 +195,18 @@ def test_an_event_cannot_be_changed(kind: type[Event]) -> None:
 def test_rejections_are_not_logged() -> None:
     """A flood of rejections leaves no line: they are counted, and so is what happens as often."""
     assert written(sample(JobRejected)) == []
-    assert {kind for kind in EVENT_KINDS if not kind.logged} == {
+    assert {kind for kind in EVENT_KINDS if kind.streamed and not kind.logged} == {
         JobProgressed,
-        JobClaimed,
-        JobLeft,
         JobRejected,
-        StoreCommitted,
-        StoreFailed,
         ConnectionRefused,
     }
+
+
+def test_what_happens_at_each_commit_is_only_counted() -> None:
+    """Nobody wants to hear of each, in the log or elsewhere, nor of each job of a start."""
+    only_counted = [kind for kind in EVENT_KINDS if not kind.streamed]
+    assert {*only_counted} == {JobRecovered, StoreCommitted, StoreFailed}
+    assert not any(kind.logged for kind in only_counted)
 
 
 class Clock:

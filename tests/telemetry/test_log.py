@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from job_service.telemetry.events import (
     ServiceStarted,
     ServiceStopped,
 )
-from job_service.telemetry.log import Log, LogLevel
+from job_service.telemetry.log import Log, LogFormat, LogLevel
 from tests.telemetry.sample import sample
 
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
@@ -56,6 +57,45 @@ class Silent:
     def __repr__(self) -> str:
         raise RuntimeError("no")
 
+    def __bool__(self) -> bool:
+        raise RuntimeError("no")
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("no")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Liar(Silent):
+    """An object that can't even be asked what it is."""
+
+    @property  # type: ignore[misc]  # as it should not be
+    def __class__(self) -> type:
+        raise RuntimeError("no")
+
+
+class BrokenText(str):
+    """A text whose own methods can't be called."""
+
+    __slots__ = ()
+
+    def encode(self, *_: Any) -> bytes:
+        """What the text would be."""
+        raise RuntimeError("no")
+
+    __format__ = __mod__ = __str__ = encode  # type: ignore[assignment]
+
+
+class BrokenNumber(float):
+    """A number that can't be rounded or compared."""
+
+    __slots__ = ()
+
+    def __round__(self, *_: Any) -> Any:
+        raise RuntimeError("no")
+
+    __ne__ = __lt__ = __str__ = __repr__ = __round__
+
 
 def endless_list() -> list[Any]:
     """A list that holds itself."""
@@ -86,6 +126,8 @@ UNENCODABLE = {
     "complex": 1j,
     "object as a key": {object(): 1},
     "object that can't be shown": Silent(),
+    "text that is broken": BrokenText("no"),
+    "number that is broken": BrokenNumber(0.5),
     "too deep": deep_list(),
     "too deep for readers": deep_list(MAX_DEPTH + 1),
 }
@@ -150,12 +192,106 @@ def test_an_odd_value_leaves_its_neighbours_alone(value: object) -> None:
 
 
 @unencodable
-def test_whatever_a_handler_logs_can_be_read_on_the_console(value: object) -> None:
-    """On the console too, no value keeps the line from coming."""
+@pytest.mark.parametrize("key", ["value", "run_seconds", "job_types", "job_type", "traceback"])
+def test_whatever_a_handler_logs_can_be_read_on_the_console(key: str, value: object) -> None:
+    """On the console too, no value keeps the line from coming, whatever column it belongs to."""
     written = Written(log_format="console")
-    written.logger.info("odd", value=value)
+    written.logger.info("odd", job_id="job-1", **{key: value})
     (text,) = written.raw
     assert b"odd" in text.splitlines()[0]
+
+
+in_each_format = pytest.mark.parametrize("log_format", ["json", "console"])
+
+# What structlog or Python would raise an error for, and what must be in the line all the same.
+MISTAKES: dict[str, tuple[Callable[[FilteringBoundLogger], object], str]] = {
+    "an argument that does not fit": (lambda log: log.info("%d left", None), "%d left"),
+    "too few arguments": (lambda log: log.info("%s of %s", 4), "%s of %s"),
+    "too many arguments": (lambda log: log.info("sent", "ada"), "ada"),
+    "arguments by name, and none of that name": (
+        lambda log: log.info("%(count)d left", {"size": 4}),
+        "size",
+    ),
+    "a percent sign": (lambda log: log.info("100%", 7), "100%"),
+    "an argument that can't be shown": (lambda log: log.info("%s", Silent()), "Silent"),
+    "an event that can't be shown": (lambda log: log.info(Silent()), "Silent"),  # type: ignore[arg-type]
+    "an event that is broken": (lambda log: log.info(BrokenText("sent"), 7), "sent"),
+    "no event": (lambda log: log.info(size=4), "size"),  # type: ignore[call-arg]
+    "another event": (lambda log: log.info("sent", event=4), "sent"),  # type: ignore[misc, arg-type]
+    "names of the logger's own": (lambda log: log.info("sent", self=4, method_name="m"), "m"),
+    "a level between two others": (lambda log: log.log(25, "sent"), "info"),
+    "a level beyond all others": (lambda log: log.log(99, "sent"), "sent"),
+    "the name of a level": (lambda log: log.log("warning", "sent"), "warn"),  # type: ignore[arg-type]
+    "an object for a level": (lambda log: log.log(Silent(), "sent"), "sent"),  # type: ignore[arg-type]
+    "no level": (lambda log: log.log(), "info"),  # type: ignore[call-arg]
+    "an empty tuple for an error": (lambda log: log.error("sent", exc_info=()), "sent"),
+    "a tuple without an error": (lambda log: log.error("sent", exc_info=(1, 2, 3)), "sent"),
+    "an object for an error": (lambda log: log.error("sent", exc_info=Silent()), "sent"),
+    "an exception without an error": (lambda log: log.exception("sent"), "sent"),  # noqa: LOG004
+    "a liar as an argument": (lambda log: log.info("%s", Liar()), "Liar"),
+    "a liar as a field": (lambda log: log.info("sent", run_seconds=Liar(), to=Liar()), "Liar"),
+    "a liar for an error": (lambda log: log.error("sent", exc_info=Liar()), "sent"),
+}
+
+
+@in_each_format
+@pytest.mark.parametrize(("call", "said"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_in_a_call_of_the_log_still_gives_a_line(
+    log_format: LogFormat, call: Callable[[FilteringBoundLogger], object], said: str
+) -> None:
+    """With all that was given. A job must not fail because of its log."""
+    written = Written(log_format=log_format, level="debug")
+    call(written.logger)
+    (text,) = written.raw
+    assert said in text.decode()
+
+
+def test_arguments_that_fit_are_part_of_the_event() -> None:
+    """In their order, or by name; others stay beside the event, numbers as numbers."""
+    written = Written()
+    written.logger.info("%d of %s", 3, "four")
+    written.logger.info("%(done)d of %(all)s", {"done": 3, "all": "four"})
+    written.logger.info("%d of %d", 3, None)
+    first, second, third = written.lines
+    assert first["event"] == second["event"] == "3 of four"
+    assert "positional_args" not in first
+    assert (third["event"], third["positional_args"]) == ("%d of %d", [3, None])
+
+
+@pytest.mark.parametrize("exc_info", [True, 1, "yes"], ids=repr)
+def test_an_error_that_is_being_handled_is_told_if_it_is_asked_for(exc_info: object) -> None:
+    """As `logging` does it, with anything that says yes."""
+    written = Written()
+    try:
+        raise ValueError("no such customer")
+    except ValueError:
+        written.logger.warning("mail_failed", exc_info=exc_info)
+        written.logger.warning("mail_failed", exc_info=False)
+    first, second = written.lines
+    assert first["traceback"].endswith("ValueError: no such customer\n")
+    assert "traceback" not in second
+
+
+async def test_the_methods_for_asyncio_write_a_line_too() -> None:
+    """In structlog they need a loop of asyncio, and there is none on Trio."""
+    written = Written()
+    await written.logger.ainfo("%d sent", 4, to_domain="example.org")
+    await written.logger.alog(40, "sent")
+    try:
+        raise ValueError("no such customer")
+    except ValueError:
+        await written.logger.aexception("mail_failed")
+    assert [line["event"] for line in written.lines] == ["4 sent", "sent", "mail_failed"]
+    assert written.lines[2]["traceback"].endswith("ValueError: no such customer\n")
+
+
+def test_every_method_of_structlog_s_loggers_is_there() -> None:
+    """Whatever its documentation shows can be called."""
+    written = Written()
+    for name in ("msg", "info", "warn", "warning", "err", "error", "critical", "fatal"):
+        getattr(written.logger, name)("%d sent", 4)
+    assert {line["event"] for line in written.lines} == {"4 sent"}
+    assert len(written.raw) == 8
 
 
 def test_an_odd_key_is_one_line_too() -> None:

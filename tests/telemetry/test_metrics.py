@@ -16,14 +16,13 @@ from job_service.telemetry.events import (
     Event,
     JobAbandoned,
     JobCancelled,
-    JobClaimed,
     JobCompleted,
     JobCreated,
     JobDuplicate,
     JobEnqueued,
     JobFailed,
-    JobLeft,
     JobLost,
+    JobRecovered,
     JobRejected,
     JobReleased,
     JobRescued,
@@ -37,6 +36,7 @@ from job_service.telemetry.events import (
     ScheduleSkipped,
     StoreCommitted,
     StoreFailed,
+    StoreOpened,
     ThreadAbandoned,
     ThreadReturned,
     WorkerStarted,
@@ -95,15 +95,11 @@ COUNTED: list[tuple[Event, dict[str, float]]] = [
         sample(JobAbandoned, **RAN),
         {"jobs_abandoned": 1, "jobs_in_progress": -1, "run_seconds_total": 0.5},
     ),
-    (sample(JobClaimed), {"jobs_claimed": 1, "jobs_pending": 1}),
+    (sample(StoreOpened, jobs_pending=3), {"jobs_claimed": 3, "jobs_pending": 3}),
+    (sample(JobRecovered), {"jobs_ready": 1}),
     (
         sample(JobReleased, run_seconds=0.5),
         {"jobs_released": 1, "jobs_in_progress": -1, "run_seconds_total": 0.5},
-    ),
-    (sample(JobLeft), {"jobs_released": 1, "jobs_pending": -1}),
-    (
-        sample(JobLeft, wait_seconds=0.5),
-        {"jobs_released": 1, "jobs_pending": -1, "jobs_ready": -1},
     ),
     (sample(JobLost), {"jobs_released": 1, "jobs_in_progress": -1}),
     (sample(StoreCommitted, commit_seconds=0.5), {"store_commits": 1, "store_seconds_total": 0.5}),
@@ -127,7 +123,11 @@ COUNTED_KINDS = {type(event) for event, _ in COUNTED}
 UNCOUNTED = [kind for kind in EVENT_KINDS if kind not in COUNTED_KINDS and kind is not QueueResumed]
 
 BEGUN: list[Event] = [sample(JobCreated), sample(JobEnqueued), sample(JobStarted)]
-CLAIMED: list[Event] = [sample(JobClaimed), sample(JobEnqueued), sample(JobStarted)]
+CLAIMED: list[Event] = [
+    sample(StoreOpened, jobs_pending=1),
+    sample(JobRecovered),
+    sample(JobStarted),
+]
 AGAIN: list[Event] = [sample(JobRetried), sample(JobEnqueued), sample(JobStarted)]
 
 # Each way a job can live, and where it is counted in the end.
@@ -166,9 +166,6 @@ LIVES: dict[str, tuple[list[Event], str]] = {
     "claimed and failed without an attempt": ([CLAIMED[0], sample(JobFailed)], "jobs_failed"),
     "released while running": ([*BEGUN, sample(JobReleased)], "jobs_released"),
     "claimed, and released while running": ([*CLAIMED, sample(JobReleased)], "jobs_released"),
-    "left while waiting for its time": ([CLAIMED[0], sample(JobLeft)], "jobs_released"),
-    "left while ready": ([*BEGUN[:2], sample(JobLeft, wait_seconds=0.5)], "jobs_released"),
-    "left before a retry": ([*BEGUN, AGAIN[0], sample(JobLeft)], "jobs_released"),
     "lost": ([*CLAIMED, sample(JobLost)], "jobs_released"),
 }
 

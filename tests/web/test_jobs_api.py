@@ -45,6 +45,18 @@ async def test_a_submission_gets_201_and_the_address_of_its_job(api: Api) -> Non
     }
 
 
+async def test_of_a_name_that_occurs_twice_the_last_one_counts(running_api: Api) -> None:
+    """In the submission and in its payload alike, as in most readers of JSON."""
+    answer = await running_api.post(
+        b'{"type": "nothing", "type": "echo", "priority": 1, "priority": 2,'
+        b' "payload": 0, "payload": {"n": 1, "n": 2}}'
+    )
+    assert (answer.json["type"], answer.json["priority"]) == ("echo", 2)
+    await trio.testing.wait_all_tasks_blocked()
+    job = await running_api.read_job(answer.json["id"])
+    assert job["result"] == {"n": 2}
+
+
 @pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON"])
 async def test_json_may_be_announced_in_all_its_spellings(api: Api, content_type: str) -> None:
     """A charset parameter or capitals in the content type are no reason to refuse a job."""

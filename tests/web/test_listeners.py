@@ -1,5 +1,6 @@
 """What the service listens on: all addresses of a host, without a trace in its process."""
 
+import errno
 import fcntl
 import os
 import socket
@@ -62,6 +63,17 @@ async def test_what_is_taken_is_told(nursery: trio.Nursery) -> None:
         port = listener.socket.getsockname()[1]
         with pytest.raises(CannotListen, match=f"port {port}: Address already in use"):
             await listen_on_port("127.0.0.1", port)
+
+
+async def test_a_port_for_root_only_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what anybody may have instead."""
+
+    def refuse(*_: object, **__: object) -> socket.socket:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket, "create_server", refuse)
+    with pytest.raises(CannotListen, match="Permission denied; choose a --port of 1024 or more"):
+        await listen_on_port("127.0.0.1", 80)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The TLS port: what is no handshake, what stalls in one, and clients that end without goodbye."""
 
+import os
 import socket
 import ssl
 from pathlib import Path
@@ -220,6 +221,18 @@ def test_keys_of_no_use_are_told(
     with pytest.raises(CannotListen, match=str(other[how])) as caught:
         load_tls(str(files["certfile"]), str(files["keyfile"]))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("broken", ["certfile", "keyfile"])
+def test_keys_that_are_no_files_are_told(
+    certificate: Certificate, tmp_path: Path, broken: str
+) -> None:
+    """The start would wait without a word for somebody to write into a named pipe."""
+    pipe = tmp_path / "pipe.pem"
+    os.mkfifo(pipe)
+    files = {"certfile": certificate.certfile, "keyfile": certificate.keyfile, broken: pipe}
+    with pytest.raises(CannotListen, match=r"pipe\.pem is not a regular file$"):
+        load_tls(str(files["certfile"]), str(files["keyfile"]))
 
 
 def test_a_swap_of_certificate_and_key_is_guessed(certificate: Certificate) -> None:

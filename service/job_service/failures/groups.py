@@ -6,12 +6,12 @@ from typing import Any, TypeGuard, TypeVar, cast
 
 import trio
 
-Kind = TypeVar("Kind", bound=BaseException)
+Kind = TypeVar("Kind")
 
 
-def is_a(error: BaseException, kind: type[Kind]) -> TypeGuard[Kind]:
-    """Whether an `except` clause of this kind would catch it, whatever its `__class__` says."""
-    return type.__subclasscheck__(kind, type(error))
+def is_a(value: object, kind: type[Kind]) -> TypeGuard[Kind]:
+    """Whether it is of this kind, as an `except` clause sees it, whatever its `__class__` says."""
+    return type.__subclasscheck__(kind, type(value))
 
 
 def args_of(error: BaseException) -> tuple[object, ...]:

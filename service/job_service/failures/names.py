@@ -49,4 +49,4 @@ def shortened(text: str, chars: int) -> str:
 
 def encodable(text: str) -> str:
     """The text without lone surrogates, which neither a log line nor a reply can carry."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return str.encode(text, "utf-8", "backslashreplace").decode("utf-8")

@@ -1,7 +1,8 @@
 """Decides which submissions become jobs: all of a call or none, without a checkpoint."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NoReturn
 
 from msgspec import structs
@@ -55,10 +56,18 @@ class Admission:
         return None if known is None else [self._replay(job) for job in known]
 
     def remember(
-        self, request: KeyedRequest, jobs: Sequence[JobSummary], seconds: float = REMEMBERED_SECONDS
+        self,
+        request: KeyedRequest,
+        jobs: Sequence[JobSummary],
+        seconds: float = REMEMBERED_SECONDS,
+        endings: Mapping[str, Ending] = MappingProxyType({}),
     ) -> None:
-        """This request has made these jobs; that is not to be forgotten for so long."""
-        self._keys.remember(request, jobs, [self._ending_of(job) for job in jobs], seconds)
+        """This request has made these jobs; that is not to be forgotten for so long.
+
+        `endings` has those of jobs that are not live any more, by their ids.
+        """
+        ends = [endings.get(job.id) or self._ending_of(job) for job in jobs]
+        self._keys.remember(request, jobs, ends, seconds)
 
     def forget(self, key: str) -> None:
         """What was requested with this key was not done."""

@@ -24,6 +24,8 @@ class LiveStore:
     `emit` is told all that happens to the live jobs, and so is the runner.
     """
 
+    name: str  # as it is shown
+
     def __init__(
         self,
         emit: Callable[[Event], None],
@@ -65,6 +67,11 @@ class LiveStore:
     @property
     def weight(self) -> int:
         return self._live.index.weight
+
+    @property
+    def finished(self) -> int | None:
+        """How many jobs are kept that have ended, if that is worth telling."""
+        return None
 
     def apply(self, change: Change) -> None:
         raise NotImplementedError
@@ -111,7 +118,8 @@ class LiveStore:
 
     def _view(self) -> QueueView:
         backlog = self._runner.view()
-        ready = self.pending - backlog.later - self.blocked  # or on its way to a worker
+        not_ready = backlog.later + self.blocked + backlog.unfit
+        ready = self.pending - not_ready  # or on its way to a worker
         waited = 0.0
         if backlog.oldest_ready is not None:
             waited = max(0.0, self.clock.monotonic() - backlog.oldest_ready)
@@ -123,8 +131,11 @@ class LiveStore:
             ready=ready,
             later=backlog.later,
             blocked=self.blocked,
+            unfit=backlog.unfit,
             processing=self.processing,
             oldest_ready_seconds=round(waited, 6) if ready else None,
+            store=self.name,
+            finished=self.finished,
         )
 
 

@@ -39,6 +39,7 @@ class MemoryStore(LiveStore):
     errors of all methods are those of `job_service.stores.contract.Store`.
     """
 
+    name = "memory"
     is_durable = False
     trouble = None
 
@@ -97,7 +98,7 @@ class MemoryStore(LiveStore):
         self,
         drafts: Sequence[Draft],
         request: KeyedRequest | None = None,
-        tick: Tick | None = None,
+        tick: Tick | None = None,  # noqa: ARG002 (of what ends with the process)
     ) -> Sequence[JobSummary]:
         # A turn of the loop costs more than a short job, because it wakes a worker and the log's
         # writer for that job alone. So not each submission waits for one. But each that would be

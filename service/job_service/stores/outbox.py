@@ -1,17 +1,22 @@
 """Holds back what the live jobs say while one call changes them, until that is kept."""
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from typing import Final
 
-from job_service.jobs.state.live_jobs import JobReceiver
+from msgspec import UNSET
+
+from job_service.jobs.state.live_jobs import JobReceiver, LiveJobs
 from job_service.jobs.state.model import Job
-from job_service.stores.commit import Act
+from job_service.stores.commit import Act, Call
 from job_service.telemetry.events import (
     Event,
     JobAbandoned,
     JobCancelled,
     JobCompleted,
     JobCreated,
+    JobEnqueued,
     JobEvent,
     JobFailed,
     JobReleased,
@@ -21,56 +26,104 @@ from job_service.telemetry.events import (
     JobStarted,
 )
 
-_ENDS: Final = (JobCompleted, JobFailed, JobCancelled, JobAbandoned)
+_ENDS: Final = frozenset({JobCompleted, JobFailed, JobCancelled, JobAbandoned})
 _MOVES: Final = (JobStarted, JobRetried, JobSnoozed, JobReleased, JobRescued)
 # All others, such as of progress, tell what need not be kept.
 _KEPT: Final = frozenset({JobCreated, *_MOVES, *_ENDS})
-_CREATED_OR_ENDED: Final = frozenset({JobCreated, *_ENDS})
 
 
 class Outbox:
     """Takes the events of the live jobs, and what their runner must know, into the act under way.
 
-    A job of which an event tells has changed, and is to be kept with the act. `say` is called with
-    the event when the act is told, and so is `runner`.
+    A job of which an event tells has changed, and is to be kept with the act. `find` gives it.
     """
 
-    def __init__(self, say: Callable[[Event], None], runner: JobReceiver) -> None:
-        self._say = say
+    def __init__(self, runner: JobReceiver) -> None:
         self.runner = runner
         self.find: Callable[[str], Job | None] = lambda _: None
         self._act = Act()
 
     def begin(self) -> Act:
         """A call is under way from now on: what follows is its."""
-        self._act = Act()
-        return self._act
+        self._act = act = Act()
+        return act
 
     def emit(self, event: Event) -> None:
         """An event of the call that is under way."""
         act, kind = self._act, type(event)
-        act.calls.append((self._say, (event,)))
+        act.told.append(event)
         if kind in _KEPT and isinstance(event, JobEvent):
             job = self.find(event.job_id)
             if job is not None:
                 act.jobs[job.id] = job
-                if kind in _CREATED_OR_ENDED:
-                    (act.created if kind is JobCreated else act.ended).append(job)
+                if kind in _ENDS:
+                    act.ended.append(job)
+                elif kind is JobCreated:
+                    act.created.append(job)
 
     def add(self, job: Job, ready_in: float | None) -> None:
         """Tell the runner later."""
-        self._act.calls.append((self.runner.add, (job, ready_in)))
+        self._act.told.append((self.runner.add, job, ready_in))
 
     def attempt_ended(self, job: Job, ready_in: float | None) -> None:
         """Tell the runner later."""
-        self._act.calls.append((self.runner.attempt_ended, (job, ready_in)))
+        self._act.told.append((self.runner.attempt_ended, job, ready_in))
 
     def discard(self, job: Job) -> None:
         """Tell the runner later."""
-        self._act.calls.append((self.runner.discard, (job,)))
+        self._act.told.append((self.runner.discard, job))
 
 
-def is_of(call: tuple[object, tuple[object, ...]], job: Job) -> bool:
-    """Whether a call of an act tells of this job."""
-    told = call[1][0]
-    return told is job or (isinstance(told, JobEvent) and told.job_id == job.id)
+def withdraw(acts: deque[Act], live: LiveJobs) -> list[object]:
+    """Undo all that these acts have created, of which nobody knows. What was kept beside it."""
+    withdrawn = [job for act in acts for job in act.created]
+    ids = {job.id for job in withdrawn}
+    undone = list[object]()
+    for act in list(acts):
+        if act.created or act.is_submission:
+            acts.remove(act)
+            undone += act.beside
+            continue
+        act.told = [each for each in act.told if _job_id_of(each) not in ids]
+        act.jobs = {job_id: job for job_id, job in act.jobs.items() if job_id not in ids}
+        act.ended = [job for job in act.ended if job.id not in ids]
+    for job in reversed(withdrawn):
+        live.withdraw(job)
+    return undone
+
+
+def abandonments(acts: Iterable[Act], reason: str, now: datetime) -> Iterator[JobAbandoned]:
+    """The last word on each job of which these acts, which can't be kept, would have told."""
+    said = set[str]()
+    enqueued = set[str]()
+    for act in acts:
+        for event in act.told:
+            if not isinstance(event, JobEvent) or event.job_id in said:
+                continue
+            if isinstance(event, JobEnqueued):
+                enqueued.add(event.job_id)
+            elif type(event) in _KEPT:
+                said.add(event.job_id)
+                if not isinstance(event, JobCreated):  # of which nobody knows
+                    yield _abandonment(event, reason, now, event.job_id in enqueued)
+
+
+def _abandonment(event: JobEvent, reason: str, now: datetime, enqueued: bool) -> JobAbandoned:
+    waited = UNSET if enqueued else getattr(event, "wait_seconds", UNSET)
+    ran = getattr(event, "run_seconds", UNSET)
+    return JobAbandoned(
+        timestamp=now,
+        job_id=event.job_id,
+        job_type=event.job_type,
+        reason=reason,
+        worker_id=UNSET if ran is UNSET else getattr(event, "worker_id", UNSET),
+        attempt=UNSET if ran is UNSET else getattr(event, "attempt", UNSET),
+        run_seconds=ran,
+        wait_seconds=waited,
+    )
+
+
+def _job_id_of(told: Event | Call) -> str | None:
+    if isinstance(told, tuple):
+        return told[1].id
+    return told.job_id if isinstance(told, JobEvent) else None

@@ -3,11 +3,9 @@
 import math
 import os
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import date, datetime
 from typing import Any, Final, TypeGuard
-
-from structlog.typing import EventDict, WrappedLogger
 
 from job_service.telemetry.text import printable
 
@@ -29,6 +27,7 @@ _EVENT: Final = 13  # columns of the longest event of a job
 # The columns of a job's line. Its id follows, always whole, so that it can be copied. With all
 # columns at their narrowest the line has exactly 100 characters.
 _JOB_TYPE: Final = range(11, 24 + 1)
+_FEWEST_OF_TYPE: Final = 7  # beside a long event
 _WORKER_ID: Final = range(9, 12 + 1)
 _ATTEMPT_AND_DURATION: Final = 9
 _DURATIONS: Final = ("wait_seconds", "run_seconds", "stalled_seconds")
@@ -45,7 +44,7 @@ def terminal_columns(fd: int) -> int:
 
 
 class Console:
-    """Renders a line, as a processor of structlog.
+    """Renders a line.
 
     The columns of job types and workers grow with the names that were seen so far. Times are local,
     because people at a terminal compare them with their own clock.
@@ -57,14 +56,14 @@ class Console:
         self._type_width = _JOB_TYPE.start
         self._worker_width = _WORKER_ID.start
 
-    def __call__(self, _: WrappedLogger, level: str, line: EventDict) -> bytes:
+    def __call__(self, line: Mapping[str, Any]) -> bytes:
         """The rendered line as UTF-8, without a line break at its end."""
         columns = self._columns()
         fields = dict(line)
         moment = fields.pop("timestamp").astimezone()
         today = moment.date()
         event = _one_line(fields.pop("event"))
-        level = fields.pop("level", level)
+        level = fields.pop("level")
         traceback = fields.pop("traceback", None)
         self._learn(fields)
         text = " ".join(
@@ -80,10 +79,15 @@ class Console:
         width = len(_INDENT) + max(_EVENT, len(event))
         job_id = None
         if "job_id" in fields:
-            cells = self._take_cells(fields, columns)
-            id_column = len(_INDENT) + _EVENT + 1 + len(cells) + 1
+            whole = self._type_columns(columns)
+            # A longer event takes its columns from the job type, so that all others stay in place.
+            type_width = whole - max(len(event) - _EVENT, 0)
+            if type_width < _FEWEST_OF_TYPE:
+                type_width = whole
+            cells = self._take_cells(fields, type_width)
+            id_column = len(_INDENT) + _EVENT + 1 + len(cells) + whole - type_width + 1
             if cells := cells.rstrip():  # other fields then begin in the column of workers
-                cells = cells.ljust(self._type_columns(columns))
+                cells = cells.ljust(type_width)
             text += f" {cells}"
             width += 1 + len(cells)
             job_id = _text(fields["job_id"], today)
@@ -120,9 +124,8 @@ class Console:
             return self._type_width
         return min(self._type_width, columns - _BESIDE_TYPE_AND_WORKER - self._worker_width)
 
-    def _take_cells(self, fields: dict[str, Any], columns: int) -> str:
+    def _take_cells(self, fields: dict[str, Any], type_width: int) -> str:
         """Take from `fields` what the columns between event and id hold; gives those columns."""
-        type_width = self._type_columns(columns)
         job_type = _shortened(_one_line(fields.pop("job_type", "")), type_width)
         worker_id = _one_line(fields.pop("worker_id", ""))
         attempt = f"#{_one_line(fields.pop('attempt'))}" if "attempt" in fields else ""

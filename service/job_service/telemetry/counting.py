@@ -16,14 +16,13 @@ from job_service.telemetry.events import (
     Event,
     JobAbandoned,
     JobCancelled,
-    JobClaimed,
     JobCompleted,
     JobCreated,
     JobDuplicate,
     JobEnqueued,
     JobFailed,
-    JobLeft,
     JobLost,
+    JobRecovered,
     JobRejected,
     JobReleased,
     JobRetried,
@@ -36,6 +35,7 @@ from job_service.telemetry.events import (
     ScheduleSkipped,
     StoreCommitted,
     StoreFailed,
+    StoreOpened,
     ThreadAbandoned,
     ThreadReturned,
     WorkerStarted,
@@ -88,12 +88,12 @@ def _job_created(metrics: LiveMetrics, _: JobCreated) -> None:
     metrics.jobs_pending += 1
 
 
-def _job_claimed(metrics: LiveMetrics, _: JobClaimed) -> None:
-    metrics.jobs_claimed += 1
-    metrics.jobs_pending += 1
+def _store_opened(metrics: LiveMetrics, event: StoreOpened) -> None:
+    metrics.jobs_claimed += event.jobs_pending
+    metrics.jobs_pending += event.jobs_pending
 
 
-def _job_enqueued(metrics: LiveMetrics, _: JobEnqueued) -> None:
+def _job_enqueued(metrics: LiveMetrics, _: JobEnqueued | JobRecovered) -> None:
     metrics.jobs_ready += 1
 
 
@@ -143,7 +143,8 @@ def _job_abandoned(metrics: LiveMetrics, event: JobAbandoned) -> None:
 
 def _ended_early(metrics: LiveMetrics, event: JobCancelled | JobAbandoned) -> None:
     _ended(metrics, event)
-    _waits_no_more(metrics, event)
+    if not isinstance(event.wait_seconds, UnsetType):
+        metrics.jobs_ready -= 1
 
 
 def _job_released(metrics: LiveMetrics, event: JobReleased) -> None:
@@ -152,20 +153,9 @@ def _job_released(metrics: LiveMetrics, event: JobReleased) -> None:
     metrics.run_seconds_total += event.run_seconds
 
 
-def _job_left(metrics: LiveMetrics, event: JobLeft) -> None:
-    metrics.jobs_released += 1
-    metrics.jobs_pending -= 1
-    _waits_no_more(metrics, event)
-
-
 def _job_lost(metrics: LiveMetrics, _: JobLost) -> None:
     metrics.jobs_released += 1
     metrics.jobs_in_progress -= 1
-
-
-def _waits_no_more(metrics: LiveMetrics, event: JobCancelled | JobAbandoned | JobLeft) -> None:
-    if not isinstance(event.wait_seconds, UnsetType):
-        metrics.jobs_ready -= 1
 
 
 def _ended(metrics: LiveMetrics, event: JobFailed | JobCancelled | JobAbandoned) -> None:
@@ -241,7 +231,7 @@ def _connection_refused(metrics: LiveMetrics, _: ConnectionRefused) -> None:
 
 _COUNTS: Final[dict[type[Event], Callable[[LiveMetrics, Any], None]]] = {
     JobCreated: _job_created,
-    JobClaimed: _job_claimed,
+    JobRecovered: _job_enqueued,
     JobEnqueued: _job_enqueued,
     JobStarted: _job_started,
     JobCompleted: _job_completed,
@@ -251,7 +241,6 @@ _COUNTS: Final[dict[type[Event], Callable[[LiveMetrics, Any], None]]] = {
     JobCancelled: _job_cancelled,
     JobAbandoned: _job_abandoned,
     JobReleased: _job_released,
-    JobLeft: _job_left,
     JobLost: _job_lost,
     JobRejected: _job_rejected,
     JobDuplicate: _job_deduplicated,
@@ -262,6 +251,7 @@ _COUNTS: Final[dict[type[Event], Callable[[LiveMetrics, Any], None]]] = {
     QueuePaused: _queue_paused,
     QueueResumed: _queue_resumed,
     ScheduleSkipped: _schedule_skipped,
+    StoreOpened: _store_opened,
     StoreCommitted: _store_committed,
     StoreFailed: _store_failed,
     LoopStalled: _loop_stalled,

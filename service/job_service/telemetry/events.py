@@ -30,9 +30,14 @@ def utc_now() -> datetime:
 
 
 class Event(Struct, frozen=True, kw_only=True, gc=False):
-    """Something that happened."""
+    """Something that happened.
+
+    An event that is not `logged` has no line in the log, and one that is not `streamed` is not in
+    the stream of events either: it is only counted, in the metrics.
+    """
 
     logged: ClassVar[bool] = True
+    streamed: ClassVar[bool] = True
 
     timestamp: datetime
     level: Level = "info"
@@ -239,12 +244,17 @@ class JobAbandoned(EarlyEndEvent, frozen=True, kw_only=True):
     event: Literal["job_abandoned"] = "job_abandoned"
 
 
-class JobClaimed(JobEvent, frozen=True, kw_only=True):
-    """The job came in from the store, and waits here now. `store_opened` tells how many did."""
+class JobRecovered(JobEvent, frozen=True, kw_only=True):
+    """The job came in from the store, and is ready for a worker.
+
+    Only counted, because at a start that may be a million. `store_opened` tells of them all.
+    """
 
     logged: ClassVar[bool] = False
+    streamed: ClassVar[bool] = False
 
-    event: Literal["job_claimed"] = "job_claimed"
+    event: Literal["job_recovered"] = "job_recovered"
+    attempt: int | UnsetType = UNSET
 
 
 class JobRescued(JobEvent, frozen=True, kw_only=True):
@@ -268,18 +278,6 @@ class JobReleased(AttemptEvent, frozen=True, kw_only=True):
     event: Literal["job_released"] = "job_released"
     run_seconds: float
     reason: str
-
-
-class JobLeft(JobEvent, frozen=True, kw_only=True):
-    """The service ended, and the job waits on in the store. It has `wait_seconds` if it was ready.
-
-    Not logged, because it happens to each job that waits.
-    """
-
-    logged: ClassVar[bool] = False
-
-    event: Literal["job_left"] = "job_left"
-    wait_seconds: float | UnsetType = UNSET
 
 
 class JobLost(AttemptEvent, frozen=True, kw_only=True):
@@ -388,18 +386,20 @@ class StoreOpened(Event, frozen=True, kw_only=True):
 
 
 class StoreCommitted(Event, frozen=True, kw_only=True):
-    """The store has kept what was told since its last commit. Counted, not logged."""
+    """The store has kept what it was told since its last commit. Only counted."""
 
     logged: ClassVar[bool] = False
+    streamed: ClassVar[bool] = False
 
     event: Literal["store_committed"] = "store_committed"
     commit_seconds: float
 
 
 class StoreFailed(Event, frozen=True, kw_only=True):
-    """The store could not commit, and will try again. Counted; `store_failing` is logged once."""
+    """The store could not commit, and will try again. Counted; `store_failing` tells it once."""
 
     logged: ClassVar[bool] = False
+    streamed: ClassVar[bool] = False
 
     event: Literal["store_failed"] = "store_failed"
     error: str
@@ -507,10 +507,13 @@ class ObserverDetached(Event, frozen=True, kw_only=True):
     traceback: str
 
 
-# Every event by its name; those without one are bases of others.
-EVENTS: Final[dict[str, type[Event]]] = {
+_KINDS: Final[dict[str, type[Event]]] = {
     name: kind
     for kind in list(globals().values())
     if isinstance(kind, type) and issubclass(kind, Event)
-    if isinstance(name := fields(kind)[2].default, str)
+    if isinstance(name := fields(kind)[2].default, str)  # else it is a base of others
 }
+
+# Every event that anybody hears of, by its name; and the kinds of all others.
+EVENTS: Final = {name: kind for name, kind in _KINDS.items() if kind.streamed}
+ONLY_COUNTED: Final = frozenset(kind for kind in _KINDS.values() if not kind.streamed)

@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from job_service.failures.groups import is_a
 from job_service.failures.names import encodable
 
 # DEL, C1, and marks that nobody sees: of direction, of lines and paragraphs, of the order of bytes.
@@ -15,10 +16,8 @@ _UNSAFE: Final = re.compile(f"[{UNSAFE}]")
 
 def printable(value: object) -> str:
     """`value` itself if it is text, else its `repr`. Never raises, and is always valid Unicode."""
-    if isinstance(value, str):
-        return encodable(value)
     try:
-        return encodable(repr(value))
+        return encodable(value if is_a(value, str) else repr(value))
     except KeyboardInterrupt:
         raise
     except BaseException as error:

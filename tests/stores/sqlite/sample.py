@@ -55,4 +55,8 @@ def job_id(number: int) -> str:
 
 def new(*jobs: JobRow) -> Batch:
     """What keeps these jobs for the first time; the payload of each is its id."""
-    return Batch(list(jobs), [(row.id, f'"{row.id}"') for row in jobs])
+    return Batch(
+        list(jobs),
+        [(row.id, f'"{row.id}"') for row in jobs],
+        ended=sum(row.finished_at is not None for row in jobs),
+    )

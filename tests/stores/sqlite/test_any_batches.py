@@ -61,8 +61,12 @@ class AnyBatches(RuleBasedStateMachine):
     @rule()
     def write_again(self) -> None:
         """As whoever does not know whether it was kept; some of it may have been trimmed since."""
+        rows = {row.id: row for row in self.last.jobs}
+        self.last.ended = sum(
+            row.finished_at is not None and row.id not in self.kept for row in rows.values()
+        )
         self.file.write(self.last)
-        self.kept |= {row.id: row for row in self.last.jobs}
+        self.kept |= rows
 
     @rule()
     def reopen(self) -> None:
@@ -117,6 +121,8 @@ class AnyBatches(RuleBasedStateMachine):
         """All that is kept is there, and nothing else."""
         if not hasattr(self, "file"):
             return
+        ended = sum(row.finished_at is not None for row in self.kept.values())
+        assert self.file.finished == ended
         counts = Counter((row.type, row.status) for row in self.kept.values())
         assert counts == {
             (job_type, status): jobs

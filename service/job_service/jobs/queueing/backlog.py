@@ -15,7 +15,8 @@ class Backlog:
     A job type whose jobs may have to be held back, because `limit_of` bounds how many run at a
     time or because it is paused, has a queue of its own, so that they never stand in the way of
     others. So have all jobs that this program can't run: those of types whose limit is 0, and
-    those whose ids are in `unfit`.
+    those whose ids are in `misfits`. And so have suspects, jobs in whose last attempt the process
+    died: they go first and one at a time, so that the one that does it again is found out.
 
     There is no bound on all this: submissions are bounded where they come in, and a retry must
     never be lost. A job is `delayed` for so many seconds, on Trio's clock, or `dated`, on the wall
@@ -24,11 +25,12 @@ class Backlog:
 
     def __init__(self, limit_of: Callable[[str], int | None]) -> None:
         self.paused = False
-        self.unfit: set[str] = set()
+        self.misfits: set[str] = set()
         self._limit_of = limit_of
         self._paused_types: set[str] = set()
         self._common = ReadyQueue()
         self._unfit = ReadyQueue(limit=0)
+        self._suspects = ReadyQueue(limit=1)
         self._of_type: dict[str, ReadyQueue] = {}  # which is `_common` for most
         self._own: dict[str, ReadyQueue] = {}  # those of `_of_type` that are not
         self._waiting: dict[str, ReadyQueue] = {}  # those of `_own` that have jobs in them
@@ -38,15 +40,19 @@ class Backlog:
     @property
     def ready(self) -> int:
         """How many jobs could start at once, but for pauses and limits."""
-        return len(self._common) + len(self._unfit) + sum(map(len, self._own.values()))
+        return sum(map(len, (self._common, self._suspects, *self._own.values())))
+
+    @property
+    def unfit(self) -> int:
+        """How many jobs could start at once in a program that can run them."""
+        return len(self._unfit)
 
     @property
     def held(self) -> int:
-        """How many of the ready jobs can't start, because of a pause or of what they are."""
+        """How many of the ready jobs can't start because of a pause."""
         if self.paused:
             return self.ready
-        paused = sum(len(queue) for queue in self._own.values() if queue.paused)
-        return paused + len(self._unfit)
+        return sum(len(queue) for queue in self._own.values() if queue.paused)
 
     @property
     def later(self) -> int:
@@ -60,11 +66,8 @@ class Backlog:
 
     @property
     def oldest_ready(self) -> float:
-        """When the job that has waited longest became ready; infinity if none waits.
-
-        Jobs that this program can't run may wait for ever, and don't count.
-        """
-        return min(queue.oldest for queue in (self._common, *self._own.values()))
+        """When the job that has waited longest became ready; infinity if none waits."""
+        return min(queue.oldest for queue in (self._common, self._suspects, *self._own.values()))
 
     def starts_any_by(self, deadline: float, date: datetime) -> bool:
         """Whether one of the later jobs is due by then, and can start.
@@ -81,32 +84,37 @@ class Backlog:
 
     def is_unfit(self, job: Job) -> bool:
         """Whether this program can't run the job, whatever else it waits for."""
-        return job.id in self.unfit or job in self._unfit or self._limit_of(job.type) == 0
+        return job.id in self.misfits or job in self._unfit or self._limit_of(job.type) == 0
 
     def queue_of(self, job: Job) -> ReadyQueue:
         """Where a fit job is once it is ready, among others that it may have to wait for."""
-        return self._of_type[job.type]
+        return self._suspects if job.is_suspect else self._of_type[job.type]
 
     def count_ahead_of(self, job: Job) -> int:
         """How many jobs that may start now come before this ready one; no more than MANY."""
         rivals = {self._common, self.queue_of(job), *self._waiting.values()}
         return sum(queue.count_before(job) for queue in rivals if queue.may_start)
 
-    def add(self, job: Job) -> None:
-        """Put a ready job behind all others of its priority."""
+    def add(self, job: Job) -> bool:
+        """Put a job behind all others of its priority; whether this program can run it."""
         queue = self._of_type.get(job.type)
         if queue is None:
             queue = self._open_queue(job.type)
-        if self.unfit and job.id in self.unfit:
+        if self.misfits and job.id in self.misfits:
             queue = self._unfit
+        elif job.losses and job.is_suspect and queue is not self._unfit:
+            queue = self._suspects
         queue.add(job)
-        if queue is not self._common and queue is not self._unfit:
+        if queue is self._own.get(job.type):
             self._waiting[job.type] = queue
+        return queue is not self._unfit
 
     def take(self) -> Job | None:
         """The ready job whose turn it is; None if none may start."""
         if self.paused:
             return None
+        if len(self._suspects) and (suspect := self._take_suspect()) is not None:
+            return suspect
         if not self._waiting:
             return self._common.take()
         startable = [queue for queue in self._waiting.values() if queue.may_start]
@@ -119,9 +127,11 @@ class Backlog:
 
     def release(self, job: Job) -> bool:
         """The job, which may have been taken, runs no more; whether that makes room for others."""
+        was_suspect = job.id in self._suspects.running
+        self._suspects.running.discard(job.id)
         queue = self._own.get(job.type)
         if queue is None or job.id not in queue.running:
-            return False
+            return was_suspect
         queue.running.remove(job.id)
         return True
 
@@ -132,10 +142,11 @@ class Backlog:
 
     def discard(self, job: Job) -> None:
         """Drop a job that has ended without having been run, if it is here."""
-        self.unfit.discard(job.id)
+        self.misfits.discard(job.id)
         if self.delayed.discard(job) or self.dated.discard(job):
             return
         self._unfit.discard(job)
+        self._suspects.discard(job)
         queue = self._of_type.get(job.type)
         if queue is not None:
             queue.discard(job)
@@ -164,6 +175,20 @@ class Backlog:
         if job_type in self._own:
             self._own[job_type].paused = False
         return True
+
+    def _take_suspect(self) -> Job | None:
+        """The first suspect whose type may start; None if one runs, or none may start."""
+        suspects = self._suspects
+        job = suspects.take_first(self._type_may_start) if suspects.may_start else None
+        if job is not None:
+            suspects.running.add(job.id)
+            if (queue := self._own.get(job.type)) is not None:
+                queue.running.add(job.id)
+        return job
+
+    def _type_may_start(self, job: Job) -> bool:
+        queue = self._own.get(job.type)
+        return job.type not in self._paused_types and (queue is None or queue.may_start)
 
     def _is_free(self, job: Job) -> bool:
         return not self.is_paused(job) and not self.is_unfit(job)

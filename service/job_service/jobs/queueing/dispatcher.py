@@ -15,6 +15,7 @@ from job_service.jobs.state.clock import LOOK_SECONDS
 from job_service.jobs.state.model import Job
 from job_service.jobs.state.transitions import enqueue
 from job_service.stores.contract import BacklogView, Store
+from job_service.telemetry.events import JobEnqueued, JobRecovered
 
 _DUE_IN_ONE_GO = 500
 
@@ -38,6 +39,7 @@ class Dispatcher:
         self._changed = trio.lowlevel.ParkingLot()
         self._workers: trio.MemorySendChannel[Job] | None = None
         self._free_workers = 0
+        self._held_because: str | None = None
         self._closes_at: float | None = None
         store.attach(self)
 
@@ -49,7 +51,7 @@ class Dispatcher:
     def add(self, job: Job, ready_in: float | None) -> None:
         """The pending job waits for nothing but its time and a worker, from now on."""
         if job.retry_of is not None:
-            self._note_whether_fit(job)
+            self._note_why_unfit(job)
         if job.run_at is job.created_at:  # as most are
             self._make_ready(job, at_once=not job.after)
         elif ready_in is None:
@@ -59,11 +61,12 @@ class Dispatcher:
         else:
             self._make_ready(job)
 
-    def recover(self, job: Job) -> None:
-        """A job that has not ended comes in from what is kept."""
-        self._note_whether_fit(job)
+    def recover(self, job: Job) -> str | None:
+        """A pending job comes in from what is kept. Returns why this program can't run it."""
+        why = self._note_why_unfit(job)
         if job.awaits is None:
-            self._await_date(job)
+            self._await_date(job, JobRecovered)
+        return why
 
     def attempt_ended(self, job: Job, ready_in: float | None) -> None:
         """An attempt is over, which makes room for others; perhaps the job is to come back."""
@@ -111,8 +114,17 @@ class Dispatcher:
             self._hand_over()
         return changed
 
+    def hold(self, why: str | None) -> None:
+        """Start no job for this reason, beside all pauses; None takes it back."""
+        if why is None and self._held_because is not None:
+            self._held_because = None
+            self._hand_over()
+        self._held_because = why
+
     def why_it_waits(self, job: Job) -> str:
         """Why a pending job is not running now, in one sentence."""
+        if self._held_because is not None:
+            return self._held_because
         if self._backlog.is_unfit(job):
             return why_unfit(self._registry, job) or f"{job.type} was registered too late for it"
         due_in_seconds = (job.run_at - self._clock.now()).total_seconds()
@@ -137,6 +149,7 @@ class Dispatcher:
             paused=backlog.paused,
             paused_types=backlog.paused_types,
             later=backlog.later,
+            unfit=backlog.unfit,
             oldest_ready=oldest if oldest < math.inf else None,
         )
 
@@ -190,17 +203,21 @@ class Dispatcher:
         if self._changed:
             self._changed.unpark_all()
 
-    def _note_whether_fit(self, job: Job) -> None:
+    def _note_why_unfit(self, job: Job) -> str | None:
         """Hold the job back if its payload, which is of an older program, does not fit any more.
 
         That is not looked at when a job starts, because what this program submits was checked.
         """
-        if why_unfit(self._registry, job) is not None:
-            self._backlog.unfit.add(job.id)
+        why = why_unfit(self._registry, job)
+        if why is not None:
+            self._backlog.misfits.add(job.id)
+        return why
 
-    def _await_date(self, job: Job) -> None:
+    def _await_date(
+        self, job: Job, kind: type[JobEnqueued] | type[JobRecovered] = JobEnqueued
+    ) -> None:
         if job.run_at <= self._clock.now():
-            self._make_ready(job)
+            self._make_ready(job, kind=kind)
             return
         next_date = self._backlog.dated.next_due
         self._backlog.dated.add(job, job.run_at)
@@ -217,16 +234,23 @@ class Dispatcher:
         now, date = trio.current_time(), self._clock.now()
         return self._backlog.take_due(now, date, _DUE_IN_ONE_GO)
 
-    def _make_ready(self, job: Job, *, at_once: bool = False) -> None:
+    def _make_ready(
+        self,
+        job: Job,
+        *,
+        at_once: bool = False,
+        kind: type[JobEnqueued] | type[JobRecovered] = JobEnqueued,
+    ) -> None:
         if job.status != "pending":  # it has just ended, and `discard` is still to come
             return
-        self._store.apply(enqueue(job, self._clock, at_once=at_once))
-        self._backlog.add(job)
+        if not self._backlog.add(job):  # then it is not ready, whatever happens
+            return
+        self._store.apply(enqueue(job, self._clock, at_once=at_once, kind=kind))
         if self._free_workers:
             self._hand_over()
 
     def _hand_over(self) -> None:
-        if self._workers is None:  # not running, yet or any more
+        if self._workers is None or not self._may_start:
             return
         try:
             while self._free_workers and (job := self._backlog.take()) is not None:
@@ -235,13 +259,21 @@ class Dispatcher:
         except trio.BrokenResourceError:  # the last worker has left
             self._workers = None
 
+    @property
+    def _may_start(self) -> bool:
+        """Whether jobs are to start; what a durable store has need not in a drain."""
+        is_open = self._closes_at is None or not self._store.is_durable
+        return is_open and self._held_because is None
+
     def _drained(self) -> bool:
         if self._closes_at is None:
             return False
+        if self._store.is_durable:
+            return self._store.processing == 0
         backlog = self._backlog
         seconds = min(max(self._closes_at - trio.current_time(), -1), 2 * LONGEST_WAIT_SECONDS)
         date = self._clock.now() + timedelta(seconds=seconds)
-        can_not_start = backlog.later + backlog.held + self._store.blocked
+        can_not_start = backlog.later + backlog.held + backlog.unfit + self._store.blocked
         return (
             self._store.pending == can_not_start
             and self._store.processing == 0

@@ -9,12 +9,13 @@ import msgspec
 import trio
 from msgspec import UNSET, structs
 
-from job_service.errors import QueueFull, UnknownJob
+from job_service.errors import QueueFull, StoreUnavailable, UnknownJob
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.registration.schedule import CORRECTION, Cron, Every, Schedule
-from job_service.jobs.state.clock import LOOK_SECONDS, Clock
-from job_service.jobs.state.detail import ScheduleView
+from job_service.jobs.state.clock import LOOK_SECONDS
+from job_service.jobs.state.detail import JobSummary, ScheduleView
 from job_service.jobs.state.model import TERMINAL
+from job_service.stores.contract import Store, Tick
 from job_service.telemetry.events import Event, ScheduleSkipped, SkipReason
 
 MOST_MISSED = 10_000  # counted no further: a clock may be set right by decades
@@ -32,10 +33,10 @@ class Scheduler:
         self,
         schedules: Sequence[Schedule],
         queue: JobQueue,
+        store: Store,
         emit: Callable[[Event], None],
-        clock: Clock,
     ) -> None:
-        self._timers = [_Timer(schedule, queue, emit, clock) for schedule in schedules]
+        self._timers = [_Timer(schedule, queue, store, emit) for schedule in schedules]
         self._scope = trio.CancelScope()
 
     async def run(self) -> None:
@@ -58,12 +59,12 @@ class _Timer:
     """One schedule at work."""
 
     def __init__(
-        self, schedule: Schedule, queue: JobQueue, emit: Callable[[Event], None], clock: Clock
+        self, schedule: Schedule, queue: JobQueue, store: Store, emit: Callable[[Event], None]
     ) -> None:
         self._schedule = schedule
-        self._queue = queue
+        self._store = store
         self._emit = emit
-        self._clock = clock
+        self._clock = store.clock
         draft = queue.check(schedule.job_type, msgspec.Raw(schedule.payload))
         self._draft = structs.replace(draft, schedule=schedule.job_type)
         self._next_run_at: datetime | None = None
@@ -72,14 +73,19 @@ class _Timer:
         self._skipped = 0
 
     async def run(self) -> None:
-        """Tick until cancelled."""
+        """Tick until cancelled. What was missed since the last tick that is kept is made up for."""
+        seconds_ago = 0.0
+        if (kept := self._store.last_ticks().get(self._schedule.job_type)) is not None:
+            seconds_ago = max(0.0, (self._clock.now() - kept.at).total_seconds())
+            self._last_run_at, self._last_job_id = kept.at, kept.job_id
         if isinstance(self._schedule.times, Cron):
-            await self._follow_wall_clock(self._schedule.times)
+            await self._follow_wall_clock(self._schedule.times, seconds_ago)
         else:
-            await self._follow_interval(self._schedule.times)
+            await self._follow_interval(self._schedule.times, seconds_ago)
 
-    async def _follow_wall_clock(self, cron: Cron) -> None:
-        last = now = self._clock.now()
+    async def _follow_wall_clock(self, cron: Cron, last_tick_ago: float) -> None:
+        now = self._clock.now()
+        last = now - timedelta(seconds=last_tick_ago)
         elapsed = self._clock.elapsed()
         self._next_run_at = due = next(cron.after(last))
         while True:
@@ -96,8 +102,8 @@ class _Timer:
                 continue
             self._next_run_at = due = next(cron.after(last))
 
-    async def _follow_interval(self, every: Every) -> None:
-        start = trio.current_time()
+    async def _follow_interval(self, every: Every, last_tick_ago: float) -> None:
+        start = trio.current_time() - last_tick_ago
         ticks = 0
         while True:
             due = start + (ticks + 1) * every.seconds
@@ -116,17 +122,25 @@ class _Timer:
             self._skip("overlap")
             return
         try:
-            (job,) = await self._queue.submit_all([self._draft])
+            job = await self._submit()
         except QueueFull:
             self._skip("full")
             return
         self._last_job_id, self._last_run_at = job.id, job.created_at
 
+    async def _submit(self) -> JobSummary:
+        while True:
+            tick = Tick(self._schedule.job_type, self._clock.now())
+            try:
+                return (await self._store.submit([self._draft], tick=tick))[0]
+            except StoreUnavailable as error:
+                await trio.sleep(error.retry_after_seconds)
+
     async def _is_under_way(self) -> bool:
         if self._last_job_id is None:
             return False
         try:
-            return (await self._queue.get(self._last_job_id)).status not in TERMINAL
+            return (await self._store.get(self._last_job_id)).status not in TERMINAL
         except UnknownJob:  # it ended so long ago that it has been forgotten
             return False
 

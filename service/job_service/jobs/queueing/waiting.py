@@ -25,6 +25,8 @@ def why_it_waits(job: Job, backlog: Backlog, due_in_seconds: float, threads_awai
         return "the queue is paused"
     if queue.paused:
         return f"{job.type} is paused"
+    if not queue.may_start and job.is_suspect:
+        return "held back: its process died while it ran, and such jobs run one at a time"
     if not queue.may_start:
         return f"held back: {job.type} runs {len(queue.running)} of at most {queue.limit}"
     if threads_awaited:
@@ -40,8 +42,8 @@ def _until_due(job: Job, seconds: float) -> str:
     if not job.attempts:
         return due
     last = job.attempts[-1]
-    if last.outcome == "snoozed":
-        return f"snoozed; {due}"
+    if last.outcome in ("snoozed", "lost", "interrupted"):
+        return f"{last.outcome}; {due}"
     error = (last.error or "").partition(":")[0]
     return f"retry {job.retries} of {job.max_retries} {due} after {error}"
 

@@ -43,7 +43,8 @@ class JobContext:
     def log(self) -> "FilteringBoundLogger":
         """The service's log, bound to `job_id`, `job_type`, `worker_id` and `attempt`.
 
-        It is a structlog logger: `job.log.info("email_sent", size=3)` writes one line.
+        It is a structlog logger: `job.log.info("email_sent", size=3)` writes one line. Its methods
+        that write a line never raise, whatever they are given.
         """
         return self._log.bind(
             job_id=self.id, job_type=self.type, worker_id=self.worker_id, attempt=self.attempt

@@ -59,7 +59,10 @@ class Engine:
         self._threads = Threads(emit, self._clock, max_abandoned=max_abandoned_threads)
         self._dispatcher = Dispatcher(registry, store, lambda: self._threads.awaited)
         self._verdicts = Verdicts(
-            self._clock, lambda: self.outcome, random_source or random.Random()
+            self._clock,
+            lambda: self.outcome,
+            random_source or random.Random(),
+            keeps=store.is_durable,
         )
         self._cancellation_deadline = CancellationDeadline()
         self._crew = Crew(emit, self._clock, self._note_crash)
@@ -72,7 +75,7 @@ class Engine:
         self._stop_reason: str | None = None
         self.jobs_must_end = trio.Event()  # they were cancelled, for whatever reason
         self.queue = JobQueue(registry, store)
-        self._scheduler = Scheduler(registry.schedules, self.queue, emit, self._clock)
+        self._scheduler = Scheduler(registry.schedules, self.queue, store, emit)
 
     @property
     def jobs_bytes(self) -> int:
@@ -118,10 +121,10 @@ class Engine:
                     open_resources(self._registry.resources, self._bound_closing) as resources,
                 ):
                     with self._ending(), self._scope:
+                        await self._store.recover()
                         await self._run_workers(resources, processes, task_status)
         finally:
-            with trio.move_on_after(SETTLING_SECONDS, shield=True):
-                await self._store.settled()
+            await self.settle()
         if self._crash is not None:  # a resource that was cut short has put itself in its place
             raise self._crash
 
@@ -211,6 +214,16 @@ class Engine:
             self._store.leave_behind(lambda job: self._dispatcher.what_keeps(job) or reason)
         else:
             self._store.leave_behind(lambda _: reason)
+
+    async def settle(self) -> None:
+        """Let the store keep what it was told last. It takes SETTLING_SECONDS at most.
+
+        A job of which it can't keep all is abandoned.
+        """
+        with trio.move_on_after(SETTLING_SECONDS, shield=True) as settling:
+            await self._store.settled()
+        if settling.cancelled_caught:
+            self._store.abandon_unkept()
 
     def workers(self) -> list[WorkerView]:
         """What each live worker does now, in their order."""

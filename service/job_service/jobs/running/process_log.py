@@ -9,6 +9,7 @@ import msgspec
 
 from job_service.failures.names import encodable
 from job_service.failures.report import MAX_TRACEBACK_CHARS, format_traceback
+from job_service.telemetry.exc_info import error_of
 from job_service.telemetry.libraries import message_of, method_of
 
 if TYPE_CHECKING:
@@ -43,11 +44,14 @@ class RecordSender(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Called by `logging`, on any thread."""
         traceback = None
-        if record.exc_info and record.exc_info[1] is not None:
-            traceback = format_traceback(record.exc_info[1])
+        error = error_of(record.exc_info)
+        if error is not None:
+            traceback = format_traceback(error)
         elif record.stack_info:
             traceback = encodable(record.stack_info[-MAX_TRACEBACK_CHARS:])
-        carried = Record(method_of(record), record.name, message_of(record), traceback, self.job)
+        carried = Record(
+            method_of(record), encodable(record.name), message_of(record), traceback, self.job
+        )
         with contextlib.suppress(OSError):  # the service has gone, and nobody reads any more
             self._to_service.send(msgspec.json.encode(carried))
 

@@ -22,7 +22,14 @@ from job_service.jobs.registration.outcome import Discard, Snooze, asked_for
 from job_service.jobs.running.cancellation import CLEANUP_SECONDS
 from job_service.jobs.running.hints import explain
 from job_service.jobs.running.result import encode_result
-from job_service.jobs.state.attempt_transitions import complete, cut_short, fail, retry, snooze
+from job_service.jobs.state.attempt_transitions import (
+    complete,
+    cut_short,
+    fail,
+    release,
+    retry,
+    snooze,
+)
 from job_service.jobs.state.changes import AttemptEnd
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.history import said_before
@@ -37,12 +44,21 @@ _CALLERS: Final = tuple(
 
 
 class Verdicts:
-    """Gives the verdicts of one engine. `stop_reason` says why it ends, if it does."""
+    """Gives the verdicts of one engine. `stop_reason` says why it ends, if it does.
+
+    If the store `keeps` the jobs beyond the engine, no job ends because the engine does.
+    """
 
     def __init__(
-        self, clock: Clock, stop_reason: Callable[[], str], random_source: random.Random
+        self,
+        clock: Clock,
+        stop_reason: Callable[[], str],
+        random_source: random.Random,
+        *,
+        keeps: bool,
     ) -> None:
         self._clock = clock
+        self._keeps = keeps
         self._stop_reason = stop_reason
         self._random_source = random_source
 
@@ -81,7 +97,7 @@ class Verdicts:
             own_error, traceback = told
         clock = self._clock
         if interruption is not None and not is_cancellation(interruption):
-            return cut_short(job, attempt, "abandoned", "crashed", clock, own_error, traceback)
+            return self._give_up(job, attempt, "crashed", own_error, traceback)
         if interrupted and job.cancel_reason is not None:
             reason = job.cancel_reason
             return cut_short(job, attempt, "cancelled", reason, clock, own_error, traceback)
@@ -95,8 +111,7 @@ class Verdicts:
             told = told._replace(line=message)
             return self._retry_or_fail(job, attempt, job_type, told, TimeoutError(message))
         if stopping:
-            reason = self._stop_reason()
-            return cut_short(job, attempt, "abandoned", reason, clock, own_error, traceback)
+            return self._give_up(job, attempt, self._stop_reason(), own_error, traceback)
         if asked is None:
             return self._retry_or_fail(job, attempt, job_type, told, error)
         if is_a(asked, Snooze):
@@ -111,6 +126,14 @@ class Verdicts:
             return cut_short(job, attempt, "cancelled", job.cancel_reason, self._clock, error)
         timeout = TimeoutError(f"the attempt took longer than {job_type.timeout} s, {late}")
         return self._retry_or_fail(job, attempt, job_type, report(timeout), timeout)
+
+    def _give_up(
+        self, job: Job, attempt: Attempt, reason: str, error: str | None, traceback: str | None
+    ) -> AttemptEnd:
+        """The engine ends before the attempt has."""
+        if self._keeps:
+            return release(job, attempt, reason, self._clock, error, traceback)
+        return cut_short(job, attempt, "abandoned", reason, self._clock, error, traceback)
 
     def _retry_or_fail(
         self, job: Job, attempt: Attempt, job_type: JobType, told: Report, reason: BaseException

@@ -153,6 +153,8 @@ class Worker:
                 self, self._scope.deadline + CLEANUP_SECONDS, self._leave_behind
             )
         try:
+            if job.is_recovered:  # perhaps it ends the process, which must be counted then
+                await self._store.settled()
             result = await self._call_handler(job_type, job, attempt)
         except BaseException as error:
             interruption = interruption_in(error)

@@ -35,6 +35,9 @@ class JobTable:
         """All jobs, the oldest first."""
         return iter(self._jobs.values())
 
+    def __contains__(self, job_id: str) -> bool:
+        return job_id in self._jobs
+
     def get(self, job_id: str) -> Job | None:
         """The job, or None if no job of this id is kept."""
         return self._jobs.get(job_id)

@@ -26,6 +26,7 @@ from job_service.telemetry.events import (
     JobCreated,
     JobEnqueued,
     JobFailed,
+    JobRecovered,
 )
 
 
@@ -66,11 +67,17 @@ def create(draft: Draft, clock: Clock, predecessors: Sequence[Job] = ()) -> Crea
     return Creation(job, "pending", event, predecessors)
 
 
-def enqueue(job: Job, clock: Clock, *, at_once: bool = False) -> Readiness:
+def enqueue(
+    job: Job,
+    clock: Clock,
+    *,
+    at_once: bool = False,
+    kind: type[JobEnqueued] | type[JobRecovered] = JobEnqueued,
+) -> Readiness:
     """The pending job is ready for a worker from now on; `at_once` if it was created just now."""
     if job.status != "pending" or job.ready_monotonic is not None:
         raise IllegalTransition(job.id, job.status, "pending")
-    event = JobEnqueued(
+    event = kind(
         timestamp=job.created_at if at_once else clock.now(),
         job_id=job.id,
         job_type=job.type,

@@ -1,1 +1,1 @@
-"""The store in a file of SQLite: jobs survive their process, on one machine and without a server."""
+"""The store in one SQLite file, for jobs that must outlive their process on one machine."""

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, suppress
 from queue import SimpleQueue
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -22,7 +23,7 @@ class FileThread:
     answers can't keep the process.
     """
 
-    def __init__(self, open_file: Callable[[], JobFile]) -> None:
+    def __init__(self, open_file: Callable[[], AbstractContextManager[JobFile]]) -> None:
         self._open_file = open_file
         self._calls = SimpleQueue[Callable[[JobFile], None] | None]()
         self._thread = threading.Thread(target=self._run, name="job-file", daemon=True)
@@ -49,10 +50,8 @@ class FileThread:
 
         def call(file: JobFile) -> None:
             result = outcome.capture(act, file, *args, **kwargs)
-            try:
+            with suppress(trio.RunFinishedError):  # nobody is left to hear of it
                 token.run_sync_soon(wake, result)
-            except trio.RunFinishedError:  # nobody is left to hear of it
-                pass
 
         def abort(_: Callable[[], None]) -> trio.lowlevel.Abort:
             nonlocal waits
@@ -89,14 +88,13 @@ class FileThread:
 
     def _run(self) -> None:
         try:
-            file = self._open_file()
+            with self._open_file() as file:
+                self._opened.set_result(None)
+                while (call := self._calls.get()) is not None:
+                    call(file)
         except BaseException as error:
+            if self._opened.done():
+                raise
             self._opened.set_exception(error)
-            return
-        self._opened.set_result(None)
-        try:
-            while (call := self._calls.get()) is not None:
-                call(file)
         finally:
-            file.close()
             self._closed.set_result(None)

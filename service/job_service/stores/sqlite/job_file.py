@@ -50,13 +50,12 @@ class JobFile:
     def write(self, batch: Batch) -> None:
         """Keep the whole batch in one transaction, or nothing if this raises.
 
-        The same batch may be written again, even if it was kept after all.
+        The same batch may be written again then, even if it was kept after all.
         """
         finished, self._finished = self._finished, None
-        if finished is not None:
-            finished += self._count_ends(batch)
         writing.write(self._db, batch)
-        self._finished = finished
+        if finished is not None:
+            self._finished = finished + batch.ended
 
     def unfinished(self, portion: int = 5_000) -> Iterator[list[KeptJob]]:
         """All jobs that have not ended, the oldest first. Nothing may be written meanwhile."""
@@ -154,7 +153,7 @@ class JobFile:
         """
         jobs = 0
         if keep is not None:
-            jobs = self._count_finished() - keep
+            jobs = self.finished - keep
         if finished_before is not None:
             query = "SELECT count(*) FROM (SELECT 1 FROM jobs WHERE finished_at < ? LIMIT ?)"
             jobs = max(jobs, *self._db.execute(query, [finished_before, at_most]).fetchone())
@@ -183,16 +182,9 @@ class JobFile:
         """What is wrong with the database, a line for each thing."""
         return upkeep.check(self._db)
 
-    def _count_ends(self, batch: Batch) -> int:
-        """How many jobs have an end in this batch that had none before."""
-        ended = [job.id for job in batch.jobs if job.finished_at is not None]
-        if not ended:
-            return 0
-        query = f"SELECT count(*) FROM jobs WHERE id IN {_THESE} AND finished_at IS NOT NULL"
-        (known,) = self._db.execute(query, [_text(ended)]).fetchone()
-        return len(ended) - int(known)
-
-    def _count_finished(self) -> int:
+    @property
+    def finished(self) -> int:
+        """How many jobs have ended. After an error it has to look at each job."""
         if self._finished is None:
             query = "SELECT count(*) FROM jobs WHERE finished_at IS NOT NULL"
             (self._finished,) = self._db.execute(query).fetchone()

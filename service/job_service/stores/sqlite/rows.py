@@ -74,7 +74,8 @@ class Batch(msgspec.Struct):
     """What one transaction keeps: jobs that are new or have changed, and what came with them.
 
     `payloads` are pairs of a job's id and its payload, given once, with the new job. `pauses` are
-    pairs of a job type, "" for the whole queue, and whether it is paused now.
+    pairs of a job type, "" for the whole queue, and whether it is paused now. `ended` is how many
+    of the jobs had not ended in the last batch that they were in, and have now.
     """
 
     jobs: list[JobRow] = []
@@ -83,6 +84,7 @@ class Batch(msgspec.Struct):
     keyed_ends: list[KeyedEnd] = []
     pauses: list[tuple[str, bool]] = []
     ticks: list[Tick] = []
+    ended: int = 0
 
 
 class RememberedKeys(NamedTuple):

@@ -1,56 +1,50 @@
 """The store in a file of SQLite: what it tells is kept, and survives the process."""
 
-import math
 import sqlite3
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from datetime import timedelta
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
 import trio
-from msgspec import UNSET, structs
+from msgspec import UNSET
 
-from job_service.errors import AlreadyFinished, NotFinished, StoreUnavailable, UnknownJob
+from job_service.errors import StoreUnavailable, UnknownJob
 from job_service.failures.report import describe
-from job_service.jobs.state.attempt_transitions import release
-from job_service.jobs.state.changes import CancelRequest, Change
+from job_service.jobs.state.attempt_transitions import rescue
 from job_service.jobs.state.clock import Clock
-from job_service.jobs.state.detail import (
-    Cancellations,
-    JobDetail,
-    JobSummary,
-    QueueView,
-    detail_of,
-    summarize,
-)
-from job_service.jobs.state.model import TERMINAL, Draft, IllegalTransition, Job, Status
-from job_service.stores.commit import Act, CannotKeep, Committer
-from job_service.stores.contract import KeyedRequest, Runner, Tick
-from job_service.stores.idempotency import REMEMBERED_SECONDS
-from job_service.stores.kept_counts import KeptCounts
-from job_service.stores.live_store import LiveStore, Nobody, draft_like, no_such_job
-from job_service.stores.outbox import Outbox, is_of
+from job_service.jobs.state.dependencies import why_unstarted
+from job_service.jobs.state.detail import JobSummary, summarize
+from job_service.jobs.state.model import Ending, Job, Status
+from job_service.jobs.state.transitions import fail_unstarted
+from job_service.stores.commit import RETRY_AFTER_SECONDS, Act, CannotKeep
+from job_service.stores.contract import Tick
+from job_service.stores.durable import DurableStore
+from job_service.stores.live_store import no_such_job
 from job_service.stores.sqlite.file_thread import FileThread
+from job_service.stores.sqlite.housekeeping import keep_house, write_and_trim
 from job_service.stores.sqlite.job_file import JobFile
-from job_service.stores.sqlite.records import Pause, Remembered, batch_of, job_of, summarized
-from job_service.stores.sqlite.recovery import recover
-from job_service.stores.sqlite.rows import KeyedEnd
-from job_service.telemetry.events import Event, JobAbandoned, JobCreated, QueuePaused, QueueResumed
+from job_service.stores.sqlite.lock import locked
+from job_service.stores.sqlite.records import batch_of, job_of, remembered, summarized, text_of
+from job_service.stores.sqlite.recovery import PORTION, take_in
+from job_service.telemetry.events import Event, JobMisfit, QueuePaused, StoreOpened, StoreOpening
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+CLOSING_SECONDS: Final = 2.0  # that the file has to be closed
+AT_ONCE_SECONDS: Final = 1.0  # that a blocked service has to keep its last words
+TELL_EVERY_SECONDS: Final = 1.0  # how far it is read
 
-class SqliteStore(LiveStore):
-    """Keeps all jobs in one file, and those that have not ended in memory, too.
 
-    Meaning and errors of all methods are those of `job_service.stores.contract.Store`.
+class SqliteStore(DurableStore):
+    """Keeps all jobs in one file: at most `retain` that have ended, for up to `retain_seconds`.
+
+    A job in hand whose process dies `max_losses` times fails. Meaning and errors of all methods are
+    those of `job_service.stores.contract.Store`.
     """
-
-    is_durable = True
 
     def __init__(
         self,
@@ -64,29 +58,167 @@ class SqliteStore(LiveStore):
         retain_seconds: float | None = None,
         max_losses: int = 3,
     ) -> None:
-        clock = clock or Clock()
-        self.path = path
-        self.retain = retain
-        self.retain_seconds = retain_seconds
-        self.max_losses = max_losses
-        self.kept_counts = KeptCounts()
-        self._emit = emit
-        self._outbox = Outbox(self._say, Nobody())
-        super().__init__(
-            self._outbox.emit,
-            clock,
-            capacity=capacity,
-            capacity_bytes=capacity_bytes,
-            retain=math.inf,  # in memory: what has ended leaves it when it is kept
-            retain_bytes=math.inf,
+        super().__init__(emit, clock or Clock(), capacity=capacity, capacity_bytes=capacity_bytes)
+        self.name = f"sqlite:{path}"
+        self._retain = retain
+        self._retain_seconds = retain_seconds
+        self._max_losses = max_losses
+        self._file = FileThread(partial(_open, path))
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        self._token = trio.lowlevel.current_trio_token()
+        await self._file.start()
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._committer.run)
+                nursery.start_soon(self._keep_house)
+                try:
+                    yield
+                finally:
+                    nursery.cancel_scope.cancel()
+        finally:
+            self._committer.close()
+            await self._file.close(CLOSING_SECONDS)
+
+    async def recover(self) -> None:
+        began = self.clock.monotonic()
+        found = await take_in(self._file, self._live, self._tell_how_far(began))
+        counts = await self._file.call(JobFile.counts)
+        self._kept_counts.take_in(counts)
+        await self._recover_words()
+        self._say(
+            StoreOpened(
+                timestamp=self.clock.now(),
+                store=self.name,
+                jobs_pending=self.pending + self.processing,
+                jobs_rescued=len(found.in_hand),
+                jobs_finished=self._kept_counts.finished,
+                open_seconds=round(self.clock.monotonic() - began, 6),
+            )
         )
-        self._live.runner = self._outbox
-        self._outbox.find = self._jobs.get
-        self._admission.find = self._find_predecessor
-        self._looked_up: Mapping[str, Job] = {}
-        self._keyed = set[str]()  # jobs that a request with a key has made, and that have not ended
-        self._ticks: dict[str, Tick] = {}
-        self._file = FileThread(partial(JobFile.open, path))
-        self._committer = Committer(self._keep, self._tell, self._refuse, emit, clock)
-        self._token: trio.lowlevel.TrioToken | None = None
-        self._is_read = False
+        for job in found.in_hand:
+            self._kept_counts.rescued(job.type)
+            self.apply(rescue(job, self.clock, self._max_losses))
+        for job, failed in found.bereft:
+            if job.status == "pending":  # it has not followed another one
+                self.apply(fail_unstarted(job, why_unstarted(failed), self.clock))
+        await self.settled()
+        await self._recover_backlog()
+        self._read_whole.set()
+
+    async def page(
+        self,
+        *,
+        status: Status | None,
+        job_type: str | None,
+        after: str | None,
+        limit: int,
+        newest_first: bool,
+    ) -> list[JobSummary]:
+        await self._require_open()
+        page = await self._ask(
+            JobFile.page,
+            status=status,
+            job_type=job_type,
+            after=after,
+            limit=limit,
+            newest_first=newest_first,
+        )
+        return [self._with_progress(summarize(summarized(row))) for row in page]
+
+    async def _write(self, acts: Sequence[Act]) -> None:
+        try:
+            trimmed = await self._file.call(
+                write_and_trim, batch_of(acts, self._keyed), self._retain
+            )
+        except sqlite3.Error as error:
+            raise CannotKeep(describe(error)) from error
+        for job_type, status, jobs in trimmed:
+            self._kept_counts.add(job_type, status, -jobs)
+
+    def _write_at_once(self, acts: Sequence[Act]) -> None:
+        batch = batch_of(acts, self._keyed)
+        try:
+            self._file.call_at_once(lambda file: file.write(batch), AT_ONCE_SECONDS)
+        except (sqlite3.Error, TimeoutError) as error:
+            raise CannotKeep(describe(error)) from error
+
+    async def _read(self, job_id: str) -> Job:
+        """A job that has ended. Raises UnknownJob."""
+        kept = await self._ask(JobFile.get, job_id)
+        if kept is None:
+            raise UnknownJob(no_such_job(job_id))
+        return job_of(kept)
+
+    async def _read_some(self, ids: Collection[str]) -> dict[str, Job]:
+        rows = await self._ask(JobFile.summaries, list(ids))
+        return {job_id: summarized(row) for job_id, row in rows.items()}
+
+    async def _ask(
+        self, question: Callable[Concatenate[JobFile, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """What the file says. Raises StoreUnavailable if it can't be read."""
+        try:
+            return await self._file.call(question, *args, **kwargs)
+        except sqlite3.Error as error:
+            why = f"the store can't be read now: {describe(error)}"
+            raise StoreUnavailable(why, RETRY_AFTER_SECONDS) from error
+
+    async def _keep_house(self) -> None:
+        await self._read_whole.wait()
+        await keep_house(
+            self._file, self._kept_counts, self._emit, self.clock, self._retain_seconds
+        )
+
+    async def _recover_words(self) -> None:
+        """What clients and operators said before: keys of requests, pauses and ticks."""
+        now = self.clock.now()
+        keys, ends = await self._file.call(JobFile.keys, text_of(now))
+        endings = {
+            job_id: Ending(end.status, datetime.fromisoformat(end.finished_at))
+            for job_id, end in ends.items()
+        }
+        for each in map(remembered, keys):
+            seconds = (each.until - now).total_seconds()
+            self._admission.remember(each.request, each.jobs, seconds, endings)
+            self._keyed.update(job.id for job in each.jobs if job.id in self._jobs)
+        for job_type in await self._file.call(JobFile.pauses):
+            self._runner.pause(job_type or None)
+            self._say(QueuePaused(timestamp=now, job_type=job_type or UNSET))
+        for name, at, job_id in await self._file.call(JobFile.ticks):
+            self._ticks[name] = Tick(name, datetime.fromisoformat(at), job_id)
+
+    async def _recover_backlog(self) -> None:
+        """Bring all jobs to the runner."""
+        for number, job in enumerate(self._live.unfinished(), 1):
+            why_unfit = self._runner.recover(job)
+            if why_unfit is not None:
+                self._say(
+                    JobMisfit(
+                        timestamp=self.clock.now(),
+                        job_id=job.id,
+                        job_type=job.type,
+                        error=why_unfit,
+                    )
+                )
+            if number % PORTION == 0:
+                await trio.lowlevel.checkpoint()
+
+    def _tell_how_far(self, began: float) -> Callable[[int], None]:
+        told_at = began
+
+        def tell(jobs: int) -> None:
+            nonlocal told_at
+            now = self.clock.monotonic()
+            if now >= told_at + TELL_EVERY_SECONDS:
+                told_at = now
+                self._say(StoreOpening(timestamp=self.clock.now(), store=self.name, jobs_read=jobs))
+
+        return tell
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[JobFile]:
+    with locked(path), closing(JobFile.open(path)) as file:
+        yield file

@@ -19,6 +19,10 @@ _ACCEPTED_AT_ONCE = 64
 _OWNER_ONLY = 0o600
 _LOCK_SECONDS = 1.0
 _NO_SUCH_ADDRESS: Final = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
+_WAYS_OUT: Final = {
+    errno.EADDRINUSE: "; choose another --port, or 0 for any free one",
+    errno.EACCES: "; choose a --port of 1024 or more",
+}
 
 
 class Listener(trio.abc.AsyncResource):
@@ -115,7 +119,10 @@ async def listen_on_port(host: str, port: int) -> list[Listener]:
     except (OSError, UnicodeError) as error:  # UnicodeError: this can't be a host name
         for each in listening:
             each.close()
-        raise CannotListen(f"can't listen on {host} port {port}: {reason(error)}") from error
+        way_out = _WAYS_OUT.get(getattr(error, "errno", 0), "")
+        raise CannotListen(
+            f"can't listen on {host} port {port}: {reason(error)}{way_out}"
+        ) from error
     return [Listener(each) for each in listening]
 
 

@@ -1,6 +1,7 @@
 """TLS: the certificate and key, which may change while the service runs, and the handshake."""
 
 import ssl
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from socket import MSG_PEEK
@@ -86,10 +87,13 @@ def load_tls(certfile: str, keyfile: str) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_CIPHERS)
     context.set_alpn_protocols(["http/1.1"])  # spoken to all others, too
+    files = f"certificate {certfile} and key {keyfile}"
     try:
+        for path in (certfile, keyfile):
+            if not stat.S_ISREG(Path(path).stat().st_mode):  # to read a pipe may take for ever
+                raise CannotListen(f"can't use {files}: {path} is not a regular file")
         context.load_cert_chain(certfile, keyfile, password=_no_password)
     except OSError as error:  # ssl.SSLError is one
-        files = f"certificate {certfile} and key {keyfile}"
         why = "are they swapped?" if _are_swapped(certfile, keyfile) else reason(error)
         raise CannotListen(f"can't use {files}: {why}") from error
     return context

@@ -5,11 +5,12 @@ import { askForToken } from "./dialogs.js";
 const TOKEN = "job-service-token";
 const PATIENCE = 10_000; // milliseconds
 
-/** The service answered with an error; `detail` says why. */
+/** The service answered with an error; `type` says which, and `detail` why. */
 export class Problem extends Error {
-  constructor(status, detail) {
+  constructor(status, type, detail) {
     super(detail);
     this.status = status;
+    this.type = type;
   }
 }
 
@@ -56,7 +57,7 @@ export async function call(
       continue;
     }
     const problem = await response.json().catch(() => ({}));
-    throw new Problem(response.status, problem.detail ?? response.statusText);
+    throw new Problem(response.status, problem.type, problem.detail ?? response.statusText);
   }
 }
 

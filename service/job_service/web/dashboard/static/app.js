@@ -2,8 +2,8 @@
 
 import { pause, resume } from "./actions.js";
 import { Problem, read } from "./api.js";
-import { $, setText } from "./dom.js";
-import { clock, duration } from "./format.js";
+import { $, setAttribute, setText } from "./dom.js";
+import { clock, count, duration } from "./format.js";
 import { take } from "./history.js";
 import { openJob, showJob } from "./job.js";
 import { filterJobs, offerTypes, showJobs } from "./jobs.js";
@@ -17,9 +17,12 @@ const STATES = {
   lost: "Reconnecting",
 };
 
+const STORE_UNAVAILABLE = "/problems/store-unavailable";
+
 let view = null; // "overview" or "job"
 let counted = null; // the metrics that were last shown; if they are the same, so are jobs and workers
 let paused = false;
+let ready = false; // whether the service took jobs when it was last asked
 let seenAt = null; // when the metrics were last read
 let overviewAddress = "#/";
 
@@ -62,11 +65,21 @@ function setState(state, reason) {
 }
 
 async function onBeat(signal) {
+  if (counted === null || !ready) await lookIfReady(signal);
+  try {
+    await showAll(signal);
+  } catch (error) {
+    if (error.type !== STORE_UNAVAILABLE) throw error;
+    ready = false; // what was shown last stays
+  }
+}
+
+async function showAll(signal) {
   const [metrics, queue] = await Promise.all([read("/metrics", signal), read("/queue", signal)]);
   seenAt = new Date();
-  if (counted === null || !$("draining").hidden) await lookIfDraining(signal);
   take(metrics, queue);
   showMetrics(metrics, queue);
+  showStore(queue);
   setText($("uptime"), `up ${duration(metrics.uptime_seconds)}`);
   showPause(queue);
   showNotices();
@@ -100,15 +113,26 @@ function showPause(queue) {
   );
 }
 
-/** Show whether the service takes no jobs: it drains, or has only just started. */
-async function lookIfDraining(signal) {
+function showStore(queue) {
+  const jobs = [`${count(queue.pending + queue.processing)} unfinished`];
+  if (queue.finished !== undefined) jobs.push(`${count(queue.finished)} finished`);
+  setText($("store"), queue.store);
+  setAttribute($("store"), "title", queue.store);
+  setText($("held"), `${jobs.join(", ")} jobs`);
+}
+
+/** Show why the service takes no jobs: its store fails, or it drains or has only just started. */
+async function lookIfReady(signal) {
+  let problem = null;
   try {
     await read("/health/ready", signal);
-    $("draining").hidden = true;
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    $("draining").hidden = false;
+    problem = error.type;
   }
+  ready = problem === null;
+  $("failing").hidden = problem !== STORE_UNAVAILABLE;
+  $("draining").hidden = ready || problem === STORE_UNAVAILABLE;
 }
 
 $("pause").addEventListener("click", async () => {
@@ -130,7 +154,7 @@ connect({
   },
   onEvent(event) {
     note(event);
-    if (event.event === "service_draining") $("draining").hidden = false;
+    if (["service_draining", "store_failing"].includes(event.event)) ready = false;
   },
   onBeat,
 });

@@ -143,11 +143,13 @@ function showTimes() {
 
 function facts(seconds) {
   const ended = job.finished_at !== undefined;
+  const unended = job.attempts.filter(({ outcome }) => ["lost", "interrupted"].includes(outcome));
+  const free = unended.length + (job.snoozes ?? 0); // attempts that cost no retry
   return [
     ["Created", clock(job.created_at)],
     ended ? ["Ended", clock(job.finished_at)] : ["Ended", "not yet"],
     [ended ? "Took" : "Age", duration(seconds)],
-    ["Attempts", `${count(job.attempt ?? 0)} of at most ${count(job.max_retries + 1 + (job.snoozes ?? 0))}`],
+    ["Attempts", `${count(job.attempt ?? 0)} of at most ${count(job.max_retries + 1 + free)}`],
     job.run_at && ["Due", clock(job.run_at)],
     job.priority !== undefined && ["Priority", count(job.priority)],
     job.snoozes && ["Came back later", plural(job.snoozes, "time")],

@@ -157,10 +157,13 @@ function updateRow(row, job) {
   setAttribute(text, "title", remark(job));
   setText(created.firstElementChild, clock(job.created_at));
   setAttribute(created.firstElementChild, "datetime", job.created_at);
-  setText(
-    took,
-    duration(job.finished_at ? between(job.created_at, job.finished_at) : since(job.created_at)),
-  );
+  setText(took, age(job));
+}
+
+/** How long it took, or has taken so far; nothing for a job that waits. */
+function age(job) {
+  if (job.finished_at) return duration(between(job.created_at, job.finished_at));
+  return job.status === "pending" ? "" : duration(since(job.created_at));
 }
 
 /** The one thing that is worth saying about a job. */

@@ -11,6 +11,12 @@ const TEXTS = {
   worker_stopped: (e) => `${e.worker_id} stopped: ${e.reason}`,
   job_failed: (e) => `${e.job_type} failed: ${e.error}`,
   job_abandoned: (e) => `${e.job_type} abandoned: ${e.reason}`,
+  job_rescued: (e) => `${e.job_type} rescued: its process died in attempt ${e.attempt}`,
+  job_released: (e) => `${e.job_type} released: ${e.reason}`,
+  job_lost: (e) => `${e.job_type} lost to another process`,
+  job_misfit: (e) => `${e.job_type} can't run: ${e.error}`,
+  store_failing: (e) => `The store can't keep anything: ${e.error}`,
+  store_recovered: (e) => `The store keeps jobs again, after ${duration(e.failing_seconds)}`,
   schedule_skipped: (e) => `${e.schedule} skipped a tick: ${e.reason}`,
   queue_full: (e) =>
     `The queue is full with ${plural(e.queue_capacity, "job")}: more are rejected`,

@@ -4,7 +4,14 @@ import { since } from "./api.js";
 import { draw, setAttribute } from "./dom.js";
 import { between, duration, plural } from "./format.js";
 
-const PARTS = ["waiting", "processing", "completed", "failed", "cancelled", "abandoned"];
+const PARTS = [
+  ...["waiting", "processing", "completed", "failed", "cancelled", "abandoned"],
+  ...["lost", "interrupted"],
+];
+const ENDED = {
+  lost: "was lost: its process died",
+  interrupted: "was interrupted by a stop, and costs no retry",
+};
 
 /** The moments of a job, in order: `{at, what, after, status}`. */
 export function moments(job) {
@@ -28,7 +35,7 @@ export function moments(job) {
     waiting = attempt.finished_at;
     found.push({
       at: attempt.finished_at,
-      what: `Attempt ${attempt.attempt} ${attempt.outcome}`,
+      what: `Attempt ${attempt.attempt} ${ENDED[attempt.outcome] ?? attempt.outcome}`,
       after: `after ${duration(attempt.run_seconds)}`,
       status: attempt.outcome,
     });

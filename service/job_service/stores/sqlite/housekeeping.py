@@ -1,0 +1,63 @@
+"""Keeps the file small: deletes what is too old or too much, and empties the log of changes."""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Final
+
+import trio
+
+from job_service.failures.report import describe
+from job_service.jobs.state.clock import Clock
+from job_service.stores.kept_counts import KeptCounts
+from job_service.stores.sqlite.file_thread import FileThread
+from job_service.stores.sqlite.job_file import JobFile
+from job_service.stores.sqlite.records import text_of
+from job_service.stores.sqlite.rows import Batch, Trimmed
+from job_service.telemetry.events import Event, StoreFailed
+
+EVERY_SECONDS: Final = 60.0
+_IN_ONE_GO: Final = 500  # jobs: commits wait while they are deleted
+
+
+def write_and_trim(file: JobFile, batch: Batch, retain: int) -> Sequence[Trimmed]:
+    """Keep a batch, and delete what finished first if that is more than `retain` jobs.
+
+    Many are kept a little longer, because it costs less to delete several at a time.
+    """
+    file.write(batch)
+    if file.finished <= retain + retain // 100:
+        return ()
+    return file.trim(keep=retain, finished_before=None, at_most=_IN_ONE_GO)
+
+
+async def keep_house(
+    file: FileThread,
+    counts: KeptCounts,
+    emit: Callable[[Event], None],
+    clock: Clock,
+    retain_seconds: float | None,
+) -> None:
+    """Delete what is too old, now and then, until cancelled. What fails is tried again later."""
+    while True:
+        await trio.sleep(EVERY_SECONDS)
+        try:
+            if retain_seconds is not None:
+                before = clock.now() - timedelta(seconds=retain_seconds)
+                await _trim(file, counts, text_of(before))
+            await file.call(JobFile.forget_keys, text_of(clock.now()))
+            await file.call(JobFile.checkpoint)
+        except sqlite3.Error as error:
+            emit(StoreFailed(timestamp=clock.now(), error=describe(error)))
+
+
+async def _trim(file: FileThread, counts: KeptCounts, finished_before: str) -> None:
+    """Delete jobs that finished before a time, portion by portion."""
+    deleted = _IN_ONE_GO
+    while deleted == _IN_ONE_GO:
+        trimmed = await file.call(
+            JobFile.trim, keep=None, finished_before=finished_before, at_most=_IN_ONE_GO
+        )
+        for job_type, status, jobs in trimmed:
+            counts.add(job_type, status, -jobs)
+        deleted = sum(each.jobs for each in trimmed)

@@ -1,0 +1,82 @@
+"""What the dashboard says of the store: which it is, what it holds, and that it is in trouble."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.conftest import Watch, open_live
+from tests.browser.service import Service
+
+pytestmark = pytest.mark.xdist_group("browser")  # one process, and one browser
+
+UNAVAILABLE = {
+    "type": "/problems/store-unavailable",
+    "title": "Store unavailable",
+    "status": 503,
+    "detail": "the store can't keep anything now",
+}
+
+
+def answer(page: Page, path: str, body: Any) -> None:
+    """Let the service seem to answer this to a read of the path."""
+    page.route(f"**{path}", lambda route: route.fulfill(json=body))
+
+
+def fail(route: Route) -> None:
+    """The answer of a service whose store fails."""
+    route.fulfill(status=503, content_type="application/problem+json", body=json.dumps(UNAVAILABLE))
+
+
+def test_the_header_says_where_jobs_are_kept_and_how_many(page: Page, service: Service) -> None:
+    """With the path of the file, and with what has ended if the store counts it."""
+    open_live(page, service.url)
+    expect(page.get_by_label("Store")).to_contain_text("memory")
+
+    held = {"store": "sqlite:/srv/jobs.db", "pending": 1_200, "processing": 34, "finished": 56_789}
+    answer(page, "/queue", service.ask("/queue") | held)
+    expect(page.locator("#store")).to_have_text("sqlite:/srv/jobs.db")
+    expect(page.locator("#held")).to_have_text("1,234 unfinished, 56,789 finished jobs")
+
+
+def test_a_store_that_fails_is_seen_and_so_is_its_recovery(
+    page: Page, start: Callable[..., Service], watch: Watch
+) -> None:
+    """The page stays live, says what is wrong, and does not take it for a shutdown."""
+    watch.expected.append("503")
+    service = start()
+    open_live(page, service.url)
+    expect(page.locator("#failing")).to_be_hidden()
+
+    page.route("**/queue", fail)
+    page.route("**/health/ready", fail)
+    expect(page.locator("#failing")).to_be_visible()
+    expect(page.locator("#draining")).to_be_hidden()
+    connections = [url for url in watch.requests if "/events" in url]
+    for _ in range(2):  # beats
+        with page.expect_response("**/queue"):
+            pass
+    assert [url for url in watch.requests if "/events" in url] == connections, "it has reconnected"
+
+    page.unroute_all()
+    expect(page.locator("#failing")).to_be_hidden()
+    service.run("echo")
+    expect(page.locator("#jobs_created")).to_have_text("1")
+
+
+def test_it_is_told_how_an_attempt_ended_that_nobody_ended(page: Page, service: Service) -> None:
+    """A crash and a stop are no failures of the handler, and look like none."""
+    job_id = service.run("flaky", {"failures": 2}, max_retries=2)
+    job = service.ask(f"/jobs/{job_id}")
+    job["attempts"][0]["outcome"], job["attempts"][1]["outcome"] = "lost", "interrupted"
+    answer(page, f"/jobs/{job_id}", job)
+    page.goto(f"{service.url}/#/jobs/{job_id}")
+    expect(page.locator("#attempts .status").nth(0)).to_have_text("lost")
+    expect(page.locator("#attempts .status").nth(1)).to_have_text("interrupted")
+    expect(page.locator("#facts")).to_contain_text("3 of at most 5")  # 2 retries, as before
+    expect(page.locator("#timeline")).to_contain_text("Attempt 1 was lost: its process died")
+    expect(page.locator("#timeline")).to_contain_text("Attempt 2 was interrupted by a stop")
+    expect(page.locator("#band rect.lost")).to_have_count(1)
+    expect(page.locator("#band rect.interrupted")).to_have_count(1)
