@@ -16,22 +16,23 @@ _TIME: Final = "____-__-__T__:__:__.______Z".replace("_", "[0-9]")
 def backup(connection: sqlite3.Connection, destination: Path) -> None:
     """Copy the database as it is now to a new file, which is whole or not there.
 
-    Raises StoreRefused if there is such a file already or it can't be made, and sqlite3.Error.
+    Raises StoreRefused if there is such a file already, or it can't be made.
     """
-    part = Path(f"{destination}-part")
+    part = Path(f"{destination}-part")  # which an interrupted backup may have left
     try:
-        part.unlink(missing_ok=True)  # of a backup that was interrupted
-        connection.execute("VACUUM INTO ?", [os.fspath(part)])
+        _require_none(destination)
         try:
+            part.write_bytes(b"")
+            connection.execute("VACUUM INTO ?", [os.fspath(part)])
             _sync(part)
-            os.link(part, destination)  # which replaces nothing, as a rename would
+            _require_none(destination)
+            part.rename(destination)
+            _sync(destination.parent)
         finally:
-            part.unlink()
-        _sync(destination.parent)
-    except FileExistsError:
-        raise StoreRefused(f"{destination} is there already: name a new file") from None
-    except OSError as error:
-        raise StoreRefused(f"can't make {destination}: {error.strerror}") from None
+            part.unlink(missing_ok=True)
+    except (OSError, sqlite3.Error) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise StoreRefused(f"can't make {destination}: {why}") from None
 
 
 def check(connection: sqlite3.Connection) -> list[str]:
@@ -77,6 +78,11 @@ _CHECKS: Final = (
         for column in ("created_at", "run_at", "finished_at")
     ),
 )
+
+
+def _require_none(file: Path) -> None:
+    if os.path.lexists(file):
+        raise StoreRefused(f"{file} is there already: name a new file")
 
 
 def _sync(path: Path) -> None:
