@@ -4,7 +4,7 @@ import compileall
 import os
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -28,6 +28,7 @@ from job_service.telemetry.feed import Feed
 from job_service.telemetry.log import Log
 from job_service.telemetry.metrics import MetricsSnapshot
 from tests.certificates import Certificate, issue
+from tests.forking import Ancestor
 
 Kind = TypeVar("Kind", bound=Event)
 
@@ -182,3 +183,11 @@ def make_rig(nursery: trio.Nursery, registry: Registry) -> Callable[..., Rig]:
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     """A certificate for this machine, made for the test run."""
     return issue(tmp_path_factory.mktemp("certificate"))
+
+
+@pytest.fixture(scope="session")
+def ancestor() -> Iterator[Ancestor]:
+    """What services are forked from."""
+    ancestor = Ancestor()
+    yield ancestor
+    ancestor.close()

@@ -19,8 +19,8 @@ import httpx
 import pytest
 import trio
 
+from tests.forking import POLL_SECONDS
 from tests.process.conftest import COMMAND, START_SECONDS, ServiceProcess, Start
-from tests.process.forking import POLL_SECONDS
 from tests.process.test_shutdown import assert_books_agree
 
 STUCK_SECONDS = 10.0
