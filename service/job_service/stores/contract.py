@@ -183,7 +183,8 @@ class Store(Protocol):
         needs no place, no bytes and no predecessor. The jobs of a `request` that was made before
         are given, `replayed`, whatever has become of them, even after `close`. What is refused is
         not remembered, and what is made is remembered in the same act. So whoever was cancelled has
-        submitted nothing, or can ask again with its key.
+        submitted nothing, or can ask again with its key. Without a key, one who is cancelled while
+        a durable store writes has submitted the whole, too.
 
         A store that keeps nothing beyond the process may spare single submissions that fit the turn
         of the loop. Then they are points of cancellation only, and others run after a few
@@ -197,7 +198,7 @@ class Store(Protocol):
         """Make a job like this one, which must have ended; else as `submit`.
 
         Raises UnknownJob or NotFinished, too. What comes between the caller's last read and this
-        call is nothing: its checkpoint is behind the act, in which it can't be cancelled any more.
+        call is nothing: its checkpoint is behind the act. In memory it can't be cancelled there.
         """
 
     async def cancel(self, job_id: str, reason: str) -> JobDetail:
