@@ -29,7 +29,6 @@ from job_service.telemetry.events import (
 MOST_JOBS: Final = 1_000  # of a transaction, unless one call has changed more
 FIRST_RETRY_SECONDS: Final = 0.05
 LONGEST_RETRY_SECONDS: Final = 2.0
-RETRY_AFTER_SECONDS: Final = 1.0  # after which clients may try again
 
 
 Call = tuple[Callable[..., object], Job, *tuple[float | None, ...]]  # of the runner
@@ -232,4 +231,4 @@ class Committer:
 
     def _unavailable(self) -> StoreUnavailable:
         why = self.trouble or "it is closed"
-        return StoreUnavailable(f"the store can't keep anything now: {why}", RETRY_AFTER_SECONDS)
+        return StoreUnavailable(f"the store can't keep anything now: {why}")
