@@ -52,14 +52,18 @@ def _fill(path: Path) -> None:
     with closing(JobFile.open(path)) as file:
         file.write(Batch(pauses=[("", True)]))  # so that all of them still wait when it is open
         for _ in range(JOBS // BATCH):
-            jobs = {job.id: job for job in _jobs(BATCH)}
-            file.write(batch_of([Act(jobs=jobs, created=list(jobs.values()))], keyed=()))
+            act = Act()
+            act.created = list(_jobs(BATCH))
+            act.jobs = {job.id: job for job in act.created}
+            file.write(batch_of([act], keyed=()))
 
 
 def _jobs(number: int) -> Iterator[Job]:
     for _ in range(number):
         now = datetime.now(UTC)
-        yield Job(str(uuid_utils.uuid7()), "echo", PAYLOAD, max_retries=3, created_at=now, run_at=now)
+        yield Job(
+            str(uuid_utils.uuid7()), "echo", PAYLOAD, max_retries=3, created_at=now, run_at=now
+        )
 
 
 def _open(file: Path) -> tuple[float, float]:

@@ -24,7 +24,7 @@ from job_service.stores.sqlite.schema import open_connection
 
 _COLUMNS: Final = "id, type, status, priority, created_at, run_at, finished_at, record"
 _LISTED: Final = f"SELECT {_COLUMNS}, NULL FROM jobs WHERE id IN"
-_WHOLE: Final = f"SELECT {_COLUMNS}, result, payload FROM jobs JOIN payloads USING (id) WHERE id IN"
+_WHOLE: Final = "SELECT record, payload, result FROM jobs JOIN payloads USING (id) WHERE id IN"
 _THESE: Final = "(SELECT value FROM json_each(?))"
 
 
