@@ -61,9 +61,7 @@ def _fill(path: Path) -> None:
 def _jobs(number: int) -> Iterator[Job]:
     for _ in range(number):
         now = datetime.now(UTC)
-        yield Job(
-            str(uuid_utils.uuid7()), "echo", PAYLOAD, max_retries=3, created_at=now, run_at=now
-        )
+        yield Job(str(uuid_utils.uuid7()), "echo", PAYLOAD, 3, created_at=now, run_at=now)
 
 
 def _open(file: Path) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from job_service.errors import StoreRefused
 
 APPLICATION_ID: Final = 0x4A6F6253  # "JobS"
 
-_BUSY_SECONDS: Final = 10.0  # someone may look at it with the sqlite3 shell
+BUSY_SECONDS: Final = 10.0  # someone may look at it with the sqlite3 shell
 _JOURNAL_BYTES: Final = 64 * 1024 * 1024  # to which the write-ahead log is cut back
 
 
@@ -166,7 +166,7 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(
         f"file:{quote(os.path.realpath(path))}?mode={mode}",
         uri=True,
-        timeout=_BUSY_SECONDS,
+        timeout=BUSY_SECONDS,
         isolation_level=None,
         check_same_thread=False,
     )
