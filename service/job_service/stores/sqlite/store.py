@@ -64,6 +64,7 @@ class SqliteStore(DurableStore):
         self._retain_seconds = retain_seconds
         self._max_losses = max_losses
         self._file = FileThread(partial(_open, path))
+        self._backup_lock = trio.Lock()
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
@@ -126,6 +127,11 @@ class SqliteStore(DurableStore):
             newest_first=newest_first,
         )
         return [self._with_progress(summarize(summarized(row))) for row in page]
+
+    async def back_up(self, destination: Path) -> int:
+        await self._require_open()
+        async with self._backup_lock:
+            return await self._ask(JobFile.backup, destination, self._file.do_what_waits)
 
     async def _write(self, acts: Sequence[Act]) -> None:
         try:
