@@ -56,7 +56,7 @@ class QueueClosed(JobServiceError):
 class StoreUnavailable(JobServiceError):
     """The store can't keep anything now. It may again in `retry_after_seconds`."""
 
-    def __init__(self, message: str, retry_after_seconds: float) -> None:
+    def __init__(self, message: str, retry_after_seconds: float = 1.0) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
 

@@ -63,8 +63,10 @@ class Disk:
     def add(self, *names: str, jobs: Sequence[Job] = (), is_submission: bool = False) -> None:
         """Acts that change something."""
         for name in names:
-            changed = {job.id: job for job in jobs}
-            self.committer.add(Act(jobs=changed, beside=[name], is_submission=is_submission))
+            act = Act()
+            act.jobs = {job.id: job for job in jobs}
+            act.beside, act.is_submission = [name], is_submission
+            self.committer.add(act)
 
     def words(self) -> list[str]:
         """What the log says."""

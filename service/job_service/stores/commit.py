@@ -8,14 +8,16 @@ moment. While one is written, the next gathers.
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from datetime import datetime
+from typing import Final, NamedTuple
 
 import trio
 
 from job_service.errors import StoreUnavailable
 from job_service.jobs.state.clock import Clock
+from job_service.jobs.state.detail import JobSummary
 from job_service.jobs.state.model import Job
+from job_service.stores.contract import KeyedRequest
 from job_service.telemetry.events import (
     Event,
     StoreCommitted,
@@ -27,27 +29,44 @@ from job_service.telemetry.events import (
 MOST_JOBS: Final = 1_000  # of a transaction, unless one call has changed more
 FIRST_RETRY_SECONDS: Final = 0.05
 LONGEST_RETRY_SECONDS: Final = 2.0
-RETRY_AFTER_SECONDS: Final = 1.0  # after which clients may try again
-
-Call = tuple[Callable[..., object], tuple[Any, ...]]
 
 
-@dataclass(slots=True, eq=False)
+Call = tuple[Callable[..., object], Job, *tuple[float | None, ...]]  # of the runner
+
+
+class Pause(NamedTuple):
+    """Jobs of a type, or all if it is None, are to start or not."""
+
+    job_type: str | None
+    paused: bool
+
+
+class Remembered(NamedTuple):
+    """A request with an idempotency key, the jobs that it made, and until when it counts."""
+
+    request: KeyedRequest
+    jobs: Sequence[JobSummary]
+    until: datetime
+
+
 class Act:
     """All that one call has done, which is kept as a whole or not at all.
 
     `jobs` are those that it changed, `created` those of them that it made, and `ended` those that
-    it gave their end. `beside` is what else is to be kept. `calls` tell of it all. A submission is
-    one for which somebody waits, and may make no job.
+    it gave their end. `beside` is what else is to be kept. `told` is what tells of it. A submission
+    is one for which somebody waits, and may make no job.
     """
 
-    jobs: dict[str, Job] = field(default_factory=dict)
-    created: list[Job] = field(default_factory=list)
-    ended: list[Job] = field(default_factory=list)
-    beside: list[object] = field(default_factory=list)
-    calls: list[Call] = field(default_factory=list)
-    awaited: trio.Event | None = None  # made by the first who waits until it is told
-    is_submission: bool = False
+    __slots__ = (*("awaited", "beside", "created", "ended", "is_submission", "jobs", "told"),)
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, Job] = {}
+        self.created: list[Job] = []
+        self.ended: list[Job] = []
+        self.beside: list[object] = []
+        self.told: list[Event | Call] = []
+        self.awaited: trio.Event | None = None  # made by the first who waits until it is told
+        self.is_submission = False
 
     @property
     def is_kept(self) -> bool:
@@ -219,4 +238,4 @@ class Committer:
 
     def _unavailable(self) -> StoreUnavailable:
         why = self.trouble or "it is closed"
-        return StoreUnavailable(f"the store can't keep anything now: {why}", RETRY_AFTER_SECONDS)
+        return StoreUnavailable(f"the store can't keep anything now: {why}")

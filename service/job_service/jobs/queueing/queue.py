@@ -33,9 +33,10 @@ class JobQueue:
     always a point of cancellation, and lets others run after two milliseconds at the latest, and
     whenever the job does not fit.
 
-    A caller who is cancelled has done nothing, or in `cancel_all` perhaps a part. `cancel` and
-    `retry` have their checkpoint at the end, where it can't be cancelled, and `cancel_all` begins
-    its work without one. So nothing happens between what a caller has just read and the call.
+    A caller who is cancelled has done nothing, or in `cancel_all` perhaps a part. If jobs are kept
+    in a file, one who is cancelled while that is written has done the whole. `cancel` and `retry`
+    have their checkpoint at the end, and `cancel_all` begins its work without one. So nothing
+    happens between what a caller has just read and the call.
 
     If you can't know whether a call of `submit`, `submit_all` or `retry` arrived, repeat it with
     the same `idempotency_key`, 1 to 255 visible ASCII characters of your choice. For a day, the

@@ -49,7 +49,7 @@ _TABLES: Final = (
     """,
     """
     CREATE TABLE keys (
-        key TEXT PRIMARY KEY, asked TEXT NOT NULL, until TEXT NOT NULL, jobs TEXT NOT NULL
+        key TEXT PRIMARY KEY, asked BLOB NOT NULL, until TEXT NOT NULL, jobs TEXT NOT NULL
     ) STRICT, WITHOUT ROWID
     """,
     "CREATE INDEX keys_by_age ON keys (until)",

@@ -90,6 +90,7 @@ QUEUE: Final = QueueView(
     ready=3,
     later=1,
     blocked=1,
+    unfit=0,
     processing=10,
     oldest_ready_seconds=0.75,
     store="sqlite:/srv/jobs.db",
