@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -111,6 +112,8 @@ def serve(options: list[str], before: str, folder: str, output: str) -> NoReturn
     os.chdir(folder)
     sys.path[0] = folder
     sys.argv[1:] = options
+    # Processes for handlers would look for this module, which is not to be found from there.
+    sys.modules["__main__"].__spec__ = find_spec("job_service.__main__")
     exec(before, {"main": main, "start": start})  # noqa: S102  (the test's own code)
     start.main()
     raise AssertionError("it ends the process")
