@@ -129,9 +129,9 @@ class AnyBatches(RuleBasedStateMachine):
             for job_type, of_type in self.file.counts().items()
             for status, jobs in of_type.items()
         }
-        unfinished = [kept[:-1] for portion in self.file.unfinished(7) for kept in portion]
+        unfinished = [kept.record for portion in self.file.unfinished(7) for kept in portion]
         assert unfinished == [
-            row for _, row in sorted(self.kept.items()) if row.finished_at is None
+            row.record for _, row in sorted(self.kept.items()) if row.finished_at is None
         ]
         assert self.file.summaries([*self.kept, "unknown"]) == self.kept
         assert self.file.check() == []
