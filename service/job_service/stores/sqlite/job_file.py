@@ -10,6 +10,7 @@ import msgspec
 from job_service.jobs.state.model import Status
 from job_service.stores.sqlite import upkeep, writing
 from job_service.stores.sqlite.listing import ids_of_page
+from job_service.stores.sqlite.presence import Presence
 from job_service.stores.sqlite.rows import (
     Batch,
     JobRow,
@@ -36,6 +37,7 @@ class JobFile:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
+        self._presence = Presence(connection)
         self._finished: int | None = None  # how many jobs have ended; None if they must be counted
 
     @classmethod
@@ -51,8 +53,10 @@ class JobFile:
         """Keep the whole batch in one transaction, or nothing if this raises.
 
         The same batch may be written again then, even if it was kept after all. A job is written
-        with an end once.
+        with an end once. An empty batch changes nothing, but it is written to the disk, so it shows
+        whether anything can be kept.
         """
+        self._presence.require()
         finished, self._finished = self._finished, None
         writing.write(self._db, batch)
         if finished is not None:
@@ -167,6 +171,7 @@ class JobFile:
 
     def checkpoint(self) -> None:
         """Move all of the write-ahead log into the database, and make it empty."""
+        self._presence.require()
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def backup(self, destination: Path) -> None:

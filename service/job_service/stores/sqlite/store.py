@@ -29,7 +29,14 @@ from job_service.stores.sqlite.job_file import JobFile
 from job_service.stores.sqlite.lock import locked
 from job_service.stores.sqlite.records import batch_of, job_of, remembered, summarized, text_of
 from job_service.stores.sqlite.recovery import PORTION, take_in
-from job_service.telemetry.events import Event, JobMisfit, QueuePaused, StoreOpened, StoreOpening
+from job_service.telemetry.events import (
+    Event,
+    JobMisfit,
+    QueuePaused,
+    StoreFailed,
+    StoreOpened,
+    StoreOpening,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -129,12 +136,12 @@ class SqliteStore(DurableStore):
 
     async def _write(self, acts: Sequence[Act]) -> None:
         try:
-            trimmed = await self._file.call(
-                write_and_trim, batch_of(acts, self._keyed), self._retain
-            )
+            kept = await self._file.call(write_and_trim, batch_of(acts, self._keyed), self._retain)
         except sqlite3.Error as error:
             raise CannotKeep(describe(error)) from error
-        for job_type, status, jobs in trimmed:
+        if kept.error is not None:
+            self._note_failure(kept.error)
+        for job_type, status, jobs in kept.trimmed:
             self._kept_counts.add(job_type, status, -jobs)
 
     def _write_at_once(self, acts: Sequence[Act]) -> None:
@@ -162,13 +169,19 @@ class SqliteStore(DurableStore):
         try:
             return await self._file.call(question, *args, **kwargs)
         except sqlite3.Error as error:
+            self._note_failure(error)
             why = f"the store can't be read now: {describe(error)}"
             raise StoreUnavailable(why) from error
+
+    def _note_failure(self, error: sqlite3.Error) -> None:
+        """Something other than a commit has failed: find out whether commits fail, too."""
+        self._emit(StoreFailed(timestamp=self.clock.now(), error=describe(error)))
+        self._committer.try_out()
 
     async def _keep_house(self) -> None:
         await self._read_whole.wait()
         await keep_house(
-            self._file, self._kept_counts, self._emit, self.clock, self._retain_seconds
+            self._file, self._kept_counts, self._note_failure, self.clock, self._retain_seconds
         )
 
     async def _recover_words(self) -> None:
