@@ -95,7 +95,7 @@ def open_connection(path: Path, *, read_only: bool = False) -> sqlite3.Connectio
     except OSError as error:
         raise StoreRefused(f"can't use {path}: {error.strerror}") from None
     except sqlite3.DatabaseError as error:
-        raise StoreRefused(_explained(path, error)) from None
+        raise StoreRefused(explained(path, error)) from None
 
 
 def version_of(connection: sqlite3.Connection) -> int:
@@ -149,12 +149,13 @@ def _open(path: Path, *, read_only: bool) -> sqlite3.Connection:
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
-    """Bring the database up to date, in one transaction."""
+    """Bring the database up to date, in one transaction. It must be writable anyway."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for migration in _MIGRATIONS[version_of(connection) :]:
-            migration(connection)
-        connection.execute(f"PRAGMA user_version = {VERSION}")
+        if (version := version_of(connection)) < VERSION:
+            for migration in _MIGRATIONS[version:]:
+                migration(connection)
+            connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -177,7 +178,7 @@ def _number(connection: sqlite3.Connection, pragma: str) -> int:
     return int(number)
 
 
-def _explained(path: Path, error: sqlite3.DatabaseError) -> str:
+def explained(path: Path, error: sqlite3.DatabaseError) -> str:
     """What is to be done about an error of SQLite's, in one line."""
     match error.sqlite_errorcode & 0xFF:
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:

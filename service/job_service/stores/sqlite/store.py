@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
+import msgspec
 import trio
 from msgspec import UNSET
 
-from job_service.errors import StoreUnavailable, UnknownJob
+from job_service.errors import StoreRefused, StoreUnavailable, UnknownJob
 from job_service.failures.report import describe
 from job_service.jobs.state.attempt_transitions import rescue
 from job_service.jobs.state.clock import Clock
@@ -29,6 +30,7 @@ from job_service.stores.sqlite.job_file import JobFile
 from job_service.stores.sqlite.lock import locked
 from job_service.stores.sqlite.records import batch_of, job_of, remembered, summarized, text_of
 from job_service.stores.sqlite.recovery import PORTION, take_in
+from job_service.stores.sqlite.schema import explained
 from job_service.telemetry.events import (
     Event,
     JobMisfit,
@@ -66,6 +68,7 @@ class SqliteStore(DurableStore):
         max_losses: int = 3,
     ) -> None:
         super().__init__(emit, clock or Clock(), capacity=capacity, capacity_bytes=capacity_bytes)
+        self._path = path
         self.name = f"sqlite:{path}"
         self._retain = retain
         self._retain_seconds = retain_seconds
@@ -89,6 +92,14 @@ class SqliteStore(DurableStore):
             await self._file.close(CLOSING_SECONDS)
 
     async def recover(self) -> None:
+        try:
+            await self._recover()
+        except sqlite3.DatabaseError as error:
+            raise StoreRefused(explained(self._path, error)) from None
+        except msgspec.DecodeError as error:
+            raise StoreRefused(f"{self._path} has a job that can't be read: {error}") from None
+
+    async def _recover(self) -> None:
         began = self.clock.monotonic()
         found = await take_in(self._file, self._live, self._tell_how_far(began))
         counts = await self._file.call(JobFile.counts)
