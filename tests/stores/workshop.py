@@ -106,8 +106,8 @@ class Workshop:
 
     def attempt_ended(self, job: Job, ready_in: float | None) -> None:
         """A worker is done with it. One whose process has died has it no more."""
-        goes_on = ready_in is not None or job.attempts[-1].outcome in ("interrupted", "lost")
-        assert job.status == "pending" if goes_on else job.status in TERMINAL
+        left = job.attempts[-1].outcome in ("interrupted", "lost")
+        assert left or (job.status == "pending" if ready_in is not None else job.status in TERMINAL)
         if job.attempts[-1].outcome != "lost":
             del self.running[job.id]
         if ready_in is not None:
