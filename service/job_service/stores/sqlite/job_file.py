@@ -7,8 +7,9 @@ from typing import Final, Self
 
 import msgspec
 
-from job_service.jobs.state.model import Status
+from job_service.jobs.state.model import TERMINAL, Status
 from job_service.stores.sqlite import upkeep, writing
+from job_service.stores.sqlite.connection import open_connection
 from job_service.stores.sqlite.listing import ids_of_page
 from job_service.stores.sqlite.rows import (
     Batch,
@@ -20,7 +21,6 @@ from job_service.stores.sqlite.rows import (
     Tick,
     Trimmed,
 )
-from job_service.stores.sqlite.schema import open_connection
 
 _COLUMNS: Final = "id, type, status, priority, created_at, run_at, finished_at, record"
 _LISTED: Final = f"SELECT {_COLUMNS}, NULL FROM jobs WHERE id IN"
@@ -50,8 +50,7 @@ class JobFile:
     def write(self, batch: Batch) -> None:
         """Keep the whole batch in one transaction, or nothing if this raises.
 
-        The same batch may be written again then, even if it was kept after all. A job is written
-        with an end once.
+        The same batch may be written again then, even if it was kept after all.
         """
         finished, self._finished = self._finished, None
         writing.write(self._db, batch)
@@ -112,6 +111,12 @@ class JobFile:
         query = "SELECT type, status, count(*) FROM jobs GROUP BY status, type"
         for job_type, status, jobs in self._db.execute(query).fetchall():
             counts.setdefault(job_type, {})[status] = jobs
+        self._finished = sum(
+            jobs
+            for statuses in counts.values()
+            for status, jobs in statuses.items()
+            if status in TERMINAL
+        )
         return counts
 
     def keys(self, now: str) -> RememberedKeys:
@@ -159,7 +164,7 @@ class JobFile:
             f"SELECT type, status, count(*) FROM (SELECT type, status {first}) GROUP BY 1, 2",
             [jobs],
         ).fetchall()
-        finished, self._finished = self._finished, None
+        finished, self._finished = self._finished, None  # until it is done
         self._db.execute(f"DELETE FROM jobs WHERE id IN (SELECT id {first})", [jobs])
         if finished is not None:
             self._finished = finished - jobs
@@ -184,7 +189,7 @@ class JobFile:
 
     @property
     def finished(self) -> int:
-        """How many jobs have ended. It looks at each job if that is not known."""
+        """How many jobs have ended. After an error it has to look at each job."""
         if self._finished is None:
             query = "SELECT count(*) FROM jobs WHERE finished_at IS NOT NULL"
             (self._finished,) = self._db.execute(query).fetchone()

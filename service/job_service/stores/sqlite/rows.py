@@ -68,7 +68,7 @@ class Batch(msgspec.Struct):
 
     `payloads` are pairs of a job's id and its payload, given once, with the new job. `pauses` are
     pairs of a job type, "" for the whole queue, and whether it is paused now. `ended` is how many
-    of the jobs have ended since the last batch.
+    of the jobs had not ended in the last batch that they were in, and have now.
     """
 
     jobs: list[JobRow] = []
