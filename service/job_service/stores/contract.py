@@ -18,6 +18,7 @@ Who builds a store keeps it `opened` around all that uses it, because reads outl
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -246,6 +247,13 @@ class Store(Protocol):
 
     async def view(self) -> QueueView:
         """How many jobs wait, and for what."""
+
+    async def back_up(self, destination: Path) -> int:
+        """Copy all that is kept to a new file, and give its size in bytes.
+
+        The copy is of one moment after this call. All else goes on meanwhile. Raises BackupRefused.
+        If the caller is cancelled, the copy may still be made.
+        """
 
     async def counts(self) -> Mapping[str, dict[Status, int]]:
         """How many jobs of each type, by its name, have which status."""

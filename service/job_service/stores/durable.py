@@ -25,7 +25,6 @@ from job_service.jobs.state.detail import (
 )
 from job_service.jobs.state.model import TERMINAL, Draft, IllegalTransition, Job, Status
 from job_service.stores.commit import (
-    RETRY_AFTER_SECONDS,
     Act,
     CannotKeep,
     Committer,
@@ -284,7 +283,7 @@ class DurableStore(LiveStore, ABC):
         """Raise StoreUnavailable if nothing can be kept now."""
         try:
             if not self._read_whole.is_set():
-                raise StoreUnavailable("the store is still being read", RETRY_AFTER_SECONDS)
+                raise StoreUnavailable("the store is still being read")
             self._committer.require_no_trouble()
         except StoreUnavailable:
             await trio.lowlevel.checkpoint()

@@ -19,7 +19,7 @@ from job_service.stores.sqlite.schema import (
 _OLDEST_SQLITE: Final = (3, 37)  # the first that has STRICT tables
 _FIRST_BYTES: Final = b"SQLite format 3\0"
 _HEAD_BYTES: Final = 100
-_BUSY_SECONDS: Final = 10.0  # someone may look at it with the sqlite3 shell
+BUSY_SECONDS: Final = 10.0  # someone may look at it with the sqlite3 shell
 _JOURNAL_BYTES: Final = 64 * 1024 * 1024  # to which the write-ahead log is cut back
 
 # A larger one is not searched for damage at each start, which takes 3 seconds for this much.
@@ -133,6 +133,6 @@ def _connect(path: Path, how: str) -> sqlite3.Connection:
     return sqlite3.connect(
         f"file:{quote(os.fspath(path))}?{how}",
         uri=True,
-        timeout=_BUSY_SECONDS,
+        timeout=BUSY_SECONDS,
         isolation_level=None,
     )

@@ -1,7 +1,7 @@
 """Keeps jobs in the database, and all that must be kept beside them."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, Self
 
@@ -24,7 +24,7 @@ from job_service.stores.sqlite.rows import (
 
 _COLUMNS: Final = "id, type, status, priority, created_at, run_at, finished_at, record"
 _LISTED: Final = f"SELECT {_COLUMNS}, NULL FROM jobs WHERE id IN"
-_WHOLE: Final = f"SELECT {_COLUMNS}, result, payload FROM jobs JOIN payloads USING (id) WHERE id IN"
+_WHOLE: Final = "SELECT record, payload, result FROM jobs JOIN payloads USING (id) WHERE id IN"
 _THESE: Final = "(SELECT value FROM json_each(?))"
 
 
@@ -171,12 +171,17 @@ class JobFile:
         return [Trimmed(*row) for row in trimmed]
 
     def checkpoint(self) -> None:
-        """Move all of the write-ahead log into the database, and make it empty."""
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        """Empty the write-ahead log, as far as nobody reads it; see `upkeep.checkpoint`."""
+        upkeep.checkpoint(self._db)
 
-    def backup(self, destination: Path) -> None:
-        """Copy the database as it is now to a new file; see `upkeep.backup`."""
-        upkeep.backup(self._db, destination)
+    def backup(
+        self, destination: Path, meanwhile: Callable[["JobFile"], None] = lambda _: None
+    ) -> int:
+        """Copy the database to a new file; its size. `meanwhile` may use it between the steps.
+
+        Raises BackupRefused; see `upkeep.backup`.
+        """
+        return upkeep.backup(self._db, destination, lambda: meanwhile(self))
 
     def check(self) -> list[str]:
         """What is wrong with the database, a line for each thing."""

@@ -28,18 +28,11 @@ class JobRow(NamedTuple):
 
 
 class KeptJob(NamedTuple):
-    """A job as it is read back, the fields of JobRow and its payload."""
+    """All of a job, as it is read back."""
 
-    id: str
-    type: str
-    status: Status
-    priority: int
-    created_at: str
-    run_at: str
-    finished_at: str | None
     record: str
-    result: str | None
     payload: str
+    result: str | None
 
 
 class KeyRow(NamedTuple):

@@ -19,7 +19,7 @@ from job_service.jobs.state.dependencies import why_unstarted
 from job_service.jobs.state.detail import JobSummary, summarize
 from job_service.jobs.state.model import Ending, Job, Status
 from job_service.jobs.state.transitions import fail_unstarted
-from job_service.stores.commit import RETRY_AFTER_SECONDS, Act, CannotKeep
+from job_service.stores.commit import Act, CannotKeep
 from job_service.stores.contract import Tick
 from job_service.stores.durable import DurableStore
 from job_service.stores.live_store import no_such_job
@@ -64,6 +64,7 @@ class SqliteStore(DurableStore):
         self._retain_seconds = retain_seconds
         self._max_losses = max_losses
         self._file = FileThread(partial(_open, path))
+        self._backup_lock = trio.Lock()
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
@@ -127,6 +128,11 @@ class SqliteStore(DurableStore):
         )
         return [self._with_progress(summarize(summarized(row))) for row in page]
 
+    async def back_up(self, destination: Path) -> int:
+        await self._require_open()
+        async with self._backup_lock:
+            return await self._ask(JobFile.backup, destination, self._file.do_what_waits)
+
     async def _write(self, acts: Sequence[Act]) -> None:
         try:
             trimmed = await self._file.call(
@@ -163,7 +169,7 @@ class SqliteStore(DurableStore):
             return await self._file.call(question, *args, **kwargs)
         except sqlite3.Error as error:
             why = f"the store can't be read now: {describe(error)}"
-            raise StoreUnavailable(why, RETRY_AFTER_SECONDS) from error
+            raise StoreUnavailable(why) from error
 
     async def _keep_house(self) -> None:
         await self._read_whole.wait()

@@ -1,0 +1,112 @@
+"""Ends services again and again under a load that goes on, and gathers what all wrote down."""
+
+import random
+import signal
+import time
+from functools import partial
+from typing import Final
+
+import httpx
+import trio
+
+from tests.process.killing.books import Books, Clients, Json, read_runs
+from tests.process.killing.clients import Client
+from tests.process.killing.lives import Life, Lives
+from tests.process.killing.watchers import (
+    ask,
+    client,
+    watch_a_pause,
+    watch_events,
+    watch_metrics,
+)
+
+CLIENTS: Final = 6
+PAGE: Final = 200
+LONGEST_SECONDS: Final = 1.5  # from the start of a service to its end
+IDLE_SECONDS: Final = 120.0  # that all jobs may take to end when nothing more comes in
+
+
+async def end_again_and_again(
+    lives: Lives,
+    *,
+    times: int,
+    seed: int,
+    number: int = signal.SIGKILL,
+    only_good: bool = False,
+    max_losses: int = 100,
+) -> Books:
+    """End services with this signal, and let the last one finish. Raises AssertionError.
+
+    Those that are stopped must have done nothing wrong in their exit status.
+    """
+    book, stop = Clients(), trio.Event()
+    chance = random.Random(f"{seed}/ends")
+    clients = [
+        Client(f"{seed}-{each}", lives.socket, book, seed=seed, only_good=only_good)
+        for each in range(CLIENTS)
+    ]
+    async with trio.open_nursery() as watching:
+        watching.start_soon(watch_metrics, lives.socket, book)
+        watching.start_soon(watch_events, lives.socket, book)
+        async with trio.open_nursery() as working:
+            for each in clients:
+                working.start_soon(each.run, stop)
+            working.start_soon(watch_a_pause, lives.socket, book, seed, stop)
+            for _ in range(times):
+                life = lives.start("--max-losses", str(max_losses))
+                await _moment(life, chance, clients, while_it_starts=number == signal.SIGKILL)
+                status = await life.end(number)
+                assert status == (-number if number == signal.SIGKILL else 0), life.last_words()
+            stop.set()
+            life = lives.start("--max-losses", str(max_losses), registry="without_schedules")
+            await life.started()
+        listed, stories = await _read_all(lives.socket)
+        watching.cancel_scope.cancel()
+    assert await life.end(signal.SIGTERM) == 0
+    runs = read_runs(lives.folder)
+    return Books(book, runs, stories, listed, lives.all, max_losses)
+
+
+async def _moment(
+    life: Life, chance: random.Random, clients: list[Client], *, while_it_starts: bool
+) -> None:
+    """Return at a random moment: while it starts, or later, or just when an answer was given."""
+    kind = chance.choice(["start", "later", "later", "answer", "answer"])
+    seconds = chance.uniform(0, LONGEST_SECONDS)
+    if kind == "start" and while_it_starts:
+        began = time.monotonic()
+        with trio.move_on_after(seconds / 2):
+            await life.started()
+            seconds = time.monotonic() - began
+            await trio.sleep(seconds / 10)
+        return
+    await life.started()
+    await trio.sleep(seconds)
+    if kind == "answer":
+        with trio.move_on_after(1):
+            await chance.choice(clients).receipt.wait()
+
+
+async def _read_all(socket: str) -> tuple[list[str], dict[str, Json]]:
+    """The ids of all jobs, page by page, and the story of each, when all have ended."""
+    async with client(socket) as http:
+        with trio.fail_after(IDLE_SECONDS):
+            while (queue := await ask(http, "GET", "/queue"))["pending"] + queue["processing"]:
+                await trio.sleep(0.05)
+        listed = list[str]()
+        path: str | None = f"/jobs?limit={PAGE}"
+        while path is not None:
+            answer = await http.get(path)
+            listed += [job["id"] for job in answer.json()]
+            following = answer.links.get("next")
+            path = None if following is None else following["url"]
+        stories = dict[str, Json]()
+        async with trio.open_nursery() as nursery:
+            for number in range(4):
+                nursery.start_soon(partial(_read_stories, http, listed[number::4], stories))
+    return listed, stories
+
+
+async def _read_stories(http: httpx.AsyncClient, ids: list[str], stories: dict[str, Json]) -> None:
+    for job_id in ids:
+        stories[job_id] = (await http.get(f"/jobs/{job_id}")).raise_for_status().json()
