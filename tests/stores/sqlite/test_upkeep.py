@@ -40,6 +40,16 @@ def test_a_backup_needs_a_directory(file: JobFile, tmp_path: Path) -> None:
         file.backup(tmp_path / "missing" / "copy.db")
 
 
+def test_a_backup_that_fails_leaves_nothing(file: JobFile, tmp_path: Path) -> None:
+    """Half a copy would be taken for a whole one."""
+    before = sorted(tmp_path.iterdir())
+    file._db.execute("BEGIN")  # in which SQLite copies nothing
+    with pytest.raises(StoreRefused, match=r"can't make .*/copy\.db: cannot VACUUM"):
+        file.backup(tmp_path / "copy.db")
+    file._db.execute("ROLLBACK")
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_the_rest_of_a_broken_backup_is_no_hindrance(file: JobFile, tmp_path: Path) -> None:
     """The next one to the same place begins anew."""
     (tmp_path / "copy.db-part").write_bytes(b"half")
