@@ -58,7 +58,6 @@ class Books:
     stories: dict[str, Json]
     listed: list[str]  # ids, in the order of the pages
     lives: list[Life]
-    max_losses: int
 
     def life_at(self, moment: int) -> Life:
         """The last life that had begun by then."""

@@ -9,9 +9,9 @@ import httpx
 import msgspec
 import trio
 
+from tests.process.killing.asking import ask, client
 from tests.process.killing.books import Clients, Json, Receipt
 
-AGAIN_SECONDS: Final = 0.02
 TERMINAL: Final = frozenset({"completed", "failed", "cancelled", "abandoned"})
 TYPES: Final = ["loop"] * 6 + ["thread"] * 3 + ["limited"] * 2 + ["process"]
 Act = tuple[Callable[[], Awaitable[None]], int]  # and how often it is chosen
@@ -39,9 +39,7 @@ class Client:
         self._keys = count()
         self._known = list[str]()
         self._replayable = list[tuple[str, str, bytes, Receipt]]()
-        self._http = httpx.AsyncClient(
-            transport=httpx.AsyncHTTPTransport(uds=socket), base_url="http://localhost", timeout=30
-        )
+        self._http = client(socket)
         self.receipt = trio.Event()  # the next one
 
     async def run(self, stop: trio.Event) -> None:
@@ -139,24 +137,10 @@ class Client:
         *,
         may_conflict: bool = False,
     ) -> httpx.Response:
-        """The answer, however often it takes to get one."""
-        headers = {} if key is None else {"Idempotency-Key": key}
-        if body:
-            kind = "x-ndjson" if path == "/jobs/batch" else "json"
-            headers["Content-Type"] = f"application/{kind}"
-        while True:
-            try:
-                answer = await self._http.request(method, path, content=body, headers=headers)
-            except httpx.TransportError:
-                self._book.repeated += 1
-                await trio.sleep(AGAIN_SECONDS)
-                continue
-            if answer.status_code not in (429, 503):
-                break
-            await trio.sleep(AGAIN_SECONDS)
+        """The answer, which is no error."""
+        answer = await ask(self._http, method, path, body, key, self._book)
         if not (answer.is_success or (may_conflict and answer.status_code == 409)):
-            self._book.wrong.append(f"{method} {path}: {answer.status_code} {answer.text}")
-            raise AssertionError(self._book.wrong[-1])
+            raise AssertionError(f"{method} {path}: {answer.status_code} {answer.text}")
         return answer
 
     def _key(self) -> str:

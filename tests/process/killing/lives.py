@@ -61,7 +61,7 @@ class Life:
     began: int  # nanoseconds, monotonic
     began_at: datetime
     ended: int | None = None
-    was_killed: bool = False
+    status: int | None = None  # its exit status, or minus the signal that ended it
 
     def lines(self) -> list[dict[str, Any]]:
         """All complete lines of its log so far."""
@@ -92,8 +92,13 @@ class Life:
             while (status := self.process.poll()) is None:
                 await trio.sleep(POLL_SECONDS)
         self.ended = time.monotonic_ns()
-        self.was_killed = status == -signal.SIGKILL
+        self.status = status
         return status
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether it had no time for a last word."""
+        return self.status == -signal.SIGKILL
 
 
 class Lives:

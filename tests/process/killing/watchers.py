@@ -7,6 +7,7 @@ import httpx
 import msgspec
 import trio
 
+from tests.process.killing.asking import ask, client
 from tests.process.killing.books import Clients, Json
 
 LOOK_SECONDS: Final = 0.05
@@ -19,17 +20,11 @@ ENDS: Final = {
 PAUSED: Final = "limited"
 
 
-def client(socket: str) -> httpx.AsyncClient:
-    """A client of the service at this socket."""
-    transport = httpx.AsyncHTTPTransport(uds=socket)
-    return httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=30)
-
-
 async def watch_metrics(socket: str, book: Clients) -> None:
     """See that the books are balanced in each answer."""
     async with client(socket) as http:
         while True:
-            metrics = await ask(http, "GET", "/metrics")
+            metrics = (await ask(http, "GET", "/metrics")).json()
             book.books += 1
             came = metrics["jobs_created"] + metrics["jobs_claimed"]
             went = ("completed", "failed", "cancelled", "abandoned", "released")
@@ -61,7 +56,7 @@ async def watch_a_pause(socket: str, book: Clients, seed: int, stop: trio.Event)
     is_paused = False
     async with client(socket) as http:
         while not stop.is_set() or is_paused:
-            queue = await ask(http, "GET", "/queue")
+            queue = (await ask(http, "GET", "/queue")).json()
             if queue["paused_types"] != [PAUSED] * is_paused:
                 book.wrong.append(f"is {PAUSED} paused? {is_paused}, but {queue}")
             if chance.random() < 0.1 or stop.is_set():
@@ -69,20 +64,6 @@ async def watch_a_pause(socket: str, book: Clients, seed: int, stop: trio.Event)
                 verb = "pause" if is_paused else "resume"
                 await ask(http, "POST", f"/queue/{verb}?type={PAUSED}")
             await trio.sleep(LOOK_SECONDS)
-
-
-async def ask(http: httpx.AsyncClient, method: str, path: str) -> Json:
-    """The answer, however often it takes to get one."""
-    while True:
-        try:
-            answer = await http.request(method, path)
-        except httpx.TransportError:
-            await trio.sleep(LOOK_SECONDS)
-            continue
-        if answer.status_code == 200:
-            told: Json = answer.json()
-            return told
-        await trio.sleep(LOOK_SECONDS)
 
 
 def _note(event: Json, book: Clients) -> None:
