@@ -17,6 +17,7 @@ from bench.growth import (
 )
 from bench.http import batched_jobs, batches_against_single_posts, post_against_bare_route
 from bench.http_peers import accepted, completed, median_latency, tail_latency
+from bench.killing import kill_again_and_again
 from bench.latency import latency_under_load, tail_against_bare_route
 from bench.measure import Result
 from bench.memory import memory_at_rest, memory_per_job
@@ -69,6 +70,7 @@ BENCHMARKS = [
     Benchmark("growth-waiting", growth_with_waiting_jobs, rounds=7),
     Benchmark("growth-retained", growth_with_retained_jobs, rounds=7),
     Benchmark("growth-clients", growth_with_clients, rounds=2),
+    Benchmark("kill", kill_again_and_again, rounds=300),
 ]
 
 
@@ -82,6 +84,9 @@ def main() -> None:
         metavar="NAME",
         help=f"quick (two minutes), all, or any of: {', '.join(names)}",
     )
+    parser.add_argument(
+        "--rounds", type=int, metavar="N", help="so many instead of its own; the kills of `kill`"
+    )
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the results there, JSON")
     parser.add_argument("--plots", type=Path, metavar="FOLDER", help="draw the results there, PNG")
     arguments = parser.parse_args()
@@ -92,7 +97,7 @@ def main() -> None:
         if reason := benchmark.missing():
             print(reason, end="\n\n", flush=True)
             continue
-        result = benchmark.measure(rounds)
+        result = benchmark.measure(arguments.rounds or rounds)
         print(result, end="\n\n", flush=True)
         results.append(result)
     if arguments.output is not None:

@@ -40,7 +40,7 @@ class Clients:
     receipts: list[Receipt] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
     cancelled: set[str] = field(default_factory=set)  # ids of jobs of which a client asked that
-    books: int = 0  # answers of /metrics
+    metrics: int = 0  # answers of /metrics
     repeated: int = 0  # requests that got no answer
     wrong: list[str] = field(default_factory=list)  # answers that were wrong in themselves
 

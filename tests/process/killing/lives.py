@@ -125,7 +125,7 @@ class Lives:
         began, began_at = time.monotonic_ns(), datetime.now(UTC)
         every = ["--jobs", f"handlers:{registry}", "--store", f"sqlite:{DATABASE}"]
         every += ["--unix", self.socket, "--log-format", "json", "--log-file", str(log)]
-        every += ["--queue-capacity", "100000"]
+        every += ["--queue-capacity", "100000", "--retain", "1000000"]
         process = self._launch([*every, *self._options, *options], self.folder, output)
         life = Life(number, process, log, output, began, began_at)
         self.all.append(life)

@@ -25,7 +25,7 @@ async def watch_metrics(socket: str, book: Clients) -> None:
     async with client(socket) as http:
         while True:
             metrics = (await ask(http, "GET", "/metrics")).json()
-            book.books += 1
+            book.metrics += 1
             came = metrics["jobs_created"] + metrics["jobs_claimed"]
             went = ("completed", "failed", "cancelled", "abandoned", "released")
             are = sum(metrics[f"jobs_{name}"] for name in (*went, "in_progress", "pending"))
