@@ -12,8 +12,7 @@ CHECKS: Final = (*store_agreement.CHECKS, *run_agreement.CHECKS, *log_agreement.
 
 def disagreements(books: Books) -> str:
     """What is wrong, and what each ledger says of those jobs; empty if all is right."""
-    faults = [("", what) for what in books.clients.wrong]
-    faults += [fault for check in CHECKS for fault in check(books)]
+    faults = books.clients.wrong + [fault for check in CHECKS for fault in check(books)]
     lines = [f"{what}: {job_id}" for job_id, what in faults]
     jobs = list(dict.fromkeys(job_id for job_id, _ in faults if job_id))
     return "\n".join([*lines[:100], *map(books.all_of, jobs[:SHOWN])])

@@ -42,7 +42,7 @@ class Clients:
     cancelled: set[str] = field(default_factory=set)  # ids of jobs of which a client asked that
     metrics: int = 0  # answers of /metrics
     repeated: int = 0  # requests that got no answer
-    wrong: list[str] = field(default_factory=list)  # answers that were wrong in themselves
+    wrong: list[Fault] = field(default_factory=list)  # answers that were wrong in themselves
 
     def tell(self, by: str, job: Json) -> None:
         """A client was told this just now."""

@@ -18,6 +18,14 @@ Act = tuple[Callable[[], Awaitable[None]], int]  # and how often it is chosen
 MOST_KNOWN: Final = 200  # ids that a client chooses from
 
 
+class WrongAnswer(Exception):
+    """An answer that no client should ever get, about a job if the path has its id."""
+
+    def __init__(self, path: str, what: str) -> None:
+        super().__init__(what)
+        self.job_id = path.removeprefix("/jobs").strip("/").partition("/")[0].partition("?")[0]
+
+
 class Client:
     """One client, which makes one request after the other until it is to stop."""
 
@@ -57,7 +65,10 @@ class Client:
         async with self._http:
             while not stop.is_set():
                 [act] = self._random.choices(choices, weights)
-                await act()
+                try:
+                    await act()
+                except WrongAnswer as error:
+                    self._book.wrong.append((error.job_id, str(error)))
                 await trio.sleep(self._random.expovariate(1 / self._pause_seconds))
 
     async def submit(self) -> None:
@@ -88,7 +99,7 @@ class Client:
         if "id" in told:
             self._book.tell("replay", told)
         if ids != first.ids or answer.headers.get("Idempotent-Replayed") != "true":
-            self._book.wrong.append(f"the key {key} gave {first.ids} and then {ids}")
+            self._book.wrong.append((ids[0], f"the key {key} gave {first.ids} and then {ids}"))
 
     async def read(self) -> None:
         """The story of a job, or a page of jobs."""
@@ -140,7 +151,7 @@ class Client:
         """The answer, which is no error."""
         answer = await ask(self._http, method, path, body, key, self._book)
         if not (answer.is_success or (may_conflict and answer.status_code == 409)):
-            raise AssertionError(f"{method} {path}: {answer.status_code} {answer.text}")
+            raise WrongAnswer(path, f"{method} {path}: {answer.status_code} {answer.text}")
         return answer
 
     def _key(self) -> str:

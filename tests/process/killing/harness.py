@@ -14,7 +14,13 @@ from tests.process.killing.asking import ask, client
 from tests.process.killing.books import Books, Clients, Json, read_runs
 from tests.process.killing.clients import Client
 from tests.process.killing.lives import Life, Lives
-from tests.process.killing.watchers import LOOK_SECONDS, watch_a_pause, watch_events, watch_metrics
+from tests.process.killing.watchers import (
+    LOOK_SECONDS,
+    watch_a_pause,
+    watch_events,
+    watch_metrics,
+    watch_schedules,
+)
 
 CLIENTS: Final = 6
 MAX_LOSSES: Final = 100  # so that no job is taken for the one that kills
@@ -45,8 +51,8 @@ async def end_again_and_again(
         for each in range(CLIENTS)
     ]
     async with trio.open_nursery() as watching:
-        watching.start_soon(watch_metrics, lives.socket, book)
-        watching.start_soon(watch_events, lives.socket, book)
+        for watch in (watch_metrics, watch_schedules, watch_events):
+            watching.start_soon(watch, lives.socket, book)
         async with trio.open_nursery() as working:
             for each in clients:
                 working.start_soon(each.run, stop)

@@ -1,4 +1,4 @@
-"""Those who look on while services are killed: at the metrics, at the events, and at a pause."""
+"""Those who look on while services are killed: at metrics, schedules, events and a pause."""
 
 import random
 from typing import Final
@@ -30,7 +30,20 @@ async def watch_metrics(socket: str, book: Clients) -> None:
             went = ("completed", "failed", "cancelled", "abandoned", "released")
             are = sum(metrics[f"jobs_{name}"] for name in (*went, "in_progress", "pending"))
             if came != are:
-                book.wrong.append(f"the books are not balanced: {came} came, {are} are: {metrics}")
+                book.wrong.append(("", f"not balanced: {came} came, {are} are: {metrics}"))
+            await trio.sleep(LOOK_SECONDS)
+
+
+async def watch_schedules(socket: str, book: Clients) -> None:
+    """See that no schedule forgets a tick that it has told."""
+    told = dict[str, str]()
+    async with client(socket) as http:
+        while True:
+            for view in (await ask(http, "GET", "/schedules")).json():
+                last, now = told.get(view["schedule"], ""), view.get("last_run_at", "")
+                if "next_run_at" in view and now < last:
+                    book.wrong.append(("", f"the last tick was {last}, and then {view}"))
+                told[view["schedule"]] = max(last, now)
             await trio.sleep(LOOK_SECONDS)
 
 
@@ -58,7 +71,7 @@ async def watch_a_pause(socket: str, book: Clients, seed: int, stop: trio.Event)
         while not stop.is_set() or is_paused:
             queue = (await ask(http, "GET", "/queue")).json()
             if queue["paused_types"] != [PAUSED] * is_paused:
-                book.wrong.append(f"is {PAUSED} paused? {is_paused}, but {queue}")
+                book.wrong.append(("", f"is {PAUSED} paused? {is_paused}, but {queue}"))
             if chance.random() < 0.1 or stop.is_set():
                 is_paused = not is_paused
                 verb = "pause" if is_paused else "resume"
