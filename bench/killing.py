@@ -8,6 +8,7 @@ from typing import Final
 
 import trio
 from tests.process.killing.agreement import disagreements, numbers_of
+from tests.process.killing.endings import kill
 from tests.process.killing.harness import end_again_and_again
 from tests.process.killing.lives import Lives, Process, as_a_program
 
@@ -24,7 +25,7 @@ def kill_again_and_again(kills: int) -> Figures:
     folder = Path(tempfile.mkdtemp(prefix="killing-"))
     lives = Lives(_launch, folder)
     try:
-        books = trio.run(partial(end_again_and_again, lives, times=kills, seed=SEED))
+        books = trio.run(partial(end_again_and_again, lives, kill, times=kills, seed=SEED))
     finally:
         lives.close()
         show_progress("")

@@ -48,7 +48,7 @@ class Client:
         self._known = list[str]()
         self._replayable = list[tuple[str, str, bytes, Receipt]]()
         self._http = client(socket)
-        self.receipt = trio.Event()  # the next one
+        self._receipt = trio.Event()  # the next one
 
     async def run(self, stop: trio.Event) -> None:
         """Work until it is to stop; all that was begun is answered on return."""
@@ -70,6 +70,10 @@ class Client:
                 except WrongAnswer as error:
                     self._book.wrong.append((error.job_id, str(error)))
                 await trio.sleep(self._random.expovariate(1 / self._pause_seconds))
+
+    async def next_receipt(self) -> None:
+        """Return when it has got its next receipt."""
+        await self._receipt.wait()
 
     async def submit(self) -> None:
         """One job, with a key."""
@@ -161,8 +165,8 @@ class Client:
         self._book.receipts.append(receipt)
         self._replayable = [*self._replayable[-50:], (path, receipt.key, body, receipt)]
         self._known = [*self._known, *receipt.ids][-MOST_KNOWN:]
-        self.receipt.set()
-        self.receipt = trio.Event()
+        self._receipt.set()
+        self._receipt = trio.Event()
 
     def _job(self, key: str, index: int) -> Json:
         """What to submit: any job with any options."""

@@ -2,7 +2,6 @@
 
 import random
 import signal
-import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Final
@@ -13,7 +12,8 @@ import trio
 from tests.process.killing.asking import ask, client
 from tests.process.killing.books import Books, Clients, Json, read_runs
 from tests.process.killing.clients import Client
-from tests.process.killing.lives import Life, Lives
+from tests.process.killing.endings import End
+from tests.process.killing.lives import Lives
 from tests.process.killing.watchers import (
     LOOK_SECONDS,
     watch_a_pause,
@@ -25,24 +25,22 @@ from tests.process.killing.watchers import (
 CLIENTS: Final = 6
 MAX_LOSSES: Final = 100  # so that no job is taken for the one that kills
 PAGE: Final = 200
-LONGEST_SECONDS: Final = 1.5  # from the start of a service to its end
 IDLE_SECONDS: Final = 120.0  # that all jobs may take to end when nothing more comes in
 
 
 async def end_again_and_again(
     lives: Lives,
+    end: End,
     *,
     times: int,
     seed: int,
-    number: int = signal.SIGKILL,
     only_good: bool = False,
     options: Sequence[str] = (),
 ) -> Books:
-    """End services so many times with this signal, and let the last one finish all jobs.
+    """Start services and end them, so many times; then let a last one finish all jobs.
 
-    Raises AssertionError if one of them ends by itself, or with another exit status than it should.
+    Raises AssertionError if one of them ends by itself, or otherwise than it should.
     """
-    wanted = -number if number == signal.SIGKILL else 0
     book, stop = Clients(), trio.Event()
     options = ["--max-losses", str(MAX_LOSSES), *options]
     chance = random.Random(f"{seed}/ends")
@@ -58,38 +56,14 @@ async def end_again_and_again(
                 working.start_soon(each.run, stop)
             working.start_soon(watch_a_pause, lives.socket, book, seed, stop)
             for _ in range(times):
-                life = lives.start(*options)
-                await _moment(life, chance, clients, while_it_starts=number == signal.SIGKILL)
-                status = await life.end(number)
-                assert status == wanted, life.last_words()
+                await end(lives.start(*options), chance, chance.choice(clients).next_receipt)
             stop.set()
             life = lives.start(*options, registry="without_schedules")
-            await life.started()
         listed, stories = await _read_all(lives.socket)
         watching.cancel_scope.cancel()
-    assert await life.end(signal.SIGTERM) == 0
-    runs = read_runs(lives.folder)
-    return Books(book, runs, stories, listed, lives.all)
-
-
-async def _moment(
-    life: Life, chance: random.Random, clients: list[Client], *, while_it_starts: bool
-) -> None:
-    """Return at a random moment: while it starts, or later, or just when an answer was given."""
-    kind = chance.choice(["start", "later", "later", "answer", "answer"])
-    seconds = chance.uniform(0, LONGEST_SECONDS)
-    if kind == "start" and while_it_starts:
-        began = time.monotonic()
-        with trio.move_on_after(seconds / 2):
-            await life.started()
-            seconds = time.monotonic() - began
-            await trio.sleep(seconds / 10)
-        return
-    await life.started()
-    await trio.sleep(seconds)
-    if kind == "answer":
-        with trio.move_on_after(1):
-            await chance.choice(clients).receipt.wait()
+    life.send(signal.SIGTERM)
+    assert await life.exit_status() == 0, life.last_words()
+    return Books(book, read_runs(lives.folder), stories, listed, lives.all)
 
 
 async def _read_all(socket: str) -> tuple[list[str], dict[str, Json]]:

@@ -79,12 +79,11 @@ class Life:
                 assert self.process.poll() is None, self.last_words()
                 await trio.sleep(POLL_SECONDS)
 
-    async def end(self, number: int) -> int:
-        """Send it a signal, and wait for its exit status."""
+    def send(self, number: int) -> None:
+        """Send it a signal. Raises AssertionError if it has ended by itself."""
         status = self.process.poll()
         assert status is None, f"it ended by itself with {status}: {self.last_words()}"
         self.process.send_signal(number)
-        return await self.exit_status()
 
     async def exit_status(self) -> int:
         """Its exit status, or minus the signal that ended it, when it has ended."""
