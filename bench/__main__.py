@@ -24,6 +24,7 @@ from bench.memory import memory_at_rest, memory_per_job
 from bench.processes import two_cores_against_one
 from bench.report import write_report
 from bench.startup import start_against_import
+from bench.store_open import open_with_a_million_jobs
 from bench.stuck_reader import stuck_against_reading
 from bench.watchdog import watched_against_unwatched
 
@@ -62,6 +63,7 @@ BENCHMARKS = [
     Benchmark("dashboard", open_against_closed, rounds=9, needs="chromium"),
     Benchmark("dashboard-page", page_under_load, rounds=3, needs="chromium"),
     Benchmark("start", start_against_import, rounds=15, quick_rounds=5),
+    Benchmark("store-open", open_with_a_million_jobs, rounds=3),
     Benchmark("processes", two_cores_against_one, rounds=9, needs="taskset"),
     Benchmark("latency", latency_under_load, rounds=5, needs="wrk"),
     Benchmark("tail", tail_against_bare_route, rounds=9, needs="wrk"),

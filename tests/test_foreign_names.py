@@ -50,6 +50,7 @@ CHECKED_WITH = {
 # Each class of ours, with the foreign base class and the names that it overrides.
 OVERRIDDEN: dict[str, tuple[type, set[str]]] = {
     "cli_options._Port": (click.types.IntParamType, {"convert"}),
+    "cli._Demo": (click.Command, {"format_options"}),
     "cli._Service": (click.Group, {"invoke", "parse_args"}),
     "jobs.running.forks.EndOfCopy": (trio.abc.Instrument, {"after_task_step"}),
     "jobs.running.processes.ShelteredProcess": (SpawnProcess, {"kill", "run", "start"}),

@@ -56,7 +56,7 @@ class QueueClosed(JobServiceError):
 class StoreUnavailable(JobServiceError):
     """The store can't keep anything now. It may again in `retry_after_seconds`."""
 
-    def __init__(self, message: str, retry_after_seconds: float) -> None:
+    def __init__(self, message: str, retry_after_seconds: float = 1.0) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
 
@@ -103,6 +103,10 @@ class CannotListen(JobServiceError):
 
 class ResourceFailed(JobServiceError):
     """A resource could not be opened; `__cause__` is the error that it raised."""
+
+
+class BackupRefused(JobServiceError):
+    """The jobs can't be copied to this file; the message says why."""
 
 
 class StoreRefused(JobServiceError):

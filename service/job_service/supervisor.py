@@ -10,7 +10,7 @@ from job_service.failures.report import describe, format_traceback
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.running.cancellation import CLEANUP_SECONDS
-from job_service.jobs.running.engine import CLOSING_SECONDS, Engine
+from job_service.jobs.running.engine import CLOSING_SECONDS, SETTLING_SECONDS, Engine
 from job_service.jobs.running.forks import EndOfCopy, end_copy, let_go_of, release_in_children
 from job_service.running_service import RunningService
 from job_service.service_events import ServiceEvents
@@ -25,7 +25,7 @@ from job_service.web.edge.tls import Keys
 from job_service.web.guards import LOCAL_HOSTS, Access
 
 END_SECONDS = CLEANUP_SECONDS + CLOSING_SECONDS + 0.25  # the rest for tasks to unwind
-BACKSTOP_SECONDS = END_SECONDS + CLOSE_SECONDS + 1.0
+BACKSTOP_SECONDS = END_SECONDS + SETTLING_SECONDS + CLOSE_SECONDS + 1.0
 
 
 class Supervisor:
@@ -190,6 +190,7 @@ class Supervisor:
             await trio.sleep(END_SECONDS)
             # Some handler does not end although it is cancelled, and Trio can't end it.
             self._engine.abandon_the_rest(self._engine.outcome)
+            await self._engine.settle()
             with trio.move_on_after(CLOSE_SECONDS + 1):  # a server that crashed never closes
                 await self._close_http()
             await self._telemetry.sink.flush_off_loop()

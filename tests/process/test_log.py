@@ -1,9 +1,11 @@
 """The log of a real process where the world is in its way: stuck, broken, full or rotated."""
 
 import fcntl
+import gzip
 import json
 import os
 import pty
+import shutil
 import signal
 import struct
 import sys
@@ -19,17 +21,19 @@ import httpx
 import pytest
 import trio
 
+from tests.docs.pages import DOCS, Page
+from tests.forking import POLL_SECONDS
 from tests.process.conftest import COMMAND, START_SECONDS, ServiceProcess, Start
-from tests.process.forking import POLL_SECONDS
 from tests.process.test_shutdown import assert_books_agree
 
+LOGROTATE = shutil.which("logrotate", path=f"{os.environ['PATH']}:/usr/sbin")
 STUCK_SECONDS = 10.0
 ANSWER_SECONDS = 2.0
 
 # A buffer that a test can fill in ten seconds.
 SMALL_BUFFER = (
     "from job_service.telemetry import assembly; from functools import partial;"
-    "assembly.LineSink = partial(assembly.LineSink, capacity_lines=500)"
+    "assembly.LineSink = partial(assembly.LineSink, capacity_lines=100)"
 )
 
 
@@ -66,7 +70,7 @@ async def test_a_reader_that_stops_for_ten_seconds_holds_nobody(nursery: trio.Nu
             assert answer.status_code in (201, 429)
             if answer.status_code == 201:
                 receipts.append(answer.json()["id"])
-            await trio.sleep(0.05)
+            await trio.sleep(0.1)
 
     async with httpx.AsyncClient(base_url=url) as client:
         async with trio.open_nursery() as clients:
@@ -117,6 +121,40 @@ async def test_a_rotated_log_file_is_opened_anew(start: Start, tmp_path: Path) -
     path.write_bytes(b"".join(part.read_bytes() for part in parts))
     assert_books_agree(process)
     assert process.count()["job_completed"] == 3
+
+
+@pytest.mark.skipif(LOGROTATE is None, reason="needs logrotate")
+async def test_logrotate_rotates_it_as_the_page_says(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the sample of the page: no line is lost, and a service that has stopped is no error."""
+    path = tmp_path / "jobs.log"
+    process = await serve_to_file(start, path)
+    (sample,) = (b.text for b in Page(DOCS / "operations.md").blocks if b.title == "logrotate.conf")
+    config = tmp_path / "logrotate.conf"
+    config.write_text(sample.replace("/var/log/shop/jobs.log", str(path)))
+    systemctl = tmp_path / "systemctl"  # of systemd, which is not here
+    systemctl.write_text(f"#!/bin/sh\nexec kill -HUP {process.process.pid}\n")
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    rotate = [str(LOGROTATE), "--force", "--state", str(tmp_path / "state"), str(config)]
+    async with process.client() as client:
+        for _ in range(2):
+            assert (await client.post("/jobs", json={"type": "echo"})).status_code == 201
+            await process.line("job_completed")
+            await trio.run_process(rotate)
+            with trio.fail_after(START_SECONDS):
+                while not path.exists():
+                    await trio.sleep(POLL_SECONDS)
+    process.signal()
+    assert await process.exit_status() == 0
+    await trio.run_process(rotate)
+    parts = [
+        gzip.decompress((tmp_path / f"jobs.log.{number}.gz").read_bytes()) for number in (3, 2)
+    ]
+    path.write_bytes(b"".join([*parts, (tmp_path / "jobs.log.1").read_bytes()]))
+    assert_books_agree(process)
+    assert process.count()["job_completed"] == 2
 
 
 async def serve_to_file(start: Start, path: Path, **options: Any) -> ServiceProcess:

@@ -195,14 +195,18 @@ def test_an_event_cannot_be_changed(kind: type[Event]) -> None:
 def test_rejections_are_not_logged() -> None:
     """A flood of rejections leaves no line: they are counted, and so is what happens as often."""
     assert written(sample(JobRejected)) == []
-    assert {kind for kind in EVENT_KINDS if not kind.logged} == {
+    assert {kind for kind in EVENT_KINDS if kind.streamed and not kind.logged} == {
         JobProgressed,
-        JobRecovered,
         JobRejected,
-        StoreCommitted,
-        StoreFailed,
         ConnectionRefused,
     }
+
+
+def test_what_happens_at_each_commit_is_only_counted() -> None:
+    """Nobody wants to hear of each, in the log or elsewhere, nor of each job of a start."""
+    only_counted = [kind for kind in EVENT_KINDS if not kind.streamed]
+    assert {*only_counted} == {JobRecovered, StoreCommitted, StoreFailed}
+    assert not any(kind.logged for kind in only_counted)
 
 
 class Clock:

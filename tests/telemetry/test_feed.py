@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from job_service.telemetry.events import (
+    ONLY_COUNTED,
     Event,
     JobCreated,
     JobFailed,
@@ -44,6 +45,17 @@ def test_the_last_20_000_events_are_kept_and_no_more() -> None:
     assert feed.read(1, ALL) == events[1:]
     with pytest.raises(FellBehind):
         feed.read(0, ALL)
+
+
+def test_what_is_only_counted_takes_no_place() -> None:
+    """Each commit of a store would push an event out that somebody may want to read."""
+    feed = Feed()
+    (first,) = fill(feed, 1)
+    for kind in ONLY_COUNTED:
+        feed.observe(sample(kind))
+    feed.observe(second := sample(JobStarted))
+    assert feed.last == 2
+    assert feed.read(0, ALL) == [first, second]
 
 
 def test_events_with_long_texts_are_fewer() -> None:

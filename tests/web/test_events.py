@@ -11,7 +11,7 @@ from hypercorn.typing import ASGIReceiveEvent, ASGISendEvent
 from quart_trio import QuartTrio
 from werkzeug.datastructures import Headers
 
-from job_service.telemetry.events import ConnectionFailed, Event, JobFailed, JobRejected
+from job_service.telemetry.events import EVENTS, ConnectionFailed, Event, JobFailed, JobRejected
 from job_service.telemetry.feed import Feed
 from job_service.web.event_stream import (
     CHUNK_BYTES,
@@ -20,7 +20,7 @@ from job_service.web.event_stream import (
     add_event_routes,
 )
 from job_service.web.guards import Access
-from tests.telemetry.sample import EVENT_KINDS, name_of, sample
+from tests.telemetry.sample import name_of, sample
 from tests.web.api import Api, check_problem
 from tests.web.conftest import MakeApi, Serve
 from tests.web.wire import PATIENCE_SECONDS, request
@@ -197,7 +197,7 @@ async def test_each_event_comes_as_its_log_line(running_api: Api, listen: Listen
     assert len({message.id for message in messages}) == 4
 
 
-async def test_what_is_only_counted_is_streamed(make_api: MakeApi, listen: Listen) -> None:
+async def test_what_comes_in_floods_is_streamed(make_api: MakeApi, listen: Listen) -> None:
     """Rejections are too many for the log, and still there for who watches."""
     api = make_api(queue_capacity=1)
     client = await listen(app=api.app)
@@ -207,7 +207,7 @@ async def test_what_is_only_counted_is_streamed(make_api: MakeApi, listen: Liste
     assert "job_rejected" in await client.names(4)
 
 
-@pytest.mark.parametrize("kind", EVENT_KINDS, ids=name_of)
+@pytest.mark.parametrize("kind", EVENTS.values(), ids=name_of)
 async def test_every_event_of_the_vocabulary_fits_one_message(
     feed: Feed, client: Client, listen: Listen, kind: type[Event]
 ) -> None:

@@ -20,6 +20,7 @@ NOTHING_WAITS = {
     "ready": 0,
     "later": 0,
     "blocked": 0,
+    "unfit": 0,
     "processing": 0,
     "store": "memory",
 }

@@ -8,14 +8,16 @@ moment. While one is written, the next gathers.
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from datetime import datetime
+from typing import Final, NamedTuple
 
 import trio
 
 from job_service.errors import StoreUnavailable
 from job_service.jobs.state.clock import Clock
+from job_service.jobs.state.detail import JobSummary
 from job_service.jobs.state.model import Job
+from job_service.stores.contract import KeyedRequest
 from job_service.telemetry.events import (
     Event,
     StoreCommitted,
@@ -27,28 +29,44 @@ from job_service.telemetry.events import (
 MOST_JOBS: Final = 1_000  # of a transaction, unless one call has changed more
 FIRST_RETRY_SECONDS: Final = 0.05
 LONGEST_RETRY_SECONDS: Final = 2.0
-RETRY_AFTER_SECONDS: Final = 1.0  # after which clients may try again
-
-Call = tuple[Callable[..., object], tuple[Any, ...]]
 
 
-@dataclass(slots=True, eq=False)
+Call = tuple[Callable[..., object], Job, *tuple[float | None, ...]]  # of the runner
+
+
+class Pause(NamedTuple):
+    """Jobs of a type, or all if it is None, are to start or not."""
+
+    job_type: str | None
+    paused: bool
+
+
+class Remembered(NamedTuple):
+    """A request with an idempotency key, the jobs that it made, and until when it counts."""
+
+    request: KeyedRequest
+    jobs: Sequence[JobSummary]
+    until: datetime
+
+
 class Act:
     """All that one call has done, which is kept as a whole or not at all.
 
     `jobs` are those that it changed, `created` those of them that it made, and `ended` those that
-    it gave their end. `beside` is what else is to be kept. `calls` tell of it all. A submission is
-    one for which somebody waits, and may make no job.
+    it gave their end. `beside` is what else is to be kept. `told` is what tells of it. A submission
+    is one for which somebody waits, and may make no job.
     """
 
-    jobs: dict[str, Job] = field(default_factory=dict)
-    created: list[Job] = field(default_factory=list)
-    ended: list[Job] = field(default_factory=list)
-    beside: list[object] = field(default_factory=list)
-    calls: list[Call] = field(default_factory=list)
-    awaited: trio.Event | None = None  # made by the first who waits until it is told
-    is_submission: bool = False
-    refused: bool = False
+    __slots__ = (*("awaited", "beside", "created", "ended", "is_submission", "jobs", "told"),)
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, Job] = {}
+        self.created: list[Job] = []
+        self.ended: list[Job] = []
+        self.beside: list[object] = []
+        self.told: list[Event | Call] = []
+        self.awaited: trio.Event | None = None  # made by the first who waits until it is told
+        self.is_submission = False
 
     @property
     def is_kept(self) -> bool:
@@ -64,7 +82,8 @@ class Committer:
     """Keeps acts with `keep`, which raises CannotKeep, and then tells them with `tell`.
 
     When trouble begins, `refuse` is called with all acts that wait. Those that it takes out are
-    refused, and all others are kept when the trouble is over.
+    refused, and all others are kept when the trouble is over. If there are none, that is found out
+    with `keep` of nothing.
     """
 
     def __init__(
@@ -82,6 +101,7 @@ class Committer:
         self._clock = clock
         self._acts = deque[Act]()  # those that are not told yet, in their order
         self._changed = trio.lowlevel.ParkingLot()
+        self._tries_later = trio.lowlevel.ParkingLot()
         self._is_closed = False
         self.trouble: str | None = None
         self._failing_since = 0.0
@@ -92,7 +112,8 @@ class Committer:
             self._tell(act)
             return
         self._acts.append(act)
-        if self._changed:
+        # If the service's end comes from another thread, the loop is blocked.
+        if self._changed and trio.lowlevel.in_trio_run():
             self._changed.unpark_all()
 
     async def kept(self) -> None:
@@ -101,16 +122,19 @@ class Committer:
         if not self._acts:
             await trio.lowlevel.checkpoint()
             return
-        act = self._acts[-1]
-        await self._told(act)
-        if act.refused:
+        if not await self._told(self._acts[-1]):
             raise self._unavailable()
 
     async def settled(self) -> None:
-        """Return when all acts so far are kept and told, however long that takes."""
-        while self._acts:
-            await self._told(self._acts[-1])
-        await trio.lowlevel.checkpoint()
+        """Return when all acts so far are kept and told, however long that takes.
+
+        If there is trouble, it is tried again now, because the service may be about to end.
+        """
+        self._tries_later.unpark_all()
+        await trio.lowlevel.checkpoint_if_cancelled()
+        while self._acts and not await self._told(self._acts[-1]):
+            pass  # trouble began; what was refused with it is not in line any more
+        await trio.lowlevel.cancel_shielded_checkpoint()
 
     def require_no_trouble(self) -> None:
         """Raise StoreUnavailable if nothing can be kept now."""
@@ -140,7 +164,7 @@ class Committer:
         """Keep nothing more, and refuse all who wait: the acts that are not told."""
         acts = self.take_over()
         for act in acts:
-            self._refuse_waiter(act)
+            self._refuse_waiters(act)
         return acts
 
     def _next_batch(self) -> list[Act]:
@@ -155,14 +179,15 @@ class Committer:
     async def _keep_stubbornly(self, batch: list[Act]) -> list[Act]:
         """Try until it is kept. Returns what was kept in the end: less, if some was refused."""
         pause = FIRST_RETRY_SECONDS
-        while True:
+        while not self._is_closed:
             began = self._clock.monotonic()
             try:
                 await self._keep(batch)
             except CannotKeep as error:
                 self._emit(StoreFailed(timestamp=self._clock.now(), error=str(error)))
                 self._begin_trouble(str(error))
-                await trio.sleep(pause)
+                with trio.move_on_after(pause):
+                    await self._tries_later.park()
                 pause = min(2 * pause, LONGEST_RETRY_SECONDS)
                 batch = self._next_batch()
             else:
@@ -170,6 +195,7 @@ class Committer:
                 self._end_trouble()
                 self._emit(StoreCommitted(timestamp=self._clock.now(), commit_seconds=seconds))
                 return batch
+        return []
 
     def _begin_trouble(self, error: str) -> None:
         if self.trouble is not None:
@@ -181,13 +207,12 @@ class Committer:
         waiting = list(self._acts)
         self._refuse(self._acts)
         for act in waiting:
-            self._refuse_waiter(act)
+            self._refuse_waiters(act)
 
-    def _refuse_waiter(self, act: Act) -> None:
-        act.refused = True
-        if act.awaited is not None:
-            act.awaited.set()
-            act.awaited = None
+    def _refuse_waiters(self, act: Act) -> None:
+        told, act.awaited = act.awaited, None
+        if told is not None:
+            told.set()
 
     def _end_trouble(self) -> None:
         if self.trouble is None:
@@ -203,11 +228,14 @@ class Committer:
             if act.awaited is not None:
                 act.awaited.set()
 
-    async def _told(self, act: Act) -> None:
-        if act.awaited is None:
-            act.awaited = trio.Event()
-        await act.awaited.wait()
+    async def _told(self, act: Act) -> bool:
+        """Wait until this act, which is in line, is told; false if that is refused."""
+        told = act.awaited
+        if told is None:
+            told = act.awaited = trio.Event()
+        await told.wait()
+        return act.awaited is told
 
     def _unavailable(self) -> StoreUnavailable:
         why = self.trouble or "it is closed"
-        return StoreUnavailable(f"the store can't keep anything now: {why}", RETRY_AFTER_SECONDS)
+        return StoreUnavailable(f"the store can't keep anything now: {why}")

@@ -18,6 +18,7 @@ Who builds a store keeps it `opened` around all that uses it, because reads outl
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -47,6 +48,7 @@ class Tick(NamedTuple):
 class BacklogView(NamedTuple):
     """What holds back the pending jobs of this process, beside other jobs.
 
+    `later` ones are not due yet, and `unfit` ones could start in a program that can run them.
     `oldest_ready` is when the job that has waited longest for a worker became ready, on the
     monotonic clock; None if none waits.
     """
@@ -54,6 +56,7 @@ class BacklogView(NamedTuple):
     paused: bool = False
     paused_types: Sequence[str] = ()
     later: int = 0
+    unfit: int = 0
     oldest_ready: float | None = None
 
 
@@ -181,7 +184,8 @@ class Store(Protocol):
         needs no place, no bytes and no predecessor. The jobs of a `request` that was made before
         are given, `replayed`, whatever has become of them, even after `close`. What is refused is
         not remembered, and what is made is remembered in the same act. So whoever was cancelled has
-        submitted nothing, or can ask again with its key.
+        submitted nothing, or can ask again with its key. Without a key, one who is cancelled while
+        a durable store writes has submitted the whole, too.
 
         A store that keeps nothing beyond the process may spare single submissions that fit the turn
         of the loop. Then they are points of cancellation only, and others run after a few
@@ -195,7 +199,7 @@ class Store(Protocol):
         """Make a job like this one, which must have ended; else as `submit`.
 
         Raises UnknownJob or NotFinished, too. What comes between the caller's last read and this
-        call is nothing: its checkpoint is behind the act, in which it can't be cancelled any more.
+        call is nothing: its checkpoint is behind the act. In memory it can't be cancelled there.
         """
 
     async def cancel(self, job_id: str, reason: str) -> JobDetail:
@@ -243,6 +247,13 @@ class Store(Protocol):
 
     async def view(self) -> QueueView:
         """How many jobs wait, and for what."""
+
+    async def back_up(self, destination: Path) -> int:
+        """Copy all that is kept to a new file, and give its size in bytes.
+
+        The copy is of one moment after this call. All else goes on meanwhile. Raises BackupRefused.
+        If the caller is cancelled, the copy may still be made.
+        """
 
     async def counts(self) -> Mapping[str, dict[Status, int]]:
         """How many jobs of each type, by its name, have which status."""

@@ -118,7 +118,8 @@ class LiveStore:
 
     def _view(self) -> QueueView:
         backlog = self._runner.view()
-        ready = self.pending - backlog.later - self.blocked  # or on its way to a worker
+        not_ready = backlog.later + self.blocked + backlog.unfit
+        ready = self.pending - not_ready  # or on its way to a worker
         waited = 0.0
         if backlog.oldest_ready is not None:
             waited = max(0.0, self.clock.monotonic() - backlog.oldest_ready)
@@ -130,6 +131,7 @@ class LiveStore:
             ready=ready,
             later=backlog.later,
             blocked=self.blocked,
+            unfit=backlog.unfit,
             processing=self.processing,
             oldest_ready_seconds=round(waited, 6) if ready else None,
             store=self.name,

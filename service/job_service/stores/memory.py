@@ -4,11 +4,12 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import trio
 from msgspec import UNSET
 
-from job_service.errors import AlreadyFinished, NotFinished, UnknownJob
+from job_service.errors import AlreadyFinished, BackupRefused, NotFinished, UnknownJob
 from job_service.jobs.state.attempt_transitions import cut_short
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.detail import (
@@ -186,6 +187,10 @@ class MemoryStore(LiveStore):
     async def view(self) -> QueueView:
         await trio.lowlevel.checkpoint()
         return self._view()
+
+    async def back_up(self, destination: Path) -> int:  # noqa: ARG002 (it is refused anywhere)
+        await trio.lowlevel.checkpoint()
+        raise BackupRefused("jobs are kept in memory here, so there is no file to copy")
 
     async def counts(self) -> Mapping[str, dict[Status, int]]:
         await trio.lowlevel.checkpoint()

@@ -26,53 +26,52 @@ from job_service.telemetry.events import (
     JobStarted,
 )
 
-_ENDS: Final = (JobCompleted, JobFailed, JobCancelled, JobAbandoned)
+_ENDS: Final = frozenset({JobCompleted, JobFailed, JobCancelled, JobAbandoned})
 _MOVES: Final = (JobStarted, JobRetried, JobSnoozed, JobReleased, JobRescued)
 # All others, such as of progress, tell what need not be kept.
 _KEPT: Final = frozenset({JobCreated, *_MOVES, *_ENDS})
-_CREATED_OR_ENDED: Final = frozenset({JobCreated, *_ENDS})
 
 
 class Outbox:
     """Takes the events of the live jobs, and what their runner must know, into the act under way.
 
-    A job of which an event tells has changed, and is to be kept with the act. `say` is called with
-    the event when the act is told, and so is `runner`.
+    A job of which an event tells has changed, and is to be kept with the act. `find` gives it.
     """
 
-    def __init__(self, say: Callable[[Event], None], runner: JobReceiver) -> None:
-        self._say = say
+    def __init__(self, runner: JobReceiver) -> None:
         self.runner = runner
         self.find: Callable[[str], Job | None] = lambda _: None
         self._act = Act()
 
     def begin(self) -> Act:
         """A call is under way from now on: what follows is its."""
-        self._act = Act()
-        return self._act
+        self._act = act = Act()
+        return act
 
     def emit(self, event: Event) -> None:
         """An event of the call that is under way."""
         act, kind = self._act, type(event)
-        act.calls.append((self._say, (event,)))
+        act.told.append(event)
         if kind in _KEPT and isinstance(event, JobEvent):
             job = self.find(event.job_id)
             if job is not None:
                 act.jobs[job.id] = job
-                if kind in _CREATED_OR_ENDED:
-                    (act.created if kind is JobCreated else act.ended).append(job)
+                if kind in _ENDS:
+                    act.ended.append(job)
+                elif kind is JobCreated:
+                    act.created.append(job)
 
     def add(self, job: Job, ready_in: float | None) -> None:
         """Tell the runner later."""
-        self._act.calls.append((self.runner.add, (job, ready_in)))
+        self._act.told.append((self.runner.add, job, ready_in))
 
     def attempt_ended(self, job: Job, ready_in: float | None) -> None:
         """Tell the runner later."""
-        self._act.calls.append((self.runner.attempt_ended, (job, ready_in)))
+        self._act.told.append((self.runner.attempt_ended, job, ready_in))
 
     def discard(self, job: Job) -> None:
         """Tell the runner later."""
-        self._act.calls.append((self.runner.discard, (job,)))
+        self._act.told.append((self.runner.discard, job))
 
 
 def withdraw(acts: deque[Act], live: LiveJobs) -> list[object]:
@@ -85,7 +84,7 @@ def withdraw(acts: deque[Act], live: LiveJobs) -> list[object]:
             acts.remove(act)
             undone += act.beside
             continue
-        act.calls = [call for call in act.calls if _job_id_of(call) not in ids]
+        act.told = [each for each in act.told if _job_id_of(each) not in ids]
         act.jobs = {job_id: job for job_id, job in act.jobs.items() if job_id not in ids}
         act.ended = [job for job in act.ended if job.id not in ids]
     for job in reversed(withdrawn):
@@ -98,7 +97,7 @@ def abandonments(acts: Iterable[Act], reason: str, now: datetime) -> Iterator[Jo
     said = set[str]()
     enqueued = set[str]()
     for act in acts:
-        for _, (event, *_) in act.calls:
+        for event in act.told:
             if not isinstance(event, JobEvent) or event.job_id in said:
                 continue
             if isinstance(event, JobEnqueued):
@@ -124,8 +123,7 @@ def _abandonment(event: JobEvent, reason: str, now: datetime, enqueued: bool) ->
     )
 
 
-def _job_id_of(call: Call) -> str | None:
-    told = call[1][0]
-    if isinstance(told, Job):
-        return told.id
+def _job_id_of(told: Event | Call) -> str | None:
+    if isinstance(told, tuple):
+        return told[1].id
     return told.job_id if isinstance(told, JobEvent) else None

@@ -3,11 +3,9 @@
 import math
 import os
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import date, datetime
 from typing import Any, Final, TypeGuard
-
-from structlog.typing import EventDict, WrappedLogger
 
 from job_service.telemetry.text import printable
 
@@ -46,7 +44,7 @@ def terminal_columns(fd: int) -> int:
 
 
 class Console:
-    """Renders a line, as a processor of structlog.
+    """Renders a line.
 
     The columns of job types and workers grow with the names that were seen so far. Times are local,
     because people at a terminal compare them with their own clock.
@@ -58,14 +56,14 @@ class Console:
         self._type_width = _JOB_TYPE.start
         self._worker_width = _WORKER_ID.start
 
-    def __call__(self, _: WrappedLogger, level: str, line: EventDict) -> bytes:
+    def __call__(self, line: Mapping[str, Any]) -> bytes:
         """The rendered line as UTF-8, without a line break at its end."""
         columns = self._columns()
         fields = dict(line)
         moment = fields.pop("timestamp").astimezone()
         today = moment.date()
         event = _one_line(fields.pop("event"))
-        level = fields.pop("level", level)
+        level = fields.pop("level")
         traceback = fields.pop("traceback", None)
         self._learn(fields)
         text = " ".join(

@@ -30,9 +30,14 @@ def utc_now() -> datetime:
 
 
 class Event(Struct, frozen=True, kw_only=True, gc=False):
-    """Something that happened."""
+    """Something that happened.
+
+    An event that is not `logged` has no line in the log, and one that is not `streamed` is not in
+    the stream of events either: it is only counted, in the metrics.
+    """
 
     logged: ClassVar[bool] = True
+    streamed: ClassVar[bool] = True
 
     timestamp: datetime
     level: Level = "info"
@@ -240,12 +245,13 @@ class JobAbandoned(EarlyEndEvent, frozen=True, kw_only=True):
 
 
 class JobRecovered(JobEvent, frozen=True, kw_only=True):
-    """The job came in from the store, and is ready for a worker. `store_opened` counts them all.
+    """The job came in from the store, and is ready for a worker.
 
-    Not logged, because at a start that may be a million lines.
+    Only counted, because at a start that may be a million. `store_opened` tells of them all.
     """
 
     logged: ClassVar[bool] = False
+    streamed: ClassVar[bool] = False
 
     event: Literal["job_recovered"] = "job_recovered"
     attempt: int | UnsetType = UNSET
@@ -380,18 +386,20 @@ class StoreOpened(Event, frozen=True, kw_only=True):
 
 
 class StoreCommitted(Event, frozen=True, kw_only=True):
-    """The store has kept what was told since its last commit. Counted, not logged."""
+    """The store has kept what it was told since its last commit. Only counted."""
 
     logged: ClassVar[bool] = False
+    streamed: ClassVar[bool] = False
 
     event: Literal["store_committed"] = "store_committed"
     commit_seconds: float
 
 
 class StoreFailed(Event, frozen=True, kw_only=True):
-    """The store could not commit, and will try again. Counted; `store_failing` is logged once."""
+    """The store could not commit, and will try again. Counted; `store_failing` tells it once."""
 
     logged: ClassVar[bool] = False
+    streamed: ClassVar[bool] = False
 
     event: Literal["store_failed"] = "store_failed"
     error: str
@@ -499,10 +507,13 @@ class ObserverDetached(Event, frozen=True, kw_only=True):
     traceback: str
 
 
-# Every event by its name; those without one are bases of others.
-EVENTS: Final[dict[str, type[Event]]] = {
+_KINDS: Final[dict[str, type[Event]]] = {
     name: kind
     for kind in list(globals().values())
     if isinstance(kind, type) and issubclass(kind, Event)
-    if isinstance(name := fields(kind)[2].default, str)
+    if isinstance(name := fields(kind)[2].default, str)  # else it is a base of others
 }
+
+# Every event that anybody hears of, by its name; and the kinds of all others.
+EVENTS: Final = {name: kind for name, kind in _KINDS.items() if kind.streamed}
+ONLY_COUNTED: Final = frozenset(kind for kind in _KINDS.values() if not kind.streamed)

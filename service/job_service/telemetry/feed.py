@@ -8,7 +8,7 @@ from typing import Final
 import trio
 from msgspec import UNSET
 
-from job_service.telemetry.events import EVENTS, Event, JobCreated
+from job_service.telemetry.events import EVENTS, ONLY_COUNTED, Event, JobCreated
 
 # The ring is full when it has as many events, or as many bytes of texts that may be long.
 CAPACITY = 20_000
@@ -20,6 +20,8 @@ _LONG_FIELDS: Final = {
     for kind in EVENTS.values()
     if (names := {"after", "error", "traceback"}.intersection(kind.__struct_fields__))
 }
+# Most events are of other kinds, and cost no more than this one look.
+_SPECIAL: Final = ONLY_COUNTED.union(_LONG_FIELDS)
 
 
 class FellBehind(Exception):
@@ -51,10 +53,13 @@ class Feed:
         return self._last
 
     def observe(self, event: Event) -> None:
-        """Keep `event` as a struct: encoding it is up to those who read it."""
+        """Keep `event` as a struct, unless it is only counted. Who reads it has to encode it."""
+        is_special = type(event) in _SPECIAL
+        if is_special and not event.streamed:
+            return
         self._ring.append(event)
         self._last += 1
-        if type(event) in _LONG_FIELDS and not (
+        if is_special and not (
             isinstance(event, JobCreated) and event.after is UNSET  # as of nearly all
         ):
             self._make_room(_text_bytes(event))

@@ -12,6 +12,8 @@ from structlog.typing import FilteringBoundLogger
 
 from job_service.telemetry.text import printable
 
+WriteLine = Callable[[str, dict[str, Any]], None]
+
 LEVEL_NUMBERS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 _OTHER_NAMES: Final = {
     "msg": "info",
@@ -22,47 +24,57 @@ _OTHER_NAMES: Final = {
 }
 
 
-def line_logger_class(lowest: int) -> type[FilteringBoundLogger]:
-    """The class of loggers that write lines of the level `lowest` and above.
+def line_logger(lowest: int, write: WriteLine) -> FilteringBoundLogger:
+    """A logger that hands the level and the fields of each line from `lowest` on to `write`.
 
-    They have all methods that structlog documents. Those for asyncio, such as `ainfo`, write their
+    It has all methods that structlog documents. Those for asyncio, such as `ainfo`, write their
     line at once, and have no checkpoint.
     """
-    base = structlog.make_filtering_bound_logger(lowest)
-    methods: dict[str, Callable[..., Any]] = {"log": _log, "alog": _as_async(_log)}
-    for name in (*LEVEL_NUMBERS, *_OTHER_NAMES):
-        methods[name] = method = _method(name)
-        methods[f"a{name}"] = _as_async(method)
-    return type("LineLogger", (base,), methods)
+    methods: dict[str, Callable[..., Any]] = {"log": _log_method(write)}
+    methods |= {name: _method(name, write) for name in (*LEVEL_NUMBERS, *_OTHER_NAMES)}
+    methods |= {f"a{name}": _as_async(method) for name, method in methods.items()}
+    wrapper = type("LineLogger", (structlog.make_filtering_bound_logger(lowest),), methods)
+    logger: FilteringBoundLogger = structlog.wrap_logger(
+        None, processors=[], wrapper_class=wrapper, context_class=dict
+    )
+    return logger.bind()
 
 
-def _method(name: str) -> Callable[..., None]:
+def _method(name: str, write: WriteLine) -> Callable[..., None]:
     level = _OTHER_NAMES.get(name, name)
     always = {"exc_info": True} if name == "exception" else {}
 
-    def write(self: Any, event: object = None, /, *args: object, **fields: object) -> None:
-        _write(self, level, event, args, always | fields)
+    def method(self: Any, event: object = None, /, *args: object, **fields: object) -> None:
+        _write(self, write, level, event, args, always | fields)
 
-    return write
+    return method
 
 
-def _log(
-    self: Any, level: object = None, event: object = None, /, *args: object, **fields: object
-) -> None:
-    _write(self, _level_named(level), event, args, fields)
+def _log_method(write: WriteLine) -> Callable[..., None]:
+    def log(
+        self: Any, level: object = None, event: object = None, /, *args: object, **fields: object
+    ) -> None:
+        _write(self, write, _level_named(level), event, args, fields)
+
+    return log
 
 
 def _as_async(method: Callable[..., None]) -> Callable[..., Any]:
-    async def write(self: Any, /, *args: object, **fields: object) -> None:
+    async def async_method(self: Any, /, *args: object, **fields: object) -> None:
         method(self, *args, **fields)
 
-    return write
+    return async_method
 
 
 def _write(
-    self: Any, level: str, event: object, args: tuple[object, ...], fields: dict[str, object]
+    logger: FilteringBoundLogger,
+    write: WriteLine,
+    level: str,
+    event: object,
+    args: tuple[object, ...],
+    fields: dict[str, object],
 ) -> None:
-    if not self.is_enabled_for(LEVEL_NUMBERS[level]):
+    if not logger.is_enabled_for(LEVEL_NUMBERS[level]):
         return
     if args:
         try:
@@ -71,8 +83,9 @@ def _write(
             raise
         except BaseException:  # they do not fit, or one of them can't be shown
             fields.setdefault("positional_args", [_shown(value) for value in args])
-    (line,), _ = self._process_event(level, event, fields)
-    self._logger(line)
+    if event is not None:
+        fields["event"] = event
+    write(level, {**structlog.get_context(logger), **fields})
 
 
 def _formatted(event: object, args: tuple[object, ...]) -> object:

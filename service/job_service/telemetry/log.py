@@ -4,9 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Literal
 
-import structlog
 from msgspec import json, to_builtins
-from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
 from job_service.failures.report import format_traceback
 from job_service.nesting import MAX_DEPTH, is_too_deep
@@ -19,14 +17,12 @@ from job_service.telemetry.events import (
     utc_now,
 )
 from job_service.telemetry.exc_info import error_of
-from job_service.telemetry.line_logger import LEVEL_NUMBERS, line_logger_class
+from job_service.telemetry.line_logger import LEVEL_NUMBERS, line_logger
 from job_service.telemetry.text import printable
 
 LogFormat = Literal["json", "console"]
 LogFormatChoice = Literal["auto", "json", "console"]
 LogLevel = Literal["debug", "info", "warning", "error"]
-
-_Render = Callable[[WrappedLogger, str, EventDict], bytes]
 
 # Where the service listens, and that it ends and why: no other line says of which run it is.
 _AT_EVERY_LEVEL = (ServiceStarted, ServiceDraining, ServiceStopped)
@@ -53,18 +49,13 @@ class Log:
     ) -> None:
         self._write = write
         self._render_event: Callable[[Event], bytes] = encode_event
-        render_line: _Render = _render_json
+        self._render_line: Callable[[dict[str, Any]], bytes] = _render_json
         if log_format == "console":
-            render_line = console = Console(colors=colors, columns=columns)
+            self._render_line = console = Console(colors=colors, columns=columns)
             self._render_event = _with(console)
         lowest = LEVEL_NUMBERS[level]
         self._levels = {name for name, number in LEVEL_NUMBERS.items() if number >= lowest}
-        self.logger: FilteringBoundLogger = structlog.wrap_logger(
-            write,
-            processors=[_add_standard_keys, _never_failing(render_line)],
-            wrapper_class=line_logger_class(lowest),
-            context_class=dict,
-        ).bind()
+        self.logger = line_logger(lowest, self._write_line)
 
     def observe(self, event: Event) -> None:
         """Write `event` as a line, if it is logged. It costs much less than a call of `logger`."""
@@ -73,26 +64,24 @@ class Log:
         if event.level in self._levels or isinstance(event, _AT_EVERY_LEVEL):
             self._write(self._render_event(event))
 
+    def _write_line(self, level: str, fields: dict[str, Any]) -> None:
+        line = _with_standard_keys(level, fields)
+        try:
+            text = self._render_line(line)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # one of the values only looks like a text, a number or a list
+            text = self._render_line({printable(key): _plain(line[key]) for key in line})
+        self._write(text)
 
-def _add_standard_keys(_: WrappedLogger, level: str, fields: EventDict) -> EventDict:
-    event = printable(fields.get("event"))  # structlog leaves out an event of None
+
+def _with_standard_keys(level: str, fields: dict[str, Any]) -> dict[str, Any]:
+    event = printable(fields.get("event"))
     line: dict[str, Any] = {"timestamp": utc_now(), "level": level, "event": event}
     error = error_of(fields.pop("exc_info", None))
     if error is not None:
         line["traceback"] = format_traceback(error)
     return line | {key: value for key, value in fields.items() if key not in line}
-
-
-def _never_failing(render: _Render) -> _Render:
-    def render_anything(logger: WrappedLogger, level: str, line: EventDict) -> bytes:
-        try:
-            return render(logger, level, line)
-        except KeyboardInterrupt:
-            raise
-        except BaseException:  # one of the values only looks like a text, a number or a list
-            return render(logger, level, {printable(key): _plain(line[key]) for key in line})
-
-    return render_anything
 
 
 def _plain(value: object) -> object:
@@ -107,7 +96,7 @@ def event_renderer(log_format: LogFormat, *, colors: bool = False) -> Callable[[
 
 
 def _with(render: Console) -> Callable[[Event], bytes]:
-    return lambda event: render(None, event.level, to_builtins(event, builtin_types=(datetime,)))
+    return lambda event: render(to_builtins(event, builtin_types=(datetime,)))
 
 
 def encode_event(event: Event) -> bytes:
@@ -115,10 +104,10 @@ def encode_event(event: Event) -> bytes:
     try:
         return json.encode(event)
     except ValueError:  # a lone surrogate in one of its texts
-        return _render_json(None, event.level, to_builtins(event))
+        return _render_json(to_builtins(event))
 
 
-def _render_json(_: WrappedLogger, __: str, line: EventDict) -> bytes:
+def _render_json(line: dict[str, Any]) -> bytes:
     try:
         return _encode(line, enc_hook=repr)
     except KeyboardInterrupt:

@@ -15,7 +15,7 @@ class Backlog:
     A job type whose jobs may have to be held back, because `limit_of` bounds how many run at a
     time or because it is paused, has a queue of its own, so that they never stand in the way of
     others. So have all jobs that this program can't run: those of types whose limit is 0, and
-    those whose ids are in `unfit`. And so have suspects, jobs in whose last attempt the process
+    those whose ids are in `misfits`. And so have suspects, jobs in whose last attempt the process
     died: they go first and one at a time, so that the one that does it again is found out.
 
     There is no bound on all this: submissions are bounded where they come in, and a retry must
@@ -25,7 +25,7 @@ class Backlog:
 
     def __init__(self, limit_of: Callable[[str], int | None]) -> None:
         self.paused = False
-        self.unfit: set[str] = set()
+        self.misfits: set[str] = set()
         self._limit_of = limit_of
         self._paused_types: set[str] = set()
         self._common = ReadyQueue()
@@ -40,16 +40,19 @@ class Backlog:
     @property
     def ready(self) -> int:
         """How many jobs could start at once, but for pauses and limits."""
-        others = (self._common, self._unfit, self._suspects)
-        return sum(map(len, (*others, *self._own.values())))
+        return sum(map(len, (self._common, self._suspects, *self._own.values())))
+
+    @property
+    def unfit(self) -> int:
+        """How many jobs could start at once in a program that can run them."""
+        return len(self._unfit)
 
     @property
     def held(self) -> int:
-        """How many of the ready jobs can't start, because of a pause or of what they are."""
+        """How many of the ready jobs can't start because of a pause."""
         if self.paused:
             return self.ready
-        paused = sum(len(queue) for queue in self._own.values() if queue.paused)
-        return paused + len(self._unfit)
+        return sum(len(queue) for queue in self._own.values() if queue.paused)
 
     @property
     def later(self) -> int:
@@ -63,10 +66,7 @@ class Backlog:
 
     @property
     def oldest_ready(self) -> float:
-        """When the job that has waited longest became ready; infinity if none waits.
-
-        Jobs that this program can't run may wait for ever, and don't count.
-        """
+        """When the job that has waited longest became ready; infinity if none waits."""
         return min(queue.oldest for queue in (self._common, self._suspects, *self._own.values()))
 
     def starts_any_by(self, deadline: float, date: datetime) -> bool:
@@ -84,7 +84,7 @@ class Backlog:
 
     def is_unfit(self, job: Job) -> bool:
         """Whether this program can't run the job, whatever else it waits for."""
-        return job.id in self.unfit or job in self._unfit or self._limit_of(job.type) == 0
+        return job.id in self.misfits or job in self._unfit or self._limit_of(job.type) == 0
 
     def queue_of(self, job: Job) -> ReadyQueue:
         """Where a fit job is once it is ready, among others that it may have to wait for."""
@@ -95,18 +95,19 @@ class Backlog:
         rivals = {self._common, self.queue_of(job), *self._waiting.values()}
         return sum(queue.count_before(job) for queue in rivals if queue.may_start)
 
-    def add(self, job: Job) -> None:
-        """Put a ready job behind all others of its priority."""
+    def add(self, job: Job) -> bool:
+        """Put a job behind all others of its priority; whether this program can run it."""
         queue = self._of_type.get(job.type)
         if queue is None:
             queue = self._open_queue(job.type)
-        if self.unfit and job.id in self.unfit:
+        if self.misfits and job.id in self.misfits:
             queue = self._unfit
         elif job.losses and job.is_suspect and queue is not self._unfit:
             queue = self._suspects
         queue.add(job)
         if queue is self._own.get(job.type):
             self._waiting[job.type] = queue
+        return queue is not self._unfit
 
     def take(self) -> Job | None:
         """The ready job whose turn it is; None if none may start."""
@@ -141,7 +142,7 @@ class Backlog:
 
     def discard(self, job: Job) -> None:
         """Drop a job that has ended without having been run, if it is here."""
-        self.unfit.discard(job.id)
+        self.misfits.discard(job.id)
         if self.delayed.discard(job) or self.dated.discard(job):
             return
         self._unfit.discard(job)

@@ -149,6 +149,7 @@ class Dispatcher:
             paused=backlog.paused,
             paused_types=backlog.paused_types,
             later=backlog.later,
+            unfit=backlog.unfit,
             oldest_ready=oldest if oldest < math.inf else None,
         )
 
@@ -209,7 +210,7 @@ class Dispatcher:
         """
         why = why_unfit(self._registry, job)
         if why is not None:
-            self._backlog.unfit.add(job.id)
+            self._backlog.misfits.add(job.id)
         return why
 
     def _await_date(
@@ -242,8 +243,9 @@ class Dispatcher:
     ) -> None:
         if job.status != "pending":  # it has just ended, and `discard` is still to come
             return
+        if not self._backlog.add(job):  # then it is not ready, whatever happens
+            return
         self._store.apply(enqueue(job, self._clock, at_once=at_once, kind=kind))
-        self._backlog.add(job)
         if self._free_workers:
             self._hand_over()
 
@@ -271,7 +273,7 @@ class Dispatcher:
         backlog = self._backlog
         seconds = min(max(self._closes_at - trio.current_time(), -1), 2 * LONGEST_WAIT_SECONDS)
         date = self._clock.now() + timedelta(seconds=seconds)
-        can_not_start = backlog.later + backlog.held + self._store.blocked
+        can_not_start = backlog.later + backlog.held + backlog.unfit + self._store.blocked
         return (
             self._store.pending == can_not_start
             and self._store.processing == 0

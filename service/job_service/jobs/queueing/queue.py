@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from pathlib import Path
 from typing import Unpack
 
 import msgspec
@@ -33,9 +34,10 @@ class JobQueue:
     always a point of cancellation, and lets others run after two milliseconds at the latest, and
     whenever the job does not fit.
 
-    A caller who is cancelled has done nothing, or in `cancel_all` perhaps a part. `cancel` and
-    `retry` have their checkpoint at the end, where it can't be cancelled, and `cancel_all` begins
-    its work without one. So nothing happens between what a caller has just read and the call.
+    A caller who is cancelled has done nothing, or in `cancel_all` perhaps a part. If jobs are kept
+    in a file, one who is cancelled while that is written has done the whole. `cancel` and `retry`
+    have their checkpoint at the end, and `cancel_all` begins its work without one. So nothing
+    happens between what a caller has just read and the call.
 
     If you can't know whether a call of `submit`, `submit_all` or `retry` arrived, repeat it with
     the same `idempotency_key`, 1 to 255 visible ASCII characters of your choice. For a day, the
@@ -201,6 +203,13 @@ class JobQueue:
     async def view(self) -> QueueView:
         """How many jobs wait, and for what."""
         return await self._store.view()
+
+    async def back_up(self, destination: str | Path) -> int:
+        """Copy all that the store keeps to a new file, and give its size in bytes.
+
+        Jobs go on meanwhile. Raises BackupRefused, as if jobs are in memory, or StoreUnavailable.
+        """
+        return await self._store.back_up(Path(destination))
 
     async def types(self) -> Sequence[TypeView]:
         """All job types, and how many of their jobs are in which status."""

@@ -124,10 +124,7 @@ class Engine:
                         await self._store.recover()
                         await self._run_workers(resources, processes, task_status)
         finally:
-            with trio.move_on_after(SETTLING_SECONDS, shield=True) as settling:
-                await self._store.settled()
-            if settling.cancelled_caught:
-                self._store.abandon_unkept()
+            await self.settle()
         if self._crash is not None:  # a resource that was cut short has put itself in its place
             raise self._crash
 
@@ -217,6 +214,16 @@ class Engine:
             self._store.leave_behind(lambda job: self._dispatcher.what_keeps(job) or reason)
         else:
             self._store.leave_behind(lambda _: reason)
+
+    async def settle(self) -> None:
+        """Let the store keep what it was told last. It takes SETTLING_SECONDS at most.
+
+        A job of which it can't keep all is abandoned.
+        """
+        with trio.move_on_after(SETTLING_SECONDS, shield=True) as settling:
+            await self._store.settled()
+        if settling.cancelled_caught:
+            self._store.abandon_unkept()
 
     def workers(self) -> list[WorkerView]:
         """What each live worker does now, in their order."""

@@ -153,11 +153,10 @@ class WorkerView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class QueueView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How many jobs wait, and for what; and what is paused.
 
-    Of the `pending` jobs, `ready` ones wait for a worker, `later` ones for their time, and
-    `blocked` ones for other jobs. `oldest_ready_seconds` is how long the oldest ready job has been
-    ready. Jobs that this program can't run are among the `ready` ones, but are never the oldest.
-    `capacity` bounds how many jobs may wait. `store` is where jobs are kept, without a password,
-    and `finished` how many it keeps that have ended.
+    Of the `pending` jobs, `ready` ones wait for a worker, `later` ones for their time, `blocked`
+    ones for other jobs, and `unfit` ones for a program that can run them. `oldest_ready_seconds` is
+    how long the oldest ready job has been ready. `capacity` bounds how many jobs may wait. `store`
+    is where jobs are kept, without a password, and `finished` how many it keeps that have ended.
     """
 
     paused: bool
@@ -167,9 +166,10 @@ class QueueView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ready: int
     later: int
     blocked: int
+    unfit: int
     processing: int
     oldest_ready_seconds: float | None = None
-    store: str = msgspec.field(default_factory=lambda: "memory")  # in answers though it is default
+    store: str
     finished: int | None = None
 
 

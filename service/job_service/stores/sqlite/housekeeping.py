@@ -40,6 +40,7 @@ async def keep_house(
 ) -> None:
     """Delete what is too old, now and then, until cancelled. What fails is tried again later."""
     while True:
+        await trio.sleep(EVERY_SECONDS)
         try:
             if retain_seconds is not None:
                 before = clock.now() - timedelta(seconds=retain_seconds)
@@ -48,7 +49,6 @@ async def keep_house(
             await file.call(JobFile.checkpoint)
         except sqlite3.Error as error:
             emit(StoreFailed(timestamp=clock.now(), error=describe(error)))
-        await trio.sleep(EVERY_SECONDS)
 
 
 async def _trim(file: FileThread, counts: KeptCounts, finished_before: str) -> None:

@@ -1,18 +1,16 @@
-"""Writes jobs to the database and reads them back.
-
-Lists are read as one JSON text, because each row costs a call of SQLite's, in which the thread
-gives up the interpreter.
-"""
+"""Keeps jobs in the database, and all that must be kept beside them."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, Self, TypeVar, get_args
+from typing import Final, Self
 
 import msgspec
 
-from job_service.jobs.state.model import Status
-from job_service.stores.sqlite import listing, upkeep, writing
+from job_service.jobs.state.model import TERMINAL, Status
+from job_service.stores.sqlite import upkeep, writing
+from job_service.stores.sqlite.connection import open_connection
+from job_service.stores.sqlite.listing import ids_of_page
 from job_service.stores.sqlite.rows import (
     Batch,
     JobRow,
@@ -23,15 +21,10 @@ from job_service.stores.sqlite.rows import (
     Tick,
     Trimmed,
 )
-from job_service.stores.sqlite.schema import open_connection
-
-Value = TypeVar("Value")
-
-STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 
 _COLUMNS: Final = "id, type, status, priority, created_at, run_at, finished_at, record"
-_LIST: Final = f"SELECT json_group_array(json_array({_COLUMNS}, NULL)) FROM jobs WHERE id IN"
-_WHOLE: Final = f"SELECT {_COLUMNS}, result, payload FROM jobs JOIN payloads USING (id) WHERE id IN"
+_LISTED: Final = f"SELECT {_COLUMNS}, NULL FROM jobs WHERE id IN"
+_WHOLE: Final = "SELECT record, payload, result FROM jobs JOIN payloads USING (id) WHERE id IN"
 _THESE: Final = "(SELECT value FROM json_each(?))"
 
 
@@ -44,7 +37,6 @@ class JobFile:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
         self._finished: int | None = None  # how many jobs have ended; None if they must be counted
-        writing.prepare(connection)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -58,8 +50,7 @@ class JobFile:
     def write(self, batch: Batch) -> None:
         """Keep the whole batch in one transaction, or nothing if this raises.
 
-        The same batch may be written again then, even if it was kept after all. A job is written
-        with an end once.
+        The same batch may be written again then, even if it was kept after all.
         """
         finished, self._finished = self._finished, None
         writing.write(self._db, batch)
@@ -82,13 +73,13 @@ class JobFile:
 
     def summaries(self, ids: Sequence[str]) -> dict[str, JobRow]:
         """Those of these jobs that are kept, by id, without their results."""
-        rows = self._read(list[JobRow], f"{_LIST} {_THESE}", [_text(ids)])
-        return {row.id: row for row in rows}
+        rows = self._db.execute(f"{_LISTED} {_THESE}", [_text(ids)]).fetchall()
+        return {row[0]: JobRow(*row) for row in rows}
 
     def statuses(self, ids: Sequence[str]) -> dict[str, Status]:
         """The status of each of these jobs that is kept, by id."""
-        query = f"SELECT json_group_object(id, status) FROM jobs WHERE id IN {_THESE}"
-        return self._read(dict[str, Status], query, [_text(ids)])
+        query = f"SELECT id, status FROM jobs WHERE id IN {_THESE}"
+        return dict(self._db.execute(query, [_text(ids)]).fetchall())
 
     def page(
         self,
@@ -103,14 +94,16 @@ class JobFile:
 
         The page begins behind the id `after`, which may be kept no more.
         """
-        sign, order, before_all = ("<", "DESC", "\U0010ffff") if newest_first else (">", "ASC", "")
-        values: dict[str, str | int] = {"after": after or before_all, "limit": limit}
-        ids = listing.ALL
-        if status is not None or job_type is not None:
-            ids = listing.OF_PAIRS
-            values["pairs"] = _text(self._pairs(status, job_type))
-        query = f"{_LIST} ({ids.format(sign=sign, order=order)})"
-        return sorted(self._read(list[JobRow], query, values), reverse=newest_first)
+        ids = ids_of_page(
+            self._db,
+            status=status,
+            job_type=job_type,
+            after=after,
+            limit=limit,
+            newest_first=newest_first,
+        )
+        rows = self.summaries(ids)
+        return [rows[job_id] for job_id in ids]
 
     def counts(self) -> dict[str, dict[Status, int]]:
         """How many jobs of each type have which status. It looks at each job."""
@@ -118,21 +111,24 @@ class JobFile:
         query = "SELECT type, status, count(*) FROM jobs GROUP BY status, type"
         for job_type, status, jobs in self._db.execute(query).fetchall():
             counts.setdefault(job_type, {})[status] = jobs
+        self._finished = sum(
+            jobs
+            for statuses in counts.values()
+            for status, jobs in statuses.items()
+            if status in TERMINAL
+        )
         return counts
 
     def keys(self, now: str) -> RememberedKeys:
         """The keys that are remembered after `now`, and the ends of their jobs that were kept."""
         keys = self._db.execute(
-            "SELECT json_group_array(json_array(key, asked, until, jobs)) FROM"
-            " (SELECT * FROM keys WHERE until > ? ORDER BY until, key)",
-            [now],
-        ).fetchone()
+            "SELECT key, asked, until, jobs FROM keys WHERE until > ? ORDER BY until", [now]
+        ).fetchall()
         ends = self._db.execute(
             "SELECT job_id, status, finished_at FROM keyed_ends WHERE until > ?", [now]
         ).fetchall()
         return RememberedKeys(
-            msgspec.json.decode(keys[0], type=list[KeyRow]),
-            {job_id: KeyedEnd(job_id, *end) for job_id, *end in ends},
+            [KeyRow(*row) for row in keys], {row[0]: KeyedEnd(*row) for row in ends}
         )
 
     def forget_keys(self, before: str) -> None:
@@ -168,43 +164,36 @@ class JobFile:
             f"SELECT type, status, count(*) FROM (SELECT type, status {first}) GROUP BY 1, 2",
             [jobs],
         ).fetchall()
-        finished, self._finished = self._finished, None
+        finished, self._finished = self._finished, None  # until it is done
         self._db.execute(f"DELETE FROM jobs WHERE id IN (SELECT id {first})", [jobs])
         if finished is not None:
             self._finished = finished - jobs
         return [Trimmed(*row) for row in trimmed]
 
     def checkpoint(self) -> None:
-        """Move all of the write-ahead log into the database, and make it empty."""
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        """Empty the write-ahead log, as far as nobody reads it; see `upkeep.checkpoint`."""
+        upkeep.checkpoint(self._db)
 
-    def backup(self, destination: Path) -> None:
-        """Copy the database as it is now to a new file; see `upkeep.backup`."""
-        upkeep.backup(self._db, destination)
+    def backup(
+        self, destination: Path, meanwhile: Callable[["JobFile"], None] = lambda _: None
+    ) -> int:
+        """Copy the database to a new file; its size. `meanwhile` may use it between the steps.
+
+        Raises BackupRefused; see `upkeep.backup`.
+        """
+        return upkeep.backup(self._db, destination, lambda: meanwhile(self))
 
     def check(self) -> list[str]:
         """What is wrong with the database, a line for each thing."""
         return upkeep.check(self._db)
 
-    def _pairs(self, status: Status | None, job_type: str | None) -> list[tuple[Status, str]]:
-        """The pairs of a status and a type of which a page may have jobs."""
-        if job_type is not None:
-            return [(each, job_type) for each in (STATUSES if status is None else (status,))]
-        types = self._read(list[str], listing.TYPES, {"status": status})
-        return [(status, each) for each in types] if status is not None else []
-
     @property
     def finished(self) -> int:
-        """How many jobs have ended. It looks at each job if that is not known."""
+        """How many jobs have ended. After an error it has to look at each job."""
         if self._finished is None:
             query = "SELECT count(*) FROM jobs WHERE finished_at IS NOT NULL"
             (self._finished,) = self._db.execute(query).fetchone()
         return self._finished or 0
-
-    def _read(self, kind: type[Value], query: str, values: Any) -> Value:
-        """The value of this kind that a query gives as one JSON text."""
-        (text,) = self._db.execute(query, values).fetchone()
-        return msgspec.json.decode(text, type=kind)
 
 
 def _text(value: object) -> str:

@@ -49,6 +49,9 @@ def locked(path: Path) -> Iterator[None]:
         os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
         yield
     finally:
+        if descriptor >= 0:
+            # A child that was forked just now may not have let go yet.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
         let_go()
 
 

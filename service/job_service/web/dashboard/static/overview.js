@@ -97,10 +97,7 @@ export function showMetrics(metrics, queue) {
   setText($("mean-run"), mean(metrics.run_seconds_total, metrics));
 
   setText($("pending"), count(queue.pending));
-  setText(
-    $("pending-why"),
-    `${count(queue.ready)} ready, ${count(queue.later)} later, ${count(queue.blocked)} blocked`,
-  );
+  setText($("pending-why"), whatFor(queue));
   setText(
     $("oldest"),
     queue.oldest_ready_seconds === undefined ? "–" : duration(queue.oldest_ready_seconds),
@@ -117,6 +114,12 @@ export function showMetrics(metrics, queue) {
   setText($("stalls"), count(metrics.loop_stalls));
   $("stalls").classList.toggle("bad", metrics.loop_stalls > 0);
   charts.forEach((redraw) => redraw());
+}
+
+/** What the pending jobs wait for, in a sentence; that this program can't run some is rare. */
+function whatFor(queue) {
+  const unfit = queue.unfit > 0 ? `, ${count(queue.unfit)} without a handler that fits` : "";
+  return `${count(queue.ready)} ready, ${count(queue.later)} later, ${count(queue.blocked)} blocked${unfit}`;
 }
 
 function mean(seconds, metrics) {
