@@ -1,6 +1,7 @@
 """How long a store in a file takes to be open if a million jobs wait in it, and its memory then."""
 
 import json
+import os
 import sys
 import tempfile
 import time
@@ -22,28 +23,27 @@ from job_service.stores.sqlite.rows import Batch
 
 JOBS = 1_000_000
 BATCH = 20_000
-START_SECONDS = 120.0
+START_SECONDS = 300.0
 
 PAYLOAD = json.dumps({"to": "ada@example.com", "subject": "Your order", "text": "x" * 140}).encode()
 
 
 def open_with_a_million_jobs(rounds: int) -> Figures:
     """Seconds from the start of a process to its `service_started`, and its memory then."""
-    seconds, memory = list[float](), list[float]()
+    rows: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "jobs.db"
         show_progress(f"writing {JOBS:,} jobs")
         _fill(file)
         for turn in range(1, rounds + 1):
             show_progress(f"opening a store, round {turn} of {rounds}")
-            opened = _open(file)
-            seconds.append(opened[0])
-            memory.append(opened[1])
+            for row, value in _open(file).items():
+                rows.setdefault(row, []).append(value)
     show_progress("")
     return Figures(
         f"A store with {JOBS:,} waiting jobs of {len(PAYLOAD)} bytes",
         "seconds, and MiB",
-        {"start to ready, seconds": seconds, "resident memory then, MiB": memory},
+        rows,
         goals={"start to ready, seconds": Goal(at_most=20)},
     )
 
@@ -64,7 +64,7 @@ def _jobs(number: int) -> Iterator[Job]:
         yield Job(str(uuid_utils.uuid7()), "echo", PAYLOAD, 3, created_at=now, run_at=now)
 
 
-def _open(file: Path) -> tuple[float, float]:
+def _open(file: Path) -> dict[str, float]:
     port, log = free_port(), file.with_suffix(".log")
     command = [sys.executable, "-m", "job_service", "--port", str(port), "--log-format", "json"]
     command += ["--store", f"sqlite:{file}"]
@@ -75,4 +75,13 @@ def _open(file: Path) -> tuple[float, float]:
             time.sleep(0.02)
         seconds = time.perf_counter() - start
         assert f'"jobs_pending":{JOBS},' in log.read_text()
-        return seconds, resident(pid) / MIB
+        return {
+            "start to ready, seconds": seconds,
+            "of these, of the processor": _processor_seconds(pid),
+            "resident memory then, MiB": resident(pid) / MIB,
+        }
+
+
+def _processor_seconds(pid: int) -> float:
+    of_user, of_system = Path(f"/proc/{pid}/stat").read_text().split()[13:15]
+    return (int(of_user) + int(of_system)) / os.sysconf("SC_CLK_TCK")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.forking import Ancestor
+from tests.forking import Ancestor
 from tests.process.killing.lives import Lives, forked_from
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 import msgspec
 import trio
 
-from tests.process.forking import Ancestor
+from tests.forking import Ancestor
 from tests.process.killing import handlers
 
 DATABASE: Final = "jobs.db"

@@ -129,9 +129,11 @@ class AnyBatches(RuleBasedStateMachine):
             for job_type, of_type in self.file.counts().items()
             for status, jobs in of_type.items()
         }
-        unfinished = [kept[:-1] for portion in self.file.unfinished(7) for kept in portion]
-        assert unfinished == [
-            row for _, row in sorted(self.kept.items()) if row.finished_at is None
+        unfinished = [kept for portion in self.file.unfinished(7) for kept in portion]
+        assert [(kept.record, kept.result) for kept in unfinished] == [
+            (row.record, row.result)
+            for _, row in sorted(self.kept.items())
+            if row.finished_at is None
         ]
         assert self.file.summaries([*self.kept, "unknown"]) == self.kept
         assert self.file.check() == []

@@ -244,7 +244,7 @@ def test_a_database_that_another_program_locks_is_refused(
 ) -> None:
     """After a while: it may be done soon."""
     filled(path)
-    monkeypatch.setattr("job_service.stores.sqlite.connection._BUSY_SECONDS", 0.01)
+    monkeypatch.setattr("job_service.stores.sqlite.connection.BUSY_SECONDS", 0.01)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreRefused, match=r"another program uses .*jobs\.db .*: end it first"):

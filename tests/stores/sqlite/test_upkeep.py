@@ -1,12 +1,15 @@
 """A backup is whole or not there, and a check finds what is wrong."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
 
-from job_service.errors import StoreRefused
-from job_service.stores.sqlite.connection import open_connection
+from job_service.errors import BackupRefused
+from job_service.stores.sqlite.connection import BUSY_SECONDS, open_connection
 from job_service.stores.sqlite.job_file import JobFile
+from job_service.stores.sqlite.rows import Batch
+from job_service.stores.sqlite.upkeep import STEP_PAGES
 from tests.stores.sqlite.sample import closing_file, job, job_id, moment, new
 
 
@@ -26,7 +29,7 @@ def test_a_backup_replaces_nothing(file: JobFile, tmp_path: Path) -> None:
     there = tmp_path / "copy.db"
     there.touch()
     before = sorted(tmp_path.iterdir())
-    with pytest.raises(StoreRefused, match=r"copy\.db is there already: name a new file"):
+    with pytest.raises(BackupRefused, match=r"copy\.db is there already: name a new file"):
         file.backup(there)
     assert there.read_bytes() == b""
     assert sorted(tmp_path.iterdir()) == before
@@ -34,8 +37,20 @@ def test_a_backup_replaces_nothing(file: JobFile, tmp_path: Path) -> None:
 
 def test_a_backup_needs_a_directory(file: JobFile, tmp_path: Path) -> None:
     """It is not made."""
-    with pytest.raises(StoreRefused, match=r"can't make .*/missing/copy\.db"):
+    with pytest.raises(BackupRefused, match=r"can't make .*/missing/copy\.db"):
         file.backup(tmp_path / "missing" / "copy.db")
+
+
+def test_a_backup_that_fails_leaves_nothing(file: JobFile, tmp_path: Path) -> None:
+    """Half a copy would be taken for a whole one."""
+    before = sorted(tmp_path.iterdir())
+
+    def fail(_: JobFile) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with pytest.raises(BackupRefused, match=r"can't make .*/copy\.db: database or disk is full"):
+        file.backup(tmp_path / "copy.db", fail)
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_the_rest_of_a_broken_backup_is_no_hindrance(file: JobFile, tmp_path: Path) -> None:
@@ -43,6 +58,46 @@ def test_the_rest_of_a_broken_backup_is_no_hindrance(file: JobFile, tmp_path: Pa
     (tmp_path / "copy.db-part").write_bytes(b"half")
     file.backup(tmp_path / "copy.db")
     assert not (tmp_path / "copy.db-part").exists()
+
+
+def test_a_backup_has_what_was_written_while_it_was_made(file: JobFile, tmp_path: Path) -> None:
+    """It is as the file is when its last page is copied; who writes waits for a step at most."""
+    file.write(new(*[job(number, record="x" * 2_000) for number in range(5_000)]))
+    steps = list[int]()
+
+    def write_more(file: JobFile) -> None:
+        steps.append(number := 5_000 + len(steps))
+        file.write(new(job(number)))
+        file.write(Batch([job(number - 5_000, "completed", finished=9)], ended=1))
+        file.checkpoint()
+
+    size = file.backup(tmp_path / "copy.db", write_more)
+    assert len(steps) > 2
+    assert size == (tmp_path / "copy.db").stat().st_size > 4_096 * STEP_PAGES
+    with closing_file(tmp_path / "copy.db") as copy:
+        assert copy.counts() == {"email": {"pending": 5_000, "completed": len(steps) - 1}}
+        assert copy.check() == []
+
+
+def test_a_checkpoint_waits_for_no_reader(file: JobFile, path: Path) -> None:
+    """Commits would have to wait with it. What it can't do now, it does the next time."""
+    file.write(new(job(1)))
+    log, reader = Path(f"{path}-wal"), open_connection(path, read_only=True)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM jobs").fetchone()
+    file.write(new(job(2)))
+    done = list[str]()
+    file._db.set_trace_callback(done.append)
+    file.checkpoint()
+    assert done == [
+        "PRAGMA busy_timeout = 0",
+        "PRAGMA wal_checkpoint(TRUNCATE)",
+        f"PRAGMA busy_timeout = {BUSY_SECONDS * 1_000:.0f}",
+    ]
+    assert log.stat().st_size > 0
+    reader.close()
+    file.checkpoint()
+    assert log.stat().st_size == 0
 
 
 @pytest.mark.parametrize(

@@ -20,15 +20,15 @@ def backup(connection: sqlite3.Connection, destination: Path, meanwhile: Callabl
     """Copy the database to a new file, which is whole or not there, and give its size in bytes.
 
     It is copied in steps, and `meanwhile` is called between them. What that writes with this
-    connection is in the copy, too: it is the database as it is at the end.
+    connection is in the copy, too: it is the database as it is at the last step.
 
-    Raises BackupRefused if there is such a file already, or it can't be made or written.
+    Raises BackupRefused if there is such a file already, or it can't be made.
     """
-    part = Path(f"{destination}-part")
+    part = Path(f"{destination}-part")  # which an interrupted backup may have left
     try:
         _require_none(destination)
         try:
-            part.write_bytes(b"")  # an interrupted backup may have left one
+            part.write_bytes(b"")
             with closing(sqlite3.connect(part)) as copy:
                 connection.backup(copy, pages=STEP_PAGES, progress=lambda *_: meanwhile())
             _sync(part)
@@ -38,19 +38,16 @@ def backup(connection: sqlite3.Connection, destination: Path, meanwhile: Callabl
         finally:
             part.unlink(missing_ok=True)
         return destination.stat().st_size
-    except FileExistsError:
-        raise BackupRefused(f"{destination} is there already: name a new file") from None
-    except OSError as error:
-        raise BackupRefused(f"can't make {destination}: {error.strerror}") from None
-    except sqlite3.Error as error:
-        raise BackupRefused(f"can't copy to {destination}: {error}") from None
+    except (OSError, sqlite3.Error) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise BackupRefused(f"can't make {destination}: {why}") from None
 
 
 def checkpoint(connection: sqlite3.Connection) -> None:
     """Move what is in the write-ahead log into the database, and make the log empty.
 
     If somebody else reads the database, as `job-service check` does, the rest is left for the next
-    time. To wait for them would hold up commits.
+    time: commits would have to wait for them, too.
     """
     connection.execute("PRAGMA busy_timeout = 0")
     try:
@@ -68,11 +65,6 @@ def check(connection: sqlite3.Connection) -> list[str]:
         if len(found) > _SHOWN:
             lines.append("there are more of this kind")
     return lines
-
-
-def _require_none(path: Path) -> None:
-    if os.path.lexists(path):
-        raise FileExistsError
 
 
 def _quoted(statuses: Iterable[str]) -> str:
@@ -107,6 +99,11 @@ _CHECKS: Final = (
         for column in ("created_at", "run_at", "finished_at")
     ),
 )
+
+
+def _require_none(file: Path) -> None:
+    if os.path.lexists(file):
+        raise BackupRefused(f"{file} is there already: name a new file")
 
 
 def _sync(path: Path) -> None:
