@@ -25,8 +25,7 @@ async def test_a_service_goes_on_where_the_backup_was_made(start: Start, tmp_pat
         )
         assert told.stdout.decode().startswith(f"{tmp_path / 'copy.db'}: ")
         await submit("echo", "later")
-    checked = subprocess.run([*COMMAND, "check", tmp_path / "copy.db"], capture_output=True)
-    assert checked.returncode == 0, checked.stdout
+    await trio.run_process([*COMMAND, "check", tmp_path / "copy.db"], stdout=subprocess.DEVNULL)
     twin = await start("--store", str(tmp_path / "copy.db"))
     async with twin.client() as client:
         jobs = (await client.get("/jobs")).json()
