@@ -17,6 +17,7 @@ from bench.growth import (
 )
 from bench.http import batched_jobs, batches_against_single_posts, post_against_bare_route
 from bench.http_peers import accepted, completed, median_latency, tail_latency
+from bench.killing import kill_again_and_again
 from bench.latency import latency_under_load, tail_against_bare_route
 from bench.measure import Result
 from bench.memory import memory_at_rest, memory_per_job
@@ -37,6 +38,7 @@ class Benchmark:
     rounds: int
     quick_rounds: int = 0
     needs: str | None = None
+    only_by_name: bool = False
 
     def missing(self) -> str | None:
         """Why it can't run here; None if it can."""
@@ -71,6 +73,7 @@ BENCHMARKS = [
     Benchmark("growth-waiting", growth_with_waiting_jobs, rounds=7),
     Benchmark("growth-retained", growth_with_retained_jobs, rounds=7),
     Benchmark("growth-clients", growth_with_clients, rounds=2),
+    Benchmark("kill", kill_again_and_again, rounds=300, only_by_name=True),
 ]
 
 
@@ -84,6 +87,9 @@ def main() -> None:
         metavar="NAME",
         help=f"quick (two minutes), all, or any of: {', '.join(names)}",
     )
+    parser.add_argument(
+        "--rounds", type=int, metavar="N", help="so many instead of its own; the kills of `kill`"
+    )
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the results there, JSON")
     parser.add_argument("--plots", type=Path, metavar="FOLDER", help="draw the results there, PNG")
     arguments = parser.parse_args()
@@ -94,7 +100,7 @@ def main() -> None:
         if reason := benchmark.missing():
             print(reason, end="\n\n", flush=True)
             continue
-        result = benchmark.measure(rounds)
+        result = benchmark.measure(arguments.rounds or rounds)
         print(result, end="\n\n", flush=True)
         results.append(result)
     if arguments.output is not None:
@@ -108,7 +114,7 @@ def main() -> None:
 def _chosen(names: set[str]) -> list[tuple[Benchmark, int]]:
     chosen = []
     for benchmark in BENCHMARKS:
-        if "all" in names or benchmark.name in names:
+        if benchmark.name in names or ("all" in names and not benchmark.only_by_name):
             chosen.append((benchmark, benchmark.rounds))
         elif "quick" in names and benchmark.quick_rounds:
             chosen.append((benchmark, benchmark.quick_rounds))

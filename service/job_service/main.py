@@ -11,7 +11,7 @@ from typing import NoReturn
 import trio
 
 from job_service.cli import Command, UsageError, read_command_line
-from job_service.errors import CannotListen, ResourceFailed
+from job_service.errors import CannotListen, ResourceFailed, StoreRefused
 from job_service.failures.report import describe
 from job_service.garbage import collect_garbage_on_schedule
 from job_service.hosting import open_telemetry_of
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """
     try:
         nothing_abandoned = _serve(read_command_line(arguments))
-    except (UsageError, CannotListen, ResourceFailed) as error:
+    except (UsageError, CannotListen, ResourceFailed, StoreRefused) as error:
         print_error(str(error))
         sys.exit(2)
     except _Crash as crash:
@@ -116,7 +116,7 @@ def _serve(command: Command) -> bool:
             )
             try:
                 return await supervisor.run()
-            except (CannotListen, ResourceFailed, trio.Cancelled):
+            except (CannotListen, ResourceFailed, StoreRefused, trio.Cancelled):
                 raise
             except BaseException as error:
                 raise _Crash(describe(error)) from error

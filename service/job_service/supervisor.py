@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-from job_service.errors import ResourceFailed
+from job_service.errors import ResourceFailed, StoreRefused
 from job_service.failures.groups import is_cancellation, leaves
 from job_service.failures.report import describe, format_traceback
 from job_service.jobs.queueing.queue import JobQueue
@@ -88,9 +88,10 @@ class Supervisor:
     ) -> bool:
         """Serve until shutdown is requested or something crashes; gives `ended_well`.
 
-        Raises CannotListen if the address can't be had, ResourceFailed if a resource can't be
-        opened, and the error of a crash. The last line of the log tells all but the first. If this
-        call is cancelled, the service stops as at a second signal. That takes END_SECONDS at most,
+        Raises CannotListen if the address can't be had, StoreRefused if the store can't be used,
+        ResourceFailed if a resource can't be opened, and the error of a crash. The last line of the
+        log tells all but the first. If this call is cancelled, the service stops as at a second
+        signal. That takes END_SECONDS at most,
         and CLOSE_SECONDS more if answers are owed to clients.
 
         A handler that can't be ended keeps this call from returning. When all else is done,
@@ -110,7 +111,7 @@ class Supervisor:
         except BaseException as error:
             with trio.CancelScope(shield=True):
                 await self._telemetry.sink.flush_off_loop()
-            if (failed := _resource_failed(error)) is not None:
+            if (failed := _why_it_could_not_start(error)) is not None:
                 self.say_crashed(failed, failed.__cause__)
                 raise failed from failed.__cause__
             crash = crash_of_trio() if is_cancellation(error) else error
@@ -211,7 +212,7 @@ class Supervisor:
         Another thread may call it, but only if the process is to end at once.
         """
         self._telemetry.watchdog.conclude()
-        self._engine.abandon_the_rest("loop_blocked")
+        self._engine.end_without_loop("loop_blocked")
         for listener in self._listeners:
             listener.remove()
         self._telemetry.sink.flush()
@@ -234,8 +235,9 @@ class Supervisor:
             trio.lowlevel.add_instrument(EndOfCopy())
 
 
-def _resource_failed(error: BaseException) -> ResourceFailed | None:
-    return next((leaf for leaf in leaves(error) if isinstance(leaf, ResourceFailed)), None)
+def _why_it_could_not_start(error: BaseException) -> ResourceFailed | StoreRefused | None:
+    kinds = ResourceFailed, StoreRefused
+    return next((leaf for leaf in leaves(error) if isinstance(leaf, kinds)), None)
 
 
 async def _listen(settings: Settings) -> list[Listener]:

@@ -9,6 +9,7 @@ import trio.testing
 from job_service.jobs.registration.context import JobContext
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import Retry
+from job_service.stores.memory import MemoryStore
 from tests.jobs.steps import MakeRig, endings, result_of, run_one
 
 ONCE = Retry(max_retries=0)
@@ -191,3 +192,25 @@ async def test_a_cancellation_during_a_retried_timeout_wins(
     await trio.sleep(500)
     assert endings(rig, job.id) == ["job_cancelled"]
     assert rig.snapshot().jobs_retried == 0
+
+
+async def test_waiting_for_the_disk_is_no_part_of_an_attempts_time(
+    registry: Registry, make_rig: MakeRig, autojump_clock: Autojump
+) -> None:
+    """A recovered job starts when that is kept, however long it takes."""
+
+    class SlowStore(MemoryStore):
+        async def settled(self) -> None:
+            await trio.sleep(60)
+
+    @registry.job("works", retry=ONCE, timeout=30)
+    async def works() -> None:
+        await trio.sleep(20)
+
+    rig = make_rig(store=SlowStore)
+    await rig.queue.pause()
+    await rig.start()
+    summary = await rig.queue.submit("works")
+    rig.store._jobs.get(summary.id).is_recovered = True  # type: ignore[union-attr]
+    await rig.queue.resume()
+    assert (await rig.queue.wait(summary.id, 300)).status == "completed"

@@ -105,9 +105,11 @@ class Workshop:
         self.held_because = why
 
     def attempt_ended(self, job: Job, ready_in: float | None) -> None:
-        """A worker is done with it."""
-        assert job.status == "pending" if ready_in is not None else job.status in TERMINAL
-        del self.running[job.id]
+        """A worker is done with it. One whose process has died has it no more."""
+        left = job.attempts[-1].outcome in ("interrupted", "lost")
+        assert left or (job.status == "pending" if ready_in is not None else job.status in TERMINAL)
+        if job.attempts[-1].outcome != "lost":
+            del self.running[job.id]
         if ready_in is not None:
             self.add(job, ready_in)
 

@@ -116,6 +116,13 @@ class Committer:
         if self._changed and trio.lowlevel.in_trio_run():
             self._changed.unpark_all()
 
+    def try_out(self) -> None:
+        """Find out soon whether anything can be kept; what waits in line shows that, too."""
+        if not self._acts:
+            act = Act()
+            act.beside.append(None)
+            self.add(act)
+
     async def kept(self) -> None:
         """Return when all acts so far are kept and told. Raises StoreUnavailable."""
         self.require_no_trouble()

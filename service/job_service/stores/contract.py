@@ -150,7 +150,10 @@ class Store(Protocol):
         """
 
     async def recover(self) -> None:
-        """Bring what is kept unended to the runner. Called once, before jobs are to run."""
+        """Bring what is kept unended to the runner. Called once, before jobs are to run.
+
+        Raises StoreRefused if it can't be read.
+        """
 
     async def settled(self) -> None:
         """Return when all changes so far are kept and told, however long that takes.

@@ -117,7 +117,8 @@ class DurableStore(LiveStore, ABC):
         self._committer.add(act)
 
     def leave_behind(self, reason_of: Callable[[Job], str]) -> None:
-        for job in self._live.unfinished():
+        # What was in hand at a crash is still to be rescued, as long as not all is read.
+        for job in self._live.unfinished() if self._read_whole.is_set() else ():
             if job.status == "processing":
                 try:
                     self.apply(release(job, job.attempts[-1], reason_of(job), self.clock))
@@ -231,6 +232,7 @@ class DurableStore(LiveStore, ABC):
     @asynccontextmanager
     async def _act(self) -> AsyncIterator[Act]:
         """What the block does is one act. It is kept and told when the block has been left."""
+        self._committer.require_no_trouble()  # which may have begun since the call did
         act = self._outbox.begin()
         try:
             yield act

@@ -396,7 +396,7 @@ class StoreCommitted(Event, frozen=True, kw_only=True):
 
 
 class StoreFailed(Event, frozen=True, kw_only=True):
-    """The store could not commit, and will try again. Counted; `store_failing` tells it once."""
+    """The store could not be written to or read. Counted; `store_failing` tells it once."""
 
     logged: ClassVar[bool] = False
     streamed: ClassVar[bool] = False

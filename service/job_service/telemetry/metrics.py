@@ -74,7 +74,9 @@ class LiveMetrics(Struct):
         int, _counter("Jobs that this process gave back to the store before they had ended.")
     ] = 0
     store_commits: Annotated[int, _counter("Commits of the store.")] = 0
-    store_errors: Annotated[int, _counter("Commits that failed, and were tried again.")] = 0
+    store_errors: Annotated[
+        int, _counter("Times that the store could not be written to or read.")
+    ] = 0
     store_seconds_total: Annotated[
         float, _counter("Seconds that commits took, over all that succeeded.")
     ] = 0.0

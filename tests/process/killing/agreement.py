@@ -12,31 +12,29 @@ CHECKS: Final = (*store_agreement.CHECKS, *run_agreement.CHECKS, *log_agreement.
 
 def disagreements(books: Books) -> str:
     """What is wrong, and what each ledger says of those jobs; empty if all is right."""
-    faults = [("", what) for what in books.clients.wrong]
-    faults += [fault for check in CHECKS for fault in check(books)]
+    faults = books.clients.wrong + [fault for check in CHECKS for fault in check(books)]
     lines = [f"{what}: {job_id}" for job_id, what in faults]
     jobs = list(dict.fromkeys(job_id for job_id, _ in faults if job_id))
     return "\n".join([*lines[:100], *map(books.all_of, jobs[:SHOWN])])
 
 
-def summary(books: Books) -> str:
-    """How much was compared, in one line."""
-    clients, ends = books.clients, Counter(story["status"] for story in books.stories.values())
-    outcomes = Counter(
-        attempt.get("outcome") for story in books.stories.values() for attempt in story["attempts"]
-    )
-    numbers = {
+def numbers_of(books: Books) -> dict[str, int]:
+    """How much was compared."""
+    clients = books.clients
+    ends = Counter(story["status"] for story in books.stories.values())
+    attempts = [attempt for story in books.stories.values() for attempt in story["attempts"]]
+    outcomes = Counter(attempt["outcome"] for attempt in attempts)
+    return {
         "processes": len(books.lives),
+        "requests that got no answer": clients.repeated,
         "receipts": len(clients.receipts),
-        "requests without an answer": clients.repeated,
-        "jobs": len(books.stories),
-        **{f"{name} ones": ends[name] for name in sorted(ends)},
-        "attempts": outcomes.total(),
-        **{f"{name} ones ": outcomes[name] for name in ("lost", "interrupted") if outcomes[name]},
-        "lines of handlers": len(books.runs),
         "answers about jobs": len(clients.told),
-        "lines of the log": sum(len(life.lines()) for life in books.lives),
-        "answers of /metrics": clients.books,
-        "numbers of untold attempts used again": len(run_agreement.used_again(books)),
+        "answers of /metrics": clients.metrics,
+        "lines of handlers": len(books.runs),
+        "lines of the logs": sum(len(life.lines()) for life in books.lives),
+        "jobs": len(books.stories),
+        **{f"jobs {status}": jobs for status, jobs in sorted(ends.items())},
+        "attempts": len(attempts),
+        **{f"attempts {outcome}": jobs for outcome, jobs in sorted(outcomes.items())},
+        "untold attempts whose number came again": len(run_agreement.used_again(books)),
     }
-    return ", ".join(f"{number:,} {name.strip()}" for name, number in numbers.items())

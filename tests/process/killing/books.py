@@ -40,9 +40,9 @@ class Clients:
     receipts: list[Receipt] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
     cancelled: set[str] = field(default_factory=set)  # ids of jobs of which a client asked that
-    books: int = 0  # answers of /metrics
+    metrics: int = 0  # answers of /metrics
     repeated: int = 0  # requests that got no answer
-    wrong: list[str] = field(default_factory=list)  # answers that were wrong in themselves
+    wrong: list[Fault] = field(default_factory=list)  # answers that were wrong in themselves
 
     def tell(self, by: str, job: Json) -> None:
         """A client was told this just now."""
@@ -58,7 +58,6 @@ class Books:
     stories: dict[str, Json]
     listed: list[str]  # ids, in the order of the pages
     lives: list[Life]
-    max_losses: int
 
     def life_at(self, moment: int) -> Life:
         """The last life that had begun by then."""

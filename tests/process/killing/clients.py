@@ -9,13 +9,21 @@ import httpx
 import msgspec
 import trio
 
+from tests.process.killing.asking import ask, client
 from tests.process.killing.books import Clients, Json, Receipt
 
-AGAIN_SECONDS: Final = 0.02
 TERMINAL: Final = frozenset({"completed", "failed", "cancelled", "abandoned"})
 TYPES: Final = ["loop"] * 6 + ["thread"] * 3 + ["limited"] * 2 + ["process"]
 Act = tuple[Callable[[], Awaitable[None]], int]  # and how often it is chosen
 MOST_KNOWN: Final = 200  # ids that a client chooses from
+
+
+class WrongAnswer(Exception):
+    """An answer that no client should ever get, about a job if the path has its id."""
+
+    def __init__(self, path: str, what: str) -> None:
+        super().__init__(what)
+        self.job_id = path.removeprefix("/jobs").strip("/").partition("/")[0].partition("?")[0]
 
 
 class Client:
@@ -39,10 +47,8 @@ class Client:
         self._keys = count()
         self._known = list[str]()
         self._replayable = list[tuple[str, str, bytes, Receipt]]()
-        self._http = httpx.AsyncClient(
-            transport=httpx.AsyncHTTPTransport(uds=socket), base_url="http://localhost", timeout=30
-        )
-        self.receipt = trio.Event()  # the next one
+        self._http = client(socket)
+        self._receipt = trio.Event()  # the next one
 
     async def run(self, stop: trio.Event) -> None:
         """Work until it is to stop; all that was begun is answered on return."""
@@ -59,8 +65,15 @@ class Client:
         async with self._http:
             while not stop.is_set():
                 [act] = self._random.choices(choices, weights)
-                await act()
+                try:
+                    await act()
+                except WrongAnswer as error:
+                    self._book.wrong.append((error.job_id, str(error)))
                 await trio.sleep(self._random.expovariate(1 / self._pause_seconds))
+
+    async def next_receipt(self) -> None:
+        """Return when it has got its next receipt."""
+        await self._receipt.wait()
 
     async def submit(self) -> None:
         """One job, with a key."""
@@ -90,7 +103,7 @@ class Client:
         if "id" in told:
             self._book.tell("replay", told)
         if ids != first.ids or answer.headers.get("Idempotent-Replayed") != "true":
-            self._book.wrong.append(f"the key {key} gave {first.ids} and then {ids}")
+            self._book.wrong.append((ids[0], f"the key {key} gave {first.ids} and then {ids}"))
 
     async def read(self) -> None:
         """The story of a job, or a page of jobs."""
@@ -139,24 +152,10 @@ class Client:
         *,
         may_conflict: bool = False,
     ) -> httpx.Response:
-        """The answer, however often it takes to get one."""
-        headers = {} if key is None else {"Idempotency-Key": key}
-        if body:
-            kind = "x-ndjson" if path == "/jobs/batch" else "json"
-            headers["Content-Type"] = f"application/{kind}"
-        while True:
-            try:
-                answer = await self._http.request(method, path, content=body, headers=headers)
-            except httpx.TransportError:
-                self._book.repeated += 1
-                await trio.sleep(AGAIN_SECONDS)
-                continue
-            if answer.status_code not in (429, 503):
-                break
-            await trio.sleep(AGAIN_SECONDS)
+        """The answer, which is no error."""
+        answer = await ask(self._http, method, path, body, key, self._book)
         if not (answer.is_success or (may_conflict and answer.status_code == 409)):
-            self._book.wrong.append(f"{method} {path}: {answer.status_code} {answer.text}")
-            raise AssertionError(self._book.wrong[-1])
+            raise WrongAnswer(path, f"{method} {path}: {answer.status_code} {answer.text}")
         return answer
 
     def _key(self) -> str:
@@ -166,8 +165,8 @@ class Client:
         self._book.receipts.append(receipt)
         self._replayable = [*self._replayable[-50:], (path, receipt.key, body, receipt)]
         self._known = [*self._known, *receipt.ids][-MOST_KNOWN:]
-        self.receipt.set()
-        self.receipt = trio.Event()
+        self._receipt.set()
+        self._receipt = trio.Event()
 
     def _job(self, key: str, index: int) -> Json:
         """What to submit: any job with any options."""

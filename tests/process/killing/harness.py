@@ -2,97 +2,76 @@
 
 import random
 import signal
-import time
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
 import httpx
 import trio
 
+from tests.process.killing.asking import ask, client
 from tests.process.killing.books import Books, Clients, Json, read_runs
 from tests.process.killing.clients import Client
-from tests.process.killing.lives import Life, Lives
+from tests.process.killing.endings import End
+from tests.process.killing.lives import Lives
 from tests.process.killing.watchers import (
-    ask,
-    client,
+    LOOK_SECONDS,
     watch_a_pause,
     watch_events,
     watch_metrics,
+    watch_schedules,
 )
 
 CLIENTS: Final = 6
+MAX_LOSSES: Final = 100  # so that no job is taken for the one that kills
 PAGE: Final = 200
-LONGEST_SECONDS: Final = 1.5  # from the start of a service to its end
 IDLE_SECONDS: Final = 120.0  # that all jobs may take to end when nothing more comes in
 
 
 async def end_again_and_again(
     lives: Lives,
+    end: End,
     *,
     times: int,
     seed: int,
-    number: int = signal.SIGKILL,
     only_good: bool = False,
-    max_losses: int = 100,
+    options: Sequence[str] = (),
 ) -> Books:
-    """End services with this signal, and let the last one finish. Raises AssertionError.
+    """Start services and end them, so many times; then let a last one finish all jobs.
 
-    Those that are stopped must have done nothing wrong in their exit status.
+    Raises AssertionError if one of them ends by itself, or otherwise than it should.
     """
     book, stop = Clients(), trio.Event()
+    options = ["--max-losses", str(MAX_LOSSES), *options]
     chance = random.Random(f"{seed}/ends")
     clients = [
         Client(f"{seed}-{each}", lives.socket, book, seed=seed, only_good=only_good)
         for each in range(CLIENTS)
     ]
     async with trio.open_nursery() as watching:
-        watching.start_soon(watch_metrics, lives.socket, book)
-        watching.start_soon(watch_events, lives.socket, book)
+        for watch in (watch_metrics, watch_schedules, watch_events):
+            watching.start_soon(watch, lives.socket, book)
         async with trio.open_nursery() as working:
             for each in clients:
                 working.start_soon(each.run, stop)
             working.start_soon(watch_a_pause, lives.socket, book, seed, stop)
             for _ in range(times):
-                life = lives.start("--max-losses", str(max_losses))
-                await _moment(life, chance, clients, while_it_starts=number == signal.SIGKILL)
-                status = await life.end(number)
-                assert status == (-number if number == signal.SIGKILL else 0), life.last_words()
+                await end(lives.start(*options), chance, chance.choice(clients).next_receipt)
             stop.set()
-            life = lives.start("--max-losses", str(max_losses), registry="without_schedules")
-            await life.started()
+            life = lives.start(*options, registry="without_schedules")
         listed, stories = await _read_all(lives.socket)
         watching.cancel_scope.cancel()
-    assert await life.end(signal.SIGTERM) == 0
-    runs = read_runs(lives.folder)
-    return Books(book, runs, stories, listed, lives.all, max_losses)
-
-
-async def _moment(
-    life: Life, chance: random.Random, clients: list[Client], *, while_it_starts: bool
-) -> None:
-    """Return at a random moment: while it starts, or later, or just when an answer was given."""
-    kind = chance.choice(["start", "later", "later", "answer", "answer"])
-    seconds = chance.uniform(0, LONGEST_SECONDS)
-    if kind == "start" and while_it_starts:
-        began = time.monotonic()
-        with trio.move_on_after(seconds / 2):
-            await life.started()
-            seconds = time.monotonic() - began
-            await trio.sleep(seconds / 10)
-        return
-    await life.started()
-    await trio.sleep(seconds)
-    if kind == "answer":
-        with trio.move_on_after(1):
-            await chance.choice(clients).receipt.wait()
+    life.send(signal.SIGTERM)
+    assert await life.exit_status() == 0, life.last_words()
+    return Books(book, read_runs(lives.folder), stories, listed, lives.all)
 
 
 async def _read_all(socket: str) -> tuple[list[str], dict[str, Json]]:
     """The ids of all jobs, page by page, and the story of each, when all have ended."""
     async with client(socket) as http:
         with trio.fail_after(IDLE_SECONDS):
-            while (queue := await ask(http, "GET", "/queue"))["pending"] + queue["processing"]:
-                await trio.sleep(0.05)
+            while not await _is_idle(http):
+                await trio.sleep(LOOK_SECONDS)
         listed = list[str]()
         path: str | None = f"/jobs?limit={PAGE}"
         while path is not None:
@@ -105,6 +84,11 @@ async def _read_all(socket: str) -> tuple[list[str], dict[str, Json]]:
             for number in range(4):
                 nursery.start_soon(partial(_read_stories, http, listed[number::4], stories))
     return listed, stories
+
+
+async def _is_idle(http: httpx.AsyncClient) -> bool:
+    queue = (await ask(http, "GET", "/queue")).json()
+    return not queue["pending"] + queue["processing"]
 
 
 async def _read_stories(http: httpx.AsyncClient, ids: list[str], stories: dict[str, Json]) -> None:

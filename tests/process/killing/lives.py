@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 import msgspec
 import trio
 
-from tests.process.forking import Ancestor
+from tests.forking import Ancestor
 from tests.process.killing import handlers
 
 DATABASE: Final = "jobs.db"
@@ -61,7 +61,7 @@ class Life:
     began: int  # nanoseconds, monotonic
     began_at: datetime
     ended: int | None = None
-    was_killed: bool = False
+    status: int | None = None  # its exit status, or minus the signal that ended it
 
     def lines(self) -> list[dict[str, Any]]:
         """All complete lines of its log so far."""
@@ -79,12 +79,11 @@ class Life:
                 assert self.process.poll() is None, self.last_words()
                 await trio.sleep(POLL_SECONDS)
 
-    async def end(self, number: int) -> int:
-        """Send it a signal, and wait for its exit status."""
+    def send(self, number: int) -> None:
+        """Send it a signal. Raises AssertionError if it has ended by itself."""
         status = self.process.poll()
         assert status is None, f"it ended by itself with {status}: {self.last_words()}"
         self.process.send_signal(number)
-        return await self.exit_status()
 
     async def exit_status(self) -> int:
         """Its exit status, or minus the signal that ended it, when it has ended."""
@@ -92,8 +91,13 @@ class Life:
             while (status := self.process.poll()) is None:
                 await trio.sleep(POLL_SECONDS)
         self.ended = time.monotonic_ns()
-        self.was_killed = status == -signal.SIGKILL
+        self.status = status
         return status
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether it had no time for a last word."""
+        return self.status == -signal.SIGKILL
 
 
 class Lives:
@@ -120,7 +124,7 @@ class Lives:
         began, began_at = time.monotonic_ns(), datetime.now(UTC)
         every = ["--jobs", f"handlers:{registry}", "--store", f"sqlite:{DATABASE}"]
         every += ["--unix", self.socket, "--log-format", "json", "--log-file", str(log)]
-        every += ["--queue-capacity", "100000"]
+        every += ["--queue-capacity", "100000", "--retain", "1000000"]
         process = self._launch([*every, *self._options, *options], self.folder, output)
         life = Life(number, process, log, output, began, began_at)
         self.all.append(life)

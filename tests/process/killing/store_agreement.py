@@ -162,8 +162,6 @@ def _must_fail(job: Json, books: Books) -> bool:
         others = [books.stories[other]["status"] for other in job.get("after", ())]
         return any(status != "completed" for status in others)
     outcomes = [attempt["outcome"] for attempt in job["attempts"]]
-    if outcomes[-1] == "lost":
-        return outcomes.count("lost") == books.max_losses
     return outcomes[-1] == "failed" and bool(job["payload"].get("is_hopeless"))
 
 

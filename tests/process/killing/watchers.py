@@ -1,4 +1,4 @@
-"""Those who look on while services are killed: at the metrics, at the events, and at a pause."""
+"""Those who look on while services are killed: at metrics, schedules, events and a pause."""
 
 import random
 from typing import Final
@@ -7,6 +7,7 @@ import httpx
 import msgspec
 import trio
 
+from tests.process.killing.asking import ask, client
 from tests.process.killing.books import Clients, Json
 
 LOOK_SECONDS: Final = 0.05
@@ -19,23 +20,30 @@ ENDS: Final = {
 PAUSED: Final = "limited"
 
 
-def client(socket: str) -> httpx.AsyncClient:
-    """A client of the service at this socket."""
-    transport = httpx.AsyncHTTPTransport(uds=socket)
-    return httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=30)
-
-
 async def watch_metrics(socket: str, book: Clients) -> None:
     """See that the books are balanced in each answer."""
     async with client(socket) as http:
         while True:
-            metrics = await ask(http, "GET", "/metrics")
-            book.books += 1
+            metrics = (await ask(http, "GET", "/metrics")).json()
+            book.metrics += 1
             came = metrics["jobs_created"] + metrics["jobs_claimed"]
             went = ("completed", "failed", "cancelled", "abandoned", "released")
             are = sum(metrics[f"jobs_{name}"] for name in (*went, "in_progress", "pending"))
             if came != are:
-                book.wrong.append(f"the books are not balanced: {came} came, {are} are: {metrics}")
+                book.wrong.append(("", f"not balanced: {came} came, {are} are: {metrics}"))
+            await trio.sleep(LOOK_SECONDS)
+
+
+async def watch_schedules(socket: str, book: Clients) -> None:
+    """See that no schedule forgets a tick that it has told."""
+    told = dict[str, str]()
+    async with client(socket) as http:
+        while True:
+            for view in (await ask(http, "GET", "/schedules")).json():
+                last, now = told.get(view["schedule"], ""), view.get("last_run_at", "")
+                if "next_run_at" in view and now < last:
+                    book.wrong.append(("", f"the last tick was {last}, and then {view}"))
+                told[view["schedule"]] = max(last, now)
             await trio.sleep(LOOK_SECONDS)
 
 
@@ -61,28 +69,14 @@ async def watch_a_pause(socket: str, book: Clients, seed: int, stop: trio.Event)
     is_paused = False
     async with client(socket) as http:
         while not stop.is_set() or is_paused:
-            queue = await ask(http, "GET", "/queue")
+            queue = (await ask(http, "GET", "/queue")).json()
             if queue["paused_types"] != [PAUSED] * is_paused:
-                book.wrong.append(f"is {PAUSED} paused? {is_paused}, but {queue}")
+                book.wrong.append(("", f"is {PAUSED} paused? {is_paused}, but {queue}"))
             if chance.random() < 0.1 or stop.is_set():
                 is_paused = not is_paused
                 verb = "pause" if is_paused else "resume"
                 await ask(http, "POST", f"/queue/{verb}?type={PAUSED}")
             await trio.sleep(LOOK_SECONDS)
-
-
-async def ask(http: httpx.AsyncClient, method: str, path: str) -> Json:
-    """The answer, however often it takes to get one."""
-    while True:
-        try:
-            answer = await http.request(method, path)
-        except httpx.TransportError:
-            await trio.sleep(LOOK_SECONDS)
-            continue
-        if answer.status_code == 200:
-            told: Json = answer.json()
-            return told
-        await trio.sleep(LOOK_SECONDS)
 
 
 def _note(event: Json, book: Clients) -> None:

@@ -2,8 +2,9 @@
 
 import shutil
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,18 +56,22 @@ class Disk:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.failing: set[str] = set()
-        self.calls: list[str] = []
+        self._turns = threading.RLock()
         for name in ("write", "trim", "get", "page", "summaries", "counts", "keys", "unfinished"):
             monkeypatch.setattr(JobFile, name, self._breakable(name, getattr(JobFile, name)))
 
     def _breakable(self, name: str, method: Callable[..., object]) -> Callable[..., object]:
         def call(*args: object, **kwargs: object) -> object:
-            self.calls.append(name)
-            if name in self.failing:
-                raise sqlite3.OperationalError("database or disk is full")
-            return method(*args, **kwargs)
+            with self._turns:
+                if name in self.failing:
+                    raise sqlite3.OperationalError("database or disk is full")
+                return method(*args, **kwargs)
 
         return call
+
+    def stuck(self) -> AbstractContextManager[object]:
+        """Nothing is answered during the block."""
+        return self._turns
 
 
 @pytest.fixture

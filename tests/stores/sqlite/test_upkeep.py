@@ -1,5 +1,6 @@
 """A backup is whole or not there, and a check finds what is wrong."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,18 @@ def test_a_backup_needs_a_directory(file: JobFile, tmp_path: Path) -> None:
     """It is not made."""
     with pytest.raises(BackupRefused, match=r"can't make .*/missing/copy\.db"):
         file.backup(tmp_path / "missing" / "copy.db")
+
+
+def test_a_backup_that_fails_leaves_nothing(file: JobFile, tmp_path: Path) -> None:
+    """Half a copy would be taken for a whole one."""
+    before = sorted(tmp_path.iterdir())
+
+    def fail(_: JobFile) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with pytest.raises(BackupRefused, match=r"can't copy to .*/copy\.db: database or disk is full"):
+        file.backup(tmp_path / "copy.db", fail)
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_the_rest_of_a_broken_backup_is_no_hindrance(file: JobFile, tmp_path: Path) -> None:

@@ -215,6 +215,11 @@ class Engine:
         else:
             self._store.leave_behind(lambda _: reason)
 
+    def end_without_loop(self, reason: str) -> None:
+        """Leave behind all jobs that have not ended, from another thread: the loop is blocked."""
+        self._stop_reason = reason  # for `outcome`, which can't ask Trio there
+        self.abandon_the_rest(reason)
+
     async def settle(self) -> None:
         """Let the store keep what it was told last. It takes SETTLING_SECONDS at most.
 

@@ -146,15 +146,12 @@ class Worker:
         attempt = begin.attempt
         self._store.apply(begin)
         self._job, self._last_attempt = job, attempt
-        self._may_be_interrupted = job_type.timeout is not None
-        if job_type.timeout is not None:
-            self._scope.deadline = trio.current_time() + job_type.timeout
-            self._cancellation_deadline.expect(
-                self, self._scope.deadline + CLEANUP_SECONDS, self._leave_behind
-            )
+        self._may_be_interrupted = False
         try:
             if job.is_recovered:  # perhaps it ends the process, which must be counted then
                 await self._store.settled()
+            if job_type.timeout is not None:
+                self._end_by(trio.current_time() + job_type.timeout)
             result = await self._call_handler(job_type, job, attempt)
         except BaseException as error:
             interruption = interruption_in(error)
@@ -191,6 +188,13 @@ class Worker:
         except IllegalTransition:  # the service's end came meanwhile, from another thread
             return
         self._store.apply(change)
+
+    def _end_by(self, deadline: float) -> None:
+        """Interrupt the attempt then."""
+        self._may_be_interrupted = True
+        self._scope.deadline = deadline
+        by = deadline + CLEANUP_SECONDS
+        self._cancellation_deadline.expect(self, by, self._leave_behind)
 
     def _interrupt(self) -> None:
         """Called when somebody cancels the job in hand."""

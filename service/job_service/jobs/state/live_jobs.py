@@ -5,7 +5,7 @@ and what whoever runs the jobs must know of it are one act. No cancellation and 
 between them, and nobody can see one without the others.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -92,13 +92,12 @@ class LiveJobs:
         """The jobs that have not ended, the oldest first; they may change meanwhile."""
         return (job for job in list(self.index.jobs) if job.status not in TERMINAL)
 
-    def restore(self, job: Job, predecessors: Sequence[Job]) -> None:
+    def restore(self, job: Job) -> None:
         """Take in a job from what is kept, which has not ended, without a word."""
         to, job.status = job.status, "pending"
         self.index.add(job)
         if to == "processing":
             self.index.move(job, to, job.created_at)
-        self.dependencies.add(job, predecessors)
 
     def withdraw(self, job: Job) -> None:
         """A job that was created, and of which nobody knows, was never made."""

@@ -3,38 +3,47 @@
 import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 import trio
 
-from job_service.failures.report import describe
 from job_service.jobs.state.clock import Clock
 from job_service.stores.kept_counts import KeptCounts
 from job_service.stores.sqlite.file_thread import FileThread
 from job_service.stores.sqlite.job_file import JobFile
 from job_service.stores.sqlite.records import text_of
 from job_service.stores.sqlite.rows import Batch, Trimmed
-from job_service.telemetry.events import Event, StoreFailed
 
 EVERY_SECONDS: Final = 60.0
 _IN_ONE_GO: Final = 500  # jobs: commits wait while they are deleted
 
 
-def write_and_trim(file: JobFile, batch: Batch, retain: int) -> Sequence[Trimmed]:
+class Kept(NamedTuple):
+    """A batch is kept. What was deleted to make room for it, or why that failed."""
+
+    trimmed: Sequence[Trimmed] = ()
+    error: sqlite3.Error | None = None
+
+
+def write_and_trim(file: JobFile, batch: Batch, retain: int) -> Kept:
     """Keep a batch, and delete what finished first if that is more than `retain` jobs.
 
-    Many are kept a little longer, because it costs less to delete several at a time.
+    Many are kept a little longer, because it costs less to delete several at a time. Raises
+    sqlite3.Error if the batch is not kept.
     """
     file.write(batch)
-    if file.finished <= retain + retain // 100:
-        return ()
-    return file.trim(keep=retain, finished_before=None, at_most=_IN_ONE_GO)
+    try:
+        if file.finished <= retain + retain // 100:
+            return Kept()
+        return Kept(file.trim(keep=retain, finished_before=None, at_most=_IN_ONE_GO))
+    except sqlite3.Error as error:  # the next batch tries it again
+        return Kept(error=error)
 
 
 async def keep_house(
     file: FileThread,
     counts: KeptCounts,
-    emit: Callable[[Event], None],
+    note_failure: Callable[[sqlite3.Error], None],
     clock: Clock,
     retain_seconds: float | None,
 ) -> None:
@@ -48,7 +57,7 @@ async def keep_house(
             await file.call(JobFile.forget_keys, text_of(clock.now()))
             await file.call(JobFile.checkpoint)
         except sqlite3.Error as error:
-            emit(StoreFailed(timestamp=clock.now(), error=describe(error)))
+            note_failure(error)
 
 
 async def _trim(file: FileThread, counts: KeptCounts, finished_before: str) -> None:

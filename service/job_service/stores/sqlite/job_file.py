@@ -11,6 +11,7 @@ from job_service.jobs.state.model import TERMINAL, Status
 from job_service.stores.sqlite import upkeep, writing
 from job_service.stores.sqlite.connection import open_connection
 from job_service.stores.sqlite.listing import ids_of_page
+from job_service.stores.sqlite.presence import Presence
 from job_service.stores.sqlite.rows import (
     Batch,
     JobRow,
@@ -36,6 +37,7 @@ class JobFile:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
+        self._presence = Presence(connection)
         self._finished: int | None = None  # how many jobs have ended; None if they must be counted
 
     @classmethod
@@ -50,8 +52,10 @@ class JobFile:
     def write(self, batch: Batch) -> None:
         """Keep the whole batch in one transaction, or nothing if this raises.
 
-        The same batch may be written again then, even if it was kept after all.
+        The same batch may be written again then, even if it was kept after all. An empty batch
+        changes nothing, but it is written to the disk, so it shows whether anything can be kept.
         """
+        self._presence.require()
         finished, self._finished = self._finished, None
         writing.write(self._db, batch)
         if finished is not None:
@@ -172,6 +176,7 @@ class JobFile:
 
     def checkpoint(self) -> None:
         """Empty the write-ahead log, as far as nobody reads it; see `upkeep.checkpoint`."""
+        self._presence.require()
         upkeep.checkpoint(self._db)
 
     def backup(

@@ -37,6 +37,8 @@ def locked(path: Path) -> Iterator[None]:
     lock = Path(f"{os.path.realpath(path)}-lock")
     try:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except FileNotFoundError:
+        raise StoreRefused(f"there is no directory {lock.parent}: make it first") from None
     except OSError as error:
         raise StoreRefused(f"can't open the lock file {lock}: {error.strerror}") from None
     try:

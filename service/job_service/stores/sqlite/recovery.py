@@ -24,26 +24,37 @@ class Found:
 
 async def take_in(file: FileThread, live: LiveJobs, tell: Callable[[int], None]) -> Found:
     """Take all jobs that have not ended into the live ones; `tell` how many they are so far."""
-    found, jobs = Found(), 0
+    found, followers, jobs = Found(), list[Job](), 0
     portions = await file.call(JobFile.unfinished, PORTION)
     while kept := await file.call(lambda _: next(portions, None)):
-        restored = [job_of(each) for each in kept]
-        ended = await _ended_predecessors(file, live, restored)
-        for job in restored:
-            predecessors = [
-                other
-                for each in job.after
-                if (other := live.index.jobs.get(each) or ended.get(each))
-            ]
+        for job in map(job_of, kept):
             if job.status == "processing":
                 found.in_hand.append(job)
-            failed = failed_dependency(predecessors)
-            if failed is not None:
-                found.bereft.append((job, failed))
-            live.restore(job, [] if failed else predecessors)
-        jobs += len(restored)
+            if job.after:
+                followers.append(job)
+            live.restore(job)
+        jobs += len(kept)
         tell(jobs)
+    # Not before all are here: if the clock was set back, a job is read before those it follows.
+    for start in range(0, len(followers), PORTION):
+        await _let_follow(file, live, followers[start : start + PORTION], found)
     return found
+
+
+async def _let_follow(
+    file: FileThread, live: LiveJobs, followers: Sequence[Job], found: Found
+) -> None:
+    """Let these jobs await those of their predecessors that have not ended."""
+    ended = await _ended_predecessors(file, live, followers)
+    for job in followers:
+        predecessors = [
+            other for each in job.after if (other := live.index.jobs.get(each) or ended.get(each))
+        ]
+        failed = failed_dependency(predecessors)
+        if failed is None:
+            live.dependencies.add(job, predecessors)
+        else:
+            found.bereft.append((job, failed))
 
 
 async def _ended_predecessors(
@@ -53,8 +64,7 @@ async def _ended_predecessors(
 
     One that is kept no more has completed: else it would have had these jobs fail with it.
     """
-    here = {job.id for job in jobs}
-    wanted = {each for job in jobs for each in job.after if each not in here}
+    wanted = {each for job in jobs for each in job.after}
     missing = [each for each in wanted if live.index.jobs.get(each) is None]
     if not missing:
         return {}

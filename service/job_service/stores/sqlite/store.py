@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
+import msgspec
 import trio
 from msgspec import UNSET
 
-from job_service.errors import StoreUnavailable, UnknownJob
+from job_service.errors import StoreRefused, StoreUnavailable, UnknownJob
 from job_service.failures.report import describe
 from job_service.jobs.state.attempt_transitions import rescue
 from job_service.jobs.state.clock import Clock
@@ -23,13 +24,21 @@ from job_service.stores.commit import Act, CannotKeep
 from job_service.stores.contract import Tick
 from job_service.stores.durable import DurableStore
 from job_service.stores.live_store import no_such_job
+from job_service.stores.sqlite.connection import refusal
 from job_service.stores.sqlite.file_thread import FileThread
 from job_service.stores.sqlite.housekeeping import keep_house, write_and_trim
 from job_service.stores.sqlite.job_file import JobFile
 from job_service.stores.sqlite.lock import locked
 from job_service.stores.sqlite.records import batch_of, job_of, remembered, summarized, text_of
 from job_service.stores.sqlite.recovery import PORTION, take_in
-from job_service.telemetry.events import Event, JobMisfit, QueuePaused, StoreOpened, StoreOpening
+from job_service.telemetry.events import (
+    Event,
+    JobMisfit,
+    QueuePaused,
+    StoreFailed,
+    StoreOpened,
+    StoreOpening,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -59,6 +68,7 @@ class SqliteStore(DurableStore):
         max_losses: int = 3,
     ) -> None:
         super().__init__(emit, clock or Clock(), capacity=capacity, capacity_bytes=capacity_bytes)
+        self._path = path
         self.name = f"sqlite:{path}"
         self._retain = retain
         self._retain_seconds = retain_seconds
@@ -83,6 +93,14 @@ class SqliteStore(DurableStore):
             await self._file.close(CLOSING_SECONDS)
 
     async def recover(self) -> None:
+        try:
+            await self._recover()
+        except sqlite3.DatabaseError as error:
+            raise StoreRefused(refusal(self._path, error)) from None
+        except msgspec.DecodeError as error:
+            raise StoreRefused(f"{self._path} has a job that can't be read: {error}") from None
+
+    async def _recover(self) -> None:
         began = self.clock.monotonic()
         found = await take_in(self._file, self._live, self._tell_how_far(began))
         counts = await self._file.call(JobFile.counts)
@@ -135,12 +153,12 @@ class SqliteStore(DurableStore):
 
     async def _write(self, acts: Sequence[Act]) -> None:
         try:
-            trimmed = await self._file.call(
-                write_and_trim, batch_of(acts, self._keyed), self._retain
-            )
+            kept = await self._file.call(write_and_trim, batch_of(acts, self._keyed), self._retain)
         except sqlite3.Error as error:
             raise CannotKeep(describe(error)) from error
-        for job_type, status, jobs in trimmed:
+        if kept.error is not None:
+            self._note_failure(kept.error)
+        for job_type, status, jobs in kept.trimmed:
             self._kept_counts.add(job_type, status, -jobs)
 
     def _write_at_once(self, acts: Sequence[Act]) -> None:
@@ -168,13 +186,19 @@ class SqliteStore(DurableStore):
         try:
             return await self._file.call(question, *args, **kwargs)
         except sqlite3.Error as error:
+            self._note_failure(error)
             why = f"the store can't be read now: {describe(error)}"
             raise StoreUnavailable(why) from error
+
+    def _note_failure(self, error: sqlite3.Error) -> None:
+        """Something other than a commit has failed: find out whether commits fail, too."""
+        self._emit(StoreFailed(timestamp=self.clock.now(), error=describe(error)))
+        self._committer.try_out()
 
     async def _keep_house(self) -> None:
         await self._read_whole.wait()
         await keep_house(
-            self._file, self._kept_counts, self._emit, self.clock, self._retain_seconds
+            self._file, self._kept_counts, self._note_failure, self.clock, self._retain_seconds
         )
 
     async def _recover_words(self) -> None:
