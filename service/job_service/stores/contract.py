@@ -177,11 +177,12 @@ class Store(Protocol):
         self,
         drafts: Sequence[Draft],
         request: KeyedRequest | None = None,
-        tick: Tick | None = None,
+        schedule: str | None = None,
     ) -> Sequence[JobSummary]:
         """Make a job of each draft, in their order, or none at all; kept on return.
 
-        The `tick` of a schedule is kept in the same act, with the id of the first job.
+        If a `schedule` submits, this tick is kept in the same act: when the first job was made, and
+        its id.
 
         If another job holds a draft's unique key, that one is given, `duplicate`. Such a draft
         needs no place, no bytes and no predecessor. The jobs of a `request` that was made before

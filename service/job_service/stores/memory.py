@@ -99,7 +99,7 @@ class MemoryStore(LiveStore):
         self,
         drafts: Sequence[Draft],
         request: KeyedRequest | None = None,
-        tick: Tick | None = None,  # noqa: ARG002 (of what ends with the process)
+        schedule: str | None = None,  # noqa: ARG002 (whose ticks end with the process)
     ) -> Sequence[JobSummary]:
         # A turn of the loop costs more than a short job, because it wakes a worker and the log's
         # writer for that job alone. So not each submission waits for one. But each that would be

@@ -48,7 +48,7 @@ def test_a_backup_that_fails_leaves_nothing(file: JobFile, tmp_path: Path) -> No
     def fail(_: JobFile) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
-    with pytest.raises(BackupRefused, match=r"can't copy to .*/copy\.db: database or disk is full"):
+    with pytest.raises(BackupRefused, match=r"can't make .*/copy\.db: database or disk is full"):
         file.backup(tmp_path / "copy.db", fail)
     assert sorted(tmp_path.iterdir()) == before
 
