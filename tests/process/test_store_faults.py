@@ -514,19 +514,27 @@ async def test_a_file_that_cant_be_used_is_refused_and_left_as_it_is(
     assert used.read_bytes() == before
 
 
-async def test_a_read_only_file_system_is_refused(
-    with_mount: Within, used: Path, folder: Path
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [
+        ("data", "can't open the lock file {}-lock: Read-only file system"),
+        ("data/jobs.db", "can't use {}: Read-only file system"),
+    ],
+)
+async def test_what_is_read_only_is_refused(
+    with_mount: Within, used: Path, folder: Path, what: str, why: str
 ) -> None:
-    """With what to look for."""
+    """The whole file system, or the file alone."""
     before = used.read_bytes()
-    read_only = with_mount("mount --bind data data && mount -o remount,ro,bind data")
+    read_only = with_mount(f"mount --bind {what} {what} && mount -o remount,ro,bind {what}")
     command = [*read_only, *COMMAND, *STORE]
-    ended = await trio.run_process(
-        command, cwd=folder, capture_stdout=True, capture_stderr=True, check=False
-    )
+    with trio.fail_after(SECONDS):
+        ended = await trio.run_process(
+            command, cwd=folder, capture_stdout=True, capture_stderr=True, check=False
+        )
     assert ended.returncode == 2
     (line,) = ended.stderr.decode().splitlines()
-    assert "Read-only file system" in line
+    assert line.startswith(f"job-service: {why.format(used)}")
     assert used.read_bytes() == before
 
 

@@ -85,7 +85,7 @@ def open_connection(path: Path, *, read_only: bool = False) -> sqlite3.Connectio
     then the file is as it was.
     """
     try:
-        is_new = _is_new(path)
+        is_new = _is_new(path, read_only=read_only)
         if is_new and read_only:
             raise StoreRefused(f"there is no database at {path}")
         if not is_new:
@@ -103,8 +103,12 @@ def version_of(connection: sqlite3.Connection) -> int:
     return _number(connection, "user_version")
 
 
-def _is_new(path: Path) -> bool:
-    """Whether the database is still to be made. Raises StoreRefused if it can't be one."""
+def _is_new(path: Path, *, read_only: bool) -> bool:
+    """Whether the database is still to be made. Raises StoreRefused if it can't be one.
+
+    Raises OSError if it can't be opened, to be written to unless it is only to be read: SQLite
+    would open it for reading then, and say so only when it is to write.
+    """
     if path.is_dir():
         raise StoreRefused(f"{path} is a directory: name a file in it")
     if not path.parent.is_dir():
@@ -115,7 +119,7 @@ def _is_new(path: Path) -> bool:
         raise StoreRefused(
             f"{path} has more than one name (hard links), which SQLite can't bear: keep one of them"
         )
-    with path.open("rb") as file:
+    with path.open("rb" if read_only else "r+b") as file:
         start = file.read(16)
     if start and start != b"SQLite format 3\0":
         raise StoreRefused(f"{path} is not an SQLite database: take another file")
