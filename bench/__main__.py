@@ -4,10 +4,17 @@ import argparse
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bench.crowds import growth_with_clients
 from bench.dashboard import open_against_closed, page_under_load
+from bench.durable import (
+    durable_batches,
+    durable_latency,
+    engine_on_file_against_memory,
+    post_on_file_against_memory,
+)
 from bench.engine import engine_against_channel
 from bench.engine_peers import engine_against_peers_in_memory, engine_against_peers_on_redis
 from bench.growth import (
@@ -17,12 +24,14 @@ from bench.growth import (
 )
 from bench.http import batched_jobs, batches_against_single_posts, post_against_bare_route
 from bench.http_peers import accepted, completed, median_latency, tail_latency
+from bench.killing import kill_again_and_again
 from bench.latency import latency_under_load, tail_against_bare_route
 from bench.measure import Result
 from bench.memory import memory_at_rest, memory_per_job
 from bench.processes import two_cores_against_one
 from bench.report import write_report
 from bench.startup import start_against_import
+from bench.store_open import open_with_a_million_jobs
 from bench.stuck_reader import stuck_against_reading
 from bench.watchdog import watched_against_unwatched
 
@@ -36,6 +45,7 @@ class Benchmark:
     rounds: int
     quick_rounds: int = 0
     needs: str | None = None
+    only_by_name: bool = False
 
     def missing(self) -> str | None:
         """Why it can't run here; None if it can."""
@@ -59,7 +69,13 @@ BENCHMARKS = [
     Benchmark("stuck-reader", stuck_against_reading, rounds=9, quick_rounds=3, needs="wrk"),
     Benchmark("dashboard", open_against_closed, rounds=9, needs="chromium"),
     Benchmark("dashboard-page", page_under_load, rounds=3, needs="chromium"),
+    Benchmark("durable-engine", engine_on_file_against_memory, rounds=15, quick_rounds=5),
+    Benchmark("durable-post-32", partial(post_on_file_against_memory, 32, 0.75), 9, needs="wrk"),
+    Benchmark("durable-post-128", partial(post_on_file_against_memory, 128, 0.9), 9, needs="wrk"),
+    Benchmark("durable-batches", durable_batches, rounds=9),
+    Benchmark("durable-latency", durable_latency, rounds=5, needs="wrk"),
     Benchmark("start", start_against_import, rounds=15, quick_rounds=5),
+    Benchmark("store-open", open_with_a_million_jobs, rounds=3),
     Benchmark("processes", two_cores_against_one, rounds=9, needs="taskset"),
     Benchmark("latency", latency_under_load, rounds=5, needs="wrk"),
     Benchmark("tail", tail_against_bare_route, rounds=9, needs="wrk"),
@@ -69,6 +85,7 @@ BENCHMARKS = [
     Benchmark("growth-waiting", growth_with_waiting_jobs, rounds=7),
     Benchmark("growth-retained", growth_with_retained_jobs, rounds=7),
     Benchmark("growth-clients", growth_with_clients, rounds=2),
+    Benchmark("kill", kill_again_and_again, rounds=300, only_by_name=True),
 ]
 
 
@@ -82,6 +99,9 @@ def main() -> None:
         metavar="NAME",
         help=f"quick (two minutes), all, or any of: {', '.join(names)}",
     )
+    parser.add_argument(
+        "--rounds", type=int, metavar="N", help="so many instead of its own; the kills of `kill`"
+    )
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the results there, JSON")
     parser.add_argument("--plots", type=Path, metavar="FOLDER", help="draw the results there, PNG")
     arguments = parser.parse_args()
@@ -92,7 +112,7 @@ def main() -> None:
         if reason := benchmark.missing():
             print(reason, end="\n\n", flush=True)
             continue
-        result = benchmark.measure(rounds)
+        result = benchmark.measure(arguments.rounds or rounds)
         print(result, end="\n\n", flush=True)
         results.append(result)
     if arguments.output is not None:
@@ -106,7 +126,7 @@ def main() -> None:
 def _chosen(names: set[str]) -> list[tuple[Benchmark, int]]:
     chosen = []
     for benchmark in BENCHMARKS:
-        if "all" in names or benchmark.name in names:
+        if benchmark.name in names or ("all" in names and not benchmark.only_by_name):
             chosen.append((benchmark, benchmark.rounds))
         elif "quick" in names and benchmark.quick_rounds:
             chosen.append((benchmark, benchmark.quick_rounds))

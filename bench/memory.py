@@ -30,7 +30,7 @@ def memory_at_rest(rounds: int) -> Figures:
         show_progress(f"memory at rest, round {turn} of {rounds}")
         with _service(retain=1_000) as (pid, _):
             time.sleep(REST_SECONDS)
-            sizes.append(_resident(pid) / MIB)
+            sizes.append(resident(pid) / MIB)
     show_progress("")
     return Figures("Memory at rest", "MiB", {"service": sizes}, goals={"service": Goal(at_most=60)})
 
@@ -47,9 +47,9 @@ def memory_per_job(rounds: int) -> Figures:
             show_progress(f"memory of {row}, round {turn} of {rounds}")
             with _service(retain=retain) as (pid, port):
                 _complete(port, WARM_UP)
-                before = _resident(pid)
+                before = resident(pid)
                 act(port, JOBS)
-                rows.setdefault(row, []).append((_resident(pid) - before) / JOBS)
+                rows.setdefault(row, []).append((resident(pid) - before) / JOBS)
     show_progress("")
     return Figures(
         "Memory for each job", "bytes", rows, goals=dict.fromkeys(rows, Goal(at_most=KIB))
@@ -106,7 +106,8 @@ def _metrics(port: int) -> dict[str, int]:
     return metrics
 
 
-def _resident(pid: int) -> int:
+def resident(pid: int) -> int:
+    """Bytes of memory that a process has."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * KIB

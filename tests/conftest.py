@@ -3,7 +3,10 @@
 import compileall
 import os
 import random
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +28,7 @@ from job_service.telemetry.feed import Feed
 from job_service.telemetry.log import Log
 from job_service.telemetry.metrics import MetricsSnapshot
 from tests.certificates import Certificate, issue
+from tests.forking import Ancestor
 
 Kind = TypeVar("Kind", bound=Event)
 
@@ -35,13 +39,37 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compile the service once: many tests start it.
+    """Compile the service and the tests once: many processes load them.
 
-    If Python must not keep what it has compiled (PYTHONDONTWRITEBYTECODE), each start would do
-    it anew, which takes longer than all else that it does.
+    If Python must not keep what it has compiled (PYTHONDONTWRITEBYTECODE), each would do it
+    anew, which takes longer than most of what it does then.
     """
-    if not hasattr(config, "workerinput"):  # by which pytest-xdist's processes are known
+    worker = getattr(config, "workerinput", None)
+    if worker is None:
         compileall.compile_dir(Path(job_service.__file__).parent, quiet=2)
+    elif config.args == config.getini("testpaths"):
+        number = int(worker["workerid"].removeprefix("gw"))
+        import_tests(number / worker["workercount"], config.getoption("ignore") or [])
+
+
+def import_tests(start: float, ignored: list[str]) -> None:
+    """Import all tests, from this fraction of them on, and then those before.
+
+    pytest-xdist's processes would otherwise compile the same module at the same time. Like this,
+    each finds most of them compiled by another.
+    """
+    folder = Path(__file__).parent
+    paths = [
+        path.relative_to(folder.parent)
+        for path in sorted(folder.rglob("test_*.py"))
+        if not any(path.is_relative_to(Path(other).absolute()) for other in ignored)
+    ]
+    first = int(start * len(paths))
+    kept, sys.dont_write_bytecode = sys.dont_write_bytecode, False
+    for path in paths[first:] + paths[:first]:
+        with suppress(Exception, pytest.skip.Exception):  # of which the collection tells
+            import_module(".".join(path.with_suffix("").parts))
+    sys.dont_write_bytecode = kept
 
 
 class Record:
@@ -156,3 +184,11 @@ def make_rig(nursery: trio.Nursery, registry: Registry) -> Callable[..., Rig]:
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     """A certificate for this machine, made for the test run."""
     return issue(tmp_path_factory.mktemp("certificate"))
+
+
+@pytest.fixture(scope="session")
+def ancestor() -> Iterator[Ancestor]:
+    """What services are forked from."""
+    ancestor = Ancestor()
+    yield ancestor
+    ancestor.close()

@@ -35,8 +35,15 @@ ROOT = Path(__file__).parents[1]
 
 # Names come and go on purpose only: who changes this list changes the docs and the changelog, too.
 SURFACE = [
-    *("AlreadyFinished", "AttemptDetail", "BatchTooLarge", "Cancellations", "CannotListen"),
-    *("Discard", "Draft", "IdempotencyKeyReused", "InvalidIdempotencyKey", "InvalidOption"),
+    *("AlreadyFinished", "AttemptDetail", "BackupRefused", "BatchTooLarge", "Cancellations"),
+    *(
+        "CannotListen",
+        "Discard",
+        "Draft",
+        "IdempotencyKeyReused",
+        "InvalidIdempotencyKey",
+        "InvalidOption",
+    ),
     *("InvalidPayload", "JobContext", "JobDetail", "JobOptions", "JobQueue", "JobServiceError"),
     *("JobSummary", "MetricsSnapshot", "NotFinished", "Progress", "QueueClosed", "QueueFull"),
     *("QueueView", "Registry", "ResourceFailed", "Retry", "RunningService", "ScheduleView"),

@@ -4,6 +4,7 @@ from importlib import import_module
 
 from job_service.errors import (
     AlreadyFinished,
+    BackupRefused,
     BatchTooLarge,
     CannotListen,
     IdempotencyKeyReused,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AlreadyFinished",
     "AttemptDetail",
+    "BackupRefused",
     "BatchTooLarge",
     "Cancellations",
     "CannotListen",

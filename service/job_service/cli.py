@@ -1,8 +1,11 @@
 """The command line: what was asked for, or in one line what is wrong with it."""
 
 import os
-from collections.abc import Awaitable, Callable, Sequence
+import signal
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
@@ -38,7 +41,7 @@ class _Service(click.Group):
     """The command of the service. It takes its options before the word `demo`, and after it."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Called by click. All options are the group's, except those of `events`."""
+        """Called by click. All options of `demo` are the group's."""
         if "demo" in args:
             ctx.allow_interspersed_args = True
             if "--help" in args[args.index("demo") :]:
@@ -100,12 +103,18 @@ def _command(
     """
     if context.invoked_subcommand == "events":
         return None  # that command does the rest
+    if context.invoked_subcommand == "check":
+        context.obj = load_registries(jobs) if jobs else None
+        return None
     for line in unknown_settings(os.environ, _variables(context)):
         print_error(line)
     if os.environ.get("JOB_SERVICE_TOKEN") == "":  # click ignores an empty one
         raise UsageError("JOB_SERVICE_TOKEN must not be empty")
     _check_address(context)
     checked = Settings(tokens=read_tokens(token, token_file), **settings)
+    if context.invoked_subcommand == "backup":
+        context.obj = checked
+        return None
     if context.invoked_subcommand == "demo":
         if jobs:
             raise UsageError("demo has job types of its own, and takes no --jobs")
@@ -133,15 +142,66 @@ def _events(schema: bool) -> int:
     return 0
 
 
+@_command.command("backup")
+@click.argument("destination", metavar="DEST", type=click.Path(path_type=Path))
+@click.option("--url", allow_from_autoenv=False, help="Where the service is, instead of the flags.")
+@click.pass_obj
+def _backup(settings: Settings, destination: Path, url: str | None) -> int:
+    """Copy all jobs of a service to the new file DEST, while it runs.
+
+    The service does it, which is found by --host and --port, or --unix, and --token. A file of
+    --store that no service has open is copied by this command. Exit status: 0 if it is done; 1 if
+    it is refused; 3 if no service answers.
+    """
+    from job_service.backup import back_up  # no service needs it
+
+    with _ended_by_signals():
+        return back_up(settings, url, destination)
+
+
+@_command.command("check")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
+@click.pass_obj
+def _check(registry: Registry | None, file: Path, as_json: bool) -> int:
+    """Look through the jobs in FILE, and change nothing.
+
+    It tells whether the file is sound, how many jobs have which status, and which of them the
+    handlers of --jobs can't run. A service may run on the file. Exit status: 0 if all is well; 1 if
+    the file is not sound, or a job does not fit.
+    """
+    from msgspec import json
+
+    from job_service.check import examine, lines_of  # no service needs it
+
+    with _ended_by_signals():
+        report = examine(file, registry)
+        click.echo(json.encode(report) if as_json else "\n".join(lines_of(report)))
+        return 0 if report.is_well else 1
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let a signal end the process as it ends any program, and not as a service."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def read_command_line(arguments: Sequence[str] | None = None) -> Command:
     """What was asked for in `arguments`, or else in `sys.argv`.
 
-    Raises UsageError. `--help`, `--version` and `events` print, and raise SystemExit.
+    Raises UsageError. `--help`, `--version`, and all commands that serve nothing, are done here,
+    and raise SystemExit.
     """
     try:
         chosen: Command | int = _command.main(arguments and list(arguments), standalone_mode=False)
     except click.BadParameter as error:
-        if error.ctx is not None and error.param is not None:
+        if error.ctx is not None and isinstance(error.param, click.Option):
             error.param_hint = f"'{_given_as(error.ctx, error.param.name)}'"
         raise UsageError(error.format_message()) from error
     except click.ClickException as error:
@@ -150,9 +210,9 @@ def read_command_line(arguments: Sequence[str] | None = None) -> Command:
         raise SystemExit(1) from error
     except BrokenPipeError as error:  # `job-service events | head`
         raise SystemExit(1) from error
-    except OSError as error:  # of a command that only prints
+    except OSError as error:  # of a command that serves nothing
         raise UsageError(f"can't write to stdout: {error.strerror}") from error
-    if isinstance(chosen, int):  # of a command that only prints
+    if isinstance(chosen, int):  # of a command that serves nothing
         raise SystemExit(chosen)
     return chosen
 

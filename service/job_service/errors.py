@@ -105,5 +105,9 @@ class ResourceFailed(JobServiceError):
     """A resource could not be opened; `__cause__` is the error that it raised."""
 
 
+class BackupRefused(JobServiceError):
+    """The jobs can't be copied to this file; the message says why."""
+
+
 class StoreRefused(JobServiceError):
     """The place where jobs are to be kept can't be used; the message says what to do."""

@@ -21,6 +21,7 @@ from playwright.sync_api import (
 )
 
 from tests.browser.service import Service, running
+from tests.forking import Ancestor
 
 PATIENCE_MILLISECONDS = 20_000
 DESKTOP = {"width": 1360, "height": 900}
@@ -43,19 +44,19 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(ancestor: Ancestor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """One service for all tests that do not mind what others have left in it."""
-    with running(tmp_path_factory.mktemp("service") / "log") as shared:
+    with running(ancestor, tmp_path_factory.mktemp("service") / "log") as shared:
         yield shared
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Service]]:
+def start(ancestor: Ancestor, tmp_path: Path) -> Iterator[Callable[..., Service]]:
     """Starts services of a test's own."""
     numbers = count()
     with ExitStack() as stack:
         yield lambda *options, port=0: stack.enter_context(
-            running(tmp_path / f"{next(numbers)}.log", *options, port=port)
+            running(ancestor, tmp_path / f"{next(numbers)}.log", *options, port=port)
         )
 
 

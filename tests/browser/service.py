@@ -2,14 +2,14 @@
 
 import json
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
+
+from tests.forking import POLL_SECONDS, Ancestor, ForkedProcess
 
 START_SECONDS = 20.0
 JOBS = (
@@ -24,18 +24,10 @@ ROOT = Path(__file__).parents[2]
 class Service:
     """One running `job-service`."""
 
-    def __init__(self, log_path: Path, *options: str, port: int = 0) -> None:
+    def __init__(self, ancestor: Ancestor, log_path: Path, *options: str, port: int = 0) -> None:
         self._token = options[options.index("--token") + 1] if "--token" in options else None
-        with log_path.open("wb") as log:
-            self.process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "job_service", "--port", str(port)),
-                    *("--log-format", "json", *JOBS, *options),
-                ],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=ROOT,
-            )
+        arguments = ["--port", str(port), "--log-format", "json", *JOBS, *options]
+        self.process = ancestor.start(arguments, "", ROOT, log_path)
         self.url = _read_url(log_path, self.process)
         self.port = int(self.url.rpartition(":")[2])
 
@@ -66,23 +58,24 @@ class Service:
 
     def end(self) -> None:
         """End it, and wait until it has ended."""
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait(10)
+        self.process.kill()
+        while self.process.poll() is None:
+            time.sleep(POLL_SECONDS)
 
 
 @contextmanager
-def running(log_path: Path, *options: str, port: int = 0) -> Iterator[Service]:
+def running(ancestor: Ancestor, log_path: Path, *options: str, port: int = 0) -> Iterator[Service]:
     """A service that is there for a while."""
-    service = Service(log_path, *options, port=port)
+    service = Service(ancestor, log_path, *options, port=port)
     try:
         yield service
     finally:
         service.end()
 
 
-def _read_url(log_path: Path, process: subprocess.Popen[bytes]) -> str:
+def _read_url(log_path: Path, process: ForkedProcess) -> str:
     deadline = time.monotonic() + START_SECONDS
+    log_path.touch()
     while True:
         for line in log_path.read_bytes().splitlines(keepends=True):
             if line.endswith(b"\n") and b'"service_started"' in line:
@@ -90,4 +83,4 @@ def _read_url(log_path: Path, process: subprocess.Popen[bytes]) -> str:
                 return url
         assert process.poll() is None, log_path.read_text()
         assert time.monotonic() < deadline, log_path.read_text()
-        time.sleep(0.02)
+        time.sleep(POLL_SECONDS)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+_SERVE_NOTHING = frozenset({"--help", "--version", "events", "backup", "check"})
 _SETTINGS = re.compile(r"(\w+=\S*\s+)*")
 
 _IDS = {
@@ -47,9 +48,7 @@ class Command:
     def starts_service(self) -> bool:
         """Whether it runs a service, which does not end by itself."""
         program, *arguments = _SETTINGS.sub("", self.text.split("&&")[-1].strip(), count=1).split()
-        return Path(program).name == "job-service" and {"--help", "--version", "events"}.isdisjoint(
-            arguments
-        )
+        return Path(program).name == "job-service" and _SERVE_NOTHING.isdisjoint(arguments)
 
     @property
     def only_reads(self) -> bool:

@@ -27,8 +27,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Self
 
@@ -186,16 +187,19 @@ class Terminal:
 
         def has_come_so_far() -> bool:
             self._expectations.compare(before, screen.look(), whole=False)
-            return not running.is_service or "service_started" in screen.look() or self._answers()
+            return not running.is_service or "service_started" in screen.look() or self._is_ready()
 
         self._wait(running, has_come_so_far)
         if interrupted:
             self._interrupt(self._running.pop(), after)
 
-    def _answers(self) -> bool:
-        """Whether a service does that logs to elsewhere."""
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", int(self._ports["8080"]))) == 0
+    def _is_ready(self) -> bool:
+        """Whether a service is that logs to elsewhere."""
+        service = HTTPConnection("127.0.0.1", int(self._ports["8080"]))
+        with closing(service), suppress(OSError, HTTPException):
+            service.request("GET", "/health/ready")
+            return service.getresponse().status == 200
+        return False
 
     def _interrupt(self, running: Running, expected: str) -> None:
         start = len(running.screen.look())

@@ -117,7 +117,8 @@ def test_files_that_a_page_names_exist(page: Page) -> None:
 @AS_PAGES
 def test_flags_and_variables_exist(page: Page) -> None:
     """What a page tells people to type is understood."""
-    known = flags() | set(re.findall(FLAG, said_by("events", "--help")))
+    helps = (said_by(command, "--help") for command in ("events", "backup", "check"))
+    known = flags() | set(re.findall(FLAG, " ".join(helps)))
     named = {flag for command in commands(page) for flag in FLAG.findall(command)}
     assert named <= known
     variables = {f"JOB_SERVICE_{flag[2:].replace('-', '_').upper()}" for flag in settings()}

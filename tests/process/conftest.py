@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from itertools import count
@@ -18,7 +18,7 @@ import httpx
 import pytest
 import trio
 
-from tests.process.forking import POLL_SECONDS, Ancestor, ForkedProcess
+from tests.forking import POLL_SECONDS, Ancestor, ForkedProcess
 
 START_SECONDS = 60.0  # which a busy machine may take
 
@@ -86,14 +86,6 @@ class ServiceProcess:
 
 
 Start = Callable[..., Awaitable[ServiceProcess]]
-
-
-@pytest.fixture(scope="session")
-def ancestor() -> Iterator[Ancestor]:
-    """What services are forked from."""
-    ancestor = Ancestor()
-    yield ancestor
-    ancestor.close()
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ import pytest
 import trio
 
 from tests.docs.pages import DOCS, Page
+from tests.forking import POLL_SECONDS
 from tests.process.conftest import COMMAND, START_SECONDS, ServiceProcess, Start
-from tests.process.forking import POLL_SECONDS
 from tests.process.test_shutdown import assert_books_agree
 
 LOGROTATE = shutil.which("logrotate", path=f"{os.environ['PATH']}:/usr/sbin")
@@ -33,7 +33,7 @@ ANSWER_SECONDS = 2.0
 # A buffer that a test can fill in ten seconds.
 SMALL_BUFFER = (
     "from job_service.telemetry import assembly; from functools import partial;"
-    "assembly.LineSink = partial(assembly.LineSink, capacity_lines=500)"
+    "assembly.LineSink = partial(assembly.LineSink, capacity_lines=100)"
 )
 
 
@@ -70,7 +70,7 @@ async def test_a_reader_that_stops_for_ten_seconds_holds_nobody(nursery: trio.Nu
             assert answer.status_code in (201, 429)
             if answer.status_code == 201:
                 receipts.append(answer.json()["id"])
-            await trio.sleep(0.05)
+            await trio.sleep(0.1)
 
     async with httpx.AsyncClient(base_url=url) as client:
         async with trio.open_nursery() as clients:

@@ -13,8 +13,8 @@ import httpx
 import pytest
 import trio
 
+from tests.forking import POLL_SECONDS
 from tests.process.conftest import COMMAND, ServiceProcess, Start, submitting
-from tests.process.forking import POLL_SECONDS
 
 ENDINGS = {"job_completed", "job_failed", "job_cancelled", "job_abandoned"}
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import trio
 
+from tests.forking import POLL_SECONDS
 from tests.process.conftest import COMMAND, START_SECONDS, Start
-from tests.process.forking import POLL_SECONDS
 
 # It says that it is being imported, and goes on when it may. It lets no exception end that.
 HEAVY_IMPORT = """

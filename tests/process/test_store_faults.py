@@ -20,8 +20,8 @@ from job_service.errors import StoreRefused
 from job_service.hosting import host
 from job_service.jobs.registration.registry import Registry
 from job_service.settings import Settings
+from tests.forking import POLL_SECONDS, Ancestor
 from tests.process.conftest import COMMAND, ServiceProcess, Start
-from tests.process.forking import POLL_SECONDS, Ancestor
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="faults are made as on Linux")
 
@@ -483,6 +483,12 @@ def make_newer(path: Path) -> None:
         connection.execute("PRAGMA user_version = 99")
 
 
+def jobs_in(path: Path) -> list[tuple[object, ...]]:
+    """All that is kept of jobs."""
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute("SELECT * FROM jobs ORDER BY id").fetchall()
+
+
 def spoil_record(path: Path) -> None:
     """One job is not what this version can read."""
     with closing(sqlite3.connect(path)) as connection, connection:
@@ -495,13 +501,9 @@ def spoil_record(path: Path) -> None:
     ("spoil", "why"),
     [
         (cut_off, "is damaged (database disk image is malformed): put a backup in its place"),
-        (overwrite_start, "is not an SQLite database: take another file"),
-        (
-            overwrite_jobs,
-            "is damaged (database disk image is malformed): put a backup in its place",
-        ),
-        (make_newer, "is of schema version 99, and this program knows 1: run the newer program"),
-        (spoil_record, "has a job that can't be read: "),
+        (overwrite_start, "is no SQLite database: name another file"),
+        (overwrite_jobs, "is damaged ("),
+        (make_newer, "has version 99, and this program knows 1: run the newer program"),
     ],
 )
 async def test_a_file_that_cant_be_used_is_refused_and_left_as_it_is(
@@ -514,11 +516,21 @@ async def test_a_file_that_cant_be_used_is_refused_and_left_as_it_is(
     assert used.read_bytes() == before
 
 
+async def test_a_job_that_cant_be_read_is_refused(
+    used: Path, ancestor: Ancestor, folder: Path
+) -> None:
+    """It and all others stay as they are."""
+    spoil_record(used)
+    before = jobs_in(used)
+    assert (await refusal(ancestor, folder)).startswith(f"{used} has a job that can't be read: ")
+    assert jobs_in(used) == before
+
+
 @pytest.mark.parametrize(
     ("what", "why"),
     [
         ("data", "can't open the lock file {}-lock: Read-only file system"),
-        ("data/jobs.db", "can't use {}: Read-only file system"),
+        ("data/jobs.db", "{} can't be written to (attempt to write a readonly database): see to"),
     ],
 )
 async def test_what_is_read_only_is_refused(

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import trio
 
+from tests.forking import Ancestor
 from tests.process.conftest import OPTIONS, Start
-from tests.process.forking import Ancestor
 from tests.process.test_shutdown import STUBBORN_JOBS
 
 

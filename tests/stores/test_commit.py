@@ -163,21 +163,23 @@ async def test_who_waits_hears_of_what_was_done_before_and_not_of_what_comes(
     disk: Disk, nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     """However much comes in meanwhile."""
-    async with disk.lock:
-        disk.add("one")
-        waits, settles = (
-            Answer(nursery, disk.committer.kept),
-            Answer(nursery, disk.committer.settled),
-        )
-        await wait_all_tasks_blocked()
-        disk.add("two")
-        assert (waits.said, settles.said) == (None, None)
-    while disk.told != ["one"]:
-        await trio.lowlevel.checkpoint()
-    async with disk.lock:
-        await wait_all_tasks_blocked()
-        assert (waits.said, settles.said) == ("kept", "kept")
-        assert disk.told == ["one"]
+    now, later = disk.lock, trio.Lock()
+    await now.acquire()
+    disk.add("one")
+    waits, settles = (
+        Answer(nursery, disk.committer.kept),
+        Answer(nursery, disk.committer.settled),
+    )
+    await wait_all_tasks_blocked()
+    disk.add("two")
+    assert (waits.said, settles.said) == (None, None)
+    disk.lock = later
+    await later.acquire()
+    now.release()
+    await wait_all_tasks_blocked()
+    assert (waits.said, settles.said) == ("kept", "kept")
+    assert disk.told == ["one"]
+    later.release()
 
 
 async def test_trouble_is_told_once_at_each_edge_however_often_it_is_tried(

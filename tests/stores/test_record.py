@@ -27,7 +27,9 @@ def test_any_text_comes_back_as_it_was(
     payload: bytes, key: str | None, error: str, after: tuple[str, ...]
 ) -> None:
     """Payloads, keys and errors may have whatever JSON can carry."""
-    record = msgspec.structs.replace(decode(SAMPLE), unique_key=key, failure=error, after=after)
+    record = msgspec.structs.replace(
+        decode(SAMPLE), status="failed", unique_key=key, failure=error, after=after
+    )
     twin = restore(decode(encode(record)), payload)
     assert (record_of(twin), twin.payload) == (record, payload)
 

@@ -345,7 +345,7 @@ async def test_a_parameter_that_must_be_there_is_marked(document: Document) -> N
         for parameter in operation["parameters"]
         if parameter["in"] != "path" and parameter.get("required")
     }
-    assert required == {("/jobs/cancel", "type")}
+    assert required == {("/jobs/cancel", "type"), ("/store/backup", "to")}
 
 
 async def test_where_a_token_is_set_it_says_so(make_api: MakeApi) -> None:

@@ -18,6 +18,7 @@ Who builds a store keeps it `opened` around all that uses it, because reads outl
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -176,11 +177,12 @@ class Store(Protocol):
         self,
         drafts: Sequence[Draft],
         request: KeyedRequest | None = None,
-        tick: Tick | None = None,
+        schedule: str | None = None,
     ) -> Sequence[JobSummary]:
         """Make a job of each draft, in their order, or none at all; kept on return.
 
-        The `tick` of a schedule is kept in the same act, with the id of the first job.
+        If a `schedule` submits, this tick is kept in the same act: when the first job was made, and
+        its id.
 
         If another job holds a draft's unique key, that one is given, `duplicate`. Such a draft
         needs no place, no bytes and no predecessor. The jobs of a `request` that was made before
@@ -249,6 +251,13 @@ class Store(Protocol):
 
     async def view(self) -> QueueView:
         """How many jobs wait, and for what."""
+
+    async def back_up(self, destination: Path) -> int:
+        """Copy all that is kept to a new file, and give its size in bytes.
+
+        The copy is of one moment after this call. All else goes on meanwhile. Raises BackupRefused.
+        If the caller is cancelled, the copy may still be made.
+        """
 
     async def counts(self) -> Mapping[str, dict[Status, int]]:
         """How many jobs of each type, by its name, have which status."""

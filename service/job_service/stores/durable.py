@@ -139,15 +139,15 @@ class DurableStore(LiveStore, ABC):
         self,
         drafts: Sequence[Draft],
         request: KeyedRequest | None = None,
-        tick: Tick | None = None,
+        schedule: str | None = None,
     ) -> Sequence[JobSummary]:
         await self._require_open()
         await self._look_up_predecessors(drafts)
         async with self._act() as act:
             act.is_submission = True
             jobs = self._once(act, request, lambda: self._admission.accept_all(drafts))
-            if tick is not None:
-                tick = self._ticks[tick.schedule] = tick._replace(job_id=jobs[0].id)
+            if schedule is not None:
+                tick = self._ticks[schedule] = Tick(schedule, jobs[0].created_at, jobs[0].id)
                 act.beside.append(tick)
         return await self._as_they_are(jobs)
 

@@ -4,11 +4,12 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import trio
 from msgspec import UNSET
 
-from job_service.errors import AlreadyFinished, NotFinished, UnknownJob
+from job_service.errors import AlreadyFinished, BackupRefused, NotFinished, UnknownJob
 from job_service.jobs.state.attempt_transitions import cut_short
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.detail import (
@@ -98,7 +99,7 @@ class MemoryStore(LiveStore):
         self,
         drafts: Sequence[Draft],
         request: KeyedRequest | None = None,
-        tick: Tick | None = None,  # noqa: ARG002 (of what ends with the process)
+        schedule: str | None = None,  # noqa: ARG002 (whose ticks end with the process)
     ) -> Sequence[JobSummary]:
         # A turn of the loop costs more than a short job, because it wakes a worker and the log's
         # writer for that job alone. So not each submission waits for one. But each that would be
@@ -186,6 +187,10 @@ class MemoryStore(LiveStore):
     async def view(self) -> QueueView:
         await trio.lowlevel.checkpoint()
         return self._view()
+
+    async def back_up(self, destination: Path) -> int:  # noqa: ARG002 (it is refused anywhere)
+        await trio.lowlevel.checkpoint()
+        raise BackupRefused("jobs are kept in memory here, so there is no file to copy")
 
     async def counts(self) -> Mapping[str, dict[Status, int]]:
         await trio.lowlevel.checkpoint()

@@ -12,6 +12,7 @@ that was in hand is restored in hand, with its attempt open: it is for its store
 become of it.
 """
 
+import sys
 from datetime import datetime
 from typing import Final
 
@@ -94,9 +95,9 @@ def record_of(job: Job) -> JobRecord:
 def restore(record: JobRecord, payload: bytes, result: bytes | None = None) -> Job:
     """A live job, as it was when the record was made, but for what no record has."""
     is_due_at_once = record.run_at == record.created_at
-    return Job(
+    job = Job(
         id=record.id,
-        type=record.type,
+        type=sys.intern(record.type),  # which many have in common
         payload=payload,
         max_retries=record.max_retries,
         created_at=record.created_at,
@@ -107,17 +108,19 @@ def restore(record: JobRecord, payload: bytes, result: bytes | None = None) -> J
         retry_of=record.retry_of,
         schedule=record.schedule,
         status=record.status,
-        attempts=tuple(map(_attempt, record.attempts)),
-        runs=record.runs,
-        snoozes=record.snoozes,
-        interruptions=record.interruptions,
-        losses=record.losses,
         is_recovered=True,
-        result=result,
-        finished_at=record.finished_at,
-        cancel_reason=record.cancel_reason,
-        failure=record.failure,
     )
+    if record.runs or record.status != "pending":  # else, as of most, there is nothing to add
+        job.attempts = tuple(map(_attempt, record.attempts))
+        job.runs = record.runs
+        job.snoozes = record.snoozes
+        job.interruptions = record.interruptions
+        job.losses = record.losses
+        job.result = result
+        job.finished_at = record.finished_at
+        job.cancel_reason = record.cancel_reason
+        job.failure = record.failure
+    return job
 
 
 def encode(record: JobRecord) -> bytes:
@@ -125,7 +128,7 @@ def encode(record: JobRecord) -> bytes:
     return msgspec.json.encode(record)
 
 
-def decode(text: bytes) -> JobRecord:
+def decode(text: bytes | str) -> JobRecord:
     """The record of this text. Raises msgspec.ValidationError if it is of another version."""
     return _decode(text)
 

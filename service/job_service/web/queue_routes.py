@@ -1,7 +1,8 @@
-"""The routes of the queue: what it is made of, and how to hold it back."""
+"""The routes of the queue: what it is made of, how to hold it back, and how to back it up."""
 
 from typing import Annotated
 
+from msgspec import Struct
 from quart import Quart, Response
 
 from job_service.jobs.queueing.options import limits
@@ -16,8 +17,28 @@ class QueueQuery(Query, frozen=True):
     type: Annotated[str, limits("a job type", description="Only jobs of this type.")] | None = None
 
 
+class BackupQuery(Query, frozen=True):
+    """Of `POST /store/backup`."""
+
+    to: Annotated[
+        str,
+        limits(
+            "the absolute path of a new file",
+            description="Absolute path of a new file on the machine of the service.",
+            pattern=r"^/[^\x00]*[^/\x00]$",
+        ),
+    ]
+
+
+class Backup(Struct, frozen=True):
+    """A file to which all jobs have been copied, and its size."""
+
+    path: str
+    bytes: int
+
+
 def add_queue_routes(app: Quart, queue: JobQueue) -> None:
-    """`/queue`, what is below it, and `/types`."""
+    """`/queue`, what is below it, `/types`, and `/store/backup`."""
 
     @app.get("/queue")
     async def get_queue() -> Response:
@@ -32,6 +53,11 @@ def add_queue_routes(app: Quart, queue: JobQueue) -> None:
     @takes(QueueQuery)
     async def resume_queue(query: QueueQuery) -> Response:
         return fresh_json(await queue.resume(query.type))
+
+    @app.post("/store/backup")
+    @takes(BackupQuery)
+    async def back_up_store(query: BackupQuery) -> Response:
+        return fresh_json(Backup(query.to, await queue.back_up(query.to)))
 
     @app.get("/types")
     async def list_types() -> Response:

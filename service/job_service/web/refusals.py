@@ -12,6 +12,7 @@ from msgspec import UNSET, UnsetType
 
 from job_service.errors import (
     AlreadyFinished,
+    BackupRefused,
     BatchTooLarge,
     IdempotencyKeyReused,
     InvalidIdempotencyKey,
@@ -126,6 +127,13 @@ UNKNOWN_PREDECESSOR: Final = Refusal(
     f"there is no job {EXAMPLE_ID} for it to come after",
     "unknown-predecessor",
 )
+BACKUP_REFUSED: Final = Refusal(
+    HTTPStatus.CONFLICT,
+    "The jobs can't be copied there: they are in memory, the file is there already, or it can't be "
+    "written.",
+    "/backup/jobs.db is there already: name a new file",
+    "backup-refused",
+)
 CHANGED: Final = Refusal(
     HTTPStatus.PRECONDITION_FAILED,
     "It has changed since the answer whose `ETag` is in `If-Match`.",
@@ -221,6 +229,7 @@ OF_ERRORS: Final[Mapping[type[JobServiceError], Refusal]] = {
     IdempotencyKeyReused: KEY_REUSED,
     BatchTooLarge: BATCH_TOO_LARGE,
     QueueFull: QUEUE_FULL,
+    BackupRefused: BACKUP_REFUSED,
     QueueClosed: DRAINING,
     StoreUnavailable: STORE_UNAVAILABLE,
 }

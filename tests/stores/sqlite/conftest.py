@@ -1,9 +1,9 @@
-"""A store in a file that outlives it, on a disk that fails when the test says so."""
+"""A database of each test's own, on a disk that fails when the test says so."""
 
 import shutil
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pytest
 
 from job_service.stores.sqlite.job_file import JobFile
 from job_service.stores.sqlite.store import SqliteStore
+from tests.stores.sqlite.sample import closing_file
 from tests.stores.workshop import Workshop
 
 MEGABYTE = 1_000_000
@@ -81,5 +82,12 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the jobs are kept."""
+    """Where the database is, or will be."""
     return tmp_path / "jobs.db"
+
+
+@pytest.fixture
+def file(path: Path) -> Iterator[JobFile]:
+    """A new database, open."""
+    with closing_file(path) as file:
+        yield file

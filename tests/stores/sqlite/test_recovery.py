@@ -178,13 +178,12 @@ async def test_what_operators_and_schedules_said_stays_said(path: Path) -> None:
         await shop.store.pause("email")
         await shop.store.pause("letter")
         await shop.store.resume("letter")
-        tick = Tick("email", shop.now())
-        (job,) = await shop.store.submit([Draft("email", b"{}", 3)], tick=tick)
+        (job,) = await shop.store.submit([Draft("email", b"{}", 3)], schedule="email")
         crashed = as_after_a_crash(path)
     async with opened_file(crashed) as restarted:
         assert restarted.paused == {None, "email"}
         assert (await restarted.store.view()).paused_types == ["email"]
-        assert restarted.store.last_ticks() == {"email": tick._replace(job_id=job.id)}
+        assert restarted.store.last_ticks() == {"email": Tick("email", shop.now(), job.id)}
         told = [event.event for event in restarted.events]
         assert told.count("queue_paused") == 2
 

@@ -64,7 +64,9 @@ class Dispatcher:
     def recover(self, job: Job) -> str | None:
         """A pending job comes in from what is kept. Returns why this program can't run it."""
         why = self._note_why_unfit(job)
-        if job.awaits is None:
+        if job.awaits is None and job.run_at is job.created_at:  # as most are
+            self._make_ready(job, kind=JobRecovered)
+        elif job.awaits is None:
             self._await_date(job, JobRecovered)
         return why
 

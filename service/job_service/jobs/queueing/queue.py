@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from pathlib import Path
 from typing import Unpack
 
 import msgspec
@@ -202,6 +203,13 @@ class JobQueue:
     async def view(self) -> QueueView:
         """How many jobs wait, and for what."""
         return await self._store.view()
+
+    async def back_up(self, destination: str | Path) -> int:
+        """Copy all that the store keeps to a new file, and give its size in bytes.
+
+        Jobs go on meanwhile. Raises BackupRefused, as if jobs are in memory, or StoreUnavailable.
+        """
+        return await self._store.back_up(Path(destination))
 
     async def types(self) -> Sequence[TypeView]:
         """All job types, and how many of their jobs are in which status."""

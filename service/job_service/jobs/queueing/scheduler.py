@@ -15,7 +15,7 @@ from job_service.jobs.registration.schedule import CORRECTION, Cron, Every, Sche
 from job_service.jobs.state.clock import LOOK_SECONDS
 from job_service.jobs.state.detail import JobSummary, ScheduleView
 from job_service.jobs.state.model import TERMINAL
-from job_service.stores.contract import Store, Tick
+from job_service.stores.contract import Store
 from job_service.telemetry.events import Event, ScheduleSkipped, SkipReason
 
 MOST_MISSED = 10_000  # counted no further: a clock may be set right by decades
@@ -129,10 +129,10 @@ class _Timer:
         self._last_job_id, self._last_run_at = job.id, job.created_at
 
     async def _submit(self) -> JobSummary:
+        name = self._schedule.job_type
         while True:
-            tick = Tick(self._schedule.job_type, self._clock.now())
             try:
-                return (await self._store.submit([self._draft], tick=tick))[0]
+                return (await self._store.submit([self._draft], schedule=name))[0]
             except StoreUnavailable as error:
                 await trio.sleep(error.retry_after_seconds)
 

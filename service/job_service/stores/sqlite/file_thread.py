@@ -10,6 +10,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 import outcome
 import trio
 
+from job_service.errors import StoreUnavailable
 from job_service.stores.sqlite.job_file import JobFile
 
 P = ParamSpec("P")
@@ -77,6 +78,18 @@ class FileThread:
 
         self._calls.put(call)
         return result.result(timeout_seconds)
+
+    def do_what_waits(self, file: JobFile) -> None:
+        """Within a call that takes long: do all that was called for meanwhile.
+
+        Raises StoreUnavailable if the file is to be closed.
+        """
+        while not self._calls.empty():
+            call = self._calls.get()
+            if call is None:
+                self._calls.put(None)  # for the thread to find it, too
+                raise StoreUnavailable("the store is being closed")
+            call(file)
 
     async def close(self, timeout_seconds: float) -> None:
         """Close the file after the last call, and return then, or when the time is over."""

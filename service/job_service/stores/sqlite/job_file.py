@@ -1,14 +1,15 @@
 """Keeps jobs in the database, and all that must be kept beside them."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, Self
 
 import msgspec
 
-from job_service.jobs.state.model import Status
+from job_service.jobs.state.model import TERMINAL, Status
 from job_service.stores.sqlite import upkeep, writing
+from job_service.stores.sqlite.connection import open_connection
 from job_service.stores.sqlite.listing import ids_of_page
 from job_service.stores.sqlite.presence import Presence
 from job_service.stores.sqlite.rows import (
@@ -21,11 +22,10 @@ from job_service.stores.sqlite.rows import (
     Tick,
     Trimmed,
 )
-from job_service.stores.sqlite.schema import open_connection
 
 _COLUMNS: Final = "id, type, status, priority, created_at, run_at, finished_at, record"
 _LISTED: Final = f"SELECT {_COLUMNS}, NULL FROM jobs WHERE id IN"
-_WHOLE: Final = f"SELECT {_COLUMNS}, result, payload FROM jobs JOIN payloads USING (id) WHERE id IN"
+_WHOLE: Final = "SELECT record, payload, result FROM jobs JOIN payloads USING (id) WHERE id IN"
 _THESE: Final = "(SELECT value FROM json_each(?))"
 
 
@@ -52,9 +52,8 @@ class JobFile:
     def write(self, batch: Batch) -> None:
         """Keep the whole batch in one transaction, or nothing if this raises.
 
-        The same batch may be written again then, even if it was kept after all. A job is written
-        with an end once. An empty batch changes nothing, but it is written to the disk, so it shows
-        whether anything can be kept.
+        The same batch may be written again then, even if it was kept after all. An empty batch
+        changes nothing, but it is written to the disk, so it shows whether anything can be kept.
         """
         self._presence.require()
         finished, self._finished = self._finished, None
@@ -116,6 +115,12 @@ class JobFile:
         query = "SELECT type, status, count(*) FROM jobs GROUP BY status, type"
         for job_type, status, jobs in self._db.execute(query).fetchall():
             counts.setdefault(job_type, {})[status] = jobs
+        self._finished = sum(
+            jobs
+            for statuses in counts.values()
+            for status, jobs in statuses.items()
+            if status in TERMINAL
+        )
         return counts
 
     def keys(self, now: str) -> RememberedKeys:
@@ -163,20 +168,25 @@ class JobFile:
             f"SELECT type, status, count(*) FROM (SELECT type, status {first}) GROUP BY 1, 2",
             [jobs],
         ).fetchall()
-        finished, self._finished = self._finished, None
+        finished, self._finished = self._finished, None  # until it is done
         self._db.execute(f"DELETE FROM jobs WHERE id IN (SELECT id {first})", [jobs])
         if finished is not None:
             self._finished = finished - jobs
         return [Trimmed(*row) for row in trimmed]
 
     def checkpoint(self) -> None:
-        """Move all of the write-ahead log into the database, and make it empty."""
+        """Empty the write-ahead log, as far as nobody reads it; see `upkeep.checkpoint`."""
         self._presence.require()
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        upkeep.checkpoint(self._db)
 
-    def backup(self, destination: Path) -> None:
-        """Copy the database as it is now to a new file; see `upkeep.backup`."""
-        upkeep.backup(self._db, destination)
+    def backup(
+        self, destination: Path, meanwhile: Callable[["JobFile"], None] = lambda _: None
+    ) -> int:
+        """Copy the database to a new file; its size. `meanwhile` may use it between the steps.
+
+        Raises BackupRefused; see `upkeep.backup`.
+        """
+        return upkeep.backup(self._db, destination, lambda: meanwhile(self))
 
     def check(self) -> list[str]:
         """What is wrong with the database, a line for each thing."""
@@ -184,7 +194,7 @@ class JobFile:
 
     @property
     def finished(self) -> int:
-        """How many jobs have ended. It looks at each job if that is not known."""
+        """How many jobs have ended. After an error it has to look at each job."""
         if self._finished is None:
             query = "SELECT count(*) FROM jobs WHERE finished_at IS NOT NULL"
             (self._finished,) = self._db.execute(query).fetchone()

@@ -9,6 +9,10 @@ from pathlib import Path
 from job_service.errors import StoreRefused
 
 
+class StoreInUse(StoreRefused):
+    """Another process has the database, or another part of this one."""
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Have the database at `path` to ourselves for the block.
@@ -17,7 +21,8 @@ def locked(path: Path) -> Iterator[None]:
     database with `-lock`, and its text is the pid of the process that has it. It is never deleted,
     because another process may have opened it just before.
 
-    Raises StoreRefused if another process has the database, or another part of this one.
+    Raises StoreInUse if another process has the database, or another part of this one, and
+    StoreRefused if the lock can't be had at all.
     """
     descriptor = -1
 
@@ -44,13 +49,16 @@ def locked(path: Path) -> Iterator[None]:
         owner = _owner(descriptor)
         let_go()
         if isinstance(error, BlockingIOError):
-            raise StoreRefused(f"{path} is in use by {owner}: stop that one first") from None
+            raise StoreInUse(f"{path} is in use by {owner}: stop that one first") from None
         raise StoreRefused(f"can't lock {lock}: {error.strerror}") from None
     try:
         os.truncate(descriptor, 0)
         os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
         yield
     finally:
+        if descriptor >= 0:
+            # A child that was forked just now may not have let go yet.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
         let_go()
 
 

@@ -43,7 +43,7 @@ def batch_of(acts: Iterable[Act], keyed: Container[str]) -> rows.Batch:
 def job_of(kept: rows.KeptJob) -> Job:
     """The job of a row that was read with its payload."""
     return restore(
-        decode(kept.record.encode()),
+        decode(kept.record),
         kept.payload.encode(),
         None if kept.result is None else kept.result.encode(),
     )
@@ -51,7 +51,7 @@ def job_of(kept: rows.KeptJob) -> Job:
 
 def summarized(row: rows.JobRow) -> Job:
     """As `job_of`, but for a summary, which shows neither payload nor result."""
-    return restore(decode(row.record.encode()), b"")
+    return restore(decode(row.record), b"")
 
 
 def remembered(row: rows.KeyRow) -> Remembered:

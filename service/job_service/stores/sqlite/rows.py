@@ -28,18 +28,11 @@ class JobRow(NamedTuple):
 
 
 class KeptJob(NamedTuple):
-    """A job as it is read back, the fields of JobRow and its payload."""
+    """All of a job, as it is read back."""
 
-    id: str
-    type: str
-    status: Status
-    priority: int
-    created_at: str
-    run_at: str
-    finished_at: str | None
     record: str
-    result: str | None
     payload: str
+    result: str | None
 
 
 class KeyRow(NamedTuple):
@@ -75,7 +68,7 @@ class Batch(msgspec.Struct):
 
     `payloads` are pairs of a job's id and its payload, given once, with the new job. `pauses` are
     pairs of a job type, "" for the whole queue, and whether it is paused now. `ended` is how many
-    of the jobs have ended since the last batch.
+    of the jobs had not ended in the last batch that they were in, and have now.
     """
 
     jobs: list[JobRow] = []

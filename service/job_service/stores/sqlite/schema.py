@@ -1,19 +1,12 @@
-"""What the database looks like, and how a connection to it is opened or refused."""
+"""What the database looks like, and how one of an older version is brought up to date."""
 
-import os
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
-from pathlib import Path
 from typing import Final
-from urllib.parse import quote
 
-from job_service.errors import StoreRefused
+from job_service.stores.sqlite.writing import transaction
 
 APPLICATION_ID: Final = 0x4A6F6253  # "JobS"
-
-_BUSY_SECONDS: Final = 10.0  # someone may look at it with the sqlite3 shell
-_JOURNAL_BYTES: Final = 64 * 1024 * 1024  # to which the write-ahead log is cut back
 
 
 def _create(connection: sqlite3.Connection) -> None:
@@ -77,118 +70,23 @@ _MIGRATIONS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (_create,
 VERSION: Final = len(_MIGRATIONS)
 
 
-def open_connection(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """A connection to the database at `path`, for any one thread, in autocommit mode.
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the database to this version, in one transaction. A new one is of version 0.
 
-    If there is none, it is made, and one of an older version is brought up to date, unless it is
-    only to be read. Raises StoreRefused if that can't be, or if the file is not for this program;
-    then the file is as it was.
+    It writes the version in any case. So what can't be written to is found out now.
     """
-    try:
-        is_new = _is_new(path, read_only=read_only)
-        if is_new and read_only:
-            raise StoreRefused(f"there is no database at {path}")
-        if not is_new:
-            with closing(_connect(path, "ro")) as reader:
-                _refuse_strangers(path, reader)
-        return _open(path, read_only=read_only)
-    except OSError as error:
-        raise StoreRefused(f"can't use {path}: {error.strerror}") from None
-    except sqlite3.DatabaseError as error:
-        raise StoreRefused(explained(path, error)) from None
+    with transaction(connection):
+        for migration in _MIGRATIONS[version_of(connection) :]:
+            migration(connection)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
 def version_of(connection: sqlite3.Connection) -> int:
-    """The version of the database's schema; 0 if it has none yet."""
-    return _number(connection, "user_version")
+    """The version of the database's schema."""
+    return number_of(connection, "user_version")
 
 
-def _is_new(path: Path, *, read_only: bool) -> bool:
-    """Whether the database is still to be made. Raises StoreRefused if it can't be one.
-
-    Raises OSError if it can't be opened, to be written to unless it is only to be read: SQLite
-    would open it for reading then, and say so only when it is to write.
-    """
-    if path.is_dir():
-        raise StoreRefused(f"{path} is a directory: name a file in it")
-    if not path.parent.is_dir():
-        raise StoreRefused(f"there is no directory {path.parent}: make it first")
-    if not path.exists():
-        return True
-    if path.stat().st_nlink > 1:
-        raise StoreRefused(
-            f"{path} has more than one name (hard links), which SQLite can't bear: keep one of them"
-        )
-    with path.open("rb" if read_only else "r+b") as file:
-        start = file.read(16)
-    if start and start != b"SQLite format 3\0":
-        raise StoreRefused(f"{path} is not an SQLite database: take another file")
-    return not start
-
-
-def _refuse_strangers(path: Path, reader: sqlite3.Connection) -> None:
-    if _number(reader, "application_id") != APPLICATION_ID:
-        if _number(reader, "application_id") or _number(reader, "schema_version"):
-            raise StoreRefused(f"{path} is another program's database: take another file")
-        return  # whoever was to create it came no further
-    if (version := version_of(reader)) > VERSION:
-        raise StoreRefused(
-            f"{path} is of schema version {version}, and this program knows {VERSION}: "
-            "run the newer program that wrote it"
-        )
-
-
-def _open(path: Path, *, read_only: bool) -> sqlite3.Connection:
-    connection = _connect(path, "ro" if read_only else "rwc")
-    try:
-        if not read_only:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")
-            _migrate(connection)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _migrate(connection: sqlite3.Connection) -> None:
-    """Bring the database up to date, in one transaction. It must be writable anyway."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        if (version := version_of(connection)) < VERSION:
-            for migration in _MIGRATIONS[version:]:
-                migration(connection)
-            connection.execute(f"PRAGMA user_version = {VERSION}")
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    return sqlite3.connect(
-        f"file:{quote(os.path.realpath(path))}?mode={mode}",
-        uri=True,
-        timeout=_BUSY_SECONDS,
-        isolation_level=None,
-        check_same_thread=False,
-    )
-
-
-def _number(connection: sqlite3.Connection, pragma: str) -> int:
+def number_of(connection: sqlite3.Connection, pragma: str) -> int:
+    """What a pragma says that says a number."""
     (number,) = connection.execute(f"PRAGMA {pragma}").fetchone()
     return int(number)
-
-
-def explained(path: Path, error: sqlite3.DatabaseError) -> str:
-    """What is to be done about an error of SQLite's, in one line."""
-    match error.sqlite_errorcode & 0xFF:
-        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            return f"{path} is damaged ({error}): put a backup in its place"
-        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
-            return f"{path} can't be written to ({error}): see to its directory's permissions, too"
-        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return f"{path} is in use by another program ({error}): stop that first"
-    return f"can't use {path}: {error}"

@@ -24,13 +24,13 @@ from job_service.stores.commit import Act, CannotKeep
 from job_service.stores.contract import Tick
 from job_service.stores.durable import DurableStore
 from job_service.stores.live_store import no_such_job
+from job_service.stores.sqlite.connection import refusal
 from job_service.stores.sqlite.file_thread import FileThread
 from job_service.stores.sqlite.housekeeping import keep_house, write_and_trim
 from job_service.stores.sqlite.job_file import JobFile
 from job_service.stores.sqlite.lock import locked
 from job_service.stores.sqlite.records import batch_of, job_of, remembered, summarized, text_of
 from job_service.stores.sqlite.recovery import PORTION, take_in
-from job_service.stores.sqlite.schema import explained
 from job_service.telemetry.events import (
     Event,
     JobMisfit,
@@ -74,6 +74,7 @@ class SqliteStore(DurableStore):
         self._retain_seconds = retain_seconds
         self._max_losses = max_losses
         self._file = FileThread(partial(_open, path))
+        self._backup_lock = trio.Lock()
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
@@ -95,7 +96,7 @@ class SqliteStore(DurableStore):
         try:
             await self._recover()
         except sqlite3.DatabaseError as error:
-            raise StoreRefused(explained(self._path, error)) from None
+            raise StoreRefused(refusal(self._path, error)) from None
         except msgspec.DecodeError as error:
             raise StoreRefused(f"{self._path} has a job that can't be read: {error}") from None
 
@@ -144,6 +145,11 @@ class SqliteStore(DurableStore):
             newest_first=newest_first,
         )
         return [self._with_progress(summarize(summarized(row))) for row in page]
+
+    async def back_up(self, destination: Path) -> int:
+        await self._require_open()
+        async with self._backup_lock:
+            return await self._ask(JobFile.backup, destination, self._file.do_what_waits)
 
     async def _write(self, acts: Sequence[Act]) -> None:
         try:

@@ -2,36 +2,58 @@
 
 import os
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Final, get_args
 
-from job_service.errors import StoreRefused
+from job_service.errors import BackupRefused
 from job_service.jobs.state.model import TERMINAL, Status
+from job_service.stores.sqlite.connection import BUSY_SECONDS
 
+STEP_PAGES: Final = 1_000  # of a copy, 4 MiB: commits wait for one step at most
 _SHOWN: Final = 100  # problems of one kind
 _TIME: Final = "____-__-__T__:__:__.______Z".replace("_", "[0-9]")
 
 
-def backup(connection: sqlite3.Connection, destination: Path) -> None:
-    """Copy the database as it is now to a new file, which is whole or not there.
+def backup(connection: sqlite3.Connection, destination: Path, meanwhile: Callable[[], None]) -> int:
+    """Copy the database to a new file, which is whole or not there, and give its size in bytes.
 
-    Raises StoreRefused if there is such a file already or it can't be made, and sqlite3.Error.
+    It is copied in steps, and `meanwhile` is called between them. What that writes with this
+    connection is in the copy, too: it is the database as it is at the last step.
+
+    Raises BackupRefused if there is such a file already, or it can't be made.
     """
-    part = Path(f"{destination}-part")
+    part = Path(f"{destination}-part")  # which an interrupted backup may have left
     try:
-        part.unlink(missing_ok=True)  # of a backup that was interrupted
-        connection.execute("VACUUM INTO ?", [os.fspath(part)])
+        _require_none(destination)
         try:
+            part.write_bytes(b"")
+            with closing(sqlite3.connect(part)) as copy:
+                connection.backup(copy, pages=STEP_PAGES, progress=lambda *_: meanwhile())
             _sync(part)
-            os.link(part, destination)  # which replaces nothing, as a rename would
+            _require_none(destination)
+            part.rename(destination)
+            _sync(destination.parent)
         finally:
-            part.unlink()
-        _sync(destination.parent)
-    except FileExistsError:
-        raise StoreRefused(f"{destination} is there already: name a new file") from None
-    except OSError as error:
-        raise StoreRefused(f"can't make {destination}: {error.strerror}") from None
+            part.unlink(missing_ok=True)
+        return destination.stat().st_size
+    except (OSError, sqlite3.Error) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise BackupRefused(f"can't make {destination}: {why}") from None
+
+
+def checkpoint(connection: sqlite3.Connection) -> None:
+    """Move what is in the write-ahead log into the database, and make the log empty.
+
+    If somebody else reads the database, as `job-service check` does, the rest is left for the next
+    time: commits would have to wait for them, too.
+    """
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1_000:.0f}")
 
 
 def check(connection: sqlite3.Connection) -> list[str]:
@@ -77,6 +99,11 @@ _CHECKS: Final = (
         for column in ("created_at", "run_at", "finished_at")
     ),
 )
+
+
+def _require_none(file: Path) -> None:
+    if os.path.lexists(file):
+        raise BackupRefused(f"{file} is there already: name a new file")
 
 
 def _sync(path: Path) -> None:

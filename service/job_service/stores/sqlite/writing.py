@@ -14,7 +14,6 @@ from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from job_service.stores.sqlite.rows import Batch
-from job_service.stores.sqlite.schema import VERSION
 
 _NOTHING: Final = Batch()
 _ROWS_AT_ONCE: Final = (64, 8, 1)  # few sizes, so that SQLite has each statement ready
@@ -54,7 +53,8 @@ def write(connection: sqlite3.Connection, batch: Batch) -> None:
     """Keep the whole batch, or nothing if this raises sqlite3.Error."""
     with transaction(connection):
         if batch == _NOTHING:
-            connection.execute(f"PRAGMA user_version = {VERSION}")  # which it is already
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            connection.execute(f"PRAGMA user_version = {version}")  # which it is already
         _insert(connection, _JOBS, batch.jobs)
         _insert(connection, _PAYLOADS, batch.payloads)
         _insert(connection, _KEYS, batch.keys)

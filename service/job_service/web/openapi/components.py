@@ -21,6 +21,7 @@ from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.telemetry.schemas import Schema, as_written
 from job_service.web.monitoring import Health
 from job_service.web.problems import ProblemDetails
+from job_service.web.queue_routes import Backup
 from job_service.web.submissions import BatchReceipt
 
 REFERENCE: Final = "#/components/schemas/{name}"
@@ -28,7 +29,7 @@ REFERENCE: Final = "#/components/schemas/{name}"
 
 ANSWERS: Final[list[type[Struct]]] = [
     *(JobSummary, JobDetail, AttemptDetail, Progress, BatchReceipt),
-    *(Cancellations, QueueView, TypeView),
+    *(Cancellations, QueueView, Backup, TypeView),
     *(WorkerView, ScheduleView, MetricsSnapshot, Health, ProblemDetails),
 ]
 

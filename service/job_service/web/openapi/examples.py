@@ -17,6 +17,7 @@ from job_service.jobs.state.detail import (
 )
 from job_service.telemetry.events import JobStarted
 from job_service.telemetry.metrics import MetricsSnapshot
+from job_service.web.queue_routes import Backup
 from job_service.web.refusals import EXAMPLE_ID
 from job_service.web.submissions import BatchReceipt
 
@@ -96,6 +97,7 @@ QUEUE: Final = QueueView(
     store="sqlite:/srv/jobs.db",
     finished=12_345,
 )
+BACKUP: Final = Backup(path="/backup/jobs.db", bytes=41_943_040)
 TYPES: Final = [
     TypeView(
         type="echo",

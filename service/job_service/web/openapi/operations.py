@@ -15,7 +15,14 @@ from job_service.web.openapi.operation import (
     fixed,
     malformed_as,
 )
-from job_service.web.refusals import NO_SUCH_FILE, NOT_READY, STORE_UNAVAILABLE, UNKNOWN_JOB_TYPE
+from job_service.web.queue_routes import Backup
+from job_service.web.refusals import (
+    BACKUP_REFUSED,
+    NO_SUCH_FILE,
+    NOT_READY,
+    STORE_UNAVAILABLE,
+    UNKNOWN_JOB_TYPE,
+)
 
 EVENT_STREAM: Final = "text/event-stream"
 
@@ -69,6 +76,19 @@ OPERATIONS: Final[Operations] = {
         "A pause of the queue and those of its types are independent of each other.",
         {200: _QUEUE_NOW},
         _PAUSES,
+    ),
+    ("POST", "/store/backup"): Operation(
+        "back_up_store",
+        "operations",
+        "Copy all jobs to a file",
+        "The copy is a store of its own, as of one moment. Jobs go on meanwhile. The answer comes "
+        "when the file is safe on its disk.",
+        {200: Answer("The file.", Backup, examples.BACKUP)},
+        (
+            malformed_as("to must be the absolute path of a new file"),
+            BACKUP_REFUSED,
+            STORE_UNAVAILABLE,
+        ),
     ),
     ("GET", "/types"): Operation(
         "list_types",

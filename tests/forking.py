@@ -1,7 +1,7 @@
 """Services forked from one process that has imported all they need.
 
 To import it takes most of a second of a processor, which is longer than most of these tests need
-for all else. `python -m tests.process.forking` is that process. It has one thread, so a fork of it
+for all else. `python -m tests.forking` is that process. It has one thread, so a fork of it
 is as good as new.
 """
 
@@ -10,12 +10,11 @@ import os
 import signal
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
 import trio
-
-from job_service import main, start
 
 POLL_SECONDS = 0.02
 
@@ -59,7 +58,7 @@ class Ancestor:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            cwd=Path(__file__).parents[2],
+            cwd=Path(__file__).parents[1],
         )
 
     def start(self, options: list[str], before: str, folder: Path, output: Path) -> ForkedProcess:
@@ -82,6 +81,8 @@ class Ancestor:
 
 def answer_requests() -> None:
     """Be the ancestor: a request is a line on stdin, and its answer one on stdout."""
+    from job_service import main, start  # noqa: F401  # so that each fork finds them imported
+
     while line := sys.stdin.readline():
         request = json.loads(line)
         answer = poll(request["poll"]) if "poll" in request else fork(**request)
@@ -101,6 +102,8 @@ def fork(options: list[str], before: str, cwd: str, output: str) -> int:
 
 def serve(options: list[str], before: str, folder: str, output: str) -> NoReturn:
     """Become a service, as if it had been started by itself."""
+    from job_service import main, start
+
     log = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     nothing = os.open(os.devnull, os.O_RDONLY)
     for descriptor, number in ((nothing, 0), (log, 1), (log, 2)):
@@ -109,6 +112,8 @@ def serve(options: list[str], before: str, folder: str, output: str) -> NoReturn
     os.chdir(folder)
     sys.path[0] = folder
     sys.argv[1:] = options
+    # Processes for handlers would look for this module, which is not to be found from there.
+    sys.modules["__main__"].__spec__ = find_spec("job_service.__main__")
     exec(before, {"main": main, "start": start})  # noqa: S102  (the test's own code)
     start.main()
     raise AssertionError("it ends the process")

@@ -1,0 +1,57 @@
+"""The command `backup`: has all jobs of a service copied to a file, whether it runs or not."""
+
+import os
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+from job_service.errors import BackupRefused, StoreRefused
+from job_service.service_client import Refused, ServiceClient, Unreachable
+from job_service.settings import Settings
+from job_service.standard_streams import print_error
+from job_service.stores.location import SqliteLocation, parse_store
+from job_service.stores.sqlite.connection import open_connection
+from job_service.stores.sqlite.job_file import JobFile
+from job_service.stores.sqlite.lock import StoreInUse, locked
+
+
+def back_up(settings: Settings, url: str | None, destination: Path) -> int:
+    """Copy the jobs to `destination`, and say so in a line. Gives the exit status.
+
+    The service at `url`, or at the address of the settings, does it. If the settings name a file
+    that no service has open, this process does. The status is 0 if it is done, 1 if it is refused,
+    and 3 if no service answers.
+    """
+    destination = destination.absolute()
+    location = parse_store(settings.store)
+    try:
+        if url is not None or not isinstance(location, SqliteLocation):
+            size = _by_service(ServiceClient(settings, url), destination)
+        else:
+            size = _of_file(location.path, settings, destination)
+    except (BackupRefused, StoreRefused, Refused) as error:
+        print_error(str(error))
+        return 1
+    except Unreachable as error:
+        print_error(str(error))
+        return 3
+    print(f"{destination}: {size:,} bytes")  # noqa: T201 (it is what was asked for)
+    return 0
+
+
+def _of_file(path: Path, settings: Settings, destination: Path) -> int:
+    try:
+        # To read only, so that a newer program copies the file of an older one as it is.
+        with locked(path), closing(open_connection(path, read_only=True)) as connection:
+            return JobFile(connection).backup(destination)
+    except StoreInUse:
+        client = ServiceClient(settings)
+    kept_in = client.ask("GET", "/queue")["store"]
+    if os.path.realpath(kept_in.removeprefix("sqlite:")) != os.path.realpath(path):
+        raise Refused(f"{client.url}: its store is {kept_in}, and another process has {path}")
+    return _by_service(client, destination)
+
+
+def _by_service(client: ServiceClient, destination: Path) -> int:
+    answer = client.ask("POST", f"/store/backup?to={quote(os.fsencode(destination))}")
+    return int(answer["bytes"])

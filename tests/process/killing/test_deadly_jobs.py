@@ -1,0 +1,91 @@
+"""Jobs that kill their process, while others are in hand."""
+
+import signal
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import httpx
+import msgspec
+import pytest
+import trio
+
+from tests.process.killing.asking import AGAIN_SECONDS, ask, client
+from tests.process.killing.books import Json, read_runs
+from tests.process.killing.clients import TERMINAL
+from tests.process.killing.lives import Lives
+
+INNOCENT = ["loop", "thread", "process", "loop", "thread", "process"]
+MAX_LOSSES = 3  # by default
+ERROR = "the process ended each of the 3 times while it had this job in hand"
+DEADLINE_SECONDS = 60
+
+
+@pytest.mark.parametrize(
+    "guilty",
+    [
+        ["kill_from_loop"],
+        ["kill_from_thread"],
+        ["kill_from_process"],
+        ["kill_from_loop", "kill_from_thread"],
+    ],
+    ids=" and ".join,
+)
+async def test_a_job_that_kills_its_process_fails_and_the_innocent_complete(
+    lives: Lives, guilty: list[str], nursery: trio.Nursery
+) -> None:
+    """Even if its first line does that: it is lost three times, and its error says so.
+
+    A start that was not kept in time is not counted, so the first crash may be one too many.
+    """
+    nursery.start_soon(start_again_and_again, lives)
+    with trio.fail_after(DEADLINE_SECONDS):
+        async with client(lives.socket) as http:
+            innocent = await submit(http, "spare", map(spare, INNOCENT))
+            await begun(lives.folder, innocent)
+            ids = await submit(http, "deadly", map(deadly, guilty))
+            failed = [await end_of(http, job_id) for job_id in ids]
+            completed = [await end_of(http, job_id) for job_id in innocent]
+    for job in failed:
+        assert (job["status"], job["error"]) == ("failed", ERROR)
+    assert [job["status"] for job in completed] == ["completed"] * len(INNOCENT)
+    deaths = len(lives.all) - 1
+    assert deaths <= 1 + MAX_LOSSES * len(guilty)
+
+
+async def start_again_and_again(lives: Lives) -> None:
+    """Start a service whenever the one before was killed."""
+    while True:
+        life = lives.start(registry="without_schedules")
+        assert await life.exit_status() == -signal.SIGKILL, life.last_words()
+
+
+async def submit(http: httpx.AsyncClient, key: str, jobs: Iterable[Json]) -> list[str]:
+    """The ids of these jobs, which are submitted together."""
+    body = b"\n".join(map(msgspec.json.encode, jobs))
+    answer = await ask(http, "POST", "/jobs/batch", body, key)
+    ids: list[str] = answer.raise_for_status().json()["ids"]
+    return ids
+
+
+def spare(job_type: str) -> Json:
+    """A job that takes a moment."""
+    return {"type": job_type, "payload": {"key": "spare", "seconds": 0.3}}
+
+
+def deadly(job_type: str) -> Json:
+    """A job that kills, before all others."""
+    return {"type": job_type, "priority": 0}
+
+
+async def begun(folder: Path, ids: Sequence[str]) -> None:
+    """Return when the handlers of all these jobs have begun."""
+    while not set(ids) <= {run.job_id for run in read_runs(folder)}:
+        await trio.sleep(AGAIN_SECONDS)
+
+
+async def end_of(http: httpx.AsyncClient, job_id: str) -> Json:
+    """The job, when it has ended."""
+    while True:
+        job: Json = (await ask(http, "GET", f"/jobs/{job_id}?wait=1")).json()
+        if job["status"] in TERMINAL:
+            return job
