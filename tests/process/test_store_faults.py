@@ -41,6 +41,15 @@ async def hold(name: str) -> str:
     pathlib.Path(name + ".ended").touch()
     return name
 
+@registry.job("outlast")
+async def outlast() -> None:
+    pathlib.Path("outlasts").touch()
+    while True:
+        try:
+            await trio.sleep(600)
+        except BaseException:
+            pass
+
 @registry.job("block")
 async def block() -> None:
     pathlib.Path("blocked").touch()
@@ -247,6 +256,52 @@ async def test_a_broken_disk_is_waited_for(
     require_sound(folder / "data" / "jobs.db")
 
 
+@pytest.fixture
+def on_ext4(with_mount: Within, folder: Path) -> list[str]:
+    """What runs a command after mounting a file system that an error makes read-only."""
+    (folder / "disk").write_bytes(bytes(16 * 1024 * 1024))
+    within = with_mount("mount -o loop,errors=remount-ro disk data")
+    try:
+        subprocess.run(["mkfs.ext4", "-q", "disk"], check=True, cwd=folder)
+        subprocess.run([*within, "true"], check=True, cwd=folder, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no file system can be made in a file and mounted")
+    return within
+
+
+async def test_a_file_system_that_has_become_read_only_is_trouble_until_the_end(
+    on_ext4: list[str], start: Start, folder: Path
+) -> None:
+    """As Linux makes it when it finds an error on the disk. What could not be kept is told."""
+    service = await start(*STORE, within=on_ext4)
+    device = await trio.to_thread.run_sync(device_of, service.process.pid, folder / "data")
+    trigger = trio.Path("/sys/fs/ext4", device, "trigger_fs_error")
+    if not await trigger.exists():
+        pytest.skip("ext4 can't be told to find an error")
+    async with service.client() as client:
+        job_id = (await submit(client, "a")).json()["id"]
+        await appears(folder / "a.began")
+        await trigger.write_text("1")
+        await require_unavailable(client, job_id)
+        (folder / "go").touch()
+        await appears(folder / "a.ended")
+        await require_unavailable(client, job_id)
+    service.signal()
+    assert await service.exit_status() == 1
+    assert [line["job_id"] for line in service.of("job_abandoned")] == [job_id]
+    assert service.count()["store_failing"] == 1
+    assert service.count()["store_recovered"] == 0
+
+
+def device_of(pid: int, folder: Path) -> str:
+    """The name of the device that a process has mounted there."""
+    for line in Path(f"/proc/{pid}/mounts").read_text().splitlines():
+        device, place, *_ = line.split()
+        if place == str(folder):
+            return Path(device).name
+    raise AssertionError("nothing is mounted")
+
+
 async def test_a_directory_that_vanishes_is_waited_for(start: Start, folder: Path) -> None:
     """The service notices it within a second, and goes on when it is back."""
     service = await start(*STORE)
@@ -296,6 +351,14 @@ async def test_a_stop_during_trouble_says_what_it_could_not_keep(
     assert await restarted.exit_status() == 0
 
 
+def kept_outcomes(folder: Path) -> list[tuple[str, str]]:
+    """The status of each job in the file, and how its last attempt ended."""
+    with closing(sqlite3.connect(folder / "data" / "jobs.db")) as connection:
+        return connection.execute(
+            "SELECT status, record ->> '$.attempts[#-1].outcome' FROM jobs"
+        ).fetchall()
+
+
 async def test_a_stop_while_a_job_blocks_the_loop_releases_what_runs(
     start: Start, folder: Path
 ) -> None:
@@ -311,11 +374,19 @@ async def test_a_stop_while_a_job_blocks_the_loop_releases_what_runs(
     assert await service.exit_status() == 0
     assert {line["job_type"] for line in service.of("job_released")} == {"hold", "block"}
     assert service.lines()[-1]["reason"] == "loop_blocked"
-    with closing(sqlite3.connect(folder / "data" / "jobs.db")) as connection:
-        kept = connection.execute(
-            "SELECT status, record ->> '$.attempts[#-1].outcome' FROM jobs"
-        ).fetchall()
-    assert kept == [("pending", "interrupted")] * 2
+    assert kept_outcomes(folder) == [("pending", "interrupted")] * 2
+
+
+async def test_a_stop_releases_a_job_that_can_t_be_ended(start: Start, folder: Path) -> None:
+    """That is kept before the process goes."""
+    service = await start(*STORE, "--grace", "0")
+    async with service.client() as client:
+        await client.post("/jobs", json={"type": "outlast"})
+        await appears(folder / "outlasts")
+    service.signal()
+    assert await service.exit_status() == 0
+    assert service.count()["job_released"] == 1
+    assert kept_outcomes(folder) == [("pending", "interrupted")]
 
 
 async def test_a_kill_in_the_middle_of_a_write_costs_nothing_that_was_told(
@@ -455,19 +526,27 @@ async def test_a_job_that_cant_be_read_is_refused(
     assert jobs_in(used) == before
 
 
-async def test_a_read_only_file_system_is_refused(
-    with_mount: Within, used: Path, folder: Path
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [
+        ("data", "can't open the lock file {}-lock: Read-only file system"),
+        ("data/jobs.db", "{} can't be written to (attempt to write a readonly database): see to"),
+    ],
+)
+async def test_what_is_read_only_is_refused(
+    with_mount: Within, used: Path, folder: Path, what: str, why: str
 ) -> None:
-    """With what to look for."""
+    """The whole file system, or the file alone."""
     before = used.read_bytes()
-    read_only = with_mount("mount --bind data data && mount -o remount,ro,bind data")
+    read_only = with_mount(f"mount --bind {what} {what} && mount -o remount,ro,bind {what}")
     command = [*read_only, *COMMAND, *STORE]
-    ended = await trio.run_process(
-        command, cwd=folder, capture_stdout=True, capture_stderr=True, check=False
-    )
+    with trio.fail_after(SECONDS):
+        ended = await trio.run_process(
+            command, cwd=folder, capture_stdout=True, capture_stderr=True, check=False
+        )
     assert ended.returncode == 2
     (line,) = ended.stderr.decode().splitlines()
-    assert "Read-only file system" in line
+    assert line.startswith(f"job-service: {why.format(used)}")
     assert used.read_bytes() == before
 
 
