@@ -172,18 +172,20 @@ async def test_jobs_of_a_clock_that_was_set_back_wait_for_older_ones(
 
 
 async def test_what_operators_and_schedules_said_stays_said(path: Path) -> None:
-    """Pauses, and when each schedule made its last job."""
+    """Pauses, and when each schedule made its last job, to the microsecond."""
     async with opened_file(path) as shop:
         await shop.store.pause(None)
         await shop.store.pause("email")
         await shop.store.pause("letter")
         await shop.store.resume("letter")
         (job,) = await shop.store.submit([Draft("email", b"{}", 3)], schedule="email")
+        ticks = {"email": Tick("email", job.created_at, job.id)}
+        assert shop.store.last_ticks() == ticks
         crashed = as_after_a_crash(path)
     async with opened_file(crashed) as restarted:
         assert restarted.paused == {None, "email"}
         assert (await restarted.store.view()).paused_types == ["email"]
-        assert restarted.store.last_ticks() == {"email": Tick("email", shop.now(), job.id)}
+        assert restarted.store.last_ticks() == ticks
         told = [event.event for event in restarted.events]
         assert told.count("queue_paused") == 2
 
