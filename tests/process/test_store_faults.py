@@ -530,7 +530,7 @@ async def test_a_job_that_cant_be_read_is_refused(
     ("what", "why"),
     [
         ("data", "can't open the lock file {}-lock: Read-only file system"),
-        ("data/jobs.db", "{} can't be written to (attempt to write a readonly database): see to"),
+        ("data/jobs.db", "can't use {}: Read-only file system"),
     ],
 )
 async def test_what_is_read_only_is_refused(
