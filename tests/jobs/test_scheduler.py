@@ -324,10 +324,10 @@ async def test_a_crash_of_the_scheduler_is_one_of_the_engine(
 
     rig = make_rig()
 
-    async def broken(*_: object) -> None:
+    async def broken(*_: object, **__: object) -> None:
         raise RuntimeError("a bug")
 
-    rig.queue.submit_all = broken  # type: ignore[assignment,method-assign]
+    rig.store.submit = broken  # type: ignore[assignment,method-assign]
     with pytest.raises(ExceptionGroup):
         await rig.engine.run()
     assert rig.engine.outcome == "crashed"
