@@ -561,11 +561,12 @@ async def test_without_its_directory_there_is_no_start(ancestor: Ancestor, folde
 async def test_a_program_that_hosts_a_service_is_told_that_its_store_is_refused(
     tmp_path: Path,
 ) -> None:
-    """In a group, as all errors of the block."""
-    path = tmp_path / "nowhere" / "jobs.db"
-    settings = Settings(port=0, store=f"sqlite:{path}", log_file=str(tmp_path / "log"))
+    """In a group, as all errors of the block; and nothing is left that listens."""
+    path, unix = tmp_path / "nowhere" / "jobs.db", tmp_path / "socket"
+    settings = Settings(unix=str(unix), store=f"sqlite:{path}", log_file=str(tmp_path / "log"))
     with pytest.RaisesGroup(
         pytest.RaisesExc(StoreRefused, match="there is no directory"), flatten_subgroups=True
     ):
         async with host(Registry(), settings):
             raise AssertionError("it does not start")
+    assert not unix.exists()
