@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from job_service.stores.sqlite.rows import Batch
 
 _NOTHING: Final = Batch()
-_ROWS_AT_ONCE: Final = (64, 8, 1)  # few sizes, so that SQLite has each statement ready
+_ROWS_AT_ONCE: Final = (64, 32, 16, 8, 4, 2, 1)  # so that SQLite has each statement ready
 
 
 class _Insert(NamedTuple):
