@@ -4,10 +4,17 @@ import argparse
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bench.crowds import growth_with_clients
 from bench.dashboard import open_against_closed, page_under_load
+from bench.durable import (
+    durable_batches,
+    durable_latency,
+    engine_on_file_against_memory,
+    post_on_file_against_memory,
+)
 from bench.engine import engine_against_channel
 from bench.engine_peers import engine_against_peers_in_memory, engine_against_peers_on_redis
 from bench.growth import (
@@ -62,6 +69,11 @@ BENCHMARKS = [
     Benchmark("stuck-reader", stuck_against_reading, rounds=9, quick_rounds=3, needs="wrk"),
     Benchmark("dashboard", open_against_closed, rounds=9, needs="chromium"),
     Benchmark("dashboard-page", page_under_load, rounds=3, needs="chromium"),
+    Benchmark("durable-engine", engine_on_file_against_memory, rounds=15, quick_rounds=5),
+    Benchmark("durable-post-32", partial(post_on_file_against_memory, 32, 0.75), 9, needs="wrk"),
+    Benchmark("durable-post-128", partial(post_on_file_against_memory, 128, 0.9), 9, needs="wrk"),
+    Benchmark("durable-batches", durable_batches, rounds=9),
+    Benchmark("durable-latency", durable_latency, rounds=5, needs="wrk"),
     Benchmark("start", start_against_import, rounds=15, quick_rounds=5),
     Benchmark("store-open", open_with_a_million_jobs, rounds=3),
     Benchmark("processes", two_cores_against_one, rounds=9, needs="taskset"),

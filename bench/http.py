@@ -84,14 +84,15 @@ def _batches_and_single_posts(rounds: int) -> dict[str, list[float]]:
         with running(service, port, Path(folder) / "service.log"):
             return take_turns(
                 {
-                    BATCHES: lambda: _batched_jobs_per_second(port),
+                    BATCHES: lambda: batched_jobs_per_second(port),
                     SINGLE_POSTS: lambda: requests_per_second(port, script),
                 },
                 rounds,
             )
 
 
-def _batched_jobs_per_second(port: int) -> float:
+def batched_jobs_per_second(port: int) -> float:
+    """Jobs per second, submitted in batches and completed."""
     batch = Request(  # noqa: S310  # our own loopback server
         url(port, "/jobs/batch"),
         f"{JOB}\n".encode() * BATCH,
@@ -112,9 +113,9 @@ def requests_per_second(port: int, script: Path) -> float:
     return rate_in(wrk_report(port, script, SECONDS))
 
 
-def wrk_report(port: int, script: Path, seconds: int) -> str:
+def wrk_report(port: int, script: Path, seconds: int, connections: int = CONNECTIONS) -> str:
     """The report of wrk after so many seconds of posting jobs; AssertionError if any failed."""
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency"]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
     report = subprocess.run(
         [*command, "-s", script, url(port, "/jobs")], check=True, capture_output=True, text=True
     ).stdout

@@ -7,12 +7,16 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import trio
 
 from job_service import JobQueue, Registry
 from job_service.jobs.running.engine import Engine
+from job_service.jobs.state.weight import DEFAULT_QUEUE_BYTES
+from job_service.stores.contract import Store  # noqa: TC001 (beside what is made)
 from job_service.stores.memory import MemoryStore
+from job_service.stores.sqlite.store import SqliteStore
 from job_service.telemetry.counting import Metrics
 from job_service.telemetry.emitter import Emitter
 from job_service.telemetry.feed import Feed
@@ -53,8 +57,13 @@ class Running:
 
 
 @asynccontextmanager
-async def running_engine(*, workers: int = 10, retain: int = 1_000) -> AsyncIterator[Running]:
-    """An engine that logs to a file; jobs that wait when the block is left are abandoned."""
+async def running_engine(
+    *, workers: int = 10, retain: int = 1_000, database: Path | None = None
+) -> AsyncIterator[Running]:
+    """An engine that logs to a file; jobs that wait when the block is left are abandoned.
+
+    They are in memory, or else in a `database`.
+    """
     registry = Registry()
 
     @registry.job("noop")
@@ -73,9 +82,13 @@ async def running_engine(*, workers: int = 10, retain: int = 1_000) -> AsyncIter
         log = Log(sink.write)
         metrics = Metrics(CAPACITY)
         emit = Emitter(metrics.observe, log.observe, Feed().observe)
-        store = MemoryStore(emit, capacity=CAPACITY, retain=retain)
+        store: Store = MemoryStore(emit, capacity=CAPACITY, retain=retain)
+        if database is not None:
+            store = SqliteStore(
+                database, emit, capacity=CAPACITY, capacity_bytes=DEFAULT_QUEUE_BYTES, retain=retain
+            )
         engine = Engine(registry, store, emit, log.logger, workers=workers)
-        async with trio.open_nursery() as nursery:
+        async with store.opened(), trio.open_nursery() as nursery:
             await nursery.start(engine.run)
             yield Running(engine.queue, metrics)
             engine.stop("cancelled")

@@ -110,6 +110,8 @@ class Supervisor:
                     beside.cancel_scope.cancel()
         except BaseException as error:
             with trio.CancelScope(shield=True):
+                for listener in self._listeners:  # which nobody has served if the store was refused
+                    await listener.aclose()
                 await self._telemetry.sink.flush_off_loop()
             if (failed := _why_it_could_not_start(error)) is not None:
                 self.say_crashed(failed, failed.__cause__)

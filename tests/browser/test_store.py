@@ -41,6 +41,16 @@ def test_the_header_says_where_jobs_are_kept_and_how_many(page: Page, service: S
     expect(page.locator("#held")).to_have_text("1,234 unfinished, 56,789 finished jobs")
 
 
+def test_jobs_that_no_handler_fits_are_told_apart(page: Page, service: Service) -> None:
+    """They are not ready. If there are none, as nearly always, nothing is said of them."""
+    open_live(page, service.url)
+    expect(page.locator("#pending-why")).to_have_text("0 ready, 0 later, 0 blocked")
+    answer(page, "/queue", service.ask("/queue") | {"pending": 1_002, "ready": 2, "unfit": 1_000})
+    expect(page.locator("#pending-why")).to_have_text(
+        "2 ready, 0 later, 0 blocked, 1,000 without a handler that fits"
+    )
+
+
 def test_a_store_that_fails_is_seen_and_so_is_its_recovery(
     page: Page, start: Callable[..., Service], watch: Watch
 ) -> None:

@@ -1,14 +1,18 @@
 """Schedules at work: what makes a job, what makes none and says so."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import trio
 from msgspec import UNSET
 
+from job_service.errors import StoreUnavailable
 from job_service.jobs.registration.registry import Registry
+from job_service.jobs.state.detail import JobDetail, JobSummary
+from job_service.stores.memory import MemoryStore
 from job_service.telemetry.events import JobCreated, ScheduleSkipped
 from tests.conftest import Rig
 from tests.jobs.virtual_time import WallClock
@@ -91,6 +95,36 @@ async def test_jobs_of_a_schedule_overlap_only_where_asked_for(
     assert made(rig) == jobs
     assert skips(rig) == [("overlap", UNSET, "info")] * (3 - jobs)
     assert rig.snapshot().ticks_skipped == 3 - jobs
+    await finish(rig)
+
+
+async def test_a_tick_waits_for_a_store_in_trouble(
+    autojump_clock: trio.abc.Clock, make_rig: Callable[..., Rig], registry: Registry
+) -> None:
+    """It makes its job when that is well again; what was missed meanwhile is made up for once."""
+
+    class Unwell(MemoryStore):
+        async def get(self, job_id: str) -> JobDetail:
+            self.require_well()
+            return await super().get(job_id)
+
+        async def submit(self, *args: Any, **kwargs: Any) -> Sequence[JobSummary]:
+            self.require_well()
+            return await super().submit(*args, **kwargs)
+
+        def require_well(self) -> None:
+            if 15 < trio.current_time() - start < 45:
+                raise StoreUnavailable("disk full")
+
+    @registry.every(10)
+    async def quick() -> None: ...
+
+    rig = make_rig(store=Unwell)
+    start = trio.current_time()
+    await rig.start()
+    await trio.sleep(55)
+    assert made(rig) == 4  # after 10, 45 and 50 seconds; at 45 another one for what was missed
+    assert skips(rig) == [("missed", 1, "warning")]
     await finish(rig)
 
 

@@ -41,6 +41,15 @@ async def hold(name: str) -> str:
     pathlib.Path(name + ".ended").touch()
     return name
 
+@registry.job("outlast")
+async def outlast() -> None:
+    pathlib.Path("outlasts").touch()
+    while True:
+        try:
+            await trio.sleep(600)
+        except BaseException:
+            pass
+
 @registry.job("block")
 async def block() -> None:
     pathlib.Path("blocked").touch()
@@ -247,6 +256,52 @@ async def test_a_broken_disk_is_waited_for(
     require_sound(folder / "data" / "jobs.db")
 
 
+@pytest.fixture
+def on_ext4(with_mount: Within, folder: Path) -> list[str]:
+    """What runs a command after mounting a file system that an error makes read-only."""
+    (folder / "disk").write_bytes(bytes(16 * 1024 * 1024))
+    within = with_mount("mount -o loop,errors=remount-ro disk data")
+    try:
+        subprocess.run(["mkfs.ext4", "-q", "disk"], check=True, cwd=folder)
+        subprocess.run([*within, "true"], check=True, cwd=folder, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no file system can be made in a file and mounted")
+    return within
+
+
+async def test_a_file_system_that_has_become_read_only_is_trouble_until_the_end(
+    on_ext4: list[str], start: Start, folder: Path
+) -> None:
+    """As Linux makes it when it finds an error on the disk. What could not be kept is told."""
+    service = await start(*STORE, within=on_ext4)
+    device = await trio.to_thread.run_sync(device_of, service.process.pid, folder / "data")
+    trigger = trio.Path("/sys/fs/ext4", device, "trigger_fs_error")
+    if not await trigger.exists():
+        pytest.skip("ext4 can't be told to find an error")
+    async with service.client() as client:
+        job_id = (await submit(client, "a")).json()["id"]
+        await appears(folder / "a.began")
+        await trigger.write_text("1")
+        await require_unavailable(client, job_id)
+        (folder / "go").touch()
+        await appears(folder / "a.ended")
+        await require_unavailable(client, job_id)
+    service.signal()
+    assert await service.exit_status() == 1
+    assert [line["job_id"] for line in service.of("job_abandoned")] == [job_id]
+    assert service.count()["store_failing"] == 1
+    assert service.count()["store_recovered"] == 0
+
+
+def device_of(pid: int, folder: Path) -> str:
+    """The name of the device that a process has mounted there."""
+    for line in Path(f"/proc/{pid}/mounts").read_text().splitlines():
+        device, place, *_ = line.split()
+        if place == str(folder):
+            return Path(device).name
+    raise AssertionError("nothing is mounted")
+
+
 async def test_a_directory_that_vanishes_is_waited_for(start: Start, folder: Path) -> None:
     """The service notices it within a second, and goes on when it is back."""
     service = await start(*STORE)
@@ -296,6 +351,14 @@ async def test_a_stop_during_trouble_says_what_it_could_not_keep(
     assert await restarted.exit_status() == 0
 
 
+def kept_outcomes(folder: Path) -> list[tuple[str, str]]:
+    """The status of each job in the file, and how its last attempt ended."""
+    with closing(sqlite3.connect(folder / "data" / "jobs.db")) as connection:
+        return connection.execute(
+            "SELECT status, record ->> '$.attempts[#-1].outcome' FROM jobs"
+        ).fetchall()
+
+
 async def test_a_stop_while_a_job_blocks_the_loop_releases_what_runs(
     start: Start, folder: Path
 ) -> None:
@@ -311,11 +374,19 @@ async def test_a_stop_while_a_job_blocks_the_loop_releases_what_runs(
     assert await service.exit_status() == 0
     assert {line["job_type"] for line in service.of("job_released")} == {"hold", "block"}
     assert service.lines()[-1]["reason"] == "loop_blocked"
-    with closing(sqlite3.connect(folder / "data" / "jobs.db")) as connection:
-        kept = connection.execute(
-            "SELECT status, record ->> '$.attempts[#-1].outcome' FROM jobs"
-        ).fetchall()
-    assert kept == [("pending", "interrupted")] * 2
+    assert kept_outcomes(folder) == [("pending", "interrupted")] * 2
+
+
+async def test_a_stop_releases_a_job_that_can_t_be_ended(start: Start, folder: Path) -> None:
+    """That is kept before the process goes."""
+    service = await start(*STORE, "--grace", "0")
+    async with service.client() as client:
+        await client.post("/jobs", json={"type": "outlast"})
+        await appears(folder / "outlasts")
+    service.signal()
+    assert await service.exit_status() == 0
+    assert service.count()["job_released"] == 1
+    assert kept_outcomes(folder) == [("pending", "interrupted")]
 
 
 async def test_a_kill_in_the_middle_of_a_write_costs_nothing_that_was_told(
@@ -412,6 +483,12 @@ def make_newer(path: Path) -> None:
         connection.execute("PRAGMA user_version = 99")
 
 
+def jobs_in(path: Path) -> list[tuple[object, ...]]:
+    """All that is kept of jobs."""
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute("SELECT * FROM jobs ORDER BY id").fetchall()
+
+
 def spoil_record(path: Path) -> None:
     """One job is not what this version can read."""
     with closing(sqlite3.connect(path)) as connection, connection:
@@ -424,13 +501,9 @@ def spoil_record(path: Path) -> None:
     ("spoil", "why"),
     [
         (cut_off, "is damaged (database disk image is malformed): put a backup in its place"),
-        (overwrite_start, "is not an SQLite database: take another file"),
-        (
-            overwrite_jobs,
-            "is damaged (database disk image is malformed): put a backup in its place",
-        ),
-        (make_newer, "is of schema version 99, and this program knows 1: run the newer program"),
-        (spoil_record, "has a job that can't be read: "),
+        (overwrite_start, "is no SQLite database: name another file"),
+        (overwrite_jobs, "is damaged ("),
+        (make_newer, "has version 99, and this program knows 1: run the newer program"),
     ],
 )
 async def test_a_file_that_cant_be_used_is_refused_and_left_as_it_is(
@@ -443,19 +516,37 @@ async def test_a_file_that_cant_be_used_is_refused_and_left_as_it_is(
     assert used.read_bytes() == before
 
 
-async def test_a_read_only_file_system_is_refused(
-    with_mount: Within, used: Path, folder: Path
+async def test_a_job_that_cant_be_read_is_refused(
+    used: Path, ancestor: Ancestor, folder: Path
 ) -> None:
-    """With what to look for."""
+    """It and all others stay as they are."""
+    spoil_record(used)
+    before = jobs_in(used)
+    assert (await refusal(ancestor, folder)).startswith(f"{used} has a job that can't be read: ")
+    assert jobs_in(used) == before
+
+
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [
+        ("data", "can't open the lock file {}-lock: Read-only file system"),
+        ("data/jobs.db", "can't use {}: Read-only file system"),
+    ],
+)
+async def test_what_is_read_only_is_refused(
+    with_mount: Within, used: Path, folder: Path, what: str, why: str
+) -> None:
+    """The whole file system, or the file alone."""
     before = used.read_bytes()
-    read_only = with_mount("mount --bind data data && mount -o remount,ro,bind data")
+    read_only = with_mount(f"mount --bind {what} {what} && mount -o remount,ro,bind {what}")
     command = [*read_only, *COMMAND, *STORE]
-    ended = await trio.run_process(
-        command, cwd=folder, capture_stdout=True, capture_stderr=True, check=False
-    )
+    with trio.fail_after(SECONDS):
+        ended = await trio.run_process(
+            command, cwd=folder, capture_stdout=True, capture_stderr=True, check=False
+        )
     assert ended.returncode == 2
     (line,) = ended.stderr.decode().splitlines()
-    assert "Read-only file system" in line
+    assert line.startswith(f"job-service: {why.format(used)}")
     assert used.read_bytes() == before
 
 
@@ -470,11 +561,12 @@ async def test_without_its_directory_there_is_no_start(ancestor: Ancestor, folde
 async def test_a_program_that_hosts_a_service_is_told_that_its_store_is_refused(
     tmp_path: Path,
 ) -> None:
-    """In a group, as all errors of the block."""
-    path = tmp_path / "nowhere" / "jobs.db"
-    settings = Settings(port=0, store=f"sqlite:{path}", log_file=str(tmp_path / "log"))
+    """In a group, as all errors of the block; and nothing is left that listens."""
+    path, unix = tmp_path / "nowhere" / "jobs.db", tmp_path / "socket"
+    settings = Settings(unix=str(unix), store=f"sqlite:{path}", log_file=str(tmp_path / "log"))
     with pytest.RaisesGroup(
         pytest.RaisesExc(StoreRefused, match="there is no directory"), flatten_subgroups=True
     ):
         async with host(Registry(), settings):
             raise AssertionError("it does not start")
+    assert not unix.exists()

@@ -17,7 +17,7 @@ BODIES = {
     "/jobs": (JSON, b'{"type": "echo"}'),
     "/jobs/batch": ({"Content-Type": "application/x-ndjson"}, b'{"type": "echo"}'),
 }
-QUERIES = {("POST", "/jobs/cancel"): "?type=echo"}
+QUERIES = {("POST", "/jobs/cancel"): "?type=echo", ("POST", "/store/backup"): "?to=/copy.db"}
 
 
 class FailingStore(MemoryStore):
@@ -27,7 +27,7 @@ class FailingStore(MemoryStore):
         raise StoreUnavailable("the store can't keep anything now: the disk is full", 2.5)
 
     submit = run_again = cancel = cancel_all = pause = resume = _fail
-    get = wait = page = view = counts = _fail
+    get = wait = page = view = counts = back_up = _fail
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Final
 
 import trio
 
-from job_service import JobQueue, QueueClosed, QueueFull
+from job_service import JobQueue, QueueClosed, QueueFull, StoreUnavailable
 from job_service.demo.shop import Email, Order, Page, Picture, Product, Report
 
 FIRST_BURST_SECONDS: Final = 15.0
@@ -36,7 +36,7 @@ async def keep_busy(queue: JobQueue) -> None:
 async def _now_and_then(submit: Submit, mean_seconds: float, queue: JobQueue) -> None:
     with suppress(QueueClosed):
         while True:
-            with suppress(QueueFull):  # which is counted and logged
+            with suppress(QueueFull, StoreUnavailable):  # which are counted and logged
                 await submit(queue)
             await trio.sleep(random.uniform(0.2, 1.8) * mean_seconds)
 
@@ -45,7 +45,8 @@ async def _reindex_now_and_then(queue: JobQueue) -> None:
     await trio.sleep(FIRST_BURST_SECONDS)
     with suppress(QueueClosed):
         while True:
-            await _reindex(queue)
+            with suppress(StoreUnavailable):
+                await _reindex(queue)
             await trio.sleep(BURST_EVERY_SECONDS)
 
 

@@ -13,7 +13,7 @@ from msgspec import UNSET, structs
 
 from job_service.errors import AlreadyFinished, NotFinished, StoreUnavailable
 from job_service.jobs.state.attempt_transitions import release
-from job_service.jobs.state.changes import CancelRequest, Change
+from job_service.jobs.state.changes import CancelRequest, Change, Readiness
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.detail import (
     Cancellations,
@@ -59,7 +59,7 @@ class DurableStore(LiveStore, ABC):
         capacity_bytes: int,
     ) -> None:
         self._emit = emit
-        self._outbox = Outbox(Nobody())
+        self._outbox = Outbox(self._say, Nobody())
         super().__init__(
             self._outbox.emit,
             clock,
@@ -110,6 +110,9 @@ class DurableStore(LiveStore, ABC):
         self._runner = self._outbox.runner = runner
 
     def apply(self, change: Change) -> None:
+        if type(change) is Readiness:  # which need not be kept
+            self._live.apply(change)
+            return
         act = self._outbox.begin()
         self._live.apply(change)
         if type(change) is CancelRequest:  # of which no event tells

@@ -19,6 +19,7 @@ from job_service.telemetry.events import (
     JobEnqueued,
     JobEvent,
     JobFailed,
+    JobRecovered,
     JobReleased,
     JobRescued,
     JobRetried,
@@ -28,6 +29,8 @@ from job_service.telemetry.events import (
 
 _ENDS: Final = frozenset({JobCompleted, JobFailed, JobCancelled, JobAbandoned})
 _MOVES: Final = (JobStarted, JobRetried, JobSnoozed, JobReleased, JobRescued)
+# That a job is ready is found anew, and decided when all is told that came before of that job.
+_AT_ONCE: Final = frozenset({JobEnqueued, JobRecovered})
 # All others, such as of progress, tell what need not be kept.
 _KEPT: Final = frozenset({JobCreated, *_MOVES, *_ENDS})
 
@@ -36,9 +39,11 @@ class Outbox:
     """Takes the events of the live jobs, and what their runner must know, into the act under way.
 
     A job of which an event tells has changed, and is to be kept with the act. `find` gives it.
+    `say` is called at once with what need not wait for that.
     """
 
-    def __init__(self, runner: JobReceiver) -> None:
+    def __init__(self, say: Callable[[Event], None], runner: JobReceiver) -> None:
+        self._say = say
         self.runner = runner
         self.find: Callable[[str], Job | None] = lambda _: None
         self._act = Act()
@@ -51,6 +56,9 @@ class Outbox:
     def emit(self, event: Event) -> None:
         """An event of the call that is under way."""
         act, kind = self._act, type(event)
+        if kind in _AT_ONCE:
+            self._say(event)
+            return
         act.told.append(event)
         if kind in _KEPT and isinstance(event, JobEvent):
             job = self.find(event.job_id)
@@ -95,21 +103,17 @@ def withdraw(acts: deque[Act], live: LiveJobs) -> list[object]:
 def abandonments(acts: Iterable[Act], reason: str, now: datetime) -> Iterator[JobAbandoned]:
     """The last word on each job of which these acts, which can't be kept, would have told."""
     said = set[str]()
-    enqueued = set[str]()
     for act in acts:
         for event in act.told:
             if not isinstance(event, JobEvent) or event.job_id in said:
                 continue
-            if isinstance(event, JobEnqueued):
-                enqueued.add(event.job_id)
-            elif type(event) in _KEPT:
+            if type(event) in _KEPT:
                 said.add(event.job_id)
                 if not isinstance(event, JobCreated):  # of which nobody knows
-                    yield _abandonment(event, reason, now, event.job_id in enqueued)
+                    yield _abandonment(event, reason, now)
 
 
-def _abandonment(event: JobEvent, reason: str, now: datetime, enqueued: bool) -> JobAbandoned:
-    waited = UNSET if enqueued else getattr(event, "wait_seconds", UNSET)
+def _abandonment(event: JobEvent, reason: str, now: datetime) -> JobAbandoned:
     ran = getattr(event, "run_seconds", UNSET)
     return JobAbandoned(
         timestamp=now,
@@ -119,7 +123,7 @@ def _abandonment(event: JobEvent, reason: str, now: datetime, enqueued: bool) ->
         worker_id=UNSET if ran is UNSET else getattr(event, "worker_id", UNSET),
         attempt=UNSET if ran is UNSET else getattr(event, "attempt", UNSET),
         run_seconds=ran,
-        wait_seconds=waited,
+        wait_seconds=getattr(event, "wait_seconds", UNSET),
     )
 
 

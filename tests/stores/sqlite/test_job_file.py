@@ -22,9 +22,10 @@ from tests.stores.sqlite.sample import closing_file, job, job_id, moment, new
 def test_a_job_comes_back_as_it_was_written(file: JobFile) -> None:
     """With its payload, its record and its result, whatever texts those are."""
     text = '"\\u0000 \' \\" ä 🎉"'
-    row = job(1, "completed", job_type="a 'type' ä", finished=2, record=text, result=text)
-    file.write(Batch([row], [(row.id, text)]))
-    assert file.get(row.id) == KeptJob(text, text, text)
+    record, payload, result = f"[1, {text}]", f"[2, {text}]", f"[3, {text}]"
+    row = job(1, "completed", job_type="a 'type' ä", finished=2, record=record, result=result)
+    file.write(Batch([row], [(row.id, payload)]))
+    assert file.get(row.id) == KeptJob(record, payload, result)
     assert file.get("unknown") is None
     assert file.summaries([row.id, "unknown"]) == {row.id: row._replace(result=None)}
     assert file.statuses([row.id, "unknown"]) == {row.id: "completed"}
@@ -37,6 +38,7 @@ def test_a_change_needs_no_payload(file: JobFile) -> None:
     changed = changed._replace(run_at=moment(9))
     file.write(Batch([changed]))
     assert file.get(job_id(1)) == KeptJob("[1]", '"job-0001"', "[2]")
+    assert file.summaries([job_id(1)]) == {job_id(1): changed._replace(result=None)}
 
 
 @pytest.mark.parametrize("jobs", [0, 1, 7, 8, 65, 137])

@@ -137,12 +137,14 @@ class _Timer:
                 await trio.sleep(error.retry_after_seconds)
 
     async def _is_under_way(self) -> bool:
-        if self._last_job_id is None:
-            return False
-        try:
-            return (await self._store.get(self._last_job_id)).status not in TERMINAL
-        except UnknownJob:  # it ended so long ago that it has been forgotten
-            return False
+        while self._last_job_id is not None:
+            try:
+                return (await self._store.get(self._last_job_id)).status not in TERMINAL
+            except UnknownJob:  # it ended so long ago that it has been forgotten
+                return False
+            except StoreUnavailable as error:
+                await trio.sleep(error.retry_after_seconds)
+        return False
 
     def _skip(self, reason: SkipReason, ticks: int = 1) -> None:
         self._skipped += ticks

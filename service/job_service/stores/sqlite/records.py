@@ -67,13 +67,14 @@ def text_of(moment: datetime) -> str:
 
 
 def _row(job: Job) -> rows.JobRow:
+    created_at = text_of(job.created_at)
     return rows.JobRow(
         job.id,
         job.type,
         job.status,
         job.priority,
-        text_of(job.created_at),
-        text_of(job.run_at),
+        created_at,
+        created_at if job.run_at is job.created_at else text_of(job.run_at),
         None if job.finished_at is None else text_of(job.finished_at),
         encode(record_of(job)).decode(),
         None if job.result is None else job.result.decode(),

@@ -54,7 +54,7 @@ class Listener(trio.abc.AsyncResource):
         """Remove what others could see of it."""
 
     async def aclose(self) -> None:
-        """Stop listening."""
+        """Stop listening, unless that was done."""
         self.remove()
         trio.lowlevel.notify_closing(self.socket)
         self.socket.close()
