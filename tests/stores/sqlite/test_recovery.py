@@ -126,6 +126,21 @@ async def test_what_was_being_called_off_at_the_crash_is(path: Path) -> None:
         await restarted.check()
 
 
+async def test_what_was_being_called_off_at_a_stop_is(path: Path) -> None:
+    """Its handler did not give in before the service ended; the client was told that it will."""
+    async with opened_file(path) as shop:
+        job_id = await shop.new()
+        await shop.start(job_id)
+        assert (await shop.store.cancel(job_id, "requested")).cancel_requested
+        shop.store.leave_behind(lambda _: "grace_over")
+        await shop.store.settled()
+        assert shop.told(job_id)[-1] == "cancelled"
+        await shop.check()
+    async with opened_file(path) as restarted:
+        assert (await restarted.store.get(job_id)).status == "cancelled"
+        assert restarted.waiting == {}
+
+
 @pytest.mark.parametrize("trimmed", [False, True])
 async def test_what_comes_after_others_waits_for_those_that_have_not_ended(
     path: Path, trimmed: bool

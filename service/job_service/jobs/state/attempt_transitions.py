@@ -189,8 +189,12 @@ def release(
 ) -> AttemptEnd:
     """The service ends while the attempt runs, and the job is kept; that costs no retry.
 
-    `error` and `traceback` are what the handler's clean-up ended with, if anything.
+    The job waits again, unless a client had called it off. `error` and `traceback` are what the
+    handler's clean-up ended with, if anything.
     """
+    if job.cancel_reason is not None:
+        reason = job.cancel_reason
+        return cut_short(job, attempt, "cancelled", reason, clock, error, traceback)
     _require_open(job, attempt, "pending")
     now, run_seconds = clock.now(), _run_seconds(attempt, clock)
     event = JobReleased(
