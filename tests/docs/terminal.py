@@ -100,7 +100,8 @@ class Terminal:
         self._running: list[Running] = []
         self._screen = Screen()
         self._shell = subprocess.Popen(
-            ["bash", "--noprofile", "--norc"],
+            # `env` lets Ctrl-C count, which whoever runs the tests in the background ignores.
+            ["env", "--default-signal=INT", "bash", "--noprofile", "--norc"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,  # where it tells of what was interrupted
