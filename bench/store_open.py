@@ -16,10 +16,10 @@ from bench.loopback import free_port, running
 from bench.measure import Figures, Goal, show_progress
 from bench.memory import MIB, resident
 from job_service.jobs.state.model import Job
-from job_service.stores.commit import Act
 from job_service.stores.sqlite.job_file import JobFile
 from job_service.stores.sqlite.records import batch_of
 from job_service.stores.sqlite.rows import Batch
+from job_service.stores.unit_of_work import UnitOfWork
 
 JOBS = 1_000_000
 BATCH = 20_000
@@ -52,10 +52,10 @@ def _fill(path: Path) -> None:
     with closing(JobFile.open(path)) as file:
         file.write(Batch(pauses=[("", True)]))  # so that all of them still wait when it is open
         for _ in range(JOBS // BATCH):
-            act = Act()
-            act.created = list(_jobs(BATCH))
-            act.jobs = {job.id: job for job in act.created}
-            file.write(batch_of([act], keyed=()))
+            unit = UnitOfWork()
+            unit.created = list(_jobs(BATCH))
+            unit.jobs = {job.id: job for job in unit.created}
+            file.write(batch_of([unit], keyed=()))
 
 
 def _jobs(number: int) -> Iterator[Job]:

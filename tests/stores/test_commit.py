@@ -15,17 +15,17 @@ from job_service.stores.commit import (
     FIRST_RETRY_SECONDS,
     LONGEST_RETRY_SECONDS,
     MOST_JOBS,
-    Act,
     CannotKeep,
     Committer,
 )
+from job_service.stores.unit_of_work import UnitOfWork
 from job_service.telemetry.events import Event, StoreCommitted, StoreFailed, StoreRecovered
 
 CLOCK = Clock(monotonic=trio.current_time)
 
 
 class Disk:
-    """What a committer keeps its acts on: each transaction, as the names of its acts.
+    """What a committer keeps its units on: each transaction, as the names of its units.
 
     `lock` is held by a test that wants transactions to take their time.
     """
@@ -41,9 +41,9 @@ class Disk:
         self.events: list[Event] = []
         self.committer = Committer(self.keep, self.tell, refuse, self.events.append, CLOCK)
 
-    async def keep(self, acts: Sequence[Act]) -> None:
+    async def keep(self, units: Sequence[UnitOfWork]) -> None:
         """One transaction."""
-        names = [name_of(act) for act in acts]
+        names = [name_of(unit) for unit in units]
         assert self.under_way == 0, "one at a time"
         self.under_way += 1
         try:
@@ -55,18 +55,18 @@ class Disk:
         finally:
             self.under_way -= 1
 
-    def tell(self, act: Act) -> None:
+    def tell(self, unit: UnitOfWork) -> None:
         """It is kept."""
-        self.told.append(name_of(act))
-        self.listener(name_of(act))
+        self.told.append(name_of(unit))
+        self.listener(name_of(unit))
 
     def add(self, *names: str, jobs: Sequence[Job] = (), is_submission: bool = False) -> None:
-        """Acts that change something."""
+        """Units that change something."""
         for name in names:
-            act = Act()
-            act.jobs = {job.id: job for job in jobs}
-            act.beside, act.is_submission = [name], is_submission
-            self.committer.add(act)
+            unit = UnitOfWork()
+            unit.jobs = {job.id: job for job in jobs}
+            unit.beside, unit.is_submission = [name], is_submission
+            self.committer.add(unit)
 
     def words(self) -> list[str]:
         """What the log says."""
@@ -77,15 +77,15 @@ class Disk:
         return sum(isinstance(event, kind) for event in self.events)
 
 
-def refuse(acts: deque[Act]) -> None:
+def refuse(units: deque[UnitOfWork]) -> None:
     """Withdraw submissions."""
-    for act in [act for act in acts if act.is_submission]:
-        acts.remove(act)
+    for unit in [unit for unit in units if unit.is_submission]:
+        units.remove(unit)
 
 
-def name_of(act: Act) -> str:
+def name_of(unit: UnitOfWork) -> str:
     """As the test calls it."""
-    return str(act.beside[0]) if act.beside else "nothing"
+    return str(unit.beside[0]) if unit.beside else "nothing"
 
 
 @pytest.fixture
@@ -146,16 +146,16 @@ async def test_what_need_not_be_kept_is_told_at_once_but_not_out_of_turn(
     disk: Disk, autojump_clock: MockClock
 ) -> None:
     """It costs no transaction."""
-    disk.committer.add(Act())
+    disk.committer.add(UnitOfWork())
     assert disk.told == ["nothing"]
     async with disk.lock:
         disk.add("one")
-        disk.committer.add(Act())
+        disk.committer.add(UnitOfWork())
         await wait_all_tasks_blocked()
         assert disk.told == ["nothing"]
     await disk.committer.settled()
     assert disk.told == ["nothing", "one", "nothing"]
-    disk.committer.add(Act())
+    disk.committer.add(UnitOfWork())
     assert disk.told[-1] == "nothing"
 
 
@@ -309,7 +309,7 @@ async def test_nothing_is_kept_after_the_end_and_nobody_waits_for_it(
     settles = Answer(nursery, disk.committer.settled)
     await trio.sleep(1)
     left = disk.committer.close()
-    assert [name_of(act) for act in left] == ["one", "two"]
+    assert [name_of(unit) for unit in left] == ["one", "two"]
     await wait_all_tasks_blocked()
     assert settles.said == "kept"  # or never, which is known to whoever called `close`
     with pytest.raises(StoreUnavailable):

@@ -8,16 +8,13 @@ moment. While one is written, the next gathers.
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final
 
 import trio
 
 from job_service.errors import StoreUnavailable
 from job_service.jobs.state.clock import Clock
-from job_service.jobs.state.detail import JobSummary
-from job_service.jobs.state.model import Job
-from job_service.stores.contract import KeyedRequest
+from job_service.stores.unit_of_work import UnitOfWork
 from job_service.telemetry.events import (
     Event,
     StoreCommitted,
@@ -31,66 +28,23 @@ FIRST_RETRY_SECONDS: Final = 0.05
 LONGEST_RETRY_SECONDS: Final = 2.0
 
 
-Call = tuple[Callable[..., object], Job, *tuple[float | None, ...]]  # of the runner
-
-
-class Pause(NamedTuple):
-    """Jobs of a type, or all if it is None, are to start or not."""
-
-    job_type: str | None
-    paused: bool
-
-
-class Remembered(NamedTuple):
-    """A request with an idempotency key, the jobs that it made, and until when it counts."""
-
-    request: KeyedRequest
-    jobs: Sequence[JobSummary]
-    until: datetime
-
-
-class Act:
-    """All that one call has done, which is kept as a whole or not at all.
-
-    `jobs` are those that it changed, `created` those of them that it made, and `ended` those that
-    it gave their end. `beside` is what else is to be kept. `told` is what tells of it. A submission
-    is one for which somebody waits, and may make no job.
-    """
-
-    __slots__ = (*("awaited", "beside", "created", "ended", "is_submission", "jobs", "told"),)
-
-    def __init__(self) -> None:
-        self.jobs: dict[str, Job] = {}
-        self.created: list[Job] = []
-        self.ended: list[Job] = []
-        self.beside: list[object] = []
-        self.told: list[Event | Call] = []
-        self.awaited: trio.Event | None = None  # made by the first who waits until it is told
-        self.is_submission = False
-
-    @property
-    def is_kept(self) -> bool:
-        """Whether there is nothing in it that must be kept."""
-        return not self.jobs and not self.beside
-
-
 class CannotKeep(Exception):
     """What keeps the jobs is in trouble now; the text says which."""
 
 
 class Committer:
-    """Keeps acts with `keep`, which raises CannotKeep, and then tells them with `tell`.
+    """Keeps units with `keep`, which raises CannotKeep, and then tells them with `tell`.
 
-    When trouble begins, `refuse` is called with all acts that wait. Those that it takes out are
+    When trouble begins, `refuse` is called with all units that wait. Those that it takes out are
     refused, and all others are kept when the trouble is over. If there are none, that is found out
     with `keep` of nothing.
     """
 
     def __init__(
         self,
-        keep: Callable[[Sequence[Act]], Awaitable[None]],
-        tell: Callable[[Act], None],
-        refuse: Callable[[deque[Act]], None],
+        keep: Callable[[Sequence[UnitOfWork]], Awaitable[None]],
+        tell: Callable[[UnitOfWork], None],
+        refuse: Callable[[deque[UnitOfWork]], None],
         emit: Callable[[Event], None],
         clock: Clock,
     ) -> None:
@@ -99,47 +53,47 @@ class Committer:
         self._refuse = refuse
         self._emit = emit
         self._clock = clock
-        self._acts = deque[Act]()  # those that are not told yet, in their order
+        self._units = deque[UnitOfWork]()  # those that are not told yet, in their order
         self._changed = trio.lowlevel.ParkingLot()
         self._tries_later = trio.lowlevel.ParkingLot()
         self._is_closed = False
         self.trouble: str | None = None
         self._failing_since = 0.0
 
-    def add(self, act: Act) -> None:
-        """Keep an act, and tell of it after all that came before."""
-        if not self._acts and act.is_kept:
-            self._tell(act)
+    def add(self, unit: UnitOfWork) -> None:
+        """Keep an unit, and tell of it after all that came before."""
+        if not self._units and not unit.needs_keeping:
+            self._tell(unit)
             return
-        self._acts.append(act)
+        self._units.append(unit)
         # If the service's end comes from another thread, the loop is blocked.
         if self._changed and trio.lowlevel.in_trio_run():
             self._changed.unpark_all()
 
     def try_out(self) -> None:
         """Find out soon whether anything can be kept; what waits in line shows that, too."""
-        if not self._acts:
-            act = Act()
-            act.beside.append(None)
-            self.add(act)
+        if not self._units:
+            unit = UnitOfWork()
+            unit.beside.append(None)
+            self.add(unit)
 
     async def kept(self) -> None:
-        """Return when all acts so far are kept and told. Raises StoreUnavailable."""
+        """Return when all units so far are kept and told. Raises StoreUnavailable."""
         self.require_no_trouble()
-        if not self._acts:
+        if not self._units:
             await trio.lowlevel.checkpoint()
             return
-        if not await self._told(self._acts[-1]):
+        if not await self._told(self._units[-1]):
             raise self._unavailable()
 
     async def settled(self) -> None:
-        """Return when all acts so far are kept and told, however long that takes.
+        """Return when all units so far are kept and told, however long that takes.
 
         If there is trouble, it is tried again now, because the service may be about to end.
         """
         self._tries_later.unpark_all()
         await trio.lowlevel.checkpoint_if_cancelled()
-        while self._acts and not await self._told(self._acts[-1]):
+        while self._units and not await self._told(self._units[-1]):
             pass  # trouble began; what was refused with it is not in line any more
         await trio.lowlevel.cancel_shielded_checkpoint()
 
@@ -151,39 +105,39 @@ class Committer:
     async def run(self) -> None:
         """Keep and tell, until cancelled."""
         while True:
-            while not self._acts:
+            while not self._units:
                 await self._changed.park()
             batch = self._next_batch()
-            if not all(act.is_kept for act in batch):
+            if any(unit.needs_keeping for unit in batch):
                 batch = await self._keep_stubbornly(batch)
             if self._is_closed:
                 return
             self._tell_all(batch)
             await trio.lowlevel.checkpoint()
 
-    def take_over(self) -> list[Act]:
-        """Keep nothing more: the acts that are not told. Another thread may call it."""
+    def take_over(self) -> list[UnitOfWork]:
+        """Keep nothing more: the units that are not told. Another thread may call it."""
         self._is_closed = True
-        acts, self._acts = list(self._acts), deque()
-        return acts
+        units, self._units = list(self._units), deque()
+        return units
 
-    def close(self) -> list[Act]:
-        """Keep nothing more, and refuse all who wait: the acts that are not told."""
-        acts = self.take_over()
-        for act in acts:
-            self._refuse_waiters(act)
-        return acts
+    def close(self) -> list[UnitOfWork]:
+        """Keep nothing more, and refuse all who wait: the units that are not told."""
+        units = self.take_over()
+        for unit in units:
+            self._refuse_waiters(unit)
+        return units
 
-    def _next_batch(self) -> list[Act]:
-        batch, jobs = list[Act](), 0
-        for act in self._acts:
-            jobs += len(act.jobs)
+    def _next_batch(self) -> list[UnitOfWork]:
+        batch, jobs = list[UnitOfWork](), 0
+        for unit in self._units:
+            jobs += len(unit.jobs)
             if batch and jobs > MOST_JOBS:
                 break
-            batch.append(act)
+            batch.append(unit)
         return batch
 
-    async def _keep_stubbornly(self, batch: list[Act]) -> list[Act]:
+    async def _keep_stubbornly(self, batch: list[UnitOfWork]) -> list[UnitOfWork]:
         """Try until it is kept. Returns what was kept in the end: less, if some was refused."""
         pause = FIRST_RETRY_SECONDS
         while not self._is_closed:
@@ -211,13 +165,13 @@ class Committer:
         self.trouble = error
         self._failing_since = self._clock.monotonic()
         self._emit(StoreFailing(timestamp=self._clock.now(), error=error))
-        waiting = list(self._acts)
-        self._refuse(self._acts)
-        for act in waiting:
-            self._refuse_waiters(act)
+        waiting = list(self._units)
+        self._refuse(self._units)
+        for unit in waiting:
+            self._refuse_waiters(unit)
 
-    def _refuse_waiters(self, act: Act) -> None:
-        told, act.awaited = act.awaited, None
+    def _refuse_waiters(self, unit: UnitOfWork) -> None:
+        told, unit.awaited = unit.awaited, None
         if told is not None:
             told.set()
 
@@ -228,20 +182,20 @@ class Committer:
         seconds = round(self._clock.monotonic() - self._failing_since, 6)
         self._emit(StoreRecovered(timestamp=self._clock.now(), failing_seconds=seconds))
 
-    def _tell_all(self, batch: Sequence[Act]) -> None:
-        for act in batch:
-            self._tell(act)
-            self._acts.popleft()
-            if act.awaited is not None:
-                act.awaited.set()
+    def _tell_all(self, batch: Sequence[UnitOfWork]) -> None:
+        for unit in batch:
+            self._tell(unit)
+            self._units.popleft()
+            if unit.awaited is not None:
+                unit.awaited.set()
 
-    async def _told(self, act: Act) -> bool:
-        """Wait until this act, which is in line, is told; false if that is refused."""
-        told = act.awaited
+    async def _told(self, unit: UnitOfWork) -> bool:
+        """Wait until this unit, which is in line, is told; false if that is refused."""
+        told = unit.awaited
         if told is None:
-            told = act.awaited = trio.Event()
+            told = unit.awaited = trio.Event()
         await told.wait()
-        return act.awaited is told
+        return unit.awaited is told
 
     def _unavailable(self) -> StoreUnavailable:
         why = self.trouble or "it is closed"

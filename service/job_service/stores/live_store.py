@@ -1,5 +1,6 @@
 """What every store does with the jobs that this process holds."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import trio
@@ -18,7 +19,7 @@ from job_service.telemetry.events import Event
 _CANCELLED_IN_ONE_GO = 100
 
 
-class LiveStore:
+class LiveStore(ABC):
     """The base of stores. Meaning and errors of its methods are those of `contract.Store`.
 
     `emit` is told all that happens to the live jobs, and so is the runner.
@@ -73,8 +74,8 @@ class LiveStore:
         """How many jobs are kept that have ended, if that is worth telling."""
         return None
 
-    def apply(self, change: Change) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def apply(self, change: Change) -> None: ...
 
     def close(self) -> None:
         self._admission.is_closed = True

@@ -9,7 +9,7 @@ from msgspec import UNSET
 
 from job_service.jobs.state.live_jobs import JobReceiver, LiveJobs
 from job_service.jobs.state.model import Job
-from job_service.stores.commit import Act, Call
+from job_service.stores.unit_of_work import Call, UnitOfWork
 from job_service.telemetry.events import (
     Event,
     JobAbandoned,
@@ -36,9 +36,9 @@ _KEPT: Final = frozenset({JobCreated, *_MOVES, *_ENDS})
 
 
 class Outbox:
-    """Takes the events of the live jobs, and what their runner must know, into the act under way.
+    """Takes the events of the live jobs, and what their runner must know, into the unit under way.
 
-    A job of which an event tells has changed, and is to be kept with the act. `find` gives it.
+    A job of which an event tells has changed, and is to be kept with the unit. `find` gives it.
     `say` is called at once with what need not wait for that.
     """
 
@@ -46,65 +46,65 @@ class Outbox:
         self._say = say
         self.runner = runner
         self.find: Callable[[str], Job | None] = lambda _: None
-        self._act = Act()
+        self._unit = UnitOfWork()
 
-    def begin(self) -> Act:
+    def begin(self) -> UnitOfWork:
         """A call is under way from now on: what follows is its."""
-        self._act = act = Act()
-        return act
+        self._unit = unit = UnitOfWork()
+        return unit
 
     def emit(self, event: Event) -> None:
         """An event of the call that is under way."""
-        act, kind = self._act, type(event)
+        unit, kind = self._unit, type(event)
         if kind in _AT_ONCE:
             self._say(event)
             return
-        act.told.append(event)
+        unit.told.append(event)
         if kind in _KEPT and isinstance(event, JobEvent):
             job = self.find(event.job_id)
             if job is not None:
-                act.jobs[job.id] = job
+                unit.jobs[job.id] = job
                 if kind in _ENDS:
-                    act.ended.append(job)
+                    unit.ended.append(job)
                 elif kind is JobCreated:
-                    act.created.append(job)
+                    unit.created.append(job)
 
     def add(self, job: Job, ready_in: float | None) -> None:
         """Tell the runner later."""
-        self._act.told.append((self.runner.add, job, ready_in))
+        self._unit.told.append((self.runner.add, job, ready_in))
 
     def attempt_ended(self, job: Job, ready_in: float | None) -> None:
         """Tell the runner later."""
-        self._act.told.append((self.runner.attempt_ended, job, ready_in))
+        self._unit.told.append((self.runner.attempt_ended, job, ready_in))
 
     def discard(self, job: Job) -> None:
         """Tell the runner later."""
-        self._act.told.append((self.runner.discard, job))
+        self._unit.told.append((self.runner.discard, job))
 
 
-def withdraw(acts: deque[Act], live: LiveJobs) -> list[object]:
-    """Undo all that these acts have created, of which nobody knows. What was kept beside it."""
-    withdrawn = [job for act in acts for job in act.created]
+def withdraw(units: deque[UnitOfWork], live: LiveJobs) -> list[object]:
+    """Undo all that these units have created, of which nobody knows. What was kept beside it."""
+    withdrawn = [job for unit in units for job in unit.created]
     ids = {job.id for job in withdrawn}
     undone = list[object]()
-    for act in list(acts):
-        if act.created or act.is_submission:
-            acts.remove(act)
-            undone += act.beside
+    for unit in list(units):
+        if unit.created or unit.is_submission:
+            units.remove(unit)
+            undone += unit.beside
             continue
-        act.told = [each for each in act.told if _job_id_of(each) not in ids]
-        act.jobs = {job_id: job for job_id, job in act.jobs.items() if job_id not in ids}
-        act.ended = [job for job in act.ended if job.id not in ids]
+        unit.told = [each for each in unit.told if _job_id_of(each) not in ids]
+        unit.jobs = {job_id: job for job_id, job in unit.jobs.items() if job_id not in ids}
+        unit.ended = [job for job in unit.ended if job.id not in ids]
     for job in reversed(withdrawn):
         live.withdraw(job)
     return undone
 
 
-def abandonments(acts: Iterable[Act], reason: str, now: datetime) -> Iterator[JobAbandoned]:
-    """The last word on each job of which these acts, which can't be kept, would have told."""
+def abandonments(units: Iterable[UnitOfWork], reason: str, now: datetime) -> Iterator[JobAbandoned]:
+    """The last word on each job of which these units, which can't be kept, would have told."""
     said = set[str]()
-    for act in acts:
-        for event in act.told:
+    for unit in units:
+        for event in unit.told:
             if not isinstance(event, JobEvent) or event.job_id in said:
                 continue
             if type(event) in _KEPT:

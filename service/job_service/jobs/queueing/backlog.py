@@ -152,8 +152,11 @@ class Backlog:
             queue.discard(job)
             self._note_whether_empty(job.type, queue)
 
-    def pause(self, job_type: str) -> bool:
-        """Hold back the jobs of this type; whether they were not already."""
+    def pause(self, job_type: str | None) -> bool:
+        """Hold back the jobs of this type, or all; whether they were not already."""
+        if job_type is None:
+            was_paused, self.paused = self.paused, True
+            return not was_paused
         if job_type in self._paused_types:
             return False
         self._paused_types.add(job_type)
@@ -167,8 +170,11 @@ class Backlog:
             queue.paused = True
         return True
 
-    def resume(self, job_type: str) -> bool:
-        """Let the jobs of this type start again; whether they were held back."""
+    def resume(self, job_type: str | None) -> bool:
+        """Take back a `pause` of the same kind; whether there was one."""
+        if job_type is None:
+            was_paused, self.paused = self.paused, False
+            return was_paused
         if job_type not in self._paused_types:
             return False
         self._paused_types.remove(job_type)

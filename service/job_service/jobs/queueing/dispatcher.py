@@ -64,9 +64,7 @@ class Dispatcher:
     def recover(self, job: Job) -> str | None:
         """A pending job comes in from what is kept. Returns why this program can't run it."""
         why = self._note_why_unfit(job)
-        if job.awaits is None and job.run_at is job.created_at:  # as most are
-            self._make_ready(job, kind=JobRecovered)
-        elif job.awaits is None:
+        if job.awaits is None:
             self._await_date(job, JobRecovered)
         return why
 
@@ -98,30 +96,23 @@ class Dispatcher:
 
     def pause(self, job_type: str | None) -> bool:
         """Start no job, or none of this type, until `resume`; whether that is new."""
-        if job_type is None:
-            changed, self._backlog.paused = not self._backlog.paused, True
-        else:
-            changed = self._backlog.pause(job_type)
+        changed = self._backlog.pause(job_type)
         if changed:
             self._look_again()
         return changed
 
     def resume(self, job_type: str | None) -> bool:
         """Take back a `pause` of the same kind; whether there was one."""
-        if job_type is None:
-            changed, self._backlog.paused = self._backlog.paused, False
-        else:
-            changed = self._backlog.resume(job_type)
+        changed = self._backlog.resume(job_type)
         if changed:
             self._hand_over()
         return changed
 
     def hold(self, why: str | None) -> None:
         """Start no job for this reason, beside all pauses; None takes it back."""
-        if why is None and self._held_because is not None:
-            self._held_because = None
+        was_held, self._held_because = self._held_because is not None, why
+        if was_held and why is None:
             self._hand_over()
-        self._held_because = why
 
     def why_it_waits(self, job: Job) -> str:
         """Why a pending job is not running now, in one sentence."""
@@ -218,7 +209,7 @@ class Dispatcher:
     def _await_date(
         self, job: Job, kind: type[JobEnqueued] | type[JobRecovered] = JobEnqueued
     ) -> None:
-        if job.run_at <= self._clock.now():
+        if job.run_at is job.created_at or job.run_at <= self._clock.now():  # spares most a look
             self._make_ready(job, kind=kind)
             return
         next_date = self._backlog.dated.next_due

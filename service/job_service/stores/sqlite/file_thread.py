@@ -39,9 +39,12 @@ class FileThread:
         )
 
     async def call(
-        self, act: Callable[Concatenate[JobFile, P], T], /, *args: P.args, **kwargs: P.kwargs
+        self, function: Callable[Concatenate[JobFile, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """What `act(file, …)` returns or raises. If this is cancelled, it is done all the same."""
+        """What `function(file, …)` returns or raises.
+
+        It is called even if this is cancelled.
+        """
         task, token = trio.lowlevel.current_task(), trio.lowlevel.current_trio_token()
         waits = True
 
@@ -50,7 +53,7 @@ class FileThread:
                 trio.lowlevel.reschedule(task, result)
 
         def call(file: JobFile) -> None:
-            result = outcome.capture(act, file, *args, **kwargs)
+            result = outcome.capture(function, file, *args, **kwargs)
             with suppress(trio.RunFinishedError):  # nobody is left to hear of it
                 token.run_sync_soon(wake, result)
 
@@ -63,8 +66,8 @@ class FileThread:
         result: T = await trio.lowlevel.wait_task_rescheduled(abort)
         return result
 
-    def call_at_once(self, act: Callable[[JobFile], T], timeout_seconds: float) -> T:
-        """What `act(file)` returns or raises; for a thread that is not the loop's.
+    def call_at_once(self, function: Callable[[JobFile], T], timeout_seconds: float) -> T:
+        """What `function(file)` returns or raises; for a thread that is not the loop's.
 
         Raises TimeoutError if it is not done in time.
         """
@@ -72,7 +75,7 @@ class FileThread:
 
         def call(file: JobFile) -> None:
             try:
-                result.set_result(act(file))
+                result.set_result(function(file))
             except Exception as error:
                 result.set_exception(error)
 

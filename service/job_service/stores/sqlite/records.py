@@ -7,24 +7,24 @@ import msgspec
 
 from job_service.jobs.state.detail import JobSummary
 from job_service.jobs.state.model import Job
-from job_service.stores.commit import Act, Pause, Remembered
 from job_service.stores.contract import KeyedRequest, Tick
 from job_service.stores.record import decode, encode, record_of, restore
 from job_service.stores.sqlite import rows
+from job_service.stores.unit_of_work import Pause, Remembered, UnitOfWork
 
 _encode_time = msgspec.json.Encoder().encode
 _decode_summaries = msgspec.json.Decoder(list[JobSummary]).decode
 
 
-def batch_of(acts: Iterable[Act], keyed: Container[str]) -> rows.Batch:
-    """All that these acts have changed, as it is now. Keys tell of `keyed` jobs."""
+def batch_of(units: Iterable[UnitOfWork], keyed: Container[str]) -> rows.Batch:
+    """All that these units have changed, as it is now. Keys tell of `keyed` jobs."""
     changed = dict[str, Job]()
     created, ended, beside = list[Job](), list[Job](), list[object]()
-    for act in acts:
-        changed |= act.jobs
-        created += act.created
-        ended += act.ended
-        beside += act.beside
+    for unit in units:
+        changed |= unit.jobs
+        created += unit.created
+        ended += unit.ended
+        beside += unit.beside
     return rows.Batch(
         jobs=[_row(job) for job in changed.values()],
         payloads=[(job.id, job.payload.decode()) for job in created],

@@ -1,17 +1,23 @@
-"""Reads the jobs that have not ended, and finds out what has become of what they wait for."""
+"""Reads the jobs that have not ended, finds out what they still wait for, and brings them back."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+import trio
+
+from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.dependencies import failed_dependency
 from job_service.jobs.state.live_jobs import LiveJobs
 from job_service.jobs.state.model import Job
+from job_service.stores.contract import Runner
 from job_service.stores.sqlite.file_thread import FileThread
 from job_service.stores.sqlite.job_file import JobFile
 from job_service.stores.sqlite.records import job_of, summarized
+from job_service.telemetry.events import Event, JobMisfit, StoreOpening
 
 PORTION: Final = 500  # jobs, before others have their turn
+TELL_EVERY_SECONDS: Final = 1.0
 
 
 @dataclass(slots=True)
@@ -39,6 +45,31 @@ async def take_in(file: FileThread, live: LiveJobs, tell: Callable[[int], None])
     for start in range(0, len(followers), PORTION):
         await _let_follow(file, live, followers[start : start + PORTION], found)
     return found
+
+
+def how_far(say: Callable[[Event], None], clock: Clock, store: str) -> Callable[[int], None]:
+    """A function that takes how many jobs are read so far, and says so every second."""
+    told_at = clock.monotonic()
+
+    def tell(jobs: int) -> None:
+        nonlocal told_at
+        if clock.monotonic() >= told_at + TELL_EVERY_SECONDS:
+            told_at = clock.monotonic()
+            say(StoreOpening(timestamp=clock.now(), store=store, jobs_read=jobs))
+
+    return tell
+
+
+async def bring_back(
+    live: LiveJobs, runner: Runner, say: Callable[[Event], None], clock: Clock
+) -> None:
+    """Bring all pending jobs to the runner, and say which of them it can't run."""
+    for number, job in enumerate(live.unfinished(), 1):
+        why = runner.recover(job)
+        if why is not None:
+            say(JobMisfit(timestamp=clock.now(), job_id=job.id, job_type=job.type, error=why))
+        if number % PORTION == 0:
+            await trio.lowlevel.checkpoint()
 
 
 async def _let_follow(

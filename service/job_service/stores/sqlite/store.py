@@ -10,7 +10,7 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 
 import msgspec
 import trio
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from job_service.errors import StoreRefused, StoreUnavailable, UnknownJob
 from job_service.failures.report import describe
@@ -20,7 +20,7 @@ from job_service.jobs.state.dependencies import why_unstarted
 from job_service.jobs.state.detail import JobSummary, summarize
 from job_service.jobs.state.model import Ending, Job, Status
 from job_service.jobs.state.transitions import fail_unstarted
-from job_service.stores.commit import Act, CannotKeep
+from job_service.stores.commit import CannotKeep
 from job_service.stores.contract import Tick
 from job_service.stores.durable import DurableStore
 from job_service.stores.live_store import no_such_job
@@ -30,14 +30,13 @@ from job_service.stores.sqlite.housekeeping import keep_house, write_and_trim
 from job_service.stores.sqlite.job_file import JobFile
 from job_service.stores.sqlite.lock import locked
 from job_service.stores.sqlite.records import batch_of, job_of, remembered, summarized, text_of
-from job_service.stores.sqlite.recovery import PORTION, take_in
+from job_service.stores.sqlite.recovery import bring_back, how_far, take_in
+from job_service.stores.unit_of_work import UnitOfWork
 from job_service.telemetry.events import (
     Event,
-    JobMisfit,
     QueuePaused,
     StoreFailed,
     StoreOpened,
-    StoreOpening,
 )
 
 P = ParamSpec("P")
@@ -45,7 +44,6 @@ T = TypeVar("T")
 
 CLOSING_SECONDS: Final = 2.0  # that the file has to be closed
 AT_ONCE_SECONDS: Final = 1.0  # that a blocked service has to keep its last words
-TELL_EVERY_SECONDS: Final = 1.0  # how far it is read
 
 
 class SqliteStore(DurableStore):
@@ -102,7 +100,7 @@ class SqliteStore(DurableStore):
 
     async def _recover(self) -> None:
         began = self.clock.monotonic()
-        found = await take_in(self._file, self._live, self._tell_how_far(began))
+        found = await take_in(self._file, self._live, how_far(self._say, self.clock, self.name))
         counts = await self._file.call(JobFile.counts)
         self._kept_counts.take_in(counts)
         await self._recover_words()
@@ -123,7 +121,7 @@ class SqliteStore(DurableStore):
             if job.status == "pending":  # it has not followed another one
                 self.apply(fail_unstarted(job, why_unstarted(failed), self.clock))
         await self.settled()
-        await self._recover_backlog()
+        await bring_back(self._live, self._runner, self._say, self.clock)
         self._read_whole.set()
 
     async def page(
@@ -151,9 +149,10 @@ class SqliteStore(DurableStore):
         async with self._backup_lock:
             return await self._ask(JobFile.backup, destination, self._file.do_what_waits)
 
-    async def _write(self, acts: Sequence[Act]) -> None:
+    async def _write(self, units: Sequence[UnitOfWork]) -> None:
+        batch = batch_of(units, self._submissions.keyed)
         try:
-            kept = await self._file.call(write_and_trim, batch_of(acts, self._keyed), self._retain)
+            kept = await self._file.call(write_and_trim, batch, self._retain)
         except sqlite3.Error as error:
             raise CannotKeep(describe(error)) from error
         if kept.error is not None:
@@ -161,8 +160,8 @@ class SqliteStore(DurableStore):
         for job_type, status, jobs in kept.trimmed:
             self._kept_counts.add(job_type, status, -jobs)
 
-    def _write_at_once(self, acts: Sequence[Act]) -> None:
-        batch = batch_of(acts, self._keyed)
+    def _write_at_once(self, units: Sequence[UnitOfWork]) -> None:
+        batch = batch_of(units, self._submissions.keyed)
         try:
             self._file.call_at_once(lambda file: file.write(batch), AT_ONCE_SECONDS)
         except (sqlite3.Error, TimeoutError) as error:
@@ -210,42 +209,18 @@ class SqliteStore(DurableStore):
             for job_id, end in ends.items()
         }
         for each in map(remembered, keys):
-            seconds = (each.until - now).total_seconds()
-            self._admission.remember(each.request, each.jobs, seconds, endings)
-            self._keyed.update(job.id for job in each.jobs if job.id in self._jobs)
+            self._submissions.recover(each, endings)
         for job_type in await self._file.call(JobFile.pauses):
             self._runner.pause(job_type or None)
             self._say(QueuePaused(timestamp=now, job_type=job_type or UNSET))
         for name, at, job_id in await self._file.call(JobFile.ticks):
             self._ticks[name] = Tick(name, datetime.fromisoformat(at), job_id)
 
-    async def _recover_backlog(self) -> None:
-        """Bring all jobs to the runner."""
-        for number, job in enumerate(self._live.unfinished(), 1):
-            why_unfit = self._runner.recover(job)
-            if why_unfit is not None:
-                self._say(
-                    JobMisfit(
-                        timestamp=self.clock.now(),
-                        job_id=job.id,
-                        job_type=job.type,
-                        error=why_unfit,
-                    )
-                )
-            if number % PORTION == 0:
-                await trio.lowlevel.checkpoint()
-
-    def _tell_how_far(self, began: float) -> Callable[[int], None]:
-        told_at = began
-
-        def tell(jobs: int) -> None:
-            nonlocal told_at
-            now = self.clock.monotonic()
-            if now >= told_at + TELL_EVERY_SECONDS:
-                told_at = now
-                self._say(StoreOpening(timestamp=self.clock.now(), store=self.name, jobs_read=jobs))
-
-        return tell
+    def _with_progress(self, summary: JobSummary) -> JobSummary:
+        job = self._jobs.get(summary.id)
+        if job is None or job.meter is None or summary.status != "processing":
+            return summary
+        return structs.replace(summary, progress=job.meter.latest)
 
 
 @contextmanager
