@@ -227,7 +227,7 @@ def _variables(context: click.Context) -> list[str]:
 
 
 def _check_address(context: click.Context) -> None:
-    """Raise UsageError for a flag that a Unix socket would let go unheard."""
+    """Raise UsageError for a flag that means nothing beside a Unix socket."""
     for setting in ("host", "port"):
         is_flag = context.get_parameter_source(setting) is ParameterSource.COMMANDLINE
         if is_flag and context.params["unix"] is not None:

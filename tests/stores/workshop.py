@@ -199,12 +199,12 @@ class Workshop:
         await self.apply(change)
 
     async def run(self, job_id: str, how: How = "complete") -> JobDetail:
-        """One attempt from its begin to its end; the job after that, as the store tells it."""
+        """One attempt from its start to its end; the job after that, as the store tells it."""
         await self.run_and_forget(job_id, how)
         return await self.store.get(job_id)
 
     async def run_and_forget(self, job_id: str, how: How = "complete") -> None:
-        """One attempt from its begin to its end; the job may be kept no more after that."""
+        """One attempt from its start to its end; the job may be kept no more after that."""
         await self.start(job_id)
         await self.end(job_id, how)
 

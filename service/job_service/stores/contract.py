@@ -231,7 +231,7 @@ class Store(Protocol):
     async def wait(self, job_id: str, seconds: float) -> JobDetail:
         """As `get`, as soon as the job has ended, or after so many seconds.
 
-        Raises UnknownJob if it is not kept at the begin. It may be kept no more at the end.
+        Raises UnknownJob if it is not kept when the wait begins. It may be kept no more at the end.
         """
 
     async def page(
