@@ -29,7 +29,7 @@ from job_service.telemetry.events import (
 )
 
 NOW: Final = -math.inf  # a deadline that has passed
-SETTLING_SECONDS: Final = 1.0  # that the store has to keep what it was told last
+SETTLING_SECONDS: Final = 3.0  # that the store has to keep what it was told last: disks do stall
 CLOSING_SECONDS: Final = 1.0  # that resources have when the jobs were not left to end
 
 
