@@ -152,7 +152,7 @@ async def test_a_repeated_submission_whose_job_is_no_longer_kept_says_how_it_end
 class StoreWithoutReads(MemoryStore):
     """A store whose disk breaks after a submission."""
 
-    async def wait(self, job_id: str, seconds: float) -> JobDetail:
+    async def wait(self, *_: object) -> JobDetail:
         """Raise, as a store in a file does."""
         raise StoreUnavailable("the disk is broken")
 

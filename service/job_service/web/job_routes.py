@@ -140,9 +140,7 @@ def add_job_routes(app: Quart, queue: JobQueue, registry: Registry) -> None:
             idempotency_key=key,
             **submission.options(),
         )
-        if query.wait is not None:
-            job = await _when_ended(queue, job, query.wait)
-        return _created(job)
+        return _created(await _after_wait(queue, job, query.wait))
 
     @app.post("/jobs/batch")
     async def submit_batch() -> Response:
@@ -201,12 +199,14 @@ def add_job_routes(app: Quart, queue: JobQueue, registry: Registry) -> None:
         return _created(await queue.retry(job_id, idempotency_key=key))
 
 
-async def _when_ended(queue: JobQueue, job: JobSummary, seconds: float) -> JobSummary:
+async def _after_wait(queue: JobQueue, job: JobSummary, seconds: float | None) -> JobSummary:
     """All of a job that was submitted, when it has ended or the time is over.
 
-    The job is accepted. So if all of it can't be told, the answer is what there was to tell then,
+    The job is accepted. So if all of it can't be told, the answer is what there was to tell before,
     and no problem that would make the client submit it again.
     """
+    if seconds is None:
+        return job
     try:
         detail = await queue.wait(job.id, seconds)
     except (UnknownJob, StoreUnavailable):
