@@ -133,6 +133,9 @@ async def test_it_takes_a_token(
     assert not (tmp_path / "copy.db").exists()
 
 
+# httpcore leaves a Unix socket that it can't connect to the garbage collection.
+@pytest.mark.filterwarnings("ignore:.*unclosed <socket")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_if_no_service_answers_the_status_says_so(tmp_path: Path, capfd: Said) -> None:
     """A script can tell that from a backup that was refused."""
     with socket.socket() as probe:  # bound, but nobody listens
@@ -171,4 +174,4 @@ async def test_who_answers_but_is_no_job_service_is_told(tmp_path: Path, capfd: 
         url = f"http://127.0.0.1:{listener.socket.getsockname()[1]}"
         assert await ask_for_backup(Settings(), tmp_path / "copy.db", url) == 1
         nursery.cancel_scope.cancel()
-    assert f"{url}: it answers 404 Not Found" in capfd.readouterr().err
+    assert f"{url}: it answers 404, and does not say why" in capfd.readouterr().err

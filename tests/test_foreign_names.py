@@ -12,7 +12,6 @@ import logging
 import pkgutil
 import tomllib
 from collections.abc import Iterator
-from http.client import HTTPConnection
 from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 
@@ -53,7 +52,6 @@ OVERRIDDEN: dict[str, tuple[type, set[str]]] = {
     "cli_options._Port": (click.types.IntParamType, {"convert"}),
     "cli._Demo": (click.Command, {"format_options"}),
     "cli._Service": (click.Group, {"invoke", "parse_args"}),
-    "service_client._UnixConnection": (HTTPConnection, {"connect"}),
     "jobs.running.forks.EndOfCopy": (trio.abc.Instrument, {"after_task_step"}),
     "jobs.running.processes.ShelteredProcess": (SpawnProcess, {"kill", "run", "start"}),
     "jobs.running.processes.ShelteredSpawn": (SpawnContext, {"Process"}),

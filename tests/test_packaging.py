@@ -2,7 +2,7 @@
 
 from importlib.metadata import metadata, requires
 
-TOOLS = "matplotlib", "mypy", "ruff", "import-linter", "pre-commit", "saq", "fastapi"
+TOOLS = "matplotlib", "mypy", "ruff", "import-linter", "pre-commit", "saq"
 
 
 def test_only_the_extras_for_users_are_published() -> None:

@@ -30,6 +30,7 @@ from job_service import (
     Snooze,
     UnknownJobType,
 )
+from job_service.client import AsyncJobClient, JobClient
 
 ROOT = Path(__file__).parents[1]
 
@@ -48,8 +49,9 @@ SURFACE = [
     *("JobSummary", "MetricsSnapshot", "NotFinished", "Progress", "QueueClosed", "QueueFull"),
     *("QueueView", "Registry", "ResourceFailed", "Retry", "RunningService", "ScheduleView"),
     *("Settings", "SettingsError", "Snooze", "Status", "StoreRefused", "StoreUnavailable"),
-    *("TypeOptions", "TypeView", "UnknownJob", "UnknownJobType", "UnknownPredecessor"),
-    *("WorkerView", "collect_garbage_on_schedule", "host"),
+    *("TypeOptions", "TypeView", "Unauthorized", "UnexpectedAnswer", "UnknownJob"),
+    *("UnknownJobType", "UnknownPredecessor", "Unreachable", "WorkerView"),
+    *("collect_garbage_on_schedule", "host"),
 ]
 
 # Its other members are for the service.
@@ -96,6 +98,17 @@ def test_each_name_can_be_imported_and_says_what_it_means(name: str) -> None:
         assert not doc.startswith(f"{name}("), "a dataclass would be described by its parameters"
     for function in members(name):
         assert function.__doc__, function.__qualname__
+
+
+def test_the_two_clients_have_the_same_calls() -> None:
+    """With the same parameters; and each call says what it does."""
+    blocking, awaiting = vars(JobClient), vars(AsyncJobClient)
+    calls = {name for name in blocking if not name.startswith("_")} - {"close"}
+    assert calls == {name for name in awaiting if not name.startswith("_")} - {"aclose"}
+    for name in calls:
+        assert inspect.getdoc(blocking[name]), name
+        here, there = inspect.signature(blocking[name]), inspect.signature(awaiting[name])
+        assert here.parameters == there.parameters
 
 
 def test_another_name_is_missing_as_from_any_module() -> None:
@@ -167,11 +180,14 @@ def raised_according_to(docstring: str) -> Iterator[str]:
     for paragraph in docstring.split("\n\n"):
         _, _, raised = " ".join(paragraph.split()).partition("Raises ")
         yield from re.findall(r"\b(?:[A-Z][a-z]+){2,}\b|\b[A-Z]\w*Error\b", raised)
+        yield from exceptions().intersection(re.findall(r"\w+", raised))
 
 
 def test_what_is_said_to_be_raised_can_be_caught() -> None:
     """Each exception that a docstring names is Python's own or public, and no other is public."""
     named = set[str]()
+    for documented in (JobClient, *vars(JobClient).values()):
+        named.update(raised_according_to(inspect.getdoc(documented) or ""))
     for name in SURFACE:
         for documented in (getattr(job_service, name), *members(name)):
             named.update(raised_according_to(inspect.getdoc(documented) or ""))
@@ -245,5 +261,5 @@ SAMPLES = [*PAGES, *sorted(ROOT.glob("service/job_service/demo/*.py"))]
 def test_samples_import_from_the_package_itself(path: Path) -> None:
     """Nobody learns a longer path from them."""
     longer = re.findall(r"^ *(?:from|import) job_service\.(\S+)", path.read_text(), re.MULTILINE)
-    public = {"testing", "testing.plugin"}
+    public = {"client", "testing", "testing.plugin"}
     assert [name for name in longer if not name.startswith("demo.") and name not in public] == []

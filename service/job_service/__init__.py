@@ -19,9 +19,12 @@ from job_service.errors import (
     SettingsError,
     StoreRefused,
     StoreUnavailable,
+    Unauthorized,
+    UnexpectedAnswer,
     UnknownJob,
     UnknownJobType,
     UnknownPredecessor,
+    Unreachable,
 )
 
 TYPE_CHECKING = False  # as in `typing`, which takes longer to import than this
@@ -88,9 +91,12 @@ __all__ = [
     "StoreUnavailable",
     "TypeOptions",
     "TypeView",
+    "Unauthorized",
+    "UnexpectedAnswer",
     "UnknownJob",
     "UnknownJobType",
     "UnknownPredecessor",
+    "Unreachable",
     "WorkerView",
     "collect_garbage_on_schedule",
     "host",

@@ -1,18 +1,21 @@
 """The command `backup`: has all jobs of a service copied to a file, whether it runs or not."""
 
 import os
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from urllib.parse import quote
+from typing import Final
 
-from job_service.errors import BackupRefused, StoreRefused
-from job_service.service_client import Refused, ServiceClient, Unreachable
+from job_service.client import JobClient
+from job_service.errors import BackupRefused, JobServiceError, StoreRefused, Unreachable
 from job_service.settings import Settings
 from job_service.standard_streams import print_error
 from job_service.stores.location import SqliteLocation, parse_store
 from job_service.stores.sqlite.connection import open_connection
 from job_service.stores.sqlite.job_file import JobFile
 from job_service.stores.sqlite.lock import StoreInUse, locked
+
+_TO_ITSELF: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (the service listens there)
 
 
 def back_up(settings: Settings, url: str | None, destination: Path) -> int:
@@ -26,10 +29,11 @@ def back_up(settings: Settings, url: str | None, destination: Path) -> int:
     location = parse_store(settings.store)
     try:
         if url is not None or not isinstance(location, SqliteLocation):
-            size = _by_service(ServiceClient(settings, url), destination)
+            with _asking(settings, url) as client:
+                size = client.back_up(destination)
         else:
             size = _of_file(location.path, settings, destination)
-    except (BackupRefused, StoreRefused, Refused) as error:
+    except (BackupRefused, StoreRefused) as error:
         print_error(str(error))
         return 1
     except Unreachable as error:
@@ -45,13 +49,35 @@ def _of_file(path: Path, settings: Settings, destination: Path) -> int:
         with locked(path), closing(open_connection(path, read_only=True)) as connection:
             return JobFile(connection).backup(destination)
     except StoreInUse:
-        client = ServiceClient(settings)
-    kept_in = client.ask("GET", "/queue")["store"]
-    if os.path.realpath(kept_in.removeprefix("sqlite:")) != os.path.realpath(path):
-        raise Refused(f"{client.url}: its store is {kept_in}, and another process has {path}")
-    return _by_service(client, destination)
+        with _asking(settings) as client:
+            kept_in = client.view().store
+            if os.path.realpath(kept_in.removeprefix("sqlite:")) != os.path.realpath(path):
+                raise BackupRefused(
+                    f"its store is {kept_in}, and another process has {path}"
+                ) from None
+            return client.back_up(destination)
 
 
-def _by_service(client: ServiceClient, destination: Path) -> int:
-    answer = client.ask("POST", f"/store/backup?to={quote(os.fsencode(destination))}")
-    return int(answer["bytes"])
+@contextmanager
+def _asking(settings: Settings, url: str | None = None) -> Iterator[JobClient]:
+    """A client of the service at `url`, or at the address of the settings, for the block.
+
+    Raises Unreachable at once, and BackupRefused for whatever else the service says.
+    """
+    token = settings.tokens[0] if settings.tokens else None
+    with JobClient(url or _url_of(settings), token=token, patience_seconds=0) as client:
+        try:
+            yield client
+        except Unreachable:
+            raise
+        except JobServiceError as error:
+            raise BackupRefused(f"{client.url}: {error}") from error
+
+
+def _url_of(settings: Settings) -> str:
+    if settings.unix is not None:
+        return f"unix:{settings.unix}"
+    scheme = "http" if settings.certfile is None else "https"
+    host = _TO_ITSELF.get(settings.host, settings.host)
+    shown = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{shown}:{settings.port}"

@@ -34,7 +34,7 @@ class InvalidPayload(JobServiceError):
 
 
 class InvalidOption(JobServiceError, ValueError):
-    """An option of a submission has a value that it can't have."""
+    """An option of a call has a value that it can't have."""
 
 
 class UnknownPredecessor(JobServiceError):
@@ -111,3 +111,15 @@ class BackupRefused(JobServiceError):
 
 class StoreRefused(JobServiceError):
     """The place where jobs are to be kept can't be used; the message says what to do."""
+
+
+class Unreachable(JobServiceError):
+    """No service answered a client, although it asked for as long as it has patience."""
+
+
+class Unauthorized(JobServiceError):
+    """The client sent no token, or a wrong one."""
+
+
+class UnexpectedAnswer(JobServiceError):
+    """The client was answered what no call is told to expect, perhaps by something else."""

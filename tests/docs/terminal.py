@@ -110,6 +110,7 @@ class Terminal:
                 **{name: value for name, value in os.environ.items() if "JOB_SERVICE" not in name},
                 "PATH": f"{sys.prefix}/bin{os.pathsep}{os.environ['PATH']}",
                 "JOB_SERVICE_PORT": self._with_free_ports("8080"),
+                "JOB_SERVICE_URL": self._with_free_ports("http://127.0.0.1:8080"),
             },
             text=True,
             start_new_session=True,

@@ -32,7 +32,7 @@ async def test_an_unknown_parameter_is_refused(
     ("method", "path", "detail"),
     [
         ("POST", "/queue/pause?typ=echo", "unknown query parameter 'typ'; known: type"),
-        ("POST", "/jobs?x=1&y=2", "unknown query parameter 'x'; this call takes none"),
+        ("POST", "/jobs?x=1&y=2", "unknown query parameter 'x'; known: wait"),
         (
             *("GET", "/jobs?state=failed&limit=ten"),
             "unknown query parameter 'state'; known: status, type, order, limit, cursor",

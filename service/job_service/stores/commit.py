@@ -107,6 +107,7 @@ class Committer:
         while True:
             while not self._units:
                 await self._changed.park()
+            await self._gather()
             batch = self._next_batch()
             if any(unit.needs_keeping for unit in batch):
                 batch = await self._keep_stubbornly(batch)
@@ -127,6 +128,13 @@ class Committer:
         for unit in units:
             self._refuse_waiters(unit)
         return units
+
+    async def _gather(self) -> None:
+        """Let all who can go on now add their units, so that fewer transactions keep them."""
+        units = 0
+        while units < len(self._units) < MOST_JOBS:
+            units = len(self._units)
+            await trio.lowlevel.checkpoint()
 
     def _next_batch(self) -> list[UnitOfWork]:
         batch, jobs = list[UnitOfWork](), 0

@@ -10,6 +10,7 @@ from msgspec import structs
 from quart import Quart, Response, request
 from werkzeug.routing import BaseConverter
 
+from job_service.errors import StoreUnavailable, UnknownJob
 from job_service.jobs.queueing.options import limits
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.registration.registry import Registry
@@ -98,8 +99,8 @@ class CancelJobsQuery(Query, frozen=True):
     ) = None
 
 
-class JobQuery(Query, frozen=True):
-    """Of `GET /jobs/{job_id}`."""
+class WaitQuery(Query, frozen=True):
+    """Of `POST /jobs` and `GET /jobs/{job_id}`."""
 
     wait: (
         Annotated[
@@ -128,7 +129,8 @@ def add_job_routes(app: Quart, queue: JobQueue, registry: Registry) -> None:
     batches = Batches(queue, uploads)
 
     @app.post("/jobs")
-    async def submit_job() -> Response:
+    @takes(WaitQuery)
+    async def submit_job(query: WaitQuery) -> Response:
         incoming = present_request()
         key = read_idempotency_key(incoming)
         submission = await read_submission(incoming, uploads)
@@ -138,7 +140,7 @@ def add_job_routes(app: Quart, queue: JobQueue, registry: Registry) -> None:
             idempotency_key=key,
             **submission.options(),
         )
-        return _created(job)
+        return _created(await _after_wait(queue, job, query.wait))
 
     @app.post("/jobs/batch")
     async def submit_batch() -> Response:
@@ -179,8 +181,8 @@ def add_job_routes(app: Quart, queue: JobQueue, registry: Registry) -> None:
         return conditional_response(etag, lambda: body, JSON, headers)
 
     @app.get("/jobs/<job:job_id>")
-    @takes(JobQuery)
-    async def get_job(query: JobQuery, job_id: str) -> Response:
+    @takes(WaitQuery)
+    async def get_job(query: WaitQuery, job_id: str) -> Response:
         job = await (queue.get(job_id) if query.wait is None else queue.wait(job_id, query.wait))
         return conditional_response(_etag(job), lambda: msgspec.json.encode(job), JSON, {})
 
@@ -195,6 +197,21 @@ def add_job_routes(app: Quart, queue: JobQueue, registry: Registry) -> None:
         key = read_idempotency_key(present_request())
         await _require_present_state(queue, job_id, of_ended_jobs=True)
         return _created(await queue.retry(job_id, idempotency_key=key))
+
+
+async def _after_wait(queue: JobQueue, job: JobSummary, seconds: float | None) -> JobSummary:
+    """All of a job that was submitted, when it has ended or the time is over.
+
+    The job is accepted. So if all of it can't be told, the answer is what there was to tell before,
+    and no problem that would make the client submit it again.
+    """
+    if seconds is None:
+        return job
+    try:
+        detail = await queue.wait(job.id, seconds)
+    except (UnknownJob, StoreUnavailable):
+        return job
+    return structs.replace(detail, replayed=job.replayed, duplicate=job.duplicate)
 
 
 async def _require_present_state(queue: JobQueue, job_id: str, *, of_ended_jobs: bool) -> None:

@@ -194,8 +194,9 @@ def _media(answer: Answer) -> Schema:
             "schema": refer_to("StreamedEvent"),
             "example": f"id: 1\nevent: {answer.example.event}\ndata: {data}\n\n",
         }
-    schemas, _ = msgspec.json.schema_components([answer.body], ref_template=REFERENCE)
-    media = {"schema": schemas[0]}
+    kinds = answer.body if isinstance(answer.body, tuple) else (answer.body,)
+    schemas, _ = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
+    media: Schema = {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": list(schemas)}}
     if answer.example is not None:
         media["example"] = msgspec.json.decode(msgspec.json.encode(answer.example))
     return media

@@ -55,6 +55,8 @@ _DUPLICATE: Final = Answer(
     examples.DUPLICATE,
     ("Location", "Idempotent-Replayed"),
 )
+# With `wait` a submission is answered with all of the job, if there is more to tell of it.
+_OR_ALL_OF_IT: Final = (JobDetail, JobSummary)
 _ADMISSION: Final = (KEY_REUSED, QUEUE_FULL, DRAINING, STORE_UNAVAILABLE)
 
 
@@ -69,8 +71,15 @@ JOB_OPERATIONS: Final[Operations] = {
         "jobs",
         "Submit a job",
         "It runs as soon as a worker is free. The call never waits for room in a full queue. "
-        f"A body may have up to {MAX_JOB_BYTES >> 20} MiB.",
-        {200: _DUPLICATE, 201: _MADE},
+        "With `wait` it answers when the job has ended, with all of it; and if it has not ended by "
+        f"then, with all of it as it is. A body may have up to {MAX_JOB_BYTES >> 20} MiB.",
+        {
+            200: _DUPLICATE._replace(body=_OR_ALL_OF_IT),
+            201: _MADE._replace(
+                description="The job is accepted. Without `wait` it waits for a worker now.",
+                body=_OR_ALL_OF_IT,
+            ),
+        },
         (
             *(MALFORMED, UNKNOWN_JOB_TYPE, INVALID_PAYLOAD, UNKNOWN_PREDECESSOR, SLOW_BODY),
             *(TOO_LARGE, TOO_MANY_UPLOADS, NOT_THE_MEDIA_TYPE, COMPRESSED, *_ADMISSION),

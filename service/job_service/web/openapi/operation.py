@@ -9,7 +9,10 @@ HTML: Final = "text/html"
 
 
 class Answer(NamedTuple):
-    """What a call answers if all goes well. `body` is a struct, or a list of one."""
+    """What a call answers if all goes well.
+
+    `body` is a struct, a list of one, or a tuple of structs of which it is any.
+    """
 
     description: str
     body: Any = None

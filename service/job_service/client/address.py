@@ -1,0 +1,55 @@
+"""Where the service is, and what it wants to see of those who come."""
+
+import os
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+from job_service.errors import SettingsError
+
+URL_VARIABLE: Final = "JOB_SERVICE_URL"
+TOKEN_VARIABLE: Final = "JOB_SERVICE_TOKEN"  # noqa: S105 (it is its name)
+DEFAULT_URL: Final = "http://127.0.0.1:8080"
+
+_UNIX: Final = "unix:"
+
+
+class Address(NamedTuple):
+    """`url` as people write it; `base_url` for HTTP; and the Unix socket, if it is one."""
+
+    url: str
+    base_url: str
+    socket: str | None
+    headers: dict[bytes, bytes]
+
+
+def find_service(url: str | None, token: str | None) -> Address:
+    """The address at `url`, or at that of JOB_SERVICE_URL, or else the usual one of this machine.
+
+    Without a `token`, it is the first one of JOB_SERVICE_TOKEN, if there is one. Raises
+    SettingsError, of the setting `url` or `token`.
+    """
+    url = url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
+    token = token or os.environ.get(TOKEN_VARIABLE, "").partition(",")[0].strip()
+    if not token.isprintable() or " " in token:
+        raise SettingsError("token", "must not have spaces or control characters in it")
+    headers = {b"Authorization": f"Bearer {token}".encode()} if token else {}
+    if url.startswith(_UNIX):
+        path = url.removeprefix(_UNIX)
+        if not path:
+            raise SettingsError("url", "must have the path of a socket after unix:")
+        return Address(url, "http://localhost", path, headers)
+    _check(url)
+    return Address(url.rstrip("/"), url.rstrip("/"), None, headers)
+
+
+def _check(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query
+        _ = parts.port  # which may be no number
+    except ValueError:
+        is_one = False
+    if not is_one:
+        raise SettingsError(
+            "url", f"must be such as http://127.0.0.1:8080 or unix:/run/jobs.socket, not {url}"
+        )

@@ -1,0 +1,260 @@
+"""The client that awaits, on Trio and on asyncio."""
+
+import os
+import ssl
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
+from typing import Self, TypeVar, Unpack
+
+import anyio
+import httpx
+from msgspec import UNSET
+
+from job_service.client.address import find_service
+from job_service.client.batches import Submission, submit_all
+from job_service.client.calls import Calls
+from job_service.client.event_stream import Follower, StreamedEvent
+from job_service.client.exchange import Answer, Conversation, NoAnswer, Request
+from job_service.client.httpx_messages import answer_of, arguments_of, no_answer_of, trust_for
+from job_service.errors import Unreachable
+from job_service.jobs.queueing.options import JobOptions
+from job_service.jobs.state.detail import (
+    Cancellations,
+    JobDetail,
+    JobSummary,
+    QueueView,
+    ScheduleView,
+    TypeView,
+    WorkerView,
+)
+from job_service.jobs.state.model import Status
+from job_service.telemetry.metrics import MetricsSnapshot
+
+T = TypeVar("T")
+
+
+class AsyncJobClient:
+    """What JobClient does, for programs on Trio or asyncio: its methods are async.
+
+    All parameters, results and errors are those of JobClient. Tasks of one event loop may share a
+    client. Use it in an `async with` block, or close it with `aclose`. A submission that is
+    cancelled may have arrived: to repeat it safely, give it an `idempotency_key`.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        token: str | None = None,
+        patience_seconds: float = 30.0,
+        timeout_seconds: float = 10.0,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        address = find_service(url, token)
+        self.url = address.url
+        self._calls = Calls(patience_seconds, timeout_seconds)
+        transport = None
+        if address.socket is not None:
+            transport = httpx.AsyncHTTPTransport(uds=address.socket, verify=False)
+        self._http = httpx.AsyncClient(
+            base_url=address.base_url,
+            headers=address.headers,
+            transport=transport,
+            verify=trust_for(address, ssl_context),
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._http.aclose()
+
+    async def submit(
+        self,
+        job_type: str,
+        payload: object = UNSET,
+        *,
+        idempotency_key: str | None = None,
+        **options: Unpack[JobOptions],
+    ) -> JobSummary:
+        """As JobClient.submit."""
+        return await self._run(self._calls.submit(job_type, payload, idempotency_key, options))
+
+    async def submit_and_wait(
+        self,
+        job_type: str,
+        payload: object = UNSET,
+        *,
+        seconds: float | None = None,
+        idempotency_key: str | None = None,
+        **options: Unpack[JobOptions],
+    ) -> JobDetail:
+        """As JobClient.submit_and_wait."""
+        conversation = self._calls.submit_and_wait(
+            job_type, payload, seconds, idempotency_key, options
+        )
+        return await self._run(conversation)
+
+    async def submit_all(
+        self, submissions: Iterable[Submission], *, idempotency_key: str | None = None
+    ) -> list[str]:
+        """As JobClient.submit_all."""
+        return await self._run(submit_all(self._calls, submissions, idempotency_key))
+
+    async def get(self, job_id: str) -> JobDetail:
+        """As JobClient.get."""
+        return await self._run(self._calls.get(job_id))
+
+    async def wait(self, job_id: str, seconds: float | None = None) -> JobDetail:
+        """As JobClient.wait."""
+        return await self._run(self._calls.wait(job_id, seconds))
+
+    async def list(
+        self,
+        *,
+        status: Status | None = None,
+        job_type: str | None = None,
+        after: str | None = None,
+        limit: int = 100,
+        newest_first: bool = False,
+    ) -> Sequence[JobSummary]:
+        """As JobClient.list."""
+        return await self._run(
+            self._calls.page(status, job_type, after, limit, newest_first=newest_first)
+        )
+
+    async def list_all(
+        self,
+        *,
+        status: Status | None = None,
+        job_type: str | None = None,
+        newest_first: bool = False,
+    ) -> AsyncIterator[JobSummary]:
+        """As JobClient.list_all."""
+        last: str | None = None
+        while page := await self.list(
+            status=status, job_type=job_type, after=last, limit=1_000, newest_first=newest_first
+        ):
+            for job in page:
+                yield job
+            last = page[-1].id
+
+    async def cancel(self, job_id: str) -> JobDetail:
+        """As JobClient.cancel."""
+        return await self._run(self._calls.cancel(job_id))
+
+    async def cancel_all(self, job_type: str, *, status: Status | None = None) -> Cancellations:
+        """As JobClient.cancel_all."""
+        return await self._run(self._calls.cancel_all(job_type, status))
+
+    async def retry(self, job_id: str, *, idempotency_key: str | None = None) -> JobSummary:
+        """As JobClient.retry."""
+        return await self._run(self._calls.retry(job_id, idempotency_key))
+
+    async def pause(self, job_type: str | None = None) -> QueueView:
+        """As JobClient.pause."""
+        return await self._run(self._calls.pause(job_type))
+
+    async def resume(self, job_type: str | None = None) -> QueueView:
+        """As JobClient.resume."""
+        return await self._run(self._calls.resume(job_type))
+
+    async def view(self) -> QueueView:
+        """As JobClient.view."""
+        return await self._run(self._calls.view())
+
+    async def types(self) -> Sequence[TypeView]:
+        """As JobClient.types."""
+        return await self._run(self._calls.types())
+
+    async def workers(self) -> Sequence[WorkerView]:
+        """As JobClient.workers."""
+        return await self._run(self._calls.workers())
+
+    async def schedules(self) -> Sequence[ScheduleView]:
+        """As JobClient.schedules."""
+        return await self._run(self._calls.schedules())
+
+    async def metrics(self) -> MetricsSnapshot:
+        """As JobClient.metrics."""
+        return await self._run(self._calls.metrics())
+
+    async def back_up(self, destination: str | os.PathLike[str]) -> int:
+        """As JobClient.back_up."""
+        return await self._run(self._calls.back_up(os.fspath(destination)))
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        *,
+        job_ids: Sequence[str] = (),
+        events: Sequence[str] = (),
+        last_event_id: str | None = None,
+    ) -> AsyncIterator[AsyncIterator[StreamedEvent]]:
+        """As JobClient.stream."""
+        follower = Follower(job_ids, events, last_event_id, self._calls.patience_seconds)
+        async with aclosing(self._follow(follower)) as stream:
+            await anext(stream)
+            async with aclosing(
+                event async for event in stream if event is not None
+            ) as events_only:
+                yield events_only
+
+    async def _follow(self, follower: Follower) -> AsyncGenerator[StreamedEvent | None]:
+        """The events, and None whenever a connection stands."""
+        while True:
+            why = f"the stream of {self.url} has ended"
+            try:
+                async with self._http.stream(**arguments_of(follower.request())) as response:
+                    if not response.is_success:
+                        await response.aread()
+                    follower.accept(answer_of(response))
+                    yield None
+                    async with _ended(response.aiter_bytes(), response) as pieces:
+                        async for piece in pieces:
+                            for event in follower.read(piece):
+                                yield event
+            except (httpx.RequestError, Unreachable) as error:
+                why = no_answer_of(error, self.url).why
+            await anyio.sleep(follower.pause_after(why))
+
+    async def _run(self, conversation: Conversation[T]) -> T:
+        try:
+            request = next(conversation)
+            while True:
+                request = conversation.send(await self._take(request))
+        except StopIteration as ending:
+            result: T = ending.value
+            return result
+
+    async def _take(self, request: Request) -> Answer | NoAnswer:
+        began = time.monotonic()
+        if request.pause_seconds:
+            await anyio.sleep(request.pause_seconds)
+        try:
+            response = await self._http.request(**arguments_of(request))
+        except httpx.RequestError as error:
+            return no_answer_of(error, self.url, time.monotonic() - began)
+        return answer_of(response, time.monotonic() - began)
+
+
+@asynccontextmanager
+async def _ended(
+    pieces: AsyncIterator[bytes], response: httpx.Response
+) -> AsyncIterator[AsyncIterator[bytes]]:
+    """The pieces of a response, whose generators within httpx are ended with the block.
+
+    httpx leaves them to the garbage collection, of which Trio warns.
+    """
+    try:
+        yield pieces
+    finally:
+        await response.aclose()
+        with suppress(httpx.RequestError):
+            async for _ in pieces:  # it ends at once, as the connection is closed
+                pass

@@ -1,0 +1,53 @@
+"""Requests and answers as httpx has them."""
+
+import ssl
+from typing import Any, Final
+
+import httpx
+
+from job_service.client.address import Address
+from job_service.client.exchange import Answer, NoAnswer, Request
+
+_CONNECT_SECONDS: Final = 10.0
+# Nothing was sent before these.
+_BEFORE_SENDING: Final = (httpx.ConnectError, httpx.ConnectTimeout)
+
+
+def trust_for(address: Address, ssl_context: ssl.SSLContext | None) -> ssl.SSLContext | bool:
+    """How httpx is to verify certificates. Without TLS it need not load any, which takes long."""
+    return ssl_context or address.base_url.startswith("https:")
+
+
+def arguments_of(request: Request) -> dict[str, Any]:
+    """How httpx wants it."""
+    return {
+        "method": request.method,
+        "url": request.path,
+        "params": request.query,
+        "headers": request.headers,
+        "content": request.body,
+        "timeout": httpx.Timeout(request.timeout_seconds, connect=_CONNECT_SECONDS, pool=None),
+    }
+
+
+def answer_of(response: httpx.Response, seconds: float = 0.0) -> Answer:
+    """What came; of a stream that has just begun, without a body."""
+    body = response.content if response.is_closed else b""
+    return Answer(status=response.status_code, headers=response.headers, body=body, seconds=seconds)
+
+
+def no_answer_of(error: Exception, url: str, seconds: float = 0.0) -> NoAnswer:
+    """Why nothing came from `url`."""
+    return NoAnswer(
+        why=f"no service answers at {url}: {_words_of(error)}",
+        may_have_arrived=not isinstance(error, _BEFORE_SENDING),
+        seconds=seconds,
+    )
+
+
+def _words_of(error: BaseException) -> str:
+    """What the error says, or the one that it comes from: some of httpx say nothing themselves."""
+    cause: BaseException | None = error
+    while cause is not None and not str(cause):
+        cause = cause.__cause__ or cause.__context__
+    return str(cause or type(error).__name__)

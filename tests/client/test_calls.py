@@ -1,0 +1,197 @@
+"""The client in Python, in its three ways to be called, against a service that is served."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import trio
+
+from job_service import (
+    AlreadyFinished,
+    InvalidOption,
+    InvalidPayload,
+    QueueFull,
+    SettingsError,
+    Unauthorized,
+    UnexpectedAnswer,
+    UnknownJob,
+    UnknownJobType,
+    Unreachable,
+)
+from job_service.client import AsyncJobClient, JobClient
+from tests.certificates import Certificate
+from tests.client.conftest import Call, Serve
+
+
+async def test_a_job_is_submitted_waited_for_and_read(serve: Serve, call: Call) -> None:
+    """Its answers are those of the queue of a program that hosts the service."""
+    async with serve() as running:
+        job = await call(running.url, "submit", "double", 4, priority=2, unique_key="k")
+        assert (job.type, job.status, job.priority) == ("double", "pending", 2)
+        detail = await call(running.url, "wait", job.id, 30)
+        assert detail == await running.queue.get(job.id)
+        assert msgspec.json.decode(detail.result) == 8
+        assert await call(running.url, "get", job.id) == detail
+        quick = await call(running.url, "submit_and_wait", "double", 5)
+        assert (quick.status, msgspec.json.decode(quick.result)) == ("completed", 10)
+        failed = await call(running.url, "submit_and_wait", "fail", seconds=30)
+        assert (failed.status, failed.error) == ("failed", "ValueError: no luck")
+
+
+async def test_a_submission_is_made_once_for_each_key(serve: Serve, call: Call) -> None:
+    """Whoever chooses a key may repeat the call; without one, each call is a job of its own."""
+    async with serve() as running:
+        first = await call(running.url, "submit", "double", 1, idempotency_key="k")
+        second = await call(running.url, "submit", "double", 1, idempotency_key="k")
+        assert (second.id, second.replayed) == (first.id, True)
+        other = await call(running.url, "submit", "double", 1)
+        assert other.id != first.id
+
+
+async def test_any_number_of_jobs_is_submitted_in_one_call(serve: Serve, call: Call) -> None:
+    """More than the queue holds: those that do not fit now wait until there is room."""
+    async with serve(queue_capacity=150) as running:
+        jobs = [{"type": "double", "payload": number} for number in range(601)]
+        ids = await call(running.url, "submit_all", jobs, idempotency_key="k")
+        assert len(set(ids)) == 601
+        assert await call(running.url, "submit_all", jobs, idempotency_key="k") == ids
+        last = await call(running.url, "wait", ids[-1])
+        assert msgspec.json.decode(last.result) == 1200
+        assert running.metrics().jobs_created == 601
+
+
+async def test_jobs_are_cancelled_run_again_and_listed(serve: Serve, call: Call) -> None:
+    """As the queue does it, with its exceptions."""
+    async with serve(grace=0) as running:
+        job = await call(running.url, "submit", "sleep", 600, delay_seconds=600)
+        cancelled = await call(running.url, "cancel", job.id)
+        assert cancelled.status == "cancelled"
+        with pytest.raises(AlreadyFinished) as raised:
+            await call(running.url, "cancel", job.id)
+        assert raised.value.job.id == job.id
+        again = await call(running.url, "retry", job.id)
+        assert again.retry_of == job.id
+        await running.queue.cancel(again.id)
+        listed = await call(running.url, "list", status="cancelled", newest_first=True, limit=1)
+        assert [job.id for job in listed] == [again.id]
+        rest = await call(running.url, "list", after=again.id, newest_first=True)
+        assert [other.id for other in rest] == [job.id]
+        await call(running.url, "submit", "sleep", 600, delay_seconds=600)
+        assert (await call(running.url, "cancel_all", "sleep", status="pending")).cancelled == 1
+
+
+async def test_the_queue_and_all_else_can_be_asked(serve: Serve, call: Call) -> None:
+    """What an operator wants to know, as structs."""
+    async with serve(workers=3) as running:
+        assert (await call(running.url, "pause", "double")).paused_types == ["double"]
+        assert (await call(running.url, "resume", "double")).paused_types == []
+        assert (await call(running.url, "view")).store == "memory"
+        assert [view.type for view in await call(running.url, "types")] == [
+            *("double", "fail", "sleep")
+        ]
+        assert len(await call(running.url, "workers")) == 3
+        assert await call(running.url, "schedules") == []
+        assert (await call(running.url, "metrics")).workers_running == 3
+
+
+async def test_problems_are_the_public_exceptions(serve: Serve, call: Call) -> None:
+    """A program catches what it would catch of a queue of its own."""
+    async with serve(queue_capacity=1) as running:
+        calls: list[tuple[type[Exception], tuple[Any, ...], dict[str, Any]]] = [
+            (UnknownJobType, ("submit", "telegram"), {}),
+            (InvalidPayload, ("submit", "double", "two"), {}),
+            (InvalidPayload, ("submit_all", [{"type": "double", "payload": "two"}]), {}),
+            (InvalidOption, ("submit", "double", 2), {"priority": 10}),
+            (InvalidOption, ("submit", "double", 2), {"colour": "red"}),
+            (InvalidOption, ("list",), {"limit": 0}),
+            (UnknownJob, ("get", "job 1?x#y"), {}),
+            (UnknownJob, ("wait", "job-1"), {}),
+            (UnexpectedAnswer, ("get", ""), {}),
+        ]
+        for error, arguments, options in calls:
+            with pytest.raises(error):
+                await call(running.url, *arguments, **options)
+        await call(running.url, "submit", "sleep", 600, delay_seconds=600)
+        with pytest.raises(QueueFull, match="1 of 1 places taken"):
+            await call(running.url, "submit", "double", 2, client={"patience_seconds": 0.5})
+
+
+async def test_a_token_is_sent(serve: Serve, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of the parameter, or else the first of the environment."""
+    async with serve(tokens=("sécret",)) as running:
+        with pytest.raises(Unauthorized, match="valid token"):
+            await call(running.url, "metrics")
+        await call(running.url, "metrics", client={"token": "sécret"})
+        monkeypatch.setenv("JOB_SERVICE_TOKEN", "sécret, other")
+        monkeypatch.setenv("JOB_SERVICE_URL", running.url)
+        await call(None, "metrics")
+
+
+async def test_a_unix_socket_and_tls_are_spoken(
+    serve: Serve, call: Call, tmp_path: Path, certificate: Certificate
+) -> None:
+    """The URL is the one that the service says it has."""
+    async with serve(unix=str(tmp_path / "socket")) as running:
+        assert running.url.startswith("unix:")
+        assert (await call(running.url, "submit_and_wait", "double", 2)).status == "completed"
+    trust = certificate.trust()
+    keys = {"certfile": certificate.certfile, "keyfile": certificate.keyfile}
+    async with serve(**keys) as running:
+        await call(running.url, "metrics", client={"ssl_context": trust})
+        with pytest.raises(Unreachable, match="certificate verify failed"):
+            await call(running.url, "metrics", client={"patience_seconds": 0})
+
+
+@pytest.mark.parametrize(
+    ("url", "token"),
+    [
+        *(
+            (url, None)
+            for url in ("localhost:8080", "ftp://localhost", "http://[::1", "http://a:b")
+        ),
+        *((url, None) for url in ("http://", "unix:", "http://localhost?x=1")),
+        (None, "two words"),
+        (None, "line\nbreak"),
+    ],
+)
+def test_what_is_no_address_is_refused(url: str | None, token: str | None) -> None:
+    """Before anything is sent."""
+    for kind in (JobClient, AsyncJobClient):
+        with pytest.raises(SettingsError):
+            kind(url, token=token)
+
+
+async def test_a_path_of_the_url_is_kept(call: Call) -> None:
+    """The service may be below some path of a proxy."""
+    asked = []
+
+    async def answer(stream: trio.SocketStream) -> None:
+        asked.append(await stream.receive_some())
+        await stream.send_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]")
+        await stream.aclose()
+
+    async with trio.open_nursery() as nursery:
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        nursery.start_soon(trio.serve_listeners, answer, [listener])
+        url = f"http://127.0.0.1:{listener.socket.getsockname()[1]}/intern/jobs/"
+        assert await call(url, "list", limit=5) == []
+        nursery.cancel_scope.cancel()
+    assert asked[0].startswith(b"GET /intern/jobs/jobs?limit=5&order=oldest HTTP/1.1\r\n")
+
+
+async def test_all_pages_of_a_list_are_walked_through(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One job after the other, blocking and not."""
+    async with serve() as running:
+        ids = [(await running.queue.submit("double", number)).id for number in range(5)]
+
+        def read() -> list[str]:
+            with JobClient(running.url) as client:
+                return [job.id for job in client.list_all()]
+
+        assert await trio.to_thread.run_sync(read) == ids
+        async with AsyncJobClient(running.url) as client:
+            found = [job.id async for job in client.list_all(newest_first=True)]
+        assert found == ids[::-1]
