@@ -47,6 +47,13 @@ def who(job: JobContext) -> list[Any]:
     return [job.id, job.type, job.worker_id, job.attempt]
 
 
+def second_time(job: JobContext) -> int:
+    """Fails at first."""
+    if job.attempt == 1:
+        raise LookupError("not yet")
+    return job.attempt
+
+
 def asks(name: str, job: JobContext) -> None:
     """Asks its context for something."""
     getattr(job, name)

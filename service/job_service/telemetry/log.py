@@ -34,8 +34,8 @@ class Log:
     `observe` is the observer that writes each event as a line. `logger` is for all other lines,
     above all those of handlers. Both give finished lines to `write`, and both leave out what is
     below `level`. Only the start of the service, its drain and its end are written at every level.
-    `columns` is asked for each line of the console how wide it may be. structlog's global
-    configuration is neither read nor changed.
+    `columns` is asked for each line of the console how wide it may be. `now` gives the moment of a
+    line that is no event. structlog's global configuration is neither read nor changed.
     """
 
     def __init__(
@@ -46,8 +46,10 @@ class Log:
         *,
         colors: bool = False,
         columns: Callable[[], int] = lambda: COLUMNS,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._write = write
+        self._now = now
         self._render_event: Callable[[Event], bytes] = encode_event
         self._render_line: Callable[[dict[str, Any]], bytes] = _render_json
         if log_format == "console":
@@ -65,7 +67,7 @@ class Log:
             self._write(self._render_event(event))
 
     def _write_line(self, level: str, fields: dict[str, Any]) -> None:
-        line = _with_standard_keys(level, fields)
+        line = _with_standard_keys(self._now(), level, fields)
         try:
             text = self._render_line(line)
         except KeyboardInterrupt:
@@ -75,9 +77,9 @@ class Log:
         self._write(text)
 
 
-def _with_standard_keys(level: str, fields: dict[str, Any]) -> dict[str, Any]:
+def _with_standard_keys(now: datetime, level: str, fields: dict[str, Any]) -> dict[str, Any]:
     event = printable(fields.get("event"))
-    line: dict[str, Any] = {"timestamp": utc_now(), "level": level, "event": event}
+    line: dict[str, Any] = {"timestamp": now, "level": level, "event": event}
     error = error_of(fields.pop("exc_info", None))
     if error is not None:
         line["traceback"] = format_traceback(error)

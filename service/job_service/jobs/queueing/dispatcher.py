@@ -11,7 +11,6 @@ from job_service.jobs.queueing.fitness import concurrency_of, why_unfit
 from job_service.jobs.queueing.waiting import why_it_waits
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import LONGEST_WAIT_SECONDS
-from job_service.jobs.state.clock import LOOK_SECONDS
 from job_service.jobs.state.model import Job
 from job_service.jobs.state.transitions import enqueue
 from job_service.stores.contract import BacklogView, Store
@@ -184,7 +183,7 @@ class Dispatcher:
         deadline, next_date = self._backlog.delayed.next_due, self._backlog.dated.next_due
         if next_date is not None:
             seconds = (next_date - self._clock.now()).total_seconds()
-            look = trio.current_time() + min(seconds, LOOK_SECONDS)
+            look = trio.current_time() + min(seconds, self._clock.look_seconds)
             deadline = look if deadline is None else min(look, deadline)
         if deadline is None:
             await self._changed.park()  # the common case spares the scope

@@ -12,7 +12,6 @@ from msgspec import UNSET, structs
 from job_service.errors import QueueFull, StoreUnavailable, UnknownJob
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.registration.schedule import CORRECTION, Cron, Every, Schedule
-from job_service.jobs.state.clock import LOOK_SECONDS
 from job_service.jobs.state.detail import JobSummary, ScheduleView
 from job_service.jobs.state.model import TERMINAL
 from job_service.stores.contract import Store
@@ -89,7 +88,7 @@ class _Timer:
         elapsed = self._clock.elapsed()
         self._next_run_at = due = next(cron.after(last))
         while True:
-            await trio.sleep(min(max((due - now).total_seconds(), 0), LOOK_SECONDS))
+            await trio.sleep(min(max((due - now).total_seconds(), 0), self._clock.look_seconds))
             looked, now = now, self._clock.now()
             before, elapsed = elapsed, self._clock.elapsed()
             would_have_looked = now - timedelta(seconds=elapsed - before)
