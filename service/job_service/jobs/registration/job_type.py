@@ -11,7 +11,9 @@ from job_service.failures.report import describe
 from job_service.jobs.registration.context import JobContext
 from job_service.jobs.registration.handler import awaited, kind_of, name_of, place_of
 from job_service.jobs.registration.numbers import require_integer, require_seconds
+from job_service.jobs.registration.payload import PayloadDecoder
 from job_service.jobs.registration.placement import RunsIn, where_to_run
+from job_service.jobs.registration.pydantic_models import written_by_pydantic
 from job_service.jobs.registration.retry import LONGEST_WAIT_SECONDS, Retry
 from job_service.jobs.registration.signature import read_signature
 from job_service.nesting import TOO_DEEP, is_too_deep
@@ -34,7 +36,7 @@ class JobType:
     timeout: float | None
     concurrency: int | None
     runs_in: RunsIn
-    payload_decoder: msgspec.json.Decoder[Any]
+    payload_decoder: PayloadDecoder
     payload_parameter: str | None
     absent_payload: bytes
     context_parameter: str | None
@@ -120,7 +122,7 @@ def check_terms(name: object, retry: object, timeout: object, concurrency: objec
 def encode_payload(payload: object) -> bytes:
     """The payload as JSON text. Raises InvalidPayload if JSON can't carry it."""
     try:
-        return msgspec.json.encode(payload)
+        return msgspec.json.encode(payload, enc_hook=written_by_pydantic)
     except RecursionError as error:  # such as a list that holds itself
         raise InvalidPayload(TOO_DEEP) from error
     except (TypeError, ValueError) as error:

@@ -121,7 +121,7 @@ class Registry:
         The parameter annotated `JobContext` receives the job's context, and one with the name of a
         resource that was registered before receives the resource. One other parameter may receive
         the payload. Each submission is checked against its annotation, which is any type that
-        msgspec knows; its default stands for a payload that is left out.
+        msgspec or pydantic knows; its default stands for a payload that is left out.
 
         `retry` says when a failed attempt is repeated: by default as `Retry()` does. `timeout`
         bounds each attempt, in seconds, up to 10 years. `concurrency` is how many jobs of this type

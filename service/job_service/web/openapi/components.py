@@ -1,6 +1,6 @@
 """JSON Schemas of what the service reads and writes, as msgspec has them."""
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -71,17 +71,6 @@ def answer_schemas() -> dict[str, Schema]:
         "required": ["event", "data"],
     }
     return named
-
-
-def payload_schemas(payload_types: list[Any]) -> tuple[list[Schema], dict[str, Schema]]:
-    """The schema of each payload type, and the named schemas that they refer to.
-
-    Their names begin with `payload.`, so that none of them is taken for one of ours.
-    """
-    schemas, named = msgspec.json.schema_components(
-        payload_types, ref_template=REFERENCE.format(name="payload.{name}")
-    )
-    return list(schemas), {f"payload.{name}": schema for name, schema in named.items()}
 
 
 def refer_to(name: str) -> Schema:
