@@ -58,6 +58,7 @@ class JobRecord(
     after: tuple[str, ...] = ()
     retry_of: str | None = None
     schedule: str | None = None
+    scheduled_for: datetime | None = None
     runs: int = 0
     snoozes: int = 0
     interruptions: int = 0
@@ -82,6 +83,7 @@ def record_of(job: Job) -> JobRecord:
         after=job.after,
         retry_of=job.retry_of,
         schedule=job.schedule,
+        scheduled_for=job.scheduled_for,
         runs=job.runs,
         snoozes=job.snoozes,
         interruptions=job.interruptions,
@@ -107,6 +109,7 @@ def restore(record: JobRecord, payload: bytes, result: bytes | None = None) -> J
         after=record.after,
         retry_of=record.retry_of,
         schedule=record.schedule,
+        scheduled_for=record.scheduled_for,
         status=record.status,
         is_recovered=True,
     )

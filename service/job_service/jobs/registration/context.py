@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import trio
 
@@ -13,31 +14,63 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
 
+class RunFacts(NamedTuple):
+    """What is known of a run when it begins; see `JobContext`. It can be sent to a process."""
+
+    id: str
+    type: str
+    worker_id: str
+    attempt: int
+    max_retries: int
+    is_last_attempt: bool
+    created_at: datetime
+    scheduled_for: datetime | None
+    unique_key: str | None
+    deadline: datetime | None
+
+
 class JobContext:
     """The running job, as its handler sees it; each attempt gets a new one.
 
-    `id` and `type` are the job's. `attempt` counts from 1, and no two attempts of a job have the
-    same number. `worker_id` names the worker that runs it. In a process these four are all there
-    is: `log` and `progress` raise RuntimeError there.
+    `id`, `type`, `max_retries`, `created_at` and `unique_key` are the job's. `attempt` counts from
+    1, and no two attempts of a job have the same number. `worker_id` names the worker that runs it.
+
+    `is_last_attempt` says that no retry is left: if this attempt fails, the job has failed. A
+    Snooze still brings it back, and an error that is not worth a retry ends it earlier.
+
+    `scheduled_for` is the tick of the schedule that made the job, or made the job that it runs
+    again; None if none did. Of several ticks that one job makes up for, it is the last.
+
+    `deadline` is when the timeout of its type interrupts this attempt; None without a timeout. All
+    times are in UTC, by the wall clock. The timeout itself is a duration, so the attempt is
+    interrupted sooner or later than at `deadline` if somebody sets that clock meanwhile.
+
+    In a process, `log` and `progress` raise RuntimeError.
     """
 
     def __init__(
         self,
-        id: str,
-        type: str,
-        worker_id: str,
-        attempt: int,
+        facts: RunFacts,
         log: "FilteringBoundLogger",
         report: Callable[[Progress], None],
         token: trio.lowlevel.TrioToken,
     ) -> None:
-        self.id = id
-        self.type = type
-        self.worker_id = worker_id
-        self.attempt = attempt
+        self._know(facts)
         self._log = log
         self._report = report
         self._token = token
+
+    def _know(self, facts: RunFacts) -> None:
+        self.id = facts.id
+        self.type = facts.type
+        self.worker_id = facts.worker_id
+        self.attempt = facts.attempt
+        self.max_retries = facts.max_retries
+        self.is_last_attempt = facts.is_last_attempt
+        self.created_at = facts.created_at
+        self.scheduled_for = facts.scheduled_for
+        self.unique_key = facts.unique_key
+        self.deadline = facts.deadline
 
     @cached_property
     def log(self) -> "FilteringBoundLogger":

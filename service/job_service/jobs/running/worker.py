@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from functools import partial
 from inspect import isawaitable
 from types import FrameType
@@ -12,7 +13,7 @@ import trio
 from structlog.typing import FilteringBoundLogger
 
 from job_service.jobs.queueing.dispatcher import Dispatcher
-from job_service.jobs.registration.context import JobContext
+from job_service.jobs.registration.context import JobContext, RunFacts
 from job_service.jobs.registration.handler import boxed
 from job_service.jobs.registration.job_type import JobType
 from job_service.jobs.registration.registry import Registry
@@ -214,10 +215,10 @@ class Worker:
         if job_type.runs_in == "process":
             if self._processes is None:
                 raise RuntimeError(f"{job_type.name} was registered after the service's start")
-            identity = (job.id, job.type, self.id, attempt.number)
-            return await self._processes.call(job_type.handler, job.payload, identity)
+            facts = self._facts(job_type, job, attempt)
+            return await self._processes.call(job_type.handler, job.payload, facts)
         arguments = job_type.arguments(
-            job.payload, lambda: self._context(job, attempt), self._resources
+            job.payload, lambda: self._context(job_type, job, attempt), self._resources
         )
         if job_type.runs_in == "loop":
             return await job_type.handler(**arguments)
@@ -226,9 +227,28 @@ class Worker:
         )
         return await result if isawaitable(result) else result  # whose decorator hid an async def
 
-    def _context(self, job: Job, attempt: Attempt) -> JobContext:
+    def _context(self, job_type: JobType, job: Job, attempt: Attempt) -> JobContext:
+        facts = self._facts(job_type, job, attempt)
         report = partial(self._note_progress, job, attempt)
-        return JobContext(job.id, job.type, self.id, attempt.number, self._log, report, self._token)
+        return JobContext(facts, self._log, report, self._token)
+
+    def _facts(self, job_type: JobType, job: Job, attempt: Attempt) -> RunFacts:
+        deadline = None
+        if job_type.timeout is not None:
+            seconds_left = self._scope.deadline - trio.current_time()
+            deadline = self._clock.now() + timedelta(seconds=seconds_left)
+        return RunFacts(
+            id=job.id,
+            type=job.type,
+            worker_id=self.id,
+            attempt=attempt.number,
+            max_retries=job.max_retries,
+            is_last_attempt=job.retries >= job.max_retries,
+            created_at=job.created_at,
+            scheduled_for=job.scheduled_for,
+            unique_key=job.unique_key,
+            deadline=deadline,
+        )
 
     def _note_progress(self, job: Job, attempt: Attempt, report: Progress) -> None:
         if not attempt.is_over:  # else nobody listens any more

@@ -25,7 +25,8 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     is when a pending job may start, if that is later than its submission. Of more than 10 jobs in
     `after`, the first 10 are here, and `after_count` says how many there are. `cancel_requested`
     says that a running job is being cancelled. `retry_of` is the job that this one runs again, and
-    `schedule` the schedule that made it.
+    `schedule` the schedule that made it. `scheduled_for` is the tick for which that was, also if
+    the job runs another one again.
 
     `replayed` says that an earlier request with the same idempotency key has made the job;
     `duplicate`, that it holds the unique key of the submission that it answers.
@@ -49,6 +50,7 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     error: str | None = None
     retry_of: str | None = None
     schedule: str | None = None
+    scheduled_for: datetime | None = None
     replayed: bool = False
     duplicate: bool = False
 
@@ -110,6 +112,7 @@ def summarize(job: Job) -> JobSummary:
             after_count=len(job.after) if len(job.after) > SHOWN_PREDECESSORS else 0,
             retry_of=job.retry_of,
             schedule=job.schedule,
+            scheduled_for=job.scheduled_for,
         )
     return summary
 
