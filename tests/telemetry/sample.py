@@ -30,6 +30,7 @@ VALUES: dict[str, Any] = {
     "failing_seconds": 12.5,
     "full_seconds": 1.5,
     "grace_seconds": 30.0,
+    "hook": "page",
     "job_id": "job-1",
     "job_type": "echo",
     "job_types": ["echo", "fail"],

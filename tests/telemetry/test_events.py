@@ -77,6 +77,7 @@ VOCABULARY = {
     "job_released": ("info", "job_id job_type worker_id attempt run_seconds reason", ""),
     "job_lost": ("error", "job_id job_type worker_id attempt", ""),
     "job_misfit": ("warning", "job_id job_type error", ""),
+    "hook_failed": ("error", "job_id job_type hook error", "traceback"),
     "thread_abandoned": ("warning", "job_id job_type worker_id attempt", ""),
     "thread_returned": ("info", "job_id job_type worker_id attempt abandoned_seconds", "error"),
     "job_rejected": ("info", "job_type reason", "jobs"),

@@ -295,6 +295,19 @@ class JobMisfit(JobEvent, frozen=True, kw_only=True):
     error: str
 
 
+class HookFailed(JobEvent, frozen=True, kw_only=True):
+    """A hook for failed jobs raised, took too long, or could not be called. The job is as it was.
+
+    Hooks around attempts have no event of their own: what they raise fails the attempt.
+    """
+
+    level: Level = "error"
+    event: Literal["hook_failed"] = "hook_failed"
+    hook: str
+    error: str
+    traceback: str | UnsetType = UNSET
+
+
 class ThreadAbandoned(AttemptEvent, frozen=True, kw_only=True):
     """The attempt was interrupted, but its thread can't be. It runs on, and its result is lost."""
 

@@ -102,3 +102,8 @@ class JobContext:
                 self._report(progress)
             else:  # a thread with a Trio loop of its own, which must not be blocked
                 self._token.run_sync_soon(self._report, progress)
+
+
+def facts_of(context: JobContext) -> RunFacts:
+    """What a process may know of the run."""
+    return RunFacts._make(getattr(context, name) for name in RunFacts._fields)
