@@ -73,6 +73,22 @@ def test_the_tick_of_a_schedule_is_kept() -> None:
     assert (twin.schedule, twin.scheduled_for) == ("nightly", tick)
 
 
+def test_what_handlers_logged_is_kept() -> None:
+    """Line by line, the first and the last, and how many are missing."""
+    line = b'{"timestamp":"2026-01-31T12:00:00.5Z","level":"info","event":"sent","fields":{"n":1}}'
+    log = b'{"first":[%b],"missing":3,"last":[%b]}' % (line, line)
+    attempt = b'{"number":1,"worker_id":"w","started_at":"2026-01-31T12:00:00.1Z","log":%b}' % log
+    text = SAMPLE.replace(b"}", b',"runs":1,"attempts":[%b]}' % attempt)
+    twin = restore(decode(text), b"null")
+    kept = twin.attempts[0].log
+    assert kept is not None
+    fields = kept.last[0].fields
+    assert fields is not msgspec.UNSET
+    assert (len(kept.first), kept.missing, bytes(fields)) == (1, 3, b'{"n":1}')
+    again = restore(decode(encode(record_of(twin))), b"null").attempts[0].log
+    assert msgspec.json.encode(again) == msgspec.json.encode(kept)
+
+
 @pytest.mark.parametrize("change", [(b'"version":1', b'"version":2'), (b'"status":', b'"state":')])
 def test_a_record_of_another_version_is_refused(change: tuple[bytes, bytes]) -> None:
     """Nobody guesses what a later program meant."""

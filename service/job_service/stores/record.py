@@ -18,6 +18,7 @@ from typing import Final
 
 import msgspec
 
+from job_service.jobs.state.job_log import AttemptLog, on_its_own
 from job_service.jobs.state.model import DEFAULT_PRIORITY, Attempt, AttemptOutcome, Job, Status
 
 VERSION: Final = 1
@@ -34,6 +35,7 @@ class AttemptRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     outcome: AttemptOutcome | None = None
     error: str | None = None
     traceback: str | None = None
+    log: AttemptLog | None = None
 
 
 class JobRecord(
@@ -149,6 +151,7 @@ def _attempt_record(attempt: Attempt) -> AttemptRecord:
         attempt.outcome,
         attempt.error,
         attempt.traceback,
+        attempt.log,
     )
 
 
@@ -164,6 +167,7 @@ def _attempt(record: AttemptRecord) -> Attempt:
         record.outcome,
         record.error,
         record.traceback,
+        on_its_own(record.log),
         is_over=record.finished_at is not None,
     )
 

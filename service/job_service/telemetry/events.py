@@ -10,12 +10,12 @@ The docstrings are documentation: `job-service events` and the OpenAPI document 
 from datetime import UTC, datetime
 from typing import ClassVar, Final, Literal, cast
 
-from msgspec import UNSET, Struct, UnsetType, defstruct
+from msgspec import UNSET, Raw, Struct, UnsetType, defstruct
 from msgspec.structs import fields
 
 from job_service.telemetry.metrics import COUNTERS
 
-Level = Literal["info", "warning", "error"]
+Level = Literal["debug", "info", "warning", "error", "critical"]  # two of them are of handlers
 RejectReason = Literal["full", "draining"]
 SkipReason = Literal["overlap", "full", "missed"]
 WorkerStopReason = Literal["drained", "cancelled", "crashed"]
@@ -197,6 +197,19 @@ class JobProgressed(AttemptEvent, frozen=True, kw_only=True):
     done: int | float
     total: int | float | UnsetType = UNSET
     note: str | UnsetType = UNSET
+
+
+class JobLogged(AttemptEvent, frozen=True, kw_only=True):
+    """The handler wrote a line with `job.log`: its own event is the `message`.
+
+    The log has the line itself. If a handler writes more than 50 in a second, some have no event.
+    """
+
+    logged: ClassVar[bool] = False
+
+    event: Literal["job_logged"] = "job_logged"
+    message: str
+    fields: Raw | UnsetType = UNSET
 
 
 class JobFailed(JobEvent, frozen=True, kw_only=True):

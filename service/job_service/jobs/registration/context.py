@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import trio
 
+from job_service.jobs.registration.line_carrier import Keep, LineCarrier
 from job_service.jobs.state.progress import Progress, check_progress
 
 if TYPE_CHECKING:
@@ -53,11 +54,13 @@ class JobContext:
         facts: RunFacts,
         log: "FilteringBoundLogger",
         report: Callable[[Progress], None],
+        keep_line: Keep,
         token: trio.lowlevel.TrioToken,
     ) -> None:
         self._know(facts)
         self._log = log
         self._report = report
+        self._keep_line = keep_line
         self._token = token
 
     def _know(self, facts: RunFacts) -> None:
@@ -77,9 +80,15 @@ class JobContext:
         """The service's log, bound to `job_id`, `job_type`, `worker_id` and `attempt`.
 
         It is a structlog logger: `job.log.info("email_sent", size=3)` writes one line. Its methods
-        that write a line never raise, whatever they are given.
+        that write a line never raise, whatever they are given, and may be called in any thread.
+
+        The lines are kept with the attempt, too: the first 50 and the last 50, each part up to
+        8 KiB. Lines of an attempt that is over are only in the log.
         """
-        return self._log.bind(
+        from job_service.telemetry.line_logger import heard_by  # it takes long to import
+
+        carrier = LineCarrier(self._keep_line, self._token)
+        return heard_by(self._log, carrier.hear).bind(
             job_id=self.id, job_type=self.type, worker_id=self.worker_id, attempt=self.attempt
         )
 

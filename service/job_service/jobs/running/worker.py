@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from types import FrameType
@@ -25,7 +26,7 @@ from job_service.jobs.running.cancellation import (
 from job_service.jobs.running.clean_context import CleanContext
 from job_service.jobs.running.threads import Threads
 from job_service.jobs.running.verdict import Verdicts
-from job_service.jobs.state.attempt_transitions import progress, start
+from job_service.jobs.state.attempt_transitions import log_line, progress, start
 from job_service.jobs.state.changes import AttemptEnd
 from job_service.jobs.state.detail import WorkerView
 from job_service.jobs.state.model import Attempt, IllegalTransition, Job
@@ -226,11 +227,18 @@ class Worker:
             deadline=deadline,
         )
         report = partial(self._note_progress, job, attempt)
-        return JobContext(facts, self._log, report, self._token)
+        keep_line = partial(self._keep_line, job, attempt)
+        return JobContext(facts, self._log, report, keep_line, self._token)
 
     def _note_progress(self, job: Job, attempt: Attempt, report: Progress) -> None:
         if not attempt.is_over:  # else nobody listens any more
             self._store.apply(progress(job, attempt, report, self._clock))
+
+    def _keep_line(
+        self, job: Job, attempt: Attempt, level: str, event: str, fields: bytes | None
+    ) -> None:
+        with suppress(IllegalTransition):  # the attempt is over
+            self._store.apply(log_line(job, attempt, level, event, fields, self._clock))
 
 
 _WORKERS_FILE: Final = Worker.run.__code__.co_filename

@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from job_service.jobs.state.job_log import AttemptLog
 from job_service.jobs.state.model import (
     DEFAULT_PRIORITY,
     SHOWN_PREDECESSORS,
@@ -59,7 +60,8 @@ class AttemptDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """One attempt to run a job. While it runs it has no `finished_at`, `run_seconds` or `outcome`.
 
     It is `lost` if its process died, and `interrupted` if a stop gave the job back to its store.
-    `error` is one line. Of a long `traceback`, the last 4,000 characters are kept.
+    `error` is one line. Of a long `traceback`, the last 4,000 characters are kept. `log` has what
+    its handler wrote with `job.log`, if anything.
     """
 
     attempt: int
@@ -70,6 +72,7 @@ class AttemptDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     outcome: AttemptOutcome | None = None
     error: str | None = None
     traceback: str | None = None
+    log: AttemptLog | None = None
 
 
 class JobDetail(JobSummary, frozen=True, kw_only=True, omit_defaults=True):
@@ -139,6 +142,7 @@ def _attempt_detail(attempt: Attempt) -> AttemptDetail:
         outcome=attempt.outcome,
         error=attempt.error,
         traceback=attempt.traceback,
+        log=attempt.log,
     )
 
 

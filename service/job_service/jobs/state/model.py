@@ -7,6 +7,7 @@ from typing import Final, Literal
 import msgspec
 import trio
 
+from job_service.jobs.state.job_log import AttemptLog
 from job_service.jobs.state.progress import Meter
 
 AttemptOutcome = Literal[
@@ -66,6 +67,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
     outcome: AttemptOutcome | None = None
     error: str | None = None
     traceback: str | None = None  # its end, if it is long
+    log: AttemptLog | None = None  # if its handler has written any lines
     is_over: bool = False  # or was never begun
 
 
