@@ -36,7 +36,8 @@ ROOT = Path(__file__).parents[1]
 
 # Names come and go on purpose only: who changes this list changes the docs and the changelog, too.
 SURFACE = [
-    *("AlreadyFinished", "AttemptDetail", "BackupRefused", "BatchTooLarge", "Cancellations"),
+    *("AlreadyFinished", "AttemptDetail", "AttemptLog", "BackupRefused", "BatchTooLarge"),
+    "Cancellations",
     *(
         "CannotListen",
         "Discard",
@@ -46,7 +47,15 @@ SURFACE = [
         "InvalidOption",
     ),
     *("InvalidPayload", "JobContext", "JobDetail", "JobOptions", "JobQueue", "JobServiceError"),
-    *("JobSummary", "MetricsSnapshot", "NotFinished", "Progress", "QueueClosed", "QueueFull"),
+    *(
+        "JobSummary",
+        "LogLine",
+        "MetricsSnapshot",
+        "NotFinished",
+        "Progress",
+        "QueueClosed",
+        "QueueFull",
+    ),
     *("QueueView", "Registry", "ResourceFailed", "Retry", "RunningService", "ScheduleView"),
     *("Settings", "SettingsError", "Snooze", "Status", "StoreRefused", "StoreUnavailable"),
     *("TypeOptions", "TypeView", "Unauthorized", "UnexpectedAnswer", "UnknownJob"),
@@ -55,7 +64,10 @@ SURFACE = [
 ]
 
 # Its other members are for the service.
-REGISTRATION = (Registry.cron, Registry.every, Registry.include, Registry.job, Registry.resource)
+REGISTRATION = (
+    *(Registry.around, Registry.cron, Registry.every, Registry.include, Registry.job),
+    *(Registry.on_failure, Registry.resource),
+)
 
 
 def members(name: str) -> Iterator[Callable[..., Any]]:

@@ -42,9 +42,9 @@ def process_id() -> int:
     return os.getpid()
 
 
-def who(job: JobContext) -> list[Any]:
+def who(job: JobContext) -> dict[str, Any]:
     """What a handler may know."""
-    return [job.id, job.type, job.worker_id, job.attempt]
+    return vars(job)
 
 
 def second_time(job: JobContext) -> int:

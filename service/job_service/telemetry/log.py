@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from msgspec import json, to_builtins
 
+from job_service.failures.names import CUT
 from job_service.failures.report import format_traceback
 from job_service.nesting import MAX_DEPTH, is_too_deep
 from job_service.telemetry.console import COLUMNS, Console
@@ -17,12 +18,18 @@ from job_service.telemetry.events import (
     utc_now,
 )
 from job_service.telemetry.exc_info import error_of
-from job_service.telemetry.line_logger import LEVEL_NUMBERS, line_logger
+from job_service.telemetry.line_logger import LEVEL_NUMBERS, Hear, line_logger
 from job_service.telemetry.text import printable
 
 LogFormat = Literal["json", "console"]
 LogFormatChoice = Literal["auto", "json", "console"]
 LogLevel = Literal["debug", "info", "warning", "error"]
+
+MAX_HEARD_CHARS: Final = 2_000  # of a line that a job keeps: its event, and again all the rest
+_MOST_HEARD_FIELDS: Final = 5  # of a line that has more than that
+_OF_EACH_LINE: Final = frozenset(
+    {"timestamp", "level", "event", "job_id", "job_type", "worker_id", "attempt"}
+)
 
 # Where the service listens, and that it ends and why: no other line says of which run it is.
 _AT_EVERY_LEVEL = (ServiceStarted, ServiceDraining, ServiceStopped)
@@ -66,7 +73,7 @@ class Log:
         if event.level in self._levels or isinstance(event, _AT_EVERY_LEVEL):
             self._write(self._render_event(event))
 
-    def _write_line(self, level: str, fields: dict[str, Any]) -> None:
+    def _write_line(self, level: str, fields: dict[str, Any], hear: Hear | None) -> None:
         line = _with_standard_keys(self._now(), level, fields)
         try:
             text = self._render_line(line)
@@ -75,6 +82,29 @@ class Log:
         except BaseException:  # one of the values only looks like a text, a number or a list
             text = self._render_line({printable(key): _plain(line[key]) for key in line})
         self._write(text)
+        if hear is not None:
+            hear(level, line["event"][:MAX_HEARD_CHARS], _heard_fields(line))
+
+
+def _heard_fields(line: dict[str, Any]) -> bytes | None:
+    """What the line has beside its event and its job, as JSON text, cut if that is long."""
+    own = {printable(key): line[key] for key in line if key not in _OF_EACH_LINE}
+    if not own:
+        return None
+    text = _render_json(own)
+    if len(text) > MAX_HEARD_CHARS:
+        kept = MAX_HEARD_CHARS // _MOST_HEARD_FIELDS
+        first = dict(list(own.items())[:_MOST_HEARD_FIELDS])
+        text = _render_json({key[:kept]: _cut(first[key], kept) for key in first})
+    return text
+
+
+def _cut(value: object, chars: int) -> str:
+    """The beginning of the value's text; of one of several lines, as a traceback, the end."""
+    text = printable(value)
+    if len(text) <= chars:
+        return text
+    return CUT + text[-chars:] if "\n" in text else text[:chars] + CUT
 
 
 def _with_standard_keys(now: datetime, level: str, fields: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from job_service.errors import InvalidPayload
 from job_service.failures.report import describe
 from job_service.jobs.registration.context import JobContext
 from job_service.jobs.registration.handler import awaited, kind_of, name_of, place_of
+from job_service.jobs.registration.hooks import Hooks
 from job_service.jobs.registration.numbers import require_integer, require_seconds
 from job_service.jobs.registration.payload import PayloadDecoder
 from job_service.jobs.registration.placement import RunsIn, where_to_run
@@ -28,6 +29,8 @@ class JobType:
     `timeout` bounds each attempt, in seconds; None sets no bound. `concurrency` is how many jobs of
     this type may run at the same time; None leaves that to the number of workers. `absent_payload`
     is the JSON text that stands for a payload which was left out.
+
+    `hooks` are those of its registry, and those with which that has included it.
     """
 
     name: str
@@ -41,6 +44,7 @@ class JobType:
     absent_payload: bytes
     context_parameter: str | None
     resource_parameters: tuple[str, ...]
+    hooks: Hooks = Hooks()  # noqa: RUF009 (it is immutable)
 
     def check_payload(self, payload: bytes) -> None:
         """Raise InvalidPayload if `payload`, JSON text, is not what the handler takes."""

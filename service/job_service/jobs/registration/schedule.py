@@ -19,6 +19,8 @@ from job_service.jobs.registration.zone import Stretch, stretches
 # Clocks that change by less go from summer to winter or back; by more, a wrong time is corrected.
 CORRECTION: Final = timedelta(hours=3)
 
+_MINUTE: Final = timedelta(minutes=1)
+
 _NICKNAMES: Final = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
@@ -70,6 +72,17 @@ class Cron:
         whole = moment.astimezone(UTC).replace(microsecond=0)
         self._shown_from(whole.replace(tzinfo=None))  # raises now, and not at the first tick
         return self._ticks(stretches(zone, whole - CORRECTION), moment)
+
+    def last(self, moment: datetime) -> datetime:
+        """The last tick up to `moment`. There must have been one."""
+        back = _MINUTE
+        while (last := next(self.after(moment - back))) > moment:
+            back *= 2  # so it is not far behind the last tick that is before all that was tried
+        for tick in self.after(last):
+            if tick > moment:
+                break
+            last = tick
+        return last
 
     def _ticks(self, unchanged: Iterator[Stretch], after: datetime) -> Iterator[datetime]:
         reached: datetime | None = None  # what clocks have shown so far

@@ -15,6 +15,7 @@ from job_service.jobs.state.detail import (
     TypeView,
     WorkerView,
 )
+from job_service.jobs.state.job_log import AttemptLog, LogLine
 from job_service.jobs.state.progress import Progress
 from job_service.telemetry.events import EVENTS
 from job_service.telemetry.metrics import MetricsSnapshot
@@ -28,7 +29,7 @@ REFERENCE: Final = "#/components/schemas/{name}"
 
 
 ANSWERS: Final[list[type[Struct]]] = [
-    *(JobSummary, JobDetail, AttemptDetail, Progress, BatchReceipt),
+    *(JobSummary, JobDetail, AttemptDetail, AttemptLog, LogLine, Progress, BatchReceipt),
     *(Cancellations, QueueView, Backup, TypeView),
     *(WorkerView, ScheduleView, MetricsSnapshot, Health, ProblemDetails),
 ]
