@@ -30,7 +30,7 @@ def where_to_run(handler: Callable[..., Any], wanted: str | None) -> RunsIn:
         )
     place = _fitting(handler, wanted)
     if place == "process":
-        _require_sendable(handler)
+        require_sendable(handler)
     return place
 
 
@@ -59,7 +59,7 @@ class _NotImportable(Exception):
     """A process can't import it."""
 
 
-def _require_sendable(handler: Callable[..., Any]) -> None:
+def require_sendable(handler: Callable[..., Any]) -> None:
     """Raise TypeError if it can't be sent to a process by name, nor as a copy of its parts."""
     try:
         if _goes_by_name(handler):

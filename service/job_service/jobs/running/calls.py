@@ -5,7 +5,7 @@ from functools import partial
 from inspect import isawaitable
 from typing import Any
 
-from job_service.jobs.registration.context import JobContext, facts_of
+from job_service.jobs.registration.context import JobContext
 from job_service.jobs.registration.handler import boxed
 from job_service.jobs.registration.hooks import Around
 from job_service.jobs.registration.job_type import JobType
@@ -18,13 +18,20 @@ from job_service.jobs.state.model import Attempt, Job
 class Calls:
     """Knows the places of one engine and its open resources, by their names.
 
+    `openers` are those of the resources of processes, which are opened there.
+
     Each call raises what the handler does. If it is cancelled, the handler is interrupted.
     """
 
     def __init__(
-        self, resources: Mapping[str, Any], processes: Processes | None, threads: Threads
+        self,
+        resources: Mapping[str, Any],
+        openers: Mapping[str, Callable[[], Any]],
+        processes: Processes | None,
+        threads: Threads,
     ) -> None:
         self._resources = resources
+        self._openers = openers
         self._processes = processes
         self._threads = threads
 
@@ -44,8 +51,10 @@ class Calls:
         if job_type.runs_in == "process":
             if self._processes is None:
                 raise RuntimeError(f"{job_type.name} was registered after the service's start")
-            facts = facts_of(make_context())
-            return await self._processes.call(job_type.handler, job.payload, facts)
+            openers = {name: self._openers[name] for name in job_type.resource_parameters}
+            return await self._processes.call(
+                job_type.handler, job.payload, make_context(), openers
+            )
         arguments = job_type.arguments(job.payload, make_context, self._resources)
         if job_type.runs_in == "loop":
             return await job_type.handler(**arguments)

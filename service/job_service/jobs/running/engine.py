@@ -4,7 +4,7 @@ import math
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import trio
 from structlog.typing import FilteringBoundLogger
@@ -14,6 +14,7 @@ from job_service.jobs.queueing.dispatcher import Dispatcher
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.queueing.scheduler import Scheduler
 from job_service.jobs.registration.registry import Registry
+from job_service.jobs.registration.resource import ResourcePlace
 from job_service.jobs.running.calls import Calls
 from job_service.jobs.running.cancellation import CLEANUP_SECONDS, CancellationDeadline
 from job_service.jobs.running.crew import Crew
@@ -124,17 +125,25 @@ class Engine:
             with self._ending(), self._resource_scope:
                 async with (
                     open_processes(self._registry.needs_processes, self._log) as processes,
-                    open_resources(self._registry.resources, self._bound_closing) as resources,
+                    open_resources(self._openers("loop"), self._bound_closing) as resources,
                 ):
                     with self._ending(), self._scope:
                         async with self._failure_hooks.open(resources, self._store.settled):
                             await self._store.recover()
-                            calls = Calls(resources, processes, self._threads)
+                            openers = self._openers("process")
+                            calls = Calls(resources, openers, processes, self._threads)
                             await self._run_workers(calls, task_status)
         finally:
             await self.settle()
         if self._crash is not None:  # a resource that was cut short has put itself in its place
             raise self._crash
+
+    def _openers(self, place: ResourcePlace) -> dict[str, Callable[[], Any]]:
+        return {
+            name: resource.open
+            for name, resource in self._registry.resources.items()
+            if resource.runs_in == place
+        }
 
     async def _run_workers(
         self,
