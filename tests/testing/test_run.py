@@ -12,6 +12,7 @@ from trio.testing import MockClock
 from job_service import (
     InvalidPayload,
     JobContext,
+    JobDetail,
     Registry,
     ResourceFailed,
     Retry,
@@ -220,3 +221,21 @@ def test_time_does_not_jump_while_an_answer_is_on_its_way(registry: Registry) ->
             nursery.cancel_scope.cancel()
 
     trio.run(main, clock=MockClock())
+
+
+def test_hooks_are_run_with_what_they_take(shop: Registry) -> None:
+    """Those around an attempt, and those for a job that has failed, which come to their end."""
+    told: list[str] = []
+
+    @shop.around
+    async def notes(job: JobContext, bank: Bank) -> AsyncIterator[None]:
+        told.append(f"attempt {job.attempt} of {job.max_retries + 1}")
+        yield
+
+    @shop.on_failure
+    async def alarm(job: JobDetail, error: BaseException, bank: Bank) -> None:
+        await trio.sleep(5)
+        told.append(str(error))
+
+    run_sync(shop, "charge", 9, resources={"bank": Bank(failures=9)}, max_retries=1)
+    assert told == ["attempt 1 of 2", "attempt 2 of 2", "the bank is closed"]

@@ -56,11 +56,14 @@ def whole(registry: Registry, fakes: Mapping[str, Any]) -> Registry:
 
 
 def alone(registry: Registry, job_type: str, fakes: Mapping[str, Any]) -> Registry:
-    """What one handler needs: the resources that it takes, and no schedule.
+    """What one handler needs: the resources that it and its hooks take, and no schedule.
 
     Raises UnknownJobType if it is not registered.
     """
-    needed = registry.lookup(job_type).resource_parameters
+    found = registry.lookup(job_type)
+    needed = set(found.resource_parameters)
+    needed.update(*(hook.resources for hook in found.hooks.around))
+    needed.update(*(hook.resources for hook in found.hooks.on_failure))
     return Stage(registry, fakes, resources=needed, schedules=[])
 
 

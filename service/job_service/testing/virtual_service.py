@@ -32,6 +32,7 @@ START: Final = datetime(2026, 1, 1, tzinfo=UTC)  # the same in each run
 LONGEST: Final = timedelta(days=30)
 _CAPACITY: Final = 10_000
 _SHOWN: Final = 10
+_HOOKS_SECONDS: Final = 3_600.0  # that hooks for failures have at the end
 
 
 class VirtualService:
@@ -104,8 +105,9 @@ async def virtual_service(
     what comes next: retries, delays, timeouts, dates and schedules. While a handler works in a
     thread or a process, time passes as it really does. Jitter shortens no wait.
 
-    The service stops with the block: jobs that have not ended are abandoned. An error of the block,
-    such as a failed assertion, comes out as it is, and in no ExceptionGroup.
+    The service stops with the block: jobs that have not ended are abandoned, and if all have ended,
+    their hooks for failures come to their end. An error of the block, such as a failed assertion,
+    comes out as it is, and in no ExceptionGroup.
 
     Raises RuntimeError if the time of the test is real; ValueError if a fake has the name of no
     resource, or of one of processes; ResourceFailed if a resource can't be opened; and
@@ -143,9 +145,12 @@ async def virtual_service(
                 yield service
             except BaseException as error:
                 raised.append(error)
+                engine.stop("the test has failed")
                 raise
-            finally:
+            if store.pending or store.processing:
                 engine.stop("the test ends")
+            else:
+                engine.drain(_HOOKS_SECONDS)
 
 
 class _WithoutJitter(random.Random):
