@@ -388,7 +388,7 @@ async def coroutines() -> AsyncIterator[None]:
         (coroutines, "process", "must be a generator function"),
         (lambda: None, "process", "at the top of its module"),
         (functools.partial(process_handlers.opened), "process", "must be a generator function"),
-        (process_handlers.opened, "thread", "must be 'loop' or 'process', not 'thread'"),
+        (process_handlers.opened, "thread", "must be 'loop', 'process' or 'asyncio', not 'thread'"),
     ],
 )
 def test_what_can_not_be_opened_there_is_refused(

@@ -447,7 +447,7 @@ class StoreRecovered(Event, frozen=True, kw_only=True):
 
 
 class LoopStalled(Event, frozen=True, kw_only=True):
-    """The event loop stands still at `where` (file:line in function).
+    """The event loop stands still at `where` (file:line in function), or the asyncio `loop` does.
 
     The log has a line while the stall lasts, and another with the whole time when it is `over`.
     Metrics and the stream of events have only the second. A job that caused it is named.
@@ -457,6 +457,7 @@ class LoopStalled(Event, frozen=True, kw_only=True):
     event: Literal["loop_stalled"] = "loop_stalled"
     stalled_seconds: float
     where: str
+    loop: Literal["asyncio"] | UnsetType = UNSET
     over: bool | UnsetType = UNSET
     job_id: str | UnsetType = UNSET
     job_type: str | UnsetType = UNSET

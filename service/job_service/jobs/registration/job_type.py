@@ -118,6 +118,8 @@ def _require_reachable(
         problem = "it is opened in processes, and the handler runs in none"
     elif resource_place != "process" and place == "process":
         problem = 'in a process, it can take only those with runs_in="process"'
+    elif resource_place == "asyncio" and place != "asyncio":
+        problem = 'it lives on asyncio\'s loop, and only handlers with runs_in="asyncio" do, too'
     else:
         return
     raise TypeError(f"{name_of(handler)} can't take {resource}: {problem}{place_of(handler)}")

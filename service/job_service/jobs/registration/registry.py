@@ -63,6 +63,13 @@ class Registry:
         return any(job_type.runs_in == "process" for job_type in self._types.values())
 
     @property
+    def needs_asyncio(self) -> bool:
+        """Whether any handler or resource lives on an asyncio loop."""
+        places = {job_type.runs_in for job_type in self._types.values()}
+        places |= {resource.runs_in for resource in self._resources.values()}
+        return "asyncio" in places
+
+    @property
     def has_hooks_for_failures(self) -> bool:
         """Whether anything is to be called when a job has failed."""
         return any(job_type.hooks.on_failure for job_type in self._types.values())
@@ -118,6 +125,8 @@ class Registry:
 
         The service ends with the error if a resource raises one, while it is entered, open or left.
         Leaving them takes a bounded time, and is then cancelled.
+
+        With `runs_in="asyncio"` it is entered and left on the asyncio loop, for handlers there.
 
         With `runs_in="process"` it is a function at the top of its module: a plain generator
         function that yields once, or one that returns a context manager. Each process enters it
@@ -201,9 +210,12 @@ class Registry:
 
         An `async def` runs on the event loop, a `def` in a thread. With `runs_in="process"` a `def`
         runs in a process, which imports it by its name or unpickles it; to interrupt an attempt,
-        the process is killed. A wrapper around an `async def`, made with `functools.wraps`, runs on
-        the loop; with `runs_in="thread"` it runs in a thread, and must run the coroutine itself. A
-        handler may also be a partial, a method of an object, or an object that can be called.
+        the process is killed. With `runs_in="asyncio"` an `async def` runs on a loop of asyncio's,
+        in a thread of its own; to interrupt an attempt, its task is cancelled.
+
+        A wrapper around an `async def`, made with `functools.wraps`, runs on the loop; with
+        `runs_in="thread"` it runs in a thread, and must run the coroutine itself. A handler may
+        also be a partial, a method of an object, or an object that can be called.
 
         Raises ValueError if the name is taken or has not 1 to 100 printable characters, or if the
         timeout or the concurrency is out of its range; TypeError if one of them is of the wrong

@@ -9,11 +9,11 @@ from job_service.jobs.registration.handler import name_of, place_of, signature_o
 from job_service.jobs.registration.placement import require_sendable
 
 OpenResource = Callable[[], AbstractAsyncContextManager[Any]]
-ResourcePlace = Literal["loop", "process"]
+ResourcePlace = Literal["loop", "process", "asyncio"]
 
 
 class RegisteredResource(NamedTuple):
-    """How a resource is opened, and where: once on the loop, or once in each process."""
+    """How a resource is opened, and where: once on a loop, or once in each process."""
 
     open: Callable[[], Any]
     runs_in: ResourcePlace
@@ -21,11 +21,13 @@ class RegisteredResource(NamedTuple):
 
 def resource_of(function: Any, runs_in: object) -> RegisteredResource:
     """The resource that `function` is. Raises TypeError, or ValueError, if it can't be one."""
-    if runs_in == "loop":
-        return RegisteredResource(opener_of(function), "loop")
+    if runs_in == "loop" or runs_in == "asyncio":
+        return RegisteredResource(opener_of(function), runs_in)
     if runs_in == "process":
         return RegisteredResource(process_opener_of(function), "process")
-    raise ValueError(f"runs_in of a resource must be 'loop' or 'process', not {runs_in!r}")
+    raise ValueError(
+        f"runs_in of a resource must be 'loop', 'process' or 'asyncio', not {runs_in!r}"
+    )
 
 
 def opener_of(resource: Any) -> OpenResource:
