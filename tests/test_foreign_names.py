@@ -51,7 +51,7 @@ CHECKED_WITH = {
 OVERRIDDEN: dict[str, tuple[type, set[str]]] = {
     "cli_options._Port": (click.types.IntParamType, {"convert"}),
     "cli._Demo": (click.Command, {"format_options"}),
-    "cli._Service": (click.Group, {"invoke", "parse_args"}),
+    "cli._Service": (click.Group, {"get_command", "invoke", "list_commands", "parse_args"}),
     "jobs.running.forks.EndOfCopy": (trio.abc.Instrument, {"after_task_step"}),
     "jobs.running.processes.ShelteredProcess": (SpawnProcess, {"kill", "run", "start"}),
     "jobs.running.processes.ShelteredSpawn": (SpawnContext, {"Process"}),
