@@ -16,7 +16,11 @@ from bench.durable import (
     post_on_file_against_memory,
 )
 from bench.engine import engine_against_channel
-from bench.engine_peers import engine_against_peers_in_memory, engine_against_peers_on_redis
+from bench.engine_peers import (
+    durable_engine_against_peers,
+    engine_against_peers_in_memory,
+    engine_against_peers_on_redis,
+)
 from bench.growth import (
     growth_with_retained_jobs,
     growth_with_waiting_jobs,
@@ -70,6 +74,7 @@ BENCHMARKS = [
     Benchmark("dashboard", open_against_closed, rounds=9, needs="chromium"),
     Benchmark("dashboard-page", page_under_load, rounds=3, needs="chromium"),
     Benchmark("durable-engine", engine_on_file_against_memory, rounds=15, quick_rounds=5),
+    Benchmark("durable-peers", durable_engine_against_peers, rounds=5),
     Benchmark("durable-post-32", partial(post_on_file_against_memory, 32, 0.75), 9, needs="wrk"),
     Benchmark("durable-post-128", partial(post_on_file_against_memory, 128, 0.9), 9, needs="wrk"),
     Benchmark("durable-batches", durable_batches, rounds=9),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import trio
 
+from bench.engine import WORKERS
 from bench.http import (
     BATCH,
     BATCHES,
@@ -54,6 +55,23 @@ async def _jobs_per_second(database: Path | None) -> float:
         start = time.perf_counter()
         for _ in range(JOBS // IN_ONE_GO):
             await engine.queue.submit_all(itertools.repeat(draft, IN_ONE_GO))
+        while engine.metrics.snapshot().jobs_completed < JOBS:
+            await trio.sleep(0.001)
+        return JOBS / (time.perf_counter() - start)
+
+
+async def sent_one_by_one(database: Path) -> float:
+    """No-op jobs per second, each sent when the one before is kept, by as many as work."""
+    async with running_engine(database=database) as engine:
+
+        async def send() -> None:
+            for _ in range(JOBS // WORKERS):
+                await engine.queue.submit("noop")
+
+        start = time.perf_counter()
+        async with trio.open_nursery() as senders:
+            for _ in range(WORKERS):
+                senders.start_soon(send)
         while engine.metrics.snapshot().jobs_completed < JOBS:
             await trio.sleep(0.001)
         return JOBS / (time.perf_counter() - start)

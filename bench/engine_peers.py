@@ -1,9 +1,13 @@
-"""No-op jobs through the whole engine against other job queues, in memory and on Redis."""
+"""No-op jobs through the whole engine against other job queues: in memory, on Redis, kept."""
 
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import trio
 
+from bench.durable import sent_one_by_one as durable_jobs_per_second
 from bench.engine import WORKERS
 from bench.engine import jobs_per_second as our_jobs_per_second
 from bench.measure import Comparison, Goal, RateOf
@@ -21,6 +25,7 @@ class Peer:
     script: str
     jobs: int
     on_redis: bool = False
+    appendfsync: str | None = None  # of Redis
 
     @property
     def side(self) -> str:
@@ -31,7 +36,7 @@ class Peer:
         """Jobs per second, with a redis-server of its own if it needs one."""
         if not self.on_redis:
             return jobs_per_second(self.library, self.script, self.jobs)
-        with redis_server() as redis_url:
+        with redis_server(self.appendfsync) as redis_url:
             return jobs_per_second(self.library, self.script, self.jobs, redis_url)
 
 
@@ -48,19 +53,42 @@ ON_REDIS = [
     Peer("arq", "Redis", "arq_redis", jobs=1_000, on_redis=True),
     Peer("streaq", "Redis, on Trio", "streaq_redis", jobs=1_000, on_redis=True),
 ]
+KEPT = [
+    Peer("huey", "SqliteHuey with fsync", "huey_sqlite", jobs=1_000),
+    *(
+        Peer(library, f"Redis, appendfsync {when}", script, jobs, on_redis=True, appendfsync=when)
+        for when in ("always", "everysec")
+        for library, script, jobs in (
+            ("taskiq", "taskiq_redis", 2_000),
+            ("saq", "saq_redis", 1_000),
+        )
+    ),
+]
 
 
 def engine_against_peers_in_memory(rounds: int) -> Comparison:
     """Jobs per second; ours logs and counts, and of the others only one logs."""
-    return _engine_against("peers in memory", IN_MEMORY, Goal(at_least=1.25), rounds)
+    ours = {"engine, all telemetry on": lambda: trio.run(our_jobs_per_second)}
+    return _against("Engine against peers in memory", ours, IN_MEMORY, 1.25, rounds)
 
 
 def engine_against_peers_on_redis(rounds: int) -> Comparison:
     """Jobs per second; their jobs survive a crash, and ours do not."""
-    return _engine_against("peers on Redis", ON_REDIS, Goal(at_least=10), rounds)
+    ours = {"engine, all telemetry on": lambda: trio.run(our_jobs_per_second)}
+    return _against("Engine against peers on Redis", ours, ON_REDIS, 10, rounds)
 
 
-def _engine_against(what: str, peers: list[Peer], goal: Goal, rounds: int) -> Comparison:
+def durable_engine_against_peers(rounds: int) -> Comparison:
+    """Jobs per second, sent by ten senders one by one; each is kept before it is accepted."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "jobs.db"
+        ours = {"engine, each job in a file": lambda: trio.run(durable_jobs_per_second, file)}
+        return _against("Durable engine against durable peers", ours, KEPT, 3, rounds)
+
+
+def _against(
+    what: str, ours: Mapping[str, RateOf], peers: list[Peer], at_least: float, rounds: int
+) -> Comparison:
     skipped: dict[str, str] = {}
     rates: dict[str, RateOf] = {}
     for peer in peers:
@@ -68,12 +96,11 @@ def _engine_against(what: str, peers: list[Peer], goal: Goal, rounds: int) -> Co
             skipped[peer.side] = reason
         else:
             rates[peer.side] = peer.rate
-    ours = {"engine, all telemetry on": lambda: trio.run(our_jobs_per_second)}
     sides, failed = take_turns_with_peers(ours, rates, rounds)
     return Comparison(
-        f"Engine against {what}, {WORKERS} workers",
+        f"{what}, {WORKERS} workers",
         "jobs per second",
         sides,
-        goals=dict.fromkeys(rates, goal),
+        goals=dict.fromkeys(rates, Goal(at_least=at_least)),
         skipped=skipped | failed,
     )

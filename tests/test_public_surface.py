@@ -36,7 +36,8 @@ ROOT = Path(__file__).parents[1]
 
 # Names come and go on purpose only: who changes this list changes the docs and the changelog, too.
 SURFACE = [
-    *("AlreadyFinished", "AttemptDetail", "BackupRefused", "BatchTooLarge", "Cancellations"),
+    *("AlreadyFinished", "AttemptDetail", "AttemptLog", "BackupRefused", "BatchTooLarge"),
+    "Cancellations",
     *(
         "CannotListen",
         "Discard",
@@ -46,7 +47,15 @@ SURFACE = [
         "InvalidOption",
     ),
     *("InvalidPayload", "JobContext", "JobDetail", "JobOptions", "JobQueue", "JobServiceError"),
-    *("JobSummary", "MetricsSnapshot", "NotFinished", "Progress", "QueueClosed", "QueueFull"),
+    *(
+        "JobSummary",
+        "LogLine",
+        "MetricsSnapshot",
+        "NotFinished",
+        "Progress",
+        "QueueClosed",
+        "QueueFull",
+    ),
     *("QueueView", "Registry", "ResourceFailed", "Retry", "RunningService", "ScheduleView"),
     *("Settings", "SettingsError", "Snooze", "Status", "StoreRefused", "StoreUnavailable"),
     *("TypeOptions", "TypeView", "Unauthorized", "UnexpectedAnswer", "UnknownJob"),
@@ -55,7 +64,10 @@ SURFACE = [
 ]
 
 # Its other members are for the service.
-REGISTRATION = (Registry.cron, Registry.every, Registry.include, Registry.job, Registry.resource)
+REGISTRATION = (
+    *(Registry.around, Registry.cron, Registry.every, Registry.include, Registry.job),
+    *(Registry.on_failure, Registry.resource),
+)
 
 
 def members(name: str) -> Iterator[Callable[..., Any]]:
@@ -254,11 +266,16 @@ def test_each_name_is_described_on_a_page(name: str) -> None:
 
 
 # What people copy from.
-SAMPLES = [*PAGES, *sorted(ROOT.glob("service/job_service/demo/*.py"))]
+SAMPLES = [
+    *PAGES,
+    *sorted(ROOT.glob("service/job_service/demo/*.py")),
+    *sorted(ROOT.glob("service/docs/examples/*/*.py")),
+]
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
 def test_samples_import_from_the_package_itself(path: Path) -> None:
     """Nobody learns a longer path from them."""
-    longer = re.findall(r"^ *(?:from|import) job_service\.(\S+ )", path.read_text(), re.MULTILINE)
-    assert [module for module in longer if not module.startswith(("client ", "demo."))] == []
+    longer = re.findall(r"^ *(?:from|import) job_service\.(\S+)", path.read_text(), re.MULTILINE)
+    public = {"client", "testing", "testing.plugin"}
+    assert [name for name in longer if not name.startswith("demo.") and name not in public] == []

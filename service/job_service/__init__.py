@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         TypeView,
         WorkerView,
     )
+    from job_service.jobs.state.job_log import AttemptLog, LogLine
     from job_service.jobs.state.model import Draft, Status
     from job_service.jobs.state.progress import Progress
     from job_service.running_service import RunningService
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AlreadyFinished",
     "AttemptDetail",
+    "AttemptLog",
     "BackupRefused",
     "BatchTooLarge",
     "Cancellations",
@@ -72,6 +74,7 @@ __all__ = [
     "JobQueue",
     "JobServiceError",
     "JobSummary",
+    "LogLine",
     "MetricsSnapshot",
     "NotFinished",
     "Progress",
@@ -121,6 +124,8 @@ _HOMES = {
     "ScheduleView": "job_service.jobs.state.detail",
     "TypeView": "job_service.jobs.state.detail",
     "WorkerView": "job_service.jobs.state.detail",
+    "AttemptLog": "job_service.jobs.state.job_log",
+    "LogLine": "job_service.jobs.state.job_log",
     "Draft": "job_service.jobs.state.model",
     "Status": "job_service.jobs.state.model",
     "Progress": "job_service.jobs.state.progress",

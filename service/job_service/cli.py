@@ -1,7 +1,7 @@
 """The command line: what was asked for, or in one line what is wrong with it."""
 
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -173,25 +173,54 @@ def _backup(settings: Settings, destination: Path, url: str | None) -> int:
         return back_up(settings, url, destination)
 
 
+class _FileOrRegistry(click.Path):
+    """A file that is there, as a Path, or else the name of a registry."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Called by click."""
+        if ":" in value and not Path(value).exists():
+            return value
+        return super().convert(value, param, ctx)
+
+
+_FILE_OR_REGISTRY = _FileOrRegistry(exists=True, dir_okay=False, path_type=Path)
+
+
 @_command.command("check")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("target", metavar="FILE|MODULE:NAME", type=_FILE_OR_REGISTRY)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
 @click.pass_obj
-def _check(registry: Registry | None, file: Path, as_json: bool) -> int:
-    """Look through the jobs in FILE, and change nothing.
+def _check(registry: Registry | None, target: Path | str, as_json: bool) -> int:
+    """Look through a file of jobs, or at a registry.
 
-    It tells whether the file is sound, how many jobs have which status, and which of them the
-    handlers of --jobs can't run. A service may run on the file. Exit status: 0 if all is well; 1 if
-    the file is not sound, or a job does not fit.
+    It changes nothing. Of a FILE it tells whether it is sound, how many jobs have which status, and
+    which of them the handlers of --jobs can't run. A service may run on it. Of a registry it tells
+    the job types with their payloads, the schedules with their next ticks, and what could not work.
+    Exit status: 0 if all is well; 1 if the file is not sound, a job does not fit, or something
+    could not work; 2 if there is no such file or registry.
     """
+    with ended_by_signals():
+        if isinstance(target, Path):
+            from job_service.check import examine, lines_of  # no service needs it
+
+            report = examine(target, registry)
+            return _tell(report, report.is_well, lines_of(report), as_json)
+        from job_service.check_registry import examine_registry, lines_of_registry  # nor this
+
+        try:
+            loaded = load_registries([target])
+        except SettingsError as error:  # which was given by no flag here
+            raise UsageError(str(error)) from error
+        found = examine_registry(target, loaded)
+        return _tell(found, found.is_well, lines_of_registry(found), as_json)
+
+
+def _tell(report: object, is_well: bool, lines: Iterable[str], as_json: bool) -> int:
+    """Print a report; gives the exit status."""
     from msgspec import json
 
-    from job_service.check import examine, lines_of  # no service needs it
-
-    with ended_by_signals():
-        report = examine(file, registry)
-        click.echo(json.encode(report) if as_json else "\n".join(lines_of(report)))
-        return 0 if report.is_well else 1
+    click.echo(json.encode(report) if as_json else "\n".join(lines))
+    return 0 if is_well else 1
 
 
 def read_command_line(arguments: Sequence[str] | None = None) -> Command:

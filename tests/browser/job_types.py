@@ -17,6 +17,7 @@ registry = Registry()
 @registry.job("import")
 async def import_rows(job: JobContext) -> None:
     """Has come to 30 of 120, and no further."""
+    job.log.info("file_opened", rows=120, name="orders.csv")
     job.progress(30, 120, "reading rows")
     await trio.sleep_forever()
 

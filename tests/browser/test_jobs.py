@@ -171,8 +171,8 @@ def test_the_page_of_a_job_shows_all_of_it(page: Page, service: Service) -> None
     expect(page.locator("#attempts > li").first).to_contain_text("RuntimeError: attempt 1 of 1")
     expect(page.locator("#timeline > li")).to_have_count(6)
     expect(page.locator("#timeline > li").last).to_contain_text("Job completed")
-    expect(page.locator("details").first).to_be_visible()
-    expect(page.locator("details").last).to_be_hidden()
+    expect(page.locator("details", has_text="Traceback").first).to_be_visible()
+    expect(page.locator("details", has_text="Traceback").last).to_be_hidden()
 
 
 def test_a_traceback_is_there_to_be_opened(page: Page, service: Service) -> None:
@@ -183,6 +183,15 @@ def test_a_traceback_is_there_to_be_opened(page: Page, service: Service) -> None
     expect(text).to_be_hidden()
     page.get_by_text("Traceback", exact=True).click()
     expect(text).to_be_visible()
+
+
+def test_what_a_handler_logs_is_with_its_attempt(page: Page, service: Service) -> None:
+    """Line by line, while it runs; an attempt that wrote nothing has no place for it."""
+    open_job(page, service, service.submit("import"))
+    log = page.locator("#attempts details", has_text="Log")
+    expect(log.locator("pre")).to_contain_text("info file_opened rows=120 name=orders.csv")
+    open_job(page, service, service.run("echo"))
+    expect(log).to_be_hidden()
 
 
 def test_what_others_wrote_is_text(page: Page, service: Service) -> None:

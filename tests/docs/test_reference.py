@@ -15,6 +15,7 @@ import pytest
 import trio
 
 import job_service
+import job_service.testing
 from job_service import MetricsSnapshot, Registry, Settings, host
 from job_service.cli import read_command_line
 from tests.docs.pages import DOCS, ROOT, Page, code_in, pages
@@ -182,7 +183,7 @@ def test_every_problem_is_described() -> None:
 def test_every_public_name_is_described() -> None:
     """What a program may import is described on some page."""
     words = {word for span in spans() for word in re.findall(r"\w+", span)}
-    assert set(job_service.__all__) <= words
+    assert {*job_service.__all__, *job_service.testing.__all__} <= words
 
 
 def moments(page: Page) -> Iterator[datetime]:

@@ -42,9 +42,16 @@ def process_id() -> int:
     return os.getpid()
 
 
-def who(job: JobContext) -> list[Any]:
+def who(job: JobContext) -> dict[str, Any]:
     """What a handler may know."""
-    return [job.id, job.type, job.worker_id, job.attempt]
+    return vars(job)
+
+
+def second_time(job: JobContext) -> int:
+    """Fails at first."""
+    if job.attempt == 1:
+        raise LookupError("not yet")
+    return job.attempt
 
 
 def asks(name: str, job: JobContext) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -14,6 +14,7 @@ from job_service.jobs.registration.registry import Registry
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.detail import JobDetail
 from job_service.telemetry.events import JobAbandoned, JobEvent
+from job_service.testing.virtual_time import clock_from
 from tests.conftest import Rig
 
 MakeRig = Callable[..., Rig]
@@ -26,8 +27,7 @@ ENDINGS = frozenset({"job_completed", "job_failed", "job_cancelled", "job_abando
 
 def virtual_clock() -> Clock:
     """All clocks of an engine on the test's virtual time, which begins at `START`."""
-    now = trio.current_time
-    return Clock(lambda: START + timedelta(seconds=now()), now, now)
+    return clock_from(START)
 
 
 @asynccontextmanager

@@ -73,7 +73,18 @@ async def test_a_process_knows_which_job_it_runs(registry: Registry) -> None:
     register(registry, process_handlers.who, process_handlers.asks)
     async with running(registry, workers=1) as rig:
         detail = await run(rig, process_handlers.who)
-        assert result_of(detail) == [detail.id, "who", "worker-1", 1]
+        assert result_of(detail) == {
+            "id": detail.id,
+            "type": "who",
+            "worker_id": "worker-1",
+            "attempt": 1,
+            "max_retries": 0,
+            "is_last_attempt": True,
+            "created_at": f"{detail.created_at.isoformat()[:-6]}Z",
+            "scheduled_for": None,
+            "unique_key": None,
+            "deadline": None,
+        }
         for name in ("log", "progress"):
             error = (await run(rig, process_handlers.asks, name)).attempts[0].error
             assert error is not None

@@ -148,7 +148,7 @@ class Unhashable:
 
 
 def pydantic_like() -> type:
-    """A class that looks like a pydantic model; pydantic need not be installed."""
+    """A class that looks like a model of pydantic 1, which need not be installed."""
     base = type("BaseModel", (), {"__module__": "pydantic.main"})
     return type("Model", (base,), {})
 
@@ -166,8 +166,8 @@ def pydantic_like() -> type:
         (Box[Order], "JSON can't carry .*Order"),
         (Window, "JSON can't carry pathlib.Path: write str"),
         (Path | None, "JSON can't carry pathlib.Path: write str"),
-        (pydantic_like(), "pydantic models are not supported"),
-        (list[pydantic_like()], "pydantic models are not supported"),  # type: ignore[misc]
+        (pydantic_like(), "models of pydantic 1 are not supported: derive it"),
+        (list[pydantic_like()], "models of pydantic 1 are not supported: derive it"),  # type: ignore[misc]
         (Callable[[], None], "JSON can't carry collections.abc.Callable"),
         (Talks, "JSON can't carry .*Talks"),
         (complex, "JSON can't carry complex"),

@@ -106,7 +106,7 @@ SECONDS = 120.0
 @pytest.mark.parametrize(
     ("token", "phases", "examples"),
     [
-        (None, "examples,coverage,fuzzing,stateful", 10),
+        (None, "examples,coverage,fuzzing,stateful", 6),
         ("s3cret-t0ken", "examples,fuzzing", 3),  # a few, since all that differs is who may call
     ],
     ids=["without a token", "with a token"],

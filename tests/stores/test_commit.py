@@ -15,6 +15,7 @@ from job_service.stores.commit import (
     FIRST_RETRY_SECONDS,
     LONGEST_RETRY_SECONDS,
     MOST_JOBS,
+    STALLED_SECONDS,
     CannotKeep,
     Committer,
 )
@@ -229,6 +230,53 @@ async def test_trouble_withdraws_submissions_and_keeps_all_else(
     disk.error = None
     await disk.committer.settled()
     assert disk.told == ["before", "an end"]
+
+
+async def test_a_disk_that_does_not_answer_is_trouble_until_it_does(
+    disk: Disk, nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    """What it is about to keep may be kept yet, so only what came later is refused."""
+    async with disk.lock:
+        disk.add("a job", is_submission=True)
+        first = Answer(nursery, disk.committer.kept)
+        await wait_all_tasks_blocked()
+        disk.add("an end")
+        disk.add("another job", is_submission=True)
+        second = Answer(nursery, disk.committer.kept)
+        await trio.sleep(STALLED_SECONDS)
+        disk.committer.require_no_trouble()
+        await trio.sleep(1)
+        why = "it has not answered for 11 seconds"
+        with pytest.raises(StoreUnavailable, match=why):
+            disk.committer.require_no_trouble()
+        assert disk.words() == ["store_failing"]
+        await wait_all_tasks_blocked()
+        assert (first.said, second.said) == (None, f"the store can't keep anything now: {why}")
+        await trio.sleep(100)
+        disk.add("another end")
+    await disk.committer.settled()
+    assert first.said == "kept"
+    assert disk.words() == ["store_failing", "store_recovered"]
+    assert disk.told == ["a job", "an end", "another end"]
+
+
+async def test_a_disk_that_answers_late_with_an_error_has_kept_nothing(
+    disk: Disk, nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    """Now all submissions are refused, and the rest is tried again."""
+    async with disk.lock:
+        disk.add("a job", is_submission=True)
+        disk.add("an end")
+        submits = Answer(nursery, disk.committer.kept)
+        await trio.sleep(2 * STALLED_SECONDS)
+        assert disk.committer.trouble == "it has not answered for 20 seconds"
+        disk.error = "disk full"
+    await trio.sleep(1)
+    assert submits.said == "the store can't keep anything now: disk full"
+    disk.error = None
+    await disk.committer.settled()
+    assert disk.told == ["an end"]
+    assert disk.words() == ["store_failing", "store_recovered"]
 
 
 async def test_who_settles_is_not_refused_by_trouble(

@@ -1,5 +1,7 @@
 """A job as it is kept: nothing of it is lost on the way to a text and back."""
 
+from datetime import UTC, datetime
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -60,6 +62,31 @@ async def test_one_that_starts_at_once_still_does(shop: Workshop) -> None:
     for job_id, at_once in ((now, True), (later, False)):
         twin = restore(decode(encode(record_of(shop.waiting[job_id]))), b"{}")
         assert (twin.run_at is twin.created_at) == at_once
+
+
+def test_the_tick_of_a_schedule_is_kept() -> None:
+    """A report of a night is of that night in the next process, too; older records have none."""
+    assert decode(SAMPLE).scheduled_for is None
+    tick = datetime(2026, 1, 31, 3, tzinfo=UTC)
+    record = msgspec.structs.replace(decode(SAMPLE), schedule="nightly", scheduled_for=tick)
+    twin = restore(decode(encode(record)), b"null")
+    assert (twin.schedule, twin.scheduled_for) == ("nightly", tick)
+
+
+def test_what_handlers_logged_is_kept() -> None:
+    """Line by line, the first and the last, and how many are missing."""
+    line = b'{"timestamp":"2026-01-31T12:00:00.5Z","level":"info","event":"sent","fields":{"n":1}}'
+    log = b'{"first":[%b],"missing":3,"last":[%b]}' % (line, line)
+    attempt = b'{"number":1,"worker_id":"w","started_at":"2026-01-31T12:00:00.1Z","log":%b}' % log
+    text = SAMPLE.replace(b"}", b',"runs":1,"attempts":[%b]}' % attempt)
+    twin = restore(decode(text), b"null")
+    kept = twin.attempts[0].log
+    assert kept is not None
+    fields = kept.last[0].fields
+    assert fields is not msgspec.UNSET
+    assert (len(kept.first), kept.missing, bytes(fields)) == (1, 3, b'{"n":1}')
+    again = restore(decode(encode(record_of(twin))), b"null").attempts[0].log
+    assert msgspec.json.encode(again) == msgspec.json.encode(kept)
 
 
 @pytest.mark.parametrize("change", [(b'"version":1', b'"version":2'), (b'"status":', b'"state":')])

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from msgspec import NODEFAULT
+from msgspec import NODEFAULT, Raw
 from msgspec.structs import FieldInfo, fields
 
 from job_service.telemetry.events import Event
@@ -28,8 +28,10 @@ VALUES: dict[str, Any] = {
     "done": 3,
     "error": "ValueError: no",
     "failing_seconds": 12.5,
+    "fields": Raw(b'{"size":3}'),
     "full_seconds": 1.5,
     "grace_seconds": 30.0,
+    "hook": "page",
     "job_id": "job-1",
     "job_type": "echo",
     "job_types": ["echo", "fail"],
@@ -54,6 +56,7 @@ VALUES: dict[str, Any] = {
     "connections_refused": 13,
     "log_lines_dropped": 10,
     "loop_stalls": 11,
+    "message": "email_sent",
     "method": "GET",
     "node": "a-node",
     "note": "page 3",

@@ -13,6 +13,7 @@ from msgspec import UnsetType
 from job_service.telemetry.events import (
     ConnectionRefused,
     Event,
+    JobLogged,
     JobProgressed,
     JobRecovered,
     JobRejected,
@@ -57,6 +58,7 @@ VOCABULARY = {
     ),
     "job_snoozed": ("info", "job_id job_type worker_id attempt run_seconds snooze_seconds", ""),
     "job_progressed": ("info", "job_id job_type worker_id attempt done", "total note"),
+    "job_logged": ("info", "job_id job_type worker_id attempt message", "fields"),
     "job_failed": (
         "error",
         "job_id job_type error",
@@ -77,6 +79,7 @@ VOCABULARY = {
     "job_released": ("info", "job_id job_type worker_id attempt run_seconds reason", ""),
     "job_lost": ("error", "job_id job_type worker_id attempt", ""),
     "job_misfit": ("warning", "job_id job_type error", ""),
+    "hook_failed": ("error", "job_id job_type hook error", "traceback"),
     "thread_abandoned": ("warning", "job_id job_type worker_id attempt", ""),
     "thread_returned": ("info", "job_id job_type worker_id attempt abandoned_seconds", "error"),
     "job_rejected": ("info", "job_type reason", "jobs"),
@@ -196,6 +199,7 @@ def test_rejections_are_not_logged() -> None:
     """A flood of rejections leaves no line: they are counted, and so is what happens as often."""
     assert written(sample(JobRejected)) == []
     assert {kind for kind in EVENT_KINDS if kind.streamed and not kind.logged} == {
+        JobLogged,
         JobProgressed,
         JobRejected,
         ConnectionRefused,

@@ -8,6 +8,7 @@ moment. While one is written, the next gathers.
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import islice
 from typing import Final
 
 import trio
@@ -26,6 +27,7 @@ from job_service.telemetry.events import (
 MOST_JOBS: Final = 1_000  # of a transaction, unless one call has changed more
 FIRST_RETRY_SECONDS: Final = 0.05
 LONGEST_RETRY_SECONDS: Final = 2.0
+STALLED_SECONDS: Final = 10.0  # that a transaction may take; longer ones are trouble
 
 
 class CannotKeep(Exception):
@@ -38,6 +40,9 @@ class Committer:
     When trouble begins, `refuse` is called with all units that wait. Those that it takes out are
     refused, and all others are kept when the trouble is over. If there are none, that is found out
     with `keep` of nothing.
+
+    A transaction that takes too long is trouble, too. Nobody knows yet what will become of its own
+    units, so they are not refused.
     """
 
     def __init__(
@@ -57,8 +62,19 @@ class Committer:
         self._changed = trio.lowlevel.ParkingLot()
         self._tries_later = trio.lowlevel.ParkingLot()
         self._is_closed = False
-        self.trouble: str | None = None
+        self._under_way = 0  # units of the transaction that is being written
+        self._under_way_since = 0.0
+        self._trouble: str | None = None
         self._failing_since = 0.0
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be kept now; None if it can. Who asks finds out about a slow disk."""
+        if self._trouble is None and self._under_way:
+            seconds = self._clock.monotonic() - self._under_way_since
+            if seconds > STALLED_SECONDS:
+                self._begin_trouble(f"it has not answered for {seconds:.0f} seconds")
+        return self._trouble
 
     def add(self, unit: UnitOfWork) -> None:
         """Keep an unit, and tell of it after all that came before."""
@@ -107,6 +123,7 @@ class Committer:
         while True:
             while not self._units:
                 await self._changed.park()
+            await self._gather()
             batch = self._next_batch()
             if any(unit.needs_keeping for unit in batch):
                 batch = await self._keep_stubbornly(batch)
@@ -128,6 +145,13 @@ class Committer:
             self._refuse_waiters(unit)
         return units
 
+    async def _gather(self) -> None:
+        """Let all who can go on now add their units, so that fewer transactions keep them."""
+        units = 0
+        while units < len(self._units) < MOST_JOBS:
+            units = len(self._units)
+            await trio.lowlevel.checkpoint()
+
     def _next_batch(self) -> list[UnitOfWork]:
         batch, jobs = list[UnitOfWork](), 0
         for unit in self._units:
@@ -141,10 +165,12 @@ class Committer:
         """Try until it is kept. Returns what was kept in the end: less, if some was refused."""
         pause = FIRST_RETRY_SECONDS
         while not self._is_closed:
-            began = self._clock.monotonic()
+            began = self._under_way_since = self._clock.monotonic()
+            self._under_way = len(batch)
             try:
                 await self._keep(batch)
             except CannotKeep as error:
+                self._under_way = 0
                 self._emit(StoreFailed(timestamp=self._clock.now(), error=str(error)))
                 self._begin_trouble(str(error))
                 with trio.move_on_after(pause):
@@ -152,6 +178,7 @@ class Committer:
                 pause = min(2 * pause, LONGEST_RETRY_SECONDS)
                 batch = self._next_batch()
             else:
+                self._under_way = 0
                 seconds = round(self._clock.monotonic() - began, 6)
                 self._end_trouble()
                 self._emit(StoreCommitted(timestamp=self._clock.now(), commit_seconds=seconds))
@@ -159,16 +186,16 @@ class Committer:
         return []
 
     def _begin_trouble(self, error: str) -> None:
-        if self.trouble is not None:
-            self.trouble = error
-            return
-        self.trouble = error
-        self._failing_since = self._clock.monotonic()
-        self._emit(StoreFailing(timestamp=self._clock.now(), error=error))
-        waiting = list(self._units)
-        self._refuse(self._units)
+        if self._trouble is None:
+            self._failing_since = self._clock.monotonic()
+            self._emit(StoreFailing(timestamp=self._clock.now(), error=error))
+        self._trouble = error
+        under_way = list(islice(self._units, self._under_way))
+        waiting = deque(islice(self._units, self._under_way, None))
         for unit in waiting:
             self._refuse_waiters(unit)
+        self._refuse(waiting)
+        self._units = deque((*under_way, *waiting))
 
     def _refuse_waiters(self, unit: UnitOfWork) -> None:
         told, unit.awaited = unit.awaited, None
@@ -176,9 +203,9 @@ class Committer:
             told.set()
 
     def _end_trouble(self) -> None:
-        if self.trouble is None:
+        if self._trouble is None:
             return
-        self.trouble = None
+        self._trouble = None
         seconds = round(self._clock.monotonic() - self._failing_since, 6)
         self._emit(StoreRecovered(timestamp=self._clock.now(), failing_seconds=seconds))
 
@@ -198,5 +225,5 @@ class Committer:
         return unit.awaited is told
 
     def _unavailable(self) -> StoreUnavailable:
-        why = self.trouble or "it is closed"
+        why = self._trouble or "it is closed"
         return StoreUnavailable(f"the store can't keep anything now: {why}")

@@ -149,6 +149,7 @@ def draft_like(job: Job) -> Draft:
         job.priority,
         unique_key=job.unique_key,
         retry_of=job.id,
+        scheduled_for=job.scheduled_for,
     )
 
 

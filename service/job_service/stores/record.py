@@ -18,6 +18,7 @@ from typing import Final
 
 import msgspec
 
+from job_service.jobs.state.job_log import AttemptLog, on_its_own
 from job_service.jobs.state.model import DEFAULT_PRIORITY, Attempt, AttemptOutcome, Job, Status
 
 VERSION: Final = 1
@@ -34,6 +35,7 @@ class AttemptRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     outcome: AttemptOutcome | None = None
     error: str | None = None
     traceback: str | None = None
+    log: AttemptLog | None = None
 
 
 class JobRecord(
@@ -58,6 +60,7 @@ class JobRecord(
     after: tuple[str, ...] = ()
     retry_of: str | None = None
     schedule: str | None = None
+    scheduled_for: datetime | None = None
     runs: int = 0
     snoozes: int = 0
     interruptions: int = 0
@@ -82,6 +85,7 @@ def record_of(job: Job) -> JobRecord:
         after=job.after,
         retry_of=job.retry_of,
         schedule=job.schedule,
+        scheduled_for=job.scheduled_for,
         runs=job.runs,
         snoozes=job.snoozes,
         interruptions=job.interruptions,
@@ -107,6 +111,7 @@ def restore(record: JobRecord, payload: bytes, result: bytes | None = None) -> J
         after=record.after,
         retry_of=record.retry_of,
         schedule=record.schedule,
+        scheduled_for=record.scheduled_for,
         status=record.status,
         is_recovered=True,
     )
@@ -146,6 +151,7 @@ def _attempt_record(attempt: Attempt) -> AttemptRecord:
         attempt.outcome,
         attempt.error,
         attempt.traceback,
+        attempt.log,
     )
 
 
@@ -161,6 +167,7 @@ def _attempt(record: AttemptRecord) -> Attempt:
         record.outcome,
         record.error,
         record.traceback,
+        on_its_own(record.log),
         is_over=record.finished_at is not None,
     )
 

@@ -10,12 +10,12 @@ The docstrings are documentation: `job-service vocabulary` and the OpenAPI docum
 from datetime import UTC, datetime
 from typing import ClassVar, Final, Literal, cast
 
-from msgspec import UNSET, Struct, UnsetType, defstruct
+from msgspec import UNSET, Raw, Struct, UnsetType, defstruct
 from msgspec.structs import fields
 
 from job_service.telemetry.metrics import COUNTERS
 
-Level = Literal["info", "warning", "error"]
+Level = Literal["debug", "info", "warning", "error", "critical"]  # two of them are of handlers
 RejectReason = Literal["full", "draining"]
 SkipReason = Literal["overlap", "full", "missed"]
 WorkerStopReason = Literal["drained", "cancelled", "crashed"]
@@ -199,6 +199,19 @@ class JobProgressed(AttemptEvent, frozen=True, kw_only=True):
     note: str | UnsetType = UNSET
 
 
+class JobLogged(AttemptEvent, frozen=True, kw_only=True):
+    """The handler wrote a line with `job.log`: its own event is the `message`.
+
+    The log has the line itself. If a handler writes more than 50 in a second, some have no event.
+    """
+
+    logged: ClassVar[bool] = False
+
+    event: Literal["job_logged"] = "job_logged"
+    message: str
+    fields: Raw | UnsetType = UNSET
+
+
 class JobFailed(JobEvent, frozen=True, kw_only=True):
     """The job has failed for good.
 
@@ -293,6 +306,19 @@ class JobMisfit(JobEvent, frozen=True, kw_only=True):
     level: Level = "warning"
     event: Literal["job_misfit"] = "job_misfit"
     error: str
+
+
+class HookFailed(JobEvent, frozen=True, kw_only=True):
+    """A hook for failed jobs raised, took too long, or could not be called. The job is as it was.
+
+    Hooks around attempts have no event of their own: what they raise fails the attempt.
+    """
+
+    level: Level = "error"
+    event: Literal["hook_failed"] = "hook_failed"
+    hook: str
+    error: str
+    traceback: str | UnsetType = UNSET
 
 
 class ThreadAbandoned(AttemptEvent, frozen=True, kw_only=True):

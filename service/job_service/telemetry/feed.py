@@ -6,7 +6,7 @@ from sys import getsizeof
 from typing import Final
 
 import trio
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 
 from job_service.telemetry.events import EVENTS, ONLY_COUNTED, Event, JobCreated
 
@@ -18,7 +18,11 @@ CAPACITY_BYTES = 8 * 1024 * 1024
 _LONG_FIELDS: Final = {
     kind: names
     for kind in EVENTS.values()
-    if (names := {"after", "error", "traceback"}.intersection(kind.__struct_fields__))
+    if (
+        names := {"after", "error", "fields", "message", "traceback"}.intersection(
+            kind.__struct_fields__
+        )
+    )
 }
 # Most events are of other kinds, and cost no more than this one look.
 _SPECIAL: Final = ONLY_COUNTED.union(_LONG_FIELDS)
@@ -143,7 +147,7 @@ def _text_bytes(event: Event) -> int:
     for name in _LONG_FIELDS[type(event)]:
         value = getattr(event, name)
         if value is not UNSET:
-            weight += getsizeof(value)
+            weight += len(value) if isinstance(value, Raw) else getsizeof(value)
             if isinstance(value, tuple):
                 weight += sum(map(getsizeof, value))
     return weight

@@ -12,7 +12,8 @@ from structlog.typing import FilteringBoundLogger
 
 from job_service.telemetry.text import printable
 
-WriteLine = Callable[[str, dict[str, Any]], None]
+Hear = Callable[[str, str, bytes | None], None]
+WriteLine = Callable[[str, dict[str, Any], Hear | None], None]
 
 LEVEL_NUMBERS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 _OTHER_NAMES: Final = {
@@ -27,17 +28,28 @@ _OTHER_NAMES: Final = {
 def line_logger(lowest: int, write: WriteLine) -> FilteringBoundLogger:
     """A logger that hands the level and the fields of each line from `lowest` on to `write`.
 
+    `write` also gets who else hears the line, if somebody does: see `heard_by`.
+
     It has all methods that structlog documents. Those for asyncio, such as `ainfo`, write their
     line at once, and have no checkpoint.
     """
     methods: dict[str, Callable[..., Any]] = {"log": _log_method(write)}
     methods |= {name: _method(name, write) for name in (*LEVEL_NUMBERS, *_OTHER_NAMES)}
     methods |= {f"a{name}": _as_async(method) for name, method in methods.items()}
-    wrapper = type("LineLogger", (structlog.make_filtering_bound_logger(lowest),), methods)
-    logger: FilteringBoundLogger = structlog.wrap_logger(
-        None, processors=[], wrapper_class=wrapper, context_class=dict
-    )
-    return logger.bind()
+    kind: Any = type("LineLogger", (structlog.make_filtering_bound_logger(lowest),), methods)
+    logger: FilteringBoundLogger = kind(None, [], {})  # where others have a logger to pass lines to
+    return logger
+
+
+def heard_by(logger: FilteringBoundLogger, hear: Hear) -> FilteringBoundLogger:
+    """The same logger, and `hear` is given each line of it, and of those that are bound from it.
+
+    That is the line's level, its event, and as JSON text what else the caller gave. The logger must
+    be one of `line_logger`.
+    """
+    kind: Any = type(logger)
+    heard: FilteringBoundLogger = kind(hear, [], structlog.get_context(logger))
+    return heard
 
 
 def _method(name: str, write: WriteLine) -> Callable[..., None]:
@@ -45,7 +57,7 @@ def _method(name: str, write: WriteLine) -> Callable[..., None]:
     always = {"exc_info": True} if name == "exception" else {}
 
     def method(self: Any, event: object = None, /, *args: object, **fields: object) -> None:
-        _write(self, write, level, event, args, always | fields)
+        _write(self, self._logger, write, level, event, args, always | fields)
 
     return method
 
@@ -54,7 +66,7 @@ def _log_method(write: WriteLine) -> Callable[..., None]:
     def log(
         self: Any, level: object = None, event: object = None, /, *args: object, **fields: object
     ) -> None:
-        _write(self, write, _level_named(level), event, args, fields)
+        _write(self, self._logger, write, _level_named(level), event, args, fields)
 
     return log
 
@@ -68,6 +80,7 @@ def _as_async(method: Callable[..., None]) -> Callable[..., Any]:
 
 def _write(
     logger: FilteringBoundLogger,
+    hear: Hear | None,
     write: WriteLine,
     level: str,
     event: object,
@@ -85,7 +98,7 @@ def _write(
             fields.setdefault("positional_args", [_shown(value) for value in args])
     if event is not None:
         fields["event"] = event
-    write(level, {**structlog.get_context(logger), **fields})
+    write(level, {**structlog.get_context(logger), **fields}, hear)
 
 
 def _formatted(event: object, args: tuple[object, ...]) -> object:

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from msgspec import json, to_builtins
 
+from job_service.failures.names import CUT
 from job_service.failures.report import format_traceback
 from job_service.nesting import MAX_DEPTH, is_too_deep
 from job_service.telemetry.console import COLUMNS, Console
@@ -17,12 +18,18 @@ from job_service.telemetry.events import (
     utc_now,
 )
 from job_service.telemetry.exc_info import error_of
-from job_service.telemetry.line_logger import LEVEL_NUMBERS, line_logger
+from job_service.telemetry.line_logger import LEVEL_NUMBERS, Hear, line_logger
 from job_service.telemetry.text import printable
 
 LogFormat = Literal["json", "console"]
 LogFormatChoice = Literal["auto", "json", "console"]
 LogLevel = Literal["debug", "info", "warning", "error"]
+
+MAX_HEARD_CHARS: Final = 2_000  # of a line that a job keeps: its event, and again all the rest
+_MOST_HEARD_FIELDS: Final = 5  # of a line that has more than that
+_OF_EACH_LINE: Final = frozenset(
+    {"timestamp", "level", "event", "job_id", "job_type", "worker_id", "attempt"}
+)
 
 # Where the service listens, and that it ends and why: no other line says of which run it is.
 _AT_EVERY_LEVEL = (ServiceStarted, ServiceDraining, ServiceStopped)
@@ -34,8 +41,8 @@ class Log:
     `observe` is the observer that writes each event as a line. `logger` is for all other lines,
     above all those of handlers. Both give finished lines to `write`, and both leave out what is
     below `level`. Only the start of the service, its drain and its end are written at every level.
-    `columns` is asked for each line of the console how wide it may be. structlog's global
-    configuration is neither read nor changed.
+    `columns` is asked for each line of the console how wide it may be. `now` gives the moment of a
+    line that is no event. structlog's global configuration is neither read nor changed.
     """
 
     def __init__(
@@ -46,8 +53,10 @@ class Log:
         *,
         colors: bool = False,
         columns: Callable[[], int] = lambda: COLUMNS,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._write = write
+        self._now = now
         self._render_event: Callable[[Event], bytes] = encode_event
         self._render_line: Callable[[dict[str, Any]], bytes] = _render_json
         if log_format == "console":
@@ -64,8 +73,8 @@ class Log:
         if event.level in self._levels or isinstance(event, _AT_EVERY_LEVEL):
             self._write(self._render_event(event))
 
-    def _write_line(self, level: str, fields: dict[str, Any]) -> None:
-        line = _with_standard_keys(level, fields)
+    def _write_line(self, level: str, fields: dict[str, Any], hear: Hear | None) -> None:
+        line = _with_standard_keys(self._now(), level, fields)
         try:
             text = self._render_line(line)
         except KeyboardInterrupt:
@@ -73,11 +82,34 @@ class Log:
         except BaseException:  # one of the values only looks like a text, a number or a list
             text = self._render_line({printable(key): _plain(line[key]) for key in line})
         self._write(text)
+        if hear is not None:
+            hear(level, line["event"][:MAX_HEARD_CHARS], _heard_fields(line))
 
 
-def _with_standard_keys(level: str, fields: dict[str, Any]) -> dict[str, Any]:
+def _heard_fields(line: dict[str, Any]) -> bytes | None:
+    """What the line has beside its event and its job, as JSON text, cut if that is long."""
+    own = {printable(key): line[key] for key in line if key not in _OF_EACH_LINE}
+    if not own:
+        return None
+    text = _render_json(own)
+    if len(text) > MAX_HEARD_CHARS:
+        kept = MAX_HEARD_CHARS // _MOST_HEARD_FIELDS
+        first = dict(list(own.items())[:_MOST_HEARD_FIELDS])
+        text = _render_json({key[:kept]: _cut(first[key], kept) for key in first})
+    return text
+
+
+def _cut(value: object, chars: int) -> str:
+    """The beginning of the value's text; of one of several lines, as a traceback, the end."""
+    text = printable(value)
+    if len(text) <= chars:
+        return text
+    return CUT + text[-chars:] if "\n" in text else text[:chars] + CUT
+
+
+def _with_standard_keys(now: datetime, level: str, fields: dict[str, Any]) -> dict[str, Any]:
     event = printable(fields.get("event"))
-    line: dict[str, Any] = {"timestamp": utc_now(), "level": level, "event": event}
+    line: dict[str, Any] = {"timestamp": now, "level": level, "event": event}
     error = error_of(fields.pop("exc_info", None))
     if error is not None:
         line["traceback"] = format_traceback(error)

@@ -7,6 +7,7 @@ running, and Trio's task tree. Both may change at any moment, and it changes nei
 import os
 import sysconfig
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType
 from typing import Final, NamedTuple
 
@@ -24,6 +25,7 @@ class StallingJob(NamedTuple):
 JobOfFrame = Callable[[FrameType], tuple[str, str, str] | None]
 
 _STDLIB: Final = sysconfig.get_path("stdlib") + os.sep
+_CALLERS: Final = str(Path(__file__).parents[1] / "jobs" / "running") + os.sep  # of handlers
 _INSTALLED: Final = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
 
 
@@ -41,7 +43,8 @@ def attribute_stall(
     frame: FrameType | None = innermost
     while frame is not None and frame.f_code is not trio.run.__code__:
         if (found := job_of_frame(frame)) is not None:
-            outermost, job = (stack or [frame])[-1], StallingJob(*found)
+            stack = _without_callers(stack) or [frame]
+            outermost, job = stack[-1], StallingJob(*found)
             break
         stack.append(frame)
         frame = frame.f_back
@@ -81,6 +84,14 @@ def _job_of_ancestor(task: trio.lowlevel.Task, job_of_frame: JobOfFrame) -> Stal
             if (found := job_of_frame(frame)) is not None:
                 return StallingJob(*found)
     return None
+
+
+def _without_callers(stack: list[FrameType]) -> list[FrameType]:
+    """The frames from the handler on, or all of them if none is the handler's."""
+    for callers, frame in enumerate(reversed(stack)):
+        if not frame.f_code.co_filename.startswith(_CALLERS):
+            return stack[: len(stack) - callers]
+    return stack
 
 
 def _is_library(frame: FrameType) -> bool:

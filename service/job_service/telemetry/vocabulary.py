@@ -5,7 +5,7 @@ from textwrap import fill
 from types import UnionType
 from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
-from msgspec import UnsetType, json
+from msgspec import Raw, UnsetType, json
 from msgspec.structs import FieldInfo, fields
 
 from job_service.telemetry.events import EVENTS, Event
@@ -21,6 +21,7 @@ _WORDS: Final[dict[Any, str]] = {
     int: "whole number",
     float: "seconds",
     datetime: "time",
+    Raw: "object",
 }
 
 

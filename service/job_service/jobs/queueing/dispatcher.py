@@ -11,7 +11,6 @@ from job_service.jobs.queueing.fitness import concurrency_of, why_unfit
 from job_service.jobs.queueing.waiting import why_it_waits
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import LONGEST_WAIT_SECONDS
-from job_service.jobs.state.clock import LOOK_SECONDS
 from job_service.jobs.state.model import Job
 from job_service.jobs.state.transitions import enqueue
 from job_service.stores.contract import BacklogView, Store
@@ -23,19 +22,26 @@ _DUE_IN_ONE_GO = 500
 class Dispatcher:
     """Owns the backlog and is the only sender of the workers' channel. It is its store's runner.
 
+    `on_failure` is called with each job that has failed for good, when that is kept.
+
     A job leaves the backlog only when a worker asks for one, so what is in the channel is as good
     as taken: all that is not running can still be reordered, held back or cancelled, and no job
     can be lost inside the channel.
     """
 
     def __init__(
-        self, registry: Registry, store: Store, threads_awaited: Callable[[], int]
+        self,
+        registry: Registry,
+        store: Store,
+        threads_awaited: Callable[[], int],
+        on_failure: Callable[[Job], None] = lambda _: None,
     ) -> None:
         self._registry = registry
         self._store = store
         self._clock = store.clock
         self._backlog = Backlog(lambda job_type: concurrency_of(registry, job_type))
         self._threads_awaited = threads_awaited
+        self._on_failure = on_failure
         self._changed = trio.lowlevel.ParkingLot()
         self._workers: trio.MemorySendChannel[Job] | None = None
         self._free_workers = 0
@@ -71,6 +77,8 @@ class Dispatcher:
     def attempt_ended(self, job: Job, ready_in: float | None) -> None:
         """An attempt is over, which makes room for others; perhaps the job is to come back."""
         made_room = self._backlog.release(job)
+        if job.status == "failed":
+            self._on_failure(job)
         if job.status == "abandoned":  # the service ends: nothing more is to start
             return
         if ready_in is not None:
@@ -83,6 +91,8 @@ class Dispatcher:
     def discard(self, job: Job) -> None:
         """The job has ended without a run that was under way."""
         self._backlog.discard(job)
+        if job.status == "failed":
+            self._on_failure(job)
         if job.status == "abandoned":
             return
         if self._backlog.release(job):
@@ -184,7 +194,7 @@ class Dispatcher:
         deadline, next_date = self._backlog.delayed.next_due, self._backlog.dated.next_due
         if next_date is not None:
             seconds = (next_date - self._clock.now()).total_seconds()
-            look = trio.current_time() + min(seconds, LOOK_SECONDS)
+            look = trio.current_time() + min(seconds, self._clock.look_seconds)
             deadline = look if deadline is None else min(look, deadline)
         if deadline is None:
             await self._changed.park()  # the common case spares the scope

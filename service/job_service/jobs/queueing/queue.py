@@ -61,9 +61,10 @@ class JobQueue:
     ) -> JobSummary:
         """Accept a job. A worker runs it as soon as one is free, or as `options` say.
 
-        `payload` is anything msgspec can write as JSON, or JSON text as a `msgspec.Raw`. If it is
-        left out, it is the default of the handler's parameter, or null. If another job holds the
-        `unique_key`, no job is made, and that job is returned as a `duplicate`.
+        `payload` is anything that msgspec or pydantic can write as JSON, or JSON text as a
+        `msgspec.Raw`. If it is left out, it is the default of the handler's parameter, or null. If
+        another job holds the `unique_key`, no job is made, and that job is returned as a
+        `duplicate`.
 
         Raises UnknownJobType, InvalidPayload, InvalidOption, UnknownPredecessor, QueueFull,
         BatchTooLarge, QueueClosed, InvalidIdempotencyKey or IdempotencyKeyReused, and then nothing

@@ -12,7 +12,6 @@ from msgspec import UNSET, structs
 from job_service.errors import QueueFull, StoreUnavailable, UnknownJob
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.registration.schedule import CORRECTION, Cron, Every, Schedule
-from job_service.jobs.state.clock import LOOK_SECONDS
 from job_service.jobs.state.detail import JobSummary, ScheduleView
 from job_service.jobs.state.model import TERMINAL
 from job_service.stores.contract import Store
@@ -89,7 +88,7 @@ class _Timer:
         elapsed = self._clock.elapsed()
         self._next_run_at = due = next(cron.after(last))
         while True:
-            await trio.sleep(min(max((due - now).total_seconds(), 0), LOOK_SECONDS))
+            await trio.sleep(min(max((due - now).total_seconds(), 0), self._clock.look_seconds))
             looked, now = now, self._clock.now()
             before, elapsed = elapsed, self._clock.elapsed()
             would_have_looked = now - timedelta(seconds=elapsed - before)
@@ -97,7 +96,8 @@ class _Timer:
                 last = would_have_looked
             elif now >= due:
                 last = now
-                await self._tick(missed=await _count_ticks(cron, due, now))
+                missed = await _count_ticks(cron, due, now)
+                await self._tick(cron.last(now) if missed else due, missed)
             else:
                 continue
             self._next_run_at = due = next(cron.after(last))
@@ -113,26 +113,29 @@ class _Timer:
             passed = max(every.ticks_within(trio.current_time() - start), ticks + 1)
             missed = passed - ticks - 1
             ticks = passed
-            await self._tick(missed)
+            late = timedelta(seconds=trio.current_time() - start - ticks * every.seconds)
+            await self._tick(self._clock.now() - late, missed)
 
-    async def _tick(self, missed: int) -> None:
+    async def _tick(self, scheduled_for: datetime, missed: int) -> None:
+        """Make a job for this tick, which also makes up for the ones before it that were missed."""
         if missed:
             self._skip("missed", missed)
         if not self._schedule.overlap and await self._is_under_way():
             self._skip("overlap")
             return
         try:
-            job = await self._submit()
+            job = await self._submit(scheduled_for)
         except QueueFull:
             self._skip("full")
             return
         self._last_job_id, self._last_run_at = job.id, job.created_at
 
-    async def _submit(self) -> JobSummary:
+    async def _submit(self, scheduled_for: datetime) -> JobSummary:
         name = self._schedule.job_type
+        draft = structs.replace(self._draft, scheduled_for=scheduled_for)
         while True:
             try:
-                return (await self._store.submit([self._draft], schedule=name))[0]
+                return (await self._store.submit([draft], schedule=name))[0]
             except StoreUnavailable as error:
                 await trio.sleep(error.retry_after_seconds)
 

@@ -10,8 +10,11 @@ from job_service.errors import InvalidPayload
 from job_service.failures.report import describe
 from job_service.jobs.registration.context import JobContext
 from job_service.jobs.registration.handler import awaited, kind_of, name_of, place_of
+from job_service.jobs.registration.hooks import Hooks
 from job_service.jobs.registration.numbers import require_integer, require_seconds
+from job_service.jobs.registration.payload import PayloadDecoder
 from job_service.jobs.registration.placement import RunsIn, where_to_run
+from job_service.jobs.registration.pydantic_models import written_by_pydantic
 from job_service.jobs.registration.retry import LONGEST_WAIT_SECONDS, Retry
 from job_service.jobs.registration.signature import read_signature
 from job_service.nesting import TOO_DEEP, is_too_deep
@@ -26,6 +29,8 @@ class JobType:
     `timeout` bounds each attempt, in seconds; None sets no bound. `concurrency` is how many jobs of
     this type may run at the same time; None leaves that to the number of workers. `absent_payload`
     is the JSON text that stands for a payload which was left out.
+
+    `hooks` are those of its registry, and those with which that has included it.
     """
 
     name: str
@@ -34,11 +39,12 @@ class JobType:
     timeout: float | None
     concurrency: int | None
     runs_in: RunsIn
-    payload_decoder: msgspec.json.Decoder[Any]
+    payload_decoder: PayloadDecoder
     payload_parameter: str | None
     absent_payload: bytes
     context_parameter: str | None
     resource_parameters: tuple[str, ...]
+    hooks: Hooks = Hooks()  # noqa: RUF009 (it is immutable)
 
     def check_payload(self, payload: bytes) -> None:
         """Raise InvalidPayload if `payload`, JSON text, is not what the handler takes."""
@@ -120,7 +126,7 @@ def check_terms(name: object, retry: object, timeout: object, concurrency: objec
 def encode_payload(payload: object) -> bytes:
     """The payload as JSON text. Raises InvalidPayload if JSON can't carry it."""
     try:
-        return msgspec.json.encode(payload)
+        return msgspec.json.encode(payload, enc_hook=written_by_pydantic)
     except RecursionError as error:  # such as a list that holds itself
         raise InvalidPayload(TOO_DEEP) from error
     except (TypeError, ValueError) as error:

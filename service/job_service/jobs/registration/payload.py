@@ -1,13 +1,19 @@
-"""Which types a payload may have: those that msgspec can make from JSON, however nested."""
+"""Which types a payload may have: those that msgspec or pydantic can make from JSON."""
 
 from collections.abc import Iterator
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from msgspec import Struct, inspect
 
 from job_service.failures.names import full_name_of
+from job_service.jobs.registration.pydantic_models import (
+    PydanticDecoder,
+    is_for_pydantic,
+    is_model,
+    is_of_pydantic,
+)
 
 _WHAT_TO_WRITE = (
     "write a type that msgspec knows, such as str, list, a Struct or a dataclass, and build "
@@ -35,11 +41,24 @@ _UNHASHABLE = (
 )
 
 
-def decoder_of(payload_type: Any) -> msgspec.json.Decoder[Any]:
+class PayloadDecoder(Protocol):
+    """Makes payloads of `type` from JSON text: msgspec's decoder, or that for pydantic."""
+
+    @property
+    def type(self) -> Any:
+        """The annotation of the parameter that receives the payload."""
+
+    def decode(self, payload: bytes, /) -> Any:
+        """The payload. Raises msgspec.DecodeError if the text is none."""
+
+
+def decoder_of(payload_type: Any) -> PayloadDecoder:
     """The decoder for payloads of this type.
 
     Raises TypeError, in one line, if no JSON can ever be such a payload.
     """
+    if is_for_pydantic(payload_type):
+        return PydanticDecoder(payload_type)
     try:
         decoder = msgspec.json.Decoder(payload_type)
         info = inspect.type_info(payload_type)
@@ -103,11 +122,10 @@ def _takes_plain_json(cls: type) -> bool:
 def _instead_of(cls: type) -> str:
     if issubclass(cls, PurePath):
         return "write str, and make the path from it in the handler"
-    if any(base.__module__.partition(".")[0] == "pydantic" for base in cls.__mro__):
-        return (
-            "pydantic models are not supported; write a msgspec.Struct or a dataclass, or take a "
-            "dict and make the model from it in the handler"
-        )
+    if is_model(cls):
+        return "only pydantic can make it, so write a pydantic model instead of what it is in"
+    if is_of_pydantic(cls):
+        return "models of pydantic 1 are not supported: derive it from the BaseModel of pydantic 2"
     return _WHAT_TO_WRITE
 
 

@@ -1,12 +1,14 @@
 """What an application registers: its job types, the resources they share, and schedules."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypedDict, TypeVar, Unpack
 
 from msgspec import UNSET
 
 from job_service.errors import InvalidPayload, UnknownJobType
 from job_service.jobs.registration.handler import own_name_of
+from job_service.jobs.registration.hooks import Hooks, around_of, on_failure_of
 from job_service.jobs.registration.job_type import JobType, check_terms, job_type_of
 from job_service.jobs.registration.placement import RunsIn
 from job_service.jobs.registration.resource import OpenResource, opener_of
@@ -15,6 +17,7 @@ from job_service.jobs.registration.schedule import Cron, Every, Schedule, schedu
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 Resource = TypeVar("Resource", bound=Callable[[], Any])
+Hook = TypeVar("Hook", bound=Callable[..., Any])
 
 
 class TypeOptions(TypedDict, total=False):
@@ -29,14 +32,16 @@ class TypeOptions(TypedDict, total=False):
 class Registry:
     """The job types, the resources and the schedules of one application.
 
-    An application fills it with `job`, `cron`, `every`, `resource` and `include`. The other members
-    are for the service, which reads it.
+    An application fills it with `job`, `cron`, `every`, `resource`, `around`, `on_failure` and
+    `include`. The other members are for the service, which reads it.
     """
 
     def __init__(self) -> None:
         self._types: dict[str, JobType] = {}
         self._resources: dict[str, OpenResource] = {}
         self._schedules: list[Schedule] = []
+        self._hooks = Hooks()
+        self._hooks_within: dict[str, Hooks] = {}  # with which included job types came
 
     @property
     def names(self) -> list[str]:
@@ -54,6 +59,11 @@ class Registry:
         return any(job_type.runs_in == "process" for job_type in self._types.values())
 
     @property
+    def has_hooks_for_failures(self) -> bool:
+        """Whether anything is to be called when a job has failed."""
+        return any(job_type.hooks.on_failure for job_type in self._types.values())
+
+    @property
     def schedules(self) -> list[Schedule]:
         """All schedules, in the order of their registration."""
         return list(self._schedules)
@@ -68,6 +78,9 @@ class Registry:
     def include(self, other: "Registry") -> None:
         """Add all job types, resources and schedules of `other`, or none of them.
 
+        Its job types keep their hooks. Those of this registry, whenever they are registered, hold
+        for them, too, and are the outer ones.
+
         Raises ValueError if a name is taken, and TypeError if `other` is no Registry.
         """
         if not isinstance(other, Registry):
@@ -77,7 +90,9 @@ class Registry:
         for name in other.resources:
             self._require_free_resource(name)
         for name in other.names:
-            self._add(other.lookup(name))
+            job_type = other.lookup(name)
+            self._hooks_within[name] = job_type.hooks
+            self._add(job_type)
         self._resources.update(other.resources)
         self._schedules += other.schedules
 
@@ -107,6 +122,41 @@ class Registry:
         self._resources[name] = opener
         return function
 
+    def around(self, function: Hook) -> Hook:
+        """Run the decorated function around every attempt of every job type of this registry.
+
+        It is an async generator function that yields once, or any callable that returns an async
+        context manager. It takes the attempt's JobContext, and then any resources that were
+        registered before, by their names. Hooks nest in the order of their registration, the first
+        of them outermost, whether the job types were registered before or after them.
+
+        What it raises fails the attempt as if the handler had raised it, so it may be a Snooze or a
+        Discard. It sees what the handler raises, and may raise something else instead. If it raises
+        nothing then, the error goes on all the same. Context variables that it sets are seen by the
+        handler, unless that runs in a process. Timeouts and cancellations count for it, too.
+
+        Raises TypeError if the function is nothing of the above.
+        """
+        self._add_hooks(Hooks(around=(around_of(function, self._resources),)))
+        return function
+
+    def on_failure(self, function: Hook) -> Hook:
+        """Call the decorated function when a job of this registry has failed for good.
+
+        It is an `async def`, or a `def`, which runs in a thread. It takes the JobDetail and the
+        error, and then any resources that were registered before, by their names. If no handler
+        has raised an error, it is a TimeoutError or RuntimeError that says what happened: the
+        attempt took too long, its process ended, or a job that it comes after has not completed.
+
+        It runs beside the workers and has 10 seconds. What it raises is told by `hook_failed` and
+        changes nothing. It is called once at most: not if the process dies first, nor if the
+        service is stopped before its turn comes. A drain waits for it until the grace is over.
+
+        Raises TypeError if the function is nothing of the above.
+        """
+        self._add_hooks(Hooks(on_failure=(on_failure_of(function, self._resources),)))
+        return function
+
     def job(
         self,
         name: str,
@@ -121,7 +171,7 @@ class Registry:
         The parameter annotated `JobContext` receives the job's context, and one with the name of a
         resource that was registered before receives the resource. One other parameter may receive
         the payload. Each submission is checked against its annotation, which is any type that
-        msgspec knows; its default stands for a payload that is left out.
+        msgspec or pydantic knows; its default stands for a payload that is left out.
 
         `retry` says when a failed attempt is repeated: by default as `Retry()` does. `timeout`
         bounds each attempt, in seconds, up to 10 years. `concurrency` is how many jobs of this type
@@ -231,7 +281,13 @@ class Registry:
 
     def _add(self, job_type: JobType) -> None:
         self._require_free(job_type.name)
-        self._types[job_type.name] = job_type
+        self._types[job_type.name] = replace(job_type, hooks=job_type.hooks.within(self._hooks))
+
+    def _add_hooks(self, hooks: Hooks) -> None:
+        self._hooks = hooks.within(self._hooks)
+        for name, job_type in self._types.items():
+            inner = self._hooks_within.get(name, Hooks())
+            self._types[name] = replace(job_type, hooks=inner.within(self._hooks))
 
     def _require_free(self, name: str) -> None:
         if name in self._types:

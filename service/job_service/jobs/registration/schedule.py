@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -17,6 +18,8 @@ from job_service.jobs.registration.zone import Stretch, stretches
 
 # Clocks that change by less go from summer to winter or back; by more, a wrong time is corrected.
 CORRECTION: Final = timedelta(hours=3)
+
+_MINUTE: Final = timedelta(minutes=1)
 
 _NICKNAMES: Final = {
     "@yearly": "0 0 1 1 *",
@@ -69,6 +72,17 @@ class Cron:
         whole = moment.astimezone(UTC).replace(microsecond=0)
         self._shown_from(whole.replace(tzinfo=None))  # raises now, and not at the first tick
         return self._ticks(stretches(zone, whole - CORRECTION), moment)
+
+    def last(self, moment: datetime) -> datetime:
+        """The last tick up to `moment`. There must have been one."""
+        back = _MINUTE
+        while (last := next(self.after(moment - back))) > moment:
+            back *= 2  # so it is not far behind the last tick that is before all that was tried
+        for tick in self.after(last):
+            if tick > moment:
+                break
+            last = tick
+        return last
 
     def _ticks(self, unchanged: Iterator[Stretch], after: datetime) -> Iterator[datetime]:
         reached: datetime | None = None  # what clocks have shown so far
@@ -145,3 +159,16 @@ def schedule_of(job_type: JobType, payload: object, times: Cron | Every, overlap
         place = place_of(job_type.handler)
         raise InvalidPayload(f"schedule {job_type.name!r}: {problem}{place}") from error
     return Schedule(job_type.name, text, times, overlap)
+
+
+def ticks_of(schedule: Schedule, after: datetime) -> Iterator[datetime]:
+    """All ticks after this moment, as the clocks of the schedule's time zone show them.
+
+    Those of an interval are in UTC, and come as if the service had started at this moment.
+    """
+    times = schedule.times
+    if isinstance(times, Every):
+        start, interval = after.astimezone(UTC), timedelta(seconds=times.seconds)
+        return (start + number * interval for number in count(1))
+    zone = ZoneInfo(times.timezone)
+    return (tick.astimezone(zone) for tick in times.after(after))

@@ -20,7 +20,8 @@ from job_service.jobs.registration.handler import (
     place_of,
     signature_of,
 )
-from job_service.jobs.registration.payload import decoder_of
+from job_service.jobs.registration.payload import PayloadDecoder, decoder_of
+from job_service.jobs.registration.pydantic_models import written_by_pydantic
 from job_service.nesting import TOO_DEEP, is_too_deep
 
 _CALLABLE_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -38,7 +39,7 @@ class Signature(NamedTuple):
     """
 
     payload: str | None
-    decoder: msgspec.json.Decoder[Any]
+    decoder: PayloadDecoder
     absent: bytes
     context: str | None
     resources: tuple[str, ...]
@@ -151,7 +152,7 @@ def _read_payload(
     parameters: Parameters,
     name: str | None,
     annotations: dict[str, Any],
-) -> tuple[msgspec.json.Decoder[Any], bytes]:
+) -> tuple[PayloadDecoder, bytes]:
     if name is None:
         return msgspec.json.Decoder(None), b"null"
     payload_type, default = annotations.get(name, Any), parameters[name].default
@@ -164,7 +165,7 @@ def _read_payload(
     if default is inspect.Parameter.empty:
         return decoder, b"null"
     try:
-        absent = msgspec.json.encode(default)
+        absent = msgspec.json.encode(default, enc_hook=written_by_pydantic)
         if is_too_deep(absent):
             raise ValueError(TOO_DEEP)
         decoder.decode(absent)

@@ -2,9 +2,9 @@
 
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
 import trio
 from structlog.typing import FilteringBoundLogger
@@ -14,9 +14,11 @@ from job_service.jobs.queueing.dispatcher import Dispatcher
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.queueing.scheduler import Scheduler
 from job_service.jobs.registration.registry import Registry
+from job_service.jobs.running.calls import Calls
 from job_service.jobs.running.cancellation import CLEANUP_SECONDS, CancellationDeadline
 from job_service.jobs.running.crew import Crew
-from job_service.jobs.running.processes import Processes, open_processes
+from job_service.jobs.running.failure_hooks import FailureHooks
+from job_service.jobs.running.processes import open_processes
 from job_service.jobs.running.resources import open_resources
 from job_service.jobs.running.threads import Threads
 from job_service.jobs.running.verdict import Verdicts
@@ -57,10 +59,14 @@ class Engine:
         self._workers = workers
         self._clock = store.clock
         self._threads = Threads(emit, self._clock, max_abandoned=max_abandoned_threads)
-        self._dispatcher = Dispatcher(registry, store, lambda: self._threads.awaited)
+        self._failure_hooks = FailureHooks(registry, emit, self._clock)
+        self._dispatcher = Dispatcher(
+            registry, store, lambda: self._threads.awaited, self._failure_hooks.job_failed
+        )
         self._verdicts = Verdicts(
             self._clock,
             lambda: self.outcome,
+            self._failure_hooks.expect,
             random_source or random.Random(),
             keeps=store.is_durable,
         )
@@ -121,8 +127,10 @@ class Engine:
                     open_resources(self._registry.resources, self._bound_closing) as resources,
                 ):
                     with self._ending(), self._scope:
-                        await self._store.recover()
-                        await self._run_workers(resources, processes, task_status)
+                        async with self._failure_hooks.open(resources, self._store.settled):
+                            await self._store.recover()
+                            calls = Calls(resources, processes, self._threads)
+                            await self._run_workers(calls, task_status)
         finally:
             await self.settle()
         if self._crash is not None:  # a resource that was cut short has put itself in its place
@@ -130,8 +138,7 @@ class Engine:
 
     async def _run_workers(
         self,
-        resources: Mapping[str, Any],
-        processes: Processes | None,
+        calls: Calls,
         task_status: trio.TaskStatus[None],
     ) -> None:
         to_workers, from_dispatcher = trio.open_memory_channel[Job](self._workers)
@@ -139,7 +146,7 @@ class Engine:
             with from_dispatcher:
                 for number in range(1, self._workers + 1):
                     jobs = from_dispatcher.clone()
-                    await nursery.start(self._worker(number, jobs, resources, processes))
+                    await nursery.start(self._worker(number, jobs, calls))
             self._started = True
             task_status.started()
             try:
@@ -249,8 +256,7 @@ class Engine:
         self,
         number: int,
         jobs: trio.MemoryReceiveChannel[Job],
-        resources: Mapping[str, Any],
-        processes: Processes | None,
+        calls: Calls,
     ) -> Worker:
         return Worker(
             f"worker-{number}",
@@ -260,8 +266,7 @@ class Engine:
             self._dispatcher,
             self._verdicts,
             self._log,
-            resources,
-            processes,
+            calls,
             self._threads,
             self._cancellation_deadline,
         )

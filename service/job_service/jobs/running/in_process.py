@@ -18,7 +18,7 @@ import msgspec
 
 from job_service.failures.groups import is_a, leaves, traceback_of
 from job_service.failures.report import describe
-from job_service.jobs.registration.context import JobContext
+from job_service.jobs.registration.context import JobContext, RunFacts
 from job_service.jobs.registration.outcome import Discard, Snooze, asked_for
 from job_service.jobs.registration.signature import Signature, read_signature
 from job_service.jobs.running.forks import (
@@ -26,7 +26,7 @@ from job_service.jobs.running.forks import (
     let_go_of,
     restore_signals_in_children,
 )
-from job_service.jobs.running.process_log import JobIdentity, RecordSender, say_whose_records_come
+from job_service.jobs.running.process_log import RecordSender, say_whose_records_come
 from job_service.jobs.running.result import Unwritable, encode_result
 from job_service.telemetry.libraries import listen_to_libraries
 
@@ -34,18 +34,12 @@ from job_service.telemetry.libraries import listen_to_libraries
 class ProcessContext(JobContext):
     """The running job as its handler sees it in a process, where the service is out of reach."""
 
-    def __init__(self, id: str, type: str, worker_id: str, attempt: int) -> None:
-        self.id = id
-        self.type = type
-        self.worker_id = worker_id
-        self.attempt = attempt
+    def __init__(self, facts: RunFacts) -> None:
+        self._know(facts)
 
     def __getattribute__(self, name: str) -> Any:
         if name in ("log", "progress"):
-            raise RuntimeError(
-                f"JobContext.{name} does not work in a process: only id, type, worker_id and "
-                "attempt do"
-            )
+            raise RuntimeError(f"JobContext.{name} does not work in a process")
         return super().__getattribute__(name)
 
 
@@ -92,9 +86,9 @@ def _end_with_the_service() -> None:
     os.killpg(0, signal.SIGKILL)  # with all that the handler has started
 
 
-def call_here(handler: Callable[..., Any], payload: bytes, job: JobIdentity) -> Any:
+def call_here(handler: Callable[..., Any], payload: bytes, facts: RunFacts) -> Any:
     """What the handler returns, or raises, in a form that the service can read."""
-    say_whose_records_come(job)
+    say_whose_records_come(facts[:4])
     try:
         named = isinstance(handler, FunctionType)  # all else comes as a new copy each time
         signature = _signature(handler) if named else read_signature(handler)
@@ -102,7 +96,7 @@ def call_here(handler: Callable[..., Any], payload: bytes, job: JobIdentity) -> 
         if signature.payload is not None:
             arguments[signature.payload] = signature.decoder.decode(payload)
         if signature.context is not None:
-            arguments[signature.context] = ProcessContext(*job)
+            arguments[signature.context] = ProcessContext(facts)
         # The next job must not see what this one sets in its context.
         return _portable(copy_context().run(partial(handler, **arguments)))
     except BaseException as error:

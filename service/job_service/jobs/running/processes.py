@@ -10,9 +10,10 @@ from multiprocessing import resource_tracker
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import TYPE_CHECKING, Any
 
+from job_service.jobs.registration.context import RunFacts
 from job_service.jobs.running.forks import STOP_SIGNALS
 from job_service.jobs.running.in_process import call_here, live_with_the_service, send_records
-from job_service.jobs.running.process_log import JobIdentity, relay, write_what_is_left
+from job_service.jobs.running.process_log import relay, write_what_is_left
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -85,10 +86,10 @@ class Processes:
         # `processing` without being run.
         self._limiter = trio.CapacityLimiter(math.inf)
 
-    async def call(self, handler: Callable[..., Any], payload: bytes, identity: JobIdentity) -> Any:
+    async def call(self, handler: Callable[..., Any], payload: bytes, facts: RunFacts) -> Any:
         """What `handler` returns, or raises, in a process; killed when this is cancelled.
 
-        `identity` is what the handler's context knows. Raises ProcessDied if the process ends
+        `facts` are what the handler's context knows. Raises ProcessDied if the process ends
         by itself.
         """
         import trio_parallel
@@ -98,7 +99,7 @@ class Processes:
                 call_here,
                 handler,
                 payload,
-                identity,
+                facts,
                 kill_on_cancel=True,
                 limiter=self._limiter,
             )

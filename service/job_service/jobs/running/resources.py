@@ -39,7 +39,7 @@ async def _enter_all(openers: Mapping[str, OpenResource], stack: AsyncExitStack)
     resources = {}
     for name, opener in openers.items():
         try:
-            resources[name] = await stack.enter_async_context(_opening(opener()))
+            resources[name] = await stack.enter_async_context(as_context_manager(opener()))
         except BaseException as error:
             if interruption_in(error) is not None:
                 raise
@@ -47,7 +47,11 @@ async def _enter_all(openers: Mapping[str, OpenResource], stack: AsyncExitStack)
     return resources
 
 
-def _opening(made: Any) -> AbstractAsyncContextManager[Any]:
+def as_context_manager(made: Any) -> AbstractAsyncContextManager[Any]:
+    """What a function of the application gave, as something to enter.
+
+    Raises TypeError if it can't be entered.
+    """
     # A wrapper around an async generator function looks like any other function until it is called.
     if inspect.isasyncgen(made):
         return asynccontextmanager(lambda: made)()

@@ -2,7 +2,8 @@
 
 import msgspec
 
-from job_service.failures.names import encodable, full_name_of
+from job_service.failures.names import encodable
+from job_service.jobs.registration.pydantic_models import written_by_pydantic
 from job_service.nesting import TOO_DEEP, is_too_deep
 
 _SCALARS = (bool, int, float, str)
@@ -18,8 +19,8 @@ class Unwritable(msgspec.Struct, frozen=True):
 def encode_result(result: object) -> bytes:
     """The result as JSON text in UTF-8, which any reader of JSON can read.
 
-    It may be whatever msgspec writes, or the standard library's json. But nan and the infinities
-    become null, and half a surrogate pair is spelled out, as in a log line.
+    It may be whatever msgspec writes, pydantic, or the standard library's json. But nan and the
+    infinities become null, and half a surrogate pair is spelled out, as in a log line.
 
     Raises an error that says what JSON can't carry.
     """
@@ -57,7 +58,7 @@ def _plain_scalar(value: object) -> object:
         return int.__int__(value)
     if isinstance(value, float):
         return float.__float__(value)
-    raise TypeError(f"JSON can't carry {full_name_of(type(value))}")
+    return written_by_pydantic(value)
 
 
 def _spell_out(value: object) -> object:

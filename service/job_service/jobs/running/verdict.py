@@ -1,4 +1,4 @@
-"""What becomes of a job after an attempt: each verdict is a change, and nothing is done here.
+"""What becomes of a job after an attempt: each verdict is a change, which is not made here.
 
 When there is more than one reason, the first of these decides: the service crashed, a client called
 the job off, the handler asked for its end, it took too long, the service ends, the handler asked to
@@ -46,6 +46,8 @@ _CALLERS: Final = tuple(
 class Verdicts:
     """Gives the verdicts of one engine. `stop_reason` says why it ends, if it does.
 
+    `expect_failure` is told with which error a job is about to fail for good, for its hooks.
+
     If the store `keeps` the jobs beyond the engine, no job ends because the engine does.
     """
 
@@ -53,6 +55,7 @@ class Verdicts:
         self,
         clock: Clock,
         stop_reason: Callable[[], str],
+        expect_failure: Callable[[Job, BaseException], None],
         random_source: random.Random,
         *,
         keeps: bool,
@@ -60,6 +63,7 @@ class Verdicts:
         self._clock = clock
         self._keeps = keeps
         self._stop_reason = stop_reason
+        self._expect_failure = expect_failure
         self._random_source = random_source
 
     def on_return(self, job: Job, attempt: Attempt, result: object) -> AttemptEnd:
@@ -72,7 +76,7 @@ class Verdicts:
             # Its work is done, and doing it again would not make its result any better.
             message = f"the result can't be written as JSON: {describe(error)}"
             traceback = report(error, _CALLERS).traceback
-            return fail(job, attempt, message, traceback, self._clock)
+            return self._fail(job, attempt, Report(message, traceback), error)
         return complete(job, attempt, text, self._clock)
 
     def on_error(
@@ -103,12 +107,12 @@ class Verdicts:
             return cut_short(job, attempt, "cancelled", reason, clock, own_error, traceback)
         asked = asked_for(error)
         if interrupted and asked is not None and is_a(asked, Discard):
-            return fail(job, attempt, *told, clock)
+            return self._fail(job, attempt, told, asked)
         if interrupted:
-            message = f"TimeoutError: the attempt took longer than {job_type.timeout} s"
+            message = f"the attempt took longer than {job_type.timeout} s"
             if own_error is not None:
                 message += f", and ended with {own_error}"
-            told = told._replace(line=message)
+            told = told._replace(line=f"TimeoutError: {message}")
             return self._retry_or_fail(job, attempt, job_type, told, TimeoutError(message))
         if stopping:
             return self._give_up(job, attempt, self._stop_reason(), own_error, traceback)
@@ -116,7 +120,7 @@ class Verdicts:
             return self._retry_or_fail(job, attempt, job_type, told, error)
         if is_a(asked, Snooze):
             return snooze(job, attempt, asked.seconds, clock)
-        return fail(job, attempt, *told, clock)
+        return self._fail(job, attempt, told, without_cancellation(error))
 
     def on_outlasting(self, job: Job, attempt: Attempt, job_type: JobType) -> AttemptEnd:
         """The attempt was interrupted, and its handler did not end within CLEANUP_SECONDS."""
@@ -147,7 +151,12 @@ class Verdicts:
                 message += f"; {problem}"
             message = said_before(message, job.attempts)
             return retry(job, attempt, message, traceback, delay, self._clock)
-        return fail(job, attempt, message, traceback, self._clock)
+        return self._fail(job, attempt, Report(message, traceback), without_cancellation(reason))
+
+    def _fail(self, job: Job, attempt: Attempt, told: Report, reason: BaseException) -> AttemptEnd:
+        end = fail(job, attempt, *told, self._clock)
+        self._expect_failure(job, reason)
+        return end
 
 
 def _report(error: BaseException) -> Report:

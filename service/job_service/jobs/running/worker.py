@@ -2,20 +2,21 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
 from functools import partial
-from inspect import isawaitable
 from types import FrameType
-from typing import Any, Final
+from typing import Final
 
 import trio
 from structlog.typing import FilteringBoundLogger
 
 from job_service.jobs.queueing.dispatcher import Dispatcher
-from job_service.jobs.registration.context import JobContext
-from job_service.jobs.registration.handler import boxed
+from job_service.jobs.registration.context import JobContext, RunFacts
 from job_service.jobs.registration.job_type import JobType
 from job_service.jobs.registration.registry import Registry
+from job_service.jobs.running.calls import Calls
 from job_service.jobs.running.cancellation import (
     CLEANUP_SECONDS,
     CancellationDeadline,
@@ -23,10 +24,9 @@ from job_service.jobs.running.cancellation import (
     is_being_cancelled,
 )
 from job_service.jobs.running.clean_context import CleanContext
-from job_service.jobs.running.processes import Processes
 from job_service.jobs.running.threads import Threads
 from job_service.jobs.running.verdict import Verdicts
-from job_service.jobs.state.attempt_transitions import progress, start
+from job_service.jobs.state.attempt_transitions import log_line, progress, start
 from job_service.jobs.state.changes import AttemptEnd
 from job_service.jobs.state.detail import WorkerView
 from job_service.jobs.state.model import Attempt, IllegalTransition, Job
@@ -53,8 +53,7 @@ class Worker:
         dispatcher: Dispatcher,
         verdicts: Verdicts,
         log: FilteringBoundLogger,
-        resources: Mapping[str, Any],
-        processes: Processes | None,
+        calls: Calls,
         threads: Threads,
         cancellation_deadline: CancellationDeadline,
     ) -> None:
@@ -68,8 +67,7 @@ class Worker:
         self._dispatcher = dispatcher
         self._verdicts = verdicts
         self._log = log
-        self._resources = resources
-        self._processes = processes
+        self._calls = calls
         self._threads = threads
         self._cancellation_deadline = cancellation_deadline
         self._scope = trio.CancelScope()
@@ -152,7 +150,8 @@ class Worker:
                 await self._store.settled()
             if job_type.timeout is not None:
                 self._end_by(trio.current_time() + job_type.timeout)
-            result = await self._call_handler(job_type, job, attempt)
+            make_context = partial(self._context, job_type, job, attempt)
+            result = await self._calls.call(job_type, job, attempt, make_context)
         except BaseException as error:
             interruption = interruption_in(error)
             verdict = partial(
@@ -210,29 +209,36 @@ class Worker:
             job_type = self._registry.lookup(job.type)
             self._end(attempt, partial(self._verdicts.on_outlasting, job, attempt, job_type))
 
-    async def _call_handler(self, job_type: JobType, job: Job, attempt: Attempt) -> Any:
-        if job_type.runs_in == "process":
-            if self._processes is None:
-                raise RuntimeError(f"{job_type.name} was registered after the service's start")
-            identity = (job.id, job.type, self.id, attempt.number)
-            return await self._processes.call(job_type.handler, job.payload, identity)
-        arguments = job_type.arguments(
-            job.payload, lambda: self._context(job, attempt), self._resources
+    def _context(self, job_type: JobType, job: Job, attempt: Attempt) -> JobContext:
+        deadline = None
+        if job_type.timeout is not None:
+            seconds_left = self._scope.deadline - trio.current_time()
+            deadline = self._clock.now() + timedelta(seconds=seconds_left)
+        facts = RunFacts(
+            id=job.id,
+            type=job.type,
+            worker_id=self.id,
+            attempt=attempt.number,
+            max_retries=job.max_retries,
+            is_last_attempt=job.retries >= job.max_retries,
+            created_at=job.created_at,
+            scheduled_for=job.scheduled_for,
+            unique_key=job.unique_key,
+            deadline=deadline,
         )
-        if job_type.runs_in == "loop":
-            return await job_type.handler(**arguments)
-        [result] = await self._threads.call(
-            job, attempt, partial(boxed, job_type.handler, arguments)
-        )
-        return await result if isawaitable(result) else result  # whose decorator hid an async def
-
-    def _context(self, job: Job, attempt: Attempt) -> JobContext:
         report = partial(self._note_progress, job, attempt)
-        return JobContext(job.id, job.type, self.id, attempt.number, self._log, report, self._token)
+        keep_line = partial(self._keep_line, job, attempt)
+        return JobContext(facts, self._log, report, keep_line, self._token)
 
     def _note_progress(self, job: Job, attempt: Attempt, report: Progress) -> None:
         if not attempt.is_over:  # else nobody listens any more
             self._store.apply(progress(job, attempt, report, self._clock))
+
+    def _keep_line(
+        self, job: Job, attempt: Attempt, level: str, event: str, fields: bytes | None
+    ) -> None:
+        with suppress(IllegalTransition):  # the attempt is over
+            self._store.apply(log_line(job, attempt, level, event, fields, self._clock))
 
 
 _WORKERS_FILE: Final = Worker.run.__code__.co_filename

@@ -6,12 +6,19 @@ job that has gone on without it is refused.
 """
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, cast
 
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 
-from job_service.jobs.state.changes import AttemptEnd, CancelRequest, ProgressReport, Start
+from job_service.jobs.state.changes import (
+    AttemptEnd,
+    CancelRequest,
+    LineLogged,
+    ProgressReport,
+    Start,
+)
 from job_service.jobs.state.clock import Clock
+from job_service.jobs.state.job_log import LogLine, is_worth_telling
 from job_service.jobs.state.model import Attempt, IllegalTransition, Job, Status
 from job_service.jobs.state.progress import Progress
 from job_service.telemetry.events import (
@@ -19,12 +26,14 @@ from job_service.telemetry.events import (
     JobCancelled,
     JobCompleted,
     JobFailed,
+    JobLogged,
     JobProgressed,
     JobReleased,
     JobRescued,
     JobRetried,
     JobSnoozed,
     JobStarted,
+    Level,
 )
 
 
@@ -63,6 +72,28 @@ def progress(job: Job, attempt: Attempt, report: Progress, clock: Clock) -> Prog
         note=UNSET if report.note is None else report.note,
     )
     return ProgressReport(job, "processing", report, event, now)
+
+
+def log_line(
+    job: Job, attempt: Attempt, level: str, message: str, fields: bytes | None, clock: Clock
+) -> LineLogged:
+    """The handler wrote a line; `fields` is JSON text. Told only if there are not too many."""
+    _require_open(job, attempt, "processing")
+    raw = UNSET if fields is None else Raw(fields)
+    line = LogLine(clock.now(), cast("Level", level), message, raw)
+    if not is_worth_telling(attempt.log, line):
+        return LineLogged(job, "processing", attempt, line, None)
+    event = JobLogged(
+        timestamp=line.timestamp,
+        level=line.level,
+        job_id=job.id,
+        job_type=job.type,
+        worker_id=attempt.worker_id,
+        attempt=attempt.number,
+        message=message,
+        fields=raw,
+    )
+    return LineLogged(job, "processing", attempt, line, event)
 
 
 def request_cancel(job: Job, reason: str) -> CancelRequest:

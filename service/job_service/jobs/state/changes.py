@@ -12,6 +12,7 @@ from datetime import datetime
 
 import msgspec
 
+from job_service.jobs.state.job_log import LogLine
 from job_service.jobs.state.model import Attempt, AttemptOutcome, Job, Status
 from job_service.jobs.state.progress import Progress
 from job_service.telemetry.events import JobEvent
@@ -78,6 +79,14 @@ class ProgressReport(Change, frozen=True, gc=False):
     progress: Progress
     event: JobEvent | None
     told_at: float | None  # on the monotonic clock; None if it is not told
+
+
+class LineLogged(Change, frozen=True, gc=False):
+    """The handler of `attempt` wrote a line. It is not told if there are too many."""
+
+    attempt: Attempt
+    line: LogLine
+    event: JobEvent | None
 
 
 class CancelRequest(Change, frozen=True, gc=False):

@@ -7,10 +7,6 @@ from datetime import datetime
 
 from job_service.telemetry.events import utc_now
 
-# Whoever waits for a date looks that often whether the wall clock was set, or the machine was
-# suspended, while which Trio's clock stands still.
-LOOK_SECONDS = 1.0
-
 _WITH_SUSPENSIONS = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
@@ -27,8 +23,12 @@ class Clock:
 
     None of them needs a running event loop, so that jobs can be given an end even if it is blocked.
     What runs on virtual time measures with `trio.current_time` instead.
+
+    Whoever waits for a date looks every `look_seconds` whether the wall clock was set, or whether
+    the machine was suspended: Trio's clock stands still then.
     """
 
     now: Callable[[], datetime] = utc_now
     monotonic: Callable[[], float] = time.monotonic
     elapsed: Callable[[], float] = _elapsed
+    look_seconds: float = 1.0

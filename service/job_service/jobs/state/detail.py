@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from job_service.jobs.state.job_log import AttemptLog
 from job_service.jobs.state.model import (
     DEFAULT_PRIORITY,
     SHOWN_PREDECESSORS,
@@ -25,7 +26,8 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     is when a pending job may start, if that is later than its submission. Of more than 10 jobs in
     `after`, the first 10 are here, and `after_count` says how many there are. `cancel_requested`
     says that a running job is being cancelled. `retry_of` is the job that this one runs again, and
-    `schedule` the schedule that made it.
+    `schedule` the schedule that made it. `scheduled_for` is the tick for which that was, also if
+    the job runs another one again.
 
     `replayed` says that an earlier request with the same idempotency key has made the job;
     `duplicate`, that it holds the unique key of the submission that it answers.
@@ -49,6 +51,7 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     error: str | None = None
     retry_of: str | None = None
     schedule: str | None = None
+    scheduled_for: datetime | None = None
     replayed: bool = False
     duplicate: bool = False
 
@@ -57,7 +60,8 @@ class AttemptDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """One attempt to run a job. While it runs it has no `finished_at`, `run_seconds` or `outcome`.
 
     It is `lost` if its process died, and `interrupted` if a stop gave the job back to its store.
-    `error` is one line. Of a long `traceback`, the last 4,000 characters are kept.
+    `error` is one line. Of a long `traceback`, the last 4,000 characters are kept. `log` has what
+    its handler wrote with `job.log`, if anything.
     """
 
     attempt: int
@@ -68,6 +72,7 @@ class AttemptDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     outcome: AttemptOutcome | None = None
     error: str | None = None
     traceback: str | None = None
+    log: AttemptLog | None = None
 
 
 class JobDetail(JobSummary, frozen=True, kw_only=True, omit_defaults=True):
@@ -110,6 +115,7 @@ def summarize(job: Job) -> JobSummary:
             after_count=len(job.after) if len(job.after) > SHOWN_PREDECESSORS else 0,
             retry_of=job.retry_of,
             schedule=job.schedule,
+            scheduled_for=job.scheduled_for,
         )
     return summary
 
@@ -136,6 +142,7 @@ def _attempt_detail(attempt: Attempt) -> AttemptDetail:
         outcome=attempt.outcome,
         error=attempt.error,
         traceback=attempt.traceback,
+        log=attempt.log,
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from job_service.failures.names import shortened
+from job_service.jobs.state.job_log import without_lines
 from job_service.jobs.state.model import Attempt, AttemptOutcome
 
 KEPT_AT_EACH_END: Final = 10  # of those that snoozed, or that were cut short by a stop
@@ -29,6 +30,7 @@ def forget_what_is_between(attempts: Sequence[Attempt]) -> None:
     if len(failed) > 2 * KEPT_IN_FULL:
         between = failed[-1 - KEPT_IN_FULL]
         between.traceback = None
+        between.log = without_lines(between.log)
         between.error = between.error and shortened(between.error, MAX_CHARS_BETWEEN)
 
 

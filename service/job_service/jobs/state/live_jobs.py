@@ -16,6 +16,7 @@ from job_service.jobs.state.changes import (
     CancelRequest,
     Change,
     Creation,
+    LineLogged,
     ProgressReport,
     Readiness,
     Start,
@@ -24,6 +25,7 @@ from job_service.jobs.state.changes import (
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.dependencies import Dependencies, failed_dependency, why_unstarted
 from job_service.jobs.state.history import forget_what_is_between, without_many_between
+from job_service.jobs.state.job_log import with_line
 from job_service.jobs.state.model import TERMINAL, Ending, Job
 from job_service.jobs.state.progress import Meter
 from job_service.jobs.state.state_index import StateIndex
@@ -77,6 +79,7 @@ class LiveJobs:
             AttemptEnd: self._end_attempt,
             UnstartedEnd: self._end_unstarted,
             ProgressReport: self._note_progress,
+            LineLogged: self._note_line,
             CancelRequest: self._interrupt,
         }
 
@@ -209,6 +212,13 @@ class LiveJobs:
         if job.meter is None:
             job.meter = Meter(change.progress)
         job.meter.note(change.progress, change.told_at)
+        if change.event is not None:
+            self._emit(change.event)
+
+    def _note_line(self, change: LineLogged) -> None:
+        if change.attempt.is_over:
+            return
+        change.attempt.log = with_line(change.attempt.log, change.line)
         if change.event is not None:
             self._emit(change.event)
 

@@ -7,6 +7,7 @@ from typing import Final, Literal
 import msgspec
 import trio
 
+from job_service.jobs.state.job_log import AttemptLog
 from job_service.jobs.state.progress import Meter
 
 AttemptOutcome = Literal[
@@ -66,6 +67,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
     outcome: AttemptOutcome | None = None
     error: str | None = None
     traceback: str | None = None  # its end, if it is long
+    log: AttemptLog | None = None  # if its handler has written any lines
     is_over: bool = False  # or was never begun
 
 
@@ -93,8 +95,12 @@ class Ending(msgspec.Struct, eq=False):
         await self.awaited.wait()
 
 
-class Draft(msgspec.Struct, frozen=True, gc=False):
-    """A submission that has been checked, for `JobQueue.submit_all`; `payload` is JSON text."""
+class Draft(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A submission that has been checked, for `JobQueue.submit_all`; `payload` is JSON text.
+
+    Defaults are omitted so that a field that is added does not change what an idempotency key
+    stands for.
+    """
 
     type: str
     payload: bytes
@@ -106,6 +112,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     after: tuple[str, ...] = ()  # the jobs that must have completed before
     retry_of: str | None = None  # the finished job that it runs again
     schedule: str | None = None  # the one that made it
+    scheduled_for: datetime | None = None  # its tick, or that of the job it runs again
 
 
 class Job(msgspec.Struct, eq=False, gc=False):
@@ -129,6 +136,7 @@ class Job(msgspec.Struct, eq=False, gc=False):
     after: tuple[str, ...] = ()
     retry_of: str | None = None
     schedule: str | None = None
+    scheduled_for: datetime | None = None
     due_monotonic: float | None = None  # while others keep it from waiting for its delay
     row: int = -1  # its place in the table
     weight: int = 0  # bytes of memory, when it was last weighed

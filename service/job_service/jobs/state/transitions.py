@@ -51,6 +51,7 @@ def create(draft: Draft, clock: Clock, predecessors: Sequence[Job] = ()) -> Crea
         after=draft.after,
         retry_of=draft.retry_of,
         schedule=draft.schedule,
+        scheduled_for=draft.scheduled_for,
         due_monotonic=due_monotonic,
     )
     event = JobCreated(

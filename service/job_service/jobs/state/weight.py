@@ -2,6 +2,7 @@
 
 from sys import getsizeof
 
+from job_service.jobs.state.job_log import bytes_of
 from job_service.jobs.state.model import Draft, Job
 
 DEFAULT_QUEUE_BYTES = 64 * 1024 * 1024  # of jobs that have not ended
@@ -28,6 +29,7 @@ def weight_in_bytes(job: Job) -> int:
     if job.result is not None:
         weight += len(job.result)
     for attempt in attempts:
+        weight += bytes_of(attempt.log)
         if attempt.error is not None:
             weight += getsizeof(attempt.error) + getsizeof(attempt.traceback)
     return weight

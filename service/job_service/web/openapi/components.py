@@ -1,6 +1,6 @@
 """JSON Schemas of what the service reads and writes, as msgspec has them."""
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -15,6 +15,7 @@ from job_service.jobs.state.detail import (
     TypeView,
     WorkerView,
 )
+from job_service.jobs.state.job_log import AttemptLog, LogLine
 from job_service.jobs.state.progress import Progress
 from job_service.telemetry.events import EVENTS
 from job_service.telemetry.metrics import MetricsSnapshot
@@ -28,7 +29,7 @@ REFERENCE: Final = "#/components/schemas/{name}"
 
 
 ANSWERS: Final[list[type[Struct]]] = [
-    *(JobSummary, JobDetail, AttemptDetail, Progress, BatchReceipt),
+    *(JobSummary, JobDetail, AttemptDetail, AttemptLog, LogLine, Progress, BatchReceipt),
     *(Cancellations, QueueView, Backup, TypeView),
     *(WorkerView, ScheduleView, MetricsSnapshot, Health, ProblemDetails),
 ]
@@ -71,17 +72,6 @@ def answer_schemas() -> dict[str, Schema]:
         "required": ["event", "data"],
     }
     return named
-
-
-def payload_schemas(payload_types: list[Any]) -> tuple[list[Schema], dict[str, Schema]]:
-    """The schema of each payload type, and the named schemas that they refer to.
-
-    Their names begin with `payload.`, so that none of them is taken for one of ours.
-    """
-    schemas, named = msgspec.json.schema_components(
-        payload_types, ref_template=REFERENCE.format(name="payload.{name}")
-    )
-    return list(schemas), {f"payload.{name}": schema for name, schema in named.items()}
 
 
 def refer_to(name: str) -> Schema:

@@ -15,6 +15,7 @@ from job_service.jobs.state.detail import (
     TypeView,
     WorkerView,
 )
+from job_service.jobs.state.job_log import AttemptLog, LogLine
 from job_service.telemetry.events import JobStarted
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.web.queue_routes import Backup
@@ -41,6 +42,16 @@ DETAIL: Final = JobDetail(
             finished_at=_T1,
             run_seconds=0.5,
             outcome="completed",
+            log=AttemptLog(
+                first=(
+                    LogLine(
+                        timestamp=_T0 + timedelta(seconds=0.375),
+                        level="info",
+                        event="echoed",
+                        fields=Raw(b'{"any":"field"}'),
+                    ),
+                )
+            ),
         )
     ],
 )

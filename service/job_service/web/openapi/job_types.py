@@ -10,13 +10,13 @@ from job_service.jobs.queueing.options import OPTIONS
 from job_service.jobs.registration.job_type import JobType
 from job_service.jobs.registration.registry import Registry
 from job_service.telemetry.schemas import Schema
-from job_service.web.openapi.components import payload_schemas
+from job_service.web.openapi.payloads import payload_schemas
 
 
 def describe_submissions(registry: Registry) -> tuple[dict[str, Schema], dict[str, Any]]:
     """The named schema `Submission` with those it refers to, and an example for each job type."""
     job_types = [registry.lookup(name) for name in registry.names]
-    payloads, named = payload_schemas([_payload_type(job_type) for job_type in job_types])
+    payloads, named = payload_schemas([job_type.payload_decoder for job_type in job_types])
     options = {name: _described(msgspec.json.schema(kind)) for name, kind in OPTIONS.items()}
     named["Submission"] = {
         "title": "Submission",
@@ -47,15 +47,6 @@ def _described(schema: Schema) -> Schema:
     return {**schema, "anyOf": kinds, "description": " ".join(descriptions)}
 
 
-def _payload_type(job_type: JobType) -> Any:
-    payload_type = job_type.payload_decoder.type
-    try:
-        msgspec.json.schema(payload_type)
-    except (TypeError, ValueError):  # such as `object`, which takes any JSON
-        return Any
-    return payload_type
-
-
 def _variant(job_type: JobType, payload: Schema, options: dict[str, Schema]) -> Schema:
     try:
         job_type.check_payload(job_type.absent_payload)
@@ -80,8 +71,10 @@ def _sample(schema: Schema, named: dict[str, Schema]) -> Any:
     """A small value that usually fits the schema."""
     if "$ref" in schema:
         return _sample(named[schema["$ref"].rpartition("/")[2]], named)
-    if "anyOf" in schema:
-        return None if {"type": "null"} in schema["anyOf"] else _sample(schema["anyOf"][0], named)
+    if variants := schema.get("anyOf") or schema.get("oneOf"):
+        return None if {"type": "null"} in variants else _sample(variants[0], named)
+    if "const" in schema:
+        return schema["const"]
     if choices := schema.get("examples") or schema.get("enum"):
         return choices[0]
     low = schema.get("minimum", schema.get("exclusiveMinimum", 0) + 1)

@@ -171,7 +171,7 @@ function showAttempts() {
     job.failure || job.status !== "pending" ? "None: it never ran." : "None yet.",
   );
   fill($("attempts"), job.attempts, createAttempt, (row, attempt) => {
-    const [head, error, details] = row.children;
+    const [head, error, log, details] = row.children;
     const [title, status, where] = head.children;
     setText(title, `Attempt ${attempt.attempt}`);
     setText(status, attempt.outcome ?? "processing");
@@ -181,10 +181,32 @@ function showAttempts() {
     setText(where, `on ${attempt.worker_id} from ${clock(attempt.started_at)}${ran}`);
     error.hidden = attempt.error === undefined;
     setText(error, attempt.error ?? "");
+    log.hidden = attempt.log === undefined;
+    setText(log.lastElementChild, attempt.log ? written(attempt.log) : "");
     details.hidden = attempt.traceback === undefined;
     setText(details.lastElementChild, attempt.traceback ?? "");
   });
 }
+
+/** What a handler wrote with `job.log`, a line for each. */
+const written = ({ first = [], missing = 0, last = [] }) =>
+  [
+    ...first.map(lineOf),
+    missing > 0 && `… ${plural(missing, "line")} missing here`,
+    ...last.map(lineOf),
+  ]
+    .filter(Boolean)
+    .join("\n");
+
+const lineOf = ({ timestamp, level, event, fields = {} }) =>
+  [
+    exactly(timestamp),
+    level,
+    event,
+    ...Object.entries(fields).map(
+      ([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`,
+    ),
+  ].join(" ");
 
 const createAttempt = () =>
   make(
@@ -198,5 +220,6 @@ const createAttempt = () =>
       make("span", { class: "quiet" }),
     ),
     make("p", { class: "error" }),
+    make("details", { open: "" }, make("summary", {}, "Log"), make("pre", { tabindex: "0" })),
     make("details", {}, make("summary", {}, "Traceback"), make("pre", { tabindex: "0" })),
   );
