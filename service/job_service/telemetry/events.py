@@ -4,7 +4,7 @@ An event is its log line: encoded as JSON, its fields are the line's keys in the
 that is UNSET is absent. Fields that end in `_seconds` are durations. All other numbers are counts,
 except the `done` and `total` of a job's progress, which are in the handler's own unit.
 
-The docstrings are documentation: `job-service events` and the OpenAPI document print them.
+The docstrings are documentation: `job-service vocabulary` and the OpenAPI document print them.
 """
 
 from datetime import UTC, datetime
