@@ -11,6 +11,8 @@ import inspect
 import logging
 import pkgutil
 import random
+import selectors
+import threading
 import tomllib
 from collections.abc import Iterator
 from multiprocessing.context import SpawnContext, SpawnProcess
@@ -54,6 +56,8 @@ OVERRIDDEN: dict[str, tuple[type, set[str]]] = {
     "cli._Demo": (click.Command, {"format_options"}),
     "cli._FileOrRegistry": (click.Path, {"convert"}),
     "cli._Service": (click.Group, {"get_command", "invoke", "list_commands", "parse_args"}),
+    "jobs.running.asyncio_loop._LoopThread": (threading.Thread, {"run"}),
+    "jobs.running.asyncio_loop._WatchedSelector": (selectors.DefaultSelector, {"select"}),
     "jobs.running.forks.EndOfCopy": (trio.abc.Instrument, {"after_task_step"}),
     "jobs.running.processes.ShelteredProcess": (SpawnProcess, {"kill", "run", "start"}),
     "jobs.running.processes.ShelteredSpawn": (SpawnContext, {"Process"}),
