@@ -145,8 +145,16 @@ def _notes(job_types: list[JobType], registry: Registry) -> Iterator[str]:
             yield f"resource {name}: no handler takes it"
 
 
+_PLACES: Final = {
+    "loop": "on the loop",
+    "thread": "in a thread",
+    "process": "in a process",
+    "asyncio": "on asyncio",
+}
+
+
 def _terms(job_type: TypeReport) -> Iterator[str]:
-    yield "on the loop" if job_type.runs_in == "loop" else f"in a {job_type.runs_in}"
+    yield _PLACES[job_type.runs_in]
     if job_type.payload is None:
         yield "no payload"
     else:
