@@ -17,7 +17,7 @@ import trio
 import job_service
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.registration.registry import Registry
-from job_service.jobs.running.asyncio_loop import WatchTurns
+from job_service.jobs.running.asyncio_thread import WatchTurns
 from job_service.jobs.running.engine import Engine
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.weight import DEFAULT_QUEUE_BYTES, DEFAULT_RETAIN_BYTES

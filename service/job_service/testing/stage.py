@@ -29,7 +29,7 @@ class Stage(Registry):
             if name not in registry.resources:
                 known = ", ".join(registry.resources) or "none"
                 raise ValueError(f"there is no resource {name!r} to replace; known are {known}")
-            if registry.resources[name].runs_in != "loop":
+            if registry.resources[name].runs_in == "process":
                 raise ValueError(f"{name!r} is opened in other processes, where no fake can go")
         wanted = set(resources)
         self._wanted = {
