@@ -3,6 +3,7 @@
 import compileall
 import os
 import random
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -181,6 +182,15 @@ def registry() -> Registry:
 def make_rig(nursery: trio.Nursery, registry: Registry) -> Callable[..., Rig]:
     """Builds an engine on `registry`; keyword arguments are the engine's own."""
     return lambda **options: Rig(nursery, registry, **options)
+
+
+@pytest.fixture
+def free_port() -> int:
+    """One that a service can have again after a restart."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 @pytest.fixture(scope="session")
