@@ -292,7 +292,7 @@ def test_modules_of_the_working_directory_can_be_served(
         (["serve"], "No such command 'serve'."),
         (["demo", "--speed", "9"], "No such option"),
         (["demo", "now"], "Got unexpected extra argument (now)"),
-        (["events", "--port", "9000"], "No such option"),
+        (["vocabulary", "--port", "9000"], "No such option"),
         (["--log-file", ""], "--log-file must not be empty"),
         (["--log-file", "/nowhere/log"], "--log-file /nowhere/log: No such file or directory"),
         (["--token-file", "/nowhere/t"], "--token-file /nowhere/t: No such file or directory"),
@@ -526,13 +526,13 @@ def test_help_of_the_demo_is_its_own(
     assert "--jobs" not in said.out
 
 
-def test_help_of_the_events_is_its_own(capfd: pytest.CaptureFixture[str]) -> None:
+def test_help_of_the_vocabulary_is_its_own(capfd: pytest.CaptureFixture[str]) -> None:
     """It names `--schema`, and no option of a service."""
     with pytest.raises(SystemExit) as exited:
-        main(["events", "--help"])
+        main(["vocabulary", "--help"])
     said = capfd.readouterr()
     assert (exited.value.code, said.err) == (0, "")
-    assert " events [OPTIONS]\n\n  Print every event" in said.out
+    assert " vocabulary [OPTIONS]\n\n  Print every event" in said.out
     assert "--schema" in said.out
     assert "--port" not in said.out
 

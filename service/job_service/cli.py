@@ -1,9 +1,7 @@
 """The command line: what was asked for, or in one line what is wrong with it."""
 
 import os
-import signal
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +10,14 @@ import click
 from click.core import ParameterSource
 
 from job_service.cli_options import options, read_tokens
-from job_service.environment import PREFIX, unknown_settings
+from job_service.environment import PREFIX, URL_VARIABLE, unknown_settings
 from job_service.errors import SettingsError
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.registration.registry import Registry
 from job_service.registries import load_registries
 from job_service.settings import Settings
 from job_service.standard_streams import print_error
+from job_service.terminal.signals import ended_by_signals
 
 DEMO_JOBS = "job_service.demo.job_types:registry"
 DEMO_SHOP = "job_service.demo.shop:registry"
@@ -38,7 +37,19 @@ class Command:
 
 
 class _Service(click.Group):
-    """The command of the service. It takes its options before the word `demo`, and after it."""
+    """The command of the service. It takes its options before the word `demo`, and after it.
+
+    The commands that ask a running service are imported when one of them is given: a service that
+    starts needs none of their libraries.
+    """
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Called by click."""
+        return super().get_command(ctx, cmd_name) or _asking().get(cmd_name)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Called by click."""
+        return sorted([*super().list_commands(ctx), *_asking()])
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Called by click. All options of `demo` are the group's."""
@@ -56,6 +67,12 @@ class _Service(click.Group):
             return super().invoke(ctx)
         except SettingsError as error:
             raise UsageError(f"{_given_as(ctx, error.setting)} {error}") from error
+
+
+def _asking() -> dict[str, click.Command]:
+    from job_service.terminal.commands import commands
+
+    return commands()
 
 
 class _Demo(click.Command):
@@ -101,23 +118,20 @@ def _command(
     or a closed terminal drains the service, and a second signal stops it at once. Exit status: 0 if
     no job was abandoned; 1 if one was, or the service crashed; 2 if it could not start.
     """
-    if context.invoked_subcommand == "events":
+    if context.invoked_subcommand == "vocabulary":
         return None  # that command does the rest
     if context.invoked_subcommand == "check":
         context.obj = load_registries(jobs) if jobs else None
         return None
-    for line in unknown_settings(os.environ, _variables(context)):
+    for line in unknown_settings(os.environ, [*_variables(context), URL_VARIABLE]):
         print_error(line)
     if os.environ.get("JOB_SERVICE_TOKEN") == "":  # click ignores an empty one
         raise UsageError("JOB_SERVICE_TOKEN must not be empty")
     _check_address(context)
     checked = Settings(tokens=read_tokens(token, token_file), **settings)
-    if context.invoked_subcommand == "backup":
-        context.obj = checked
-        return None
-    if context.invoked_subcommand == "demo":
-        if jobs:
-            raise UsageError("demo has job types of its own, and takes no --jobs")
+    if context.invoked_subcommand == "demo" and jobs:
+        raise UsageError("demo has job types of its own, and takes no --jobs")
+    if context.invoked_subcommand is not None:
         context.obj = checked
         return None
     return Command(checked, load_registries(jobs or [DEMO_JOBS]))
@@ -132,10 +146,10 @@ def _demo(settings: Settings) -> Command:
     return Command(settings, load_registries([DEMO_SHOP]), keep_busy)
 
 
-@_command.command("events")
+@_command.command("vocabulary")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of the lines instead.")
-def _events(schema: bool) -> int:
-    """Print every event of the log, with its level, meaning and fields."""
+def _vocabulary(schema: bool) -> int:
+    """Print every event of the log, with its fields."""
     from job_service.telemetry import vocabulary  # no service needs it to start
 
     click.echo(vocabulary.schema() if schema else vocabulary.table())
@@ -147,15 +161,15 @@ def _events(schema: bool) -> int:
 @click.option("--url", allow_from_autoenv=False, help="Where the service is, instead of the flags.")
 @click.pass_obj
 def _backup(settings: Settings, destination: Path, url: str | None) -> int:
-    """Copy all jobs of a service to the new file DEST, while it runs.
+    """Copy all jobs of a service to the new file DEST.
 
-    The service does it, which is found by --host and --port, or --unix, and --token. A file of
-    --store that no service has open is copied by this command. Exit status: 0 if it is done; 1 if
-    it is refused; 3 if no service answers.
+    The service does it while it runs, and is found by --host and --port, or --unix, and --token. A
+    file of --store that no service has open is copied by this command. Exit status: 0 if it is
+    done; 1 if it is refused; 3 if no service answers.
     """
     from job_service.backup import back_up  # no service needs it
 
-    with _ended_by_signals():
+    with ended_by_signals():
         return back_up(settings, url, destination)
 
 
@@ -185,7 +199,7 @@ def _check(registry: Registry | None, target: Path | str, as_json: bool) -> int:
     Exit status: 0 if all is well; 1 if the file is not sound, a job does not fit, or something
     could not work; 2 if there is no such file or registry.
     """
-    with _ended_by_signals():
+    with ended_by_signals():
         if isinstance(target, Path):
             from job_service.check import examine, lines_of  # no service needs it
 
@@ -209,18 +223,6 @@ def _tell(report: object, is_well: bool, lines: Iterable[str], as_json: bool) ->
     return 0 if is_well else 1
 
 
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Let a signal end the process as it ends any program, and not as a service."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def read_command_line(arguments: Sequence[str] | None = None) -> Command:
     """What was asked for in `arguments`, or else in `sys.argv`.
 
@@ -237,7 +239,7 @@ def read_command_line(arguments: Sequence[str] | None = None) -> Command:
         raise UsageError(error.format_message()) from error
     except click.Abort as error:
         raise SystemExit(1) from error
-    except BrokenPipeError as error:  # `job-service events | head`
+    except BrokenPipeError as error:  # `job-service vocabulary | head`
         raise SystemExit(1) from error
     except OSError as error:  # of a command that serves nothing
         raise UsageError(f"can't write to stdout: {error.strerror}") from error

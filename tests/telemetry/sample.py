@@ -55,6 +55,7 @@ VALUES: dict[str, Any] = {
     "jobs_rescued": 19,
     "connections_refused": 13,
     "log_lines_dropped": 10,
+    "loop": "asyncio",
     "loop_stalls": 11,
     "message": "email_sent",
     "method": "GET",

@@ -129,6 +129,14 @@ def test_what_is_wrong_with_the_call_is_said(shop: Registry) -> None:
         run_sync(shop, "alone", start=datetime(2026, 1, 1))  # noqa: DTZ001
 
 
+def test_no_fake_can_take_the_place_of_a_resource_of_processes(registry: Registry) -> None:
+    """The process opens its own."""
+    registry.resource(runs_in="process")(process_handlers.opened)
+    registry.job("uses", runs_in="process")(process_handlers.uses)
+    with pytest.raises(ValueError, match="'opened' is opened in other processes"):
+        run_sync(registry, "uses", "closed", resources={"opened": {}})
+
+
 async def test_real_time_is_refused(shop: Registry) -> None:
     """Else a test would wait for an hour, and nobody would know why."""
     with pytest.raises(RuntimeError, match="take the fixture `virtual_time`"):

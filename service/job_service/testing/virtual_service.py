@@ -110,8 +110,8 @@ async def virtual_service(
     comes out as it is, and in no ExceptionGroup.
 
     Raises RuntimeError if the time of the test is real; ValueError if a fake has the name of no
-    resource; ResourceFailed if a resource can't be opened; and AssertionError if nothing can happen
-    any more.
+    resource, or of one of processes; ResourceFailed if a resource can't be opened; and
+    AssertionError if nothing can happen any more.
     """
     if start.tzinfo is None:
         raise ValueError("start must be a date with a time zone, such as UTC")
