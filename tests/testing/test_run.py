@@ -1,5 +1,6 @@
 """One job with all its retries takes a test milliseconds, whatever the job waits for."""
 
+import asyncio
 import socket
 import threading
 from collections.abc import AsyncIterator
@@ -224,6 +225,24 @@ def test_processes_work_in_virtual_time(registry: Registry) -> None:
     )
     job = run_sync(registry, "second_time")
     assert_completed(job, 2)
+    assert waits(job) == [HOUR]
+
+
+def test_asyncio_works_in_real_time_and_waits_in_virtual_time(registry: Registry) -> None:
+    """And a fake may take the place of a resource there."""
+
+    @registry.resource(runs_in="asyncio")
+    async def bank() -> AsyncIterator[Bank]:
+        raise AssertionError("a test has opened the real bank")
+        yield Bank()
+
+    @registry.job("asks", runs_in="asyncio", timeout=20, retry=Retry(base_seconds=HOUR))
+    async def asks(bank: Bank) -> str:
+        await asyncio.sleep(0.05)
+        return bank.charge()
+
+    job = run_sync(registry, "asks", resources={"bank": Bank(failures=1)})
+    assert_completed(job, "receipt")
     assert waits(job) == [HOUR]
 
 

@@ -29,7 +29,7 @@ class Stage(Registry):
             if name not in registry.resources:
                 known = ", ".join(registry.resources) or "none"
                 raise ValueError(f"there is no resource {name!r} to replace; known are {known}")
-            if registry.resources[name].runs_in != "loop":
+            if registry.resources[name].runs_in == "process":
                 raise ValueError(f"{name!r} is opened in other processes, where no fake can go")
         wanted = set(resources)
         self._wanted = {
@@ -60,12 +60,9 @@ def alone(registry: Registry, job_type: str, fakes: Mapping[str, Any]) -> Regist
 
     Raises UnknownJobType if it is not registered.
     """
-    found = registry.lookup(job_type)
-    needed = set(found.resource_parameters)
-    needed.update(*(hook.resources for hook in found.hooks.around))
-    needed.update(*(hook.resources for hook in found.hooks.on_failure))
+    needed = registry.lookup(job_type).needed_resources
     return Stage(registry, fakes, resources=needed, schedules=[])
 
 
 def _always(fake: object) -> RegisteredResource:
-    return RegisteredResource(lambda: nullcontext(fake), "loop")
+    return RegisteredResource(lambda: nullcontext(fake), "loop")  # wherever it is used
