@@ -60,12 +60,9 @@ def alone(registry: Registry, job_type: str, fakes: Mapping[str, Any]) -> Regist
 
     Raises UnknownJobType if it is not registered.
     """
-    found = registry.lookup(job_type)
-    needed = set(found.resource_parameters)
-    needed.update(*(hook.resources for hook in found.hooks.around))
-    needed.update(*(hook.resources for hook in found.hooks.on_failure))
+    needed = registry.lookup(job_type).needed_resources
     return Stage(registry, fakes, resources=needed, schedules=[])
 
 
 def _always(fake: object) -> RegisteredResource:
-    return RegisteredResource(lambda: nullcontext(fake), "loop")
+    return RegisteredResource(lambda: nullcontext(fake), "loop")  # wherever it is used

@@ -127,8 +127,7 @@ async def virtual_service(
     )
 
     def is_working() -> bool:
-        # A thread that was let go works for nobody.
-        return active_thread_count() > metrics.snapshot().threads_abandoned or any(
+        return active_thread_count() > 0 or any(
             worker.job_type is not None and stage.lookup(worker.job_type).runs_in != "loop"
             for worker in engine.workers()
         )

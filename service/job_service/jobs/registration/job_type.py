@@ -47,6 +47,14 @@ class JobType:
     resource_parameters: tuple[str, ...]
     hooks: Hooks = Hooks()  # noqa: RUF009 (it is immutable)
 
+    @property
+    def needed_resources(self) -> set[str]:
+        """Those that its handler takes, and its hooks."""
+        return set(self.resource_parameters).union(
+            *(hook.resources for hook in self.hooks.around),
+            *(hook.resources for hook in self.hooks.on_failure),
+        )
+
     def check_payload(self, payload: bytes) -> None:
         """Raise InvalidPayload if `payload`, JSON text, is not what the handler takes."""
         if is_too_deep(payload):
