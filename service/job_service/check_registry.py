@@ -151,14 +151,6 @@ def _notes(job_types: list[JobType], registry: Registry) -> Iterator[str]:
             yield f"resource {name}: neither a handler nor a hook takes it"
 
 
-_PLACES: Final = {
-    "loop": "on the loop",
-    "thread": "in a thread",
-    "process": "in a process",
-    "asyncio": "on asyncio",
-}
-
-
 def _terms(job_type: TypeReport) -> Iterator[str]:
     yield _PLACES[job_type.runs_in]
     if job_type.payload is None:
