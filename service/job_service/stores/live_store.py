@@ -12,7 +12,7 @@ from job_service.jobs.state.detail import Cancellations, JobDetail, QueueView, d
 from job_service.jobs.state.live_jobs import LiveJobs
 from job_service.jobs.state.model import Draft, Job, Status
 from job_service.jobs.state.transitions import cancel
-from job_service.stores.admission import Admission
+from job_service.stores.admission import LiveAdmission
 from job_service.stores.contract import BacklogView, Runner
 from job_service.telemetry.events import Event
 
@@ -51,7 +51,7 @@ class LiveStore(ABC):
         )
         self._jobs = self._live.index.jobs
         self._counts = self._live.index.counts
-        self._admission = Admission(self._live, emit, clock)
+        self._admission = LiveAdmission(self._live, emit, clock)
 
     @property
     def pending(self) -> int:
