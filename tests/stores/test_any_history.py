@@ -22,7 +22,7 @@ from job_service.errors import (
     UnknownPredecessor,
 )
 from job_service.jobs.state.model import TERMINAL, TRANSITIONS
-from tests.stores.conftest import KEEP_NOTHING, STORES, opened
+from tests.stores.conftest import EACH_STORE, KEEP_NOTHING, STORES, opened
 from tests.stores.workshop import How, Workshop
 
 CAPACITY = 4
@@ -276,7 +276,7 @@ async def live_through(store: str, history: list[Submit | Act]) -> None:
             assert (view.pending, view.processing, view.blocked) == (0, 0, 0)
 
 
-@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("store", EACH_STORE)
 @settings(max_examples=150, deadline=None)
 @given(history=histories)
 def test_any_history_is_in_order(store: str, history: list[Submit | Act]) -> None:

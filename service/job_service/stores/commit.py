@@ -7,7 +7,7 @@ moment. While one is written, the next gathers.
 """
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
 import trio
@@ -59,6 +59,11 @@ class Committer:
         self._is_closed = False
         self.trouble: str | None = None
         self._failing_since = 0.0
+
+    @property
+    def waiting(self) -> Iterable[UnitOfWork]:
+        """The units that are not told yet, in their order."""
+        return self._units
 
     def add(self, unit: UnitOfWork) -> None:
         """Keep an unit, and tell of it after all that came before."""

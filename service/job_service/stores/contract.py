@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -60,6 +61,19 @@ class BacklogView(NamedTuple):
     oldest_ready: float | None = None
 
 
+class Demand(NamedTuple):
+    """What a runner could start, of what others have left to a store that it shares.
+
+    `workers` are free, and `waiting` jobs that it holds are ready for them. `limits` has the job
+    types that it can run, each with how many of its jobs may run at a time, wherever they do; None
+    is no bound.
+    """
+
+    workers: int = 0
+    waiting: int = 0
+    limits: Mapping[str, int | None] = MappingProxyType({})
+
+
 class Runner(live_jobs.JobReceiver, Protocol):
     """Who brings the jobs of a store to workers. Nothing here may wait."""
 
@@ -83,12 +97,15 @@ class Runner(live_jobs.JobReceiver, Protocol):
     def why_it_waits(self, job: Job, /) -> str:
         """Why a pending job is not running now, in one sentence."""
 
+    def demand(self) -> Demand:
+        """What it could start now, beside what it holds."""
+
     def view(self) -> BacklogView:
         """What holds its pending jobs back."""
 
 
 class Store(Protocol):
-    """Keeps jobs. What is of `this process` is the same as the whole if there is only one."""
+    """Keeps jobs. What is of `this process` is the whole, unless others share the store."""
 
     @property
     def clock(self) -> Clock:
@@ -137,6 +154,9 @@ class Store(Protocol):
         soon as the change is kept, in the order in which changes came. In memory that is before
         this returns, too. Never raises because of trouble with what keeps the changes.
         """
+
+    def note_demand(self) -> None:
+        """The runner has free workers, and nothing for them: see what others have left."""
 
     def close(self) -> None:
         """Admit no more jobs: submissions raise QueueClosed from now on."""

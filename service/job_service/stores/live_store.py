@@ -13,7 +13,7 @@ from job_service.jobs.state.live_jobs import LiveJobs
 from job_service.jobs.state.model import Draft, Job, Status
 from job_service.jobs.state.transitions import cancel
 from job_service.stores.admission import LiveAdmission
-from job_service.stores.contract import BacklogView, Runner
+from job_service.stores.contract import BacklogView, Demand, Runner
 from job_service.telemetry.events import Event
 
 _CANCELLED_IN_ONE_GO = 100
@@ -76,6 +76,9 @@ class LiveStore(ABC):
 
     @abstractmethod
     def apply(self, change: Change) -> None: ...
+
+    def note_demand(self) -> None:  # noqa: B027 - nothing to do if all jobs have come to the runner
+        pass
 
     def close(self) -> None:
         self._admission.is_closed = True
@@ -183,6 +186,9 @@ class Nobody:
 
     def why_it_waits(self, *_: object) -> str:
         return "the service has not started yet"
+
+    def demand(self) -> Demand:
+        return Demand()
 
     def view(self) -> BacklogView:
         return BacklogView()

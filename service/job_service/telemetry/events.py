@@ -395,6 +395,30 @@ class StoreCommitted(Event, frozen=True, kw_only=True):
     commit_seconds: float
 
 
+class JobsClaimed(Event, frozen=True, kw_only=True):
+    """This process took so many pending jobs from a store that it shares. Only counted."""
+
+    logged: ClassVar[bool] = False
+    streamed: ClassVar[bool] = False
+
+    event: Literal["jobs_claimed"] = "jobs_claimed"
+    jobs: int
+
+
+class JobsReleased(Event, frozen=True, kw_only=True):
+    """This process left so many pending jobs to a store that it shares, of which some were `ready`.
+
+    Only counted.
+    """
+
+    logged: ClassVar[bool] = False
+    streamed: ClassVar[bool] = False
+
+    event: Literal["jobs_released"] = "jobs_released"
+    jobs: int
+    ready: int = 0
+
+
 class StoreFailed(Event, frozen=True, kw_only=True):
     """The store could not be written to or read. Counted; `store_failing` tells it once."""
 

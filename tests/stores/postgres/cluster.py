@@ -1,16 +1,19 @@
 """A PostgreSQL server of the tests' own, on a Unix socket, and a new database for each test."""
 
+import atexit
 import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, Final
 
-import pytest
+from job_service.stores.postgres.schema import MIGRATIONS, VERSION
 
 _SETTINGS: Final = {
     "listen_addresses": "",
@@ -24,14 +27,22 @@ _SETTINGS: Final = {
 TEMPLATE: Final = "job_service_template"
 
 
-def binaries() -> Path:
-    """Where `initdb` and `pg_ctl` are; the test is skipped if there are none."""
+def why_there_is_none() -> str | None:
+    """Why no server can be started here; None if one can."""
+    if _binaries() is None:
+        return "there is no PostgreSQL server on this machine (initdb)"
+    if find_spec("psycopg") is None:
+        return "psycopg is not installed (extra postgres)"
+    return None
+
+
+def _binaries() -> Path | None:
+    """Where `initdb` and `pg_ctl` are."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     on_path = shutil.which("initdb")
-    if not found and on_path is None:
-        pytest.skip("there is no PostgreSQL server on this machine (initdb)")
-    pytest.importorskip("psycopg", reason="psycopg is not installed (extra postgres)")
-    return found[-1].parent if found else Path(on_path or "").parent
+    if found or on_path is None:
+        return found[-1].parent if found else None
+    return Path(on_path).parent
 
 
 class Cluster:
@@ -40,7 +51,7 @@ class Cluster:
     def __init__(self, folder: Path, settings: dict[str, str]) -> None:
         self.folder = folder
         self._data = folder / "data"
-        self._binaries = binaries()
+        self._binaries = _binaries() or Path()
         self._user = "postgres" if os.getuid() == 0 else None
         if self._user is not None:
             shutil.chown(folder, self._user)
@@ -96,3 +107,16 @@ def running_cluster(**settings: str) -> Iterator[Cluster]:
             cluster.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@cache
+def shared_cluster() -> Cluster:
+    """The server of all tests of this process. It has the tables in a database to be copied."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    cluster = stack.enter_context(running_cluster())
+    cluster.execute(f"CREATE DATABASE {TEMPLATE}")
+    for step in MIGRATIONS:
+        cluster.execute(step, TEMPLATE)
+    cluster.execute(f"UPDATE job_service.version SET number = {VERSION}", TEMPLATE)
+    return cluster

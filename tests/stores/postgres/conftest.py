@@ -1,17 +1,16 @@
 """A server for all tests of a process, and a new database for each test."""
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.stores.postgres.cluster import Cluster, running_cluster
+from tests.stores.postgres.cluster import Cluster, shared_cluster, why_there_is_none
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
+def cluster() -> Cluster:
     """A server that only these tests use."""
-    with running_cluster() as cluster:
-        yield cluster
+    if (why := why_there_is_none()) is not None:
+        pytest.skip(why)
+    return shared_cluster()
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ class Capacity:
         limit: int,
         limit_bytes: int,
     ) -> None:
-        self._totals = totals
+        self.totals = totals
         self._emit = emit
         self._clock = clock
         self.limit = limit
@@ -51,18 +51,18 @@ class Capacity:
     @property
     def room(self) -> int:
         """How many more jobs fit; below 0 if retries overfill it."""
-        return self.limit - self._totals.counts["pending"]
+        return self.limit - self.totals.counts["pending"]
 
     @property
     def room_bytes(self) -> int:
         """How many more bytes fit; may be below 0, too."""
-        return self.limit_bytes - self._totals.unfinished_bytes
+        return self.limit_bytes - self.totals.unfinished_bytes
 
     def fits(self, jobs: int, size: int) -> bool:
         """Whether so many jobs, of so many bytes together, fit."""
         return (
-            jobs <= self.limit - self._totals.counts["pending"]
-            and size <= self.limit_bytes - self._totals.unfinished_bytes
+            jobs <= self.limit - self.totals.counts["pending"]
+            and size <= self.limit_bytes - self.totals.unfinished_bytes
         )
 
     def rejected(self, jobs: int) -> None:
@@ -97,9 +97,9 @@ class Capacity:
 
     @property
     def _is_free(self) -> bool:
-        enough_bytes = self._totals.unfinished_bytes <= self.limit_bytes * 3 // 4
+        enough_bytes = self.totals.unfinished_bytes <= self.limit_bytes * 3 // 4
         return enough_bytes and self._is_free_of_jobs
 
     @property
     def _is_free_of_jobs(self) -> bool:
-        return self._totals.counts["pending"] <= self.limit * 3 // 4
+        return self.totals.counts["pending"] <= self.limit * 3 // 4

@@ -135,9 +135,9 @@ CREATE TRIGGER finished_go AFTER DELETE ON job_service.finished REFERENCING OLD 
 """
 
 # Each takes a database from the version that is its place here to the next one.
-_MIGRATIONS: Final = (_FIRST,)
+MIGRATIONS: Final = (_FIRST,)
 
-VERSION: Final = len(_MIGRATIONS)
+VERSION: Final = len(MIGRATIONS)
 
 
 async def plan(connection: Connection) -> Sequence[str]:
@@ -145,7 +145,7 @@ async def plan(connection: Connection) -> Sequence[str]:
 
     Raises StoreRefused if it is of a newer one, and psycopg.Error.
     """
-    return _MIGRATIONS[await version_of(connection) :]
+    return MIGRATIONS[await version_of(connection) :]
 
 
 async def migrate(connection: Connection) -> int:
@@ -158,7 +158,7 @@ async def migrate(connection: Connection) -> int:
     try:
         await connection.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
         before = await version_of(connection)
-        for step in _MIGRATIONS[before:]:
+        for step in MIGRATIONS[before:]:
             await connection.execute(step)
         if before < VERSION:
             await connection.execute(f"UPDATE job_service.version SET number = {VERSION}")
