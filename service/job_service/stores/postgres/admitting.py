@@ -8,7 +8,7 @@ lock on it until the commit, so of several processes that submit the same, one m
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -92,11 +92,15 @@ class _Sum:
         return self._kept.unfinished_bytes + self._new.unfinished_bytes
 
 
-async def admit(tx: Transaction, submissions: Sequence[Submission], terms: Terms) -> bool:
-    """Decide on all of these, in their order, and keep what becomes of them.
+class Admitted(NamedTuple):
+    """Whether any new jobs are ready and held by nobody, and whether any have ended at once."""
 
-    Returns whether there are new jobs that are ready and that nobody holds.
-    """
+    any_ready: bool
+    any_ended: bool
+
+
+async def admit(tx: Transaction, submissions: Sequence[Submission], terms: Terms) -> Admitted:
+    """Decide on all of these, in their order, and keep what becomes of them."""
     await _lock_keys(tx, submissions)
     requests = [each.request for each in submissions if each.request is not None]
     known = await _Known.read(tx, requests)
@@ -140,9 +144,10 @@ async def admit(tx: Transaction, submissions: Sequence[Submission], terms: Terms
     await _keep(tx, made, submissions)
     await known.keep(tx)
     taken = {job.id for each in submissions for job in each.taken}
-    return any(
-        job.status == "pending" and not job.awaits and job.run_at <= tx.now and job.id not in taken
-        for job in made
+    left = [job for job in made if job.status == "pending" and job.id not in taken]
+    return Admitted(
+        any_ready=any(not job.awaits and job.run_at <= tx.now for job in left),
+        any_ended=any(job.status in TERMINAL for job in made),
     )
 
 

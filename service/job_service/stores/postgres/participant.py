@@ -30,6 +30,7 @@ from job_service.telemetry.events import Event, QueuePaused, QueueResumed, Store
 
 T = TypeVar("T")
 
+FIRST_POLL_SECONDS: Final = 0.02
 POLL_SECONDS: Final = 1.0  # beside NOTIFY, by which most things are known sooner
 AWAITED_EVERY_SECONDS: Final = 0.05
 TURN_SECONDS: Final = 1.0
@@ -151,16 +152,23 @@ class Participant(Member):
         return self.clock.elapsed() < self._turned_at + nodes.STALL_SECONDS
 
     async def _claim_now_and_then(self) -> None:
+        # What others are about to claim is passed over, and they may take less of it. So it looks
+        # again soon, and then ever less often.
+        pause = FIRST_POLL_SECONDS
         while True:
             self._may_claim = trio.Event()
-            demand = self._runner.demand()
-            if demand.workers > demand.waiting:
-                with suppress(StoreUnavailable):
+            with suppress(StoreUnavailable):
+                if await self._finds_any_to_claim():
                     await self._ask(Claim())
-                    if self._expects_more:
-                        continue
-            with trio.move_on_after(POLL_SECONDS * random.uniform(0.5, 1.5)):
+            with trio.move_on_after(pause * random.uniform(0.5, 1.0)) as waiting:
                 await self._may_claim.wait()
+            pause = min(2 * pause, POLL_SECONDS) if waiting.cancelled_caught else FIRST_POLL_SECONDS
+
+    async def _finds_any_to_claim(self) -> bool:
+        demand = self._runner.demand()
+        if demand.workers <= demand.waiting:
+            return False
+        return await self._question(self._reader.any_ready(demand.limits, self.clock.now()))
 
     async def _hear_now_and_then(self) -> None:
         while True:
@@ -222,6 +230,8 @@ class Participant(Member):
     async def _look_for_awaited(self) -> None:
         """Wake who waits for the end of a job that another process holds."""
         while True:
+            if not self._awaited:
+                self._anyone_waits = trio.Event()
             await self._anyone_waits.wait()
             elsewhere = [job_id for job_id in self._awaited if job_id not in self._jobs]
             if elsewhere:
@@ -232,7 +242,9 @@ class Participant(Member):
 
     async def _ended(self, job_id: str) -> None:
         """Return when the job has ended, and that is kept and told."""
-        await self._awaited.setdefault(job_id, trio.Event()).wait()
+        ended = self._awaited.setdefault(job_id, trio.Event())
+        self._anyone_waits.set()
+        await ended.wait()
 
     def _let_go(self, job: Job) -> None:
         super()._let_go(job)

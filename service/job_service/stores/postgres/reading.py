@@ -1,6 +1,6 @@
 """What the tables say of jobs, over a connection of its own: a long read holds up no commit."""
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -49,6 +49,18 @@ _WAITING: Final = """
         count(*) FILTER (WHERE awaits = 0 AND run_at > %(now)s),
         min(run_at) FILTER (WHERE awaits = 0 AND run_at <= %(now)s)
     FROM job_service.jobs WHERE status = 'pending'
+"""
+_ANY_READY: Final = """
+    SELECT EXISTS (
+        SELECT
+        FROM unnest(%(types)s::text[]) AS wanted (type), generate_series(0, 9) AS p (priority)
+        WHERE NOT EXISTS (SELECT FROM job_service.pauses WHERE job_type IN ('', wanted.type))
+            AND EXISTS (
+                SELECT FROM job_service.jobs
+                WHERE type = wanted.type AND priority = p.priority
+                    AND node IS NULL AND awaits = 0 AND run_at <= %(now)s
+            )
+    )
 """
 
 
@@ -133,6 +145,11 @@ class Reader:
         """What the pending jobs wait for."""
         ((blocked, later, oldest_due),) = await self._rows(_WAITING, {"now": now})
         return Waiting(blocked, later, oldest_due)
+
+    async def any_ready(self, types: Iterable[str], now: datetime) -> bool:
+        """Whether any job of these types could be claimed, but for limits."""
+        ((any_ready,),) = await self._rows(_ANY_READY, {"types": list(types), "now": now})
+        return bool(any_ready)
 
     async def pauses(self) -> set[str]:
         """The job types that are paused, "" for the whole queue."""

@@ -83,11 +83,15 @@ class Work:
         done.any_ready = any(job.run_at <= tx.now for job in self.batch.given)
         says_word = await self._do_asks(tx, done, ended)
         submissions = [ask for ask in self.batch.asks if isinstance(ask, Submission)]
-        if submissions and await admit(tx, submissions, self._terms(tx)):
-            done.any_ready = True
+        any_ended = bool(ended)
+        if submissions:
+            admitted = await admit(tx, submissions, self._terms(tx))
+            done.any_ready = done.any_ready or admitted.any_ready
+            any_ended = any_ended or admitted.any_ended
         if ended:
             done.followed = await follow(tx, ended, means.clock)
             done.any_ready = done.any_ready or done.followed.any_ready
+        if any_ended:
             await trim_to(tx, means.retain)
         if says_word:
             await say(tx, "said")
