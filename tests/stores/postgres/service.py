@@ -21,10 +21,18 @@ from tests.conftest import assert_balanced
 class Service:
     """One engine with a store and connections of its own, and all that it has said."""
 
-    def __init__(self, url: str, registry: Registry, *, workers: int = 2, **options: Any) -> None:
+    def __init__(
+        self,
+        url: str,
+        registry: Registry,
+        *,
+        workers: int = 2,
+        observer: Callable[[Event], None] | None = None,
+        **options: Any,
+    ) -> None:
         self.events: list[Event] = []
         self.metrics = Metrics(100)
-        emit = Emitter(self.metrics.observe, self.events.append)
+        emit = Emitter(self.metrics.observe, observer or self.events.append)
         bounds = {"capacity": 1_000, "capacity_bytes": 1_000_000, "retain": 10_000}
         self.store = PostgresStore(url, emit, **(bounds | options))
         log = Log(lambda _: None)
