@@ -375,10 +375,14 @@ class StoreOpening(Event, frozen=True, kw_only=True):
 
 
 class StoreOpened(Event, frozen=True, kw_only=True):
-    """The jobs of the store are here. `jobs_rescued` of the pending ones were in hand before."""
+    """The jobs of the store are here. `jobs_rescued` of the pending ones were in hand before.
+
+    If other processes may share the store, this one is `node` among them, and has no jobs yet.
+    """
 
     event: Literal["store_opened"] = "store_opened"
     store: str
+    node: str | UnsetType = UNSET
     jobs_pending: int
     jobs_rescued: int
     jobs_finished: int

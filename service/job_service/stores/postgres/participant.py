@@ -8,13 +8,13 @@ from typing import Final, TypeVar
 import psycopg
 import trio
 from msgspec import UNSET
-from psycopg.conninfo import conninfo_to_dict
 
 from job_service.errors import StoreRefused, StoreUnavailable
 from job_service.failures.report import describe
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.model import TERMINAL, Job, Status
 from job_service.stores.contract import Tick
+from job_service.stores.location import PostgresLocation
 from job_service.stores.postgres import node as nodes
 from job_service.stores.postgres import schema
 from job_service.stores.postgres.admitting import Submission
@@ -66,7 +66,7 @@ class Participant(Member):
             lease_seconds=lease_seconds,
             stays_seconds=stays_seconds,
         )
-        self.name = shown(conninfo)
+        self.name = str(PostgresLocation(conninfo))
         self._retain_seconds = retain_seconds
         self._max_losses = max_losses
         self._reader = Reader(conninfo)
@@ -115,6 +115,7 @@ class Participant(Member):
             StoreOpened(
                 timestamp=self.clock.now(),
                 store=self.name,
+                node=str(self.node),
                 jobs_pending=0,
                 jobs_rescued=0,
                 jobs_finished=finished(counts),
@@ -303,11 +304,3 @@ def finished(counts: Mapping[str, Mapping[Status, int]]) -> int:
         for status, jobs in of_type.items()
         if status in TERMINAL
     )
-
-
-def shown(conninfo: str) -> str:
-    """Where the database is, without a password and all else that is nobody's business."""
-    parts = conninfo_to_dict(conninfo)
-    host, port, name = (parts.get(each) for each in ("host", "port", "dbname"))
-    place = f"{host or ''}:{port}" if port else str(host or "")
-    return f"postgresql://{place}/{name or ''}"
