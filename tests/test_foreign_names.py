@@ -17,6 +17,7 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 
 import click
+import psycopg
 import pytest
 import quart_schema
 import quart_trio
@@ -40,6 +41,7 @@ PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 CHECKED_WITH = {
     "click": "8.5",
     "hypercorn": "0.18",
+    "psycopg": "3.3",
     "quart": "0.22 and 0.23",
     "quart-schema": "0.25",
     "quart-trio": "0.12 and 0.13",
@@ -58,6 +60,7 @@ OVERRIDDEN: dict[str, tuple[type, set[str]]] = {
     "jobs.running.processes.ShelteredProcess": (SpawnProcess, {"kill", "run", "start"}),
     "jobs.running.processes.ShelteredSpawn": (SpawnContext, {"Process"}),
     "jobs.running.process_log.RecordSender": (logging.Handler, {"emit"}),
+    "stores.postgres.connection.Connection": (psycopg.AsyncConnection, {"wait"}),
     "telemetry.libraries.LibraryMessages": (logging.Handler, {"emit"}),
     "telemetry.watchdog.Watchdog": (trio.abc.Instrument, {"after_io_wait", "before_io_wait"}),
     "web.app.JobServiceApp": (

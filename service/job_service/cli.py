@@ -112,7 +112,7 @@ def _command(
         raise UsageError("JOB_SERVICE_TOKEN must not be empty")
     _check_address(context)
     checked = Settings(tokens=read_tokens(token, token_file), **settings)
-    if context.invoked_subcommand == "backup":
+    if context.invoked_subcommand in ("backup", "migrate"):
         context.obj = checked
         return None
     if context.invoked_subcommand == "demo":
@@ -157,6 +157,21 @@ def _backup(settings: Settings, destination: Path, url: str | None) -> int:
 
     with _ended_by_signals():
         return back_up(settings, url, destination)
+
+
+@_command.command("migrate")
+@click.option("--plan", is_flag=True, help="Print the SQL instead, and change nothing.")
+@click.pass_obj
+def _migrate(settings: Settings, plan: bool) -> int:
+    """Make the tables of the --store, or bring them up to date.
+
+    Only a PostgreSQL database needs it, and only if a service may not do it at its start. Exit
+    status: 0 if it is done; 2 if it is refused, as for the tables of a newer program.
+    """
+    from job_service.migration import bring_up_to_date  # no service needs it
+
+    with _ended_by_signals():
+        return bring_up_to_date(settings, only_plan=plan)
 
 
 @_command.command("check")

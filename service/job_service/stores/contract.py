@@ -27,7 +27,7 @@ import msgspec
 from job_service.jobs.state import live_jobs
 from job_service.jobs.state.changes import Change
 from job_service.jobs.state.clock import Clock
-from job_service.jobs.state.detail import Cancellations, JobDetail, JobSummary, QueueView
+from job_service.jobs.state.detail import Cancellations, JobDetail, JobSummary, NodeView, QueueView
 from job_service.jobs.state.model import Draft, Job, Status
 
 
@@ -198,11 +198,13 @@ class Store(Protocol):
         drafts: Sequence[Draft],
         request: KeyedRequest | None = None,
         schedule: str | None = None,
+        not_since: datetime | None = None,
     ) -> Sequence[JobSummary]:
         """Make a job of each draft, in their order, or none at all; kept on return.
 
         If a `schedule` submits, this tick is kept in the same act: when the first job was made, and
-        its id.
+        its id. If another process has had a tick of this schedule at `not_since` or later, no job
+        is made and none is given, and `last_ticks` has that one.
 
         If another job holds a draft's unique key, that one is given, `duplicate`. Such a draft
         needs no place, no bytes and no predecessor. The jobs of a `request` that was made before
@@ -271,6 +273,9 @@ class Store(Protocol):
 
     async def view(self) -> QueueView:
         """How many jobs wait, and for what."""
+
+    async def nodes(self) -> Sequence[NodeView]:
+        """The processes that share the store; none if it is not one to be shared."""
 
     async def back_up(self, destination: Path) -> int:
         """Copy all that is kept to a new file, and give its size in bytes.

@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
 
 import trio
 from msgspec import UNSET
@@ -67,6 +68,7 @@ class SoleStore(DurableStore):
         drafts: Sequence[Draft],
         request: KeyedRequest | None = None,
         schedule: str | None = None,
+        not_since: datetime | None = None,  # noqa: ARG002 (there is no other process)
     ) -> Sequence[JobSummary]:
         await self._require_open()
         await self._submissions.look_up_predecessors(drafts)

@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
-from itertools import chain
+from itertools import chain, pairwise
 
 import pytest
 import trio
 
+from job_service import Draft
 from job_service.errors import QueueFull
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import Retry
@@ -226,3 +227,54 @@ async def test_a_delayed_job_runs_when_it_is_due(database: str, registry: Regist
         first = await one.queue.submit("email")
         delayed = await two.queue.submit("email", after=(first.id,), delay_seconds=0.2)
         assert (await one.ended(delayed.id)).status == "completed"
+
+
+async def test_a_tick_makes_one_job(database: str) -> None:
+    """However many processes run the schedule."""
+    registry = Registry()
+    ran = 0
+
+    @registry.every(0.3)
+    async def nightly() -> None:
+        nonlocal ran
+        ran += 1
+
+    async with services(database, registry, number=5) as nodes:
+        with trio.fail_after(10):
+            while ran < 4:
+                await trio.sleep(0.01)
+        jobs = await nodes[0].queue.list(job_type="nightly")
+    moments = [job.created_at.timestamp() for job in jobs]
+    assert min(later - sooner for sooner, later in pairwise(moments)) > 0.14
+
+
+async def test_each_process_tells_of_all(database: str) -> None:
+    """Which job types it has, and what it holds; and a job says if nobody can run it."""
+
+    def registry(index: int) -> Registry:
+        registry = Registry()
+
+        @registry.job(("email", "letter")[index])
+        async def handler() -> None:
+            await trio.sleep_forever()
+
+        return registry
+
+    async with services(database, registry, number=2) as (emails, letters):
+        with trio.fail_after(10):
+            while len(nodes := [n for n in await letters.queue.nodes() if n.job_types]) < 2:
+                await trio.sleep(0.01)
+        assert [(node.job_types, node.is_asked) for node in nodes] == [
+            (["email"], False),
+            (["letter"], True),
+        ]
+        assert all(0 < node.lease_seconds <= 15 for node in nodes)
+        job = await letters.queue.submit_all([Draft("email", b"null", 3)])
+        while (await letters.queue.get(job[0].id)).status == "pending":
+            await trio.sleep(0.01)
+        assert [node.processing for node in await emails.queue.nodes()] == [1, 0]
+        unknown = (await letters.queue.submit_all([Draft("fax", b"null", 3)]))[0]
+        why = (await emails.queue.get(unknown.id)).waits_because
+        assert why == "no process that is up has a handler for fax"
+        await letters.queue.cancel(job[0].id)
+        assert (await letters.ended(job[0].id)).status == "cancelled"

@@ -97,7 +97,7 @@ class _Timer:
                 last = would_have_looked
             elif now >= due:
                 last = now
-                await self._tick(missed=await _count_ticks(cron, due, now))
+                await self._tick(await _count_ticks(cron, due, now), not_since=due)
             else:
                 continue
             self._next_run_at = due = next(cron.after(last))
@@ -113,26 +113,32 @@ class _Timer:
             passed = max(every.ticks_within(trio.current_time() - start), ticks + 1)
             missed = passed - ticks - 1
             ticks = passed
-            await self._tick(missed)
+            half = timedelta(seconds=every.seconds / 2)  # the ticks of others are not quite as ours
+            await self._tick(missed, not_since=self._clock.now() - half)
 
-    async def _tick(self, missed: int) -> None:
+    async def _tick(self, missed: int, not_since: datetime) -> None:
         if missed:
             self._skip("missed", missed)
         if not self._schedule.overlap and await self._is_under_way():
             self._skip("overlap")
             return
         try:
-            job = await self._submit()
+            jobs = await self._submit(not_since)
         except QueueFull:
             self._skip("full")
             return
-        self._last_job_id, self._last_run_at = job.id, job.created_at
+        if jobs:
+            self._last_job_id, self._last_run_at = jobs[0].id, jobs[0].created_at
+        else:
+            tick = self._store.last_ticks()[self._schedule.job_type]
+            self._last_job_id, self._last_run_at = tick.job_id, tick.at
 
-    async def _submit(self) -> JobSummary:
+    async def _submit(self, not_since: datetime) -> Sequence[JobSummary]:
+        """Make the job of a tick; none if another process has done so since."""
         name = self._schedule.job_type
         while True:
             try:
-                return (await self._store.submit([self._draft], schedule=name))[0]
+                return await self._store.submit([self._draft], schedule=name, not_since=not_since)
             except StoreUnavailable as error:
                 await trio.sleep(error.retry_after_seconds)
 

@@ -43,16 +43,29 @@ class Submission:
     """What one caller submits, and the jobs that it gets, or why it does not."""
 
     def __init__(
-        self, drafts: Sequence[Draft], request: KeyedRequest | None, schedule: str | None
+        self,
+        drafts: Sequence[Draft],
+        request: KeyedRequest | None = None,
+        schedule: str | None = None,
+        not_since: datetime | None = None,
     ) -> None:
         self.drafts = drafts
         self.request = request
         self.schedule = schedule
+        self.not_since = not_since
         self.jobs: Sequence[JobSummary] = ()
         self.refusal: Exception | None = None
         self.told: list[Event] = []
         self.taken: list[Job] = []  # by this process
         self.tick: Tick | None = None
+        self.is_tick_new = False
+
+    def had_by_another(self, ticks: Mapping[str, Tick]) -> Tick | None:
+        """The tick of its schedule that another process has had in place of this one, if any."""
+        tick = ticks.get(self.schedule or "")
+        if tick is None or self.not_since is None or tick.at < self.not_since:
+            return None
+        return tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +139,12 @@ async def admit(tx: Transaction, submissions: Sequence[Submission], terms: Terms
         make=make,
     )
     admission.is_closed = terms.is_closed
+    ticks = await _last_ticks(tx, submissions)
     for submission in submissions:
+        submission.jobs, submission.refusal, submission.taken = (), None, []
+        submission.tick = submission.had_by_another(ticks)
+        if submission.tick is not None:
+            continue
         first = len(made)
         try:
             submission.jobs = known.recall(submission.request, new.get) or admission.accept_all(
@@ -139,6 +157,7 @@ async def admit(tx: Transaction, submissions: Sequence[Submission], terms: Terms
             if submission.schedule is not None:
                 job = submission.jobs[0]
                 submission.tick = Tick(submission.schedule, job.created_at, job.id)
+                submission.is_tick_new = True
         submission.told = new.take_told()
         _part(submission, made[first:], terms, tx.now)
     await _keep(tx, made, submissions)
@@ -185,6 +204,8 @@ async def _lock_keys(tx: Transaction, submissions: Iterable[Submission]) -> None
     for each in submissions:
         if each.request is not None:
             locks.add(lock_of("request", each.request.key))
+        if each.schedule is not None:
+            locks.add(lock_of("tick", each.schedule))
         locks.update(
             lock_of("unique", draft.type, text_of(draft.unique_key))
             for draft in each.drafts
@@ -214,6 +235,16 @@ async def _holders(
         list(texts),
     )
     return {(job.type, job.unique_key or ""): job for job in (job_of(*row) for row in rows)}
+
+
+async def _last_ticks(tx: Transaction, submissions: Iterable[Submission]) -> dict[str, Tick]:
+    schedules = [each.schedule for each in submissions if each.schedule is not None]
+    if not schedules:
+        return {}
+    rows = await tx.rows(
+        "SELECT schedule, at, job_id FROM job_service.ticks WHERE schedule = ANY(%s)", schedules
+    )
+    return {row[0]: Tick(*row) for row in rows}
 
 
 async def _predecessors(tx: Transaction, submissions: Iterable[Submission]) -> dict[str, Job]:
@@ -249,7 +280,7 @@ async def _keep(tx: Transaction, made: Sequence[Job], submissions: Iterable[Subm
             )
     if ended := [job for job in made if job.status in TERMINAL]:
         await tx.do(insertion_of_finished(ended))
-    for tick in [each.tick for each in submissions if each.tick is not None]:
+    for tick in [each.tick for each in submissions if each.tick and each.is_tick_new]:
         await tx.rows(
             """
             INSERT INTO job_service.ticks VALUES (%s, %s, %s)

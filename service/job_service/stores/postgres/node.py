@@ -55,6 +55,13 @@ async def leave(connection: Connection, node: NodeId) -> None:
     )
 
 
+async def tell_types(connection: Connection, node: NodeId, job_types: list[str]) -> None:
+    """This node can run jobs of these types. Raises psycopg.Error."""
+    await connection.execute(
+        "UPDATE job_service.nodes SET job_types = %s WHERE id = %s", [job_types, node]
+    )
+
+
 class Lease:
     """Renews the lease in a thread of its own, so that a blocked loop keeps its jobs.
 

@@ -73,6 +73,7 @@ class Participant(Member):
         self._awaited: dict[str, trio.Event] = {}
         self._anyone_waits = trio.Event()
         self._must_hear = trio.Event()
+        self._told_types: tuple[nodes.NodeId, list[str]] = self.node, []
         self._own_pauses = 0  # that are not kept yet
         self._turned_at = 0.0  # on the monotonic clock, when the loop was seen to turn
 
@@ -167,6 +168,11 @@ class Participant(Member):
 
     async def _finds_any_to_claim(self) -> bool:
         demand = self._runner.demand()
+        if (self.node, sorted(demand.limits)) != self._told_types:
+            self._told_types = told = self.node, sorted(demand.limits)
+            await self._question(
+                self._reader.do(lambda connection: nodes.tell_types(connection, *told))
+            )
         if demand.workers <= demand.waiting:
             return False
         return await self._question(self._reader.any_ready(demand.limits, self.clock.now()))

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import psycopg
 import trio
 
+from job_service.jobs.state.detail import NodeView
 from job_service.jobs.state.model import TERMINAL, TRANSITIONS, Job, Status
 from job_service.stores.postgres.connection import Connection, connect
 from job_service.stores.postgres.rows import job_of
@@ -61,6 +62,15 @@ _ANY_READY: Final = """
                     AND node IS NULL AND awaits = 0 AND run_at <= %(now)s
             )
     )
+"""
+_NODES: Final = """
+    SELECT nodes.id, host, pid, version, started_at,
+        extract(epoch FROM lease_until - clock_timestamp())::float, job_types,
+        count(jobs.id) FILTER (WHERE jobs.status = 'processing'),
+        count(jobs.id) FILTER (WHERE jobs.status = 'pending')
+    FROM job_service.nodes LEFT JOIN job_service.jobs ON jobs.node = nodes.id
+    WHERE lease_until > clock_timestamp()
+    GROUP BY nodes.id ORDER BY started_at
 """
 
 
@@ -150,6 +160,37 @@ class Reader:
         """Whether any job of these types could be claimed, but for limits."""
         ((any_ready,),) = await self._rows(_ANY_READY, {"types": list(types), "now": now})
         return bool(any_ready)
+
+    async def nodes(self, asked: object) -> list[NodeView]:
+        """The processes whose lease is not over; the one that is `asked` is marked."""
+        return [
+            NodeView(
+                node=str(row[0]),
+                host=row[1],
+                pid=row[2],
+                version=row[3],
+                started_at=row[4],
+                lease_seconds=round(row[5], 3),
+                job_types=row[6],
+                processing=row[7],
+                waiting=row[8],
+                is_asked=row[0] == asked,
+            )
+            for row in await self._rows(_NODES)
+        ]
+
+    async def can_run(self, job_type: str) -> bool:
+        """Whether any process that is up has a handler for this type."""
+        ((can_run,),) = await self._rows(
+            """
+            SELECT EXISTS (
+                SELECT FROM job_service.nodes
+                WHERE lease_until > clock_timestamp() AND %(type)s = ANY(job_types)
+            )
+            """,
+            {"type": job_type},
+        )
+        return bool(can_run)
 
     async def pauses(self) -> set[str]:
         """The job types that are paused, "" for the whole queue."""

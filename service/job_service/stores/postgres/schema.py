@@ -13,7 +13,7 @@ from job_service.stores.postgres.connection import Connection
 
 _LOCK: Final = 0x6A6F6273  # "jobs", of whoever migrates
 
-_FIRST: Final = """
+_FIRST: Final = r"""
 CREATE SCHEMA IF NOT EXISTS job_service;
 CREATE TABLE job_service.version (number int NOT NULL);
 INSERT INTO job_service.version VALUES (0);
@@ -82,7 +82,6 @@ CREATE TABLE job_service.nodes (
     host text NOT NULL,
     pid int NOT NULL,
     version text NOT NULL,
-    workers int NOT NULL DEFAULT 0,
     job_types text[] NOT NULL DEFAULT '{}',
     started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     lease_until timestamptz NOT NULL
@@ -132,6 +131,54 @@ CREATE TRIGGER finished_come AFTER INSERT ON job_service.finished REFERENCING NE
     FOR EACH STATEMENT EXECUTE FUNCTION job_service.count_jobs();
 CREATE TRIGGER finished_go AFTER DELETE ON job_service.finished REFERENCING OLD TABLE AS old_rows
     FOR EACH STATEMENT EXECUTE FUNCTION job_service.count_jobs();
+
+CREATE FUNCTION job_service.submit(
+    type text,
+    payload jsonb DEFAULT 'null',
+    priority int DEFAULT 5,
+    run_at timestamptz DEFAULT NULL,
+    unique_key text DEFAULT NULL,
+    max_retries int DEFAULT 3
+) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    moment timestamptz := clock_timestamp();
+    due timestamptz := greatest(run_at, moment);
+    time text := lpad(to_hex(floor(extract(epoch FROM moment) * 1000)::bigint), 12, '0');
+    random text := gen_random_uuid()::text;
+    -- As RFC 9562 has it (version 7), so that ids sort by creation.
+    new_id text := substr(time, 1, 8) || '-' || substr(time, 9, 4) || '-7'
+        || substr(random, 16, 3) || substr(random, 19);
+    iso text := 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"';
+    holder text;
+BEGIN
+    IF submit.type IS NULL OR priority NOT BETWEEN 0 AND 9 OR max_retries NOT BETWEEN 0 AND 1000
+    THEN
+        RAISE 'a job needs a type, a priority from 0 to 9, and max_retries from 0 to 1000';
+    END IF;
+    INSERT INTO job_service.jobs (id, type, status, priority, created_at, run_at, unique_key,
+        bytes, record, payload)
+    VALUES (
+        new_id, submit.type, 'pending', submit.priority, moment, due,
+        replace(submit.unique_key, '\', '\\'), octet_length(submit.payload::text),
+        json_strip_nulls(json_build_object(
+            'version', 1, 'id', new_id, 'type', submit.type, 'status', 'pending',
+            'max_retries', submit.max_retries,
+            'created_at', to_char(moment AT TIME ZONE 'UTC', iso),
+            'run_at', to_char(due AT TIME ZONE 'UTC', iso),
+            'priority', submit.priority, 'unique_key', submit.unique_key
+        ))::text,
+        submit.payload::text
+    )
+    ON CONFLICT DO NOTHING;
+    IF NOT FOUND THEN
+        SELECT id INTO holder FROM job_service.jobs AS jobs
+        WHERE jobs.type = submit.type
+            AND jobs.unique_key = replace(submit.unique_key, '\', '\\');
+        RETURN holder;
+    END IF;
+    PERFORM pg_notify('job_service', 'ready');
+    RETURN new_id;
+END $$;
 """
 
 # Each takes a database from the version that is its place here to the next one.

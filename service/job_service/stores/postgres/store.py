@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,7 @@ from job_service.jobs.state.detail import (
     Cancellations,
     JobDetail,
     JobSummary,
+    NodeView,
     QueueView,
     detail_of,
     summarize,
@@ -43,9 +45,10 @@ class PostgresStore(Participant):
         drafts: Sequence[Draft],
         request: KeyedRequest | None = None,
         schedule: str | None = None,
+        not_since: datetime | None = None,
     ) -> Sequence[JobSummary]:
         await self._require_open()
-        submission = Submission(drafts, request, schedule)
+        submission = Submission(drafts, request, schedule, not_since)
         await self._ask(submission)
         if submission.refusal is not None:
             raise submission.refusal
@@ -113,7 +116,7 @@ class PostgresStore(Participant):
         await self._require_open()
         job = self._jobs.get(job_id)
         if job is None:
-            return self._detail_elsewhere(await self._find(job_id))
+            return await self._detail_elsewhere(await self._find(job_id))
         return await self._when_kept(self._detail(job))
 
     async def wait(self, job_id: str, seconds: float) -> JobDetail:
@@ -181,6 +184,10 @@ class PostgresStore(Participant):
         await self._committer.kept()
         return await self._question(self._reader.counts())
 
+    async def nodes(self) -> Sequence[NodeView]:
+        await self._require_open()
+        return await self._question(self._reader.nodes(self.node))
+
     async def back_up(self, destination: Path) -> int:  # noqa: ARG002 (it is refused anywhere)
         await trio.lowlevel.checkpoint()
         raise BackupRefused("jobs are kept in PostgreSQL here: use pg_dump")
@@ -205,7 +212,7 @@ class PostgresStore(Participant):
             raise UnknownJob(no_such_job(job_id))
         return found
 
-    def _detail_elsewhere(self, found: Found) -> JobDetail:
+    async def _detail_elsewhere(self, found: Found) -> JobDetail:
         """Of a job that this process does not hold."""
         job = found.job
         if job.status != "pending":
@@ -218,8 +225,10 @@ class PostgresStore(Participant):
             why = f"due in {math.ceil(seconds)} s"
         elif self._paused & {"", job.type}:
             why = f"{job.type} is paused" if job.type in self._paused else "the queue is paused"
+        elif not await self._question(self._reader.can_run(job.type)):
+            why = f"no process that is up has a handler for {job.type}"
         else:
-            why = "waits for a free worker of any process that has a handler for it"
+            why = "waits for a free worker"
         return detail_of(job, why)
 
     def _with_progress(self, summary: JobSummary) -> JobSummary:

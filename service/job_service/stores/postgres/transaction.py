@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 
 import psycopg
 import trio
-from psycopg.errors import DeadlockDetected, SerializationFailure
+from psycopg.errors import DeadlockDetected, SerializationFailure, UniqueViolation
 
 from job_service.stores.postgres.connection import Connection, connect
 from job_service.stores.postgres.node import LeaseOver, NodeId
@@ -72,7 +72,8 @@ class Writer:
         for last in [*[False] * (_TRIES - 1), True]:
             try:
                 return await self._run_once(node, work)
-            except (DeadlockDetected, SerializationFailure):  # the others have gone on by now
+            except (DeadlockDetected, SerializationFailure, UniqueViolation):
+                # The others have gone on by now, and what they did is to be seen.
                 if last:
                     raise
         raise AssertionError
