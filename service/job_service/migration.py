@@ -40,8 +40,7 @@ async def _plan(location: PostgresLocation) -> str:
         steps = await plan(connection)
     if not steps:
         return f"-- {location} is up to date (version {VERSION})"
-    update = f"UPDATE job_service.version SET number = {VERSION};"
-    return "\n".join(["BEGIN;", *steps, update, "COMMIT;"])
+    return "\n".join(["BEGIN;", *steps, "COMMIT;"])
 
 
 async def _migrate(location: PostgresLocation) -> str:

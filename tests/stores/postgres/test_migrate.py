@@ -11,7 +11,7 @@ PROGRAM = Path(sys.executable).with_name("job-service")
 
 def migrate(url: str, *options: str) -> subprocess.CompletedProcess[str]:
     """What the command prints, and its exit status."""
-    command = [PROGRAM, "--store", url, "migrate", *options]
+    command = [str(PROGRAM), "--store", url, "migrate", *options]
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 

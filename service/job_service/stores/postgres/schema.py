@@ -185,6 +185,7 @@ END $$;
 MIGRATIONS: Final = (_FIRST,)
 
 VERSION: Final = len(MIGRATIONS)
+_SET_VERSION: Final = f"UPDATE job_service.version SET number = {VERSION};"
 
 
 async def plan(connection: Connection) -> Sequence[str]:
@@ -192,7 +193,8 @@ async def plan(connection: Connection) -> Sequence[str]:
 
     Raises StoreRefused if it is of a newer one, and psycopg.Error.
     """
-    return MIGRATIONS[await version_of(connection) :]
+    steps = MIGRATIONS[await version_of(connection) :]
+    return [*steps, _SET_VERSION] if steps else ()
 
 
 async def migrate(connection: Connection) -> int:
@@ -208,7 +210,7 @@ async def migrate(connection: Connection) -> int:
         for step in MIGRATIONS[before:]:
             await connection.execute(step)
         if before < VERSION:
-            await connection.execute(f"UPDATE job_service.version SET number = {VERSION}")
+            await connection.execute(_SET_VERSION)
     except BaseException:
         await connection.execute("ROLLBACK")
         raise
