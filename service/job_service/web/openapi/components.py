@@ -10,6 +10,7 @@ from job_service.jobs.state.detail import (
     Cancellations,
     JobDetail,
     JobSummary,
+    NodeView,
     QueueView,
     ScheduleView,
     TypeView,
@@ -29,7 +30,7 @@ REFERENCE: Final = "#/components/schemas/{name}"
 
 ANSWERS: Final[list[type[Struct]]] = [
     *(JobSummary, JobDetail, AttemptDetail, Progress, BatchReceipt),
-    *(Cancellations, QueueView, Backup, TypeView),
+    *(Cancellations, QueueView, Backup, NodeView, TypeView),
     *(WorkerView, ScheduleView, MetricsSnapshot, Health, ProblemDetails),
 ]
 
