@@ -186,6 +186,7 @@ def test_hypercorn_still_has_what_requests_run_on() -> None:
 def test_their_packages_have_an_upper_bound(package: str) -> None:
     """So pip never picks a version that may no longer call our overrides."""
     project = tomllib.loads(PYPROJECT.read_text())["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["process"]]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["process"], *extras["postgres"]]
     (bounds,) = (each.specifier for each in map(Requirement, wanted) if each.name == package)
     assert any(bound.operator == "<" for bound in bounds)

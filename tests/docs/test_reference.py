@@ -117,7 +117,7 @@ def test_files_that_a_page_names_exist(page: Page) -> None:
 @AS_PAGES
 def test_flags_and_variables_exist(page: Page) -> None:
     """What a page tells people to type is understood."""
-    helps = (said_by(command, "--help") for command in ("events", "backup", "check"))
+    helps = (said_by(command, "--help") for command in ("events", "backup", "check", "migrate"))
     known = flags() | set(re.findall(FLAG, " ".join(helps)))
     named = {flag for command in commands(page) for flag in FLAG.findall(command)}
     assert named <= known
