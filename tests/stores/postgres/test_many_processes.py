@@ -13,7 +13,7 @@ from job_service.errors import QueueFull
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import Retry
 from job_service.jobs.state.detail import JobSummary
-from job_service.telemetry.events import JobCompleted, JobCreated, JobStarted
+from job_service.telemetry.events import JobCompleted, JobCreated, JobMisfit, JobStarted
 from tests.stores.postgres.service import Service, services
 
 HOUR = 3_600.0
@@ -219,6 +219,54 @@ async def test_jobs_are_left_to_processes_that_can_run_them(database: str) -> No
         jobs = [await letters.queue.submit("letter") for _ in range(5)]
         assert await all_ended(emails, jobs) == {"completed": 5}
         assert emails.said(JobStarted) == []
+
+
+async def test_a_job_that_fits_only_elsewhere_is_left_to_others(database: str) -> None:
+    """Whoever has claimed it gives it back, and says why, once."""
+    old_registry, new_registry = Registry(), Registry()
+
+    @old_registry.job("email")
+    async def old_email(to: int) -> None:
+        await trio.lowlevel.checkpoint()
+
+    @new_registry.job("email")
+    async def new_email(to: str) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async with services(database, old_registry, number=1) as (old,):
+        (job,) = await old.queue.submit_all([Draft("email", b'"ada"', 3)])
+        with trio.fail_after(10):
+            while not old.said(JobMisfit):
+                await trio.sleep(0.01)
+        async with services(database, new_registry, number=1) as (new,):
+            assert (await new.ended(job.id)).status == "completed"
+        assert old.said(JobMisfit) == [job.id]
+        assert old.said(JobStarted) == []
+
+
+async def test_a_draining_process_leaves_what_waits_to_others(database: str) -> None:
+    """At once, and not when what it runs has ended."""
+    registry = Registry()
+    gate = trio.Event()
+    ran: list[str] = []
+
+    @registry.job("slow")
+    async def slow(name: str) -> None:
+        ran.append(name)
+        if name == "first":
+            await gate.wait()
+
+    async with services(database, registry, number=2, workers=1) as (draining, other):
+        first = await draining.queue.submit("slow", "first")
+        with trio.fail_after(10):
+            while not ran:
+                await trio.sleep(0.01)
+        waiting = await draining.queue.submit("slow", "second", delay_seconds=0.5)
+        draining.engine.drain(10)
+        assert (await other.ended(waiting.id)).status == "completed"
+        gate.set()
+        assert (await other.ended(first.id)).status == "completed"
+        assert other.said(JobCompleted) == [waiting.id]
 
 
 async def test_a_delayed_job_runs_when_it_is_due(database: str, registry: Registry) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from job_service.jobs.state.capacity import Capacity, Totals
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.model import Job
 from job_service.stores.commit import CannotKeep
+from job_service.stores.contract import Demand
 from job_service.stores.durable import DurableStore
 from job_service.stores.postgres import node as nodes
 from job_service.stores.postgres.admitting import Submission
@@ -21,7 +23,7 @@ from job_service.stores.postgres.calling_off import CallOff
 from job_service.stores.postgres.connection import connect
 from job_service.stores.postgres.rescuing import Rescue
 from job_service.stores.postgres.signals import READY_EVERY_SECONDS
-from job_service.stores.postgres.transaction import InDoubt, Writer
+from job_service.stores.postgres.transaction import InDoubt, Writer, at_once
 from job_service.stores.postgres.writing import MOST_AHEAD, Done, Means, Work
 from job_service.stores.unit_of_work import UnitOfWork
 from job_service.telemetry.events import Event, JobMisfit, JobsClaimed, utc_now
@@ -68,6 +70,7 @@ class Member(DurableStore):
         self._writer = Writer(conninfo, self.clock.now, self._learn_time)
         self._paused: set[str] = set()
         self._misfits: set[str] = set()
+        self._limited: set[str] = set()  # job types
         self._given: set[str] = set()  # jobs that are given back, as soon as that is kept
         self._in_doubt: tuple[str, Batch, Done] | None = None
         self._must_look_for_strays = False
@@ -86,6 +89,9 @@ class Member(DurableStore):
         if (units := await self._resolve_doubt(units)) == []:
             return
         while True:
+            self._limited = {
+                name for name, limit in self._runner.demand().limits.items() if limit is not None
+            }
             batch = Batch(units, self.node, self._stays, lost)
             self._let_go_of_given(batch)
             work = Work(batch, self._means(batch))
@@ -128,12 +134,14 @@ class Member(DurableStore):
 
     def _write_at_once(self, units: Sequence[UnitOfWork]) -> None:
         batch = Batch(units, self.node, lambda _: False)
+        batch.asks = []  # whoever asks gets no answer any more
+        work = Work(batch, replace(self._means(batch), demand=Demand()))
         try:
-            with psycopg.connect(self._conninfo, connect_timeout=2) as connection:
-                for statement in batch.statements:
-                    connection.execute(statement.text.encode(), statement.values)
-        except psycopg.Error as error:
+            done = at_once(self._conninfo, self.node, self.clock.now(), work.do)
+        except (psycopg.Error, nodes.LeaseOver) as error:
             raise CannotKeep(describe(error)) from error
+        for job_id in done.lost:
+            strike(units, batch.jobs[job_id], self.clock.now())
 
     def _means(self, batch: Batch) -> Means:
         demand = self._runner.demand()
@@ -165,6 +173,8 @@ class Member(DurableStore):
         if job.status == "processing":
             return True
         if self._is_leaving or job.id in self._given or job.id in self._misfits:
+            return False
+        if job.type in self._limited:  # it would keep a place from others
             return False
         return job.run_at <= self.clock.now() + timedelta(seconds=min(self._stays_seconds, 1e9))
 
@@ -252,6 +262,12 @@ class Member(DurableStore):
             self._misfits.add(job.id)
             self._emit(JobMisfit(timestamp=now, job_id=job.id, job_type=job.type, error=why))
             self._give_back([job])
+
+    def _leave(self) -> None:
+        """Give back all that waits, now and from now on."""
+        self._is_leaving = True
+        if waiting := [job for job in self._live.unfinished() if job.status == "pending"]:
+            self._give_back(waiting)
 
     def _give_back(self, jobs: Sequence[Job]) -> None:
         unit = UnitOfWork()

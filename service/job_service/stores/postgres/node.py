@@ -1,4 +1,8 @@
-"""One process among those that share the database: its name, and the lease that it holds."""
+"""One process among those that share the database: its name, and the lease that it holds.
+
+A lease that is over is none only when somebody has seen it, and has taken the node away together
+with its jobs. Until then the node may renew it, and what it does counts.
+"""
 
 import os
 import socket
@@ -25,12 +29,12 @@ _REGISTER: Final = """
 """
 _RENEW: Final = """
     UPDATE job_service.nodes SET lease_until = clock_timestamp() + make_interval(secs => %s)
-    WHERE id = %s AND lease_until > clock_timestamp()
+    WHERE id = %s
 """
 
 
 class LeaseOver(Exception):
-    """This node's lease is over: others have, or may take, the jobs that it held."""
+    """This node's lease was over, and others have taken the jobs that it held."""
 
 
 def new_id() -> NodeId:

@@ -127,10 +127,12 @@ class Participant(Member):
         self._read_whole.set()
 
     def leave_behind(self, reason_of: Callable[[Job], str]) -> None:
-        self._is_leaving = True
+        self._leave()
         super().leave_behind(reason_of)
-        if waiting := [job for job in self._live.unfinished() if job.status == "pending"]:
-            self._give_back(waiting)
+
+    def close(self) -> None:
+        super().close()
+        self._must_hear.set()
 
     # Its tasks.
 
@@ -184,6 +186,8 @@ class Participant(Member):
             self._must_hear = trio.Event()
             with suppress(StoreUnavailable):
                 await self._hear()
+            if self._admission.is_closed and not self._runner.demand().limits:
+                self._leave()  # nothing starts here any more
 
     async def _hear(self) -> None:
         """Do what others have said: pause, go on, and call off jobs."""
@@ -221,9 +225,12 @@ class Participant(Member):
 
     async def _rescue_now_and_then(self) -> None:
         while True:
-            with suppress(StoreUnavailable):
-                await self._ask(Rescue(self._max_losses))
-            await trio.sleep(self._lease_seconds / 3 * random.uniform(0.5, 1.0))
+            pause = self._lease_seconds / 3
+            try:
+                await self._ask(Rescue(self._max_losses, self._lease_seconds))
+            except StoreUnavailable:  # perhaps to all others, too: let them renew their leases
+                pause = 3 * self._lease_seconds / 2
+            await trio.sleep(pause * random.uniform(0.7, 1.0))
 
     async def _say_ready_later(self) -> None:
         while True:
@@ -251,7 +258,11 @@ class Participant(Member):
         """Return when the job has ended, and that is kept and told."""
         ended = self._awaited.setdefault(job_id, trio.Event())
         self._anyone_waits.set()
-        await ended.wait()
+        try:
+            await ended.wait()
+        finally:
+            if not ended.is_set() and not ended.statistics().tasks_waiting:
+                del self._awaited[job_id]
 
     def _let_go(self, job: Job) -> None:
         super()._let_go(job)

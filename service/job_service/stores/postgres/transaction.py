@@ -1,6 +1,6 @@
 """One transaction, and whether it has committed if the connection breaks in the middle of that."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -15,6 +15,10 @@ from job_service.stores.postgres.rows import Statement
 T = TypeVar("T")
 
 _TRIES: Final = 10  # of a transaction that is in the way of others
+_HOLD_NODE: Final = """
+    SELECT pg_current_xact_id()::text, clock_timestamp() FROM job_service.nodes
+    WHERE id = %s FOR KEY SHARE
+"""
 _DOUBT_SECONDS: Final = 3.0  # that the server may take to say whether it has committed
 
 
@@ -104,17 +108,11 @@ class Writer:
         return result
 
     async def _begin(self, connection: Connection, node: NodeId) -> str:
-        """The number of the transaction, in which the lease of this node holds.
+        """The number of the transaction. Whoever wants to take this node away waits for its end.
 
-        Whoever ends the node waits for this transaction.
+        Raises LeaseOver if somebody has.
         """
-        cursor = await connection.execute(
-            """
-            SELECT pg_current_xact_id()::text, clock_timestamp() FROM job_service.nodes
-            WHERE id = %s AND lease_until > clock_timestamp() FOR KEY SHARE
-            """,
-            [node],
-        )
+        cursor = await connection.execute(_HOLD_NODE, [node])
         found: Sequence[Any] | None = await cursor.fetchone()
         if found is None:
             raise LeaseOver
@@ -149,3 +147,39 @@ class Writer:
                     await self.close()
                 await trio.sleep(0.05)
         raise InDoubt(number)
+
+
+class _AtOnce(Transaction):
+    """As a transaction, over a connection that waits in its thread."""
+
+    def __init__(
+        self, connection: psycopg.Connection[tuple[Any, ...]], node: NodeId, now: datetime
+    ) -> None:
+        self._waiting = connection
+        self.node = node
+        self.now = now
+
+    async def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        cursor = self._waiting.execute(statement.encode(), values)
+        return cursor.fetchall() if cursor.description else []
+
+
+def at_once(
+    conninfo: str,
+    node: NodeId,
+    now: datetime,
+    work: Callable[[Transaction], Coroutine[Any, Any, T]],
+) -> T:
+    """What `work` gives, when that is committed; for a thread that is not the loop's.
+
+    Raises LeaseOver, psycopg.Error and what `work` raises.
+    """
+    with psycopg.connect(conninfo, connect_timeout=2) as connection:
+        if not connection.execute(_HOLD_NODE, [node]).fetchall():
+            raise LeaseOver
+        try:
+            work(_AtOnce(connection, node, now)).send(None)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+    raise AssertionError  # it has nothing to wait for
