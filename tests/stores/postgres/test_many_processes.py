@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from itertools import chain, pairwise
 
+import psycopg
 import pytest
 import trio
 
@@ -234,13 +235,15 @@ async def test_a_job_that_fits_only_elsewhere_is_left_to_others(database: str) -
         await trio.lowlevel.checkpoint()
 
     async with services(database, old_registry, number=1) as (old,):
-        (job,) = await old.queue.submit_all([Draft("email", b'"ada"', 3)])
+        with psycopg.connect(database) as connection:
+            row = connection.execute("SELECT job_service.submit('email', '\"ada\"')").fetchone()
         with trio.fail_after(10):
             while not old.said(JobMisfit):
                 await trio.sleep(0.01)
         async with services(database, new_registry, number=1) as (new,):
-            assert (await new.ended(job.id)).status == "completed"
-        assert old.said(JobMisfit) == [job.id]
+            assert row is not None
+            assert (await new.ended(row[0])).status == "completed"
+        assert old.said(JobMisfit) == [row[0]]
         assert old.said(JobStarted) == []
 
 
