@@ -289,7 +289,10 @@ def test_modules_of_the_working_directory_can_be_served(
         (["--log-level", "a\nb"], "'--log-level': 'a\\nb' is not one of 'debug', 'info'"),
         (["--speed", "9"], "No such option"),
         (["--workers"], "'--workers' requires an argument"),
-        (["serve"], "No such command 'serve'."),
+        (["run"], "No such command 'run'."),
+        (["serve", "now"], "Got unexpected extra argument (now)"),
+        (["serve", "--port", "many"], "'many' is not a valid integer"),
+        (["--reload", "demo"], "--reload is for serve"),
         (["demo", "--speed", "9"], "No such option"),
         (["demo", "now"], "Got unexpected extra argument (now)"),
         (["vocabulary", "--port", "9000"], "No such option"),
@@ -505,6 +508,34 @@ def test_help_names_every_flag(capfd: pytest.CaptureFixture[str]) -> None:
             assert meaning in " ".join(said.out.split())
     assert 'default: ""' not in said.out
     assert "..." not in said.out.partition("Commands:")[2], "a summary is cut"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["serve", "--port", "9000"], ["--port", "9000", "serve"], ["--port", "9000"]]
+)
+def test_the_word_serve_may_be_left_out(arguments: list[str]) -> None:
+    """It takes the options before it and after it."""
+    command = read_command_line(arguments)
+    assert (command.settings.port, len(command.registry.names)) == (9000, 5)
+
+
+def test_help_of_serve_is_its_own(capfd: pytest.CaptureFixture[str]) -> None:
+    """It names the options of a service, and the one that is its own."""
+    with pytest.raises(SystemExit) as exited:
+        main(["serve", "--help"])
+    said = capfd.readouterr()
+    assert (exited.value.code, said.err) == (0, "")
+    for option in ("--reload", "--jobs", "--port", "--help"):
+        assert f"  {option} " in said.out
+
+
+@pytest.mark.parametrize("word", ["serve", "demo"])
+def test_a_job_type_may_have_the_name_of_a_command(
+    capfd: pytest.CaptureFixture[str], word: str
+) -> None:
+    """Only the first word is a command."""
+    said = refusal(capfd, "submit", word, "{", "--wait")
+    assert said.startswith("the payload is no JSON")
 
 
 @pytest.mark.parametrize(

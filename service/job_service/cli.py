@@ -22,6 +22,8 @@ from job_service.terminal.signals import ended_by_signals
 DEMO_JOBS = "job_service.demo.job_types:registry"
 DEMO_SHOP = "job_service.demo.shop:registry"
 
+_ARGUMENTS = "job_service.arguments"  # of the command line, in click's context
+
 
 class UsageError(Exception):
     """What was asked for can't be done. The message is one line for the person who asked."""
@@ -37,7 +39,7 @@ class Command:
 
 
 class _Service(click.Group):
-    """The command of the service. It takes its options before the word `demo`, and after it.
+    """The command of the service. It takes its options before `serve` or `demo`, and after it.
 
     The commands that ask a running service are imported when one of them is given: a service that
     starts needs none of their libraries.
@@ -52,14 +54,23 @@ class _Service(click.Group):
         return sorted([*super().list_commands(ctx), *_asking()])
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Called by click. All options of `demo` are the group's."""
-        if "demo" in args:
+        """Called by click. All options of commands that serve are the group's."""
+        name = self._name_in(ctx, args)
+        if isinstance(command := self.commands.get(name), _Serving):
             ctx.allow_interspersed_args = True
-            if "--help" in args[args.index("demo") :]:
-                demo = self.commands["demo"]
-                click.echo(demo.get_help(click.Context(demo, ctx, "demo")))
+            if "--help" in args[args.index(name) :]:
+                click.echo(command.get_help(click.Context(command, ctx, name)))
                 ctx.exit()
+        ctx.meta[_ARGUMENTS] = args.copy()
         return super().parse_args(ctx, args)
+
+    def _name_in(self, ctx: click.Context, args: list[str]) -> str:
+        """The name of the command, if there is one."""
+        try:
+            _, rest, _ = self.make_parser(ctx).parse_args(args.copy())
+        except click.UsageError:  # of which click tells
+            return ""
+        return rest[0] if rest else ""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Called by click. Raises UsageError for a bad setting."""
@@ -75,18 +86,29 @@ def _asking() -> dict[str, click.Command]:
     return commands()
 
 
-class _Demo(click.Command):
-    """The command `demo`. Its options are those of the service, which parses them."""
+class _Serving(click.Command):
+    """A command that serves. Its options are those of the service, which parses them."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Called by click."""
         service = ctx.find_root()
-        options = [option for option in service.command.params if option is not _JOBS]
-        records = [option.get_help_record(service) for option in (*options, *self.get_params(ctx))]
+        options = [*service.command.params, *self.get_params(ctx)]
+        if self.name == "demo":
+            options.remove(_JOBS)
+        records = [option.get_help_record(service) for option in options]
+        if self.name == "serve":
+            records.insert(0, (_RELOAD.opts[0], _RELOAD.help or ""))
         with formatter.section("Options"):
             formatter.write_dl([record for record in records if record is not None])
 
 
+_RELOAD = click.Option(
+    ["--reload"],
+    is_flag=True,
+    hidden=True,  # among those of the service: it is for `serve`
+    allow_from_autoenv=False,
+    help="Start again when a file beside the job types changes; for development.",
+)
 _JOBS = click.Option(
     ["--jobs"],
     multiple=True,
@@ -100,24 +122,29 @@ _JOBS = click.Option(
     cls=_Service,
     context_settings={"auto_envvar_prefix": PREFIX.rstrip("_"), "show_default": True},
     invoke_without_command=True,
-    params=[_JOBS, *options()],
+    params=[_RELOAD, _JOBS, *options()],
 )
 @click.version_option(package_name="trio-job-service", allow_from_autoenv=False)
 @click.pass_context
 def _command(
     context: click.Context,
     /,
+    reload: bool,
     jobs: Sequence[str],
     token: str | None,
     token_file: str | None,
     **settings: Any,
-) -> Command | None:
+) -> Command | int | None:
     """Serve jobs over HTTP, with a log of all that happens.
+
+    The commands below do something else, but for `serve`, which may be left out.
 
     Each option has an environment variable, such as JOB_SERVICE_PORT; options win. SIGTERM, SIGINT
     or a closed terminal drains the service, and a second signal stops it at once. Exit status: 0 if
     no job was abandoned; 1 if one was, or the service crashed; 2 if it could not start.
     """
+    if reload and context.invoked_subcommand not in (None, "serve"):
+        raise UsageError("--reload is for serve")
     if context.invoked_subcommand == "vocabulary":
         return None  # that command does the rest
     if context.invoked_subcommand == "check":
@@ -131,13 +158,28 @@ def _command(
     checked = Settings(tokens=read_tokens(token, token_file), **settings)
     if context.invoked_subcommand == "demo" and jobs:
         raise UsageError("demo has job types of its own, and takes no --jobs")
-    if context.invoked_subcommand is not None:
+    if context.invoked_subcommand not in (None, "serve"):
         context.obj = checked
         return None
-    return Command(checked, load_registries(jobs or [DEMO_JOBS]))
+    jobs = jobs or [DEMO_JOBS]
+    if reload:
+        from job_service.reload import serve_and_reload  # no other service needs it
+
+        context.obj = serve_and_reload(jobs, _without(context.meta[_ARGUMENTS], "--reload"))
+    else:
+        context.obj = Command(checked, load_registries(jobs))
+    chosen: Command | int = context.obj
+    return chosen
 
 
-@_command.command("demo", cls=_Demo)
+@_command.command("serve", cls=_Serving)
+@click.pass_obj
+def _serve(chosen: Command | int) -> Command | int:
+    """Serve jobs over HTTP: what is done without a command, too."""
+    return chosen
+
+
+@_command.command("demo", cls=_Serving)
 @click.pass_obj
 def _demo(settings: Settings) -> Command:
     """Serve a make-believe shop that keeps itself busy."""
@@ -246,6 +288,10 @@ def read_command_line(arguments: Sequence[str] | None = None) -> Command:
     if isinstance(chosen, int):  # of a command that serves nothing
         raise SystemExit(chosen)
     return chosen
+
+
+def _without(arguments: Sequence[str], flag: str) -> list[str]:
+    return [argument for argument in arguments if argument != flag]
 
 
 def _variables(context: click.Context) -> list[str]:

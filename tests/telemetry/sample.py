@@ -124,7 +124,7 @@ def _descendants(kind: type[Event]) -> Iterator[type[Event]]:
 
 
 def _find_kinds() -> list[type[Event]]:
-    importlib.import_module("job_service.main")  # and with it all modules that could declare one
+    importlib.import_module("job_service.serving")  # and with it all modules that could declare one
     return [
         kind
         for kind in _descendants(Event)

@@ -46,8 +46,6 @@ class JobContext:
     `deadline` is when the timeout of its type interrupts this attempt; None without a timeout. All
     times are in UTC, by the wall clock. The timeout itself is a duration, so the attempt is
     interrupted sooner or later than at `deadline` if somebody sets that clock meanwhile.
-
-    In a process, `log` and `progress` raise RuntimeError.
     """
 
     def __init__(

@@ -1,37 +1,24 @@
 """One asyncio loop in a thread of its own, for handlers and resources that speak asyncio."""
 
 import asyncio
-import selectors
-import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from contextvars import copy_context
 from inspect import isawaitable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import outcome
 import trio
 
 from job_service.jobs.registration.context import JobContext
+from job_service.jobs.running.asyncio_thread import ENDING_SECONDS, LoopThread, WatchTurns
 from job_service.jobs.running.cancellation import CLEANUP_SECONDS
 from job_service.jobs.running.resources import as_context_manager
 
 # A worker says first that its handler does not end, and is free right after that.
 LET_GO_SECONDS: Final = CLEANUP_SECONDS + 0.05
-ENDING_SECONDS: Final = 0.25  # that tasks have to end which nobody awaits any more
-
-
-class Turns(Protocol):
-    """Who is told in the loop's thread when each of its turns begins and ends."""
-
-    def begin(self) -> None:
-        """The loop has waited, and runs what is ready."""
-
-    def end(self) -> None:
-        """The loop waits again."""
-
-
-WatchTurns = Callable[[trio.lowlevel.TrioToken], AbstractContextManager[Turns]]
+# What is left for it of the time that the service has to end.
+CLOSING_SECONDS: Final = 0.05
 
 
 class AsyncioLoop:
@@ -48,7 +35,7 @@ class AsyncioLoop:
         """
         call = _Call(function, context)
         self._loop.call_soon_threadsafe(call.start, self._loop)
-        await self._wait_for_end(call)
+        await self._wait_for_end(call, LET_GO_SECONDS)
         return call.result()
 
     @asynccontextmanager
@@ -78,15 +65,16 @@ class AsyncioLoop:
                     nursery.cancel_scope.cancel()
         finally:
             self._loop.call_soon_threadsafe(closing.set)
-            await self._wait_for_end(call)
+            await self._wait_for_end(call, CLOSING_SECONDS)
         call.result()
 
-    async def _wait_for_end(self, call: "_Call") -> None:
+    async def _wait_for_end(self, call: "_Call", seconds: float) -> None:
+        """Return when it has ended; if that is cancelled, so many seconds later at most."""
         try:
             await call.ended.wait()
         except trio.Cancelled:
             self._loop.call_soon_threadsafe(call.cancel)
-            with trio.move_on_after(LET_GO_SECONDS, shield=True):
+            with trio.move_on_after(seconds, shield=True):
                 await call.ended.wait()
             if call.has_given_in:
                 raise
@@ -175,7 +163,7 @@ async def open_asyncio_loop(watch: WatchTurns | None) -> AsyncIterator[AsyncioLo
 
     At the end, tasks that are left are cancelled. A loop that is blocked is left behind.
     """
-    thread = _LoopThread(watch, trio.lowlevel.current_trio_token())
+    thread = LoopThread(watch, trio.lowlevel.current_trio_token())
     thread.start()
     with trio.CancelScope(shield=True):
         await thread.started.wait()
@@ -183,70 +171,5 @@ async def open_asyncio_loop(watch: WatchTurns | None) -> AsyncIterator[AsyncioLo
         yield AsyncioLoop(thread.loop)
     finally:
         thread.stop()
-        with trio.move_on_after(2 * ENDING_SECONDS, shield=True):
+        with trio.move_on_after(ENDING_SECONDS + CLOSING_SECONDS, shield=True):
             await thread.ended.wait()
-
-
-class _LoopThread(threading.Thread):
-    """The thread of the loop. A daemon, because code that blocks it can't be ended."""
-
-    loop: asyncio.AbstractEventLoop
-
-    def __init__(self, watch: WatchTurns | None, token: trio.lowlevel.TrioToken) -> None:
-        super().__init__(name="asyncio", daemon=True)
-        self.started = trio.Event()
-        self.ended = trio.Event()
-        self._watch = watch
-        self._token = token
-        self._is_to_end = False
-
-    def run(self) -> None:
-        """In the thread: all of it."""
-        if self._watch is None:
-            self._live(asyncio.SelectorEventLoop())
-        else:
-            with self._watch(self._token) as turns:
-                self._live(asyncio.SelectorEventLoop(_WatchedSelector(turns)))
-        with suppress(trio.RunFinishedError):
-            self._token.run_sync_soon(self.ended.set)
-
-    def stop(self) -> None:
-        """End it soon; for another thread."""
-        self._is_to_end = True
-        self.loop.call_soon_threadsafe(self.loop.stop)
-
-    def _live(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        self._token.run_sync_soon(self.started.set)
-        while not self._is_to_end:
-            # A SystemExit in a task that a handler has started ends this, and nobody else's task.
-            with suppress(BaseException):
-                loop.run_forever()
-        with suppress(BaseException):
-            loop.run_until_complete(_end_what_is_left())
-        loop.close()
-
-
-async def _end_what_is_left() -> None:
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks, timeout=ENDING_SECONDS)
-    await asyncio.get_running_loop().shutdown_asyncgens()
-
-
-class _WatchedSelector(selectors.DefaultSelector):
-    """What the loop waits in, and so knows when a turn ends and another begins."""
-
-    def __init__(self, turns: Turns) -> None:
-        super().__init__()
-        self._turns = turns
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Called by asyncio at the end of each turn."""
-        self._turns.end()
-        try:
-            return super().select(timeout)
-        finally:
-            self._turns.begin()

@@ -19,7 +19,8 @@ from job_service.jobs.state.model import Attempt, Job
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
-    from job_service.jobs.running.asyncio_loop import AsyncioLoop, WatchTurns
+    from job_service.jobs.running.asyncio_loop import AsyncioLoop
+    from job_service.jobs.running.asyncio_thread import WatchTurns
 
 
 class Calls:

@@ -29,7 +29,7 @@ from job_service.telemetry.events import (
 )
 
 if TYPE_CHECKING:
-    from job_service.jobs.running.asyncio_loop import WatchTurns
+    from job_service.jobs.running.asyncio_thread import WatchTurns
 
 NOW: Final = -math.inf  # a deadline that has passed
 SETTLING_SECONDS: Final = 3.0  # that the store has to keep what it was told last: disks do stall

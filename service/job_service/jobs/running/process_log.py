@@ -169,7 +169,11 @@ class FromProcesses:
             log = self._log.bind(**_fields_of(said.job)) if context is None else context.log
             log.log(said.level, said.event, **said.fields)  # type: ignore[arg-type]  # ours takes names
         elif context is not None:
-            context.progress(said.progress.done, said.progress.total, said.progress.note)
+            progress = said.progress
+            with contextlib.suppress(
+                ValueError
+            ):  # the process has checked what it sends, if it is ours
+                context.progress(progress.done, progress.total, progress.note)
 
     def _write_record(self, record: Record) -> None:
         """Write it as the line that it would be of the service's own libraries, with its job."""

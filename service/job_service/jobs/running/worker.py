@@ -28,7 +28,8 @@ from job_service.jobs.running.cancellation import (
 from job_service.jobs.running.clean_context import CleanContext
 from job_service.jobs.running.threads import Threads
 from job_service.jobs.running.verdict import Verdicts
-from job_service.jobs.state.attempt_transitions import log_line, progress, start
+from job_service.jobs.state.attempt_reports import log_line, progress
+from job_service.jobs.state.attempt_transitions import start
 from job_service.jobs.state.changes import AttemptEnd
 from job_service.jobs.state.detail import WorkerView
 from job_service.jobs.state.model import Attempt, IllegalTransition, Job
