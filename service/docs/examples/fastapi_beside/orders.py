@@ -42,7 +42,7 @@ async def place_order(order: Order, jobs: Jobs) -> dict[str, str]:
     mail = Mail(to=order.email, subject=f"Your order {order.number}")
     try:
         # If a browser sends its order twice, the mail is sent once.
-        job = await jobs.submit("mail", mail.model_dump(), idempotency_key=f"order-{order.number}")
+        job = await jobs.submit("mail", mail, idempotency_key=f"order-{order.number}")
     except IdempotencyKeyReused as error:
         raise HTTPException(409, "there is another order with this number") from error
     except (QueueFull, Unreachable) as error:
