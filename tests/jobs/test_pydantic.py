@@ -1,6 +1,8 @@
 """A payload or a result may be a pydantic model, which pydantic checks, makes and writes."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -225,3 +227,9 @@ def test_a_payload_that_is_no_model_is_refused_as_before() -> None:
     """The hook for models takes nothing else."""
     with pytest.raises(InvalidPayload, match=r"JSON can't carry .*Plain"):
         encode_payload(Plain())
+
+
+def test_a_service_starts_without_it() -> None:
+    """Nothing but a program's own import loads it, though it is installed."""
+    script = "import sys, job_service.main; sys.exit('pydantic' in sys.modules)"
+    subprocess.run([sys.executable, "-c", script], check=True)
