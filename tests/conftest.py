@@ -3,6 +3,7 @@
 import compileall
 import os
 import random
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -17,6 +18,7 @@ import trio
 import job_service
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.registration.registry import Registry
+from job_service.jobs.running.asyncio_thread import WatchTurns
 from job_service.jobs.running.engine import Engine
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.weight import DEFAULT_QUEUE_BYTES, DEFAULT_RETAIN_BYTES
@@ -124,6 +126,7 @@ class Rig:
         clock: Clock | None = None,
         max_abandoned_threads: int = 100,
         store: type[MemoryStore] = MemoryStore,
+        watch_asyncio: WatchTurns | None = None,
     ) -> None:
         self.registry = registry
         self.record = Record()
@@ -148,6 +151,7 @@ class Rig:
             log.logger,
             workers=workers,
             max_abandoned_threads=max_abandoned_threads,
+            watch_asyncio=watch_asyncio,
             random_source=random.Random(0),
         )
         self._nursery = nursery
@@ -178,6 +182,15 @@ def registry() -> Registry:
 def make_rig(nursery: trio.Nursery, registry: Registry) -> Callable[..., Rig]:
     """Builds an engine on `registry`; keyword arguments are the engine's own."""
     return lambda **options: Rig(nursery, registry, **options)
+
+
+@pytest.fixture
+def free_port() -> int:
+    """One that a service can have again after a restart."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 @pytest.fixture(scope="session")

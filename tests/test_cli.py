@@ -289,10 +289,13 @@ def test_modules_of_the_working_directory_can_be_served(
         (["--log-level", "a\nb"], "'--log-level': 'a\\nb' is not one of 'debug', 'info'"),
         (["--speed", "9"], "No such option"),
         (["--workers"], "'--workers' requires an argument"),
-        (["serve"], "No such command 'serve'."),
+        (["run"], "No such command 'run'."),
+        (["serve", "now"], "Got unexpected extra argument (now)"),
+        (["serve", "--port", "many"], "'many' is not a valid integer"),
+        (["--reload", "demo"], "--reload is for serve"),
         (["demo", "--speed", "9"], "No such option"),
         (["demo", "now"], "Got unexpected extra argument (now)"),
-        (["events", "--port", "9000"], "No such option"),
+        (["vocabulary", "--port", "9000"], "No such option"),
         (["--log-file", ""], "--log-file must not be empty"),
         (["--log-file", "/nowhere/log"], "--log-file /nowhere/log: No such file or directory"),
         (["--token-file", "/nowhere/t"], "--token-file /nowhere/t: No such file or directory"),
@@ -508,6 +511,34 @@ def test_help_names_every_flag(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    "arguments", [["serve", "--port", "9000"], ["--port", "9000", "serve"], ["--port", "9000"]]
+)
+def test_the_word_serve_may_be_left_out(arguments: list[str]) -> None:
+    """It takes the options before it and after it."""
+    command = read_command_line(arguments)
+    assert (command.settings.port, len(command.registry.names)) == (9000, 5)
+
+
+def test_help_of_serve_is_its_own(capfd: pytest.CaptureFixture[str]) -> None:
+    """It names the options of a service, and the one that is its own."""
+    with pytest.raises(SystemExit) as exited:
+        main(["serve", "--help"])
+    said = capfd.readouterr()
+    assert (exited.value.code, said.err) == (0, "")
+    for option in ("--reload", "--jobs", "--port", "--help"):
+        assert f"  {option} " in said.out
+
+
+@pytest.mark.parametrize("word", ["serve", "demo"])
+def test_a_job_type_may_have_the_name_of_a_command(
+    capfd: pytest.CaptureFixture[str], word: str
+) -> None:
+    """Only the first word is a command."""
+    said = refusal(capfd, "submit", word, "{", "--wait")
+    assert said.startswith("the payload is no JSON")
+
+
+@pytest.mark.parametrize(
     "arguments", [["demo", "--help"], ["--port", "many", "demo", "--grace", "5", "--help"]]
 )
 def test_help_of_the_demo_is_its_own(
@@ -526,13 +557,13 @@ def test_help_of_the_demo_is_its_own(
     assert "--jobs" not in said.out
 
 
-def test_help_of_the_events_is_its_own(capfd: pytest.CaptureFixture[str]) -> None:
+def test_help_of_the_vocabulary_is_its_own(capfd: pytest.CaptureFixture[str]) -> None:
     """It names `--schema`, and no option of a service."""
     with pytest.raises(SystemExit) as exited:
-        main(["events", "--help"])
+        main(["vocabulary", "--help"])
     said = capfd.readouterr()
     assert (exited.value.code, said.err) == (0, "")
-    assert " events [OPTIONS]\n\n  Print every event" in said.out
+    assert " vocabulary [OPTIONS]\n\n  Print every event" in said.out
     assert "--schema" in said.out
     assert "--port" not in said.out
 

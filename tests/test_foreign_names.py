@@ -10,6 +10,9 @@ import importlib
 import inspect
 import logging
 import pkgutil
+import random
+import selectors
+import threading
 import tomllib
 from collections.abc import Iterator
 from multiprocessing.context import SpawnContext, SpawnProcess
@@ -50,12 +53,16 @@ CHECKED_WITH = {
 # Each class of ours, with the foreign base class and the names that it overrides.
 OVERRIDDEN: dict[str, tuple[type, set[str]]] = {
     "cli_options._Port": (click.types.IntParamType, {"convert"}),
-    "cli._Demo": (click.Command, {"format_options"}),
-    "cli._Service": (click.Group, {"invoke", "parse_args"}),
+    "cli._Serving": (click.Command, {"format_options"}),
+    "cli._FileOrRegistry": (click.Path, {"convert"}),
+    "cli._Service": (click.Group, {"get_command", "invoke", "list_commands", "parse_args"}),
+    "jobs.running.asyncio_loop._LoopThread": (threading.Thread, {"run"}),
+    "jobs.running.asyncio_loop._WatchedSelector": (selectors.DefaultSelector, {"select"}),
     "jobs.running.forks.EndOfCopy": (trio.abc.Instrument, {"after_task_step"}),
     "jobs.running.processes.ShelteredProcess": (SpawnProcess, {"kill", "run", "start"}),
     "jobs.running.processes.ShelteredSpawn": (SpawnContext, {"Process"}),
     "jobs.running.process_log.RecordSender": (logging.Handler, {"emit"}),
+    "testing.virtual_service._WithoutJitter": (random.Random, {"_randbelow", "random"}),
     "telemetry.libraries.LibraryMessages": (logging.Handler, {"emit"}),
     "telemetry.watchdog.Watchdog": (trio.abc.Instrument, {"after_io_wait", "before_io_wait"}),
     "web.app.JobServiceApp": (

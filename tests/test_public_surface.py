@@ -266,7 +266,11 @@ def test_each_name_is_described_on_a_page(name: str) -> None:
 
 
 # What people copy from.
-SAMPLES = [*PAGES, *sorted(ROOT.glob("service/job_service/demo/*.py"))]
+SAMPLES = [
+    *PAGES,
+    *sorted(ROOT.glob("service/job_service/demo/*.py")),
+    *sorted(ROOT.glob("service/docs/examples/*/*.py")),
+]
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)

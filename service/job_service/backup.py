@@ -4,18 +4,16 @@ import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Final
 
 from job_service.client import JobClient
 from job_service.errors import BackupRefused, JobServiceError, StoreRefused, Unreachable
+from job_service.service_url import service_url
 from job_service.settings import Settings
 from job_service.standard_streams import print_error
 from job_service.stores.location import SqliteLocation, parse_store
 from job_service.stores.sqlite.connection import open_connection
 from job_service.stores.sqlite.job_file import JobFile
 from job_service.stores.sqlite.lock import StoreInUse, locked
-
-_TO_ITSELF: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (the service listens there)
 
 
 def back_up(settings: Settings, url: str | None, destination: Path) -> int:
@@ -65,19 +63,10 @@ def _asking(settings: Settings, url: str | None = None) -> Iterator[JobClient]:
     Raises Unreachable at once, and BackupRefused for whatever else the service says.
     """
     token = settings.tokens[0] if settings.tokens else None
-    with JobClient(url or _url_of(settings), token=token, patience_seconds=0) as client:
+    with JobClient(url or service_url(settings), token=token, patience_seconds=0) as client:
         try:
             yield client
         except Unreachable:
             raise
         except JobServiceError as error:
             raise BackupRefused(f"{client.url}: {error}") from error
-
-
-def _url_of(settings: Settings) -> str:
-    if settings.unix is not None:
-        return f"unix:{settings.unix}"
-    scheme = "http" if settings.certfile is None else "https"
-    host = _TO_ITSELF.get(settings.host, settings.host)
-    shown = f"[{host}]" if ":" in host else host
-    return f"{scheme}://{shown}:{settings.port}"

@@ -1,9 +1,7 @@
 """The command line: what was asked for, or in one line what is wrong with it."""
 
 import os
-import signal
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,16 +10,19 @@ import click
 from click.core import ParameterSource
 
 from job_service.cli_options import options, read_tokens
-from job_service.environment import PREFIX, unknown_settings
+from job_service.environment import PREFIX, URL_VARIABLE, unknown_settings
 from job_service.errors import SettingsError
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.registration.registry import Registry
 from job_service.registries import load_registries
 from job_service.settings import Settings
 from job_service.standard_streams import print_error
+from job_service.terminal.signals import ended_by_signals
 
 DEMO_JOBS = "job_service.demo.job_types:registry"
 DEMO_SHOP = "job_service.demo.shop:registry"
+
+_ARGUMENTS = "job_service.arguments"  # of the command line, in click's context
 
 
 class UsageError(Exception):
@@ -38,17 +39,38 @@ class Command:
 
 
 class _Service(click.Group):
-    """The command of the service. It takes its options before the word `demo`, and after it."""
+    """The command of the service. It takes its options before `serve` or `demo`, and after it.
+
+    The commands that ask a running service are imported when one of them is given: a service that
+    starts needs none of their libraries.
+    """
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Called by click."""
+        return super().get_command(ctx, cmd_name) or _asking().get(cmd_name)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Called by click."""
+        return sorted([*super().list_commands(ctx), *_asking()])
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Called by click. All options of `demo` are the group's."""
-        if "demo" in args:
+        """Called by click. All options of commands that serve are the group's."""
+        name = self._name_in(ctx, args)
+        if isinstance(command := self.commands.get(name), _Serving):
             ctx.allow_interspersed_args = True
-            if "--help" in args[args.index("demo") :]:
-                demo = self.commands["demo"]
-                click.echo(demo.get_help(click.Context(demo, ctx, "demo")))
+            if "--help" in args[args.index(name) :]:
+                click.echo(command.get_help(click.Context(command, ctx, name)))
                 ctx.exit()
+        ctx.meta[_ARGUMENTS] = args.copy()
         return super().parse_args(ctx, args)
+
+    def _name_in(self, ctx: click.Context, args: list[str]) -> str:
+        """The name of the command, if there is one."""
+        try:
+            _, rest, _ = self.make_parser(ctx).parse_args(args.copy())
+        except click.UsageError:  # of which click tells
+            return ""
+        return rest[0] if rest else ""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Called by click. Raises UsageError for a bad setting."""
@@ -58,18 +80,35 @@ class _Service(click.Group):
             raise UsageError(f"{_given_as(ctx, error.setting)} {error}") from error
 
 
-class _Demo(click.Command):
-    """The command `demo`. Its options are those of the service, which parses them."""
+def _asking() -> dict[str, click.Command]:
+    from job_service.terminal.commands import commands
+
+    return commands()
+
+
+class _Serving(click.Command):
+    """A command that serves. Its options are those of the service, which parses them."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Called by click."""
         service = ctx.find_root()
-        options = [option for option in service.command.params if option is not _JOBS]
-        records = [option.get_help_record(service) for option in (*options, *self.get_params(ctx))]
+        options = [*service.command.params, *self.get_params(ctx)]
+        if self.name == "demo":
+            options.remove(_JOBS)
+        records = [option.get_help_record(service) for option in options]
+        if self.name == "serve":
+            records.insert(0, (_RELOAD.opts[0], _RELOAD.help or ""))
         with formatter.section("Options"):
             formatter.write_dl([record for record in records if record is not None])
 
 
+_RELOAD = click.Option(
+    ["--reload"],
+    is_flag=True,
+    hidden=True,  # among those of the service: it is for `serve`
+    allow_from_autoenv=False,
+    help="Start again when a file beside the job types changes; for development.",
+)
 _JOBS = click.Option(
     ["--jobs"],
     multiple=True,
@@ -83,47 +122,64 @@ _JOBS = click.Option(
     cls=_Service,
     context_settings={"auto_envvar_prefix": PREFIX.rstrip("_"), "show_default": True},
     invoke_without_command=True,
-    params=[_JOBS, *options()],
+    params=[_RELOAD, _JOBS, *options()],
 )
 @click.version_option(package_name="trio-job-service", allow_from_autoenv=False)
 @click.pass_context
 def _command(
     context: click.Context,
     /,
+    reload: bool,
     jobs: Sequence[str],
     token: str | None,
     token_file: str | None,
     **settings: Any,
-) -> Command | None:
+) -> Command | int | None:
     """Serve jobs over HTTP, with a log of all that happens.
+
+    The commands below do something else, but for `serve`, which may be left out.
 
     Each option has an environment variable, such as JOB_SERVICE_PORT; options win. SIGTERM, SIGINT
     or a closed terminal drains the service, and a second signal stops it at once. Exit status: 0 if
     no job was abandoned; 1 if one was, or the service crashed; 2 if it could not start.
     """
-    if context.invoked_subcommand == "events":
+    if reload and context.invoked_subcommand not in (None, "serve"):
+        raise UsageError("--reload is for serve")
+    if context.invoked_subcommand == "vocabulary":
         return None  # that command does the rest
     if context.invoked_subcommand == "check":
         context.obj = load_registries(jobs) if jobs else None
         return None
-    for line in unknown_settings(os.environ, _variables(context)):
+    for line in unknown_settings(os.environ, [*_variables(context), URL_VARIABLE]):
         print_error(line)
     if os.environ.get("JOB_SERVICE_TOKEN") == "":  # click ignores an empty one
         raise UsageError("JOB_SERVICE_TOKEN must not be empty")
     _check_address(context)
     checked = Settings(tokens=read_tokens(token, token_file), **settings)
-    if context.invoked_subcommand == "backup":
+    if context.invoked_subcommand == "demo" and jobs:
+        raise UsageError("demo has job types of its own, and takes no --jobs")
+    if context.invoked_subcommand not in (None, "serve"):
         context.obj = checked
         return None
-    if context.invoked_subcommand == "demo":
-        if jobs:
-            raise UsageError("demo has job types of its own, and takes no --jobs")
-        context.obj = checked
-        return None
-    return Command(checked, load_registries(jobs or [DEMO_JOBS]))
+    jobs = jobs or [DEMO_JOBS]
+    if reload:
+        from job_service.reload import serve_and_reload  # no other service needs it
+
+        context.obj = serve_and_reload(jobs, _without(context.meta[_ARGUMENTS], "--reload"))
+    else:
+        context.obj = Command(checked, load_registries(jobs))
+    chosen: Command | int = context.obj
+    return chosen
 
 
-@_command.command("demo", cls=_Demo)
+@_command.command("serve", cls=_Serving)
+@click.pass_obj
+def _serve(chosen: Command | int) -> Command | int:
+    """Serve jobs over HTTP: what is done without a command, too."""
+    return chosen
+
+
+@_command.command("demo", cls=_Serving)
 @click.pass_obj
 def _demo(settings: Settings) -> Command:
     """Serve a make-believe shop that keeps itself busy."""
@@ -132,10 +188,10 @@ def _demo(settings: Settings) -> Command:
     return Command(settings, load_registries([DEMO_SHOP]), keep_busy)
 
 
-@_command.command("events")
+@_command.command("vocabulary")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of the lines instead.")
-def _events(schema: bool) -> int:
-    """Print every event of the log, with its level, meaning and fields."""
+def _vocabulary(schema: bool) -> int:
+    """Print every event of the log, with its fields."""
     from job_service.telemetry import vocabulary  # no service needs it to start
 
     click.echo(vocabulary.schema() if schema else vocabulary.table())
@@ -147,49 +203,66 @@ def _events(schema: bool) -> int:
 @click.option("--url", allow_from_autoenv=False, help="Where the service is, instead of the flags.")
 @click.pass_obj
 def _backup(settings: Settings, destination: Path, url: str | None) -> int:
-    """Copy all jobs of a service to the new file DEST, while it runs.
+    """Copy all jobs of a service to the new file DEST.
 
-    The service does it, which is found by --host and --port, or --unix, and --token. A file of
-    --store that no service has open is copied by this command. Exit status: 0 if it is done; 1 if
-    it is refused; 3 if no service answers.
+    The service does it while it runs, and is found by --host and --port, or --unix, and --token. A
+    file of --store that no service has open is copied by this command. Exit status: 0 if it is
+    done; 1 if it is refused; 3 if no service answers.
     """
     from job_service.backup import back_up  # no service needs it
 
-    with _ended_by_signals():
+    with ended_by_signals():
         return back_up(settings, url, destination)
 
 
+class _FileOrRegistry(click.Path):
+    """A file that is there, as a Path, or else the name of a registry."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Called by click."""
+        if ":" in value and not Path(value).exists():
+            return value
+        return super().convert(value, param, ctx)
+
+
+_FILE_OR_REGISTRY = _FileOrRegistry(exists=True, dir_okay=False, path_type=Path)
+
+
 @_command.command("check")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("target", metavar="FILE|MODULE:NAME", type=_FILE_OR_REGISTRY)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
 @click.pass_obj
-def _check(registry: Registry | None, file: Path, as_json: bool) -> int:
-    """Look through the jobs in FILE, and change nothing.
+def _check(registry: Registry | None, target: Path | str, as_json: bool) -> int:
+    """Look through a file of jobs, or at a registry.
 
-    It tells whether the file is sound, how many jobs have which status, and which of them the
-    handlers of --jobs can't run. A service may run on the file. Exit status: 0 if all is well; 1 if
-    the file is not sound, or a job does not fit.
+    It changes nothing. Of a FILE it tells whether it is sound, how many jobs have which status, and
+    which of them the handlers of --jobs can't run. A service may run on it. Of a registry it tells
+    the job types with their payloads, the schedules with their next ticks, and what could not work.
+    Exit status: 0 if all is well; 1 if the file is not sound, a job does not fit, or something
+    could not work; 2 if there is no such file or registry.
     """
+    with ended_by_signals():
+        if isinstance(target, Path):
+            from job_service.check import examine, lines_of  # no service needs it
+
+            report = examine(target, registry)
+            return _tell(report, report.is_well, lines_of(report), as_json)
+        from job_service.check_registry import examine_registry, lines_of_registry  # nor this
+
+        try:
+            loaded = load_registries([target])
+        except SettingsError as error:  # which was given by no flag here
+            raise UsageError(str(error)) from error
+        found = examine_registry(target, loaded)
+        return _tell(found, found.is_well, lines_of_registry(found), as_json)
+
+
+def _tell(report: object, is_well: bool, lines: Iterable[str], as_json: bool) -> int:
+    """Print a report; gives the exit status."""
     from msgspec import json
 
-    from job_service.check import examine, lines_of  # no service needs it
-
-    with _ended_by_signals():
-        report = examine(file, registry)
-        click.echo(json.encode(report) if as_json else "\n".join(lines_of(report)))
-        return 0 if report.is_well else 1
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Let a signal end the process as it ends any program, and not as a service."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    click.echo(json.encode(report) if as_json else "\n".join(lines))
+    return 0 if is_well else 1
 
 
 def read_command_line(arguments: Sequence[str] | None = None) -> Command:
@@ -208,13 +281,17 @@ def read_command_line(arguments: Sequence[str] | None = None) -> Command:
         raise UsageError(error.format_message()) from error
     except click.Abort as error:
         raise SystemExit(1) from error
-    except BrokenPipeError as error:  # `job-service events | head`
+    except BrokenPipeError as error:  # `job-service vocabulary | head`
         raise SystemExit(1) from error
     except OSError as error:  # of a command that serves nothing
         raise UsageError(f"can't write to stdout: {error.strerror}") from error
     if isinstance(chosen, int):  # of a command that serves nothing
         raise SystemExit(chosen)
     return chosen
+
+
+def _without(arguments: Sequence[str], flag: str) -> list[str]:
+    return [argument for argument in arguments if argument != flag]
 
 
 def _variables(context: click.Context) -> list[str]:

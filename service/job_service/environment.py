@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 PREFIX: Final = "JOB_SERVICE_"
+URL_VARIABLE: Final = f"{PREFIX}URL"  # of those who ask a service
 
 # Kubernetes sets these in each container for a Service named job-service or job-service-….
 _NAME_BY_KUBERNETES: Final = re.compile(

@@ -1,7 +1,6 @@
 """A service that is served over a socket, and the three ways to call it."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
@@ -61,15 +60,6 @@ def registry() -> Registry:
         await trio.sleep(seconds)
 
     return registry
-
-
-@pytest.fixture
-def free_port() -> int:
-    """One that a service can have again after a restart."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture

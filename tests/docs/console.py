@@ -5,7 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-_SERVE_NOTHING = frozenset({"--help", "--version", "events", "backup", "check"})
+_SERVE_NOTHING = frozenset(
+    {
+        *("--help", "--version", "vocabulary", "backup", "check", "submit", "jobs", "show"),
+        *("cancel", "retry", "pause", "resume", "schedules", "tail", "top"),
+    }
+)
 _SETTINGS = re.compile(r"(\w+=\S*\s+)*")
 
 _IDS = {

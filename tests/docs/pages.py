@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "service" / "docs"
+EXAMPLES = DOCS / "examples"
 README = ROOT / "README.md"
 
 _BLOCK = re.compile(r"^```(\w+)?([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -36,8 +37,14 @@ class Page:
 
     @property
     def name(self) -> str:
-        """How tests call it."""
-        return self.path.stem
+        """How tests call it: as its folder, if it is about one."""
+        is_of_folder = self.path.stem == README.stem and self.path != README
+        return self.path.parent.name if is_of_folder else self.path.stem
+
+    @property
+    def is_example(self) -> bool:
+        """Whether it tells of the files in its folder."""
+        return self.path.parent.parent == EXAMPLES
 
     @cached_property
     def blocks(self) -> list[Block]:
@@ -94,8 +101,9 @@ class Page:
 
 
 def pages() -> list[Page]:
-    """The README and all pages of the documentation."""
-    return [Page(path) for path in [README, *sorted(DOCS.glob("*.md"))]]
+    """The README, all pages of the documentation, and those of its examples."""
+    of_examples = sorted(EXAMPLES.rglob("README.md"))
+    return [Page(path) for path in [README, *sorted(DOCS.glob("*.md")), *of_examples]]
 
 
 def code_in(cell: str) -> list[str]:

@@ -40,6 +40,12 @@ def said_by(*arguments: str) -> str:
 
 
 @cache
+def commands_of_help() -> list[str]:
+    """All commands of `job-service`."""
+    return re.findall(r"^  ([a-z-]+) ", said_by("--help").partition("Commands:")[2], re.MULTILINE)
+
+
+@cache
 def flags() -> frozenset[str]:
     """All flags of `job-service`."""
     return frozenset(re.findall(r"^  (--[a-z-]+)", said_by("--help"), re.MULTILINE))
@@ -54,7 +60,7 @@ def settings() -> frozenset[str]:
 def events() -> dict[str, tuple[str, frozenset[str]]]:
     """The level of each event and its fields, in brackets those that may be absent."""
     found = {}
-    for text in said_by("events").split("\n\n"):
+    for text in said_by("vocabulary").split("\n\n"):
         head = re.match(r"(\w+) \((\w+)", text)
         if head is not None:
             fields = re.findall(r"^    (\[?\w+\]?)  ", text, re.MULTILINE)
@@ -118,7 +124,7 @@ def test_files_that_a_page_names_exist(page: Page) -> None:
 @AS_PAGES
 def test_flags_and_variables_exist(page: Page) -> None:
     """What a page tells people to type is understood."""
-    helps = (said_by(command, "--help") for command in ("events", "backup", "check"))
+    helps = (said_by(command, "--help") for command in commands_of_help())
     known = flags() | set(re.findall(FLAG, " ".join(helps)))
     named = {flag for command in commands(page) for flag in FLAG.findall(command)}
     assert named <= known
@@ -143,7 +149,7 @@ def test_every_event_is_described_with_its_fields() -> None:
     }
     of_stream_only = {event for event, (level, _) in described.items() if not level}
     assert of_stream_only == {
-        name for name in events() if f"{name} (info, in the stream" in said_by("events")
+        name for name in events() if f"{name} (info, in the stream" in said_by("vocabulary")
     }
     assert described == {
         event: ("" if event in of_stream_only else level, fields)

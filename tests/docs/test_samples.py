@@ -5,6 +5,7 @@ import json
 import tomllib
 from importlib import import_module
 from pathlib import Path
+from shutil import copy
 from typing import Any
 
 import pytest
@@ -23,6 +24,9 @@ def test_who_follows_a_page_sees_what_it_says(page: Page, tmp_path: Path) -> Non
     """Files are written, and commands given, in the order of the page; each does as it says."""
     samples = [block for block in page.blocks if block.title or block.language == "console"]
     with Terminal(tmp_path / page.name) as terminal:
+        if page.is_example:
+            for file in page.path.parent.glob("*.py"):
+                copy(file, tmp_path / page.name)
         for block in samples:
             try:
                 terminal.follow(block)

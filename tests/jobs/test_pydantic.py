@@ -41,9 +41,14 @@ def check(annotation: Any, payload: object) -> None:
     registry.lookup("any").check_payload(msgspec.json.encode(payload))
 
 
-@pytest.mark.parametrize("job_type", ["confirm", "in_process"])
 @pytest.mark.parametrize(
-    "payload", [ORDER, Order.model_validate(ORDER)], ids=["as JSON", "as a model"]
+    ("job_type", "payload"),
+    [
+        ("confirm", ORDER),
+        ("confirm", Order.model_validate(ORDER)),
+        ("in_process", Order.model_validate(ORDER)),
+    ],
+    ids=["as JSON", "as a model", "in a process"],
 )
 def test_a_model_goes_in_and_another_comes_out(
     job_type: str, payload: object, registry: Registry
@@ -102,11 +107,15 @@ def test_what_is_wrong_is_told_with_its_place(
     assert str(caught.value).endswith(problem)
 
 
-@pytest.mark.parametrize("text", [b'{"orderNumber": NaN, "lines": []}', b"{", b'"\xff"', b""])
+@pytest.mark.parametrize("text", [b"[NaN]", b"[Infinity]", b"[", b'["\xff"]', b""])
 def test_what_is_no_json_is_no_payload(text: bytes, registry: Registry) -> None:
     """Though pydantic takes NaN for a number."""
+
+    @registry.job("prices")
+    async def prices(amounts: Annotated[list[float], Field(min_length=1)]) -> None: ...
+
     with pytest.raises(InvalidPayload):
-        registry.lookup("confirm").check_payload(text)
+        registry.lookup("prices").check_payload(text)
 
 
 @pytest.mark.parametrize(

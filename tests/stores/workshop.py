@@ -6,11 +6,11 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Protocol
 
+from job_service.jobs.state.attempt_reports import progress
 from job_service.jobs.state.attempt_transitions import (
     complete,
     cut_short,
     fail,
-    progress,
     retry,
     snooze,
     start,

@@ -55,6 +55,7 @@ VALUES: dict[str, Any] = {
     "jobs_rescued": 19,
     "connections_refused": 13,
     "log_lines_dropped": 10,
+    "loop": "asyncio",
     "loop_stalls": 11,
     "message": "email_sent",
     "method": "GET",
@@ -123,7 +124,7 @@ def _descendants(kind: type[Event]) -> Iterator[type[Event]]:
 
 
 def _find_kinds() -> list[type[Event]]:
-    importlib.import_module("job_service.main")  # and with it all modules that could declare one
+    importlib.import_module("job_service.serving")  # and with it all modules that could declare one
     return [
         kind
         for kind in _descendants(Event)

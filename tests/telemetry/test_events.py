@@ -98,7 +98,7 @@ VOCABULARY = {
     "store_failed": ("info", "error", ""),
     "store_failing": ("error", "error", ""),
     "store_recovered": ("info", "failing_seconds", ""),
-    "loop_stalled": ("warning", "stalled_seconds where", "over job_id job_type worker_id"),
+    "loop_stalled": ("warning", "stalled_seconds where", "loop over job_id job_type worker_id"),
     "certificate_reload_failed": ("warning", "error", ""),
     "certificate_reloaded": ("info", "certfile", ""),
     "connection_failed": ("warning", "client error", ""),

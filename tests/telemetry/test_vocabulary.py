@@ -1,4 +1,4 @@
-"""The vocabulary as documentation: what `job-service events` prints is what the structs have."""
+"""The vocabulary as documentation: `job-service vocabulary` prints what the structs have."""
 
 import json
 from typing import Any
@@ -24,9 +24,9 @@ def names(kind: type[Event]) -> list[str]:
 
 
 def test_events_prints_the_table(capsys: pytest.CaptureFixture[str]) -> None:
-    """`job-service events` names every event that is told, with its meaning and its fields."""
+    """`job-service vocabulary` names every event that is told, with its meaning and its fields."""
     with pytest.raises(SystemExit) as exited:
-        main(["events"])
+        main(["vocabulary"])
     said = capsys.readouterr()
     assert (exited.value.code, said.err) == (0, "")
     assert max(map(len, said.out.splitlines())) <= 100
@@ -55,9 +55,9 @@ def test_types_are_told_in_words() -> None:
 
 @pytest.fixture
 def schema(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    """What `job-service events --schema` prints."""
+    """What `job-service vocabulary --schema` prints."""
     with pytest.raises(SystemExit) as exited:
-        main(["events", "--schema"])
+        main(["vocabulary", "--schema"])
     assert exited.value.code == 0
     printed: dict[str, Any] = json.loads(capsys.readouterr().out)
     return printed

@@ -4,10 +4,10 @@ import os
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
+from job_service.environment import PREFIX, URL_VARIABLE
 from job_service.errors import SettingsError
 
-URL_VARIABLE: Final = "JOB_SERVICE_URL"
-TOKEN_VARIABLE: Final = "JOB_SERVICE_TOKEN"  # noqa: S105 (it is its name)
+TOKEN_VARIABLE: Final = f"{PREFIX}TOKEN"
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 
 _UNIX: Final = "unix:"

@@ -111,7 +111,7 @@ class Calls:
             wait = min(left, LONGEST_POLL_SECONDS)
             query = {"wait": _number(wait)}
             request = self._get(_path(job_id), query, wait_seconds=wait, pause_seconds=pause)
-            answer = yield from answered(request, min(self.patience_seconds, left))
+            answer = yield from self._ask(request)
             job = read_job(answer)
             left -= answer.seconds
             if job.status in TERMINAL or left <= 0:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import date, datetime
 from typing import Any, Final, TypeGuard
 
-from job_service.telemetry.text import printable
+from job_service.telemetry.text import one_line, printable
 
 COLUMNS: Final = 100  # if there is no terminal that has a width
 FEWEST_COLUMNS: Final = 80
@@ -62,7 +62,7 @@ class Console:
         fields = dict(line)
         moment = fields.pop("timestamp").astimezone()
         today = moment.date()
-        event = _one_line(fields.pop("event"))
+        event = one_line(fields.pop("event"))
         level = fields.pop("level")
         traceback = fields.pop("traceback", None)
         self._learn(fields)
@@ -104,7 +104,7 @@ class Console:
         text += _take_fitting(pairs, columns - width)
         below = [_INDENT + row for row in _fill(pairs, columns - len(_INDENT))]
         if traceback is not None:
-            below += [f"    {_one_line(row.expandtabs())}" for row in _rows(traceback)]
+            below += [f"    {one_line(row.expandtabs())}" for row in _rows(traceback)]
         return "\n".join((text.rstrip(), *below)).encode("utf-8", "backslashreplace")
 
     def _paint(self, text: str, colour: str) -> str:
@@ -114,9 +114,9 @@ class Console:
         known = fields.get("job_types")  # of `service_started`
         names = [*known] if isinstance(known, list) else []
         names += [fields["job_type"]] if "job_type" in fields else []
-        longest = max((len(_one_line(name)) for name in names), default=0)
+        longest = max((len(one_line(name)) for name in names), default=0)
         self._type_width = max(self._type_width, min(longest, _JOB_TYPE[-1]))
-        longest = len(_one_line(fields.get("worker_id", "")))
+        longest = len(one_line(fields.get("worker_id", "")))
         self._worker_width = max(self._worker_width, min(longest, _WORKER_ID[-1]))
 
     def _type_columns(self, columns: int) -> int:
@@ -126,14 +126,14 @@ class Console:
 
     def _take_cells(self, fields: dict[str, Any], type_width: int) -> str:
         """Take from `fields` what the columns between event and id hold; gives those columns."""
-        job_type = _shortened(_one_line(fields.pop("job_type", "")), type_width)
-        worker_id = _one_line(fields.pop("worker_id", ""))
-        attempt = f"#{_one_line(fields.pop('attempt'))}" if "attempt" in fields else ""
+        job_type = _shortened(one_line(fields.pop("job_type", "")), type_width)
+        worker_id = one_line(fields.pop("worker_id", ""))
+        attempt = f"#{one_line(fields.pop('attempt'))}" if "attempt" in fields else ""
         seconds = next((fields.pop(name) for name in _DURATIONS if name in fields), "")
         if isinstance(seconds, float) and math.isfinite(seconds):
             seconds = duration(seconds)
         rest = _ATTEMPT_AND_DURATION - len(attempt)
-        attempt += f" {_one_line(seconds)}".rjust(rest) if seconds != "" else " " * rest
+        attempt += f" {one_line(seconds)}".rjust(rest) if seconds != "" else " " * rest
         return f"{job_type:{type_width}} {worker_id:{self._worker_width}} {attempt}"
 
 
@@ -191,7 +191,7 @@ def _fill(pairs: list[list[str]], room: int) -> list[str]:
 
 def _pieces(name: object, value: object, today: date) -> list[str]:
     """A field as `name=value`, in pieces that must not be broken."""
-    name = _one_line(name)
+    name = one_line(name)
     if value is True:
         return [name]
     if isinstance(value, float) and name.endswith(("_seconds", "_seconds_total")):
@@ -209,7 +209,7 @@ def _text(value: object, today: date) -> str:
         try:
             return _clock(value.astimezone(), today)
         except Exception:  # it has no local time, such as the first and the last day of `datetime`
-            return _one_line(value)
+            return one_line(value)
     if _is_collection(value):
         return ",".join(_quoted(item) for item in value)
     return _quoted(value)
@@ -223,13 +223,7 @@ def _quoted(value: object) -> str:
     text = printable(value)
     if isinstance(value, str) and (not text or " " in text or not text.isprintable()):
         return repr(text)
-    return _one_line(text)
-
-
-def _one_line(value: object) -> str:
-    """Text that neither breaks the line nor controls the terminal."""
-    text = printable(value)
-    return text if text.isprintable() else repr(text)[1:-1]
+    return one_line(text)
 
 
 def _rows(traceback: object) -> list[str]:

@@ -4,7 +4,7 @@ An event is its log line: encoded as JSON, its fields are the line's keys in the
 that is UNSET is absent. Fields that end in `_seconds` are durations. All other numbers are counts,
 except the `done` and `total` of a job's progress, which are in the handler's own unit.
 
-The docstrings are documentation: `job-service events` and the OpenAPI document print them.
+The docstrings are documentation: `job-service vocabulary` and the OpenAPI document print them.
 """
 
 from datetime import UTC, datetime
@@ -447,7 +447,7 @@ class StoreRecovered(Event, frozen=True, kw_only=True):
 
 
 class LoopStalled(Event, frozen=True, kw_only=True):
-    """The event loop stands still at `where` (file:line in function).
+    """The event loop stands still at `where` (file:line in function), or the asyncio `loop` does.
 
     The log has a line while the stall lasts, and another with the whole time when it is `over`.
     Metrics and the stream of events have only the second. A job that caused it is named.
@@ -457,6 +457,7 @@ class LoopStalled(Event, frozen=True, kw_only=True):
     event: Literal["loop_stalled"] = "loop_stalled"
     stalled_seconds: float
     where: str
+    loop: Literal["asyncio"] | UnsetType = UNSET
     over: bool | UnsetType = UNSET
     job_id: str | UnsetType = UNSET
     job_type: str | UnsetType = UNSET

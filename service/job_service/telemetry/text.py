@@ -24,6 +24,12 @@ def printable(value: object) -> str:
         return f"<{type(value).__name__} whose repr raises {type(error).__name__}>"
 
 
+def one_line(value: object) -> str:
+    """`value` as text that neither breaks a line nor controls a terminal."""
+    text = printable(value)
+    return text if text.isprintable() else repr(text)[1:-1]
+
+
 def is_safe(line: bytes) -> bool:
     """Whether a quick look shows that nothing in the line needs an escape.
 

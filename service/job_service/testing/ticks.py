@@ -1,12 +1,10 @@
 """Tells when a schedule runs next."""
 
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from itertools import count, islice
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime
+from itertools import islice
 
 from job_service.jobs.registration.registry import Registry
-from job_service.jobs.registration.schedule import Every, Schedule
+from job_service.jobs.registration.schedule import ticks_of
 
 
 def next_ticks(
@@ -24,13 +22,3 @@ def next_ticks(
         if schedule.job_type == job_type:
             return list(islice(ticks_of(schedule, after or datetime.now(UTC)), count))
     raise ValueError(f"the job type {job_type!r} has no schedule")
-
-
-def ticks_of(schedule: Schedule, after: datetime) -> Iterator[datetime]:
-    """All ticks of a schedule that come after this moment."""
-    times = schedule.times
-    if isinstance(times, Every):
-        started = after.astimezone(UTC)
-        return (started + timedelta(seconds=number * times.seconds) for number in count(1))
-    zone = ZoneInfo(times.timezone)
-    return (tick.astimezone(zone) for tick in times.after(after))

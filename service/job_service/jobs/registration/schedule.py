@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -158,3 +159,16 @@ def schedule_of(job_type: JobType, payload: object, times: Cron | Every, overlap
         place = place_of(job_type.handler)
         raise InvalidPayload(f"schedule {job_type.name!r}: {problem}{place}") from error
     return Schedule(job_type.name, text, times, overlap)
+
+
+def ticks_of(schedule: Schedule, after: datetime) -> Iterator[datetime]:
+    """All ticks after this moment, as the clocks of the schedule's time zone show them.
+
+    Those of an interval are in UTC, and come as if the service had started at this moment.
+    """
+    times = schedule.times
+    if isinstance(times, Every):
+        start, interval = after.astimezone(UTC), timedelta(seconds=times.seconds)
+        return (start + number * interval for number in count(1))
+    zone = ZoneInfo(times.timezone)
+    return (tick.astimezone(zone) for tick in times.after(after))

@@ -188,7 +188,7 @@ class TypeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     type: str
-    runs_in: Literal["loop", "thread", "process"]
+    runs_in: Literal["loop", "thread", "process", "asyncio"]
     max_retries: int
     timeout_seconds: float | None = None
     concurrency: int | None = None

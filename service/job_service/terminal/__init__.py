@@ -1,0 +1,1 @@
+"""The commands that ask a running service, for people and for scripts."""

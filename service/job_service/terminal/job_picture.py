@@ -1,0 +1,72 @@
+"""All of one job for people, as `job-service show` draws it."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from msgspec import Raw, json
+
+from job_service.jobs.state.detail import AttemptDetail, JobDetail
+from job_service.telemetry.console import duration
+from job_service.telemetry.text import one_line
+from job_service.terminal.pictures import Picture, age, dim, local, status, table
+
+_NAME_COLUMNS = 10
+
+
+def job_in_full(job: JobDetail, now: datetime) -> Picture:
+    """What is known of it, then its payload, its result and its attempts."""
+    lines = [*_facts(job, now), *_document("payload", job.payload)]
+    if job.result is not None:
+        lines += _document("result", job.result)
+    if job.attempts:
+        lines += ["", *_attempts(job.attempts, now)]
+        if job.attempts[-1].traceback is not None:
+            lines += ["", *_indented(job.attempts[-1].traceback)]
+    return lines
+
+
+def _facts(job: JobDetail, now: datetime) -> Iterator[str]:
+    facts: dict[str, str | None] = {
+        "job": job.id,
+        "type": job.type,
+        "status": job.status,
+        "waits": job.waits_because,
+        "created": f"{local(job.created_at)} ({age(job.created_at, now)} ago)",
+        "run at": local(job.run_at),
+        "finished": local(job.finished_at),
+        "priority": str(job.priority),
+        "unique key": job.unique_key,
+        "after": ", ".join(job.after),
+        "retry of": job.retry_of,
+        "schedule": job.schedule,
+        "error": job.error,
+    }
+    for name, value in facts.items():
+        if value:
+            shown = status(job.status) if name == "status" else one_line(value)
+            yield dim(f"{name:{_NAME_COLUMNS}}") + f"  {shown}"
+
+
+def _document(name: str, text: Raw) -> Picture:
+    return ["", dim(name), *_indented(json.format(bytes(text), indent=2).decode())]
+
+
+def _attempts(attempts: list[AttemptDetail], now: datetime) -> Picture:
+    rows = (
+        (
+            f"#{attempt.attempt}",
+            attempt.worker_id,
+            local(attempt.started_at),
+            age(attempt.started_at, now)
+            if attempt.run_seconds is None
+            else duration(attempt.run_seconds),
+            attempt.outcome or "running",
+            attempt.error,
+        )
+        for attempt in attempts
+    )
+    return table("attempt", "worker", "started", "took", "outcome", "", rows=rows)
+
+
+def _indented(text: str) -> Iterator[str]:
+    return (f"  {one_line(line.expandtabs())}" for line in text.rstrip().split("\n"))

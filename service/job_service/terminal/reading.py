@@ -1,0 +1,77 @@
+"""`job-service jobs`, `show` and `schedules`: what there is."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import cast, get_args
+
+import click
+
+from job_service.jobs.state.detail import JobSummary
+from job_service.jobs.state.model import Status
+from job_service.terminal import pictures
+from job_service.terminal.job_ids import whole_id
+from job_service.terminal.job_picture import job_in_full
+from job_service.terminal.live import draw
+from job_service.terminal.session import OK, Session, asks_service
+
+
+@click.command()
+@click.option("--status", type=click.Choice(get_args(Status)), help="Only with this status.")
+@click.option("--type", "job_type", help="Only of this type.")
+@click.option("--limit", default=20, show_default=True, help="How many, 1,000 at most.")
+@click.option("--oldest", is_flag=True, help="The oldest ones, instead of the newest.")
+@click.option("--watch", is_flag=True, help="Look again every second, until Ctrl-C.")
+@asks_service
+def jobs(
+    session: Session,
+    status: str | None,
+    job_type: str | None,
+    limit: int,
+    oldest: bool,
+    watch: bool,
+) -> int:
+    """List jobs, the newest first."""
+
+    def look() -> Sequence[JobSummary]:
+        return session.client.list(
+            status=cast("Status | None", status),
+            job_type=job_type,
+            limit=limit,
+            newest_first=not oldest,
+        )
+
+    if session.as_json:
+        for job in look():
+            session.print_json(job)
+        return OK
+    draw(lambda: pictures.jobs(look(), datetime.now(UTC)), again=watch)
+    return OK
+
+
+@click.command()
+@click.argument("job", metavar="ID")
+@asks_service
+def show(session: Session, job: str) -> int:
+    """Show all of a job.
+
+    Any part of its ID will do that no other has.
+    """
+    detail = session.client.get(whole_id(session.client, job))
+    if session.as_json:
+        session.print_json(detail)
+        return OK
+    draw(lambda: job_in_full(detail, datetime.now(UTC)))
+    return OK
+
+
+@click.command()
+@asks_service
+def schedules(session: Session) -> int:
+    """List the schedules, and when they submit their next jobs."""
+    found = session.client.schedules()
+    if session.as_json:
+        for view in found:
+            session.print_json(view)
+        return OK
+    draw(lambda: pictures.schedules(found, datetime.now(UTC)))
+    return OK

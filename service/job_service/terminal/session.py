@@ -1,0 +1,78 @@
+"""What each of these commands has: its service, how it is to print, and what its errors mean."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import update_wrapper
+from typing import Any, Final
+
+import click
+from msgspec import json
+
+from job_service.client import JobClient
+from job_service.environment import URL_VARIABLE
+from job_service.errors import (
+    InvalidOption,
+    InvalidPayload,
+    JobServiceError,
+    SettingsError,
+    UnknownJobType,
+    Unreachable,
+)
+from job_service.service_url import service_url
+from job_service.settings import Settings
+from job_service.standard_streams import print_error
+from job_service.terminal.signals import ended_by_signals
+
+OK: Final = 0
+FAILED: Final = 1
+USAGE: Final = 2
+UNREACHABLE: Final = 3
+
+_TYPED_WRONG: Final = (InvalidOption, InvalidPayload, SettingsError, UnknownJobType)
+_PATIENCE_SECONDS: Final = 2.0  # for who sits at a terminal
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A client of the service, and whether programs are to read what is printed."""
+
+    client: JobClient
+    as_json: bool
+
+    def print_json(self, value: object) -> None:
+        """Print one line of JSON."""
+        click.echo(json.encode(value))
+
+
+def asks_service(command: Callable[..., int]) -> Callable[..., int]:
+    """Let a command ask the service that its options name. It takes a Session and gives a status.
+
+    1: a job has failed, or the service refuses. 2: what was typed can't be. 3: no service answers.
+    """
+
+    @click.option("--url", envvar=URL_VARIABLE, help="Where the service is, or unix:PATH.")
+    @click.option("--token", help="Bearer token to send.")
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON, one value a line.")
+    @click.pass_obj
+    def run(
+        settings: Settings, /, url: str | None, token: str | None, as_json: bool, **given: Any
+    ) -> int:
+        with ended_by_signals():
+            try:
+                with JobClient(
+                    url or service_url(settings),
+                    token=token or next(iter(settings.tokens), None),
+                    patience_seconds=_PATIENCE_SECONDS,
+                ) as client:
+                    return command(Session(client, as_json), **given)
+            except Unreachable as error:
+                print_error(str(error))
+                return UNREACHABLE
+            except _TYPED_WRONG as error:
+                print_error(str(error))
+                return USAGE
+            except JobServiceError as error:
+                print_error(str(error))
+                return FAILED
+
+    return update_wrapper(run, command)

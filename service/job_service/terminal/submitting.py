@@ -1,0 +1,105 @@
+"""`job-service submit`: one job, and what comes of it if somebody waits."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+from msgspec import UNSET, DecodeError, Raw, json
+
+from job_service.client import JobClient
+from job_service.errors import InvalidOption, InvalidPayload, JobServiceError
+from job_service.jobs.queueing.options import JobOptions  # noqa: TC001
+from job_service.standard_streams import print_error
+from job_service.terminal.session import FAILED, OK, Session, asks_service
+from job_service.terminal.waiting import wait_for
+
+
+def _complete_types(_: click.Context, __: click.Parameter, begun: str) -> list[CompletionItem]:
+    """The job types of the service that the environment names, if it answers at once."""
+    try:
+        with JobClient(patience_seconds=0, timeout_seconds=1) as client:
+            names = [view.type for view in client.types()]
+    except JobServiceError:
+        return []
+    return [CompletionItem(name) for name in names if name.startswith(begun)]
+
+
+@click.command()
+@click.argument("job_type", metavar="TYPE", shell_complete=_complete_types)
+@click.argument("payload", metavar="[JSON|@FILE|-]", required=False)
+@click.option("--wait", is_flag=True, help="Wait for its end, and print its result.")
+@click.option("--priority", type=int, help="0 goes first, 9 last.")
+@click.option("--delay", "delay_seconds", type=float, help="Seconds until it may start.")
+@click.option("--run-at", help="When it may start, such as 2026-12-24T18:00:00Z.")
+@click.option("--unique-key", help="No other job of its type has it until this one has ended.")
+@click.option("--after", multiple=True, metavar="ID", help="Job that must complete before it.")
+@click.option("--max-retries", type=int, help="How often it is tried again.")
+@click.option("--idempotency-key", metavar="KEY", help="Submit it once, however often you try.")
+@asks_service
+def submit(
+    session: Session,
+    job_type: str,
+    payload: str | None,
+    wait: bool,
+    idempotency_key: str | None,
+    run_at: str | None,
+    **options: Any,
+) -> int:
+    """Submit a job of this TYPE, and print its id.
+
+    Its payload is JSON, or is read from a file, or from stdin. With --wait, exit status 1 says that
+    the job has not completed.
+    """
+    given: JobOptions = {
+        "priority": options["priority"],
+        "delay_seconds": options["delay_seconds"],
+        "run_at": None if run_at is None else _moment(run_at),
+        "unique_key": options["unique_key"],
+        "after": options["after"] or None,
+        "max_retries": options["max_retries"],
+    }
+    client, body = session.client, UNSET if payload is None else _read(payload)
+    job = client.submit(job_type, body, idempotency_key=idempotency_key, **given)
+    if not wait:
+        if session.as_json:
+            session.print_json(job)
+        else:
+            click.echo(job.id)
+        return OK
+    ended = wait_for(client, job.id)
+    if session.as_json:
+        session.print_json(ended)
+    elif ended.result is not None:
+        click.echo(bytes(ended.result))
+    if ended.status == "completed":
+        return OK
+    print_error(f"job {job.id} {ended.status}" + (f": {ended.error}" if ended.error else ""))
+    return FAILED
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidOption(f"--run-at must be such as 2026-12-24T18:00:00Z, not {text}") from error
+    return moment.astimezone(UTC)  # without an offset it is the local time
+
+
+def _read(payload: str) -> Raw:
+    """The JSON text itself, or that of a file or of stdin."""
+    try:
+        if payload == "-":
+            text = sys.stdin.buffer.read()
+        elif payload.startswith("@"):
+            text = Path(payload[1:]).read_bytes()
+        else:
+            text = payload.encode()
+        json.decode(text)
+    except OSError as error:
+        raise InvalidPayload(f"{payload[1:]}: {error.strerror}") from error
+    except (DecodeError, UnicodeError) as error:
+        raise InvalidPayload(f"the payload is no JSON: {error}") from error
+    return Raw(text)

@@ -1,0 +1,209 @@
+"""What somebody at a terminal types, what is printed, and what a script learns from the status."""
+
+import io
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import msgspec
+import pytest
+
+from job_service.client import JobClient
+from tests.terminal.conftest import Give
+
+
+def test_a_job_is_submitted_and_its_id_printed(give: Give, client: JobClient) -> None:
+    """And nothing else, so that a script can go on with it."""
+    status, out, err = give("submit", "echo", '{"a": [1]}', "--priority", "2", "--max-retries", "0")
+    job = client.get(out.strip())
+    assert (status, err) == (0, "")
+    assert (bytes(job.payload), job.priority, job.max_retries) == (b'{"a": [1]}', 2, 0)
+    _, out, _ = give("submit", "echo", "--delay", "600", "--unique-key", "k", "--after", job.id)
+    later = client.get(out.strip())
+    assert (bytes(later.payload), later.unique_key, later.after) == (b"null", "k", (job.id,))
+    client.cancel(later.id)
+
+
+def test_a_payload_comes_from_a_file_or_from_stdin(
+    give: Give, client: JobClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As curl takes it."""
+    (tmp_path / "payload.json").write_text("[1, 2]")
+    assert give("submit", "echo", f"@{tmp_path}/payload.json", "--wait").out == "[1,2]\n"
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b'"piped"')))
+    assert give("submit", "echo", "-", "--wait").out == '"piped"\n'
+
+
+def test_who_waits_learns_from_the_status_whether_it_has_completed(give: Give) -> None:
+    """Its result is on stdout, and why it failed on stderr."""
+    assert give("submit", "echo", "7", "--wait") == (0, "7\n", "")
+    status, out, err = give("submit", "fail", "--wait")
+    assert (status, out) == (1, "")
+    assert err.startswith("job-service: job ")
+    assert err.endswith(" failed: ValueError: no \\x1b[31mluck\n")
+    status, out, _ = give("submit", "fail", "--wait", "--json")
+    assert (status, msgspec.json.decode(out)["status"]) == (1, "failed")
+
+
+def test_a_submission_with_a_key_is_made_once(give: Give) -> None:
+    """However often a script tries."""
+    first = give("submit", "echo", "1", "--idempotency-key", "key")
+    assert give("submit", "echo", "1", "--idempotency-key", "key") == first
+    status, _, err = give("submit", "echo", "2", "--idempotency-key", "key")
+    assert (status, err) == (1, "job-service: this idempotency key was used for another request\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["submit", "telegram"], "there is no job type 'telegram'; known are echo"),
+        (["submit", "echo", "{"], "the payload is no JSON: "),
+        (["submit", "echo", "@/nowhere"], "/nowhere: No such file or directory"),
+        (["submit", "echo", "--priority", "10"], "not a job: Expected `int` <= 9"),
+        (["submit", "echo", "--run-at", "soon"], "--run-at must be such as 2026-12-24T18:00:00Z"),
+        (["submit", "echo", "--after", "x", "--delay", "-1"], "delay_seconds"),
+        (["jobs", "--limit", "0"], "limit must be a number from 1 to 1000"),
+        (["jobs", "--status", "lost"], "'lost' is not one of 'pending'"),
+        (["jobs", "--type", "telegram"], "there is no job type 'telegram'"),
+        (["jobs", "--url", "localhost"], "must be such as http://127.0.0.1:8080"),
+        (["jobs", "--token", "two words"], "must not have spaces"),
+        (["cancel"], "name jobs by their ids, or all of a type"),
+        (["cancel", "id", "--type", "echo"], "name jobs by their ids, or all of a type"),
+        (["cancel", "id", "--status", "pending"], "name jobs by their ids, or all of a type"),
+        (["retry"], "Missing argument 'ID...'"),
+        (["tail", "--event", "nothing"], "event must be some of"),
+        (["pause", "telegram"], "there is no job type 'telegram'"),
+    ],
+)
+def test_what_was_typed_wrong_is_told_in_one_line(
+    give: Give, arguments: list[str], words: str
+) -> None:
+    """With exit status 2."""
+    status, out, err = give(*arguments)
+    assert (status, out) == (2, "")
+    assert err.startswith("job-service: ")
+    assert words in err
+    assert err.count("\n") == 1
+
+
+# httpcore leaves a Unix socket that it can't connect to the garbage collection.
+@pytest.mark.filterwarnings("ignore:.*unclosed <socket")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_service_that_does_not_answer_is_told_by_the_status(
+    give: Give, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A script can tell it from a job that has failed."""
+    monkeypatch.setattr("job_service.terminal.session._PATIENCE_SECONDS", 0)
+    status, out, err = give("jobs", "--url", "unix:/nowhere")
+    assert (status, out) == (3, "")
+    assert err == (
+        "job-service: no service answers at unix:/nowhere: [Errno 2] No such file or directory\n"
+    )
+
+
+def test_any_part_of_an_id_will_do_that_no_other_has(give: Give, client: JobClient) -> None:
+    """Its last characters, most of the time: the first ones are the time."""
+    jobs = [client.submit_and_wait("echo", number) for number in range(2)]
+    status, out, _ = give("show", jobs[0].id[-6:].upper())
+    assert status == 0
+    assert jobs[0].id in out
+    shared = jobs[0].id[:4]
+    status, _, err = give("show", shared)
+    assert status == 2
+    assert f"several jobs have '{shared}' in their ids: " in err
+    assert f"{jobs[1].id} (echo, completed)" in err
+    assert give("show", "no-such-id").status == 1
+    assert give("show", "00000000-0000-7000-8000-000000000000").status == 1
+
+
+def test_all_of_a_job_is_shown(give: Give, client: JobClient) -> None:
+    """What went in and came out, each attempt, and why it failed; nothing is a command."""
+    done = client.submit_and_wait("echo", {"to": "ada"}, priority=2)
+    out = give("show", done.id).out
+    for words in ("completed", "priority", 'payload\n  {\n    "to": "ada"\n  }', "result", "#1"):
+        assert words in out
+    failed = client.submit_and_wait("fail")
+    out = give("show", failed.id).out
+    assert "error       ValueError: no \\x1b[31mluck\n" in out
+    assert "  Traceback (most recent call last):" in out
+    assert "\x1b" not in out
+    told = msgspec.json.decode(give("show", failed.id, "--json").out)
+    assert told["attempts"][0]["outcome"] == "failed"
+
+
+def test_jobs_are_listed(give: Give, client: JobClient) -> None:
+    """The newest first, each in a line, with what there is to say of it."""
+    failed, done = client.submit_and_wait("fail"), client.submit_and_wait("echo", 1)
+    running = client.submit("endless")
+    with client.stream(job_ids=[running.id], events=["job_progressed"]) as stream:
+        if client.get(running.id).progress is None:
+            next(stream)
+    head, *lines = give("jobs", "--limit", "3").out.splitlines()
+    assert head.split() == ["job", "type", "status", "age", "attempt"]
+    assert [line.split()[:3] for line in lines] == [
+        [running.id, "endless", "processing"],
+        [done.id, "echo", "completed"],
+        [failed.id, "fail", "failed"],
+    ]
+    assert lines[0].endswith("3 of 10 [bold]copying")
+    assert lines[2].endswith("ValueError: no \\x1b[31mluck")
+    out = give("jobs", "--status", "failed", "--type", "fail", "--json").out
+    listed = [msgspec.json.decode(line) for line in out.splitlines()]
+    assert {job["status"] for job in listed} == {"failed"}
+    assert give("jobs", "--oldest", "--limit", "1").out.splitlines()[1:] != lines[:1]
+    client.cancel(running.id)
+
+
+def test_jobs_are_cancelled_and_run_again(give: Give, client: JobClient) -> None:
+    """By their ids, or all of a type."""
+    jobs = [client.submit("echo", number, delay_seconds=600) for number in range(3)]
+    out = give("cancel", jobs[0].id[-8:], jobs[1].id).out
+    assert out == "".join(f"{job.id} is cancelled\n" for job in jobs[:2])
+    status, _, err = give("cancel", jobs[0].id)
+    assert (status, err) == (1, f"job-service: job {jobs[0].id} is already cancelled\n")
+    assert give("cancel", "--type", "echo", "--status", "pending").out == (
+        "1 cancelled, 0 being interrupted\n"
+    )
+    again = give("retry", jobs[0].id).out.strip()
+    assert client.wait(again).retry_of == jobs[0].id
+    assert msgspec.json.decode(give("retry", again, "--json").out)["retry_of"] == again
+    waiting = client.submit("echo", delay_seconds=600)
+    status, _, err = give("retry", waiting.id)
+    assert (status, err) == (1, f"job-service: job {waiting.id} is still pending\n")
+    assert msgspec.json.decode(give("cancel", waiting.id, "--json").out)["status"] == "cancelled"
+    assert give("cancel", "--type", "echo", "--json").out == '{"cancelled":0,"interrupted":0}\n'
+
+
+def test_the_queue_is_paused_and_resumed(give: Give) -> None:
+    """As a whole, or a type."""
+    assert give("pause", "echo").out == "paused: echo\n"
+    assert give("pause").out == "paused: the queue, echo\n"
+    assert msgspec.json.decode(give("resume", "--json").out)["paused_types"] == ["echo"]
+    assert give("resume", "echo").out == "paused: nothing\n"
+
+
+def test_schedules_are_listed(give: Give) -> None:
+    """With when they come next."""
+    head, line = give("schedules").out.splitlines()
+    assert head.split()[:4] == ["schedule", "type", "when", "zone"]
+    assert "0 3 * * *  Europe/Berlin" in line
+    told = msgspec.json.decode(give("schedules", "--json").out)
+    assert told["type"] == "nightly"
+
+
+def test_the_service_is_seen_at_a_glance(give: Give, client: JobClient) -> None:
+    """What runs, what waits and why, and what goes wrong."""
+    client.submit("fail")
+    running = client.submit("endless")
+    waiting = client.submit("echo", 1, after=[running.id])
+    while client.view().processing < 1:
+        client.wait(running.id, 0.01)
+    out = give("top", "--once").out
+    assert "2 workers" in out.splitlines()[0]
+    assert "/s created" in out.splitlines()[0]
+    assert "1 blocked" in out.splitlines()[1]
+    assert any(line.split()[-1:] == [running.id] for line in out.splitlines())
+    assert f"waits for job {running.id}" in out
+    told = msgspec.json.decode(give("top", "--json").out)
+    assert [job["id"] for job in told["waiting"]] == [waiting.id]
+    client.cancel(running.id)
