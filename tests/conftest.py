@@ -18,6 +18,7 @@ import trio
 import job_service
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.registration.registry import Registry
+from job_service.jobs.running.asyncio_thread import WatchTurns
 from job_service.jobs.running.engine import Engine
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.weight import DEFAULT_QUEUE_BYTES, DEFAULT_RETAIN_BYTES
@@ -125,6 +126,7 @@ class Rig:
         clock: Clock | None = None,
         max_abandoned_threads: int = 100,
         store: type[MemoryStore] = MemoryStore,
+        watch_asyncio: WatchTurns | None = None,
     ) -> None:
         self.registry = registry
         self.record = Record()
@@ -149,6 +151,7 @@ class Rig:
             log.logger,
             workers=workers,
             max_abandoned_threads=max_abandoned_threads,
+            watch_asyncio=watch_asyncio,
             random_source=random.Random(0),
         )
         self._nursery = nursery

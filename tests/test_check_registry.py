@@ -46,6 +46,11 @@ async def charge(order: Order, bank: None, job: JobContext) -> None:
     """Takes all there is."""
 
 
+@SHOP.job("sync", runs_in="asyncio")
+async def sync() -> None:
+    """Runs elsewhere."""
+
+
 @SHOP.cron("30 2 * * *", tz="Europe/Berlin")
 async def nightly() -> None:
     """Comes by the clocks of a zone."""
@@ -71,6 +76,7 @@ def test_a_registry_is_told_with_its_ticks() -> None:
         "charge   on the loop, payload Order, 1 retry, 20 s at most, 3 at a time, with bank",
         "nightly  on the loop, no payload, 3 retries",
         "often    on the loop, no payload, 3 retries",
+        "sync     on asyncio's loop, no payload, 3 retries",
         "resources, in the order in which they open: bank",
         "schedule nightly: 30 2 * * * Europe/Berlin",
         "  Sun 2026-03-29 03:00:00 +0200",
@@ -139,7 +145,7 @@ def test_what_is_worth_a_look_is_told() -> None:
 
     assert lines_of(registry)[-3:] == [
         "note: loose: payloads are not checked: 'payload' may be anything",
-        "note: resource bank: no handler takes it",
+        "note: resource bank: neither a handler nor a hook takes it",
         "All of it can work.",
     ]
 
@@ -151,7 +157,13 @@ def test_scripts_get_one_object_and_a_status(capsys: Said) -> None:
     assert ended.value.code == 0
     report = json.loads(capsys.readouterr().out)
     assert report["registry"] == "tests.test_check_registry:SHOP"
-    assert [each["type"] for each in report["types"]] == ["area", "charge", "nightly", "often"]
+    assert [each["type"] for each in report["types"]] == [
+        "area",
+        "charge",
+        "nightly",
+        "often",
+        "sync",
+    ]
     assert report["types"][1]["payload_required"] is True
     assert len(report["schedules"][0]["next"]) == 5
     assert (report["problems"], report["notes"]) == ([], [])

@@ -19,6 +19,12 @@ from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.schedule import Cron, Schedule, ticks_of
 
 _TICKS: Final = 5
+_PLACES: Final[dict[RunsIn, str]] = {
+    "loop": "on the loop",
+    "thread": "in a thread",
+    "process": "in a process",
+    "asyncio": "on asyncio's loop",
+}
 
 
 class TypeReport(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -139,14 +145,14 @@ def _notes(job_types: list[JobType], registry: Registry) -> Iterator[str]:
         if job_type.payload_parameter is not None and job_type.payload_decoder.type is Any:
             parameter = job_type.payload_parameter
             yield f"{job_type.name}: payloads are not checked: {parameter!r} may be anything"
-    taken = {name for job_type in job_types for name in job_type.resource_parameters}
+    taken = {name for job_type in job_types for name in job_type.needed_resources}
     for name in registry.resources:
         if name not in taken:
-            yield f"resource {name}: no handler takes it"
+            yield f"resource {name}: neither a handler nor a hook takes it"
 
 
 def _terms(job_type: TypeReport) -> Iterator[str]:
-    yield "on the loop" if job_type.runs_in == "loop" else f"in a {job_type.runs_in}"
+    yield _PLACES[job_type.runs_in]
     if job_type.payload is None:
         yield "no payload"
     else:

@@ -61,6 +61,7 @@ class Supervisor:
             telemetry.logger,
             workers=settings.workers,
             max_abandoned_threads=settings.max_abandoned_threads,
+            watch_asyncio=telemetry.watch_asyncio,
         )
         self._events = ServiceEvents(telemetry, settings, lambda: self._engine.jobs_bytes)
         app = create_app(

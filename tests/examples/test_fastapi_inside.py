@@ -21,6 +21,8 @@ async def test_the_app_runs_its_jobs_itself(load: Load) -> None:
             again = await client.post("/orders", json=order)
             assert placed.status_code == again.status_code == 202
             assert placed.json() == again.json()
+            other = await client.post("/orders", json={**order, "email": "bob@example.com"})
+            assert other.status_code == 409
             mail = await client.get(placed.json()["mail"])
             assert mail.json() == {"status": "completed", "result": "sent to ada@example.com"}
             assert (await client.get("/mails/nobody")).status_code == 404

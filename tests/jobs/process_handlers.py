@@ -8,7 +8,9 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import Any
 import msgspec
 
 from job_service import Discard, JobContext, Snooze
+from job_service.jobs.registration.context import facts_of
 
 
 class Square(msgspec.Struct):
@@ -44,7 +47,7 @@ def process_id() -> int:
 
 def who(job: JobContext) -> dict[str, Any]:
     """What a handler may know."""
-    return vars(job)
+    return facts_of(job)._asdict()
 
 
 def second_time(job: JobContext) -> int:
@@ -54,9 +57,55 @@ def second_time(job: JobContext) -> int:
     return job.attempt
 
 
-def asks(name: str, job: JobContext) -> None:
-    """Asks its context for something."""
-    getattr(job, name)
+def tells(job: JobContext) -> None:
+    """Says how it goes, and fails."""
+    job.log.debug("too_fine_for_the_log")
+    job.log.info("began", size=3, path=Path("/srv"), text="100 % \ud800")
+    job.progress(3, 10, "reading")
+    job.log.bind(part="second").warning("%d left", 2)
+    try:
+        raise ValueError("no")
+    except ValueError:
+        job.log.exception("failed")
+    job.log.info("long", text="x" * 1_000_000)
+
+
+def chatty(lines: int, job: JobContext) -> None:
+    """Says more than a socket holds."""
+    for n in range(lines):
+        job.log.info("step", n=n)
+
+
+def says_and_dies(job: JobContext) -> None:
+    """Says a last word."""
+    job.log.info("farewell")
+    os._exit(3)
+
+
+def opened() -> Iterator[dict[str, Any]]:
+    """A resource of processes: where it was opened, and a file that tells when it is closed."""
+    pool: dict[str, Any] = {"pid": os.getpid(), "uses": 0, "closes": None}
+    yield pool
+    if pool["closes"] is not None:
+        Path(pool["closes"]).write_text("closed")
+
+
+@contextmanager
+def broken() -> Iterator[None]:
+    """A resource that can't be opened."""
+    raise OSError("no server")
+    yield
+
+
+def uses(closes: str, opened: dict[str, Any]) -> list[int]:
+    """Uses the resource."""
+    opened["closes"] = closes
+    opened["uses"] += 1
+    return [opened["pid"], opened["uses"], os.getpid()]
+
+
+def needs(broken: None) -> None:
+    """Can't have what it takes."""
 
 
 def spin(path: str) -> None:

@@ -9,13 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import Retry
 from job_service.jobs.state.detail import JobDetail
-from job_service.telemetry.events import JobFailed
+from job_service.jobs.state.progress import Progress
+from job_service.telemetry.events import JobFailed, JobLogged
 from tests.conftest import Rig
 from tests.jobs import process_handlers
 from tests.jobs.steps import check_the_end, result_of, running
@@ -69,8 +71,8 @@ async def test_a_handler_runs_in_another_process(registry: Registry) -> None:
 
 
 async def test_a_process_knows_which_job_it_runs(registry: Registry) -> None:
-    """And says clearly what of its context is out of reach."""
-    register(registry, process_handlers.who, process_handlers.asks)
+    """As a handler in the service does."""
+    register(registry, process_handlers.who)
     async with running(registry, workers=1) as rig:
         detail = await run(rig, process_handlers.who)
         assert result_of(detail) == {
@@ -85,10 +87,79 @@ async def test_a_process_knows_which_job_it_runs(registry: Registry) -> None:
             "unique_key": None,
             "deadline": None,
         }
-        for name in ("log", "progress"):
-            error = (await run(rig, process_handlers.asks, name)).attempts[0].error
-            assert error is not None
-            assert error.startswith(f"RuntimeError: JobContext.{name} does not work in a process")
+
+
+async def test_what_a_process_logs_belongs_to_its_job(registry: Registry) -> None:
+    """It is in the log, in the story and in the stream, as what handlers elsewhere log."""
+    register(registry, process_handlers.tells)
+    async with running(registry, workers=1) as rig:
+        detail = await run(rig, process_handlers.tells)
+    log = detail.attempts[0].log
+    assert log is not None
+    began, left, failed, long = msgspec.json.decode(msgspec.json.encode(log.first))
+    fields = {"size": 3, "path": "PosixPath('/srv')", "text": "100 % \\ud800"}
+    assert (began["level"], began["event"], began["fields"]) == ("info", "began", fields)
+    assert (left["level"], left["event"], left["fields"]) == (
+        "warning",
+        "2 left",
+        {"part": "second"},
+    )
+    assert failed["level"] == "error"
+    assert failed["fields"]["traceback"].endswith("ValueError: no\n")
+    assert long["fields"]["text"].startswith("xxx")
+    assert detail.progress == Progress(3, 10, "reading")
+    (line,) = [line for line in rig.lines if line["event"] == "began"]
+    identity = {"job_id": detail.id, "job_type": "tells", "worker_id": "worker-1", "attempt": 1}
+    assert line.items() >= {**fields, **identity}.items()
+    assert rig.record.of(JobLogged)[0].message == "began"
+
+
+async def test_a_process_may_say_more_than_anybody_reads(registry: Registry) -> None:
+    """It waits for the service; nothing is lost of what it says before its result."""
+    register(registry, process_handlers.chatty)
+    async with running(registry, workers=1) as rig:
+        detail = await run(rig, process_handlers.chatty, 2_000)
+    assert detail.status == "completed"
+    log = detail.attempts[0].log
+    assert log is not None
+    assert len(log.first) + log.missing + len(log.last) == 2_000
+    assert len([line for line in rig.lines if line["event"] == "step"]) == 2_000
+
+
+async def test_what_a_process_said_before_it_died_is_kept(registry: Registry) -> None:
+    """Of a killed one nothing is missing but what it has not said."""
+    register(registry, process_handlers.says_and_dies)
+    async with running(registry, workers=1) as rig:
+        detail = await run(rig, process_handlers.says_and_dies)
+    assert detail.status == "failed"
+    log = detail.attempts[0].log
+    assert log is not None
+    assert [line.event for line in log.first] == ["farewell"]
+
+
+async def test_a_process_opens_its_resources_once(registry: Registry, tmp_path: Path) -> None:
+    """Before the first job that takes them, and closes them when it ends by itself."""
+    registry.resource(runs_in="process")(process_handlers.opened)
+    register(registry, process_handlers.uses)
+    closes = tmp_path / "closed"
+    async with running(registry, workers=1) as rig:
+        first, second = [
+            result_of(await run(rig, process_handlers.uses, str(closes))) for _ in range(2)
+        ]
+        assert not closes.exists()
+    assert first[0] == first[2] == second[0] == second[2] != os.getpid()
+    assert [first[1], second[1]] == [1, 2]
+    assert closes.read_text() == "closed"
+
+
+async def test_a_resource_that_a_process_can_not_open_fails_the_attempt(
+    registry: Registry,
+) -> None:
+    """With its own error, because the service has long been started."""
+    registry.resource(runs_in="process")(process_handlers.broken)
+    register(registry, process_handlers.needs)
+    async with running(registry, workers=1) as rig:
+        assert (await run(rig, process_handlers.needs)).error == "OSError: no server"
 
 
 ENDS = {

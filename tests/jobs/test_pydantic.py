@@ -1,6 +1,8 @@
 """A payload or a result may be a pydantic model, which pydantic checks, makes and writes."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,9 +43,14 @@ def check(annotation: Any, payload: object) -> None:
     registry.lookup("any").check_payload(msgspec.json.encode(payload))
 
 
-@pytest.mark.parametrize("job_type", ["confirm", "in_process"])
 @pytest.mark.parametrize(
-    "payload", [ORDER, Order.model_validate(ORDER)], ids=["as JSON", "as a model"]
+    ("job_type", "payload"),
+    [
+        ("confirm", ORDER),
+        ("confirm", Order.model_validate(ORDER)),
+        ("in_process", Order.model_validate(ORDER)),
+    ],
+    ids=["as JSON", "as a model", "in a process"],
 )
 def test_a_model_goes_in_and_another_comes_out(
     job_type: str, payload: object, registry: Registry
@@ -102,11 +109,15 @@ def test_what_is_wrong_is_told_with_its_place(
     assert str(caught.value).endswith(problem)
 
 
-@pytest.mark.parametrize("text", [b'{"orderNumber": NaN, "lines": []}', b"{", b'"\xff"', b""])
+@pytest.mark.parametrize("text", [b"[NaN]", b"[Infinity]", b"[", b'["\xff"]', b""])
 def test_what_is_no_json_is_no_payload(text: bytes, registry: Registry) -> None:
     """Though pydantic takes NaN for a number."""
+
+    @registry.job("prices")
+    async def prices(amounts: Annotated[list[float], Field(min_length=1)]) -> None: ...
+
     with pytest.raises(InvalidPayload):
-        registry.lookup("confirm").check_payload(text)
+        registry.lookup("prices").check_payload(text)
 
 
 @pytest.mark.parametrize(
@@ -216,3 +227,9 @@ def test_a_payload_that_is_no_model_is_refused_as_before() -> None:
     """The hook for models takes nothing else."""
     with pytest.raises(InvalidPayload, match=r"JSON can't carry .*Plain"):
         encode_payload(Plain())
+
+
+def test_a_service_starts_without_it() -> None:
+    """Nothing but a program's own import loads it, though it is installed."""
+    script = "import sys, job_service.main; sys.exit('pydantic' in sys.modules)"
+    subprocess.run([sys.executable, "-c", script], check=True)

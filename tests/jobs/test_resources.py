@@ -358,8 +358,45 @@ def test_resources_dont_reach_into_processes(registry: Registry) -> None:
     async def square() -> AsyncIterator[None]:
         yield
 
-    with pytest.raises(TypeError, match="resources can't be used in a process"):
+    with pytest.raises(TypeError, match="in a process, it can take only those with runs_in"):
         registry.job("area", runs_in="process")(process_handlers.area)
+
+
+def test_resources_of_processes_stay_there(registry: Registry) -> None:
+    """A handler elsewhere can't have what was opened in another process."""
+    registry.resource(runs_in="process")(process_handlers.opened)
+
+    async def takes(opened: object) -> None: ...
+
+    async def hook(job: object, opened: object) -> AsyncIterator[None]:
+        yield
+
+    with pytest.raises(TypeError, match="it is opened in processes, and the handler runs in none"):
+        registry.job("takes")(takes)
+    with pytest.raises(TypeError, match=r"nothing gives the hook .* its opened"):
+        registry.around(hook)
+
+
+async def coroutines() -> AsyncIterator[None]:
+    """What a process has no loop for."""
+    yield
+
+
+@pytest.mark.parametrize(
+    ("function", "runs_in", "problem"),
+    [
+        (coroutines, "process", "must be a generator function"),
+        (lambda: None, "process", "at the top of its module"),
+        (functools.partial(process_handlers.opened), "process", "must be a generator function"),
+        (process_handlers.opened, "thread", "must be 'loop', 'process' or 'asyncio', not 'thread'"),
+    ],
+)
+def test_what_can_not_be_opened_there_is_refused(
+    function: Any, runs_in: Any, problem: str, registry: Registry
+) -> None:
+    """At registration."""
+    with pytest.raises((TypeError, ValueError), match=problem):
+        registry.resource(runs_in=runs_in)(function)
 
 
 def test_a_resource_comes_before_the_handlers_that_take_it(registry: Registry) -> None:

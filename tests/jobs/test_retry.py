@@ -9,6 +9,7 @@ import trio.testing
 
 from job_service import JobContext, QueueFull, Registry, Retry
 from job_service.telemetry.events import JobEnqueued, JobFailed, JobRetried
+from job_service.testing import run_sync, waits
 from tests.jobs.steps import START, MakeRig, endings, result_of, run_one, virtual_clock
 
 HOUR = 3_600
@@ -178,22 +179,14 @@ async def test_an_error_that_a_handler_raises_while_cancelled_is_kept(
 
 
 @pytest.mark.parametrize("retries", [0, 1, 4])
-async def test_a_submission_may_say_how_often_to_try_again(
-    retries: int,
-    attempts: list[float],
-    make_rig: MakeRig,
-    autojump_clock: trio.testing.MockClock,
+def test_a_submission_may_say_how_often_to_try_again(
+    retries: int, attempts: list[float], registry: Registry
 ) -> None:
     """max_retries of the submission takes the place of the job type's own."""
-    rig = make_rig()
-    await rig.start()
-    job = await rig.queue.submit("fails", max_retries=retries)
-    await trio.sleep(10 * 24 * HOUR)
-
-    detail = await rig.queue.get(job.id)
-    assert (detail.status, detail.max_retries) == ("failed", retries)
-    assert len(attempts) == detail.attempt == retries + 1
-    assert endings(rig, job.id) == ["job_failed"]
+    job = run_sync(registry, "fails", max_retries=retries)
+    assert (job.status, job.max_retries) == ("failed", retries)
+    assert len(attempts) == job.attempt == retries + 1
+    assert [wait / HOUR for wait in waits(job)] == [1, 2, 4, 8][:retries]
 
 
 @pytest.mark.parametrize("retries", [-1, 1_001])

@@ -1,5 +1,7 @@
 """One job with all its retries takes a test milliseconds, whatever the job waits for."""
 
+import asyncio
+import socket
 import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -12,13 +14,22 @@ from trio.testing import MockClock
 from job_service import (
     InvalidPayload,
     JobContext,
+    JobDetail,
     Registry,
     ResourceFailed,
     Retry,
     Snooze,
     UnknownJobType,
 )
-from job_service.testing import assert_completed, assert_failed, run, run_sync, waits
+from job_service.testing import (
+    assert_completed,
+    assert_failed,
+    run,
+    run_sync,
+    virtual_service,
+    virtual_time,
+    waits,
+)
 from tests.jobs import process_handlers
 
 HOUR = 3_600
@@ -119,6 +130,14 @@ def test_what_is_wrong_with_the_call_is_said(shop: Registry) -> None:
         run_sync(shop, "alone", start=datetime(2026, 1, 1))  # noqa: DTZ001
 
 
+def test_no_fake_can_take_the_place_of_a_resource_of_processes(registry: Registry) -> None:
+    """The process opens its own."""
+    registry.resource(runs_in="process")(process_handlers.opened)
+    registry.job("uses", runs_in="process")(process_handlers.uses)
+    with pytest.raises(ValueError, match="'opened' is opened in other processes"):
+        run_sync(registry, "uses", "closed", resources={"opened": {}})
+
+
 async def test_real_time_is_refused(shop: Registry) -> None:
     """Else a test would wait for an hour, and nobody would know why."""
     with pytest.raises(RuntimeError, match="take the fixture `virtual_time`"):
@@ -178,6 +197,48 @@ def test_a_timeout_interrupts_a_thread_in_real_time(registry: Registry) -> None:
     assert waits(job) == [HOUR]
 
 
+async def test_a_thread_that_was_let_go_does_not_stand_for_one_that_works(
+    registry: Registry, autojump_clock: MockClock
+) -> None:
+    """Time does not jump over what the second one does."""
+    release = threading.Event()
+
+    @registry.job("slow", timeout=0.05, retry=Retry(max_retries=0))
+    def slow() -> None:
+        release.wait(60)
+
+    @registry.job("on_loop", timeout=20)
+    async def on_loop() -> bool:
+        return await trio.to_thread.run_sync(threading.Event().wait, 0.05)
+
+    async with virtual_service(registry) as service:
+        assert_failed(await service.run("slow"), "took longer than 0.05 s")
+        assert_completed(await service.run("on_loop"), result=False)
+        release.set()
+
+
+def test_handlers_on_asyncio_work_in_virtual_time(registry: Registry) -> None:
+    """With fakes for what lives on their loop, and a real hour between two attempts in no time."""
+
+    @registry.resource(runs_in="asyncio")
+    async def pool() -> AsyncIterator[str]:
+        raise AssertionError("a test has opened the real pool")
+        yield ""
+
+    retry = Retry(max_retries=1, base_seconds=HOUR)
+
+    @registry.job("fetch", runs_in="asyncio", retry=retry, timeout=60)
+    async def fetch(pool: str, job: JobContext) -> str:
+        await asyncio.sleep(0.01)
+        if job.attempt == 1:
+            raise ConnectionError("not yet")
+        return pool
+
+    job = run_sync(registry, "fetch", resources={"pool": "a fake"})
+    assert assert_completed(job) == "a fake"
+    assert waits(job) == [HOUR]
+
+
 def test_processes_work_in_virtual_time(registry: Registry) -> None:
     """Starting one takes real time, which is not skipped; retries wait in virtual time."""
     retry = Retry(base_seconds=HOUR)
@@ -189,8 +250,26 @@ def test_processes_work_in_virtual_time(registry: Registry) -> None:
     assert waits(job) == [HOUR]
 
 
-def test_time_does_not_jump_while_an_answer_is_on_its_way(registry: Registry) -> None:
-    """A handler may talk to a server of the test over a socket."""
+def test_asyncio_works_in_real_time_and_waits_in_virtual_time(registry: Registry) -> None:
+    """And a fake may take the place of a resource there."""
+
+    @registry.resource(runs_in="asyncio")
+    async def bank() -> AsyncIterator[Bank]:
+        raise AssertionError("a test has opened the real bank")
+        yield Bank()
+
+    @registry.job("asks", runs_in="asyncio", timeout=20, retry=Retry(base_seconds=HOUR))
+    async def asks(bank: Bank) -> str:
+        await asyncio.sleep(0.05)
+        return bank.charge()
+
+    job = run_sync(registry, "asks", resources={"bank": Bank(failures=1)})
+    assert_completed(job, "receipt")
+    assert waits(job) == [HOUR]
+
+
+def test_a_server_of_the_test_may_be_in_virtual_time(registry: Registry) -> None:
+    """A handler talks to it over a socket, and time jumps while both wait."""
 
     async def serve(stream: trio.SocketStream) -> None:
         async with stream:
@@ -212,3 +291,47 @@ def test_time_does_not_jump_while_an_answer_is_on_its_way(registry: Registry) ->
             nursery.cancel_scope.cancel()
 
     trio.run(main, clock=MockClock())
+
+
+def test_time_does_not_jump_while_an_answer_is_on_its_way(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a server that is somewhere else, if it comes as soon as answers are waited for."""
+    monkeypatch.setattr(virtual_time, "_ARRIVAL_SECONDS", 20)
+
+    @registry.job("asks", timeout=HOUR)
+    async def asks(port: int) -> str:
+        async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+            return bytes(await stream.receive_some()).decode()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                threading.Event().wait(0.05)
+                connection.sendall(b"here")
+
+        elsewhere = threading.Thread(target=answer)
+        elsewhere.start()
+        job = run_sync(registry, "asks", server.getsockname()[1])
+        elsewhere.join()
+    assert_completed(job, "here")
+
+
+def test_hooks_are_run_with_what_they_take(shop: Registry) -> None:
+    """Those around an attempt, and those for a job that has failed, which come to their end."""
+    told: list[str] = []
+
+    @shop.around
+    async def notes(job: JobContext, bank: Bank) -> AsyncIterator[None]:
+        told.append(f"attempt {job.attempt} of {job.max_retries + 1}")
+        yield
+
+    @shop.on_failure
+    async def alarm(job: JobDetail, error: BaseException, bank: Bank) -> None:
+        await trio.sleep(5)
+        told.append(str(error))
+
+    run_sync(shop, "charge", 9, resources={"bank": Bank(failures=9)}, max_retries=1)
+    assert told == ["attempt 1 of 2", "attempt 2 of 2", "the bank is closed"]

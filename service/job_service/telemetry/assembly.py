@@ -1,11 +1,12 @@
 """Builds everything that listens to the events of one service."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
+import trio
 from structlog.typing import FilteringBoundLogger
 
 from job_service.telemetry.console import terminal_columns
@@ -15,12 +16,15 @@ from job_service.telemetry.feed import Feed
 from job_service.telemetry.log import Log, LogFormatChoice, LogLevel, event_renderer
 from job_service.telemetry.sink import LineSink
 from job_service.telemetry.stall_attribution import JobOfFrame
-from job_service.telemetry.watchdog import Watchdog
+from job_service.telemetry.watchdog import TurnWatch, Watchdog
 
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """Where to emit events, the logger for all other lines, and what listens to the events."""
+    """Where to emit events, the logger for all other lines, and what listens to the events.
+
+    `watch_asyncio` makes what watches an asyncio loop, if there is one beside Trio's.
+    """
 
     emit: Emitter
     logger: FilteringBoundLogger
@@ -28,6 +32,7 @@ class Telemetry:
     feed: Feed
     sink: LineSink
     watchdog: Watchdog
+    watch_asyncio: Callable[[trio.lowlevel.TrioToken], TurnWatch]
 
 
 @contextmanager
@@ -61,5 +66,18 @@ def open_telemetry(
         metrics = Metrics(queue_capacity)
         feed = Feed()
         emit = Emitter(metrics.observe, log.observe, feed.observe)
-        watchdog = Watchdog(stall_threshold, warn=log.observe, emit=emit, job_of_frame=job_of_frame)
-        yield Telemetry(emit, log.logger, metrics, feed, sink, watchdog)
+        yield Telemetry(
+            emit,
+            log.logger,
+            metrics,
+            feed,
+            sink,
+            Watchdog(stall_threshold, warn=log.observe, emit=emit, job_of_frame=job_of_frame),
+            lambda token: TurnWatch(
+                stall_threshold,
+                warn=log.observe,
+                emit=emit,
+                job_of_frame=job_of_frame,
+                token=token,
+            ),
+        )

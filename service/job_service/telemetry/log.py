@@ -6,9 +6,8 @@ from typing import Any, Final, Literal
 
 from msgspec import json, to_builtins
 
-from job_service.failures.names import CUT
 from job_service.failures.report import format_traceback
-from job_service.nesting import MAX_DEPTH, is_too_deep
+from job_service.telemetry.any_json import render_json, render_short
 from job_service.telemetry.console import COLUMNS, Console
 from job_service.telemetry.events import (
     Event,
@@ -26,7 +25,6 @@ LogFormatChoice = Literal["auto", "json", "console"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 MAX_HEARD_CHARS: Final = 2_000  # of a line that a job keeps: its event, and again all the rest
-_MOST_HEARD_FIELDS: Final = 5  # of a line that has more than that
 _OF_EACH_LINE: Final = frozenset(
     {"timestamp", "level", "event", "job_id", "job_type", "worker_id", "attempt"}
 )
@@ -58,7 +56,7 @@ class Log:
         self._write = write
         self._now = now
         self._render_event: Callable[[Event], bytes] = encode_event
-        self._render_line: Callable[[dict[str, Any]], bytes] = _render_json
+        self._render_line: Callable[[dict[str, Any]], bytes] = render_json
         if log_format == "console":
             self._render_line = console = Console(colors=colors, columns=columns)
             self._render_event = _with(console)
@@ -87,24 +85,9 @@ class Log:
 
 
 def _heard_fields(line: dict[str, Any]) -> bytes | None:
-    """What the line has beside its event and its job, as JSON text, cut if that is long."""
+    """What the line has beside its event and its job, as JSON text; None if there is nothing."""
     own = {printable(key): line[key] for key in line if key not in _OF_EACH_LINE}
-    if not own:
-        return None
-    text = _render_json(own)
-    if len(text) > MAX_HEARD_CHARS:
-        kept = MAX_HEARD_CHARS // _MOST_HEARD_FIELDS
-        first = dict(list(own.items())[:_MOST_HEARD_FIELDS])
-        text = _render_json({key[:kept]: _cut(first[key], kept) for key in first})
-    return text
-
-
-def _cut(value: object, chars: int) -> str:
-    """The beginning of the value's text; of one of several lines, as a traceback, the end."""
-    text = printable(value)
-    if len(text) <= chars:
-        return text
-    return CUT + text[-chars:] if "\n" in text else text[:chars] + CUT
+    return render_short(own, MAX_HEARD_CHARS) if own else None
 
 
 def _with_standard_keys(now: datetime, level: str, fields: dict[str, Any]) -> dict[str, Any]:
@@ -136,33 +119,4 @@ def encode_event(event: Event) -> bytes:
     try:
         return json.encode(event)
     except ValueError:  # a lone surrogate in one of its texts
-        return _render_json(to_builtins(event))
-
-
-def _render_json(line: dict[str, Any]) -> bytes:
-    try:
-        return _encode(line, enc_hook=repr)
-    except KeyboardInterrupt:
-        raise
-    except BaseException:
-        # Handlers may log what JSON can't carry: a lone surrogate, a list that holds itself, an
-        # object whose repr raises. Or it is nested too deeply for readers of the log. The line must
-        # be written all the same.
-        return json.encode({printable(key): _encodable(value) for key, value in line.items()})
-
-
-def _encodable(value: object) -> object:
-    try:
-        _encode(value)
-    except KeyboardInterrupt:
-        raise
-    except BaseException:
-        return printable(value)
-    return value
-
-
-def _encode(value: object, enc_hook: Callable[[Any], Any] | None = None) -> bytes:
-    text = json.encode(value, enc_hook=enc_hook)
-    if is_too_deep(text):
-        raise ValueError(f"nested more than {MAX_DEPTH} deep")
-    return text
+        return render_json(to_builtins(event))

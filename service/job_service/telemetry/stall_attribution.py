@@ -30,13 +30,14 @@ _INSTALLED: Final = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages"
 
 
 def attribute_stall(
-    innermost: FrameType, root: trio.lowlevel.Task, job_of_frame: JobOfFrame
+    innermost: FrameType, root: trio.lowlevel.Task | None, job_of_frame: JobOfFrame
 ) -> tuple[str, StallingJob | None]:
     """The place where the thread with this innermost frame is, and the job that it is there for.
 
     The place is the innermost one outside of libraries: if a handler waits in `requests.get`, its
     own line is of use, and not that a socket is read somewhere. If all frames are in libraries, it
-    is the outermost one of the handler, or without a job the innermost one.
+    is the outermost one of the handler, or without a job the innermost one. `root` is that of the
+    tasks among whose ancestors a job may be, if there are such.
     """
     stack: list[FrameType] = []
     outermost, job = innermost, None
@@ -51,7 +52,7 @@ def attribute_stall(
     else:
         # The handler may have started this task. Then the worker is among its ancestors.
         try:
-            task = _task_of(stack, root)
+            task = _task_of(stack, root) if root is not None else None
             job = _job_of_ancestor(task, job_of_frame) if task is not None else None
         except Exception:
             # The stall has ended and the tree changed while it was read, or a task awaits something

@@ -1,8 +1,11 @@
-"""Names what blocks the event loop while it does so: a thread watches the loop from outside.
+"""Names what blocks a loop while it does so: a thread watches the loop from outside.
 
 On a cooperative loop one handler that blocks stops everything, HTTP and the other jobs included.
 The loop only notes when each of its turns begins and ends. That costs two short calls for all the
 tasks that are ready in a turn. The thread does the rest.
+
+An asyncio loop, if handlers use one, is watched in the same way. Its turns can be told from what it
+waits in.
 
 Each stall has two events. While it lasts the loop can't emit anything, so the thread writes the
 first one to the log, which takes lines from any thread. Metrics and feed have no lock, so they are
@@ -14,27 +17,32 @@ import math
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 import trio
-from msgspec import UNSET, structs
+from msgspec import UNSET, UnsetType, structs
 
 from job_service.telemetry.events import Event, LoopStalled, utc_now
 from job_service.telemetry.stall_attribution import JobOfFrame, attribute_stall
 
 
-class Watchdog(trio.abc.Instrument):
-    """Watches the loop that it is entered in, until the block ends.
+class TurnWatch:
+    """Watches the turns of the loop of the thread that enters it, until the block ends.
 
     A stall is a turn of at least `threshold_seconds`. `warn` is called while the stall lasts, on
-    another thread; `emit` when it is over, on the loop. `job_of_frame` gives the id, the type and
-    the worker of the job that a frame belongs to, or None. It is called on the other thread.
+    another thread; `emit` when it is over, on the loop of `token`. `job_of_frame` gives the id, the
+    type and the worker of the job that a frame belongs to, or None. It is called on the other
+    thread.
 
     A turn may also take long because thousands of tasks were ready in it. The stall is then
     attributed to the one that had its step when the threshold was reached.
     """
+
+    _loop: Literal["asyncio"] | UnsetType = "asyncio"
 
     def __init__(
         self,
@@ -43,27 +51,25 @@ class Watchdog(trio.abc.Instrument):
         warn: Callable[[Event], None],
         emit: Callable[[Event], None],
         job_of_frame: JobOfFrame,
+        token: trio.lowlevel.TrioToken | None = None,
     ) -> None:
         self._threshold = threshold_seconds
         self._warn = warn
         self._emit = emit
         self._job_of_frame = job_of_frame
+        self._token = token
+        self._root: trio.lowlevel.Task | None = None  # of the tasks in which to look for a job
         self._turn_began = math.inf  # while the loop waits, which is no stall
         self._stall: LoopStalled | None = None  # the present one, after its warning
-        self._over: list[LoopStalled] = []  # not emitted yet
+        self._over = deque[LoopStalled]()  # not emitted yet
         self._warning = threading.Lock()  # so that no stall ends during its warning
         self._closed = threading.Event()
 
     def __enter__(self) -> Self:
-        self._token = trio.lowlevel.current_trio_token()
         self._thread = threading.Thread(
-            target=self._watch,
-            args=(threading.get_ident(), trio.lowlevel.current_root_task()),
-            name="watchdog",
-            daemon=True,
+            target=self._watch, args=(threading.get_ident(),), name="watchdog", daemon=True
         )
-        self._turn_began = time.monotonic()
-        trio.lowlevel.add_instrument(self)
+        self.begin()
         self._thread.start()
         return self
 
@@ -73,20 +79,21 @@ class Watchdog(trio.abc.Instrument):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        trio.lowlevel.remove_instrument(self)
         self._closed.set()
         self._thread.join()
-        self.conclude()
+        self.end()
 
-    def after_io_wait(self, timeout: float) -> None:  # noqa: ARG002
-        """Called by Trio: a turn begins."""
+    def begin(self) -> None:
+        """In the watched thread: a turn begins."""
         self._turn_began = time.monotonic()
 
-    def before_io_wait(self, timeout: float) -> None:  # noqa: ARG002
-        """Called by Trio: all tasks that were ready have had their step."""
-        if self._end_turn():
-            # The loop has already decided how long it will wait, so no task can be woken from here.
-            self._token.run_sync_soon(self._emit_what_is_over)
+    def end(self) -> None:
+        """In the watched thread: all that was ready has run."""
+        if self._end_turn() and self._token is not None:
+            # Trio's loop has already decided how long it will wait, so no task can be woken from
+            # here; and another loop is in another thread.
+            with suppress(trio.RunFinishedError):
+                self._token.run_sync_soon(self._emit_what_is_over)
 
     def conclude(self) -> None:
         """Treat the present stall as over, and emit it at once.
@@ -114,23 +121,22 @@ class Watchdog(trio.abc.Instrument):
         return True
 
     def _emit_what_is_over(self) -> None:
-        over, self._over = self._over, []
-        for stall in over:
-            self._emit(stall)
+        while self._over:
+            self._emit(self._over.popleft())
 
-    def _watch(self, loop_thread: int, root: trio.lowlevel.Task) -> None:
+    def _watch(self, loop_thread: int) -> None:
         wait_seconds = self._threshold
         while not self._closed.wait(wait_seconds):
             began = self._turn_began
             seconds_left = began + self._threshold - time.monotonic()
             if seconds_left <= 0 and self._stall is None:
-                self._look(began, loop_thread, root)
+                self._look(began, loop_thread)
             # A turn that has not begun yet can't be a stall before the threshold has passed.
             wait_seconds = seconds_left if 0 < seconds_left < self._threshold else self._threshold
 
-    def _look(self, began: float, loop_thread: int, root: trio.lowlevel.Task) -> None:
+    def _look(self, began: float, loop_thread: int) -> None:
         innermost = sys._current_frames()[loop_thread]  # noqa: SLF001 (it is documented)
-        where, job = attribute_stall(innermost, root, self._job_of_frame)
+        where, job = attribute_stall(innermost, self._root, self._job_of_frame)
         with self._warning:
             if self._turn_began != began:
                 return  # it is over, and the frame may have been one of the next turn
@@ -138,8 +144,39 @@ class Watchdog(trio.abc.Instrument):
                 timestamp=utc_now(),
                 stalled_seconds=round(time.monotonic() - began, 6),
                 where=where,
+                loop=self._loop,
                 job_id=job.job_id if job else UNSET,
                 job_type=job.job_type if job else UNSET,
                 worker_id=job.worker_id if job else UNSET,
             )
             self._warn(self._stall)
+
+
+class Watchdog(TurnWatch, trio.abc.Instrument):
+    """Watches Trio's loop, in which it is entered, until the block ends; see `TurnWatch`."""
+
+    _loop = UNSET
+
+    def __enter__(self) -> Self:
+        self._token = trio.lowlevel.current_trio_token()
+        self._root = trio.lowlevel.current_root_task()
+        trio.lowlevel.add_instrument(self)
+        return super().__enter__()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        trio.lowlevel.remove_instrument(self)
+        super().__exit__(exc_type, exc, traceback)
+        self.conclude()
+
+    def after_io_wait(self, timeout: float) -> None:  # noqa: ARG002
+        """Called by Trio: a turn begins."""
+        self._turn_began = time.monotonic()
+
+    def before_io_wait(self, timeout: float) -> None:  # noqa: ARG002
+        """Called by Trio: all tasks that were ready have had their step."""
+        self.end()

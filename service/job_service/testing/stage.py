@@ -5,14 +5,14 @@ from contextlib import nullcontext
 from typing import Any
 
 from job_service.jobs.registration.registry import Registry
-from job_service.jobs.registration.resource import OpenResource
+from job_service.jobs.registration.resource import RegisteredResource
 from job_service.jobs.registration.schedule import Schedule
 
 
 class Stage(Registry):
     """All job types of `registry`, with some of its resources, fakes in their place, and schedules.
 
-    Raises ValueError if a fake has the name of no resource.
+    Raises ValueError if a fake has the name of no resource, or of one of processes.
     """
 
     def __init__(
@@ -29,17 +29,19 @@ class Stage(Registry):
             if name not in registry.resources:
                 known = ", ".join(registry.resources) or "none"
                 raise ValueError(f"there is no resource {name!r} to replace; known are {known}")
+            if registry.resources[name].runs_in == "process":
+                raise ValueError(f"{name!r} is opened in other processes, where no fake can go")
         wanted = set(resources)
         self._wanted = {
-            name: _opener_of(fakes[name]) if name in fakes else opener
-            for name, opener in registry.resources.items()
+            name: _always(fakes[name]) if name in fakes else resource
+            for name, resource in registry.resources.items()
             if name in wanted
         }
         self._wanted_schedules = schedules
 
     @property
-    def resources(self) -> Mapping[str, OpenResource]:
-        """How to open each resource that is needed: a fake is there already."""
+    def resources(self) -> Mapping[str, RegisteredResource]:
+        """Each resource that is needed: a fake is there already."""
         return self._wanted
 
     @property
@@ -54,13 +56,13 @@ def whole(registry: Registry, fakes: Mapping[str, Any]) -> Registry:
 
 
 def alone(registry: Registry, job_type: str, fakes: Mapping[str, Any]) -> Registry:
-    """What one handler needs: the resources that it takes, and no schedule.
+    """What one handler needs: the resources that it and its hooks take, and no schedule.
 
     Raises UnknownJobType if it is not registered.
     """
-    needed = registry.lookup(job_type).resource_parameters
+    needed = registry.lookup(job_type).needed_resources
     return Stage(registry, fakes, resources=needed, schedules=[])
 
 
-def _opener_of(fake: object) -> OpenResource:
-    return lambda: nullcontext(fake)
+def _always(fake: object) -> RegisteredResource:
+    return RegisteredResource(lambda: nullcontext(fake), "loop")  # wherever it is used

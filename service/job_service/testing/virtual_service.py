@@ -32,6 +32,7 @@ START: Final = datetime(2026, 1, 1, tzinfo=UTC)  # the same in each run
 LONGEST: Final = timedelta(days=30)
 _CAPACITY: Final = 10_000
 _SHOWN: Final = 10
+_HOOKS_SECONDS: Final = 3_600.0  # that hooks for failures have at the end
 
 
 class VirtualService:
@@ -104,12 +105,13 @@ async def virtual_service(
     what comes next: retries, delays, timeouts, dates and schedules. While a handler works in a
     thread or a process, time passes as it really does. Jitter shortens no wait.
 
-    The service stops with the block: jobs that have not ended are abandoned. An error of the block,
-    such as a failed assertion, comes out as it is, and in no ExceptionGroup.
+    The service stops with the block: jobs that have not ended are abandoned, and if all have ended,
+    their hooks for failures come to their end. An error of the block, such as a failed assertion,
+    comes out as it is, and in no ExceptionGroup.
 
     Raises RuntimeError if the time of the test is real; ValueError if a fake has the name of no
-    resource; ResourceFailed if a resource can't be opened; and AssertionError if nothing can happen
-    any more.
+    resource, or of one of processes; ResourceFailed if a resource can't be opened; and
+    AssertionError if nothing can happen any more.
     """
     if start.tzinfo is None:
         raise ValueError("start must be a date with a time zone, such as UTC")
@@ -125,8 +127,7 @@ async def virtual_service(
     )
 
     def is_working() -> bool:
-        # A thread that was let go works for nobody.
-        return active_thread_count() > metrics.snapshot().threads_abandoned or any(
+        return active_thread_count() > 0 or any(
             worker.job_type is not None and stage.lookup(worker.job_type).runs_in != "loop"
             for worker in engine.workers()
         )
@@ -143,9 +144,12 @@ async def virtual_service(
                 yield service
             except BaseException as error:
                 raised.append(error)
+                engine.stop("the test has failed")
                 raise
-            finally:
+            if store.pending or store.processing:
                 engine.stop("the test ends")
+            else:
+                engine.drain(_HOOKS_SECONDS)
 
 
 class _WithoutJitter(random.Random):

@@ -10,7 +10,7 @@ from fastapi import Depends, FastAPI, HTTPException, Request
 from mails import Mail
 from pydantic import BaseModel
 
-from job_service import QueueFull, UnknownJob, Unreachable
+from job_service import IdempotencyKeyReused, QueueFull, UnknownJob, Unreachable
 from job_service.client import AsyncJobClient
 
 JOBS_URL = os.environ.get("SHOP_JOBS_URL", "http://127.0.0.1:8080")
@@ -41,8 +41,10 @@ app = FastAPI(lifespan=lifespan)
 async def place_order(order: Order, jobs: Jobs) -> dict[str, str]:
     mail = Mail(to=order.email, subject=f"Your order {order.number}")
     try:
-        # If the browser sends the order twice, its mail is sent once.
-        job = await jobs.submit("mail", mail.model_dump(), unique_key=f"order-{order.number}")
+        # If a browser sends its order twice, the mail is sent once.
+        job = await jobs.submit("mail", mail, idempotency_key=f"order-{order.number}")
+    except IdempotencyKeyReused as error:
+        raise HTTPException(409, "there is another order with this number") from error
     except (QueueFull, Unreachable) as error:
         raise HTTPException(503, str(error), {"Retry-After": "5"}) from error
     return {"mail": f"/mails/{job.id}"}

@@ -13,7 +13,17 @@ from hypercorn import Config
 from hypercorn.trio import serve
 from pydantic import BaseModel
 
-from job_service import JobContext, JobQueue, QueueFull, Registry, Retry, Settings, UnknownJob, host
+from job_service import (
+    IdempotencyKeyReused,
+    JobContext,
+    JobQueue,
+    QueueFull,
+    Registry,
+    Retry,
+    Settings,
+    UnknownJob,
+    host,
+)
 
 GRACE_SECONDS = 20
 
@@ -57,7 +67,10 @@ app = FastAPI(lifespan=lifespan)
 async def place_order(order: Order, queue: Queue) -> dict[str, str]:
     mail = Mail(to=order.email, subject=f"Your order {order.number}")
     try:
-        job = await queue.submit("mail", mail, unique_key=f"order-{order.number}")
+        # If a browser sends its order twice, the mail is sent once.
+        job = await queue.submit("mail", mail, idempotency_key=f"order-{order.number}")
+    except IdempotencyKeyReused as error:
+        raise HTTPException(409, "there is another order with this number") from error
     except QueueFull as error:
         raise HTTPException(503, str(error), {"Retry-After": "5"}) from error
     return {"mail": f"/mails/{job.id}"}

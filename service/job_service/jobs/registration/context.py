@@ -1,5 +1,6 @@
 """What a handler may know about the job it runs."""
 
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
@@ -45,8 +46,6 @@ class JobContext:
     `deadline` is when the timeout of its type interrupts this attempt; None without a timeout. All
     times are in UTC, by the wall clock. The timeout itself is a duration, so the attempt is
     interrupted sooner or later than at `deadline` if somebody sets that clock meanwhile.
-
-    In a process, `log` and `progress` raise RuntimeError.
     """
 
     def __init__(
@@ -105,12 +104,25 @@ class JobContext:
         """
         progress = check_progress(done, total, note)
         with suppress(trio.RunFinishedError):  # the service has ended, and the attempt with it
-            if not trio.lowlevel.in_trio_run():
-                trio.from_thread.run_sync(self._report, progress, trio_token=self._token)
-            elif trio.lowlevel.current_trio_token() is self._token:
+            if trio.lowlevel.in_trio_run() and trio.lowlevel.current_trio_token() is self._token:
                 self._report(progress)
-            else:  # a thread with a Trio loop of its own, which must not be blocked
-                self._token.run_sync_soon(self._report, progress)
+            elif trio.lowlevel.in_trio_run() or _in_asyncio():  # on a loop that must not be blocked
+                self._latest = progress
+                self._token.run_sync_soon(self._report_latest, idempotent=True)
+            else:
+                trio.from_thread.run_sync(self._report, progress, trio_token=self._token)
+
+    def _report_latest(self) -> None:
+        self._report(self._latest)
+
+
+def _in_asyncio() -> bool:
+    """Whether an asyncio loop runs in this thread."""
+    asyncio = sys.modules.get("asyncio")  # if it is not imported, there is none
+    try:
+        return asyncio is not None and asyncio.get_running_loop() is not None
+    except RuntimeError:
+        return False
 
 
 def facts_of(context: JobContext) -> RunFacts:

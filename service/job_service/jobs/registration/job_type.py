@@ -1,6 +1,6 @@
 """A job type: one handler, the payload that it takes, and the terms on which it runs."""
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from job_service.jobs.registration.numbers import require_integer, require_secon
 from job_service.jobs.registration.payload import PayloadDecoder
 from job_service.jobs.registration.placement import RunsIn, where_to_run
 from job_service.jobs.registration.pydantic_models import written_by_pydantic
+from job_service.jobs.registration.resource import RegisteredResource, ResourcePlace
 from job_service.jobs.registration.retry import LONGEST_WAIT_SECONDS, Retry
 from job_service.jobs.registration.signature import read_signature
 from job_service.nesting import TOO_DEEP, is_too_deep
@@ -45,6 +46,14 @@ class JobType:
     context_parameter: str | None
     resource_parameters: tuple[str, ...]
     hooks: Hooks = Hooks()  # noqa: RUF009 (it is immutable)
+
+    @property
+    def needed_resources(self) -> set[str]:
+        """Those that its handler takes, and its hooks."""
+        return set(self.resource_parameters).union(
+            *(hook.resources for hook in self.hooks.around),
+            *(hook.resources for hook in self.hooks.on_failure),
+        )
 
     def check_payload(self, payload: bytes) -> None:
         """Raise InvalidPayload if `payload`, JSON text, is not what the handler takes."""
@@ -77,7 +86,7 @@ class JobType:
 def job_type_of(
     name: str,
     handler: Callable[..., Any],
-    resources: Container[str],
+    resources: Mapping[str, RegisteredResource],
     *,
     retry: Retry | None,
     timeout: float | None,
@@ -91,11 +100,8 @@ def job_type_of(
     """
     signature = read_signature(handler, resources)
     place = where_to_run(handler, runs_in)
-    if place == "process" and signature.resources:
-        raise TypeError(
-            f"{name_of(handler)} can't take {', '.join(signature.resources)}: "
-            f"resources can't be used in a process{place_of(handler)}"
-        )
+    for resource in signature.resources:
+        _require_reachable(handler, place, resource, resources[resource].runs_in)
     is_wrapper_on_loop = place == "loop" and kind_of(handler) == "wrapper"
     return JobType(
         name=name,
@@ -110,6 +116,21 @@ def job_type_of(
         context_parameter=signature.context,
         resource_parameters=signature.resources,
     )
+
+
+def _require_reachable(
+    handler: Callable[..., Any], place: RunsIn, resource: str, resource_place: ResourcePlace
+) -> None:
+    """Raise TypeError if a handler that runs in `place` can't take this resource."""
+    if resource_place == "process" and place != "process":
+        problem = "it is opened in processes, and the handler runs in none"
+    elif resource_place != "process" and place == "process":
+        problem = 'in a process, it can take only those with runs_in="process"'
+    elif resource_place == "asyncio" and place != "asyncio":
+        problem = 'it lives on asyncio\'s loop, and only handlers with runs_in="asyncio" do, too'
+    else:
+        return
+    raise TypeError(f"{name_of(handler)} can't take {resource}: {problem}{place_of(handler)}")
 
 
 def check_terms(name: object, retry: object, timeout: object, concurrency: object) -> None:

@@ -1,4 +1,4 @@
-"""Where a handler runs: on the event loop, in a thread or in a process; and whether it can."""
+"""Where a handler runs: on a loop, in a thread or in a process; and whether it can."""
 
 import functools
 import importlib.util
@@ -12,7 +12,7 @@ from typing import Any, Literal, cast, get_args
 from job_service.failures.report import describe
 from job_service.jobs.registration.handler import kind_of, name_of, place_of, wraps_generator
 
-RunsIn = Literal["loop", "thread", "process"]
+RunsIn = Literal["loop", "thread", "process", "asyncio"]
 
 
 def where_to_run(handler: Callable[..., Any], wanted: str | None) -> RunsIn:
@@ -22,7 +22,9 @@ def where_to_run(handler: Callable[..., Any], wanted: str | None) -> RunsIn:
     ImportError if processes need a library that is not installed.
     """
     if wanted not in (None, *get_args(RunsIn)):
-        raise ValueError(f"runs_in must be 'loop', 'thread' or 'process', not {wanted!r}")
+        raise ValueError(
+            f"runs_in must be 'loop', 'thread', 'process' or 'asyncio', not {wanted!r}"
+        )
     if wanted is None and wraps_generator(handler):
         raise TypeError(
             f"{name_of(handler)} gives a generator, which nobody would run: if its wrapper runs "
@@ -30,7 +32,7 @@ def where_to_run(handler: Callable[..., Any], wanted: str | None) -> RunsIn:
         )
     place = _fitting(handler, wanted)
     if place == "process":
-        _require_sendable(handler)
+        require_sendable(handler)
     return place
 
 
@@ -41,7 +43,11 @@ def _fitting(handler: Callable[..., Any], wanted: str | None) -> RunsIn:
         case ("plain", None):
             return "thread"
         # A wrapper in a thread is one that runs its function to the end.
-        case ("plain", "thread" | "process") | ("wrapper", "thread"):
+        case (
+            ("plain", "thread" | "process")
+            | ("wrapper", "thread")
+            | ("async" | "wrapper", "asyncio")
+        ):
             return cast("RunsIn", wanted)
         case "wrapper", _:
             raise TypeError(
@@ -51,7 +57,7 @@ def _fitting(handler: Callable[..., Any], wanted: str | None) -> RunsIn:
         case kind, _:
             is_async = kind == "async"
             what = "an async def" if is_async else "a def"
-            places = "'loop'" if is_async else "'thread' or 'process'"
+            places = "'loop' or 'asyncio'" if is_async else "'thread' or 'process'"
             raise TypeError(f"{name_of(handler)} is {what}: it runs in {places}{place_of(handler)}")
 
 
@@ -59,7 +65,7 @@ class _NotImportable(Exception):
     """A process can't import it."""
 
 
-def _require_sendable(handler: Callable[..., Any]) -> None:
+def require_sendable(handler: Callable[..., Any]) -> None:
     """Raise TypeError if it can't be sent to a process by name, nor as a copy of its parts."""
     try:
         if _goes_by_name(handler):

@@ -2,16 +2,20 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, TypedDict, TypeVar, Unpack
+from typing import Any, TypedDict, TypeVar, Unpack, overload
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from job_service.errors import InvalidPayload, UnknownJobType
 from job_service.jobs.registration.handler import own_name_of
 from job_service.jobs.registration.hooks import Hooks, around_of, on_failure_of
 from job_service.jobs.registration.job_type import JobType, check_terms, job_type_of
 from job_service.jobs.registration.placement import RunsIn
-from job_service.jobs.registration.resource import OpenResource, opener_of
+from job_service.jobs.registration.resource import (
+    RegisteredResource,
+    ResourcePlace,
+    resource_of,
+)
 from job_service.jobs.registration.retry import Retry
 from job_service.jobs.registration.schedule import Cron, Every, Schedule, schedule_of
 
@@ -38,7 +42,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._types: dict[str, JobType] = {}
-        self._resources: dict[str, OpenResource] = {}
+        self._resources: dict[str, RegisteredResource] = {}
         self._schedules: list[Schedule] = []
         self._hooks = Hooks()
         self._hooks_within: dict[str, Hooks] = {}  # with which included job types came
@@ -49,14 +53,21 @@ class Registry:
         return sorted(self._types)
 
     @property
-    def resources(self) -> Mapping[str, OpenResource]:
-        """How to open each resource, by its name, in the order of their registration."""
+    def resources(self) -> Mapping[str, RegisteredResource]:
+        """All resources, by their names, in the order of their registration."""
         return self._resources
 
     @property
     def needs_processes(self) -> bool:
         """Whether any handler runs in a process."""
         return any(job_type.runs_in == "process" for job_type in self._types.values())
+
+    @property
+    def needs_asyncio(self) -> bool:
+        """Whether any handler or resource lives on an asyncio loop."""
+        places = {job_type.runs_in for job_type in self._types.values()}
+        places |= {resource.runs_in for resource in self._resources.values()}
+        return "asyncio" in places
 
     @property
     def has_hooks_for_failures(self) -> bool:
@@ -96,7 +107,15 @@ class Registry:
         self._resources.update(other.resources)
         self._schedules += other.schedules
 
-    def resource(self, function: Resource) -> Resource:
+    @overload
+    def resource(self, function: Resource) -> Resource: ...
+
+    @overload
+    def resource(self, *, runs_in: ResourcePlace) -> Callable[[Resource], Resource]: ...
+
+    def resource(
+        self, function: Resource | UnsetType = UNSET, *, runs_in: ResourcePlace = "loop"
+    ) -> Resource | Callable[[Resource], Resource]:
         """Register the decorated function as the resource that has its name.
 
         It is an async generator function that yields once, or any callable that returns an async
@@ -107,10 +126,22 @@ class Registry:
         The service ends with the error if a resource raises one, while it is entered, open or left.
         Leaving them takes a bounded time, and is then cancelled.
 
+        With `runs_in="asyncio"` it is entered and left on the asyncio loop, for handlers there.
+
+        With `runs_in="process"` it is a function at the top of its module: a plain generator
+        function that yields once, or one that returns a context manager. Each process enters it
+        before the first job there that takes it, in that job's time, and leaves it when the process
+        ends by itself, but not if it is killed. What it raises fails the job's attempt.
+
         Raises ValueError if the name is taken, or if a handler that was registered before takes its
         payload in a parameter of that name; and TypeError if the function is nothing of the above.
         """
-        opener = opener_of(function)
+        if function is UNSET:
+            return lambda function: self._add_resource(function, runs_in)
+        return self._add_resource(function, runs_in)
+
+    def _add_resource(self, function: Resource, runs_in: ResourcePlace) -> Resource:
+        resource = resource_of(function, runs_in)
         name = own_name_of(function, "a resource is named after its function")
         self._require_free_resource(name)
         for job_type in self._types.values():
@@ -119,7 +150,7 @@ class Registry:
                     f"register the resource {name!r} before the job type "
                     f"{job_type.name!r}, which takes it"
                 )
-        self._resources[name] = opener
+        self._resources[name] = resource
         return function
 
     def around(self, function: Hook) -> Hook:
@@ -137,7 +168,7 @@ class Registry:
 
         Raises TypeError if the function is nothing of the above.
         """
-        self._add_hooks(Hooks(around=(around_of(function, self._resources),)))
+        self._add_hooks(Hooks(around=(around_of(function, self._resources_on_loop),)))
         return function
 
     def on_failure(self, function: Hook) -> Hook:
@@ -154,7 +185,7 @@ class Registry:
 
         Raises TypeError if the function is nothing of the above.
         """
-        self._add_hooks(Hooks(on_failure=(on_failure_of(function, self._resources),)))
+        self._add_hooks(Hooks(on_failure=(on_failure_of(function, self._resources_on_loop),)))
         return function
 
     def job(
@@ -179,9 +210,12 @@ class Registry:
 
         An `async def` runs on the event loop, a `def` in a thread. With `runs_in="process"` a `def`
         runs in a process, which imports it by its name or unpickles it; to interrupt an attempt,
-        the process is killed. A wrapper around an `async def`, made with `functools.wraps`, runs on
-        the loop; with `runs_in="thread"` it runs in a thread, and must run the coroutine itself. A
-        handler may also be a partial, a method of an object, or an object that can be called.
+        the process is killed. With `runs_in="asyncio"` an `async def` runs on a loop of asyncio's,
+        in a thread of its own; to interrupt an attempt, its task is cancelled.
+
+        A wrapper around an `async def`, made with `functools.wraps`, runs on the loop; with
+        `runs_in="thread"` it runs in a thread, and must run the coroutine itself. A handler may
+        also be a partial, a method of an object, or an object that can be called.
 
         Raises ValueError if the name is taken or has not 1 to 100 printable characters, or if the
         timeout or the concurrency is out of its range; TypeError if one of them is of the wrong
@@ -282,6 +316,10 @@ class Registry:
     def _add(self, job_type: JobType) -> None:
         self._require_free(job_type.name)
         self._types[job_type.name] = replace(job_type, hooks=job_type.hooks.within(self._hooks))
+
+    @property
+    def _resources_on_loop(self) -> list[str]:
+        return [name for name, each in self._resources.items() if each.runs_in == "loop"]
 
     def _add_hooks(self, hooks: Hooks) -> None:
         self._hooks = hooks.within(self._hooks)

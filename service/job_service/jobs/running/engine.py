@@ -4,7 +4,7 @@ import math
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import trio
 from structlog.typing import FilteringBoundLogger
@@ -14,12 +14,10 @@ from job_service.jobs.queueing.dispatcher import Dispatcher
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.queueing.scheduler import Scheduler
 from job_service.jobs.registration.registry import Registry
-from job_service.jobs.running.calls import Calls
+from job_service.jobs.running.calls import Calls, open_calls
 from job_service.jobs.running.cancellation import CLEANUP_SECONDS, CancellationDeadline
 from job_service.jobs.running.crew import Crew
 from job_service.jobs.running.failure_hooks import FailureHooks
-from job_service.jobs.running.processes import open_processes
-from job_service.jobs.running.resources import open_resources
 from job_service.jobs.running.threads import Threads
 from job_service.jobs.running.verdict import Verdicts
 from job_service.jobs.running.worker import Worker
@@ -29,6 +27,9 @@ from job_service.stores.contract import Store
 from job_service.telemetry.events import (
     Event,
 )
+
+if TYPE_CHECKING:
+    from job_service.jobs.running.asyncio_thread import WatchTurns
 
 NOW: Final = -math.inf  # a deadline that has passed
 SETTLING_SECONDS: Final = 3.0  # that the store has to keep what it was told last: disks do stall
@@ -50,6 +51,7 @@ class Engine:
         *,
         workers: int,
         max_abandoned_threads: int = 100,
+        watch_asyncio: "WatchTurns | None" = None,
         random_source: random.Random | None = None,
     ) -> None:
         self._registry = registry
@@ -57,6 +59,7 @@ class Engine:
         self._emit = emit
         self._log = log
         self._workers = workers
+        self._watch_asyncio = watch_asyncio
         self._clock = store.clock
         self._threads = Threads(emit, self._clock, max_abandoned=max_abandoned_threads)
         self._failure_hooks = FailureHooks(registry, emit, self._clock)
@@ -122,14 +125,16 @@ class Engine:
         """
         try:
             with self._ending(), self._resource_scope:
-                async with (
-                    open_processes(self._registry.needs_processes, self._log) as processes,
-                    open_resources(self._registry.resources, self._bound_closing) as resources,
-                ):
+                async with open_calls(
+                    self._registry,
+                    self._threads,
+                    self._log,
+                    self._watch_asyncio,
+                    self._bound_closing,
+                ) as calls:
                     with self._ending(), self._scope:
-                        async with self._failure_hooks.open(resources, self._store.settled):
+                        async with self._failure_hooks.open(calls.resources, self._store.settled):
                             await self._store.recover()
-                            calls = Calls(resources, processes, self._threads)
                             await self._run_workers(calls, task_status)
         finally:
             await self.settle()

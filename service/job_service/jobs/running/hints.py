@@ -16,8 +16,8 @@ _BEGINNINGS: Final = (
 _END: Final = "should be used inside a task"
 _LEAVES: Final = 50  # of a group that are looked at
 _ON_ASYNCIO: Final = (
-    " — this is asyncio code, and handlers run on Trio: call it with asyncio.run(…) in a plain"
-    " def handler, or use a library for Trio"
+    " — this is asyncio code, and its loop does not run here: register an async def with "
+    'runs_in="asyncio", or use a library for Trio'
 )
 
 

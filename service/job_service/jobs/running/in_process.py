@@ -6,13 +6,16 @@ import pickle
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
 from contextvars import copy_context
-from functools import cache, partial
+from functools import cache, cached_property, partial
+from inspect import isgeneratorfunction
 from multiprocessing import resource_tracker
+from multiprocessing.util import Finalize
 from pathlib import Path
 from types import FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -26,21 +29,45 @@ from job_service.jobs.running.forks import (
     let_go_of,
     restore_signals_in_children,
 )
-from job_service.jobs.running.process_log import RecordSender, say_whose_records_come
+from job_service.jobs.running.process_log import (
+    JobIdentity,
+    RecordSender,
+    Report,
+    ToService,
+    say_whose_records_come,
+)
 from job_service.jobs.running.result import Unwritable, encode_result
+from job_service.jobs.state.progress import check_progress
 from job_service.telemetry.libraries import listen_to_libraries
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
 
 
 class ProcessContext(JobContext):
-    """The running job as its handler sees it in a process, where the service is out of reach."""
+    """The running job as its handler sees it in a process; what it says is sent to the service."""
 
-    def __init__(self, facts: RunFacts) -> None:
+    def __init__(self, facts: RunFacts, to_service: ToService) -> None:
         self._know(facts)
+        self._to_service = to_service
 
-    def __getattribute__(self, name: str) -> Any:
-        if name in ("log", "progress"):
-            raise RuntimeError(f"JobContext.{name} does not work in a process")
-        return super().__getattribute__(name)
+    @cached_property
+    def log(self) -> "FilteringBoundLogger":
+        """As on the loop; what is below the level of the service's log is left out there."""
+        from job_service.telemetry.line_logger import LEVEL_NUMBERS, line_logger
+
+        return line_logger(
+            LEVEL_NUMBERS["debug"],
+            lambda level, fields, _: self._to_service.send_line(self._identity, level, fields),
+        )
+
+    def progress(self, done: float, total: float | None = None, note: str | None = None) -> None:
+        """As on the loop."""
+        self._to_service.send(Report(check_progress(done, total, note), self._identity))
+
+    @property
+    def _identity(self) -> JobIdentity:
+        return self.id, self.type, self.worker_id, self.attempt
 
 
 def send_records(to_service: socket.socket) -> None:
@@ -49,7 +76,7 @@ def send_records(to_service: socket.socket) -> None:
     A forked child that had the pipes by which the service knows this process would keep it from
     seeing that the process has ended.
     """
-    listen_to_libraries(RecordSender(to_service))
+    listen_to_libraries(RecordSender(ToService(to_service)))
     restore_signals_in_children()
     kept = {0, 1, 2, resource_tracker.getfd(), to_service.fileno()}  # for children, too
     os.register_at_fork(after_in_child=partial(let_go_of, _open_descriptors() - kept))
@@ -86,17 +113,28 @@ def _end_with_the_service() -> None:
     os.killpg(0, signal.SIGKILL)  # with all that the handler has started
 
 
-def call_here(handler: Callable[..., Any], payload: bytes, facts: RunFacts) -> Any:
-    """What the handler returns, or raises, in a form that the service can read."""
+def call_here(
+    handler: Callable[..., Any],
+    payload: bytes,
+    facts: RunFacts,
+    resources: Mapping[str, Callable[[], Any]],
+) -> Any:
+    """What the handler returns, or raises, in a form that the service can read.
+
+    `resources` says how those are opened that it takes, if they are not open already.
+    """
     say_whose_records_come(facts[:4])
     try:
         named = isinstance(handler, FunctionType)  # all else comes as a new copy each time
-        signature = _signature(handler) if named else read_signature(handler)
+        read = _signature if named else read_signature
+        signature = read(handler, tuple(resources))
         arguments: dict[str, Any] = {}
         if signature.payload is not None:
             arguments[signature.payload] = signature.decoder.decode(payload)
         if signature.context is not None:
-            arguments[signature.context] = ProcessContext(facts)
+            process: Any = multiprocessing.current_process()
+            arguments[signature.context] = ProcessContext(facts, ToService(process.to_service))
+        arguments |= {name: open_once(resources[name]) for name in signature.resources}
         # The next job must not see what this one sets in its context.
         return _portable(copy_context().run(partial(handler, **arguments)))
     except BaseException as error:
@@ -108,8 +146,17 @@ def call_here(handler: Callable[..., Any], payload: bytes, facts: RunFacts) -> A
 
 
 @cache
-def _signature(handler: Callable[..., Any]) -> Signature:
-    return read_signature(handler)
+def _signature(handler: Callable[..., Any], resources: tuple[str, ...]) -> Signature:
+    return read_signature(handler, resources)
+
+
+@cache
+def open_once(opener: Callable[[], Any]) -> Any:
+    """What the resource gives, which stays open until the process ends by itself."""
+    manager = contextmanager(opener)() if isgeneratorfunction(opener) else opener()
+    value = manager.__enter__()
+    Finalize(None, manager.__exit__, args=(None, None, None), exitpriority=0)
+    return value
 
 
 def _portable(result: object) -> msgspec.Raw | Unwritable:

@@ -4,16 +4,16 @@ import math
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import TYPE_CHECKING, Any
 
-from job_service.jobs.registration.context import RunFacts
+from job_service.jobs.registration.context import JobContext, facts_of
 from job_service.jobs.running.forks import STOP_SIGNALS
 from job_service.jobs.running.in_process import call_here, live_with_the_service, send_records
-from job_service.jobs.running.process_log import relay, write_what_is_left
+from job_service.jobs.running.process_log import FromProcesses
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -35,7 +35,7 @@ class ShelteredProcess(SpawnProcess):
 
     def __init__(self, *args: Any, to_service: socket.socket, **others: Any) -> None:
         super().__init__(*args, **{**others, "daemon": False})
-        self._to_service = to_service
+        self.to_service = to_service
 
     def start(self) -> None:
         """Start it, with the signals held back that `live_with_the_service` deals with."""
@@ -50,7 +50,7 @@ class ShelteredProcess(SpawnProcess):
 
     def run(self) -> None:
         """In the process: all that it is for."""
-        send_records(self._to_service)
+        send_records(self.to_service)
         super().run()
 
     def kill(self) -> None:
@@ -78,31 +78,40 @@ class ShelteredSpawn(SpawnContext):
 class Processes:
     """The processes of one engine; see `open_processes`."""
 
-    def __init__(self, context: "WorkerContext") -> None:
+    def __init__(self, context: "WorkerContext", said: FromProcesses) -> None:
         import trio
 
         self._context = context
+        self._said = said
         # There is one process per worker at the most, and a job that waits here would be
         # `processing` without being run.
         self._limiter = trio.CapacityLimiter(math.inf)
 
-    async def call(self, handler: Callable[..., Any], payload: bytes, facts: RunFacts) -> Any:
+    async def call(
+        self,
+        handler: Callable[..., Any],
+        payload: bytes,
+        context: JobContext,
+        resources: Mapping[str, Callable[[], Any]],
+    ) -> Any:
         """What `handler` returns, or raises, in a process; killed when this is cancelled.
 
-        `facts` are what the handler's context knows. Raises ProcessDied if the process ends
-        by itself.
+        What it logs and how far it has come goes to `context`. `resources` says how those are
+        opened that it takes. Raises ProcessDied if the process ends by itself.
         """
         import trio_parallel
 
         try:
-            return await self._context.run_sync(
-                call_here,
-                handler,
-                payload,
-                facts,
-                kill_on_cancel=True,
-                limiter=self._limiter,
-            )
+            with self._said.listening(context):
+                return await self._context.run_sync(
+                    call_here,
+                    handler,
+                    payload,
+                    facts_of(context),
+                    resources,
+                    kill_on_cancel=True,
+                    limiter=self._limiter,
+                )
         except trio_parallel.BrokenWorkerError as error:
             process = error.args[-1]
             raise ProcessDied(_how_it_died(process.exitcode)) from None
@@ -114,8 +123,8 @@ async def open_processes(
 ) -> AsyncIterator[Processes | None]:
     """Allow handlers to run in processes, if any is to; those that are left end with the block.
 
-    A process is started when it is first needed, and kept for later jobs. What is said in one
-    through `logging` goes to `log`. Closing takes a shielded moment, and kills what does not end in
+    A process is started when it is first needed, and kept for later jobs. What libraries say in one
+    goes to `log`. Closing takes a shielded moment, and kills what does not end in
     IDLE_EXIT_SECONDS.
     """
     if not needed:
@@ -127,6 +136,7 @@ async def open_processes(
     from_processes, to_service = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with from_processes, to_service:
         spawn = ShelteredSpawn(to_service)
+        said = FromProcesses(from_processes, log)
         manager = trio_parallel.open_worker_context(
             init=live_with_the_service, grace_period=IDLE_EXIT_SECONDS
         )
@@ -134,13 +144,13 @@ async def open_processes(
         vars(context)["_worker_class"] = _sheltered(vars(context)["_worker_class"], spawn)
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(relay, from_processes, log)
-                yield Processes(context)
+                nursery.start_soon(said.run)
+                yield Processes(context, said)
                 nursery.cancel_scope.cancel()
         finally:
             with _room_for_one_more_thread(), suppress(trio_parallel.BrokenWorkerError):
                 await manager.__aexit__(None, None, None)  # one had to be killed, or was before
-            write_what_is_left(from_processes, log)
+            said.read_all()
 
 
 @contextmanager

@@ -1,11 +1,13 @@
 """Runs jobs: receives one, runs its handler within its limits, and hands over what became of it."""
 
 import math
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import Final
 
@@ -26,7 +28,8 @@ from job_service.jobs.running.cancellation import (
 from job_service.jobs.running.clean_context import CleanContext
 from job_service.jobs.running.threads import Threads
 from job_service.jobs.running.verdict import Verdicts
-from job_service.jobs.state.attempt_transitions import log_line, progress, start
+from job_service.jobs.state.attempt_reports import log_line, progress
+from job_service.jobs.state.attempt_transitions import start
 from job_service.jobs.state.changes import AttemptEnd
 from job_service.jobs.state.detail import WorkerView
 from job_service.jobs.state.model import Attempt, IllegalTransition, Job
@@ -104,6 +107,11 @@ class Worker:
             )
         finished_at = attempt.finished_at if attempt is not None else None
         return WorkerView(worker_id=self.id, state="idle", since=finished_at or self.started_at)
+
+    def job_in_hand(self) -> tuple[str, str, str] | None:
+        """The job that it runs, its type and this worker, for whoever looks at its frames."""
+        job = self._job
+        return None if job is None else (job.id, job.type, self.id)
 
     async def _run_jobs(self, clean: CleanContext) -> None:
         clean.restore()
@@ -241,16 +249,17 @@ class Worker:
             self._store.apply(log_line(job, attempt, level, event, fields, self._clock))
 
 
-_WORKERS_FILE: Final = Worker.run.__code__.co_filename
+_ROOM: Final = str(Path(__file__).parent) + os.sep
 
 
 def job_of_frame(frame: FrameType) -> tuple[str, str, str] | None:
-    """The job that a worker runs in this frame, its type and the worker; None if it is no worker's.
+    """The job that runs in this frame, its type and its worker; None if none begins there.
+
+    That is the frame of a worker, or of a task on the asyncio loop.
 
     It is for the thread that looks at a stalled loop, and costs a job nothing.
     """
-    worker = frame.f_locals.get("self") if frame.f_code.co_filename == _WORKERS_FILE else None
-    view = worker.view() if isinstance(worker, Worker) else None
-    if view is None or view.job_id is None or view.job_type is None:
+    if not frame.f_code.co_filename.startswith(_ROOM):
         return None
-    return view.job_id, view.job_type, view.worker_id
+    job_in_hand = getattr(frame.f_locals.get("self"), "job_in_hand", None)
+    return None if job_in_hand is None else job_in_hand()

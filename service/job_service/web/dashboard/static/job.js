@@ -155,6 +155,7 @@ function facts(seconds) {
     job.snoozes && ["Came back later", plural(job.snoozes, "time")],
     job.unique_key && ["Unique key", job.unique_key],
     job.schedule && ["Schedule", job.schedule],
+    job.scheduled_for && ["Scheduled for", clock(job.scheduled_for)],
     job.retry_of && ["Runs again", [linkTo(job.retry_of)]],
     job.after && ["After", job.after.map(linkTo)],
   ].filter(Boolean);
