@@ -106,10 +106,10 @@ class _Sum:
 
 
 class Admitted(NamedTuple):
-    """Whether any new jobs are ready and held by nobody, and whether any have ended at once."""
+    """Whether any new jobs are ready and held by nobody, and how many have ended at once."""
 
     any_ready: bool
-    any_ended: bool
+    ended: int
 
 
 async def admit(tx: Transaction, submissions: Sequence[Submission], terms: Terms) -> Admitted:
@@ -166,7 +166,7 @@ async def admit(tx: Transaction, submissions: Sequence[Submission], terms: Terms
     left = [job for job in made if job.status == "pending" and job.id not in taken]
     return Admitted(
         any_ready=any(not job.awaits and job.run_at <= tx.now for job in left),
-        any_ended=any(job.status in TERMINAL for job in made),
+        ended=sum(job.status in TERMINAL for job in made),
     )
 
 
@@ -259,7 +259,13 @@ async def _predecessors(tx: Transaction, submissions: Iterable[Submission]) -> d
     if not wanted:
         return {}
     rows = await tx.rows(
-        f"SELECT {WHOLE} FROM job_service.jobs WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE",
+        f"""
+        WITH locked AS (
+            SELECT id FROM job_service.jobs WHERE id = ANY(%s) ORDER BY id FOR UPDATE
+        )
+        UPDATE job_service.jobs AS jobs SET is_awaited = true FROM locked
+        WHERE jobs.id = locked.id RETURNING {WHOLE}
+        """,
         sorted(wanted),
     )
     rows += await tx.rows(

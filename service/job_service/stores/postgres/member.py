@@ -76,6 +76,7 @@ class Member(DurableStore):
         self._must_look_for_strays = False
         self._expects_more = False
         self._ended_lately = 0
+        self._ended_untrimmed = 0
         self._said_ready_at = -math.inf
         self._must_say_ready = False
         self._is_leaving = False
@@ -156,9 +157,10 @@ class Member(DurableStore):
             demand=demand,
             paused=self._paused,
             stays_seconds=self._stays_seconds,
-            ahead=min(self._ended_lately, MOST_AHEAD),
+            ahead=min(2 * self._ended_lately, MOST_AHEAD),
             without=self._misfits,
             retain=self._retain,
+            ended_untrimmed=self._ended_untrimmed,
             may_say_ready=now >= self._said_ready_at + READY_EVERY_SECONDS,
             expects_more=self._expects_more,
             held=held,
@@ -222,6 +224,7 @@ class Member(DurableStore):
             if self._limits.is_full:
                 self._limits.eased()
         self._ended_lately = len(batch.ended)
+        self._ended_untrimmed = 0 if done.is_trimmed else self._ended_untrimmed + done.ended
         self._note_claimed(units[-1], done)
 
     def _tell_of(self, unit: UnitOfWork, ask: object, done: Done) -> None:
