@@ -9,7 +9,7 @@ from job_service.jobs.state.capacity import Capacity, Totals
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.model import Job
 from job_service.stores.contract import Demand
-from job_service.stores.postgres.admitting import Submission, Terms, admit, totals_of
+from job_service.stores.postgres.admitting import Terms, admit, totals_of
 from job_service.stores.postgres.batch import Batch
 from job_service.stores.postgres.calling_off import CallOff
 from job_service.stores.postgres.claiming import claim
@@ -17,6 +17,7 @@ from job_service.stores.postgres.following import Followed, follow
 from job_service.stores.postgres.rescuing import Rescue
 from job_service.stores.postgres.retention import trim_to
 from job_service.stores.postgres.signals import say
+from job_service.stores.postgres.submission import Submission
 from job_service.stores.postgres.transaction import Transaction
 from job_service.stores.unit_of_work import Pause
 
