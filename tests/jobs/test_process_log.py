@@ -89,11 +89,10 @@ async def test_all_that_the_socket_holds_is_heard_before_the_end(desk: Desk) -> 
     """However many lines are on their way when the result is there."""
     sent = 0
     desk.raw.setblocking(False)
-    with desk.service.listening(desk.context()):
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                desk.raw.send(msgspec.json.encode(Line("info", "x", {}, JOB)))
-                sent += 1
+    with desk.service.listening(desk.context()), contextlib.suppress(BlockingIOError):
+        while True:
+            desk.raw.send(msgspec.json.encode(Line("info", "x", {}, JOB)))
+            sent += 1
     assert len(desk.kept) == sent
 
 
