@@ -19,6 +19,7 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 
 import click
+import psycopg
 import pytest
 import quart_schema
 import quart_trio
@@ -42,6 +43,7 @@ PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 CHECKED_WITH = {
     "click": "8.5",
     "hypercorn": "0.18",
+    "psycopg": "3.3",
     "quart": "0.22 and 0.23",
     "quart-schema": "0.25",
     "quart-trio": "0.12 and 0.13",
@@ -56,13 +58,14 @@ OVERRIDDEN: dict[str, tuple[type, set[str]]] = {
     "cli._Serving": (click.Command, {"format_options"}),
     "cli._FileOrRegistry": (click.Path, {"convert"}),
     "cli._Service": (click.Group, {"get_command", "invoke", "list_commands", "parse_args"}),
-    "jobs.running.asyncio_loop._LoopThread": (threading.Thread, {"run"}),
-    "jobs.running.asyncio_loop._WatchedSelector": (selectors.DefaultSelector, {"select"}),
+    "jobs.running.asyncio_thread.LoopThread": (threading.Thread, {"run"}),
+    "jobs.running.asyncio_thread._WatchedSelector": (selectors.DefaultSelector, {"select"}),
     "jobs.running.forks.EndOfCopy": (trio.abc.Instrument, {"after_task_step"}),
     "jobs.running.processes.ShelteredProcess": (SpawnProcess, {"kill", "run", "start"}),
     "jobs.running.processes.ShelteredSpawn": (SpawnContext, {"Process"}),
     "jobs.running.process_log.RecordSender": (logging.Handler, {"emit"}),
     "testing.virtual_service._WithoutJitter": (random.Random, {"_randbelow", "random"}),
+    "stores.postgres.connection.Connection": (psycopg.AsyncConnection, {"wait"}),
     "telemetry.libraries.LibraryMessages": (logging.Handler, {"emit"}),
     "telemetry.watchdog.Watchdog": (trio.abc.Instrument, {"after_io_wait", "before_io_wait"}),
     "web.app.JobServiceApp": (
@@ -188,6 +191,7 @@ def test_hypercorn_still_has_what_requests_run_on() -> None:
 def test_their_packages_have_an_upper_bound(package: str) -> None:
     """So pip never picks a version that may no longer call our overrides."""
     project = tomllib.loads(PYPROJECT.read_text())["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["process"]]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["process"], *extras["postgres"]]
     (bounds,) = (each.specifier for each in map(Requirement, wanted) if each.name == package)
     assert any(bound.operator == "<" for bound in bounds)

@@ -7,7 +7,7 @@ TOOLS = "matplotlib", "mypy", "ruff", "import-linter", "pre-commit", "saq"
 
 def test_only_the_extras_for_users_are_published() -> None:
     """Benches, the libraries they compare with and linters are dependency groups of a checkout."""
-    assert metadata("trio-job-service").get_all("Provides-Extra") == ["process", "test"]
+    assert metadata("trio-job-service").get_all("Provides-Extra") == ["postgres", "process", "test"]
 
 
 def test_no_tool_of_a_checkout_is_asked_for() -> None:

@@ -51,6 +51,7 @@ SURFACE = [
         "JobSummary",
         "LogLine",
         "MetricsSnapshot",
+        "NodeView",
         "NotFinished",
         "Progress",
         "QueueClosed",

@@ -102,8 +102,8 @@ def test_a_value_just_inside_its_bounds_is_taken(setting: str, value: Any) -> No
         ("max_losses", 0, "must be between 1 and 100, not 0"),
         ("max_losses", 101, "must be between 1 and 100, not 101"),
         ("max_losses", None, "must be a whole number, not None"),
-        ("store", "", "must be memory, or sqlite:PATH such as sqlite:jobs.db"),
-        ("store", "disk", "must be memory, or sqlite:PATH such as sqlite:jobs.db"),
+        ("store", "", "must be memory, sqlite:PATH such as sqlite:jobs.db, or postgresql://…"),
+        ("store", "disk", "must be memory, sqlite:PATH such as sqlite:jobs.db, or postgresql://…"),
         ("stall_threshold", 0.0, "must be between 0.01 and 3600 seconds, not 0.0"),
         ("stall_threshold", 3_601.0, "must be between 0.01 and 3600 seconds, not 3601.0"),
         ("stall_threshold", float("nan"), "must be between 0.01 and 3600 seconds, not nan"),
@@ -223,6 +223,6 @@ def test_the_file_of_a_store_is_one_from_where_it_was_said(
 def test_the_password_of_a_store_is_not_repeated() -> None:
     """Nor is anything else of a URL that is refused."""
     with pytest.raises(SettingsError) as refused:
-        Settings(store="postgresql://jobs:s3cret@db.test/jobs")
+        Settings(store="mysql://jobs:s3cret@db.test/jobs")
     assert refused.value.setting == "store"
-    assert str(refused.value) == "does not support PostgreSQL: use memory, or sqlite:PATH"
+    assert "s3cret" not in str(refused.value)

@@ -228,6 +228,21 @@ class _FileOrRegistry(click.Path):
 _FILE_OR_REGISTRY = _FileOrRegistry(exists=True, dir_okay=False, path_type=Path)
 
 
+@_command.command("migrate")
+@click.option("--plan", is_flag=True, help="Print the SQL instead, and change nothing.")
+@click.pass_obj
+def _migrate(settings: Settings, plan: bool) -> int:
+    """Make the tables of the --store, or bring them up to date.
+
+    Only a PostgreSQL database needs it, and only if a service may not do it at its start. Exit
+    status: 0 if it is done; 2 if it is refused, as for the tables of a newer program.
+    """
+    from job_service.migration import bring_up_to_date  # no service needs it
+
+    with ended_by_signals():
+        return bring_up_to_date(settings, only_plan=plan)
+
+
 @_command.command("check")
 @click.argument("target", metavar="FILE|MODULE:NAME", type=_FILE_OR_REGISTRY)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")

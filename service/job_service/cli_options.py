@@ -74,7 +74,7 @@ def _reading(setting: Field[Any], kind: Any) -> dict[str, Any]:
     if setting.name == "port":
         return {"type": _Port(), "default": default}
     if setting.name == "store":
-        return {"default": default, "metavar": "memory|sqlite:PATH"}
+        return {"default": default, "metavar": "memory|sqlite:PATH|postgresql://…"}
     if setting.name.endswith("_bytes"):
         return {"callback": read_bytes, "default": in_mib(default), "metavar": "BYTES"}
     if kind is bool:

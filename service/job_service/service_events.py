@@ -9,6 +9,7 @@ import trio
 
 from job_service.failures.report import describe
 from job_service.settings import Settings
+from job_service.stores.location import parse_store
 from job_service.telemetry.assembly import Telemetry
 from job_service.telemetry.events import (
     LogLinesDropped,
@@ -50,7 +51,7 @@ class ServiceEvents:
                 workers=self._settings.workers,
                 queue_capacity=self._settings.queue_capacity,
                 job_types=job_types,
-                store=self._settings.store,
+                store=str(parse_store(self._settings.store)),
             )
         )
 

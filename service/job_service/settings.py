@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple, get_args
 
 from job_service.errors import SettingsError
 from job_service.jobs.state.weight import DEFAULT_QUEUE_BYTES, DEFAULT_RETAIN_BYTES
-from job_service.stores.location import parse_store
+from job_service.stores.location import PostgresLocation, parse_store
 from job_service.telemetry.log import LogFormatChoice, LogLevel
 
 _HOST_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")  # as a Host header is read, without a port
@@ -43,18 +43,16 @@ class Settings:
     grace: Annotated[
         float, "Seconds a shutdown gives to what is queued and running.", Limits(0, 86_400)
     ] = 30.0
-    store: Annotated[str, "Where jobs are kept: in memory, or in a file that survives a crash."] = (
-        "memory"
-    )
+    store: Annotated[str, "Where jobs are kept: in memory, in a file, or in a database."] = "memory"
     max_losses: Annotated[
         int,
-        "Times that a job may be in hand when its process dies, before it fails; with a file only.",
+        "Times that a job may be in hand when its process dies, before it fails; not in memory.",
         Limits(1, 100),
     ] = 3
     retain: Annotated[int, "Finished jobs to keep; the oldest go.", Limits(0, 10**9)] = 10_000
     retain_seconds: Annotated[
         float | None,
-        "Seconds to keep finished jobs; the older ones go. With a store in a file only.",
+        "Seconds to keep finished jobs; the older ones go. Not in memory.",
         Limits(0, 10**9),
     ] = None
     # At least as many as the largest job takes that can be submitted over HTTP.
@@ -157,9 +155,11 @@ class Settings:
             raise SettingsError(setting, f"{path}: the working directory is gone") from error
 
     def _locate_store(self) -> None:
-        """Write it as it is shown, with an absolute path."""
+        """Write it with an absolute path."""
         try:
-            object.__setattr__(self, "store", str(parse_store(self.store)))
+            location = parse_store(self.store)
+            if not isinstance(location, PostgresLocation):
+                object.__setattr__(self, "store", str(location))
         except FileNotFoundError as error:
             raise SettingsError("store", f"{self.store}: the working directory is gone") from error
         except ValueError as error:

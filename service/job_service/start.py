@@ -57,6 +57,9 @@ def hide_tokens(command_line: list[str]) -> None:
             shown[index] = "--token=…"
         elif argument == "--token" and index + 1 < len(shown):
             shown[index + 1] = "…"
+        elif "://" in argument and "@" in argument:  # the URL of a store may have a password
+            before, _, place = argument.rpartition("@")
+            shown[index] = f"{before.partition('://')[0]}://…@{place}"
     if shown != command_line:
         from setproctitle import setproctitle  # it imports more than all else here
 

@@ -24,9 +24,16 @@ ROOT = Path(__file__).parents[2]
 class Service:
     """One running `job-service`."""
 
-    def __init__(self, ancestor: Ancestor, log_path: Path, *options: str, port: int = 0) -> None:
+    def __init__(
+        self,
+        ancestor: Ancestor,
+        log_path: Path,
+        *options: str,
+        port: int = 0,
+        jobs: tuple[str, ...] = JOBS,
+    ) -> None:
         self._token = options[options.index("--token") + 1] if "--token" in options else None
-        arguments = ["--port", str(port), "--log-format", "json", *JOBS, *options]
+        arguments = ["--port", str(port), "--log-format", "json", *jobs, *options]
         self.process = ancestor.start(arguments, "", ROOT, log_path)
         self.url = _read_url(log_path, self.process)
         self.port = int(self.url.rpartition(":")[2])
@@ -64,9 +71,15 @@ class Service:
 
 
 @contextmanager
-def running(ancestor: Ancestor, log_path: Path, *options: str, port: int = 0) -> Iterator[Service]:
+def running(
+    ancestor: Ancestor,
+    log_path: Path,
+    *options: str,
+    port: int = 0,
+    jobs: tuple[str, ...] = JOBS,
+) -> Iterator[Service]:
     """A service that is there for a while."""
-    service = Service(ancestor, log_path, *options, port=port)
+    service = Service(ancestor, log_path, *options, port=port, jobs=jobs)
     try:
         yield service
     finally:

@@ -1,5 +1,6 @@
 """The stores that must keep the promises of the contract, each opened anew for each test."""
 
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,8 +13,10 @@ import trio
 from job_service.jobs.state.clock import Clock
 from job_service.stores.contract import Store
 from job_service.stores.memory import MemoryStore
+from job_service.stores.postgres.store import PostgresStore
 from job_service.stores.sqlite.store import SqliteStore
 from job_service.telemetry.events import Event
+from tests.stores.postgres.cluster import TEMPLATE, shared_cluster, why_there_is_none
 from tests.stores.workshop import MakeWorkshop, OpenStore, Workshop
 
 MEGABYTE: Final = 1_000_000
@@ -64,7 +67,45 @@ async def open_sqlite_store(
             yield store
 
 
-STORES: Final[dict[str, OpenStore]] = {"memory": open_memory_store, "sqlite": open_sqlite_store}
+@asynccontextmanager
+async def open_postgres_store(
+    emit: Callable[[Event], None],
+    clock: Clock,
+    *,
+    capacity: int,
+    capacity_bytes: int,
+    retain: int,
+    retain_bytes: int,
+) -> AsyncIterator[Store]:
+    """The store in a new database, of which this is the only process: it keeps what it has."""
+    store = PostgresStore(
+        shared_cluster().new_database(TEMPLATE),
+        emit,
+        clock,
+        capacity=capacity,
+        capacity_bytes=capacity_bytes,
+        retain=retain,
+        stays_seconds=math.inf,
+    )
+    async with store.opened():
+        yield store
+
+
+STORES: Final[dict[str, OpenStore]] = {
+    "memory": open_memory_store,
+    "sqlite": open_sqlite_store,
+    "postgres": open_postgres_store,
+}
+EACH_STORE: Final = [
+    pytest.param(
+        kind,
+        marks=pytest.mark.skipif(
+            kind == "postgres" and why_there_is_none() is not None,
+            reason=why_there_is_none() or "",
+        ),
+    )
+    for kind in STORES
+]
 KEEP_NOTHING: Final = {"memory"}  # the jobs of these end with the process
 
 
@@ -99,8 +140,13 @@ in_memory_only = pytest.mark.parametrize(
     "open_store", [STORES[kind] for kind in sorted(KEEP_NOTHING)], ids=sorted(KEEP_NOTHING)
 )
 
+# For what is promised of jobs that wait in one process, and not where all others can take them.
+held_by_one_process = pytest.mark.parametrize(
+    "open_store", [STORES[kind] for kind in ("memory", "sqlite")], ids=["memory", "sqlite"]
+)
 
-@pytest.fixture(params=STORES)
+
+@pytest.fixture(params=EACH_STORE)
 def open_store(request: pytest.FixtureRequest) -> OpenStore:
     """How a store of this kind is opened."""
     return STORES[request.param]

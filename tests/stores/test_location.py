@@ -4,7 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from job_service.stores.location import MemoryLocation, SqliteLocation, parse_store
+from job_service.stores.location import (
+    MemoryLocation,
+    PostgresLocation,
+    SqliteLocation,
+    parse_store,
+)
 
 
 def test_memory_is_memory() -> None:
@@ -42,13 +47,12 @@ def test_a_path_is_a_sqlite_file(
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("postgresql://db.test/jobs", "does not support PostgreSQL"),
-        ("postgres://db.test/jobs.db", "does not support PostgreSQL"),
-        ("redis://db.test/0", "must be memory, or sqlite:PATH"),
-        ("https://a.test/jobs.db", "must be memory, or sqlite:PATH"),
-        ("jobs", "must be memory, or sqlite:PATH"),
-        ("Memory", "must be memory, or sqlite:PATH"),
-        ("", "must be memory, or sqlite:PATH"),
+        ("postgresql:jobs", "takes a URL, such as postgresql://user@host/database"),
+        ("redis://db.test/0", "must be memory, sqlite:PATH"),
+        ("https://a.test/jobs.db", "must be memory, sqlite:PATH"),
+        ("jobs", "must be memory, sqlite:PATH"),
+        ("Memory", "must be memory, sqlite:PATH"),
+        ("", "must be memory, sqlite:PATH"),
         ("sqlite:", "needs the path of a file"),
         ("sqlite:/srv/", "needs the path of a file"),
         ("sqlite::memory:", "takes a plain path"),
@@ -60,3 +64,26 @@ def test_what_is_no_store_is_refused(text: str, why: str) -> None:
     """With what to write instead."""
     with pytest.raises(ValueError, match=why):
         parse_store(text)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://jobs:s3cret@db.test:5433/jobs", "postgresql://db.test:5433/jobs"),
+        ("postgres://db.test/jobs.db?password=s3cret", "postgresql://db.test/jobs.db"),
+        ("postgresql:///jobs?host=/run/postgresql", "postgresql:///jobs"),
+    ],
+)
+def test_a_database_is_shown_without_its_password(url: str, shown: str) -> None:
+    """Wherever in its URL that is."""
+    location = parse_store(url)
+    assert location == PostgresLocation(url)
+    assert str(location) == shown
+    assert "s3cret" not in repr(location)
+
+
+def test_a_database_needs_psycopg(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which is an extra; what to install is said."""
+    monkeypatch.setattr("job_service.stores.location.find_spec", lambda _: None)
+    with pytest.raises(ValueError, match=r"trio-job-service\[postgres\]"):
+        parse_store("postgresql://db.test/jobs")

@@ -50,6 +50,7 @@ VALUES: dict[str, Any] = {
     "lines": 12,
     "jobs_claimed": 15,
     "jobs_finished": 16,
+    "jobs": 3,
     "jobs_read": 17,
     "jobs_released": 18,
     "jobs_rescued": 19,

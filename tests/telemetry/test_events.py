@@ -17,6 +17,8 @@ from job_service.telemetry.events import (
     JobProgressed,
     JobRecovered,
     JobRejected,
+    JobsClaimed,
+    JobsReleased,
     JobStarted,
     StoreCommitted,
     StoreFailed,
@@ -92,8 +94,10 @@ VOCABULARY = {
     "store_opened": (
         "info",
         "store jobs_pending jobs_rescued jobs_finished open_seconds",
-        "",
+        "node",
     ),
+    "jobs_claimed": ("info", "jobs", ""),
+    "jobs_released": ("info", "jobs", "ready"),
     "store_committed": ("info", "commit_seconds", ""),
     "store_failed": ("info", "error", ""),
     "store_failing": ("error", "error", ""),
@@ -209,7 +213,15 @@ def test_rejections_are_not_logged() -> None:
 def test_what_happens_at_each_commit_is_only_counted() -> None:
     """Nobody wants to hear of each, in the log or elsewhere, nor of each job of a start."""
     only_counted = [kind for kind in EVENT_KINDS if not kind.streamed]
-    assert {*only_counted} == {JobRecovered, StoreCommitted, StoreFailed}
+    assert {*only_counted} == {
+        JobRecovered,
+        JobsClaimed,
+        JobsReleased,
+        JobsClaimed,
+        JobsReleased,
+        StoreCommitted,
+        StoreFailed,
+    }
     assert not any(kind.logged for kind in only_counted)
 
 

@@ -217,6 +217,28 @@ async def test_a_thread_that_was_let_go_does_not_stand_for_one_that_works(
         release.set()
 
 
+def test_handlers_on_asyncio_work_in_virtual_time(registry: Registry) -> None:
+    """With fakes for what lives on their loop, and a real hour between two attempts in no time."""
+
+    @registry.resource(runs_in="asyncio")
+    async def pool() -> AsyncIterator[str]:
+        raise AssertionError("a test has opened the real pool")
+        yield ""
+
+    retry = Retry(max_retries=1, base_seconds=HOUR)
+
+    @registry.job("fetch", runs_in="asyncio", retry=retry, timeout=60)
+    async def fetch(pool: str, job: JobContext) -> str:
+        await asyncio.sleep(0.01)
+        if job.attempt == 1:
+            raise ConnectionError("not yet")
+        return pool
+
+    job = run_sync(registry, "fetch", resources={"pool": "a fake"})
+    assert assert_completed(job) == "a fake"
+    assert waits(job) == [HOUR]
+
+
 def test_processes_work_in_virtual_time(registry: Registry) -> None:
     """Starting one takes real time, which is not skipped; retries wait in virtual time."""
     retry = Retry(base_seconds=HOUR)

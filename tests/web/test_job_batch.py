@@ -1,4 +1,4 @@
-"""`POST /jobs/batch`: a job a line, and all of them or none."""
+"""`POST /jobs/batch`: a job a line, or an array of jobs, and all of them or none."""
 
 import itertools
 import json
@@ -9,7 +9,7 @@ import trio
 
 from job_service.web import submissions
 from job_service.web.submissions import MAX_BATCH_JOBS, MAX_BATCH_LINES, MAX_JOB_BYTES
-from tests.web.api import Answer, Api, check_problem
+from tests.web.api import JSON, Answer, Api, check_problem
 from tests.web.conftest import MakeApi
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
@@ -86,6 +86,47 @@ async def test_the_first_bad_line_is_named_and_nothing_accepted(
         assert detail.startswith("line 4: ")
 
 
+async def test_a_batch_may_be_an_array(running_api: Api) -> None:
+    """Clients that are generated from the document can write no lines."""
+    jobs = [{"type": "echo", "payload": {"n": 1}}, {"type": "echo", "priority": 0}]
+    answer = await running_api.ask("/jobs/batch", "POST", JSON, json.dumps(jobs).encode())
+    assert answer.status == 201, answer
+    assert sorted(answer.json["ids"]) == sorted(await running_api.listed())
+    first, second = [await running_api.read_job(job_id) for job_id in answer.json["ids"]]
+    assert (first["payload"], second["priority"]) == ({"n": 1}, 0)
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"", "not an array of jobs: "),
+        (b"[]", "there is no job in this batch"),
+        (ECHO, "not an array of jobs: "),
+        (b"[" + ECHO, "not an array of jobs: "),
+        (b"[" * 100_000, "not an array of jobs: "),
+        (b"[%b, 7]" % ECHO, "job 2: not a job: "),
+        (b'[%b, {"type": "email", "payload": {"to": 7}}]' % ECHO, "job 2: "),
+        (b'[%b, {"type": "echo", "payload": "\xff"}]' % ECHO, "job 2: "),
+    ],
+)
+async def test_the_first_bad_member_of_an_array_is_named(api: Api, body: bytes, says: str) -> None:
+    """And nothing is accepted."""
+    with api.nothing_changes():
+        answer = await api.ask("/jobs/batch", "POST", JSON, body)
+        kind = "invalid-payload" if b"invalid-payload" in answer.body else "malformed"
+        assert check_problem(answer, 400, kind).startswith(says)
+
+
+async def test_an_array_has_a_largest_size(api: Api) -> None:
+    """1 MiB is taken, a byte more is not: more than that is sent in lines."""
+    body = b"[%b]" % ECHO
+    with api.nothing_changes():
+        too_long = body.ljust(MAX_JOB_BYTES + 1)
+        check_problem(await api.ask("/jobs/batch", "POST", JSON, too_long), 413)
+    answer = await api.ask("/jobs/batch", "POST", JSON, body.ljust(MAX_JOB_BYTES))
+    assert answer.status == 201
+
+
 @pytest.mark.parametrize("body", [b"", b"\n", b" \r\n\t\n"])
 async def test_a_batch_without_a_job_is_refused(api: Api, body: bytes) -> None:
     """It is more likely a mistake than a wish."""
@@ -93,8 +134,8 @@ async def test_a_batch_without_a_job_is_refused(api: Api, body: bytes) -> None:
         check_problem(await post_batch(api, body), 400, "malformed")
 
 
-@pytest.mark.parametrize("content_type", ["application/json", "text/plain", ""])
-async def test_a_batch_must_be_said_to_be_ndjson(api: Api, content_type: str) -> None:
+@pytest.mark.parametrize("content_type", ["application/xml", "text/plain", ""])
+async def test_a_batch_must_be_said_to_be_json(api: Api, content_type: str) -> None:
     """Else it gets 415, and the detail says what is wanted."""
     with api.nothing_changes():
         answer = await api.ask("/jobs/batch", "POST", {"Content-Type": content_type}, ECHO)

@@ -27,7 +27,7 @@ class FailingStore(MemoryStore):
         raise StoreUnavailable("the store can't keep anything now: the disk is full", 2.5)
 
     submit = run_again = cancel = cancel_all = pause = resume = _fail
-    get = wait = page = view = counts = back_up = _fail
+    get = wait = page = view = counts = nodes = back_up = _fail
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Bodies on their way in: who is slow keeps nobody else out, and all of them have one bound."""
 
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -83,9 +84,9 @@ async def test_what_has_come_whole_does_not_give_way(
     go_on = trio.Event()
     check = Batches._check
 
-    async def check_slowly(batches: Batches, body: bytes) -> list[Draft]:
+    async def check_slowly(batches: Batches, what: str, texts: Iterable[bytes]) -> list[Draft]:
         await go_on.wait()
-        return await check(batches, body)
+        return await check(batches, what, texts)
 
     monkeypatch.setattr(Batches, "_check", check_slowly)
     async with (

@@ -8,6 +8,7 @@ from typing import NoReturn
 from msgspec import structs
 
 from job_service.errors import BatchTooLarge, QueueClosed, QueueFull, UnknownPredecessor
+from job_service.jobs.state.capacity import Capacity
 from job_service.jobs.state.changes import Creation
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.dependencies import failed_dependency
@@ -22,56 +23,29 @@ from job_service.telemetry.events import Event, JobDuplicate, JobRejected, Rejec
 
 
 class Admission:
-    """Knows the bounds, the unique keys and the idempotency keys of the jobs in memory."""
+    """Knows the bounds and the unique keys of jobs, which are in memory or elsewhere.
 
-    def __init__(self, live: LiveJobs, emit: Callable[[Event], None], clock: Clock) -> None:
-        self._live = live
-        self._jobs = live.index.jobs
-        self._capacity = live.capacity
+    `find` gives a job to come after, `holder` the one that has a unique key, by its type and that
+    key, and `make` makes a job.
+    """
+
+    def __init__(
+        self,
+        capacity: Capacity,
+        emit: Callable[[Event], None],
+        clock: Clock,
+        *,
+        find: Callable[[str], Job | None],
+        holder: Callable[[str, str], Job | None],
+        make: Callable[[Creation], None],
+    ) -> None:
+        self.find = find
+        self.is_closed = False
+        self._capacity = capacity
         self._emit = emit
         self._clock = clock
-        self._keys = IdempotencyKeys(clock.monotonic)
-        self.find: Callable[[str], Job | None] = self._jobs.get  # a job to come after
-        self.is_closed = False
-
-    def once(
-        self, request: KeyedRequest, accept: Callable[[], Sequence[JobSummary]]
-    ) -> Sequence[JobSummary]:
-        """What `accept` gives, or gave when the same was requested before.
-
-        Raises IdempotencyKeyReused, and what `accept` does.
-        """
-        known = self.recall(request)
-        if known is None:
-            known = accept()
-            self.remember(request, known)
-        return known
-
-    def recall(self, request: KeyedRequest) -> Sequence[JobSummary] | None:
-        """The jobs that were made when the same was requested before, as they are now.
-
-        None if it was not. Raises IdempotencyKeyReused.
-        """
-        known = self._keys.recall(request)
-        return None if known is None else [self._replay(job) for job in known]
-
-    def remember(
-        self,
-        request: KeyedRequest,
-        jobs: Sequence[JobSummary],
-        seconds: float = REMEMBERED_SECONDS,
-        endings: Mapping[str, Ending] = MappingProxyType({}),
-    ) -> None:
-        """This request has made these jobs; that is not to be forgotten for so long.
-
-        `endings` has those of jobs that are not live any more, by their ids.
-        """
-        ends = [endings.get(job.id) or self._ending_of(job) for job in jobs]
-        self._keys.remember(request, jobs, ends, seconds)
-
-    def forget(self, key: str) -> None:
-        """What was requested with this key was not done."""
-        self._keys.forget(key)
+        self._holder_of = holder
+        self._make_job = make
 
     def accept(self, draft: Draft) -> JobSummary:
         """Make a job of it. Raises UnknownPredecessor, QueueFull or QueueClosed."""
@@ -118,14 +92,10 @@ class Admission:
                 held.add(key)
         return new
 
-    def _ending_of(self, summary: JobSummary) -> Ending:
-        job = self._jobs.get(summary.id)
-        return Ending() if job is None else self._live.ending_of(job)
-
     def _holder(self, draft: Draft) -> Job | None:
         if draft.unique_key is None:
             return None
-        return self._live.index.holder(draft.type, draft.unique_key)
+        return self._holder_of(draft.type, draft.unique_key)
 
     def _predecessors(self, draft: Draft) -> Sequence[Job]:
         if not draft.after:
@@ -139,7 +109,7 @@ class Admission:
         return jobs
 
     def _make(self, creation: Creation) -> JobSummary:
-        self._live.apply(creation)
+        self._make_job(creation)
         return summarize(creation.job)
 
     def _duplicate(self, holder: Job) -> JobSummary:
@@ -185,7 +155,71 @@ class Admission:
             if reason == "full":
                 self._capacity.rejected(jobs)
 
+
+class LiveAdmission(Admission):
+    """Decides on the jobs in memory, and knows the idempotency keys of requests."""
+
+    def __init__(self, live: LiveJobs, emit: Callable[[Event], None], clock: Clock) -> None:
+        super().__init__(
+            live.capacity,
+            emit,
+            clock,
+            find=live.index.jobs.get,
+            holder=live.index.holder,
+            make=live.apply,
+        )
+        self._live = live
+        self._jobs = live.index.jobs
+        self._keys = IdempotencyKeys(clock.monotonic)
+
+    def once(
+        self, request: KeyedRequest, accept: Callable[[], Sequence[JobSummary]]
+    ) -> Sequence[JobSummary]:
+        """What `accept` gives, or gave when the same was requested before.
+
+        Raises IdempotencyKeyReused, and what `accept` does.
+        """
+        known = self.recall(request)
+        if known is None:
+            known = accept()
+            self.remember(request, known)
+        return known
+
+    def recall(self, request: KeyedRequest) -> Sequence[JobSummary] | None:
+        """The jobs that were made when the same was requested before, as they are now.
+
+        None if it was not. Raises IdempotencyKeyReused.
+        """
+        known = self._keys.recall(request)
+        return None if known is None else [self._replay(job) for job in known]
+
+    def remember(
+        self,
+        request: KeyedRequest,
+        jobs: Sequence[JobSummary],
+        seconds: float = REMEMBERED_SECONDS,
+        endings: Mapping[str, Ending] = MappingProxyType({}),
+    ) -> None:
+        """This request has made these jobs; that is not to be forgotten for so long.
+
+        `endings` has those of jobs that are not live any more, by their ids.
+        """
+        ends = [endings.get(job.id) or self._ending_of(job) for job in jobs]
+        self._keys.remember(request, jobs, ends, seconds)
+
+    def forget(self, key: str) -> None:
+        """What was requested with this key was not done."""
+        self._keys.forget(key)
+
+    def _ending_of(self, summary: JobSummary) -> Ending:
+        job = self._jobs.get(summary.id)
+        return Ending() if job is None else self._live.ending_of(job)
+
     def _replay(self, first: JobSummary) -> JobSummary:
         job = self._jobs.get(first.id)
-        now = summarize(job) if job else first
-        return structs.replace(now, replayed=True, duplicate=first.duplicate)
+        return replayed(summarize(job) if job else first, first)
+
+
+def replayed(now: JobSummary, first: JobSummary) -> JobSummary:
+    """The job as it is now, for a request that was answered with `first` before."""
+    return structs.replace(now, replayed=True, duplicate=first.duplicate)

@@ -7,7 +7,7 @@ moment. While one is written, the next gathers.
 """
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import islice
 from typing import Final
 
@@ -66,6 +66,11 @@ class Committer:
         self._under_way_since = 0.0
         self._trouble: str | None = None
         self._failing_since = 0.0
+
+    @property
+    def waiting(self) -> Iterable[UnitOfWork]:
+        """The units that are not told yet, in their order."""
+        return self._units
 
     @property
     def trouble(self) -> str | None:

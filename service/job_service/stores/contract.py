@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -26,7 +27,7 @@ import msgspec
 from job_service.jobs.state import live_jobs
 from job_service.jobs.state.changes import Change
 from job_service.jobs.state.clock import Clock
-from job_service.jobs.state.detail import Cancellations, JobDetail, JobSummary, QueueView
+from job_service.jobs.state.detail import Cancellations, JobDetail, JobSummary, NodeView, QueueView
 from job_service.jobs.state.model import Draft, Job, Status
 
 
@@ -60,6 +61,19 @@ class BacklogView(NamedTuple):
     oldest_ready: float | None = None
 
 
+class Demand(NamedTuple):
+    """What a runner could start, of what others have left to a store that it shares.
+
+    `workers` are free, and `waiting` jobs that it holds are ready for them. `limits` has the job
+    types that it can run, each with how many of its jobs may run at a time, wherever they do; None
+    is no bound.
+    """
+
+    workers: int = 0
+    waiting: int = 0
+    limits: Mapping[str, int | None] = MappingProxyType({})
+
+
 class Runner(live_jobs.JobReceiver, Protocol):
     """Who brings the jobs of a store to workers. Nothing here may wait."""
 
@@ -83,12 +97,15 @@ class Runner(live_jobs.JobReceiver, Protocol):
     def why_it_waits(self, job: Job, /) -> str:
         """Why a pending job is not running now, in one sentence."""
 
+    def demand(self) -> Demand:
+        """What it could start now, beside what it holds."""
+
     def view(self) -> BacklogView:
         """What holds its pending jobs back."""
 
 
 class Store(Protocol):
-    """Keeps jobs. What is of `this process` is the same as the whole if there is only one."""
+    """Keeps jobs. What is of `this process` is the whole, unless others share the store."""
 
     @property
     def clock(self) -> Clock:
@@ -138,6 +155,9 @@ class Store(Protocol):
         this returns, too. Never raises because of trouble with what keeps the changes.
         """
 
+    def note_demand(self) -> None:
+        """The runner has free workers, and nothing for them: see what others have left."""
+
     def close(self) -> None:
         """Admit no more jobs: submissions raise QueueClosed from now on."""
 
@@ -178,11 +198,13 @@ class Store(Protocol):
         drafts: Sequence[Draft],
         request: KeyedRequest | None = None,
         schedule: str | None = None,
+        not_since: datetime | None = None,
     ) -> Sequence[JobSummary]:
         """Make a job of each draft, in their order, or none at all; kept on return.
 
         If a `schedule` submits, this tick is kept in the same act: when the first job was made, and
-        its id.
+        its id. If another process has had a tick of this schedule at `not_since` or later, no job
+        is made and none is given, and `last_ticks` has that one.
 
         If another job holds a draft's unique key, that one is given, `duplicate`. Such a draft
         needs no place, no bytes and no predecessor. The jobs of a `request` that was made before
@@ -251,6 +273,9 @@ class Store(Protocol):
 
     async def view(self) -> QueueView:
         """How many jobs wait, and for what."""
+
+    async def nodes(self) -> Sequence[NodeView]:
+        """The processes that share the store; none if it is not one to be shared."""
 
     async def back_up(self, destination: Path) -> int:
         """Copy all that is kept to a new file, and give its size in bytes.

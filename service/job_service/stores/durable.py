@@ -3,43 +3,32 @@
 import math
 from abc import abstractmethod
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
 import trio
-from msgspec import UNSET
 
-from job_service.errors import AlreadyFinished, NotFinished, StoreUnavailable
+from job_service.errors import StoreUnavailable
 from job_service.jobs.state.attempt_transitions import release
 from job_service.jobs.state.changes import CancelRequest, Change, Readiness
 from job_service.jobs.state.clock import Clock
-from job_service.jobs.state.detail import (
-    Cancellations,
-    JobDetail,
-    JobSummary,
-    QueueView,
-    detail_of,
-    summarize,
-)
-from job_service.jobs.state.model import TERMINAL, Draft, IllegalTransition, Job, Status
+from job_service.jobs.state.model import IllegalTransition, Job
 from job_service.stores.commit import CannotKeep, Committer
-from job_service.stores.contract import KeyedRequest, Runner, Tick
-from job_service.stores.kept_counts import KeptCounts
-from job_service.stores.live_store import LiveStore, Nobody, draft_like
+from job_service.stores.contract import Runner, Tick
+from job_service.stores.live_store import LiveStore, Nobody
 from job_service.stores.outbox import Outbox, abandonments, withdraw
-from job_service.stores.submissions import Submissions
-from job_service.stores.unit_of_work import Pause, UnitOfWork
-from job_service.telemetry.events import Event, QueuePaused, QueueResumed
+from job_service.stores.unit_of_work import UnitOfWork
+from job_service.telemetry.events import Event
 
 T = TypeVar("T")
 
 
 class DurableStore(LiveStore):
-    """The base of stores whose jobs survive. Those that have not ended are in memory, too.
+    """The base of stores whose jobs survive. Those that this process holds are in memory, too.
 
-    What keeps the jobs is up to the store: it says how units of work are written, and how jobs are
-    read that have ended. Meaning and errors of all other methods are those of `contract.Store`.
+    What keeps the jobs is up to the store: it says how units of work are written. Meaning and
+    errors of all other methods are those of `contract.Store`.
     """
 
     is_durable = True
@@ -64,9 +53,7 @@ class DurableStore(LiveStore):
         )
         self._live.runner = self._outbox
         self._outbox.find = self._jobs.get
-        self._submissions = Submissions(self._admission, self._jobs, clock, self._read_some)
         self._ticks: dict[str, Tick] = {}
-        self._kept_counts = KeptCounts()
         self._committer = Committer(self._keep, self._tell, self._refuse, emit, clock)
         self._token: trio.lowlevel.TrioToken | None = None  # of the loop, while it is opened
         self._read_whole = trio.Event()
@@ -78,21 +65,6 @@ class DurableStore(LiveStore):
     @abstractmethod
     def _write_at_once(self, units: Sequence[UnitOfWork]) -> None:
         """As `_write`, for a thread that is not the loop's, and within a second or so."""
-
-    @abstractmethod
-    async def _read(self, job_id: str) -> Job:
-        """A job that has ended. Raises UnknownJob, or StoreUnavailable."""
-
-    @abstractmethod
-    async def _read_some(self, ids: Collection[str]) -> dict[str, Job]:
-        """Those of these jobs that are kept, by id, as far as a summary shows them.
-
-        Raises StoreUnavailable.
-        """
-
-    @property
-    def finished(self) -> int:
-        return self._kept_counts.finished
 
     @property
     def trouble(self) -> str | None:
@@ -128,99 +100,21 @@ class DurableStore(LiveStore):
     def abandon_unkept(self) -> None:
         self._abandon(self._committer.close())
 
-    # What clients ask for.
-
-    async def submit(
-        self,
-        drafts: Sequence[Draft],
-        request: KeyedRequest | None = None,
-        schedule: str | None = None,
-    ) -> Sequence[JobSummary]:
-        await self._require_open()
-        await self._submissions.look_up_predecessors(drafts)
-        async with self._unit() as unit:
-            jobs = self._submissions.accept(unit, drafts, request)
-            if schedule is not None:
-                tick = self._ticks[schedule] = Tick(schedule, jobs[0].created_at, jobs[0].id)
-                unit.beside.append(tick)
-        return await self._submissions.as_they_are(jobs)
-
-    async def run_again(self, job_id: str, request: KeyedRequest | None = None) -> JobSummary:
-        await self._require_open()
-        job = self._jobs.get(job_id) or await self._read(job_id)
-        if job.status not in TERMINAL:
-            await self._committer.kept()
-            raise NotFinished(summarize(job))
-        async with self._unit() as unit:
-            jobs = self._submissions.accept(unit, [draft_like(job)], request)
-        return (await self._submissions.as_they_are(jobs))[0]
-
-    async def cancel(self, job_id: str, reason: str) -> JobDetail:
-        await self._require_open()
-        job = self._jobs.get(job_id) or await self._read(job_id)
-        if job.status in TERMINAL:
-            await self._committer.kept()
-            raise AlreadyFinished(summarize(job))
-        self._call_off(job, reason)
-        return await self._when_kept(self._detail(job))
-
-    async def cancel_all(self, job_type: str, status: Status | None, reason: str) -> Cancellations:
-        await self._require_open()
-        return await self._when_kept(await self._call_off_all(job_type, status, reason))
-
-    async def pause(self, job_type: str | None) -> QueueView:
-        await self._require_open()
-        async with self._unit() as unit:
-            if self._runner.pause(job_type):
-                unit.beside.append(Pause(job_type, paused=True))
-                self._outbox.emit(
-                    QueuePaused(timestamp=self.clock.now(), job_type=job_type or UNSET)
-                )
-        return self._view()
-
-    async def resume(self, job_type: str | None) -> QueueView:
-        await self._require_open()
-        async with self._unit() as unit:
-            if self._runner.resume(job_type):
-                unit.beside.append(Pause(job_type, paused=False))
-                self._outbox.emit(
-                    QueueResumed(timestamp=self.clock.now(), job_type=job_type or UNSET)
-                )
-        return self._view()
-
-    async def get(self, job_id: str) -> JobDetail:
-        await self._require_open()
-        job = self._jobs.get(job_id)
-        if job is None:
-            return detail_of(await self._read(job_id))
-        return await self._when_kept(self._detail(job))
-
-    async def wait(self, job_id: str, seconds: float) -> JobDetail:
-        await self._require_open()
-        job = self._jobs.get(job_id)
-        if job is None:
-            return detail_of(await self._read(job_id))
-        with trio.move_on_after(seconds):
-            await self._live.ending_of(job).wait()
-        return await self._when_kept(self._detail(job))
-
-    async def view(self) -> QueueView:
-        await self._require_open()
-        return await self._when_kept(self._view())
-
-    async def counts(self) -> Mapping[str, dict[Status, int]]:
-        await self._require_open()
-        await trio.lowlevel.checkpoint()
-        return self._kept_counts.all()
-
     def last_ticks(self) -> Mapping[str, Tick]:
         return self._ticks
 
     # How units are kept and told.
 
     def _say(self, event: Event) -> None:
-        self._kept_counts.observe(event)
         self._emit(event)
+
+    def _let_go(self, job: Job) -> None:
+        """The job has ended, and that is kept and told: it leaves memory."""
+        self._live.index.drop(job)
+
+    def _undo(self, units: deque[UnitOfWork]) -> None:
+        """Take all submissions out of these units that can't be kept now: they never were."""
+        withdraw(units, self._live)
 
     @asynccontextmanager
     async def _unit(self) -> AsyncIterator[UnitOfWork]:
@@ -247,12 +141,11 @@ class DurableStore(LiveStore):
             else:
                 self._say(told)
         for job in unit.ended:
-            self._live.index.drop(job)
-            self._submissions.keyed.discard(job.id)
+            self._let_go(job)
 
     def _refuse(self, units: deque[UnitOfWork]) -> None:
         self._runner.hold("the store can't keep anything now")
-        self._submissions.forget(withdraw(units, self._live))
+        self._undo(units)
 
     def _keep_at_once(self) -> None:
         """From another thread, while the loop is blocked."""

@@ -52,7 +52,7 @@ class IdempotencyKeys:
         if answer.asked != request.asked:
             raise IdempotencyKeyReused("this idempotency key was used for another request")
         return [
-            job if ending.status is None else _ended(job, ending)
+            job if ending.status is None else as_ended(job, ending)
             for job, ending in zip(answer.jobs, answer.endings, strict=True)
         ]
 
@@ -90,7 +90,7 @@ class IdempotencyKeys:
             self._jobs -= len(answer.jobs) or 1
 
 
-def _ended(first: JobSummary, ending: Ending) -> JobSummary:
+def as_ended(first: JobSummary, ending: Ending) -> JobSummary:
     """The job as it was first, but ended; how its attempts went is no longer known."""
     return structs.replace(
         first,

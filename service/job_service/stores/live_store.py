@@ -1,19 +1,19 @@
 """What every store does with the jobs that this process holds."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import trio
 
 from job_service.jobs.state.attempt_transitions import request_cancel
 from job_service.jobs.state.changes import Change
 from job_service.jobs.state.clock import Clock
-from job_service.jobs.state.detail import Cancellations, JobDetail, QueueView, detail_of
+from job_service.jobs.state.detail import Cancellations, JobDetail, NodeView, QueueView, detail_of
 from job_service.jobs.state.live_jobs import LiveJobs
 from job_service.jobs.state.model import Draft, Job, Status
 from job_service.jobs.state.transitions import cancel
-from job_service.stores.admission import Admission
-from job_service.stores.contract import BacklogView, Runner
+from job_service.stores.admission import LiveAdmission
+from job_service.stores.contract import BacklogView, Demand, Runner
 from job_service.telemetry.events import Event
 
 _CANCELLED_IN_ONE_GO = 100
@@ -51,7 +51,7 @@ class LiveStore(ABC):
         )
         self._jobs = self._live.index.jobs
         self._counts = self._live.index.counts
-        self._admission = Admission(self._live, emit, clock)
+        self._admission = LiveAdmission(self._live, emit, clock)
 
     @property
     def pending(self) -> int:
@@ -76,6 +76,13 @@ class LiveStore(ABC):
 
     @abstractmethod
     def apply(self, change: Change) -> None: ...
+
+    def note_demand(self) -> None:  # noqa: B027 - nothing to do if all jobs have come to the runner
+        pass
+
+    async def nodes(self) -> Sequence[NodeView]:
+        await trio.lowlevel.checkpoint()
+        return ()
 
     def close(self) -> None:
         self._admission.is_closed = True
@@ -184,6 +191,9 @@ class Nobody:
 
     def why_it_waits(self, *_: object) -> str:
         return "the service has not started yet"
+
+    def demand(self) -> Demand:
+        return Demand()
 
     def view(self) -> BacklogView:
         return BacklogView()

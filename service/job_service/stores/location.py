@@ -1,8 +1,10 @@
-"""Where the jobs of a service are kept, as an operator writes it: `memory`, or `sqlite:PATH`."""
+"""Where the jobs of a service are kept, as an operator writes it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 _SQLITE: Final = "sqlite:"
 _OF_FILES: Final = (".db", ".sqlite")
@@ -27,7 +29,21 @@ class SqliteLocation:
         return f"{_SQLITE}{self.path}"
 
 
-def parse_store(text: str) -> MemoryLocation | SqliteLocation:
+@dataclass(frozen=True, slots=True)
+class PostgresLocation:
+    """In a database of a PostgreSQL server. Its URL may have a password, which is not shown."""
+
+    url: str = field(repr=False)
+
+    def __str__(self) -> str:
+        parts = urlsplit(self.url)
+        return f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+Location = MemoryLocation | SqliteLocation | PostgresLocation
+
+
+def parse_store(text: str) -> Location:
     """The store that `text` names; a relative path is one from the working directory.
 
     A path that ends in `.db` or `.sqlite` needs no `sqlite:`. Raises ValueError, which repeats
@@ -37,11 +53,15 @@ def parse_store(text: str) -> MemoryLocation | SqliteLocation:
     if text == "memory":
         return MemoryLocation()
     if text.startswith(_POSTGRESQL):
-        raise ValueError("does not support PostgreSQL: use memory, or sqlite:PATH")
+        if "://" not in text:
+            raise ValueError("takes a URL, such as postgresql://user@host/database")
+        if find_spec("psycopg") is None:
+            raise ValueError("needs psycopg: pip install 'trio-job-service[postgres]'")
+        return PostgresLocation(text)
     path = text.removeprefix(_SQLITE)
     is_file = text.startswith(_SQLITE) or (text.endswith(_OF_FILES) and "://" not in text)
     if not is_file:
-        raise ValueError("must be memory, or sqlite:PATH such as sqlite:jobs.db")
+        raise ValueError("must be memory, sqlite:PATH such as sqlite:jobs.db, or postgresql://…")
     if not path or path.endswith("/"):
         raise ValueError("needs the path of a file, such as sqlite:jobs.db")
     if ":memory:" in path or path.startswith("//") or "\0" in path:

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 
 import trio
@@ -103,6 +104,7 @@ class MemoryStore(LiveStore):
         drafts: Sequence[Draft],
         request: KeyedRequest | None = None,
         schedule: str | None = None,  # noqa: ARG002 (whose ticks end with the process)
+        not_since: datetime | None = None,  # noqa: ARG002 (there is no other process)
     ) -> Sequence[JobSummary]:
         # A turn of the loop costs more than a short job, because it wakes a worker and the log's
         # writer for that job alone. So not each submission waits for one. But each that would be

@@ -3,13 +3,11 @@
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 
-from msgspec import structs
-
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.detail import JobSummary, summarize
 from job_service.jobs.state.model import Draft, Ending, Job
 from job_service.jobs.state.table import JobTable
-from job_service.stores.admission import Admission
+from job_service.stores.admission import LiveAdmission, replayed
 from job_service.stores.contract import KeyedRequest
 from job_service.stores.idempotency import REMEMBERED_SECONDS
 from job_service.stores.unit_of_work import Remembered, UnitOfWork
@@ -24,7 +22,7 @@ class Submissions:
 
     def __init__(
         self,
-        admission: Admission,
+        admission: LiveAdmission,
         jobs: JobTable,
         clock: Clock,
         read: Callable[[Collection[str]], Awaitable[dict[str, Job]]],
@@ -56,7 +54,7 @@ class Submissions:
     ) -> Sequence[JobSummary]:
         """Make a job of each draft, or give those that the same request has made before.
 
-        Raises what `Admission.accept_all` and `Admission.recall` do.
+        Raises what `Admission.accept_all` and `LiveAdmission.recall` do.
         """
         unit.is_submission = True
         if request is None:
@@ -79,12 +77,7 @@ class Submissions:
         if not ended:
             return jobs
         kept = await self._read(ended)
-        return [
-            structs.replace(summarize(kept[job.id]), replayed=True, duplicate=job.duplicate)
-            if job.id in kept
-            else job
-            for job in jobs
-        ]
+        return [replayed(summarize(kept[job.id]), job) if job.id in kept else job for job in jobs]
 
     def recover(self, remembered: Remembered, endings: Mapping[str, Ending]) -> None:
         """A request of an earlier process still counts. `endings` has those of its jobs."""

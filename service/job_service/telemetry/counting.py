@@ -26,7 +26,9 @@ from job_service.telemetry.events import (
     JobRejected,
     JobReleased,
     JobRetried,
+    JobsClaimed,
     JobSnoozed,
+    JobsReleased,
     JobStarted,
     LogLinesDropped,
     LoopStalled,
@@ -91,6 +93,17 @@ def _job_created(metrics: LiveMetrics, _: JobCreated) -> None:
 def _store_opened(metrics: LiveMetrics, event: StoreOpened) -> None:
     metrics.jobs_claimed += event.jobs_pending
     metrics.jobs_pending += event.jobs_pending
+
+
+def _jobs_claimed(metrics: LiveMetrics, event: JobsClaimed) -> None:
+    metrics.jobs_claimed += event.jobs
+    metrics.jobs_pending += event.jobs
+
+
+def _jobs_released(metrics: LiveMetrics, event: JobsReleased) -> None:
+    metrics.jobs_released += event.jobs
+    metrics.jobs_pending -= event.jobs
+    metrics.jobs_ready -= event.ready
 
 
 def _job_enqueued(metrics: LiveMetrics, _: JobEnqueued | JobRecovered) -> None:
@@ -242,6 +255,8 @@ _COUNTS: Final[dict[type[Event], Callable[[LiveMetrics, Any], None]]] = {
     JobAbandoned: _job_abandoned,
     JobReleased: _job_released,
     JobLost: _job_lost,
+    JobsClaimed: _jobs_claimed,
+    JobsReleased: _jobs_released,
     JobRejected: _job_rejected,
     JobDuplicate: _job_deduplicated,
     WorkerStarted: _worker_started,

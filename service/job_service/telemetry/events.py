@@ -401,10 +401,14 @@ class StoreOpening(Event, frozen=True, kw_only=True):
 
 
 class StoreOpened(Event, frozen=True, kw_only=True):
-    """The jobs of the store are here. `jobs_rescued` of the pending ones were in hand before."""
+    """The jobs of the store are here. `jobs_rescued` of the pending ones were in hand before.
+
+    If other processes may share the store, this one is `node` among them, and has no jobs yet.
+    """
 
     event: Literal["store_opened"] = "store_opened"
     store: str
+    node: str | UnsetType = UNSET
     jobs_pending: int
     jobs_rescued: int
     jobs_finished: int
@@ -419,6 +423,30 @@ class StoreCommitted(Event, frozen=True, kw_only=True):
 
     event: Literal["store_committed"] = "store_committed"
     commit_seconds: float
+
+
+class JobsClaimed(Event, frozen=True, kw_only=True):
+    """This process took so many pending jobs from a store that it shares. Only counted."""
+
+    logged: ClassVar[bool] = False
+    streamed: ClassVar[bool] = False
+
+    event: Literal["jobs_claimed"] = "jobs_claimed"
+    jobs: int
+
+
+class JobsReleased(Event, frozen=True, kw_only=True):
+    """This process left so many pending jobs to a store that it shares, of which some were `ready`.
+
+    Only counted.
+    """
+
+    logged: ClassVar[bool] = False
+    streamed: ClassVar[bool] = False
+
+    event: Literal["jobs_released"] = "jobs_released"
+    jobs: int
+    ready: int = 0
 
 
 class StoreFailed(Event, frozen=True, kw_only=True):

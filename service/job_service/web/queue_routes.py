@@ -38,7 +38,7 @@ class Backup(Struct, frozen=True):
 
 
 def add_queue_routes(app: Quart, queue: JobQueue) -> None:
-    """`/queue`, what is below it, `/types`, and `/store/backup`."""
+    """`/queue`, what is below it, `/nodes`, `/types`, and `/store/backup`."""
 
     @app.get("/queue")
     async def get_queue() -> Response:
@@ -58,6 +58,10 @@ def add_queue_routes(app: Quart, queue: JobQueue) -> None:
     @takes(BackupQuery)
     async def back_up_store(query: BackupQuery) -> Response:
         return fresh_json(Backup(query.to, await queue.back_up(query.to)))
+
+    @app.get("/nodes")
+    async def list_nodes() -> Response:
+        return fresh_json(await queue.nodes())
 
     @app.get("/types")
     async def list_types() -> Response:

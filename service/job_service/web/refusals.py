@@ -155,6 +155,10 @@ NOT_THE_MEDIA_TYPE: Final = Refusal(
     "`Content-Type` does not name the media type that this call takes.",
     "send the job as JSON, with the header Content-Type: application/json",
 )
+NOT_A_BATCH: Final = NOT_THE_MEDIA_TYPE._replace(
+    detail="send the jobs as JSON: a line each, with the header "
+    "Content-Type: application/x-ndjson, or one array, with Content-Type: application/json"
+)
 COMPRESSED: Final = Refusal(
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     "The body has a `Content-Encoding`.",

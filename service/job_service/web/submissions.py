@@ -1,6 +1,7 @@
-"""Reads what a client submits: one job as JSON, or many, a line each."""
+"""Reads what a client submits: one job as JSON, or many, a line each or as an array."""
 
 import re
+from collections.abc import Iterable
 from io import BytesIO
 from time import perf_counter
 from typing import Final, cast
@@ -25,7 +26,7 @@ from job_service.jobs.state.model import Draft
 from job_service.nesting import MAX_DEPTH, is_too_deep
 from job_service.web.asgi import IncomingRequest
 from job_service.web.problems import Problem, malformed, problem_of
-from job_service.web.refusals import COMPRESSED, NOT_THE_MEDIA_TYPE, TOO_LARGE
+from job_service.web.refusals import COMPRESSED, NOT_A_BATCH, NOT_THE_MEDIA_TYPE, TOO_LARGE, Refusal
 from job_service.web.responses import JSON
 from job_service.web.uploads import Uploads
 
@@ -76,11 +77,12 @@ class BatchReceipt(msgspec.Struct, omit_defaults=True):
 
 
 _decode = msgspec.json.Decoder(Submission).decode
+_split = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 async def read_submission(incoming: IncomingRequest, uploads: Uploads) -> Submission:
     """The job in the body of the request. Raises Problem."""
-    _require_content(incoming, JSON)
+    _require_content(incoming, NOT_THE_MEDIA_TYPE, JSON)
     return _parse(await uploads.read(incoming, MAX_JOB_BYTES))
 
 
@@ -93,27 +95,28 @@ class Batches:
         self._places = trio.CapacityLimiter(CHECKED_AT_A_TIME)
 
     async def read(self, incoming: IncomingRequest) -> list[Draft]:
-        """The jobs in the body of the request, a line each, all checked by the queue.
+        """The jobs in the body of the request, all checked by the queue.
 
-        Raises Problem, which names the first bad line. A large batch does not hold up other tasks:
-        they run every few milliseconds.
+        Raises Problem, which names the first bad one. A large batch does not hold up other tasks:
+        they run every few milliseconds. An array is taken apart in one go, so it may be no longer
+        than one job.
         """
-        _require_content(incoming, NDJSON)
-        async with self._uploads.hold(incoming, MAX_BATCH_BYTES) as body, self._places:
-            return await self._check(body)
+        if _require_content(incoming, NOT_A_BATCH, NDJSON, JSON) == NDJSON:
+            async with self._uploads.hold(incoming, MAX_BATCH_BYTES) as body, self._places:
+                return await self._check("line", _lines(body))
+        async with self._uploads.hold(incoming, MAX_JOB_BYTES) as body, self._places:
+            return await self._check("job", _members(body))
 
-    async def _check(self, body: bytes) -> list[Draft]:
-        if body.count(b"\n") > MAX_BATCH_LINES:
-            raise _too_large(f"a batch may have {MAX_BATCH_LINES:,} lines at most, blank ones too")
+    async def _check(self, what: str, texts: Iterable[bytes]) -> list[Draft]:
         drafts: list[Draft] = []
         turn_ends = perf_counter() + TURN_SECONDS
-        for number, line in enumerate(BytesIO(body), 1):
-            if len(line) > MAX_JOB_BYTES:
-                raise _too_large(f"line {number}: a job may have {MAX_JOB_BYTES} bytes at most")
-            if line.strip(_WHITESPACE):
+        for number, text in enumerate(texts, 1):
+            if len(text) > MAX_JOB_BYTES:
+                raise _too_large(f"{what} {number}: a job may have {MAX_JOB_BYTES} bytes at most")
+            if text.strip(_WHITESPACE):
                 if len(drafts) == MAX_BATCH_JOBS:
                     raise _too_large(f"a batch may have {MAX_BATCH_JOBS} jobs at most")
-                drafts.append(_check_line(self._queue, number, line))
+                drafts.append(_check_one(self._queue, f"{what} {number}", text))
             if perf_counter() >= turn_ends:
                 await trio.lowlevel.checkpoint()
                 turn_ends = perf_counter() + TURN_SECONDS
@@ -139,15 +142,31 @@ def read_idempotency_key(incoming: IncomingRequest) -> str | None:
     return re.sub(r"\\(.)", r"\1", quoted[1])
 
 
-def _require_content(incoming: IncomingRequest, wanted: str) -> None:
+def _lines(body: bytes) -> Iterable[bytes]:
+    if body.count(b"\n") > MAX_BATCH_LINES:
+        raise _too_large(f"a batch may have {MAX_BATCH_LINES:,} lines at most, blank ones too")
+    return BytesIO(body)
+
+
+def _members(body: bytes) -> Iterable[bytes]:
+    if is_too_deep(body, _MAX_DEPTH + 1):
+        raise malformed(f"not an array of jobs: a payload is nested more than {MAX_DEPTH} deep")
+    try:
+        return map(bytes, _split(body))
+    except msgspec.DecodeError as error:
+        raise malformed(f"not an array of jobs: {error}") from error
+
+
+def _require_content(incoming: IncomingRequest, refusal: Refusal, *wanted: str) -> str:
     media_type = incoming.fields.get(b"content-type", b"").partition(b";")[0]
-    if media_type.strip().lower() != wanted.encode():
-        what = "the job as JSON" if wanted == JSON else "the jobs as JSON, a line each"
-        raise Problem(NOT_THE_MEDIA_TYPE, f"send {what}, with the header Content-Type: {wanted}")
+    found = media_type.strip().lower().decode("latin-1")
+    if found not in wanted:
+        raise Problem(refusal)
     if b"content-encoding" in incoming.fields:
         codings = ",".join(incoming.headers.getlist("Content-Encoding")).lower().split(",")
         if not {"", "identity"}.issuperset(map(str.strip, codings)):
             raise Problem(COMPRESSED)
+    return found
 
 
 def _parse(text: bytes) -> Submission:
@@ -159,13 +178,13 @@ def _parse(text: bytes) -> Submission:
         raise malformed(f"not a job: {error}") from error
 
 
-def _check_line(queue: JobQueue, number: int, line: bytes) -> Draft:
+def _check_one(queue: JobQueue, which: str, text: bytes) -> Draft:
     try:
-        submission = _parse(line)
+        submission = _parse(text)
         return queue.check(submission.type, submission.payload, **submission.options())
     except (Problem, JobServiceError) as error:
         problem = problem_of(error)
-        raise Problem(problem.refusal, f"line {number}: {problem.detail}") from error
+        raise Problem(problem.refusal, f"{which}: {problem.detail}") from error
 
 
 def _too_large(detail: str) -> Problem:

@@ -13,7 +13,7 @@ from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import LONGEST_WAIT_SECONDS
 from job_service.jobs.state.model import Job
 from job_service.jobs.state.transitions import enqueue
-from job_service.stores.contract import BacklogView, Store
+from job_service.stores.contract import BacklogView, Demand, Store
 from job_service.telemetry.events import JobEnqueued, JobRecovered
 
 _DUE_IN_ONE_GO = 500
@@ -145,6 +145,14 @@ class Dispatcher:
             return "paused"
         return "not_due_in_time" if job.ready_monotonic is None else None
 
+    def demand(self) -> Demand:
+        """What could start now, beside what is here."""
+        if self._workers is None or not self._may_start:
+            return Demand()
+        registry = self._registry
+        limits = {name: concurrency_of(registry, name) for name in registry.names}
+        return Demand(self._free_workers, self._backlog.ready - self._backlog.held, limits)
+
     def view(self) -> BacklogView:
         """What holds the pending jobs back."""
         backlog, oldest = self._backlog, self._backlog.oldest_ready
@@ -259,6 +267,8 @@ class Dispatcher:
             while self._free_workers and (job := self._backlog.take()) is not None:
                 self._free_workers -= 1
                 self._workers.send_nowait(job)
+            if self._free_workers:
+                self._store.note_demand()
         except trio.BrokenResourceError:  # the last worker has left
             self._workers = None
 

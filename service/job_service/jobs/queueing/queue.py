@@ -18,6 +18,7 @@ from job_service.jobs.state.detail import (
     Cancellations,
     JobDetail,
     JobSummary,
+    NodeView,
     QueueView,
     TypeView,
 )
@@ -211,6 +212,10 @@ class JobQueue:
         Jobs go on meanwhile. Raises BackupRefused, as if jobs are in memory, or StoreUnavailable.
         """
         return await self._store.back_up(Path(destination))
+
+    async def nodes(self) -> Sequence[NodeView]:
+        """The processes that share the store, the oldest first; none if it can't be shared."""
+        return await self._store.nodes()
 
     async def types(self) -> Sequence[TypeView]:
         """All job types, and how many of their jobs are in which status."""

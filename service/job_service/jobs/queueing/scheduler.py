@@ -97,7 +97,8 @@ class _Timer:
             elif now >= due:
                 last = now
                 missed = await _count_ticks(cron, due, now)
-                await self._tick(cron.last(now) if missed else due, missed)
+                scheduled_for = cron.last(now) if missed else due
+                await self._tick(scheduled_for, missed, not_since=due)
             else:
                 continue
             self._next_run_at = due = next(cron.after(last))
@@ -114,9 +115,11 @@ class _Timer:
             missed = passed - ticks - 1
             ticks = passed
             late = timedelta(seconds=trio.current_time() - start - ticks * every.seconds)
-            await self._tick(self._clock.now() - late, missed)
+            half = timedelta(seconds=every.seconds / 2)  # the ticks of others are not quite as ours
+            now = self._clock.now()
+            await self._tick(now - late, missed, not_since=now - half)
 
-    async def _tick(self, scheduled_for: datetime, missed: int) -> None:
+    async def _tick(self, scheduled_for: datetime, missed: int, not_since: datetime) -> None:
         """Make a job for this tick, which also makes up for the ones before it that were missed."""
         if missed:
             self._skip("missed", missed)
@@ -124,18 +127,23 @@ class _Timer:
             self._skip("overlap")
             return
         try:
-            job = await self._submit(scheduled_for)
+            jobs = await self._submit(scheduled_for, not_since)
         except QueueFull:
             self._skip("full")
             return
-        self._last_job_id, self._last_run_at = job.id, job.created_at
+        if jobs:
+            self._last_job_id, self._last_run_at = jobs[0].id, jobs[0].created_at
+        else:
+            tick = self._store.last_ticks()[self._schedule.job_type]
+            self._last_job_id, self._last_run_at = tick.job_id, tick.at
 
-    async def _submit(self, scheduled_for: datetime) -> JobSummary:
+    async def _submit(self, scheduled_for: datetime, not_since: datetime) -> Sequence[JobSummary]:
+        """Make the job of a tick; none if another process has done so since."""
         name = self._schedule.job_type
         draft = structs.replace(self._draft, scheduled_for=scheduled_for)
         while True:
             try:
-                return (await self._store.submit([draft], schedule=name))[0]
+                return await self._store.submit([draft], schedule=name, not_since=not_since)
             except StoreUnavailable as error:
                 await trio.sleep(error.retry_after_seconds)
 

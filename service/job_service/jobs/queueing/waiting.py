@@ -4,6 +4,7 @@ import math
 
 from job_service.jobs.queueing.backlog import Backlog
 from job_service.jobs.queueing.ready import MANY
+from job_service.jobs.state.dependencies import why_blocked
 from job_service.jobs.state.model import Job
 
 
@@ -14,8 +15,7 @@ def why_it_waits(job: Job, backlog: Backlog, due_in_seconds: float, threads_awai
     threads were let go, while workers wait for one of them.
     """
     if job.awaits:
-        first, others = next(iter(job.awaits)), len(job.awaits) - 1
-        return f"waits for job {first}" + (f" and {_count(others, 'other')}" if others else "")
+        return why_blocked(next(iter(job.awaits)), len(job.awaits) - 1)
     if job.ready_monotonic is None:
         return _until_due(job, due_in_seconds)
     queue = backlog.queue_of(job)

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from contextvars import copy_context
 from inspect import isawaitable
 from typing import Any, Final
 
@@ -87,14 +86,13 @@ class _Call:
         self.ended = trio.Event()
         self._function = function
         self._context = context
-        self._variables = copy_context()
         self._token = trio.lowlevel.current_trio_token()
         self._task: asyncio.Task[outcome.Outcome[Any]] | None = None
         self._outcome: outcome.Outcome[Any] | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """On the loop: begin. It sees the context variables of the task that has made it."""
-        self._task = loop.create_task(self._run(), context=self._variables)
+        """On the loop: begin. It sees the context variables of whoever has this called there."""
+        self._task = loop.create_task(self._run())
         self._task.add_done_callback(self._done)
 
     def cancel(self) -> None:

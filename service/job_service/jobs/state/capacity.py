@@ -1,12 +1,23 @@
 """The bounds on what waits, in jobs and bytes, and the two lines that tell when they are felt."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from msgspec import UNSET
 
 from job_service.jobs.state.clock import Clock
-from job_service.jobs.state.state_index import StateIndex
+from job_service.jobs.state.model import Status
 from job_service.telemetry.events import Event, QueueFreed, QueueFull
+
+
+class Totals(Protocol):
+    """How many jobs there are of each status, and the bytes of those that have not ended."""
+
+    @property
+    def counts(self) -> Mapping[Status, int]: ...
+
+    @property
+    def unfinished_bytes(self) -> int: ...
 
 
 class Capacity:
@@ -22,13 +33,13 @@ class Capacity:
 
     def __init__(
         self,
-        index: StateIndex,
+        totals: Totals,
         emit: Callable[[Event], None],
         clock: Clock,
         limit: int,
         limit_bytes: int,
     ) -> None:
-        self._index = index
+        self.totals = totals
         self._emit = emit
         self._clock = clock
         self.limit = limit
@@ -40,18 +51,18 @@ class Capacity:
     @property
     def room(self) -> int:
         """How many more jobs fit; below 0 if retries overfill it."""
-        return self.limit - self._index.counts["pending"]
+        return self.limit - self.totals.counts["pending"]
 
     @property
     def room_bytes(self) -> int:
         """How many more bytes fit; may be below 0, too."""
-        return self.limit_bytes - self._index.unfinished_bytes
+        return self.limit_bytes - self.totals.unfinished_bytes
 
     def fits(self, jobs: int, size: int) -> bool:
         """Whether so many jobs, of so many bytes together, fit."""
         return (
-            jobs <= self.limit - self._index.counts["pending"]
-            and size <= self.limit_bytes - self._index.unfinished_bytes
+            jobs <= self.limit - self.totals.counts["pending"]
+            and size <= self.limit_bytes - self.totals.unfinished_bytes
         )
 
     def rejected(self, jobs: int) -> None:
@@ -86,9 +97,9 @@ class Capacity:
 
     @property
     def _is_free(self) -> bool:
-        enough_bytes = self._index.unfinished_bytes <= self.limit_bytes * 3 // 4
+        enough_bytes = self.totals.unfinished_bytes <= self.limit_bytes * 3 // 4
         return enough_bytes and self._is_free_of_jobs
 
     @property
     def _is_free_of_jobs(self) -> bool:
-        return self._index.counts["pending"] <= self.limit * 3 // 4
+        return self.totals.counts["pending"] <= self.limit * 3 // 4

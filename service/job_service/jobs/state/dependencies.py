@@ -58,6 +58,12 @@ def failed_dependency(predecessors: Sequence[Job]) -> Job | None:
     )
 
 
+def why_blocked(first: str, others: int) -> str:
+    """Why a job waits that awaits the job with this id, and so many others."""
+    more = "" if others == 0 else " and 1 other" if others == 1 else f" and {others} others"
+    return f"waits for job {first}{more}"
+
+
 def why_unstarted(predecessor: Job) -> str:
     """Why a job that was to come after this one has failed."""
     became = "has failed" if predecessor.status == "failed" else f"was {predecessor.status}"

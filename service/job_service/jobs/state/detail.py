@@ -157,6 +157,26 @@ class WorkerView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     since: datetime
 
 
+class NodeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One process among those that share a store. `node` is a name that it has until it ends.
+
+    Its jobs are safe for `lease_seconds`, which it renews all the time. If they are over, others
+    run its jobs. Of those that it holds, `processing` ones run, and `waiting` ones are about to.
+    `job_types` are those that it can run. `is_asked` marks the process that answers.
+    """
+
+    node: str
+    host: str
+    pid: int
+    version: str
+    started_at: datetime
+    lease_seconds: float
+    job_types: list[str]
+    processing: int
+    waiting: int
+    is_asked: bool = False
+
+
 class QueueView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How many jobs wait, and for what; and what is paused.
 

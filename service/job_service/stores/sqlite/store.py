@@ -22,8 +22,8 @@ from job_service.jobs.state.model import Ending, Job, Status
 from job_service.jobs.state.transitions import fail_unstarted
 from job_service.stores.commit import CannotKeep
 from job_service.stores.contract import Tick
-from job_service.stores.durable import DurableStore
 from job_service.stores.live_store import no_such_job
+from job_service.stores.sole_store import SoleStore
 from job_service.stores.sqlite.connection import refusal
 from job_service.stores.sqlite.file_thread import FileThread
 from job_service.stores.sqlite.housekeeping import keep_house, write_and_trim
@@ -46,7 +46,7 @@ CLOSING_SECONDS: Final = 2.0  # that the file has to be closed
 AT_ONCE_SECONDS: Final = 1.0  # that a blocked service has to keep its last words
 
 
-class SqliteStore(DurableStore):
+class SqliteStore(SoleStore):
     """Keeps all jobs in one file: at most `retain` that have ended, for up to `retain_seconds`.
 
     A job in hand whose process dies `max_losses` times fails. Meaning and errors of all methods are

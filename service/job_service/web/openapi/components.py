@@ -10,6 +10,7 @@ from job_service.jobs.state.detail import (
     Cancellations,
     JobDetail,
     JobSummary,
+    NodeView,
     QueueView,
     ScheduleView,
     TypeView,
@@ -30,7 +31,7 @@ REFERENCE: Final = "#/components/schemas/{name}"
 
 ANSWERS: Final[list[type[Struct]]] = [
     *(JobSummary, JobDetail, AttemptDetail, AttemptLog, LogLine, Progress, BatchReceipt),
-    *(Cancellations, QueueView, Backup, TypeView),
+    *(Cancellations, QueueView, Backup, NodeView, TypeView),
     *(WorkerView, ScheduleView, MetricsSnapshot, Health, ProblemDetails),
 ]
 

@@ -79,12 +79,13 @@ class _Provider(OpenAPIProvider):
     ) -> None:
         super().__init__(app, settings)
         self._needs_token = needs_token
-        self._submissions, self._examples = describe_submissions(registry)
+        self._answers = answer_schemas()
+        self._submissions, self._examples = describe_submissions(registry, self._answers)
 
     def schema(self) -> Document:
         """The whole document."""
         document = super().schema()
-        document["components"]["schemas"] = {**answer_schemas(), **self._submissions}
+        document["components"]["schemas"] = {**self._answers, **self._submissions}
         document["components"]["headers"] = {
             name: header._asdict() for name, header in headers.OF_ANSWERS.items()
         }
@@ -146,16 +147,19 @@ class _Provider(OpenAPIProvider):
         if kind == "job":
             content: Schema = {JSON: {"schema": submission, "examples": self._examples}}
         else:
-            lines = [msgspec.json.encode(example["value"]) for example in self._examples.values()]
-            # The schema is that of all lines together, as OpenAPI 3.2 has it.
+            jobs = [example["value"] for example in self._examples.values()]
+            # For lines, too, it is that of all together, as OpenAPI 3.2 has it.
             schema = {
                 "type": "array",
                 "items": submission,
                 "minItems": 1,
                 "maxItems": MAX_BATCH_JOBS,
             }
-            example = b"".join(line + b"\n" for line in lines).decode()
-            content = {NDJSON: {"schema": schema, "example": example}}
+            lines = b"".join(msgspec.json.encode(job) + b"\n" for job in jobs).decode()
+            content = {
+                NDJSON: {"schema": schema, "example": lines},
+                JSON: {"schema": schema, "example": jobs},
+            }
         return {"required": True, "content": content}
 
     def _answer(self, answer: Answer) -> Schema:

@@ -10,6 +10,7 @@ from job_service.jobs.state.detail import (
     Cancellations,
     JobDetail,
     JobSummary,
+    NodeView,
     QueueView,
     ScheduleView,
     TypeView,
@@ -60,6 +61,20 @@ CANCELLED: Final = structs.replace(
 )
 BATCH: Final = BatchReceipt(ids=[EXAMPLE_ID])
 CANCELLATIONS: Final = Cancellations(cancelled=4, interrupted=1)
+NODES: Final = [
+    NodeView(
+        node="7d0c6b0e-6f0b-4a57-9f61-5b1d3f0a2c11",
+        host="shop-1",
+        pid=4711,
+        version="1.0.0",
+        started_at=_T0,
+        lease_seconds=13.2,
+        job_types=["echo"],
+        processing=1,
+        waiting=0,
+        is_asked=True,
+    )
+]
 WORKERS: Final = [
     WorkerView(
         worker_id="worker-1",

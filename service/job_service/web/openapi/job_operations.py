@@ -22,6 +22,7 @@ from job_service.web.refusals import (
     INVALID_PAYLOAD,
     KEY_REUSED,
     MALFORMED,
+    NOT_A_BATCH,
     NOT_FINISHED,
     NOT_THE_MEDIA_TYPE,
     QUEUE_FULL,
@@ -38,7 +39,6 @@ from job_service.web.submissions import (
     MAX_BATCH_BYTES,
     MAX_BATCH_JOBS,
     MAX_JOB_BYTES,
-    NDJSON,
     BatchReceipt,
 )
 
@@ -91,8 +91,8 @@ JOB_OPERATIONS: Final[Operations] = {
         "submit_batch",
         "jobs",
         "Submit many jobs at once",
-        f"One job a line, up to {MAX_BATCH_JOBS:,} jobs and {MAX_BATCH_BYTES >> 20} MiB. All of "
-        "them are accepted, or none.",
+        f"One job a line, up to {MAX_BATCH_JOBS:,} jobs and {MAX_BATCH_BYTES >> 20} MiB; or an "
+        f"array of jobs, up to {MAX_JOB_BYTES >> 20} MiB. All of them are accepted, or none.",
         {
             201: Answer(
                 "All jobs are accepted.", BatchReceipt, examples.BATCH, ("Idempotent-Replayed",)
@@ -100,16 +100,13 @@ JOB_OPERATIONS: Final[Operations] = {
         },
         (
             _on_a_line(MALFORMED)._replace(
-                when="A line is not a job; `detail` names the first such line."
+                when="A line, or a member of the array, is not a job; `detail` names the first."
             ),
             *(_on_a_line(UNKNOWN_JOB_TYPE), _on_a_line(INVALID_PAYLOAD), UNKNOWN_PREDECESSOR),
             SLOW_BODY,
             TOO_LARGE._replace(detail=f"the body is over {MAX_BATCH_BYTES:,} bytes"),
             *(BATCH_TOO_LARGE, TOO_MANY_UPLOADS),
-            NOT_THE_MEDIA_TYPE._replace(
-                detail=f"send the jobs as JSON, a line each, with the header Content-Type: {NDJSON}"
-            ),
-            *(COMPRESSED, *_ADMISSION),
+            *(NOT_A_BATCH, COMPRESSED, *_ADMISSION),
         ),
         headers=("Idempotency-Key",),
         body="batch",

@@ -1,6 +1,7 @@
 """The body of a submission: a schema and an example for each job type of a registry."""
 
 import inspect
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -10,23 +11,26 @@ from job_service.jobs.queueing.options import OPTIONS
 from job_service.jobs.registration.job_type import JobType
 from job_service.jobs.registration.registry import Registry
 from job_service.telemetry.schemas import Schema
+from job_service.web.openapi.components import REFERENCE
+from job_service.web.openapi.names import take_name
 from job_service.web.openapi.payloads import payload_schemas
 
 
-def describe_submissions(registry: Registry) -> tuple[dict[str, Schema], dict[str, Any]]:
-    """The named schema `Submission` with those it refers to, and an example for each job type."""
+def describe_submissions(
+    registry: Registry, others: Iterable[str] = ()
+) -> tuple[dict[str, Schema], dict[str, Any]]:
+    """The named schema `Submission` with those it refers to, and an example for each job type.
+
+    No name is one of `others`.
+    """
     job_types = [registry.lookup(name) for name in registry.names]
-    payloads, named = payload_schemas([job_type.payload_decoder for job_type in job_types])
+    taken = {"submission", *map(str.lower, others)}
+    names = [take_name(f"{job_type.name}_submission", taken) for job_type in job_types]
+    payloads, named = payload_schemas([job_type.payload_decoder for job_type in job_types], taken)
     options = {name: _described(msgspec.json.schema(kind)) for name, kind in OPTIONS.items()}
-    named["Submission"] = {
-        "title": "Submission",
-        "description": "A job to be run, one variant for each job type of this service.",
-        "oneOf": [
-            _variant(job_type, payload, options)
-            for job_type, payload in zip(job_types, payloads, strict=True)
-        ]
-        or [False],
-    }
+    for name, job_type, payload in zip(names, job_types, payloads, strict=True):
+        named[name] = _variant(job_type, payload, options)
+    named["Submission"] = _any_of(dict(zip(registry.names, names, strict=True)))
     examples = {}
     for job_type, payload in zip(job_types, payloads, strict=True):
         try:
@@ -36,6 +40,19 @@ def describe_submissions(registry: Registry) -> tuple[dict[str, Schema], dict[st
             continue  # not for every type can a value be made up
         examples[job_type.name] = {"value": {"type": job_type.name, "payload": value}}
     return named, examples
+
+
+def _any_of(variants: dict[str, str]) -> Schema:
+    """The schema of a submission; `variants` has the schema's name for each job type."""
+    if not variants:
+        return {"description": "There is no job type, and so no job.", "not": {}}
+    references = {job_type: REFERENCE.format(name=name) for job_type, name in variants.items()}
+    return {
+        "title": "Submission",
+        "description": "A job to be run, one variant for each job type of this service.",
+        "oneOf": [{"$ref": reference} for reference in references.values()],
+        "discriminator": {"propertyName": "type", "mapping": references},
+    }
 
 
 def _described(schema: Schema) -> Schema:
@@ -57,7 +74,6 @@ def _variant(job_type: JobType, payload: Schema, options: dict[str, Schema]) -> 
     if job_type.absent_payload != b"null":
         payload = {**payload, "default": msgspec.json.decode(job_type.absent_payload)}
     return {
-        "title": job_type.name,
         "description": inspect.getdoc(job_type.handler) or "",
         "type": "object",
         "properties": {"type": {"const": job_type.name}, "payload": payload, **options},

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from job_service.jobs.state.detail import QueueView, ScheduleView, TypeView, WorkerView
+from job_service.jobs.state.detail import NodeView, QueueView, ScheduleView, TypeView, WorkerView
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.web.monitoring import Health
 from job_service.web.openapi import examples
@@ -89,6 +89,14 @@ OPERATIONS: Final[Operations] = {
             BACKUP_REFUSED,
             STORE_UNAVAILABLE,
         ),
+    ),
+    ("GET", "/nodes"): Operation(
+        "list_nodes",
+        "operations",
+        "See the processes that share the jobs",
+        "Those whose lease is not over, if the jobs are in a database. Else there is none to tell.",
+        {200: Answer("All processes.", list[NodeView], examples.NODES)},
+        (STORE_UNAVAILABLE,),
     ),
     ("GET", "/types"): Operation(
         "list_types",

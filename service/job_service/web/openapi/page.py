@@ -34,6 +34,7 @@ def render_page(document: dict[str, Any]) -> str:
         style=Markup(STYLE),  # noqa: S704  (a file of ours)
         operations=list(_operations(document)),
         named=document["components"]["schemas"],
+        job_types=list(_job_types(document["components"]["schemas"])),
     )
 
 
@@ -41,6 +42,13 @@ def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             yield {"method": method.upper(), "path": path, **operation}
+
+
+def _job_types(named: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Each job type, and the name of the schema of its submissions."""
+    variants = named["Submission"].get("discriminator", {"mapping": {}})["mapping"]
+    for job_type, reference in variants.items():
+        yield job_type, reference.rpartition("/")[2]
 
 
 def _prose(text: str) -> Markup:

@@ -9,14 +9,20 @@ from job_service.jobs.registration.payload import PayloadDecoder
 from job_service.jobs.registration.pydantic_models import PydanticDecoder
 from job_service.telemetry.schemas import Schema
 from job_service.web.openapi.components import REFERENCE
+from job_service.web.openapi.names import rename, take_name
 
-# Names of schemas begin with one of these, so that none of them is taken for one of ours.
+# Names begin with one of these until all are known: a Struct and a model may have the same one.
 _OF_MSGSPEC: Final = "payload."
 _OF_PYDANTIC: Final = "model."
 
 
-def payload_schemas(decoders: Iterable[PayloadDecoder]) -> tuple[list[Schema], dict[str, Schema]]:
-    """The schema of each payload, and the named schemas that they refer to."""
+def payload_schemas(
+    decoders: Iterable[PayloadDecoder], taken: set[str]
+) -> tuple[list[Schema], dict[str, Schema]]:
+    """The schema of each payload, and the named schemas that they refer to.
+
+    Each has the name of its class, or one like it that is not yet in `taken`.
+    """
     all_decoders = list(decoders)
     models = {
         id(decoder): decoder for decoder in all_decoders if isinstance(decoder, PydanticDecoder)
@@ -30,7 +36,20 @@ def payload_schemas(decoders: Iterable[PayloadDecoder]) -> tuple[list[Schema], d
     for decoder, schema in zip(others, of_others, strict=True):
         schemas[id(decoder)] = schema
     named |= {f"{_OF_MSGSPEC}{name}": schema for name, schema in named_by_msgspec.items()}
-    return [schemas[id(decoder)] for decoder in all_decoders], named
+    return _with_names_of_classes([schemas[id(decoder)] for decoder in all_decoders], named, taken)
+
+
+def _with_names_of_classes(
+    schemas: list[Schema], named: dict[str, Schema], taken: set[str]
+) -> tuple[list[Schema], dict[str, Schema]]:
+    names = {name: take_name(name.partition(".")[2], taken) for name in named}
+    references = {
+        REFERENCE.format(name=old): REFERENCE.format(name=new) for old, new in names.items()
+    }
+    for schema in named.values():
+        schema.pop("title", None)  # which generators prefer to the name, and others may have it
+    renamed = {names[name]: rename(schema, references) for name, schema in named.items()}
+    return rename(schemas, references), renamed
 
 
 def _of_pydantic(

@@ -1,0 +1,306 @@
+"""One process among those that share the database: what it holds, writes, takes and gives back."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Final
+
+import psycopg
+import trio
+
+from job_service.failures.report import describe
+from job_service.jobs.state.capacity import Capacity, Totals
+from job_service.jobs.state.clock import Clock
+from job_service.jobs.state.model import Job
+from job_service.stores.commit import CannotKeep
+from job_service.stores.contract import Demand
+from job_service.stores.durable import DurableStore
+from job_service.stores.postgres import node as nodes
+from job_service.stores.postgres.admitting import Submission
+from job_service.stores.postgres.batch import Batch, released, strike
+from job_service.stores.postgres.calling_off import CallOff
+from job_service.stores.postgres.connection import connect
+from job_service.stores.postgres.rescuing import Rescue
+from job_service.stores.postgres.signals import READY_EVERY_SECONDS
+from job_service.stores.postgres.transaction import InDoubt, Writer, at_once
+from job_service.stores.postgres.writing import MOST_AHEAD, Done, Means, Work
+from job_service.stores.unit_of_work import UnitOfWork
+from job_service.telemetry.events import Event, JobMisfit, JobsClaimed, utc_now
+
+STAYS_SECONDS: Final = 5.0
+
+
+class Member(DurableStore):
+    """Holds what it has claimed, and nobody else changes that.
+
+    A job that is due again within `stays_seconds` stays with it; all others that wait are given
+    back. If its lease is over, it has lost all that it held, and goes on under a new name.
+    """
+
+    def __init__(
+        self,
+        conninfo: str,
+        emit: Callable[[Event], None],
+        clock: Clock | None,
+        *,
+        capacity: int,
+        capacity_bytes: int,
+        retain: int,
+        lease_seconds: float,
+        stays_seconds: float,
+    ) -> None:
+        self._ahead_of_server = timedelta()  # this machine's wall clock
+        self._conninfo = conninfo
+        super().__init__(
+            emit, clock or Clock(self._now), capacity=capacity, capacity_bytes=capacity_bytes
+        )
+        self.node = nodes.new_id()
+        self._retain = retain
+        self._lease_seconds = lease_seconds
+        self._stays_seconds = stays_seconds
+        self._words_of_capacity: list[Event] = []
+        self._limits = Capacity(  # of the whole store
+            self._live.index,
+            self._words_of_capacity.append,
+            self.clock,
+            capacity,
+            capacity_bytes,
+        )
+        self._writer = Writer(conninfo, self.clock.now, self._learn_time)
+        self._paused: set[str] = set()
+        self._misfits: set[str] = set()
+        self._limited: set[str] = set()  # job types
+        self._given: set[str] = set()  # jobs that are given back, as soon as that is kept
+        self._in_doubt: tuple[str, Batch, Done] | None = None
+        self._must_look_for_strays = False
+        self._expects_more = False
+        self._ended_lately = 0
+        self._said_ready_at = -math.inf
+        self._must_say_ready = False
+        self._is_leaving = False
+        self._may_claim = trio.Event()  # again whenever there is something to take
+
+    def note_demand(self) -> None:
+        self._may_claim.set()
+
+    async def _write(self, units: Sequence[UnitOfWork]) -> None:
+        lost = set[str]()
+        if (units := await self._resolve_doubt(units)) == []:
+            return
+        while True:
+            self._limited = {
+                name for name, limit in self._runner.demand().limits.items() if limit is not None
+            }
+            batch = Batch(units, self.node, self._stays, lost)
+            self._let_go_of_given(batch)
+            work = Work(batch, self._means(batch))
+            try:
+                done = await self._writer.run(self.node, work.do)
+            except nodes.LeaseOver:
+                lost |= self._jobs_held() | batch.jobs.keys()
+                await self._begin_anew()
+            except psycopg.Error as error:
+                self._must_look_for_strays = True
+                if isinstance(error, InDoubt):
+                    self._in_doubt = error.number, batch, work.done
+                raise CannotKeep(describe(error)) from error
+            else:
+                break
+        done.lost |= lost
+        self._conclude(batch, done)
+
+    async def _resolve_doubt(self, units: Sequence[UnitOfWork]) -> Sequence[UnitOfWork]:
+        """Find out whether the last transaction has committed; the units that are still to write.
+
+        Raises CannotKeep if the server does not say so.
+        """
+        if self._in_doubt is None:
+            return units
+        number, batch, done = self._in_doubt
+        try:
+            has_committed = await self._writer.has_committed(number)
+        except psycopg.Error as error:
+            raise CannotKeep(describe(error)) from error
+        self._in_doubt = None
+        if not has_committed:
+            return units
+        waiting = set(self._committer.waiting)
+        batch.units = [unit for unit in batch.units if unit in waiting]
+        if batch.units:
+            self._conclude(batch, done)
+        self._must_look_for_strays = True  # jobs of callers who were refused meanwhile
+        return [unit for unit in units if unit not in batch.units]
+
+    def _write_at_once(self, units: Sequence[UnitOfWork]) -> None:
+        batch = Batch(units, self.node, lambda _: False)
+        batch.asks = []  # whoever asks gets no answer any more
+        work = Work(batch, replace(self._means(batch), demand=Demand()))
+        try:
+            done = at_once(self._conninfo, self.node, self.clock.now(), work.do)
+        except (psycopg.Error, nodes.LeaseOver) as error:
+            raise CannotKeep(describe(error)) from error
+        for job_id in done.lost:
+            strike(units, batch.jobs[job_id], self.clock.now())
+
+    def _means(self, batch: Batch) -> Means:
+        demand = self._runner.demand()
+        now = self.clock.monotonic()
+        held = None
+        if self._must_look_for_strays:
+            held = [*self._jobs_held(), *batch.jobs]
+        return Means(
+            clock=self.clock,
+            capacity=self._capacity_of,
+            is_closed=self._admission.is_closed,
+            demand=demand,
+            paused=self._paused,
+            stays_seconds=self._stays_seconds,
+            ahead=min(self._ended_lately, MOST_AHEAD),
+            without=self._misfits,
+            retain=self._retain,
+            may_say_ready=now >= self._said_ready_at + READY_EVERY_SECONDS,
+            expects_more=self._expects_more,
+            held=held,
+            is_full=self._limits.is_full,
+        )
+
+    def _capacity_of(self, totals: Totals) -> Capacity:
+        self._limits.totals = totals
+        return self._limits
+
+    def _stays(self, job: Job) -> bool:
+        if job.status == "processing":
+            return True
+        if self._is_leaving or job.id in self._given or job.id in self._misfits:
+            return False
+        if job.type in self._limited:  # it would keep a place from others
+            return False
+        return job.run_at <= self.clock.now() + timedelta(seconds=min(self._stays_seconds, 1e9))
+
+    def _let_go_of_given(self, batch: Batch) -> None:
+        """Jobs that are to be given back leave memory now, so that nothing else is done to them."""
+        for job in batch.given:
+            self._given.add(job.id)
+            if job.id not in self._jobs:  # it was so when this was tried before
+                continue
+            self._live.index.drop(job)
+            for unit in self._committer.waiting:
+                unit.told = [self._without_return(job, told) for told in unit.told]
+            if not job.attempts or job.attempts[-1].outcome != "interrupted":  # which tells it
+                batch.units[-1].told.append(released(job, self.clock.now()))
+            self._runner.discard(job)
+
+    def _without_return(self, job: Job, told: Any) -> Any:
+        """An attempt of this job has ended for its runner, but the job does not come back."""
+        if isinstance(told, tuple) and told[1] is job:
+            return (self._runner.attempt_ended, job, None)
+        return told
+
+    def _conclude(self, batch: Batch, done: Done) -> None:
+        """It has committed: let the units tell what it has led to. There is no checkpoint."""
+        self._must_look_for_strays = False
+        units = batch.units
+        waiting = list(self._committer.waiting)
+        for job_id in done.lost:
+            job = self._jobs.get(job_id) or batch.jobs.get(job_id)
+            if job is not None and job_id not in self._given:
+                strike(waiting, job, self.clock.now())
+                self._lose(job)
+        written = {job.id for job in (*batch.ended, *batch.given)}
+        self._given -= written
+        for unit in waiting:
+            for job_id in unit.jobs.keys() & written:
+                del unit.jobs[job_id]
+        for unit in units:
+            for job in tuple(unit.ended):
+                unit.told += done.followed.told.get(job.id, ())
+            for ask in unit.beside:
+                self._tell_of(unit, ask, done)
+        if done.totals is not None:
+            self._limits.totals = done.totals
+            if self._limits.is_full:
+                self._limits.eased()
+        self._ended_lately = len(batch.ended)
+        self._note_claimed(units[-1], done)
+
+    def _tell_of(self, unit: UnitOfWork, ask: object, done: Done) -> None:
+        if isinstance(ask, Submission):
+            unit.told += ask.told
+            unit.told += [(self._take_new, job) for job in ask.taken]
+        elif isinstance(ask, CallOff | Rescue):
+            unit.told += ask.told
+            for job in ask.ended:
+                unit.told += done.followed.told.get(job.id, ())
+
+    def _note_claimed(self, unit: UnitOfWork, done: Done) -> None:
+        now = self.clock.now()
+        if done.wanted:
+            self._expects_more = len(done.claimed) >= done.wanted
+        if done.claimed:
+            unit.told.append(JobsClaimed(timestamp=now, jobs=len(done.claimed)))
+            unit.told += [(self._take_claimed, job) for job in done.claimed]
+        if done.any_ready:
+            if self.clock.monotonic() >= self._said_ready_at + READY_EVERY_SECONDS:
+                self._said_ready_at = self.clock.monotonic()
+            else:
+                self._must_say_ready = True
+            self._may_claim.set()
+        unit.told += self._words_of_capacity
+        self._words_of_capacity.clear()
+
+    def _take_new(self, job: Job) -> None:
+        self._live.index.add(job)
+        due, job.due_monotonic = job.due_monotonic, None
+        self._runner.add(job, None if due is None else due - self.clock.monotonic())
+
+    def _take_claimed(self, job: Job) -> None:
+        self._live.restore(job)
+        why = self._runner.recover(job)
+        if why is not None:
+            now = self.clock.now()
+            self._misfits.add(job.id)
+            self._emit(JobMisfit(timestamp=now, job_id=job.id, job_type=job.type, error=why))
+            self._give_back([job])
+
+    def _leave(self) -> None:
+        """Give back all that waits, now and from now on."""
+        self._is_leaving = True
+        if waiting := [job for job in self._live.unfinished() if job.status == "pending"]:
+            self._give_back(waiting)
+
+    def _give_back(self, jobs: Sequence[Job]) -> None:
+        unit = UnitOfWork()
+        unit.jobs = {job.id: job for job in jobs}
+        self._committer.add(unit)
+
+    def _lose(self, job: Job) -> None:
+        """Others have the job: it leaves memory, and what runs is interrupted."""
+        if job.id in self._jobs:
+            self._live.index.drop(job)
+        if job.status == "processing":
+            attempt = job.attempts[-1]
+            if not attempt.is_over:
+                attempt.is_over = True
+                attempt.interrupt()
+        self._runner.attempt_ended(job, None)
+        self._runner.discard(job)
+
+    def _jobs_held(self) -> set[str]:
+        return {job.id for job in self._live.unfinished()}
+
+    async def _begin_anew(self) -> None:
+        """Go on under a new name. Raises CannotKeep."""
+        self.node = nodes.new_id()
+        try:
+            connection = await connect(self._conninfo)
+            async with connection:
+                await nodes.register(connection, self.node, self._lease_seconds)
+        except psycopg.Error as error:
+            raise CannotKeep(describe(error)) from error
+
+    def _now(self) -> Any:
+        return utc_now() - self._ahead_of_server
+
+    def _learn_time(self, servers: Any) -> None:
+        self._ahead_of_server = utc_now() - servers

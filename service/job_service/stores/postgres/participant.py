@@ -1,0 +1,323 @@
+"""What a process does for as long as it shares the store: look, listen and lend a hand."""
+
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Final, TypeVar
+
+import psycopg
+import trio
+from msgspec import UNSET
+
+from job_service.errors import StoreRefused, StoreUnavailable
+from job_service.failures.report import describe
+from job_service.jobs.state.clock import Clock
+from job_service.jobs.state.model import TERMINAL, Job, Status
+from job_service.stores.contract import Tick
+from job_service.stores.location import PostgresLocation
+from job_service.stores.postgres import node as nodes
+from job_service.stores.postgres import schema
+from job_service.stores.postgres.admitting import Submission
+from job_service.stores.postgres.connection import Connection, connect
+from job_service.stores.postgres.member import STAYS_SECONDS, Member
+from job_service.stores.postgres.reading import Reader
+from job_service.stores.postgres.rescuing import Rescue
+from job_service.stores.postgres.retention import EVERY_SECONDS, keep_house
+from job_service.stores.postgres.signals import READY_EVERY_SECONDS, Word, listen, say_ready
+from job_service.stores.postgres.writing import Claim
+from job_service.stores.unit_of_work import Pause, UnitOfWork
+from job_service.telemetry.events import Event, QueuePaused, QueueResumed, StoreFailed, StoreOpened
+
+T = TypeVar("T")
+
+FIRST_POLL_SECONDS: Final = 0.02
+POLL_SECONDS: Final = 1.0  # beside NOTIFY, by which most things are known sooner
+AWAITED_EVERY_SECONDS: Final = 0.05
+TURN_SECONDS: Final = 1.0
+
+
+class Participant(Member):
+    """Takes part in the service: claims when there is something, and does what others ask it for.
+
+    Whatever it hears by NOTIFY it would also find out by itself, a little later.
+    """
+
+    def __init__(
+        self,
+        conninfo: str,
+        emit: Callable[[Event], None],
+        clock: Clock | None = None,
+        *,
+        capacity: int,
+        capacity_bytes: int,
+        retain: int,
+        retain_seconds: float | None = None,
+        max_losses: int = 3,
+        lease_seconds: float = nodes.LEASE_SECONDS,
+        stays_seconds: float = STAYS_SECONDS,
+    ) -> None:
+        super().__init__(
+            conninfo,
+            emit,
+            clock,
+            capacity=capacity,
+            capacity_bytes=capacity_bytes,
+            retain=retain,
+            lease_seconds=lease_seconds,
+            stays_seconds=stays_seconds,
+        )
+        self.name = str(PostgresLocation(conninfo))
+        self._retain_seconds = retain_seconds
+        self._max_losses = max_losses
+        self._reader = Reader(conninfo)
+        self._awaited: dict[str, trio.Event] = {}
+        self._anyone_waits = trio.Event()
+        self._must_hear = trio.Event()
+        self._told_types: tuple[nodes.NodeId, list[str]] = self.node, []
+        self._own_pauses = 0  # that are not kept yet
+        self._turned_at = 0.0  # on the monotonic clock, when the loop was seen to turn
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        self._token = trio.lowlevel.current_trio_token()
+        try:
+            async with await connect(self._conninfo) as connection:
+                await schema.migrate(connection)
+                await nodes.register(connection, self.node, self._lease_seconds)
+        except psycopg.Error as error:
+            raise StoreRefused(f"can't use {self.name}: {describe(error)}") from None
+        lease = nodes.Lease(
+            self._conninfo, self._lease_seconds, lambda: self.node, self._has_turned_lately
+        )
+        self._turned_at = self.clock.elapsed()
+        lease.start()
+        try:
+            async with trio.open_nursery() as nursery:
+                for task in (self._committer.run, self._turn, self._be_member):
+                    nursery.start_soon(task)
+                try:
+                    yield
+                finally:
+                    nursery.cancel_scope.cancel()
+        finally:
+            self._committer.close()
+            lease.stop()
+            with trio.CancelScope(shield=True), suppress(psycopg.Error):
+                await self._reader.do(lambda connection: nodes.leave(connection, self.node))
+                await self._reader.close()
+                await self._writer.close()
+
+    async def recover(self) -> None:
+        began = self.clock.monotonic()
+        counts = await self._question(self._reader.counts())
+        for schedule, at, job_id in await self._question(self._reader.ticks()):
+            self._ticks[schedule] = Tick(schedule, at, job_id)
+        self._say(
+            StoreOpened(
+                timestamp=self.clock.now(),
+                store=self.name,
+                node=str(self.node),
+                jobs_pending=0,
+                jobs_rescued=0,
+                jobs_finished=finished(counts),
+                open_seconds=round(self.clock.monotonic() - began, 6),
+            )
+        )
+        await self._hear()
+        self._read_whole.set()
+
+    def leave_behind(self, reason_of: Callable[[Job], str]) -> None:
+        self._leave()
+        super().leave_behind(reason_of)
+
+    def close(self) -> None:
+        super().close()
+        self._must_hear.set()
+
+    # Its tasks.
+
+    async def _be_member(self) -> None:
+        await self._read_whole.wait()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._claim_now_and_then)
+            nursery.start_soon(self._hear_now_and_then)
+            nursery.start_soon(listen, self._conninfo, self._note_word)
+            nursery.start_soon(self._rescue_now_and_then)
+            nursery.start_soon(self._say_ready_later)
+            nursery.start_soon(self._look_for_awaited)
+            nursery.start_soon(self._keep_house)
+
+    async def _turn(self) -> None:
+        while True:
+            self._turned_at = self.clock.elapsed()
+            await trio.sleep(TURN_SECONDS)
+
+    def _has_turned_lately(self) -> bool:
+        return self.clock.elapsed() < self._turned_at + nodes.STALL_SECONDS
+
+    async def _claim_now_and_then(self) -> None:
+        # What others are about to claim is passed over, and they may take less of it. So it looks
+        # again soon, and then ever less often.
+        pause = FIRST_POLL_SECONDS
+        while True:
+            self._may_claim = trio.Event()
+            with suppress(StoreUnavailable):
+                if await self._finds_any_to_claim():
+                    await self._ask(Claim())
+            with trio.move_on_after(pause * random.uniform(0.5, 1.0)) as waiting:
+                await self._may_claim.wait()
+            pause = min(2 * pause, POLL_SECONDS) if waiting.cancelled_caught else FIRST_POLL_SECONDS
+
+    async def _finds_any_to_claim(self) -> bool:
+        demand = self._runner.demand()
+        if (self.node, sorted(demand.limits)) != self._told_types:
+            self._told_types = told = self.node, sorted(demand.limits)
+            await self._question(
+                self._reader.do(lambda connection: nodes.tell_types(connection, *told))
+            )
+        if demand.workers <= demand.waiting:
+            return False
+        return await self._question(self._reader.any_ready(demand.limits, self.clock.now()))
+
+    async def _hear_now_and_then(self) -> None:
+        while True:
+            with trio.move_on_after(POLL_SECONDS * random.uniform(0.5, 1.0)):
+                await self._must_hear.wait()
+            self._must_hear = trio.Event()
+            with suppress(StoreUnavailable):
+                await self._hear()
+            if self._admission.is_closed and not self._runner.demand().limits:
+                self._leave()  # nothing starts here any more
+
+    async def _hear(self) -> None:
+        """Do what others have said: pause, go on, and call off jobs."""
+        await self._hear_of_pauses()
+        for job_id, reason in await self._question(self._reader.called_off(self.node)):
+            job = self._jobs.get(job_id)
+            if job is not None and job.status not in TERMINAL:
+                self._call_off(job, reason)
+
+    async def _hear_of_pauses(self) -> None:
+        before = self._paused
+        paused = await self._question(self._reader.pauses())
+        if self._own_pauses or self._paused is not before:  # which the answer may not know of
+            return
+        now = self.clock.now()
+        for job_type in sorted(paused - self._paused):
+            if self._runner.pause(job_type or None):
+                self._say(QueuePaused(timestamp=now, job_type=job_type or UNSET))
+        for job_type in sorted(self._paused - paused):
+            if self._runner.resume(job_type or None):
+                self._say(QueueResumed(timestamp=now, job_type=job_type or UNSET))
+        self._paused = paused
+
+    async def _say_word(self, pause: Pause, event: Event) -> None:
+        """Pause or go on in all processes, as this one does already."""
+        self._own_pauses += 1
+        try:
+            await self._ask(pause, event)
+        finally:
+            self._own_pauses -= 1
+            self._must_hear.set()
+
+    def _note_word(self, word: Word) -> None:
+        (self._may_claim if word == "ready" else self._must_hear).set()
+
+    async def _rescue_now_and_then(self) -> None:
+        while True:
+            pause = self._lease_seconds / 3
+            try:
+                await self._ask(Rescue(self._max_losses, self._lease_seconds))
+            except StoreUnavailable:  # perhaps to all others, too: let them renew their leases
+                pause = 3 * self._lease_seconds / 2
+            await trio.sleep(pause * random.uniform(0.7, 1.0))
+
+    async def _say_ready_later(self) -> None:
+        while True:
+            await trio.sleep(READY_EVERY_SECONDS)
+            if self._must_say_ready:
+                self._must_say_ready = False
+                self._said_ready_at = self.clock.monotonic()
+                with suppress(psycopg.Error):  # they look by themselves, too
+                    await self._reader.do(say_ready)
+
+    async def _look_for_awaited(self) -> None:
+        """Wake who waits for the end of a job that another process holds."""
+        while True:
+            if not self._awaited:
+                self._anyone_waits = trio.Event()
+            await self._anyone_waits.wait()
+            elsewhere = [job_id for job_id in self._awaited if job_id not in self._jobs]
+            if elsewhere:
+                with suppress(psycopg.Error):
+                    for job_id in await self._reader.ended(elsewhere):
+                        self._wake(job_id)
+            await trio.sleep(AWAITED_EVERY_SECONDS)
+
+    async def _ended(self, job_id: str) -> None:
+        """Return when the job has ended, and that is kept and told."""
+        ended = self._awaited.setdefault(job_id, trio.Event())
+        self._anyone_waits.set()
+        try:
+            await ended.wait()
+        finally:
+            if not ended.is_set() and not ended.statistics().tasks_waiting:
+                del self._awaited[job_id]
+
+    def _let_go(self, job: Job) -> None:
+        super()._let_go(job)
+        self._wake(job.id)
+
+    def _wake(self, job_id: str) -> None:
+        if (event := self._awaited.pop(job_id, None)) is not None:
+            event.set()
+
+    async def _keep_house(self) -> None:
+        while True:
+            await trio.sleep(EVERY_SECONDS * random.uniform(0.5, 1.5))
+            try:
+                await self._reader.do(self._tidy)
+            except psycopg.Error as error:
+                self._note_failure(error)
+
+    async def _tidy(self, connection: Connection) -> None:
+        await keep_house(connection, self.clock.now(), self._retain_seconds)
+
+    # How they ask the database.
+
+    async def _ask(self, item: object, *events: Event) -> None:
+        """Have this done in a transaction, and return when that is kept and told.
+
+        Raises StoreUnavailable.
+        """
+        self._committer.require_no_trouble()
+        unit = UnitOfWork()
+        unit.beside.append(item)
+        unit.told += events
+        unit.is_submission = isinstance(item, Submission)
+        self._committer.add(unit)
+        await self._committer.kept()
+
+    async def _question(self, answer: Awaitable[T]) -> T:
+        """What is read. Raises StoreUnavailable if it can't be."""
+        try:
+            return await answer
+        except psycopg.Error as error:
+            self._note_failure(error)
+            why = f"the store can't be read now: {describe(error)}"
+            raise StoreUnavailable(why) from error
+
+    def _note_failure(self, error: psycopg.Error) -> None:
+        """Something other than a commit has failed: find out whether commits fail, too."""
+        self._emit(StoreFailed(timestamp=self.clock.now(), error=describe(error)))
+        self._committer.try_out()
+
+
+def finished(counts: Mapping[str, Mapping[Status, int]]) -> int:
+    """How many of these jobs have ended."""
+    return sum(
+        jobs
+        for of_type in counts.values()
+        for status, jobs in of_type.items()
+        if status in TERMINAL
+    )

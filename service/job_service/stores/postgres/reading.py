@@ -1,0 +1,244 @@
+"""What the tables say of jobs, over a connection of its own: a long read holds up no commit."""
+
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple, TypeVar
+
+import psycopg
+import trio
+
+from job_service.jobs.state.detail import NodeView
+from job_service.jobs.state.model import TERMINAL, TRANSITIONS, Job, Status
+from job_service.stores.postgres.connection import Connection, connect
+from job_service.stores.postgres.rows import job_of
+
+T = TypeVar("T")
+
+_JOB: Final = """
+    SELECT record, payload, rescues, NULL, node, cancel_reason,
+        ARRAY(SELECT predecessor FROM job_service.edges WHERE successor = id ORDER BY predecessor)
+    FROM job_service.jobs WHERE id = %(id)s
+    UNION ALL
+    SELECT record, payload, 0, result, NULL, NULL, '{}'
+    FROM job_service.finished WHERE id = %(id)s
+"""
+_UNFINISHED: Final = """
+    SELECT id, record FROM job_service.jobs
+    WHERE (%(status)s::text IS NULL OR status = %(status)s)
+        AND (%(status)s::text IS DISTINCT FROM 'processing' OR node IS NOT NULL)
+        AND (%(type)s::text IS NULL OR type = %(type)s)
+        AND (%(after)s::text IS NULL OR id {sign} %(after)s)
+    ORDER BY id {order} LIMIT %(limit)s
+"""
+# Of each type and status that there is, the index has the jobs in the order of their ids.
+_FINISHED: Final = """
+    SELECT found.id, found.record
+    FROM (
+        SELECT type, status FROM job_service.counts
+        WHERE status = ANY(%(statuses)s) AND (%(type)s::text IS NULL OR type = %(type)s)
+        GROUP BY type, status HAVING sum(jobs) > 0
+    ) AS pair, LATERAL (
+        SELECT id, record FROM job_service.finished
+        WHERE type = pair.type AND status = pair.status
+            AND (%(after)s::text IS NULL OR id {sign} %(after)s)
+        ORDER BY id {order} LIMIT %(limit)s
+    ) AS found
+    ORDER BY found.id {order} LIMIT %(limit)s
+"""
+_WAITING: Final = """
+    SELECT count(*) FILTER (WHERE awaits > 0),
+        count(*) FILTER (WHERE awaits = 0 AND run_at > %(now)s),
+        min(run_at) FILTER (WHERE awaits = 0 AND run_at <= %(now)s)
+    FROM job_service.jobs WHERE status = 'pending'
+"""
+_ANY_READY: Final = """
+    SELECT EXISTS (
+        SELECT
+        FROM unnest(%(types)s::text[]) AS wanted (type), generate_series(0, 9) AS p (priority)
+        WHERE NOT EXISTS (SELECT FROM job_service.pauses WHERE job_type IN ('', wanted.type))
+            AND EXISTS (
+                SELECT FROM job_service.jobs
+                WHERE type = wanted.type AND priority = p.priority
+                    AND node IS NULL AND awaits = 0 AND run_at <= %(now)s
+            )
+    )
+"""
+_NODES: Final = """
+    SELECT nodes.id, host, pid, version, started_at,
+        extract(epoch FROM lease_until - clock_timestamp())::float, job_types,
+        count(jobs.id) FILTER (WHERE jobs.status = 'processing'),
+        count(jobs.id) FILTER (WHERE jobs.status = 'pending')
+    FROM job_service.nodes LEFT JOIN job_service.jobs ON jobs.node = nodes.id
+    WHERE lease_until > clock_timestamp()
+    GROUP BY nodes.id ORDER BY started_at
+"""
+
+
+class Found(NamedTuple):
+    """A job as it is kept, the node that holds it, if any, and the jobs that it awaits."""
+
+    job: Job
+    node: object | None
+    awaits: Sequence[str]
+
+
+class Waiting(NamedTuple):
+    """How many jobs wait for others, how many for their time, and since when the oldest is due."""
+
+    blocked: int
+    later: int
+    oldest_due: datetime | None
+
+
+class Reader:
+    """Asks the tables. All methods raise psycopg.Error."""
+
+    def __init__(self, conninfo: str) -> None:
+        self._conninfo = conninfo
+        self._connection: Connection | None = None
+        self._lock = trio.Lock()
+
+    async def job(self, job_id: str) -> Found | None:
+        """All that is kept of a job."""
+        rows = await self._rows(_JOB, {"id": job_id})
+        if not rows:
+            return None
+        record, payload, rescues, result, node, cancel_reason, awaits = rows[0]
+        job = job_of(record, payload, rescues, result)
+        if cancel_reason is not None and job.cancel_reason is None:
+            job.cancel_reason = cancel_reason
+        return Found(job, node, awaits)
+
+    async def ended(self, ids: Collection[str]) -> list[str]:
+        """Which of these jobs do not wait or run any more."""
+        rows = await self._rows(
+            "SELECT id FROM unnest(%(ids)s::text[]) AS id EXCEPT SELECT id FROM job_service.jobs",
+            {"ids": list(ids)},
+        )
+        return [job_id for (job_id,) in rows]
+
+    async def page(
+        self,
+        *,
+        status: Status | None,
+        job_type: str | None,
+        after: str | None,
+        limit: int,
+        newest_first: bool,
+    ) -> list[Job]:
+        """Up to `limit` jobs of this status and type, by id, without payloads and results."""
+        values: dict[str, object] = {"type": job_type, "after": after, "limit": limit}
+        values |= {"status": status, "statuses": [status] if status else sorted(TERMINAL)}
+        queries = [
+            *([_UNFINISHED] if status not in TERMINAL else []),
+            *([_FINISHED] if status in (None, *TERMINAL) else []),
+        ]
+        sign, order = ("<", "DESC") if newest_first else (">", "ASC")
+        query = " UNION ALL ".join(f"({each.format(sign=sign, order=order)})" for each in queries)
+        query = f"SELECT id, record FROM ({query}) AS jobs ORDER BY id {order} LIMIT %(limit)s"
+        rows = await self._rows(query, values)
+        return [job_of(record, "", 0) for _, record in rows]
+
+    async def counts(self) -> dict[str, dict[Status, int]]:
+        """How many jobs of each type have which status."""
+        counts: dict[str, dict[Status, int]] = {}
+        for job_type, status, jobs in await self._rows(
+            """
+            SELECT type, status, sum(jobs)::bigint FROM job_service.counts
+            GROUP BY type, status HAVING sum(jobs) <> 0
+            """
+        ):
+            counts.setdefault(job_type, dict.fromkeys(TRANSITIONS, 0))[status] = jobs
+        return counts
+
+    async def waiting(self, now: datetime) -> Waiting:
+        """What the pending jobs wait for."""
+        ((blocked, later, oldest_due),) = await self._rows(_WAITING, {"now": now})
+        return Waiting(blocked, later, oldest_due)
+
+    async def any_ready(self, types: Iterable[str], now: datetime) -> bool:
+        """Whether any job of these types could be claimed, but for limits."""
+        ((any_ready,),) = await self._rows(_ANY_READY, {"types": list(types), "now": now})
+        return bool(any_ready)
+
+    async def nodes(self, asked: object) -> list[NodeView]:
+        """The processes whose lease is not over; the one that is `asked` is marked."""
+        return [
+            NodeView(
+                node=str(row[0]),
+                host=row[1],
+                pid=row[2],
+                version=row[3],
+                started_at=row[4],
+                lease_seconds=round(row[5], 3),
+                job_types=row[6],
+                processing=row[7],
+                waiting=row[8],
+                is_asked=row[0] == asked,
+            )
+            for row in await self._rows(_NODES)
+        ]
+
+    async def can_run(self, job_type: str) -> bool:
+        """Whether any process that is up has a handler for this type."""
+        ((can_run,),) = await self._rows(
+            """
+            SELECT EXISTS (
+                SELECT FROM job_service.nodes
+                WHERE lease_until > clock_timestamp() AND %(type)s = ANY(job_types)
+            )
+            """,
+            {"type": job_type},
+        )
+        return bool(can_run)
+
+    async def pauses(self) -> set[str]:
+        """The job types that are paused, "" for the whole queue."""
+        rows = await self._rows("SELECT job_type FROM job_service.pauses")
+        return {job_type for (job_type,) in rows}
+
+    async def ticks(self) -> Sequence[tuple[str, datetime, str | None]]:
+        """The last tick of each schedule that ever had one."""
+        rows = await self._rows("SELECT schedule, at, job_id FROM job_service.ticks")
+        return [(schedule, at, job_id) for schedule, at, job_id in rows]
+
+    async def called_off(self, node: object) -> Sequence[tuple[str, str]]:
+        """The jobs of this node that others want it to call off, each with the reason."""
+        rows = await self._rows(
+            """
+            SELECT id, cancel_reason FROM job_service.jobs
+            WHERE node = %(node)s AND cancel_reason IS NOT NULL
+            """,
+            {"node": node},
+        )
+        return [(job_id, reason) for job_id, reason in rows]
+
+    async def do(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """What this gives with the connection, which nobody else uses meanwhile."""
+        async with self._lock:
+            if self._connection is None:
+                self._connection = await connect(self._conninfo)
+            try:
+                return await work(self._connection)
+            except psycopg.OperationalError:
+                await self._close()
+                raise
+
+    async def close(self) -> None:
+        """Close the connection."""
+        async with self._lock:
+            await self._close()
+
+    async def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    async def _rows(
+        self, query: str, values: dict[str, object] | None = None
+    ) -> list[tuple[Any, ...]]:
+        async def ask(connection: Connection) -> list[tuple[Any, ...]]:
+            cursor = await connection.execute(query.encode(), values)
+            return await cursor.fetchall()
+
+        return await self.do(ask)

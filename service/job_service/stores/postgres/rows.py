@@ -1,0 +1,154 @@
+"""Jobs as rows of the tables, and back."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from job_service.jobs.state.model import Job
+from job_service.jobs.state.weight import weight_in_bytes
+from job_service.stores.record import decode, encode, record_of, restore
+
+WHOLE: Final = "record, payload, rescues"  # what `job_of` takes
+
+_INSERT: Final = """
+    INSERT INTO job_service.jobs (id, type, status, priority, created_at, run_at, unique_key,
+        awaits, node, bytes, record, payload)
+    SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::smallint[], %s::timestamptz[],
+        %s::timestamptz[], %s::text[], %s::int[], %s::uuid[], %s::int[], %s::text[], %s::text[])
+"""
+_FINISH: Final = """
+    WITH ended AS (
+        SELECT * FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[],
+            %s::text[], %s::text[]) AS ended (id, status, run_at, finished_at, record, result)
+    ), gone AS (
+        DELETE FROM job_service.jobs AS jobs USING ended
+        WHERE jobs.id = ended.id AND jobs.node IS NOT DISTINCT FROM %s RETURNING jobs.*
+    )
+    INSERT INTO job_service.finished (id, type, status, priority, created_at, run_at, finished_at,
+        record, payload, result)
+    SELECT id, gone.type, ended.status, gone.priority, gone.created_at, ended.run_at,
+        ended.finished_at, ended.record, gone.payload, ended.result
+    FROM gone JOIN ended USING (id)
+    RETURNING id
+"""
+_INSERT_FINISHED: Final = """
+    INSERT INTO job_service.finished (id, type, status, priority, created_at, run_at, finished_at,
+        record, payload)
+    SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::smallint[], %s::timestamptz[],
+        %s::timestamptz[], %s::timestamptz[], %s::text[], %s::text[])
+"""
+_CHANGE: Final = """
+    UPDATE job_service.jobs AS jobs SET
+        status = new.status, run_at = new.run_at, bytes = new.bytes, record = new.record,
+        node = CASE WHEN new.stays THEN jobs.node END,
+        rescues = jobs.rescues + new.rescues
+    FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::int[], %s::text[], %s::bool[],
+        %s::int[]) AS new (id, status, run_at, bytes, record, stays, rescues)
+    WHERE jobs.id = new.id AND jobs.node IS NOT DISTINCT FROM %s
+    RETURNING jobs.id
+"""
+
+
+class Statement:
+    """One statement for many rows, and its values, which are as of the moment it was made."""
+
+    def __init__(self, text: str, rows: Sequence[Sequence[Any]], *more: object) -> None:
+        self.text = text
+        self.values = (*map(list, zip(*rows, strict=True)), *more)
+
+
+def insertion(jobs: Iterable[tuple[Job, object]]) -> Statement:
+    """Keep new jobs, each with the node that holds it, or None."""
+    return Statement(
+        _INSERT,
+        [
+            (
+                job.id,
+                job.type,
+                job.status,
+                job.priority,
+                job.created_at,
+                job.run_at,
+                None if job.unique_key is None else text_of(job.unique_key),
+                len(job.awaits or ()),
+                node,
+                weight_in_bytes(job),
+                _record(job),
+                job.payload.decode(),
+            )
+            for job, node in jobs
+        ],
+    )
+
+
+def insertion_of_finished(jobs: Iterable[Job]) -> Statement:
+    """Keep new jobs that have ended already."""
+    return Statement(
+        _INSERT_FINISHED,
+        [
+            (
+                job.id,
+                job.type,
+                job.status,
+                job.priority,
+                job.created_at,
+                job.run_at,
+                job.finished_at,
+                _record(job),
+                job.payload.decode(),
+            )
+            for job in jobs
+        ],
+    )
+
+
+def finishing(jobs: Iterable[Job], node: object) -> Statement:
+    """Keep the ends of jobs that this node holds, or nobody if it is None. Gives their ids."""
+    return Statement(
+        _FINISH,
+        [
+            (
+                job.id,
+                job.status,
+                job.run_at,
+                job.finished_at,
+                _record(job),
+                None if job.result is None else job.result.decode(),
+            )
+            for job in jobs
+        ],
+        node,
+    )
+
+
+def changing(jobs: Iterable[tuple[Job, bool]], node: object, rescues: int = 0) -> Statement:
+    """Keep what has become of jobs that this node holds, and whether it goes on to hold each.
+
+    Gives their ids.
+    """
+    return Statement(
+        _CHANGE,
+        [
+            (job.id, job.status, job.run_at, weight_in_bytes(job), _record(job), stays, rescues)
+            for job, stays in jobs
+        ],
+        node,
+    )
+
+
+def job_of(record: str, payload: str, rescues: int, result: str | None = None) -> Job:
+    """The job of a row.
+
+    The start of one that was rescued is kept before its handler is called.
+    """
+    job = restore(decode(record), payload.encode(), None if result is None else result.encode())
+    job.is_recovered = rescues > 0
+    return job
+
+
+def text_of(text: str) -> str:
+    """A text as PostgreSQL has it, which takes any character but one."""
+    return text.replace("\\", "\\\\").replace("\0", "\\0")
+
+
+def _record(job: Job) -> str:
+    return encode(record_of(job)).decode()

@@ -1,0 +1,238 @@
+"""The store in PostgreSQL: what it tells is kept there, and any number of processes share it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import trio
+from msgspec import UNSET, structs
+
+from job_service.errors import AlreadyFinished, BackupRefused, NotFinished, UnknownJob
+from job_service.jobs.state.dependencies import why_blocked
+from job_service.jobs.state.detail import (
+    Cancellations,
+    JobDetail,
+    JobSummary,
+    NodeView,
+    QueueView,
+    detail_of,
+    summarize,
+)
+from job_service.jobs.state.model import TERMINAL, Draft, Status
+from job_service.stores.contract import KeyedRequest
+from job_service.stores.live_store import draft_like, no_such_job
+from job_service.stores.postgres.admitting import Submission, is_storable
+from job_service.stores.postgres.calling_off import CallOff
+from job_service.stores.postgres.participant import Participant, finished
+from job_service.stores.postgres.reading import Found
+from job_service.stores.unit_of_work import Pause
+from job_service.telemetry.events import QueuePaused, QueueResumed
+
+WORD_SECONDS: Final = 1.0  # that the process that holds a job has to call it off
+
+
+class PostgresStore(Participant):
+    """Keeps all jobs in a database: at most `retain` that have ended, for up to `retain_seconds`.
+
+    A job in hand whose process dies `max_losses` times fails. Meaning and errors of all methods are
+    those of `job_service.stores.contract.Store`.
+    """
+
+    async def submit(
+        self,
+        drafts: Sequence[Draft],
+        request: KeyedRequest | None = None,
+        schedule: str | None = None,
+        not_since: datetime | None = None,
+    ) -> Sequence[JobSummary]:
+        await self._require_open()
+        submission = Submission(drafts, request, schedule, not_since)
+        await self._ask(submission)
+        if submission.refusal is not None:
+            raise submission.refusal
+        if submission.tick is not None:
+            self._ticks[submission.tick.schedule] = submission.tick
+        return [self._with_progress(job) for job in submission.jobs]
+
+    async def run_again(self, job_id: str, request: KeyedRequest | None = None) -> JobSummary:
+        await self._require_open()
+        job = self._jobs.get(job_id) or (await self._find(job_id)).job
+        if job.status not in TERMINAL:
+            await self._committer.kept()
+            raise NotFinished(summarize(job))
+        return (await self.submit([draft_like(job)], request))[0]
+
+    async def cancel(self, job_id: str, reason: str) -> JobDetail:
+        await self._require_open()
+        job = self._jobs.get(job_id)
+        if job is None:
+            return await self._cancel_elsewhere(job_id, reason)
+        if job.status in TERMINAL:
+            await self._committer.kept()
+            raise AlreadyFinished(summarize(job))
+        self._call_off(job, reason)
+        return await self._when_kept(self._detail(job))
+
+    async def cancel_all(self, job_type: str, status: Status | None, reason: str) -> Cancellations:
+        await self._require_open()
+        newest = await self._question(
+            self._reader.page(
+                status=None, job_type=job_type, after=None, limit=1, newest_first=True
+            )
+        )
+        cancelled = interrupted = 0
+        while newest:
+            some = CallOff(reason, job_type=job_type, status=status, newest=newest[0].id)
+            await self._ask(some)
+            cancelled += some.cancelled
+            interrupted += some.interrupted
+            if some.is_over:
+                break
+        here = await self._call_off_all(job_type, status, reason)
+        await self._committer.kept()
+        return Cancellations(
+            cancelled=cancelled + here.cancelled, interrupted=interrupted + here.interrupted
+        )
+
+    async def pause(self, job_type: str | None) -> QueueView:
+        await self._require_open()
+        if self._runner.pause(job_type):
+            self._paused = self._paused | {job_type or ""}
+            event = QueuePaused(timestamp=self.clock.now(), job_type=job_type or UNSET)
+            await self._say_word(Pause(job_type, paused=True), event)
+        return await self.view()
+
+    async def resume(self, job_type: str | None) -> QueueView:
+        await self._require_open()
+        if self._runner.resume(job_type):
+            self._paused = self._paused - {job_type or ""}
+            event = QueueResumed(timestamp=self.clock.now(), job_type=job_type or UNSET)
+            await self._say_word(Pause(job_type, paused=False), event)
+        return await self.view()
+
+    async def get(self, job_id: str) -> JobDetail:
+        await self._require_open()
+        job = self._jobs.get(job_id)
+        if job is None:
+            return await self._detail_elsewhere(await self._find(job_id))
+        return await self._when_kept(self._detail(job))
+
+    async def wait(self, job_id: str, seconds: float) -> JobDetail:
+        found, here = await self.get(job_id), self._jobs.get(job_id)
+        if found.status not in TERMINAL:
+            with trio.move_on_after(seconds):
+                await self._ended(job_id)
+            try:
+                return await self.get(job_id)
+            except UnknownJob:  # it is kept no more
+                if here is None:
+                    raise
+                return detail_of(here)
+        return found
+
+    async def page(
+        self,
+        *,
+        status: Status | None,
+        job_type: str | None,
+        after: str | None,
+        limit: int,
+        newest_first: bool,
+    ) -> list[JobSummary]:
+        await self._require_open()
+        await self._committer.kept()
+        jobs = await self._question(
+            self._reader.page(
+                status=status,
+                job_type=job_type,
+                after=after,
+                limit=limit,
+                newest_first=newest_first,
+            )
+        )
+        return [self._with_progress(summarize(job)) for job in jobs]
+
+    async def view(self) -> QueueView:
+        await self._require_open()
+        await self._committer.kept()
+        counts = await self._question(self._reader.counts())
+        waiting = await self._question(self._reader.waiting(self.clock.now()))
+        pending = sum(of_type["pending"] for of_type in counts.values())
+        ready = max(0, pending - waiting.blocked - waiting.later)
+        oldest = None
+        if ready and waiting.oldest_due is not None:
+            oldest = max(0.0, (self.clock.now() - waiting.oldest_due).total_seconds())
+        return QueueView(
+            paused="" in self._paused,
+            paused_types=sorted(self._paused - {""}),
+            capacity=self.capacity,
+            pending=pending,
+            ready=ready,
+            later=waiting.later,
+            blocked=waiting.blocked,
+            unfit=len(self._misfits),
+            processing=sum(of_type["processing"] for of_type in counts.values()),
+            oldest_ready_seconds=oldest,
+            store=self.name,
+            finished=finished(counts),
+        )
+
+    async def counts(self) -> Mapping[str, dict[Status, int]]:
+        await self._require_open()
+        await self._committer.kept()
+        return await self._question(self._reader.counts())
+
+    async def nodes(self) -> Sequence[NodeView]:
+        await self._require_open()
+        return await self._question(self._reader.nodes(self.node))
+
+    async def back_up(self, destination: Path) -> int:  # noqa: ARG002 (it is refused anywhere)
+        await trio.lowlevel.checkpoint()
+        raise BackupRefused("jobs are kept in PostgreSQL here: use pg_dump")
+
+    async def _cancel_elsewhere(self, job_id: str, reason: str) -> JobDetail:
+        """Call off a job that this process does not hold."""
+        found = await self._find(job_id)
+        if found.job.status in TERMINAL:
+            raise AlreadyFinished(summarize(found.job))
+        call = CallOff(reason, job_id=job_id)
+        await self._ask(call)
+        if call.says_word and found.job.status == "pending":
+            with trio.move_on_after(WORD_SECONDS):
+                await self._ended(job_id)
+        return await self.get(job_id)
+
+    async def _find(self, job_id: str) -> Found:
+        """A job as it is kept. Raises UnknownJob or StoreUnavailable."""
+        found = await self._question(self._reader.job(job_id)) if is_storable(job_id) else None
+        if found is None:
+            await trio.lowlevel.checkpoint()
+            raise UnknownJob(no_such_job(job_id))
+        return found
+
+    async def _detail_elsewhere(self, found: Found) -> JobDetail:
+        """Of a job that this process does not hold."""
+        job = found.job
+        if job.status != "pending":
+            return detail_of(job)
+        if found.awaits:
+            why = why_blocked(found.awaits[0], len(found.awaits) - 1)
+        elif found.node is not None:
+            why = f"about to start on node {found.node}"
+        elif (seconds := (job.run_at - self.clock.now()).total_seconds()) > 0:
+            why = f"due in {math.ceil(seconds)} s"
+        elif self._paused & {"", job.type}:
+            why = f"{job.type} is paused" if job.type in self._paused else "the queue is paused"
+        elif not await self._question(self._reader.can_run(job.type)):
+            why = f"no process that is up has a handler for {job.type}"
+        else:
+            why = "waits for a free worker"
+        return detail_of(job, why)
+
+    def _with_progress(self, summary: JobSummary) -> JobSummary:
+        job = self._jobs.get(summary.id)
+        if job is None or job.meter is None or summary.status != "processing":
+            return summary
+        return structs.replace(summary, progress=job.meter.latest)

@@ -1,0 +1,157 @@
+"""All that is done in one transaction: what was decided is kept, and the rest is decided."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from job_service.jobs.state.capacity import Capacity, Totals
+from job_service.jobs.state.clock import Clock
+from job_service.jobs.state.model import Job
+from job_service.stores.contract import Demand
+from job_service.stores.postgres.admitting import Submission, Terms, admit, totals_of
+from job_service.stores.postgres.batch import Batch
+from job_service.stores.postgres.calling_off import CallOff
+from job_service.stores.postgres.claiming import claim
+from job_service.stores.postgres.following import Followed, follow
+from job_service.stores.postgres.rescuing import Rescue
+from job_service.stores.postgres.retention import trim_to
+from job_service.stores.postgres.signals import say
+from job_service.stores.postgres.transaction import Transaction
+from job_service.stores.unit_of_work import Pause
+
+MOST_AHEAD: Final = 500  # jobs that are claimed before a worker is free for them
+
+
+class Claim:
+    """Take jobs for the workers that are free."""
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What this process decides with in a transaction.
+
+    It `holds` a new job itself if a worker is free for it, and if it is due within `stays_seconds`.
+    It claims up to `ahead` jobs more than it has workers free, and none of `without`.
+    """
+
+    clock: Clock
+    capacity: Callable[[Totals], Capacity]
+    is_closed: bool
+    demand: Demand
+    paused: Collection[str]  # job types, "" for the queue
+    stays_seconds: float
+    ahead: int
+    without: Collection[str]
+    retain: int
+    may_say_ready: bool
+    expects_more: bool  # because not all that was ready could be claimed before
+    is_full: bool  # the whole store, so it is worth telling when it is not
+    held: Collection[str] | None  # give back all but these, which nobody knows of; None if none is
+
+
+@dataclass(slots=True)
+class Done:
+    """What a transaction has led to, beside what was written: it is told when it has committed."""
+
+    lost: set[str] = field(default_factory=set)
+    followed: Followed = field(default_factory=Followed)
+    claimed: Sequence[Job] = ()
+    wanted: int = 0  # jobs to claim
+    any_ready: bool = False  # and held by nobody
+    totals: Totals | None = None  # of the whole store
+
+
+class Work:
+    """One transaction. It may be done several times, of which the last counts."""
+
+    def __init__(self, batch: Batch, means: Means) -> None:
+        self.batch = batch
+        self.done = Done()
+        self._means = means
+        self._free = 0
+
+    async def do(self, tx: Transaction) -> Done:
+        """Write, decide, and claim."""
+        means = self._means
+        done = self.done = Done()
+        self._free = means.demand.workers - means.demand.waiting
+        if means.held is not None:
+            await self._give_back(tx, means.held)
+        done.lost = await self.batch.write(tx)
+        ended = [job for job in self.batch.ended if job.id not in done.lost]
+        done.any_ready = any(job.run_at <= tx.now for job in self.batch.given)
+        says_word = await self._do_asks(tx, done, ended)
+        submissions = [ask for ask in self.batch.asks if isinstance(ask, Submission)]
+        any_ended = bool(ended)
+        if submissions:
+            admitted = await admit(tx, submissions, self._terms(tx))
+            done.any_ready = done.any_ready or admitted.any_ready
+            any_ended = any_ended or admitted.any_ended
+        if ended:
+            done.followed = await follow(tx, ended, means.clock)
+            done.any_ready = done.any_ready or done.followed.any_ready
+        if any_ended:
+            await trim_to(tx, means.retain)
+        if says_word:
+            await say(tx, "said")
+        await self._claim(tx, done)
+        if means.is_full:
+            done.totals = await totals_of(tx)
+        return done
+
+    async def _do_asks(self, tx: Transaction, done: Done, ended: list[Job]) -> bool:
+        """Do what else is asked for; whether there is a word for other processes."""
+        says_word = False
+        for ask in self.batch.asks:
+            if isinstance(ask, CallOff | Rescue):
+                await ask.do(tx, self._means.clock)
+                ended += ask.ended
+            if isinstance(ask, CallOff):
+                says_word = says_word or ask.says_word
+            elif isinstance(ask, Rescue):
+                done.any_ready = done.any_ready or ask.any_ready
+            elif isinstance(ask, Pause):
+                says_word = True
+                change = "INSERT INTO job_service.pauses VALUES (%s) ON CONFLICT DO NOTHING"
+                if not ask.paused:
+                    change = "DELETE FROM job_service.pauses WHERE job_type = %s"
+                    done.any_ready = True
+                await tx.rows(change, ask.job_type or "")
+        return says_word
+
+    async def _claim(self, tx: Transaction, done: Done) -> None:
+        means = self._means
+        is_asked_to = any(isinstance(ask, Claim) for ask in self.batch.asks)
+        jobs = self._free + means.ahead
+        if jobs > 0 and (is_asked_to or done.any_ready or means.expects_more):
+            done.wanted = jobs
+            done.claimed = await claim(tx, means.demand, jobs, means.without)
+            if len(done.claimed) < jobs:
+                done.any_ready = False  # or they are of types that this process does not have
+        if done.any_ready and means.may_say_ready:
+            await say(tx, "ready")
+
+    def _terms(self, tx: Transaction) -> Terms:
+        means = self._means
+        stays_until = tx.now + timedelta(seconds=min(means.stays_seconds, 1e9))
+        limits = means.demand.limits
+        can_hold = "" not in means.paused and not means.is_closed and not means.expects_more
+
+        def holds(job: Job) -> bool:
+            if not can_hold or self._free <= 0 or job.run_at > stays_until:
+                return False
+            if limits.get(job.type, 0) is not None or job.type in means.paused:
+                return False
+            self._free -= 1
+            return True
+
+        return Terms(means.capacity, means.clock, means.is_closed, holds)
+
+    async def _give_back(self, tx: Transaction, held: Collection[str]) -> None:
+        await tx.rows(
+            "UPDATE job_service.jobs SET node = NULL "
+            "WHERE node = %s AND status = 'pending' AND id <> ALL(%s)",
+            tx.node,
+            list(held),
+        )

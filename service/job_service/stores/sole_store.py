@@ -1,0 +1,159 @@
+"""What stores do that one process has for itself: all that is decided is decided in its memory."""
+
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+
+import trio
+from msgspec import UNSET
+
+from job_service.errors import AlreadyFinished, NotFinished
+from job_service.jobs.state.clock import Clock
+from job_service.jobs.state.detail import (
+    Cancellations,
+    JobDetail,
+    JobSummary,
+    QueueView,
+    detail_of,
+    summarize,
+)
+from job_service.jobs.state.model import TERMINAL, Draft, Job, Status
+from job_service.stores.contract import KeyedRequest, Tick
+from job_service.stores.durable import DurableStore
+from job_service.stores.kept_counts import KeptCounts
+from job_service.stores.live_store import draft_like
+from job_service.stores.outbox import withdraw
+from job_service.stores.submissions import Submissions
+from job_service.stores.unit_of_work import Pause, UnitOfWork
+from job_service.telemetry.events import Event, QueuePaused, QueueResumed
+
+
+class SoleStore(DurableStore):
+    """The base of durable stores that hold all jobs which have not ended in memory.
+
+    Jobs that have ended are read from what keeps them. Meaning and errors of all methods are those
+    of `contract.Store`.
+    """
+
+    def __init__(
+        self,
+        emit: Callable[[Event], None],
+        clock: Clock,
+        *,
+        capacity: int,
+        capacity_bytes: int,
+    ) -> None:
+        super().__init__(emit, clock, capacity=capacity, capacity_bytes=capacity_bytes)
+        self._submissions = Submissions(self._admission, self._jobs, clock, self._read_some)
+        self._kept_counts = KeptCounts()
+
+    @abstractmethod
+    async def _read(self, job_id: str) -> Job:
+        """A job that has ended. Raises UnknownJob, or StoreUnavailable."""
+
+    @abstractmethod
+    async def _read_some(self, ids: Collection[str]) -> dict[str, Job]:
+        """Those of these jobs that are kept, by id, as far as a summary shows them.
+
+        Raises StoreUnavailable.
+        """
+
+    @property
+    def finished(self) -> int:
+        return self._kept_counts.finished
+
+    async def submit(
+        self,
+        drafts: Sequence[Draft],
+        request: KeyedRequest | None = None,
+        schedule: str | None = None,
+        not_since: datetime | None = None,  # noqa: ARG002 (there is no other process)
+    ) -> Sequence[JobSummary]:
+        await self._require_open()
+        await self._submissions.look_up_predecessors(drafts)
+        async with self._unit() as unit:
+            jobs = self._submissions.accept(unit, drafts, request)
+            if schedule is not None:
+                tick = self._ticks[schedule] = Tick(schedule, jobs[0].created_at, jobs[0].id)
+                unit.beside.append(tick)
+        return await self._submissions.as_they_are(jobs)
+
+    async def run_again(self, job_id: str, request: KeyedRequest | None = None) -> JobSummary:
+        await self._require_open()
+        job = self._jobs.get(job_id) or await self._read(job_id)
+        if job.status not in TERMINAL:
+            await self._committer.kept()
+            raise NotFinished(summarize(job))
+        async with self._unit() as unit:
+            jobs = self._submissions.accept(unit, [draft_like(job)], request)
+        return (await self._submissions.as_they_are(jobs))[0]
+
+    async def cancel(self, job_id: str, reason: str) -> JobDetail:
+        await self._require_open()
+        job = self._jobs.get(job_id) or await self._read(job_id)
+        if job.status in TERMINAL:
+            await self._committer.kept()
+            raise AlreadyFinished(summarize(job))
+        self._call_off(job, reason)
+        return await self._when_kept(self._detail(job))
+
+    async def cancel_all(self, job_type: str, status: Status | None, reason: str) -> Cancellations:
+        await self._require_open()
+        return await self._when_kept(await self._call_off_all(job_type, status, reason))
+
+    async def pause(self, job_type: str | None) -> QueueView:
+        await self._require_open()
+        async with self._unit() as unit:
+            if self._runner.pause(job_type):
+                unit.beside.append(Pause(job_type, paused=True))
+                self._outbox.emit(
+                    QueuePaused(timestamp=self.clock.now(), job_type=job_type or UNSET)
+                )
+        return self._view()
+
+    async def resume(self, job_type: str | None) -> QueueView:
+        await self._require_open()
+        async with self._unit() as unit:
+            if self._runner.resume(job_type):
+                unit.beside.append(Pause(job_type, paused=False))
+                self._outbox.emit(
+                    QueueResumed(timestamp=self.clock.now(), job_type=job_type or UNSET)
+                )
+        return self._view()
+
+    async def get(self, job_id: str) -> JobDetail:
+        await self._require_open()
+        job = self._jobs.get(job_id)
+        if job is None:
+            return detail_of(await self._read(job_id))
+        return await self._when_kept(self._detail(job))
+
+    async def wait(self, job_id: str, seconds: float) -> JobDetail:
+        await self._require_open()
+        job = self._jobs.get(job_id)
+        if job is None:
+            return detail_of(await self._read(job_id))
+        with trio.move_on_after(seconds):
+            await self._live.ending_of(job).wait()
+        return await self._when_kept(self._detail(job))
+
+    async def view(self) -> QueueView:
+        await self._require_open()
+        return await self._when_kept(self._view())
+
+    async def counts(self) -> Mapping[str, dict[Status, int]]:
+        await self._require_open()
+        await trio.lowlevel.checkpoint()
+        return self._kept_counts.all()
+
+    def _say(self, event: Event) -> None:
+        self._kept_counts.observe(event)
+        super()._say(event)
+
+    def _let_go(self, job: Job) -> None:
+        super()._let_go(job)
+        self._submissions.keyed.discard(job.id)
+
+    def _undo(self, units: deque[UnitOfWork]) -> None:
+        self._submissions.forget(withdraw(units, self._live))

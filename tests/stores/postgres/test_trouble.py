@@ -1,0 +1,197 @@
+"""A server that is gone for a while: it is told, waited for, and nothing is lost."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+import trio
+from psycopg.conninfo import conninfo_to_dict
+
+from job_service.errors import StoreRefused, StoreUnavailable
+from job_service.jobs.registration.registry import Registry
+from job_service.stores.postgres.connection import Connection
+from job_service.telemetry.events import (
+    JobCompleted,
+    JobLost,
+    JobReleased,
+    JobRescued,
+    JobStarted,
+    StoreFailing,
+    StoreRecovered,
+)
+from tests.stores.postgres.cluster import Cluster, running_cluster, why_there_is_none
+from tests.stores.postgres.service import Service, services
+
+
+@pytest.fixture
+def own_cluster() -> Iterator[Cluster]:
+    """A server that this test may stop."""
+    if (why := why_there_is_none()) is not None:
+        pytest.skip(why)
+    with running_cluster() as cluster:
+        yield cluster
+
+
+LEASE_SECONDS = 1.0
+
+
+async def until_told(services: list[Service], kind: type[StoreFailing | StoreRecovered]) -> None:
+    """Return when each has told of it."""
+    with trio.fail_after(30):
+        while not all(any(isinstance(e, kind) for e in each.events) for each in services):
+            await trio.sleep(0.01)
+
+
+@pytest.mark.parametrize("mode", ["immediate", "fast"])
+async def test_a_restart_of_the_server_costs_nothing(own_cluster: Cluster, mode: str) -> None:
+    """What runs goes on, callers hear that they must wait, and then all goes on by itself.
+
+    It does so if all leases were over meanwhile, because nobody could renew one.
+    """
+    registry = Registry()
+    gate = trio.Event()
+
+    @registry.job("slow")
+    async def slow() -> str:
+        await gate.wait()
+        return "done"
+
+    async with services(
+        own_cluster.new_database(), registry, workers=3, lease_seconds=LEASE_SECONDS
+    ) as nodes:
+        jobs = [await nodes[0].queue.submit("slow") for _ in range(12)]
+        own_cluster.stop(mode)
+        with pytest.raises(StoreUnavailable):
+            await nodes[1].queue.submit("slow")
+        with pytest.raises(StoreUnavailable):
+            await nodes[2].queue.get(jobs[0].id)
+        gate.set()
+        await until_told(nodes, StoreFailing)
+        await trio.sleep(1.5 * LEASE_SECONDS)
+        own_cluster.start()
+        await until_told(nodes, StoreRecovered)
+        for job in jobs:
+            ended = await nodes[1].ended(job.id)
+            assert (ended.status, ended.attempt) == ("completed", 1)
+        told = [event for each in nodes for event in each.events]
+        assert sum(isinstance(event, JobCompleted) for event in told) == 12
+        assert not any(isinstance(event, JobLost | JobRescued) for event in told)
+        for each in nodes:
+            assert sum(isinstance(event, StoreFailing) for event in each.events) == 1
+
+
+async def test_a_connection_that_is_cut_is_made_anew(database: str, cluster: Cluster) -> None:
+    """Again and again, while jobs come in and run."""
+    registry = Registry()
+
+    @registry.job("email")
+    async def email() -> None:
+        await trio.lowlevel.checkpoint()
+
+    cuts = list[object]()
+
+    def cut() -> None:
+        with psycopg.connect(cluster.url(), autocommit=True) as connection:
+            cursor = connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = %s AND application_name = 'job-service'",
+                [conninfo_to_dict(database)["dbname"]],
+            )
+            cuts.extend(cursor.fetchall())
+
+    async with services(database, registry) as nodes:
+        accepted = set[str]()
+
+        async def submit(service: Service) -> None:
+            for _ in range(60):
+                try:
+                    accepted.add((await service.queue.submit("email")).id)
+                except StoreUnavailable:
+                    await trio.sleep(0.02)
+
+        async with trio.open_nursery() as nursery:
+            for each in nodes:
+                nursery.start_soon(submit, each)
+            for _ in range(5):
+                await trio.sleep(0.1)
+                await trio.to_thread.run_sync(cut)
+        for job_id in accepted:
+            assert (await nodes[0].ended(job_id)).status == "completed"
+        completed = [job_id for each in nodes for job_id in each.said(JobCompleted)]
+        assert len(completed) == len(set(completed))
+        assert accepted <= set(completed)
+
+
+async def test_a_commit_whose_answer_is_lost_has_happened_once(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server is asked what became of it, and nobody hears of the trouble."""
+    registry = Registry()
+
+    @registry.job("email")
+    async def email() -> None:
+        await trio.lowlevel.checkpoint()
+
+    execute = Connection.execute
+    to_lose = 0
+
+    async def lose_answers(self: Connection, query: Any, *values: Any) -> Any:
+        nonlocal to_lose
+        result = await execute(self, query, *values)
+        if query == "COMMIT" and to_lose:
+            to_lose -= 1
+            self.pgconn.finish()
+            raise psycopg.OperationalError("the connection is lost")
+        return result
+
+    monkeypatch.setattr(Connection, "execute", lose_answers)
+    async with services(database, registry, number=1) as (service,):
+        for _ in range(3):
+            to_lose = 2
+            job = await service.queue.submit("email")
+            assert (await service.ended(job.id)).attempt == 1
+        assert to_lose == 0
+        assert len(service.said(JobCompleted)) == 3
+        assert not service.said(JobLost)
+        assert not any(isinstance(event, StoreFailing) for event in service.events)
+
+
+async def test_a_service_whose_loop_is_blocked_gives_its_jobs_back(database: str) -> None:
+    """Another thread writes that, because the process is about to end."""
+    registry = Registry()
+    is_first = True
+
+    @registry.job("slow")
+    async def slow() -> None:
+        nonlocal is_first
+        if is_first:
+            is_first = False
+            await trio.sleep_forever()
+
+    async with services(database, registry, number=1, workers=1) as (blocked,):
+        job, next_job = [await blocked.queue.submit("slow") for _ in range(2)]
+        with trio.fail_after(10):
+            while not blocked.said(JobStarted):
+                await trio.sleep(0.01)
+        await blocked.store.settled()
+        await trio.to_thread.run_sync(blocked.engine.end_without_loop, "loop_blocked")
+        assert blocked.said(JobReleased) == [job.id]
+        async with services(database, registry, number=1) as (other,):
+            for each in (job, next_job):
+                assert (await other.ended(each.id)).status == "completed"
+            attempts = (await other.queue.get(job.id)).attempts
+            assert [attempt.outcome for attempt in attempts] == ["interrupted", "completed"]
+        blocked.engine.stop("told to")
+
+
+async def test_a_server_that_is_not_there_is_refused_at_the_start(own_cluster: Cluster) -> None:
+    """There is nothing to wait for."""
+    url = own_cluster.new_database()
+    own_cluster.stop()
+    try:
+        with pytest.raises(StoreRefused, match=r"can't use postgresql:.*No such file"):
+            async with Service(url, Registry()).store.opened():
+                pass
+    finally:
+        own_cluster.start()
