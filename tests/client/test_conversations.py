@@ -23,7 +23,15 @@ from job_service.errors import (
     Unreachable,
 )
 from job_service.web.problems import Problem
-from job_service.web.refusals import OF_ERRORS, Refusal
+from job_service.web.refusals import (
+    BUG,
+    NO_TOKEN,
+    NOT_READY,
+    OF_ERRORS,
+    TOO_LARGE,
+    TOO_MANY_UPLOADS,
+    Refusal,
+)
 
 T = TypeVar("T")
 
@@ -249,6 +257,24 @@ def test_each_problem_is_the_exception_that_it_was(
     assert (type(error), str(error)) == (same_words.get(kind, kind), "no luck")
     if isinstance(error, StoreUnavailable):
         assert error.retry_after_seconds == 7
+
+
+@pytest.mark.parametrize(
+    ("refusal", "kind"),
+    [
+        (TOO_MANY_UPLOADS, QueueFull),
+        (NOT_READY, QueueClosed),
+        (NO_TOKEN, errors.Unauthorized),
+        (TOO_LARGE, BatchTooLarge),
+        (BUG, UnexpectedAnswer),
+    ],
+)
+def test_what_only_http_can_say_is_an_exception_too(
+    refusal: Refusal, kind: type[JobServiceError]
+) -> None:
+    """The nearest one that a program knows."""
+    body = {"type": f"/problems/{refusal.kind}" if refusal.kind else "about:blank", "detail": "no"}
+    assert type(error_of(answer(int(refusal.status), body))) is kind
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"", b"{}", b'{"id": 1}', b"\xff"])

@@ -226,12 +226,13 @@ async def test_a_handler_may_take_longer_than_a_connection_may_idle(
         assert (await wire.answer()).body == b"at last"
 
 
-async def test_a_client_that_goes_away_cancels_its_handler(serve: Serve) -> None:
+@pytest.mark.parametrize("asked", [request("/slow"), plain_post("/slow_upload?wait=60")])
+async def test_a_client_that_goes_away_cancels_its_handler(serve: Serve, asked: bytes) -> None:
     """Nobody waits for the answer any more, so nothing works on it any more."""
     stage = Stage()
     served = await serve(stage)
     async with served.connect() as wire:
-        await wire.send(request("/slow"))
+        await wire.send(asked)
         with trio.fail_after(5):
             await stage.entered.wait()
         wire.reset_when_closed()

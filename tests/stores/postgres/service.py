@@ -71,7 +71,7 @@ async def services(
     url: str, registry: Registry | Callable[[int], Registry], number: int = 3, **options: Any
 ) -> AsyncIterator[list[Service]]:
     """So many services on one database; they drain when the block is left."""
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         async with trio.open_nursery() as nursery:
             running = []
             for index in range(number):

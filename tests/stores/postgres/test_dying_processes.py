@@ -44,7 +44,7 @@ class Program:
 
 async def until(is_so: Callable[[], object]) -> None:
     """Return when this is so."""
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         while not is_so():
             await trio.sleep(0.01)
 

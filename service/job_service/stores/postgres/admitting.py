@@ -7,22 +7,18 @@ lock on it until the commit, so of several processes that submit the same, one m
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from datetime import datetime
+from typing import Final, NamedTuple
 
-import msgspec
-
-from job_service.errors import IdempotencyKeyReused
 from job_service.jobs.state.capacity import Capacity, Totals
 from job_service.jobs.state.changes import Creation
 from job_service.jobs.state.clock import Clock
-from job_service.jobs.state.detail import JobSummary, summarize
-from job_service.jobs.state.model import TERMINAL, Draft, Ending, Job, Status
-from job_service.stores.admission import Admission, replayed
-from job_service.stores.contract import KeyedRequest, Tick
-from job_service.stores.idempotency import REMEMBERED_SECONDS, as_ended
+from job_service.jobs.state.model import TERMINAL, Job, Status
+from job_service.stores.admission import Admission
+from job_service.stores.contract import Tick
 from job_service.stores.postgres.claiming import lock_of, take_locks
 from job_service.stores.postgres.elsewhere import Elsewhere
+from job_service.stores.postgres.known_requests import KnownRequests
 from job_service.stores.postgres.rows import (
     WHOLE,
     insertion,
@@ -30,42 +26,12 @@ from job_service.stores.postgres.rows import (
     job_of,
     text_of,
 )
+from job_service.stores.postgres.submission import Submission
 from job_service.stores.postgres.transaction import Transaction
-from job_service.telemetry.events import Event, JobsReleased
+from job_service.telemetry.events import JobsReleased
 
 _LOCK: Final = lock_of("capacity")
 _MANY_PROCESSES: Final = 16  # so many may submit at once without waiting for one another
-
-_decode_summaries = msgspec.json.Decoder(list[JobSummary]).decode
-
-
-class Submission:
-    """What one caller submits, and the jobs that it gets, or why it does not."""
-
-    def __init__(
-        self,
-        drafts: Sequence[Draft],
-        request: KeyedRequest | None = None,
-        schedule: str | None = None,
-        not_since: datetime | None = None,
-    ) -> None:
-        self.drafts = drafts
-        self.request = request
-        self.schedule = schedule
-        self.not_since = not_since
-        self.jobs: Sequence[JobSummary] = ()
-        self.refusal: Exception | None = None
-        self.told: list[Event] = []
-        self.taken: list[Job] = []  # by this process
-        self.tick: Tick | None = None
-        self.is_tick_new = False
-
-    def had_by_another(self, ticks: Mapping[str, Tick]) -> Tick | None:
-        """The tick of its schedule that another process has had in place of this one, if any."""
-        tick = ticks.get(self.schedule or "")
-        if tick is None or self.not_since is None or tick.at < self.not_since:
-            return None
-        return tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,17 +72,17 @@ class _Sum:
 
 
 class Admitted(NamedTuple):
-    """Whether any new jobs are ready and held by nobody, and whether any have ended at once."""
+    """Whether any new jobs are ready and held by nobody, and how many have ended at once."""
 
     any_ready: bool
-    any_ended: bool
+    ended: int
 
 
 async def admit(tx: Transaction, submissions: Sequence[Submission], terms: Terms) -> Admitted:
     """Decide on all of these, in their order, and keep what becomes of them."""
     await _lock_keys(tx, submissions)
     requests = [each.request for each in submissions if each.request is not None]
-    known = await _Known.read(tx, requests)
+    known = await KnownRequests.read(tx, requests)
     holders = await _holders(tx, submissions)
     predecessors = await _predecessors(tx, submissions)
     wanted = sum(len(each.drafts) for each in submissions)
@@ -166,7 +132,7 @@ async def admit(tx: Transaction, submissions: Sequence[Submission], terms: Terms
     left = [job for job in made if job.status == "pending" and job.id not in taken]
     return Admitted(
         any_ready=any(not job.awaits and job.run_at <= tx.now for job in left),
-        any_ended=any(job.status in TERMINAL for job in made),
+        ended=sum(job.status in TERMINAL for job in made),
     )
 
 
@@ -259,7 +225,13 @@ async def _predecessors(tx: Transaction, submissions: Iterable[Submission]) -> d
     if not wanted:
         return {}
     rows = await tx.rows(
-        f"SELECT {WHOLE} FROM job_service.jobs WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE",
+        f"""
+        WITH locked AS (
+            SELECT id FROM job_service.jobs WHERE id = ANY(%s) ORDER BY id FOR UPDATE
+        )
+        UPDATE job_service.jobs AS jobs SET is_awaited = true FROM locked
+        WHERE jobs.id = locked.id RETURNING {WHOLE}
+        """,
         sorted(wanted),
     )
     rows += await tx.rows(
@@ -287,108 +259,6 @@ async def _keep(tx: Transaction, made: Sequence[Job], submissions: Iterable[Subm
             ON CONFLICT (schedule) DO UPDATE SET at = excluded.at, job_id = excluded.job_id
             """,
             *tick,
-        )
-
-
-class _Known:
-    """Which requests were made before, and what has become of their jobs."""
-
-    def __init__(self) -> None:
-        self._requests: dict[str, tuple[bytes, Sequence[JobSummary]]] = {}
-        self._now: dict[str, JobSummary] = {}  # of their jobs that are kept
-        self._endings: dict[str, Ending] = {}  # of those that are kept no more
-        self._new: dict[str, tuple[bytes, Sequence[JobSummary]]] = {}
-
-    @classmethod
-    async def read(cls, tx: Transaction, requests: Sequence[KeyedRequest]) -> "_Known":
-        """What is known of these requests."""
-        known = cls()
-        if not requests:
-            return known
-        for key, asked, jobs in await tx.rows(
-            "SELECT key, asked, jobs FROM job_service.keys WHERE key = ANY(%s) AND until > %s",
-            [request.key for request in requests],
-            tx.now,
-        ):
-            known._requests[key] = asked, _decode_summaries(jobs)
-        ids = [job.id for _, jobs in known._requests.values() for job in jobs]
-        if ids:
-            await known._read_jobs(tx, ids)
-        return known
-
-    async def _read_jobs(self, tx: Transaction, ids: list[str]) -> None:
-        for row in await tx.rows(
-            """
-            SELECT record, '', 0 FROM job_service.jobs WHERE id = ANY(%s)
-            UNION ALL SELECT record, '', 0 FROM job_service.finished WHERE id = ANY(%s)
-            """,
-            ids,
-            ids,
-        ):
-            job = job_of(*row)
-            self._now[job.id] = summarize(job)
-        for job_id, status, finished_at in await tx.rows(
-            """
-            SELECT job_id, status, finished_at FROM job_service.keyed_jobs
-            WHERE job_id = ANY(%s) AND status IS NOT NULL
-            """,
-            ids,
-        ):
-            self._endings[job_id] = Ending(status, finished_at)
-
-    def recall(
-        self, request: KeyedRequest | None, new: Callable[[str], Job | None]
-    ) -> Sequence[JobSummary] | None:
-        """The jobs of a request that was made before, as they are now; None if it was not.
-
-        Raises IdempotencyKeyReused.
-        """
-        if request is None or request.key not in self._requests:
-            return None
-        asked, jobs = self._requests[request.key]
-        if asked != request.asked:
-            raise IdempotencyKeyReused("this idempotency key was used for another request")
-        return [replayed(self._as_it_is(job, new(job.id)), job) for job in jobs]
-
-    def _as_it_is(self, first: JobSummary, new: Job | None) -> JobSummary:
-        if new is not None:
-            return summarize(new)
-        ending = self._endings.get(first.id)
-        return self._now.get(first.id) or (as_ended(first, ending) if ending else first)
-
-    def remember(self, request: KeyedRequest | None, jobs: Sequence[JobSummary]) -> None:
-        """This request has made these jobs, if it was not known."""
-        if request is not None and request.key not in self._requests:
-            self._requests[request.key] = self._new[request.key] = request.asked, jobs
-
-    async def keep(self, tx: Transaction) -> None:
-        """Keep what is new."""
-        if not self._new:
-            return
-        until = tx.now + timedelta(seconds=REMEMBERED_SECONDS)
-        rows: list[tuple[Any, ...]] = [
-            (key, asked, msgspec.json.encode(jobs).decode())
-            for key, (asked, jobs) in self._new.items()
-        ]
-        await tx.rows(
-            """
-            INSERT INTO job_service.keys (key, asked, jobs, until)
-            SELECT key, asked, jobs, %s FROM unnest(%s::text[], %s::bytea[], %s::text[])
-                AS new (key, asked, jobs)
-            ON CONFLICT (key) DO UPDATE
-                SET asked = excluded.asked, jobs = excluded.jobs, until = excluded.until
-            """,
-            until,
-            *map(list, zip(*rows, strict=True)),
-        )
-        await tx.rows(
-            """
-            INSERT INTO job_service.keyed_jobs (job_id, until)
-            SELECT id, %s FROM unnest(%s::text[]) AS id
-            ON CONFLICT (job_id) DO UPDATE SET until = excluded.until
-            """,
-            until,
-            sorted({job.id for _, jobs in self._new.values() for job in jobs}),
         )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import UNSET
 
@@ -25,6 +25,13 @@ from job_service.telemetry.events import (
 )
 
 _ENDS: Final = (JobCompleted, JobFailed, JobCancelled, JobReleased, JobRetried, JobSnoozed)
+
+
+class Written(NamedTuple):
+    """The ids of jobs that this process has lost, and the ended ones that others await."""
+
+    lost: set[str]
+    awaited: Sequence[Job]
 
 
 class Batch:
@@ -55,12 +62,15 @@ class Batch:
             *([changing(waiting, node)] if waiting else []),
         ]
 
-    async def write(self, tx: Transaction) -> set[str]:
-        """Write them, and give the ids of those that this process has lost."""
-        kept = set[str]()
+    async def write(self, tx: Transaction) -> Written:
+        """Write them."""
+        kept = dict[str, bool]()
         for statement in self.statements:
-            kept.update(job_id for (job_id,) in await tx.do(statement))
-        return self.jobs.keys() - kept
+            kept.update(await tx.do(statement))
+        return Written(
+            lost=self.jobs.keys() - kept.keys(),
+            awaited=[job for job in self.ended if kept.get(job.id)],
+        )
 
 
 def strike(units: Sequence[UnitOfWork], job: Job, now: datetime) -> None:

@@ -1,10 +1,10 @@
-"""One process among those that share the database: what it holds, writes, takes and gives back."""
+"""One process among those that share the database: what it writes, and what has come of it."""
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
-from typing import Any, Final
+from datetime import datetime, timedelta
+from typing import Final
 
 import psycopg
 import trio
@@ -12,30 +12,28 @@ import trio
 from job_service.failures.report import describe
 from job_service.jobs.state.capacity import Capacity, Totals
 from job_service.jobs.state.clock import Clock
-from job_service.jobs.state.model import Job
 from job_service.stores.commit import CannotKeep
 from job_service.stores.contract import Demand
-from job_service.stores.durable import DurableStore
 from job_service.stores.postgres import node as nodes
-from job_service.stores.postgres.admitting import Submission
-from job_service.stores.postgres.batch import Batch, released, strike
+from job_service.stores.postgres.batch import Batch, strike
 from job_service.stores.postgres.calling_off import CallOff
 from job_service.stores.postgres.connection import connect
+from job_service.stores.postgres.holder import Holder
 from job_service.stores.postgres.rescuing import Rescue
 from job_service.stores.postgres.signals import READY_EVERY_SECONDS
+from job_service.stores.postgres.submission import Submission
 from job_service.stores.postgres.transaction import InDoubt, Writer, at_once
 from job_service.stores.postgres.writing import MOST_AHEAD, Done, Means, Work
 from job_service.stores.unit_of_work import UnitOfWork
-from job_service.telemetry.events import Event, JobMisfit, JobsClaimed, utc_now
+from job_service.telemetry.events import Event, JobsClaimed, utc_now
 
-STAYS_SECONDS: Final = 5.0
+_CORRECTION: Final = timedelta(seconds=1)  # by less, a clock is not set but kept right
 
 
-class Member(DurableStore):
-    """Holds what it has claimed, and nobody else changes that.
+class Member(Holder):
+    """Writes units of work, and claims jobs.
 
-    A job that is due again within `stays_seconds` stays with it; all others that wait are given
-    back. If its lease is over, it has lost all that it held, and goes on under a new name.
+    If its lease is over, it has lost all that it held, and goes on under a new name.
     """
 
     def __init__(
@@ -50,15 +48,18 @@ class Member(DurableStore):
         lease_seconds: float,
         stays_seconds: float,
     ) -> None:
-        self._ahead_of_server = timedelta()  # this machine's wall clock
+        self._ahead_of_server: timedelta | None = None  # this machine's wall clock
         self._conninfo = conninfo
         super().__init__(
-            emit, clock or Clock(self._now), capacity=capacity, capacity_bytes=capacity_bytes
+            emit,
+            clock or Clock(self._now),
+            capacity=capacity,
+            capacity_bytes=capacity_bytes,
+            stays_seconds=stays_seconds,
         )
         self.node = nodes.new_id()
         self._retain = retain
         self._lease_seconds = lease_seconds
-        self._stays_seconds = stays_seconds
         self._words_of_capacity: list[Event] = []
         self._limits = Capacity(  # of the whole store
             self._live.index,
@@ -69,16 +70,13 @@ class Member(DurableStore):
         )
         self._writer = Writer(conninfo, self.clock.now, self._learn_time)
         self._paused: set[str] = set()
-        self._misfits: set[str] = set()
-        self._limited: set[str] = set()  # job types
-        self._given: set[str] = set()  # jobs that are given back, as soon as that is kept
         self._in_doubt: tuple[str, Batch, Done] | None = None
         self._must_look_for_strays = False
         self._expects_more = False
         self._ended_lately = 0
+        self._ended_untrimmed = 0
         self._said_ready_at = -math.inf
         self._must_say_ready = False
-        self._is_leaving = False
         self._may_claim = trio.Event()  # again whenever there is something to take
 
     def note_demand(self) -> None:
@@ -156,9 +154,10 @@ class Member(DurableStore):
             demand=demand,
             paused=self._paused,
             stays_seconds=self._stays_seconds,
-            ahead=min(self._ended_lately, MOST_AHEAD),
+            ahead=min(2 * self._ended_lately, MOST_AHEAD),
             without=self._misfits,
             retain=self._retain,
+            ended_untrimmed=self._ended_untrimmed,
             may_say_ready=now >= self._said_ready_at + READY_EVERY_SECONDS,
             expects_more=self._expects_more,
             held=held,
@@ -168,34 +167,6 @@ class Member(DurableStore):
     def _capacity_of(self, totals: Totals) -> Capacity:
         self._limits.totals = totals
         return self._limits
-
-    def _stays(self, job: Job) -> bool:
-        if job.status == "processing":
-            return True
-        if self._is_leaving or job.id in self._given or job.id in self._misfits:
-            return False
-        if job.type in self._limited:  # it would keep a place from others
-            return False
-        return job.run_at <= self.clock.now() + timedelta(seconds=min(self._stays_seconds, 1e9))
-
-    def _let_go_of_given(self, batch: Batch) -> None:
-        """Jobs that are to be given back leave memory now, so that nothing else is done to them."""
-        for job in batch.given:
-            self._given.add(job.id)
-            if job.id not in self._jobs:  # it was so when this was tried before
-                continue
-            self._live.index.drop(job)
-            for unit in self._committer.waiting:
-                unit.told = [self._without_return(job, told) for told in unit.told]
-            if not job.attempts or job.attempts[-1].outcome != "interrupted":  # which tells it
-                batch.units[-1].told.append(released(job, self.clock.now()))
-            self._runner.discard(job)
-
-    def _without_return(self, job: Job, told: Any) -> Any:
-        """An attempt of this job has ended for its runner, but the job does not come back."""
-        if isinstance(told, tuple) and told[1] is job:
-            return (self._runner.attempt_ended, job, None)
-        return told
 
     def _conclude(self, batch: Batch, done: Done) -> None:
         """It has committed: let the units tell what it has led to. There is no checkpoint."""
@@ -222,6 +193,7 @@ class Member(DurableStore):
             if self._limits.is_full:
                 self._limits.eased()
         self._ended_lately = len(batch.ended)
+        self._ended_untrimmed = 0 if done.is_trimmed else self._ended_untrimmed + done.ended
         self._note_claimed(units[-1], done)
 
     def _tell_of(self, unit: UnitOfWork, ask: object, done: Done) -> None:
@@ -249,46 +221,6 @@ class Member(DurableStore):
         unit.told += self._words_of_capacity
         self._words_of_capacity.clear()
 
-    def _take_new(self, job: Job) -> None:
-        self._live.index.add(job)
-        due, job.due_monotonic = job.due_monotonic, None
-        self._runner.add(job, None if due is None else due - self.clock.monotonic())
-
-    def _take_claimed(self, job: Job) -> None:
-        self._live.restore(job)
-        why = self._runner.recover(job)
-        if why is not None:
-            now = self.clock.now()
-            self._misfits.add(job.id)
-            self._emit(JobMisfit(timestamp=now, job_id=job.id, job_type=job.type, error=why))
-            self._give_back([job])
-
-    def _leave(self) -> None:
-        """Give back all that waits, now and from now on."""
-        self._is_leaving = True
-        if waiting := [job for job in self._live.unfinished() if job.status == "pending"]:
-            self._give_back(waiting)
-
-    def _give_back(self, jobs: Sequence[Job]) -> None:
-        unit = UnitOfWork()
-        unit.jobs = {job.id: job for job in jobs}
-        self._committer.add(unit)
-
-    def _lose(self, job: Job) -> None:
-        """Others have the job: it leaves memory, and what runs is interrupted."""
-        if job.id in self._jobs:
-            self._live.index.drop(job)
-        if job.status == "processing":
-            attempt = job.attempts[-1]
-            if not attempt.is_over:
-                attempt.is_over = True
-                attempt.interrupt()
-        self._runner.attempt_ended(job, None)
-        self._runner.discard(job)
-
-    def _jobs_held(self) -> set[str]:
-        return {job.id for job in self._live.unfinished()}
-
     async def _begin_anew(self) -> None:
         """Go on under a new name. Raises CannotKeep."""
         self.node = nodes.new_id()
@@ -299,8 +231,11 @@ class Member(DurableStore):
         except psycopg.Error as error:
             raise CannotKeep(describe(error)) from error
 
-    def _now(self) -> Any:
-        return utc_now() - self._ahead_of_server
+    def _now(self) -> datetime:
+        return utc_now() - (self._ahead_of_server or timedelta())
 
-    def _learn_time(self, servers: Any) -> None:
-        self._ahead_of_server = utc_now() - servers
+    def _learn_time(self, servers: datetime) -> None:
+        # Each look comes a little late, so the least is the best, unless a clock was set.
+        ahead, known = utc_now() - servers, self._ahead_of_server
+        if known is None or ahead < known or ahead > known + _CORRECTION:
+            self._ahead_of_server = ahead

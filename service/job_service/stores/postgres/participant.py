@@ -17,13 +17,15 @@ from job_service.stores.contract import Tick
 from job_service.stores.location import PostgresLocation
 from job_service.stores.postgres import node as nodes
 from job_service.stores.postgres import schema
-from job_service.stores.postgres.admitting import Submission
+from job_service.stores.postgres.awaited import Awaited
 from job_service.stores.postgres.connection import Connection, connect
-from job_service.stores.postgres.member import STAYS_SECONDS, Member
+from job_service.stores.postgres.holder import STAYS_SECONDS
+from job_service.stores.postgres.member import Member
 from job_service.stores.postgres.reading import Reader
 from job_service.stores.postgres.rescuing import Rescue
 from job_service.stores.postgres.retention import EVERY_SECONDS, keep_house
 from job_service.stores.postgres.signals import READY_EVERY_SECONDS, Word, listen, say_ready
+from job_service.stores.postgres.submission import Submission
 from job_service.stores.postgres.writing import Claim
 from job_service.stores.unit_of_work import Pause, UnitOfWork
 from job_service.telemetry.events import Event, QueuePaused, QueueResumed, StoreFailed, StoreOpened
@@ -32,7 +34,6 @@ T = TypeVar("T")
 
 FIRST_POLL_SECONDS: Final = 0.02
 POLL_SECONDS: Final = 1.0  # beside NOTIFY, by which most things are known sooner
-AWAITED_EVERY_SECONDS: Final = 0.05
 TURN_SECONDS: Final = 1.0
 
 
@@ -70,8 +71,7 @@ class Participant(Member):
         self._retain_seconds = retain_seconds
         self._max_losses = max_losses
         self._reader = Reader(conninfo)
-        self._awaited: dict[str, trio.Event] = {}
-        self._anyone_waits = trio.Event()
+        self._awaited = Awaited()
         self._must_hear = trio.Event()
         self._told_types: tuple[nodes.NodeId, list[str]] = self.node, []
         self._own_pauses = 0  # that are not kept yet
@@ -144,7 +144,7 @@ class Participant(Member):
             nursery.start_soon(listen, self._conninfo, self._note_word)
             nursery.start_soon(self._rescue_now_and_then)
             nursery.start_soon(self._say_ready_later)
-            nursery.start_soon(self._look_for_awaited)
+            nursery.start_soon(self._awaited.look, self._reader, self._jobs.__contains__)
             nursery.start_soon(self._keep_house)
 
     async def _turn(self) -> None:
@@ -241,36 +241,9 @@ class Participant(Member):
                 with suppress(psycopg.Error):  # they look by themselves, too
                     await self._reader.do(say_ready)
 
-    async def _look_for_awaited(self) -> None:
-        """Wake who waits for the end of a job that another process holds."""
-        while True:
-            if not self._awaited:
-                self._anyone_waits = trio.Event()
-            await self._anyone_waits.wait()
-            elsewhere = [job_id for job_id in self._awaited if job_id not in self._jobs]
-            if elsewhere:
-                with suppress(psycopg.Error):
-                    for job_id in await self._reader.ended(elsewhere):
-                        self._wake(job_id)
-            await trio.sleep(AWAITED_EVERY_SECONDS)
-
-    async def _ended(self, job_id: str) -> None:
-        """Return when the job has ended, and that is kept and told."""
-        ended = self._awaited.setdefault(job_id, trio.Event())
-        self._anyone_waits.set()
-        try:
-            await ended.wait()
-        finally:
-            if not ended.is_set() and not ended.statistics().tasks_waiting:
-                del self._awaited[job_id]
-
     def _let_go(self, job: Job) -> None:
         super()._let_go(job)
-        self._wake(job.id)
-
-    def _wake(self, job_id: str) -> None:
-        if (event := self._awaited.pop(job_id, None)) is not None:
-            event.set()
+        self._awaited.wake(job.id)
 
     async def _keep_house(self) -> None:
         while True:

@@ -54,13 +54,14 @@ _WAITING: Final = """
 _ANY_READY: Final = """
     SELECT EXISTS (
         SELECT
-        FROM unnest(%(types)s::text[]) AS wanted (type), generate_series(0, 9) AS p (priority)
-        WHERE NOT EXISTS (SELECT FROM job_service.pauses WHERE job_type IN ('', wanted.type))
-            AND EXISTS (
+        FROM unnest(%(types)s::text[]) AS wanted (type), generate_series(0, 9) AS p (priority),
+            LATERAL (
                 SELECT FROM job_service.jobs
                 WHERE type = wanted.type AND priority = p.priority
                     AND node IS NULL AND awaits = 0 AND run_at <= %(now)s
-            )
+                LIMIT 1
+            ) AS ready
+        WHERE NOT EXISTS (SELECT FROM job_service.pauses WHERE job_type IN ('', wanted.type))
     )
 """
 _NODES: Final = """

@@ -27,6 +27,7 @@ CREATE TABLE job_service.jobs (
     run_at timestamptz NOT NULL,
     unique_key text,
     awaits int NOT NULL DEFAULT 0,
+    is_awaited boolean NOT NULL DEFAULT false,
     node uuid,
     rescues int NOT NULL DEFAULT 0,
     cancel_reason text,

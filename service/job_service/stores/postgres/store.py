@@ -23,10 +23,11 @@ from job_service.jobs.state.detail import (
 from job_service.jobs.state.model import TERMINAL, Draft, Status
 from job_service.stores.contract import KeyedRequest
 from job_service.stores.live_store import draft_like, no_such_job
-from job_service.stores.postgres.admitting import Submission, is_storable
+from job_service.stores.postgres.admitting import is_storable
 from job_service.stores.postgres.calling_off import CallOff
 from job_service.stores.postgres.participant import Participant, finished
 from job_service.stores.postgres.reading import Found
+from job_service.stores.postgres.submission import Submission
 from job_service.stores.unit_of_work import Pause
 from job_service.telemetry.events import QueuePaused, QueueResumed
 
@@ -123,7 +124,7 @@ class PostgresStore(Participant):
         found, here = await self.get(job_id), self._jobs.get(job_id)
         if found.status not in TERMINAL:
             with trio.move_on_after(seconds):
-                await self._ended(job_id)
+                await self._awaited.ended(job_id)
             try:
                 return await self.get(job_id)
             except UnknownJob:  # it is kept no more
@@ -201,7 +202,7 @@ class PostgresStore(Participant):
         await self._ask(call)
         if call.says_word and found.job.status == "pending":
             with trio.move_on_after(WORD_SECONDS):
-                await self._ended(job_id)
+                await self._awaited.ended(job_id)
         return await self.get(job_id)
 
     async def _find(self, job_id: str) -> Found:

@@ -9,7 +9,7 @@ from job_service.jobs.state.capacity import Capacity, Totals
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.model import Job
 from job_service.stores.contract import Demand
-from job_service.stores.postgres.admitting import Submission, Terms, admit, totals_of
+from job_service.stores.postgres.admitting import Terms, admit, totals_of
 from job_service.stores.postgres.batch import Batch
 from job_service.stores.postgres.calling_off import CallOff
 from job_service.stores.postgres.claiming import claim
@@ -17,6 +17,7 @@ from job_service.stores.postgres.following import Followed, follow
 from job_service.stores.postgres.rescuing import Rescue
 from job_service.stores.postgres.retention import trim_to
 from job_service.stores.postgres.signals import say
+from job_service.stores.postgres.submission import Submission
 from job_service.stores.postgres.transaction import Transaction
 from job_service.stores.unit_of_work import Pause
 
@@ -44,6 +45,7 @@ class Means:
     ahead: int
     without: Collection[str]
     retain: int
+    ended_untrimmed: int  # since this process has looked last whether there are too many
     may_say_ready: bool
     expects_more: bool  # because not all that was ready could be claimed before
     is_full: bool  # the whole store, so it is worth telling when it is not
@@ -59,6 +61,8 @@ class Done:
     claimed: Sequence[Job] = ()
     wanted: int = 0  # jobs to claim
     any_ready: bool = False  # and held by nobody
+    ended: int = 0  # jobs
+    is_trimmed: bool = False
     totals: Totals | None = None  # of the whole store
 
 
@@ -78,21 +82,23 @@ class Work:
         self._free = means.demand.workers - means.demand.waiting
         if means.held is not None:
             await self._give_back(tx, means.held)
-        done.lost = await self.batch.write(tx)
-        ended = [job for job in self.batch.ended if job.id not in done.lost]
+        written = await self.batch.write(tx)
+        done.lost, ended = written.lost, list(written.awaited)
         done.any_ready = any(job.run_at <= tx.now for job in self.batch.given)
         says_word = await self._do_asks(tx, done, ended)
         submissions = [ask for ask in self.batch.asks if isinstance(ask, Submission)]
-        any_ended = bool(ended)
+        done.ended = len(self.batch.ended) + len(ended)
         if submissions:
             admitted = await admit(tx, submissions, self._terms(tx))
             done.any_ready = done.any_ready or admitted.any_ready
-            any_ended = any_ended or admitted.any_ended
+            done.ended += admitted.ended
         if ended:
             done.followed = await follow(tx, ended, means.clock)
             done.any_ready = done.any_ready or done.followed.any_ready
-        if any_ended:
+            done.ended += sum(map(len, done.followed.told.values()))
+        if means.ended_untrimmed + done.ended > means.retain // 100:
             await trim_to(tx, means.retain)
+            done.is_trimmed = True
         if says_word:
             await say(tx, "said")
         await self._claim(tx, done)

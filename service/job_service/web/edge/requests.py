@@ -26,7 +26,7 @@ class Request:
     body: Body
     keeps_open: bool  # the connection, for another request
     awaits_continue: bool = False  # before it sends its body
-    short_body: SizedBody | None = None  # the body, if it is as short as most submissions
+    short_body: SizedBody | None = None  # the body, if the request is as most submissions are
 
 
 def read_request(head: bytes) -> Request:
@@ -35,7 +35,9 @@ def read_request(head: bytes) -> Request:
     if usual is not None:
         start = "POST", usual.target, "1.1", usual.headers
         usual_body = SizedBody(usual.length)
-        return Request(*start, usual_body, keeps_open=True, short_body=_short(usual_body))
+        return Request(
+            *start, usual_body, keeps_open=True, short_body=_short(usual_body, usual.target)
+        )
     connection = h11.Connection(h11.SERVER)
     connection.receive_data(head)
     try:
@@ -61,7 +63,7 @@ def read_request(head: bytes) -> Request:
         body,
         keeps_open=request.http_version >= b"1.1" and b"close" not in _options(headers),
         awaits_continue=connection.they_are_waiting_for_100_continue,
-        short_body=_short(body) if is_submission else None,
+        short_body=_short(body, target) if is_submission else None,
     )
 
 
@@ -104,9 +106,14 @@ def _body(version: bytes, values: dict[bytes, bytes]) -> Body:
     return ChunkedBody()
 
 
-def _short(body: Body) -> SizedBody | None:
-    """The body, if its length is known to be short."""
-    return body if isinstance(body, SizedBody) and body.missing <= SHORT_BODY_BYTES else None
+def _short(body: Body, target: bytes) -> SizedBody | None:
+    """The body, if its length is known to be short, and the call is answered at once.
+
+    A call with a query may wait, as for the end of the job that it submits.
+    """
+    if not isinstance(body, SizedBody) or b"?" in target:
+        return None
+    return body if body.missing <= SHORT_BODY_BYTES else None
 
 
 def _options(headers: Headers) -> set[bytes]:

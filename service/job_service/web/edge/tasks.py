@@ -34,8 +34,8 @@ class RequestTask:
 
         If the body is short, the app runs once that body is here, in the task that reads the
         connection, because a task of its own would cost as much as everything that the app does.
-        Other requests have a task of their own: one without a body may wait or stream, and
-        meanwhile reading must go on, because it shows when the client has gone.
+        Other requests have a task of their own: one without a body, or with a query, may wait or
+        stream, and meanwhile reading must go on, because it shows when the client has gone.
         """
         run_app = partial(_run_app, app, scope, self._receive, send)
 

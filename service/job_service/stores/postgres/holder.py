@@ -1,0 +1,106 @@
+"""The jobs that a process holds in a store that it shares: how they come, stay and go."""
+
+from collections.abc import Callable, Collection, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from job_service.jobs.state.clock import Clock
+from job_service.jobs.state.model import Job
+from job_service.stores.durable import DurableStore
+from job_service.stores.postgres.batch import Batch, released
+from job_service.stores.unit_of_work import UnitOfWork
+from job_service.telemetry.events import Event, JobMisfit
+
+STAYS_SECONDS: Final = 5.0
+
+
+class Holder(DurableStore):
+    """Holds what it has claimed, and nobody else changes that.
+
+    A job that is due again within `stays_seconds` stays with it; all others that wait are given
+    back, and so are those of types with a limit, because they would keep a place from others.
+    """
+
+    def __init__(
+        self,
+        emit: Callable[[Event], None],
+        clock: Clock,
+        *,
+        capacity: int,
+        capacity_bytes: int,
+        stays_seconds: float,
+    ) -> None:
+        super().__init__(emit, clock, capacity=capacity, capacity_bytes=capacity_bytes)
+        self._stays_seconds = min(stays_seconds, 1e9)  # no later date could be written
+        self._misfits: set[str] = set()
+        self._limited: Collection[str] = ()  # job types
+        self._given: set[str] = set()  # jobs that are given back, as soon as that is kept
+        self._is_leaving = False
+
+    def _stays(self, job: Job) -> bool:
+        if job.status == "processing":
+            return True
+        if self._is_leaving or job.id in self._given or job.id in self._misfits:
+            return False
+        if job.type in self._limited:
+            return False
+        return job.run_at <= self.clock.now() + timedelta(seconds=self._stays_seconds)
+
+    def _let_go_of_given(self, batch: Batch) -> None:
+        """Jobs that are to be given back leave memory now, so that nothing else is done to them."""
+        for job in batch.given:
+            self._given.add(job.id)
+            if job.id not in self._jobs:  # it was so when this was tried before
+                continue
+            self._live.index.drop(job)
+            for unit in self._committer.waiting:
+                unit.told = [self._without_return(job, told) for told in unit.told]
+            if not job.attempts or job.attempts[-1].outcome != "interrupted":  # which tells it
+                batch.units[-1].told.append(released(job, self.clock.now()))
+            self._runner.discard(job)
+
+    def _without_return(self, job: Job, told: Any) -> Any:
+        """An attempt of this job has ended for its runner, but the job does not come back."""
+        if isinstance(told, tuple) and told[1] is job:
+            return (self._runner.attempt_ended, job, None)
+        return told
+
+    def _take_new(self, job: Job) -> None:
+        self._live.index.add(job)
+        due, job.due_monotonic = job.due_monotonic, None
+        self._runner.add(job, None if due is None else due - self.clock.monotonic())
+
+    def _take_claimed(self, job: Job) -> None:
+        self._live.restore(job)
+        why = self._runner.recover(job)
+        if why is not None:
+            now = self.clock.now()
+            self._misfits.add(job.id)
+            self._emit(JobMisfit(timestamp=now, job_id=job.id, job_type=job.type, error=why))
+            self._give_back([job])
+
+    def _leave(self) -> None:
+        """Give back all that waits, now and from now on."""
+        self._is_leaving = True
+        if waiting := [job for job in self._live.unfinished() if job.status == "pending"]:
+            self._give_back(waiting)
+
+    def _give_back(self, jobs: Sequence[Job]) -> None:
+        unit = UnitOfWork()
+        unit.jobs = {job.id: job for job in jobs}
+        self._committer.add(unit)
+
+    def _lose(self, job: Job) -> None:
+        """Others have the job: it leaves memory, and what runs is interrupted."""
+        if job.id in self._jobs:
+            self._live.index.drop(job)
+        if job.status == "processing":
+            attempt = job.attempts[-1]
+            if not attempt.is_over:
+                attempt.is_over = True
+                attempt.interrupt()
+        self._runner.attempt_ended(job, None)
+        self._runner.discard(job)
+
+    def _jobs_held(self) -> set[str]:
+        return {job.id for job in self._live.unfinished()}
