@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 PACKAGES = HERE / "package.json", HERE / "package-lock.json"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "trio-job-service"
 INSTALL_SECONDS = 300
-SECONDS = 60
+SECONDS = 120
 PAGE = Page(DOCS / "http-api.md")
 
 
