@@ -37,6 +37,11 @@ def job_types() -> Registry:
     async def fail() -> None:
         raise ValueError("no \x1b[31mluck")
 
+    @registry.job("verbose")
+    async def verbose(lines: int, job: JobContext) -> None:
+        for number in range(lines):
+            job.log.info("step", number=number, text="\x1b[2J")
+
     @registry.job("endless")
     async def endless(_: None, job: JobContext) -> None:
         job.progress(3, 10, note="[bold]copying")

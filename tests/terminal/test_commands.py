@@ -1,6 +1,7 @@
 """What somebody at a terminal types, what is printed, and what a script learns from the status."""
 
 import io
+import re
 import sys
 import threading
 import time
@@ -162,6 +163,16 @@ def test_all_of_a_job_is_shown(give: Give, client: JobClient) -> None:
     assert "\x1b" not in out
     told = msgspec.json.decode(give("show", failed.id, "--json").out)
     assert told["attempts"][0]["outcome"] == "failed"
+
+
+def test_what_a_handler_has_logged_is_shown(give: Give, client: JobClient) -> None:
+    """With its fields, and how many lines are not kept; nothing is a command."""
+    out = give("show", client.submit_and_wait("verbose", 200).id).out
+    assert "log of #1\n" in out
+    assert ' info step {"number":0,"text":"\\u001b[2J"}\n' in out
+    assert ' info step {"number":199,' in out
+    assert re.search(r"^  … [0-9]+ more, which are not kept …$", out, re.MULTILINE)
+    assert "\x1b" not in out
 
 
 def test_jobs_are_listed(give: Give, client: JobClient) -> None:
