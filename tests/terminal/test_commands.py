@@ -35,6 +35,8 @@ def test_a_payload_comes_from_a_file_or_from_stdin(
     assert give("submit", "echo", f"@{tmp_path}/payload.json", "--wait").out == "[1,2]\n"
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b'"piped"')))
     assert give("submit", "echo", "-", "--wait").out == '"piped"\n'
+    monkeypatch.setattr(sys, "stdin", None)  # it was closed
+    assert give("submit", "echo", "-").status == 2
 
 
 def test_who_waits_learns_from_the_status_whether_it_has_completed(give: Give) -> None:
@@ -92,6 +94,12 @@ def test_a_submission_with_a_key_is_made_once(give: Give) -> None:
     [
         (["submit", "telegram"], "there is no job type 'telegram'; known are echo"),
         (["submit", "echo", "{"], "the payload is no JSON: "),
+        (["submit", "echo", "[" * 10_000], "the payload is nested too deep"),
+        (["submit", "echo", "@"], "@: Is a directory"),
+        (["submit", "\udcff"], "an option can't be written as JSON: "),
+        (["submit", "echo", "--delay", "inf"], "delay_seconds must be a number, not inf"),
+        (["submit", "echo", "--run-at", "0001-01-01"], "--run-at must be such as 2026-12-24T"),
+        (["submit", "echo", "--idempotency-key", "a\nb"], "an idempotency key must be visible"),
         (["submit", "echo", "@/nowhere"], "/nowhere: No such file or directory"),
         (["submit", "echo", "--priority", "10"], "not a job: Expected `int` <= 9"),
         (["submit", "echo", "--run-at", "soon"], "--run-at must be such as 2026-12-24T18:00:00Z"),
@@ -99,8 +107,10 @@ def test_a_submission_with_a_key_is_made_once(give: Give) -> None:
         (["jobs", "--limit", "0"], "limit must be a number from 1 to 1000"),
         (["jobs", "--status", "lost"], "'lost' is not one of 'pending'"),
         (["jobs", "--type", "telegram"], "there is no job type 'telegram'"),
-        (["jobs", "--url", "localhost"], "must be such as http://127.0.0.1:8080"),
-        (["jobs", "--token", "two words"], "must not have spaces"),
+        (["jobs", "--url", "localhost"], "--url must be such as http://127.0.0.1:8080"),
+        (["jobs", "--url", "http://a..b"], "--url must be such as http://127.0.0.1:8080"),
+        (["jobs", "--url", "http://a/\x00"], "--url can't be http://a/\\x00: "),
+        (["jobs", "--token", "two words"], "--token must not have spaces"),
         (["cancel"], "name jobs by their ids, or all of a type"),
         (["cancel", "id", "--type", "echo"], "name jobs by their ids, or all of a type"),
         (["cancel", "id", "--status", "pending"], "name jobs by their ids, or all of a type"),

@@ -28,7 +28,7 @@ FAILED: Final = 1
 USAGE: Final = 2
 UNREACHABLE: Final = 3
 
-_TYPED_WRONG: Final = (InvalidOption, InvalidPayload, SettingsError, UnknownJobType)
+_TYPED_WRONG: Final = (InvalidOption, InvalidPayload, UnknownJobType)
 _PATIENCE_SECONDS: Final = 2.0  # for who sits at a terminal
 _RESTART_SECONDS: Final = 60.0
 
@@ -85,6 +85,8 @@ def asks_service(command: Callable[..., int]) -> Callable[..., int]:
             except _TYPED_WRONG as error:
                 print_error(str(error))
                 return USAGE
+            except SettingsError:
+                raise  # the command line knows the name of the option
             except JobServiceError as error:
                 print_error(str(error))
                 return FAILED
