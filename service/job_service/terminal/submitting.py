@@ -69,7 +69,7 @@ def submit(
         else:
             click.echo(job.id)
         return OK
-    ended = wait_for(client, job.id)
+    ended = wait_for(session.lasting, job.id)
     if session.as_json:
         session.print_json(ended)
     elif ended.result is not None:
