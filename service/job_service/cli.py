@@ -1,14 +1,14 @@
 """The command line: what was asked for, or in one line what is wrong with it."""
 
 import os
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
+from job_service.cli_commands import COMMANDS
 from job_service.cli_options import options, read_tokens
 from job_service.environment import PREFIX, URL_VARIABLE, unknown_settings
 from job_service.errors import SettingsError
@@ -17,7 +17,6 @@ from job_service.jobs.registration.registry import Registry
 from job_service.registries import load_registries
 from job_service.settings import Settings
 from job_service.standard_streams import print_error
-from job_service.terminal.signals import ended_by_signals
 
 DEMO_JOBS = "job_service.demo.job_types:registry"
 DEMO_SHOP = "job_service.demo.shop:registry"
@@ -188,96 +187,8 @@ def _demo(settings: Settings) -> Command:
     return Command(settings, load_registries([DEMO_SHOP]), keep_busy)
 
 
-@_command.command("vocabulary")
-@click.option("--schema", is_flag=True, help="Print the JSON Schema of the lines instead.")
-def _vocabulary(schema: bool) -> int:
-    """Print every event of the log, with its fields."""
-    from job_service.telemetry import vocabulary  # no service needs it to start
-
-    click.echo(vocabulary.schema() if schema else vocabulary.table())
-    return 0
-
-
-@_command.command("backup")
-@click.argument("destination", metavar="DEST", type=click.Path(path_type=Path))
-@click.option("--url", allow_from_autoenv=False, help="Where the service is, instead of the flags.")
-@click.pass_obj
-def _backup(settings: Settings, destination: Path, url: str | None) -> int:
-    """Copy all jobs of a service to the new file DEST.
-
-    The service does it while it runs, and is found by --host and --port, or --unix, and --token. A
-    file of --store that no service has open is copied by this command. Exit status: 0 if it is
-    done; 1 if it is refused; 3 if no service answers.
-    """
-    from job_service.backup import back_up  # no service needs it
-
-    with ended_by_signals():
-        return back_up(settings, url, destination)
-
-
-class _FileOrRegistry(click.Path):
-    """A file that is there, as a Path, or else the name of a registry."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Called by click."""
-        if ":" in value and not Path(value).exists():
-            return value
-        return super().convert(value, param, ctx)
-
-
-_FILE_OR_REGISTRY = _FileOrRegistry(exists=True, dir_okay=False, path_type=Path)
-
-
-@_command.command("migrate")
-@click.option("--plan", is_flag=True, help="Print the SQL instead, and change nothing.")
-@click.pass_obj
-def _migrate(settings: Settings, plan: bool) -> int:
-    """Make the tables of the --store, or bring them up to date.
-
-    Only a PostgreSQL database needs it, and only if a service may not do it at its start. Exit
-    status: 0 if it is done; 2 if it is refused, as for the tables of a newer program.
-    """
-    from job_service.migration import bring_up_to_date  # no service needs it
-
-    with ended_by_signals():
-        return bring_up_to_date(settings, only_plan=plan)
-
-
-@_command.command("check")
-@click.argument("target", metavar="FILE|MODULE:NAME", type=_FILE_OR_REGISTRY)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
-@click.pass_obj
-def _check(registry: Registry | None, target: Path | str, as_json: bool) -> int:
-    """Look through a file of jobs, or at a registry.
-
-    It changes nothing. Of a FILE it tells whether it is sound, how many jobs have which status, and
-    which of them the handlers of --jobs can't run. A service may run on it. Of a registry it tells
-    the job types with their payloads, the schedules with their next ticks, and what could not work.
-    Exit status: 0 if all is well; 1 if the file is not sound, a job does not fit, or something
-    could not work; 2 if there is no such file or registry.
-    """
-    with ended_by_signals():
-        if isinstance(target, Path):
-            from job_service.check import examine, lines_of  # no service needs it
-
-            report = examine(target, registry)
-            return _tell(report, report.is_well, lines_of(report), as_json)
-        from job_service.check_registry import examine_registry, lines_of_registry  # nor this
-
-        try:
-            loaded = load_registries([target])
-        except SettingsError as error:  # which was given by no flag here
-            raise UsageError(str(error)) from error
-        found = examine_registry(target, loaded)
-        return _tell(found, found.is_well, lines_of_registry(found), as_json)
-
-
-def _tell(report: object, is_well: bool, lines: Iterable[str], as_json: bool) -> int:
-    """Print a report; gives the exit status."""
-    from msgspec import json
-
-    click.echo(json.encode(report) if as_json else "\n".join(lines))
-    return 0 if is_well else 1
+for _done_here in COMMANDS:
+    _command.add_command(_done_here)
 
 
 def read_command_line(arguments: Sequence[str] | None = None) -> Command:

@@ -133,6 +133,7 @@ def test_it_comes_back_when_the_service_says() -> None:
         (problem(503, "draining", retry_after="20"), QueueClosed),
         (problem(503, "store-unavailable", retry_after="20"), StoreUnavailable),
         (answer(503, "too many connections", retry_after="20"), Unreachable),
+        (answer(429, "too many requests", retry_after="20"), Unreachable),  # of a proxy
     ],
 )
 def test_when_patience_is_over_the_last_refusal_is_raised(

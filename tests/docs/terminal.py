@@ -109,6 +109,7 @@ class Terminal:
             env={
                 **{name: value for name, value in os.environ.items() if "JOB_SERVICE" not in name},
                 "PATH": f"{sys.prefix}/bin{os.pathsep}{os.environ['PATH']}",
+                "PYTEST_ADDOPTS": "-p no:asyncio",  # which no page installs, and only a test needs
                 "JOB_SERVICE_PORT": self._with_free_ports("8080"),
                 "JOB_SERVICE_URL": self._with_free_ports("http://127.0.0.1:8080"),
             },

@@ -118,6 +118,17 @@ def test_who_waits_at_a_terminal_sees_the_progress(url: str, client: JobClient) 
     client.cancel(job.id)
 
 
+def test_a_command_ends_with_its_terminal(url: str, client: JobClient, tmp_path: Path) -> None:
+    """Though it has nothing to write, and so would not notice."""
+    with (tmp_path / "out").open("w") as out:
+        process = start(url, "tail", "--event", "job_failed", stdout=out)
+    while not (tmp_path / "out").read_text():  # until it listens
+        client.submit_and_wait("fail")
+    process.send_signal(signal.SIGHUP)
+    process.communicate(timeout=SECONDS)
+    assert process.returncode == -signal.SIGHUP
+
+
 def test_shells_complete_commands_options_and_job_types(url: str) -> None:
     """As click has it, which the page shows how to switch on."""
 

@@ -1,4 +1,4 @@
-"""The fixture `virtual_time`, for those who have pytest-trio, and for those who have not."""
+"""The fixture `virtual_time`, with pytest alone, with pytest-trio, and with pytest-asyncio."""
 
 import os
 import subprocess
@@ -49,15 +49,19 @@ def test_clock_alone(virtual_time):
     assert virtual_time.current_time() == 5
 """
 SETTINGS = {
-    "plain": "[pytest]\nfilterwarnings = error\n",
-    "trio": "[pytest]\ntrio_mode = true\naddopts = -p pytest_trio.plugin\nfilterwarnings = error\n",
+    "plain": "",
+    "trio": "trio_mode = true\naddopts = -p pytest_trio.plugin\n",
+    "asyncio": (
+        "asyncio_mode = auto\naddopts = -p pytest_asyncio.plugin\n"
+        "asyncio_default_fixture_loop_scope = function\n"
+    ),
 }
 
 
 @pytest.mark.parametrize("kind", SETTINGS)
 def test_failures_are_told_without_groups(kind: str, tmp_path: Path) -> None:
     """What fails shows its own assertion, as in a plain test; what is skipped is skipped."""
-    (tmp_path / "pytest.ini").write_text(SETTINGS[kind])
+    (tmp_path / "pytest.ini").write_text(f"[pytest]\nfilterwarnings = error\n{SETTINGS[kind]}")
     (tmp_path / "conftest.py").write_text('pytest_plugins = ["job_service.testing.plugin"]\n')
     (tmp_path / "test_jobs.py").write_text(TESTS)
     run = subprocess.run(

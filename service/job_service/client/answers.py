@@ -48,6 +48,7 @@ _BY_STATUS: Final[dict[int, type[JobServiceError]]] = {
     HTTPStatus.UNAUTHORIZED: Unauthorized,
     HTTPStatus.REQUEST_TIMEOUT: Unreachable,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: BatchTooLarge,
+    HTTPStatus.TOO_MANY_REQUESTS: Unreachable,  # by a proxy: the service itself says what it means
     HTTPStatus.BAD_GATEWAY: Unreachable,
     HTTPStatus.SERVICE_UNAVAILABLE: Unreachable,
     HTTPStatus.GATEWAY_TIMEOUT: Unreachable,

@@ -6,7 +6,7 @@ point, because pytest would load it in each of your test runs, in those of other
 
 from collections.abc import Callable, Generator
 from functools import partial, wraps
-from inspect import iscoroutinefunction
+from inspect import iscoroutinefunction, unwrap
 from typing import Any
 
 import pytest
@@ -20,7 +20,8 @@ from job_service.testing.ungrouped import only_error_in, raise_as_it_was
 def virtual_time() -> MockClock:
     """The clock of this test, which jumps whenever all tasks wait.
 
-    An `async def` test that takes it is run by Trio, with pytest-trio and without.
+    An `async def` test that takes it is run by Trio, with pytest-trio and without, and also if
+    pytest-asyncio runs all others.
     """
     return MockClock(autojump_threshold=0)
 
@@ -32,8 +33,11 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     clock = pyfuncitem.funcargs.get("virtual_time")
     if not isinstance(clock, MockClock):
         return (yield)
-    if iscoroutinefunction(pyfuncitem.obj):  # pytest-trio has not made another function of it
-        pyfuncitem.obj = _run_by_trio(pyfuncitem.obj, clock)
+    # pytest-trio has made another function of it, which is kept; so has pytest-asyncio.
+    is_for_asyncio = type(pyfuncitem).__module__.partition(".")[0] == "pytest_asyncio"
+    test = unwrap(pyfuncitem.obj) if is_for_asyncio else pyfuncitem.obj
+    if iscoroutinefunction(test):
+        pyfuncitem.obj = _run_by_trio(test, clock)
     try:
         return (yield)
     except BaseExceptionGroup as group:
