@@ -185,7 +185,7 @@ async def test_what_ended_while_the_lease_was_lost_is_not_believed(
             str(conninfo_to_dict(database)["dbname"]),
         )
 
-    options = {"number": 1, "lease_seconds": LEASE_SECONDS}
+    options: dict[str, Any] = {"number": 1, "lease_seconds": LEASE_SECONDS}
     async with (
         services(database, registry, workers=0, **options) as (other,),
         services(database, registry, workers=1, **options) as (first,),
