@@ -228,7 +228,7 @@ def test_a_unique_key_stays_with_who_has_it_now() -> None:
     """In a shared store the one before may have ended elsewhere, and this process hears it late."""
     now = datetime.now(UTC)
     index = Index(RETAIN, 10**6)
-    first, second = [Job(id, "email", b"null", 5, now, now, unique_key="ada") for id in "12"]
+    first, second = [Job(n, "email", b"null", 5, now, now, unique_key="ada") for n in "12"]
     index.add(first)
     index.add(second)
     index.drop(first)

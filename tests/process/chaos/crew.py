@@ -91,6 +91,10 @@ class Crew:
         )
         return {job_id for (job_id,) in rows}
 
+    def plight(self) -> str:
+        """What the processes said last, which do not recover."""
+        return "\n".join(f"{place}: {life.last_words()}" for place, life in self.at.items())
+
     def said(self, event: str) -> list[Json]:
         """What all logs say of this kind."""
         for life in self.lives.all:
