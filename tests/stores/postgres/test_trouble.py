@@ -12,6 +12,7 @@ from job_service.errors import StoreRefused, StoreUnavailable
 from job_service.jobs.registration.registry import Registry
 from job_service.stores.postgres import transaction
 from job_service.stores.postgres.connection import Connection
+from job_service.stores.postgres.rescuing import Rescue
 from job_service.stores.postgres.writing import Claim
 from job_service.telemetry.events import (
     JobCompleted,
@@ -158,6 +159,33 @@ async def test_a_commit_whose_answer_is_lost_has_happened_once(
         assert len(service.said(JobCompleted)) == 3
         assert not service.said(JobLost)
         assert not any(isinstance(event, StoreFailing) for event in service.events)
+
+
+async def test_a_process_that_could_not_renew_its_lease_does_not_take_itself_for_dead(
+    database: str, cluster: Cluster
+) -> None:
+    """It may be the one that looks for leases that are over."""
+    registry = Registry()
+    gate = trio.Event()
+
+    @registry.job("slow")
+    async def slow() -> None:
+        await gate.wait()
+
+    async with services(database, registry, number=1) as (service,):
+        job = await service.queue.submit("slow")
+        with trio.fail_after(20):
+            while not service.said(JobStarted):
+                await trio.sleep(0.01)
+        await trio.to_thread.run_sync(
+            cluster.execute,
+            "UPDATE job_service.nodes SET lease_until = '-infinity'",
+            str(conninfo_to_dict(database)["dbname"]),
+        )
+        await service.store._ask(Rescue(3, 0.0))
+        gate.set()
+        assert (await service.ended(job.id)).attempt == 1
+        assert not service.said(JobRescued)
 
 
 async def test_what_ended_while_the_lease_was_lost_is_not_believed(
