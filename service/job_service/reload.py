@@ -34,6 +34,8 @@ class _Service:
     def start(self) -> None:
         """Start a process, in a group of its own: or Ctrl-C would reach it twice, for "at once"."""
         self.process = subprocess.Popen(self._command, process_group=0)  # noqa: S603
+        if self.is_to_end:  # the signal came meanwhile, and went to the process before
+            self.process.terminate()
 
     def pass_on(self, number: int, _: object) -> None:
         """Handle a signal: whoever tells this process to end means the service."""
@@ -71,8 +73,12 @@ def folders_of(registries: Iterable[str]) -> Iterator[Path]:
         package = name.partition(":")[0].partition(".")[0]
         with suppress(ImportError, ValueError):  # of which the service tells
             spec = importlib.util.find_spec(package)
-            if spec is not None and spec.origin is not None:
+            if spec is None:
+                continue
+            if spec.origin is not None:
                 yield Path(spec.origin).parent
+            else:  # it has no __init__.py
+                yield from map(Path, spec.submodule_search_locations or ())
 
 
 def changed_at(folders: Iterable[Path]) -> Times:

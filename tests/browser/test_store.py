@@ -51,6 +51,33 @@ def test_jobs_that_no_handler_fits_are_told_apart(page: Page, service: Service) 
     )
 
 
+def test_the_processes_that_share_a_store_are_listed(page: Page, service: Service) -> None:
+    """Which one answers, what each does, and whose lease is over; nothing if there is one alone."""
+    open_live(page, service.url)
+    expect(page.locator("#types tr").first).to_be_visible()
+    expect(page.locator("#nodes-panel")).to_be_hidden()
+    node = {
+        "node": "5c3a9f0e",
+        "host": "web-1",
+        "pid": 17,
+        "version": "0.1.0",
+        "started_at": "2026-11-28T10:00:00Z",
+        "lease_seconds": 12.5,
+        "job_types": ["echo"],
+        "processing": 3,
+        "waiting": 2,
+        "is_asked": True,
+    }
+    dead = node | {"host": "web-2", "lease_seconds": -3.0, "is_asked": False}
+    answer(page, "/nodes", [node, dead])
+    page.reload()
+    rows = page.locator("#nodes tr")
+    expect(rows).to_have_count(2)
+    expect(rows.nth(0)).to_contain_text("web-1 17 (this one)")
+    expect(rows.nth(0)).to_contain_text("12.5 s")
+    expect(rows.nth(1).locator(".bad")).to_have_text("over")
+
+
 def test_a_store_that_fails_is_seen_and_so_is_its_recovery(
     page: Page, start: Callable[..., Service], watch: Watch
 ) -> None:

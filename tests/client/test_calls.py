@@ -151,6 +151,7 @@ async def test_a_unix_socket_and_tls_are_spoken(
             for url in ("localhost:8080", "ftp://localhost", "http://[::1", "http://a:b")
         ),
         *((url, None) for url in ("http://", "unix:", "http://localhost?x=1")),
+        *((url, None) for url in ("http://a..b", "http://a/\n", "http://\ud800")),
         (None, "two words"),
         (None, "line\nbreak"),
     ],
@@ -160,6 +161,16 @@ def test_what_is_no_address_is_refused(url: str | None, token: str | None) -> No
     for kind in (JobClient, AsyncJobClient):
         with pytest.raises(SettingsError):
             kind(url, token=token)
+
+
+@pytest.mark.parametrize("proxy", ["ftp://proxy", "socks5://proxy"])
+def test_a_proxy_that_can_not_be_used_is_told(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment names it; a Unix socket needs none."""
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    for kind in (JobClient, AsyncJobClient):
+        with pytest.raises(SettingsError):
+            kind("http://jobs.example")
+        kind("unix:/run/jobs.socket")
 
 
 async def test_a_path_of_the_url_is_kept(call: Call) -> None:

@@ -146,6 +146,13 @@ def test_when_patience_is_over_the_last_refusal_is_raised(
         Talk(last).lead(Calls(5, 10).submit("mail", None, None, {}))
 
 
+def test_a_proxy_that_says_at_once_is_not_asked_without_a_pause() -> None:
+    """Or it would get as many requests as a machine can send."""
+    talk = Talk(*[answer(429, retry_after="0")] * 3, answer(201, JOB))
+    talk.lead(CALLS.submit("mail", None, None, {}))
+    assert all(pause >= 0.1 for pause in talk.pauses[1:])
+
+
 def test_a_service_that_is_away_for_too_long_is_unreachable() -> None:
     """The pauses grow up to two seconds, and all of them together end with patience."""
     away = [msgspec.structs.replace(REFUSED, seconds=2.0)] * 16
@@ -291,6 +298,27 @@ def test_a_payload_that_is_no_json_is_not_sent(payload: object) -> None:
     """It is the caller's mistake, and told at once."""
     with pytest.raises(errors.InvalidPayload):
         CALLS.submit("mail", payload, None, {})
+
+
+@pytest.mark.parametrize("key", ["a\nb", "ключ", " ", "\ud800"])
+def test_a_key_that_no_header_can_have_is_not_sent(key: str) -> None:
+    """It would be repeated for as long as patience lasts, as if nobody answered."""
+    with pytest.raises(errors.InvalidOption, match="visible ASCII"):
+        CALLS.submit("mail", None, key, {})
+
+
+def test_what_json_has_no_number_for_is_told() -> None:
+    """JSON would have null instead, and the job would run at once."""
+    with pytest.raises(errors.InvalidOption, match="delay_seconds must be a number, not inf"):
+        CALLS.submit("mail", None, None, {"delay_seconds": float("inf")})
+    with pytest.raises(errors.InvalidOption, match="must be a number"):
+        next(CALLS.wait("job-1", float("nan")))
+
+
+def test_any_text_may_be_asked_for_as_an_id() -> None:
+    """Also one that can't be written: there is no such job."""
+    with pytest.raises(UnknownJob):
+        Talk(problem(404, "unknown-job")).lead(CALLS.get("\ud800"))
 
 
 def receipt(*ids: str) -> Answer:

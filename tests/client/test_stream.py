@@ -103,7 +103,8 @@ def test_it_comes_back_until_patience_is_over() -> None:
     assert [reader.pause_after("it broke") for _ in range(4)] == [0.25] * 4
     with pytest.raises(Unreachable, match="it broke"):
         reader.pause_after("it broke")
-    reader.accept(Answer(status=200, headers={}, body=b"", seconds=0))
+    stream = {"content-type": "text/event-stream; charset=utf-8"}
+    reader.accept(Answer(status=200, headers=stream, body=b"", seconds=0))
     assert reader.pause_after("it broke") == 0.25
 
 
@@ -112,3 +113,16 @@ def test_what_is_no_stream_of_events_is_told_as_that(text: bytes) -> None:
     """Perhaps the URL is wrong."""
     with pytest.raises(UnexpectedAnswer, match="no stream"):
         list(follower().read(text))
+
+
+def test_a_page_is_no_stream_of_events() -> None:
+    """Or whoever reads it would come back for it for ever."""
+    page = Answer(status=200, headers={"content-type": "text/html"}, body=b"", seconds=0)
+    with pytest.raises(UnexpectedAnswer, match="no stream"):
+        follower().accept(page)
+
+
+def test_an_id_that_no_header_can_have_is_told() -> None:
+    """It is no trouble of the connection, and is not tried again."""
+    with pytest.raises(InvalidOption, match="visible ASCII"):
+        Follower([], [], "a\nb", 30).request()

@@ -7,6 +7,7 @@ from pathlib import Path
 from tests.browser.service import Service
 from tests.generated_clients.conftest import TOKEN
 
+SECONDS = 120
 HERE = Path(__file__).parent
 COMMAND = ["generate", "--path", "openapi.json", "--meta", "none", "--output-path", "job_client"]
 IMPORT_ALL = """
@@ -36,6 +37,6 @@ def test_a_python_client_can_be_generated_and_used(service: Service, folder: Pat
 
 
 def _run(folder: Path, *command: str) -> str:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=SECONDS)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr

@@ -182,7 +182,7 @@ async def test_lines_of_a_thread_that_was_let_go_harm_nobody(registry: Registry)
     """They are in the log, also when the engine has ended."""
     goes_on, has_written = threading.Event(), threading.Event()
 
-    @registry.job("stuck", retry=ONCE, timeout=0.01)
+    @registry.job("stuck", retry=ONCE)
     def stuck(job: JobContext) -> None:
         job.log.info("in_time")
         goes_on.wait()
@@ -192,6 +192,11 @@ async def test_lines_of_a_thread_that_was_let_go_harm_nobody(registry: Registry)
 
     async with running(registry) as rig:
         job = await rig.queue.submit("stuck")
+        detail = await rig.queue.get(job.id)
+        while not (detail.attempts and detail.attempts[0].log):
+            await trio.sleep(0.001)
+            detail = await rig.queue.get(job.id)
+        await rig.queue.cancel(job.id)
         detail = await rig.queue.wait(job.id, 60)
         goes_on.set()
         while not has_written.is_set():

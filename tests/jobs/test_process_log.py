@@ -1,15 +1,17 @@
 """What is said in a process reaches the service: all of it, and before the result does."""
 
+import contextlib
 import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 
 from job_service.jobs.registration.context import JobContext, RunFacts
-from job_service.jobs.running.process_log import FromProcesses, Report, ToService
+from job_service.jobs.running.process_log import FromProcesses, Line, Report, ToService
 from job_service.jobs.state.progress import Progress
 from job_service.telemetry.log import Log
 
@@ -62,6 +64,36 @@ async def test_the_last_words_are_heard_before_the_end(desk: Desk) -> None:
         desk.process.send(Report(Progress(3, 3), JOB))
     assert desk.kept == [("info", "done", b'{"pages":3}')]
     assert desk.progress == [Progress(3, 3)]
+
+
+async def test_a_process_that_logs_without_end_holds_nobody_up(desk: Desk) -> None:
+    """The job of another ends, though what the one sends is read no faster than it comes."""
+    heard = 0
+
+    def one_more(*_: object) -> None:
+        nonlocal heard
+        heard += 1
+        assert heard < 10_000, "it reads for ever"
+        desk.process.send_line(JOB, "info", {"event": "more"})
+
+    token = trio.lowlevel.current_trio_token()
+    context = JobContext(
+        FACTS, Log(desk.lines.append).logger, desk.progress.append, one_more, token
+    )
+    with desk.service.listening(context):
+        desk.process.send_line(JOB, "info", {"event": "first"})
+    assert heard > 0
+
+
+async def test_all_that_the_socket_holds_is_heard_before_the_end(desk: Desk) -> None:
+    """However many lines are on their way when the result is there."""
+    sent = 0
+    desk.raw.setblocking(False)
+    with desk.service.listening(desk.context()), contextlib.suppress(BlockingIOError):
+        while True:
+            desk.raw.send(msgspec.json.encode(Line("info", "x", {}, JOB)))
+            sent += 1
+    assert len(desk.kept) == sent
 
 
 async def test_what_comes_too_late_is_only_in_the_log(desk: Desk) -> None:

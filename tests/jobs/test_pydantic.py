@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 import pydantic.v1
 import pytest
-from pydantic import BaseModel, Field, PositiveInt
+from pydantic import BaseModel, Field, PositiveInt, computed_field
 
 from job_service import InvalidPayload, Registry, Settings, host
 from job_service.jobs.registration.job_type import encode_payload
@@ -60,6 +60,30 @@ def test_a_model_goes_in_and_another_comes_out(
     assert_completed(job, {"orderNumber": 17, "at": None})
     if payload is ORDER:
         assert msgspec.json.decode(job.payload) == ORDER, "it is kept as it was sent"
+
+
+def test_a_model_takes_back_what_it_has_written() -> None:
+    """What it computes is in a result, and not in a payload: it may take no other fields."""
+
+    class Square(BaseModel, extra="forbid"):
+        side: int
+
+        @computed_field  # type: ignore[prop-decorator]  # as pydantic's own documentation has it
+        @property
+        def area(self) -> int:
+            """Is not given, but made."""
+            return self.side**2
+
+    registry = Registry()
+
+    @registry.job("draw")
+    async def draw(square: Square = Square(side=2)) -> Square:  # noqa: B008  # never changed
+        return square
+
+    drawn = run_sync(registry, "draw", Square(side=3))
+    assert_completed(drawn, {"side": 3, "area": 9})
+    assert bytes(drawn.payload) == b'{"side":3}'
+    assert_completed(run_sync(registry, "draw"), {"side": 2, "area": 4})
 
 
 async def test_a_model_outlives_the_service(registry: Registry, tmp_path: Path) -> None:

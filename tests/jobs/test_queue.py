@@ -228,6 +228,7 @@ CALLS: dict[str, Callable[[JobQueue, str], Awaitable[object]]] = {
     "resume": lambda queue, _: queue.resume("minute"),
     "view": lambda queue, _: queue.view(),
     "types": lambda queue, _: queue.types(),
+    "nodes": lambda queue, _: queue.nodes(),
 }
 
 

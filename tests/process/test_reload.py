@@ -7,11 +7,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from job_service.client import JobClient
-from job_service.reload import changed_at, folders_of
+from job_service.reload import _Service, changed_at, folders_of
 
 SECONDS = 60
 MODULE = """
@@ -65,6 +66,16 @@ def test_a_change_restarts_the_service_when_it_has_finished_its_jobs(
         process.wait()
 
 
+def test_a_signal_between_two_processes_ends_the_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes to the first one, which has ended; or the second would run on."""
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: Mock())
+    service = _Service([])
+    service.start()
+    service.pass_on(signal.SIGTERM, None)
+    service.start()
+    service.process.terminate.assert_called_once_with()  # type: ignore[attr-defined]  # a Mock
+
+
 def test_the_tree_of_the_job_types_is_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,10 +87,17 @@ def test_the_tree_of_the_job_types_is_looked_at(
         (tmp_path / path).touch()
     (tmp_path / "shop" / "__init__.py").touch()
     (tmp_path / "single.py").touch()
-    names = ["shop.jobs.mail:registry", "single:registry", "nowhere:registry"]
+    (tmp_path / "plain").mkdir()  # a package without an __init__.py
+    names = [
+        "shop.jobs.mail:registry",
+        "single:registry",
+        "plain.jobs:registry",
+        "nowhere:registry",
+    ]
     assert [os.path.realpath(folder) for folder in folders_of(names)] == [
         os.path.realpath(tmp_path / "shop"),
         os.path.realpath(tmp_path),
+        os.path.realpath(tmp_path / "plain"),
     ]
     found = {str(path.relative_to(tmp_path)) for path in changed_at([tmp_path])}
     assert found == {"shop/jobs/mail.py", "shop/__init__.py", "single.py"}

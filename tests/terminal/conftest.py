@@ -3,7 +3,8 @@
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import pytest
 import trio
@@ -36,6 +37,11 @@ def job_types() -> Registry:
     async def fail() -> None:
         raise ValueError("no \x1b[31mluck")
 
+    @registry.job("verbose")
+    async def verbose(lines: int, job: JobContext) -> None:
+        for number in range(lines):
+            job.log.info("step", number=number, text="\x1b[2J")
+
     @registry.job("endless")
     async def endless(_: None, job: JobContext) -> None:
         job.progress(3, 10, note="[bold]copying")
@@ -48,24 +54,33 @@ def job_types() -> Registry:
     return registry
 
 
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where the service listens."""
-    log = tmp_path_factory.mktemp("service") / "log"
+@contextmanager
+def served(**settings: Any) -> Iterator[str]:
+    """Serve in a thread for the block; gives the URL."""
     told: queue.Queue[tuple[str, trio.lowlevel.TrioToken, trio.CancelScope]] = queue.Queue()
 
     async def serve() -> None:
         with trio.CancelScope() as scope:
-            async with host(job_types(), Settings(port=0, log_file=str(log), workers=2)) as running:
+            async with host(job_types(), Settings(**settings)) as running:
                 told.put((running.url, trio.lowlevel.current_trio_token(), scope))
                 await trio.sleep_forever()
 
     thread = threading.Thread(target=trio.run, args=(serve,))
     thread.start()
     address, token, scope = told.get(timeout=30)
-    yield address
-    token.run_sync_soon(scope.cancel)
-    thread.join()
+    try:
+        yield address
+    finally:
+        token.run_sync_soon(scope.cancel)
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the service listens."""
+    log = tmp_path_factory.mktemp("service") / "log"
+    with served(port=0, log_file=str(log), workers=2) as url:
+        yield url
 
 
 @pytest.fixture

@@ -1,7 +1,10 @@
 """What somebody at a terminal types, what is printed, and what a script learns from the status."""
 
 import io
+import re
 import sys
+import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,7 +12,7 @@ import msgspec
 import pytest
 
 from job_service.client import JobClient
-from tests.terminal.conftest import Give
+from tests.terminal.conftest import Give, served
 
 
 def test_a_job_is_submitted_and_its_id_printed(give: Give, client: JobClient) -> None:
@@ -32,6 +35,8 @@ def test_a_payload_comes_from_a_file_or_from_stdin(
     assert give("submit", "echo", f"@{tmp_path}/payload.json", "--wait").out == "[1,2]\n"
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b'"piped"')))
     assert give("submit", "echo", "-", "--wait").out == '"piped"\n'
+    monkeypatch.setattr(sys, "stdin", None)  # it was closed
+    assert give("submit", "echo", "-").status == 2
 
 
 def test_who_waits_learns_from_the_status_whether_it_has_completed(give: Give) -> None:
@@ -43,6 +48,37 @@ def test_who_waits_learns_from_the_status_whether_it_has_completed(give: Give) -
     assert err.endswith(" failed: ValueError: no \\x1b[31mluck\n")
     status, out, _ = give("submit", "fail", "--wait", "--json")
     assert (status, msgspec.json.decode(out)["status"]) == (1, "failed")
+
+
+def test_who_waits_outlasts_a_restart_of_the_service(
+    give: Give, free_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If it keeps its jobs, and however soon a command gives up that finds no service at first."""
+    monkeypatch.setattr("job_service.terminal.session._PATIENCE_SECONDS", 0)
+    settings = {"port": free_port, "log_file": str(tmp_path / "log")}
+    settings["store"] = f"sqlite:{tmp_path / 'jobs.db'}"
+    url = f"http://127.0.0.1:{free_port}"
+    paused = threading.Event()
+
+    def restart() -> None:
+        with JobClient(url) as client:
+            with served(**settings):
+                client.pause("echo")
+                paused.set()
+                while not client.list():
+                    time.sleep(0.01)
+            with served(**settings):
+                client.resume("echo")
+                answered.wait(30)
+
+    answered = threading.Event()
+    thread = threading.Thread(target=restart)
+    thread.start()
+    assert paused.wait(30)
+    said = give("submit", "echo", "7", "--wait", "--url", url)
+    answered.set()
+    thread.join()
+    assert said == (0, "7\n", "")
 
 
 def test_a_submission_with_a_key_is_made_once(give: Give) -> None:
@@ -58,6 +94,12 @@ def test_a_submission_with_a_key_is_made_once(give: Give) -> None:
     [
         (["submit", "telegram"], "there is no job type 'telegram'; known are echo"),
         (["submit", "echo", "{"], "the payload is no JSON: "),
+        (["submit", "echo", "[" * 10_000], "the payload is nested too deep"),
+        (["submit", "echo", "@"], "@: Is a directory"),
+        (["submit", "\udcff"], "an option can't be written as JSON: "),
+        (["submit", "echo", "--delay", "inf"], "delay_seconds must be a number, not inf"),
+        (["submit", "echo", "--run-at", "0001-01-01"], "--run-at must be such as 2026-12-24T"),
+        (["submit", "echo", "--idempotency-key", "a\nb"], "an idempotency key must be visible"),
         (["submit", "echo", "@/nowhere"], "/nowhere: No such file or directory"),
         (["submit", "echo", "--priority", "10"], "not a job: Expected `int` <= 9"),
         (["submit", "echo", "--run-at", "soon"], "--run-at must be such as 2026-12-24T18:00:00Z"),
@@ -65,8 +107,10 @@ def test_a_submission_with_a_key_is_made_once(give: Give) -> None:
         (["jobs", "--limit", "0"], "limit must be a number from 1 to 1000"),
         (["jobs", "--status", "lost"], "'lost' is not one of 'pending'"),
         (["jobs", "--type", "telegram"], "there is no job type 'telegram'"),
-        (["jobs", "--url", "localhost"], "must be such as http://127.0.0.1:8080"),
-        (["jobs", "--token", "two words"], "must not have spaces"),
+        (["jobs", "--url", "localhost"], "--url must be such as http://127.0.0.1:8080"),
+        (["jobs", "--url", "http://a..b"], "--url must be such as http://127.0.0.1:8080"),
+        (["jobs", "--url", "http://a/\x00"], "--url can't be http://a/\\x00: "),
+        (["jobs", "--token", "two words"], "--token must not have spaces"),
         (["cancel"], "name jobs by their ids, or all of a type"),
         (["cancel", "id", "--type", "echo"], "name jobs by their ids, or all of a type"),
         (["cancel", "id", "--status", "pending"], "name jobs by their ids, or all of a type"),
@@ -129,6 +173,16 @@ def test_all_of_a_job_is_shown(give: Give, client: JobClient) -> None:
     assert "\x1b" not in out
     told = msgspec.json.decode(give("show", failed.id, "--json").out)
     assert told["attempts"][0]["outcome"] == "failed"
+
+
+def test_what_a_handler_has_logged_is_shown(give: Give, client: JobClient) -> None:
+    """With its fields, and how many lines are not kept; nothing is a command."""
+    out = give("show", client.submit_and_wait("verbose", 200).id).out
+    assert "log of #1\n" in out
+    assert ' info step {"number":0,"text":"\\u001b[2J"}\n' in out
+    assert ' info step {"number":199,' in out
+    assert re.search(r"^  … [0-9]+ more, which are not kept …$", out, re.MULTILINE)
+    assert "\x1b" not in out
 
 
 def test_jobs_are_listed(give: Give, client: JobClient) -> None:

@@ -131,6 +131,20 @@ async def test_a_body_that_nobody_wants_stays_with_its_client(
         assert (await wire.answer()).body == b"at last"
 
 
+@pytest.mark.parametrize("body", ["Content-Length: 5", "Transfer-Encoding: chunked"])
+async def test_a_client_knows_when_an_answer_came_before_its_body(serve: Serve, body: str) -> None:
+    """Many clients send the head by itself. The connection ends, and they must not use it again."""
+    served = await serve(Stage())
+    async with served.connect() as wire:
+        answer = await wire.ask("/hello", body)
+        assert answer.headers["Connection"] == "close"
+        assert await wire.until_closed() == b""
+    async with served.connect() as wire:
+        await wire.send(request("/hello", "Content-Length: 5") + b"hello")
+        assert "Connection" not in (await wire.answer()).headers
+        assert (await wire.ask("/hello")).body == b"hello"
+
+
 async def test_a_body_that_nobody_wants_ends_no_answer(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:

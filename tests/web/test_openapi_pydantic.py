@@ -1,15 +1,19 @@
 """Payloads that are pydantic models are described as pydantic describes them."""
 
+import re
 from typing import Any
 
 import jsonschema_rs
 import msgspec
 import pytest
+import schemathesis
 
 from job_service import Registry
+from job_service.web.openapi.document import build_document
 from job_service.web.openapi.job_types import describe_submissions
 from tests.jobs import pydantic_handlers
 from tests.jobs.pydantic_handlers import Line, Pet
+from tests.web.api import Api
 
 
 class Order(msgspec.Struct):
@@ -73,3 +77,20 @@ def test_a_default_is_named(described: tuple[dict[str, Any], dict[str, Any]]) ->
         "sku": "tea",
         "pieces": 1,
     }
+
+
+async def test_the_whole_document_is_valid(registry: Registry, api: Api) -> None:
+    """And all that it refers to is in it, the variants of a union among it."""
+
+    @registry.job("order")
+    async def order(order: pydantic_handlers.Order) -> None: ...
+
+    @registry.job("pet")
+    async def pet(pet: Pet) -> None: ...
+
+    document = build_document(api.app, registry, needs_token=False)
+    schemathesis.openapi.from_dict(document).validate()
+    text = msgspec.json.encode(document).decode()
+    named = set(re.findall(r'"#/components/schemas/([^"]+)"', text))
+    assert {"Cat", "Order"} <= named <= set(document["components"]["schemas"])
+    assert "#/$defs/" not in text

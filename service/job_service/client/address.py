@@ -47,6 +47,7 @@ def _check(url: str) -> None:
         parts = urlsplit(url)
         is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query
         _ = parts.port  # which may be no number
+        (parts.hostname or "").encode("idna")  # as the system does who looks it up
     except ValueError:
         is_one = False
     if not is_one:

@@ -12,7 +12,7 @@ from msgspec import UNSET
 from job_service.client.answers import ALREADY_FINISHED, NOT_FINISHED, problem_in, read, read_job
 from job_service.client.exchange import Answer, Conversation, Request
 from job_service.client.patience import answered
-from job_service.errors import AlreadyFinished, NotFinished, UnexpectedAnswer
+from job_service.errors import AlreadyFinished, InvalidOption, NotFinished, UnexpectedAnswer
 from job_service.jobs.queueing.options import JobOptions
 from job_service.jobs.registration.job_type import encode_payload
 from job_service.jobs.state.detail import (
@@ -218,7 +218,7 @@ class Calls:
     ) -> Request:
         headers = {} if body is None else {"Content-Type": content_type}
         if key is not None:
-            headers["Idempotency-Key"] = key
+            headers["Idempotency-Key"] = header_value(key, "an idempotency key")
         return Request(
             method="POST",
             path=path,
@@ -242,12 +242,25 @@ class _Backup(msgspec.Struct):
 
 
 def submission_json(job_type: str, payload: object, options: JobOptions) -> bytes:
-    """A submission as the API takes it. Raises InvalidPayload."""
+    """A submission as the API takes it. Raises InvalidPayload or InvalidOption."""
     fields: dict[str, object] = {"type": job_type}
     if payload is not UNSET:
         fields["payload"] = msgspec.Raw(encode_payload(payload))
     fields |= {name: value for name, value in options.items() if value is not None}
-    return msgspec.json.encode(fields)
+    for name, value in fields.items():
+        if isinstance(value, float) and not math.isfinite(value):  # which JSON has as null
+            raise InvalidOption(f"{name} must be a number, not {value}")
+    try:
+        return msgspec.json.encode(fields)
+    except (TypeError, UnicodeEncodeError) as error:
+        raise InvalidOption(f"an option can't be written as JSON: {error}") from error
+
+
+def header_value(text: str, what: str) -> str:
+    """The text, to be sent in a header. Raises InvalidOption if none can have it."""
+    if not (text.isascii() and text.isprintable() and text == text.strip()):
+        raise InvalidOption(f"{what} must be visible ASCII characters, not {text!a}")
+    return text
 
 
 def new_key() -> str:
@@ -256,10 +269,13 @@ def new_key() -> str:
 
 
 def _path(job_id: str) -> str:
-    return f"/jobs/{quote(job_id, safe='')}"
+    return f"/jobs/{quote(job_id, safe='', errors='replace')}"
 
 
 def _number(seconds: float) -> str:
+    """As the query has it. Raises InvalidOption if it is none."""
+    if math.isnan(seconds):
+        raise InvalidOption("the seconds to wait must be a number")
     return f"{seconds:.3f}"
 
 

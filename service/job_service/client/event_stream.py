@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from job_service.client.answers import error_of
+from job_service.client.calls import header_value
 from job_service.client.exchange import Answer, Request
 from job_service.errors import UnexpectedAnswer, Unreachable
 
@@ -50,11 +51,14 @@ class Follower:
     def request(self) -> Request:
         """What to ask for now: the events that follow on those that were read."""
         self._unread = b""
+        headers = {}
+        if self._last_id:
+            headers["Last-Event-ID"] = header_value(self._last_id, "the id of an event")
         return Request(
             method="GET",
             path="/events",
             query=self._query,
-            headers={"Last-Event-ID": self._last_id} if self._last_id else {},
+            headers=headers,
             timeout_seconds=_SILENCE_SECONDS,
         )
 
@@ -62,6 +66,8 @@ class Follower:
         """See that the stream begins. Raises what the problem says that came instead."""
         if answer.status != 200:
             raise error_of(answer)
+        if not answer.headers.get("content-type", "").startswith("text/event-stream"):
+            raise UnexpectedAnswer("it answers with what no stream of events is")
         self._away_seconds = 0.0
 
     def pause_after(self, why: str) -> float:

@@ -1,21 +1,38 @@
 """Requests and answers as httpx has them."""
 
 import ssl
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import httpx
 
 from job_service.client.address import Address
 from job_service.client.exchange import Answer, NoAnswer, Request
+from job_service.errors import SettingsError
+
+C = TypeVar("C", httpx.Client, httpx.AsyncClient)
 
 _CONNECT_SECONDS: Final = 10.0
 # Nothing was sent before these.
 _BEFORE_SENDING: Final = (httpx.ConnectError, httpx.ConnectTimeout)
 
 
-def trust_for(address: Address, ssl_context: ssl.SSLContext | None) -> ssl.SSLContext | bool:
-    """How httpx is to verify certificates. Without TLS it need not load any, which takes long."""
-    return ssl_context or address.base_url.startswith("https:")
+def opened(
+    kind: type[C], address: Address, transport: Any, ssl_context: ssl.SSLContext | None
+) -> C:
+    """A client of httpx for this address.
+
+    Raises SettingsError if httpx can't go there, or not by the proxy that the environment names.
+    """
+    try:
+        return kind(
+            base_url=address.base_url,
+            headers=address.headers,
+            transport=transport,
+            # Without TLS it need not load any certificates, which takes long.
+            verify=ssl_context or address.base_url.startswith("https:"),
+        )
+    except (httpx.InvalidURL, ValueError, ImportError) as error:
+        raise SettingsError("url", f"can't be {address.url}: {error}") from error
 
 
 def arguments_of(request: Request) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def answered(request: Request, patience_seconds: float) -> Conversation[Answer]:
 def _pause_before_repeat(request: Request, came: Answer | NoAnswer, attempts: int) -> float | None:
     """Seconds until the request is to be repeated; None if it must not be."""
     if isinstance(came, Answer):
-        if came.status in _FOR_NOW and (asked := retry_after(came)) is not None:
+        if came.status in _FOR_NOW and (asked := retry_after(came)):  # at once is how we began
             return asked * random.uniform(1.0, 1.2)  # so that not all who were refused come at once
         if came.status not in _FOR_NOW | _UNCLEAR:
             return None

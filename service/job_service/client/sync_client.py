@@ -15,7 +15,7 @@ from job_service.client.batches import Submission, submit_all
 from job_service.client.calls import Calls
 from job_service.client.event_stream import Follower, StreamedEvent
 from job_service.client.exchange import Answer, Conversation, NoAnswer, Request
-from job_service.client.httpx_messages import answer_of, arguments_of, no_answer_of, trust_for
+from job_service.client.httpx_messages import answer_of, arguments_of, no_answer_of, opened
 from job_service.errors import Unreachable
 from job_service.jobs.queueing.options import JobOptions
 from job_service.jobs.state.detail import (
@@ -67,12 +67,7 @@ class JobClient:
         transport = None
         if address.socket is not None:
             transport = httpx.HTTPTransport(uds=address.socket, verify=False)
-        self._http = httpx.Client(
-            base_url=address.base_url,
-            headers=address.headers,
-            transport=transport,
-            verify=trust_for(address, ssl_context),
-        )
+        self._http = opened(httpx.Client, address, transport, ssl_context)
 
     def __enter__(self) -> Self:
         return self

@@ -86,7 +86,7 @@ class Log:
 
 def _heard_fields(line: dict[str, Any]) -> bytes | None:
     """What the line has beside its event and its job, as JSON text; None if there is nothing."""
-    own = {printable(key): line[key] for key in line if key not in _OF_EACH_LINE}
+    own = {key: value for key, value in line.items() if key not in _OF_EACH_LINE}
     return render_short(own, MAX_HEARD_CHARS) if own else None
 
 

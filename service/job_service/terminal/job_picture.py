@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from msgspec import Raw, json
+from msgspec import UNSET, Raw, json
 
 from job_service.jobs.state.detail import AttemptDetail, JobDetail
+from job_service.jobs.state.job_log import AttemptLog, LogLine
 from job_service.telemetry.console import duration
 from job_service.telemetry.text import one_line
 from job_service.terminal.pictures import Picture, age, dim, local, status, table
@@ -14,12 +15,15 @@ _NAME_COLUMNS = 10
 
 
 def job_in_full(job: JobDetail, now: datetime) -> Picture:
-    """What is known of it, then its payload, its result and its attempts."""
+    """What is known of it, then its payload, its result and its attempts with their logs."""
     lines = [*_facts(job, now), *_document("payload", job.payload)]
     if job.result is not None:
         lines += _document("result", job.result)
     if job.attempts:
         lines += ["", *_attempts(job.attempts, now)]
+        for attempt in job.attempts:
+            if attempt.log is not None:
+                lines += ["", dim(f"log of #{attempt.attempt}"), *_lines(attempt.log)]
         if job.attempts[-1].traceback is not None:
             lines += ["", *_indented(job.attempts[-1].traceback)]
     return lines
@@ -66,6 +70,19 @@ def _attempts(attempts: list[AttemptDetail], now: datetime) -> Picture:
         for attempt in attempts
     )
     return table("attempt", "worker", "started", "took", "outcome", "", rows=rows)
+
+
+def _lines(log: AttemptLog) -> Iterator[str]:
+    """What the handler has written."""
+    yield from map(_line, log.first)
+    if log.missing:
+        yield dim(f"  … {log.missing} more, which are not kept …")
+    yield from map(_line, log.last)
+
+
+def _line(line: LogLine) -> str:
+    fields = "" if line.fields is UNSET else f" {bytes(line.fields).decode()}"
+    return f"  {local(line.timestamp)} {line.level} {one_line(line.event + fields)}"
 
 
 def _indented(text: str) -> Iterator[str]:

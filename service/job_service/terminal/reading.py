@@ -32,8 +32,10 @@ def jobs(
 ) -> int:
     """List jobs, the newest first."""
 
+    client = session.reached() if watch else session.client
+
     def look() -> Sequence[JobSummary]:
-        return session.client.list(
+        return client.list(
             status=cast("Status | None", status),
             job_type=job_type,
             limit=limit,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from typing import Any, Final
 
 import click
@@ -28,16 +28,26 @@ FAILED: Final = 1
 USAGE: Final = 2
 UNREACHABLE: Final = 3
 
-_TYPED_WRONG: Final = (InvalidOption, InvalidPayload, SettingsError, UnknownJobType)
+_TYPED_WRONG: Final = (InvalidOption, InvalidPayload, UnknownJobType)
 _PATIENCE_SECONDS: Final = 2.0  # for who sits at a terminal
+_RESTART_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A client of the service, and whether programs are to read what is printed."""
+    """A client of the service, and whether programs are to read what is printed.
+
+    `lasting` is a client that has patience enough for a restart of the service.
+    """
 
     client: JobClient
+    lasting: JobClient
     as_json: bool
+
+    def reached(self) -> JobClient:
+        """The lasting client, if the service answers now. Raises Unreachable soon if not."""
+        self.client.metrics()
+        return self.lasting
 
     def print_json(self, value: object) -> None:
         """Print one line of JSON."""
@@ -59,18 +69,24 @@ def asks_service(command: Callable[..., int]) -> Callable[..., int]:
     ) -> int:
         with ended_by_signals():
             try:
-                with JobClient(
+                client_with = partial(
+                    JobClient,
                     url or service_url(settings),
                     token=token or next(iter(settings.tokens), None),
-                    patience_seconds=_PATIENCE_SECONDS,
-                ) as client:
-                    return command(Session(client, as_json), **given)
+                )
+                with (
+                    client_with(patience_seconds=_PATIENCE_SECONDS) as client,
+                    client_with(patience_seconds=_RESTART_SECONDS) as lasting,
+                ):
+                    return command(Session(client, lasting, as_json), **given)
             except Unreachable as error:
                 print_error(str(error))
                 return UNREACHABLE
             except _TYPED_WRONG as error:
                 print_error(str(error))
                 return USAGE
+            except SettingsError:
+                raise  # the command line knows the name of the option
             except JobServiceError as error:
                 print_error(str(error))
                 return FAILED

@@ -69,7 +69,7 @@ def submit(
         else:
             click.echo(job.id)
         return OK
-    ended = wait_for(client, job.id)
+    ended = wait_for(session.lasting, job.id)
     if session.as_json:
         session.print_json(ended)
     elif ended.result is not None:
@@ -82,24 +82,26 @@ def submit(
 
 def _moment(text: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        return datetime.fromisoformat(text).astimezone(UTC)  # without an offset: of local time
+    except (ValueError, OverflowError) as error:
         raise InvalidOption(f"--run-at must be such as 2026-12-24T18:00:00Z, not {text}") from error
-    return moment.astimezone(UTC)  # without an offset it is the local time
 
 
 def _read(payload: str) -> Raw:
     """The JSON text itself, or that of a file or of stdin."""
     try:
         if payload == "-":
-            text = sys.stdin.buffer.read()
+            text = sys.stdin.buffer.read() if sys.stdin is not None else b""  # it was closed
         elif payload.startswith("@"):
             text = Path(payload[1:]).read_bytes()
         else:
             text = payload.encode()
         json.decode(text)
     except OSError as error:
-        raise InvalidPayload(f"{payload[1:]}: {error.strerror}") from error
+        source = "stdin" if payload == "-" else payload[1:] or "@"
+        raise InvalidPayload(f"{source}: {error.strerror}") from error
     except (DecodeError, UnicodeError) as error:
         raise InvalidPayload(f"the payload is no JSON: {error}") from error
+    except RecursionError as error:
+        raise InvalidPayload("the payload is nested too deep") from error
     return Raw(text)

@@ -30,12 +30,12 @@ def tail(
     events: tuple[str, ...],
 ) -> int:
     """Follow what happens in the service, until Ctrl-C."""
-    client = session.client
-    ids = [whole_id(client, part) for part in jobs]
+    ids = [whole_id(session.client, part) for part in jobs]
     on_terminal = sys.stdout.isatty()
     columns = partial(terminal_columns, sys.stdout.fileno()) if on_terminal else lambda: COLUMNS
     colors = on_terminal and "NO_COLOR" not in os.environ
     render = Console(colors=colors, columns=columns)
+    client = session.reached()
     with suppress(KeyboardInterrupt), client.stream(job_ids=ids, events=events) as stream:
         for event in stream:
             if event.event == "reset":

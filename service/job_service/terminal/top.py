@@ -49,16 +49,18 @@ def top(session: Session, once: bool) -> int:
     if session.as_json:
         session.print_json(Glance.at(session.client))
         return OK
+    is_watched = not once and sys.stdout.isatty()
+    client = session.reached() if is_watched else session.client
     before: Glance | None = None
 
     def picture() -> pictures.Picture:
         nonlocal before
-        now = Glance.at(session.client)
+        now = Glance.at(client)
         drawn = _draw(now, before)
         before = now
         return drawn
 
-    draw(picture, again=not once and sys.stdout.isatty())
+    draw(picture, again=is_watched)
     return OK
 
 

@@ -128,12 +128,13 @@ async def test_a_limit_holds_for_all_processes_together(database: str) -> None:
         nonlocal running, most
         running += 1
         most = max(most, running)
-        await trio.sleep(0.01)
+        await trio.sleep(0.1)
         running -= 1
 
     async with services(database, registry, workers=3) as nodes:
-        jobs = [await each.queue.submit("scrape") for each in nodes * 8]
-        assert await all_ended(nodes[0], jobs) == {"completed": 24}
+        drafts = [nodes[0].queue.check("scrape")] * 12
+        jobs = list(await nodes[0].queue.submit_all(drafts))
+        assert await all_ended(nodes[0], jobs) == {"completed": 12}
         assert most == 2
 
 

@@ -14,7 +14,7 @@ from job_service.jobs.registration.hooks import Hooks
 from job_service.jobs.registration.numbers import require_integer, require_seconds
 from job_service.jobs.registration.payload import PayloadDecoder
 from job_service.jobs.registration.placement import RunsIn, where_to_run
-from job_service.jobs.registration.pydantic_models import written_by_pydantic
+from job_service.jobs.registration.pydantic_models import written_to_be_read
 from job_service.jobs.registration.resource import RegisteredResource, ResourcePlace
 from job_service.jobs.registration.retry import LONGEST_WAIT_SECONDS, Retry
 from job_service.jobs.registration.signature import read_signature
@@ -147,7 +147,7 @@ def check_terms(name: object, retry: object, timeout: object, concurrency: objec
 def encode_payload(payload: object) -> bytes:
     """The payload as JSON text. Raises InvalidPayload if JSON can't carry it."""
     try:
-        return msgspec.json.encode(payload, enc_hook=written_by_pydantic)
+        return msgspec.json.encode(payload, enc_hook=written_to_be_read)
     except RecursionError as error:  # such as a list that holds itself
         raise InvalidPayload(TOO_DEEP) from error
     except (TypeError, ValueError) as error:

@@ -68,9 +68,18 @@ def written_by_pydantic(value: object) -> msgspec.Raw:
 
     Raises TypeError if it is no model.
     """
+    return _written(value)
+
+
+def written_to_be_read(value: object) -> msgspec.Raw:
+    """The same, but only what the model itself takes: none of its computed fields."""
+    return _written(value, round_trip=True)
+
+
+def _written(value: object, **how: bool) -> msgspec.Raw:
     if not is_model(type(value)):
         raise TypeError(f"JSON can't carry {full_name_of(type(value))}")
-    return msgspec.Raw(type(value).__pydantic_serializer__.to_json(value, by_alias=True))  # type: ignore[attr-defined]  # a model has it
+    return msgspec.Raw(type(value).__pydantic_serializer__.to_json(value, by_alias=True, **how))  # type: ignore[attr-defined]  # a model has it
 
 
 def _told(error: "ValidationError") -> str:

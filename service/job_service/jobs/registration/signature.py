@@ -21,7 +21,7 @@ from job_service.jobs.registration.handler import (
     signature_of,
 )
 from job_service.jobs.registration.payload import PayloadDecoder, decoder_of
-from job_service.jobs.registration.pydantic_models import written_by_pydantic
+from job_service.jobs.registration.pydantic_models import written_to_be_read
 from job_service.nesting import TOO_DEEP, is_too_deep
 
 _CALLABLE_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -165,7 +165,7 @@ def _read_payload(
     if default is inspect.Parameter.empty:
         return decoder, b"null"
     try:
-        absent = msgspec.json.encode(default, enc_hook=written_by_pydantic)
+        absent = msgspec.json.encode(default, enc_hook=written_to_be_read)
         if is_too_deep(absent):
             raise ValueError(TOO_DEEP)
         decoder.decode(absent)

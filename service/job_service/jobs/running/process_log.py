@@ -30,6 +30,7 @@ JobIdentity = tuple[str, str, str, int]  # id, type, worker and attempt of a job
 _MAX_BYTES: Final = 160_000  # what a message can be at most
 _MAX_CHARS: Final = 20_000  # of a line's event, and again of its fields
 _IN_ONE_GO: Final = 100  # messages, before others have their turn
+_OVERHEAD_BYTES: Final = 256  # that the kernel counts for each message, at least
 
 
 class Record(msgspec.Struct, omit_defaults=True, tag="record"):
@@ -121,6 +122,11 @@ class FromProcesses:
     def __init__(self, incoming: socket.socket, log: "FilteringBoundLogger") -> None:
         incoming.setblocking(False)
         self._incoming = incoming
+        # Both ends have the same sizes. Linux counts with that of the sender, BSD of the receiver.
+        self._most_kept = max(
+            incoming.getsockopt(socket.SOL_SOCKET, size)
+            for size in (socket.SO_SNDBUF, socket.SO_RCVBUF)
+        )
         self._log = log
         self._running: dict[tuple[str, int], JobContext] = {}
 
@@ -141,20 +147,26 @@ class FromProcesses:
 
         while True:
             await trio.lowlevel.wait_readable(self._incoming)
-            self._read(_IN_ONE_GO)
+            with contextlib.suppress(BlockingIOError):
+                for _ in range(_IN_ONE_GO):
+                    self._read_one()
 
     def read_all(self) -> None:
-        """Read what has come in by now; waits for nothing."""
-        while self._read(_IN_ONE_GO):
-            pass
+        """Read what has come in by now; waits for nothing.
 
-    def _read(self, most: int) -> bool:
-        """Read so many messages; whether there were as many."""
+        Other processes may send faster than this reads, so it ends when it has read as much as the
+        kernel can have kept when it began.
+        """
+        left = self._most_kept
         with contextlib.suppress(BlockingIOError):
-            for _ in range(most):
-                self._hear(self._incoming.recv(_MAX_BYTES))
-            return True
-        return False
+            while left > 0:
+                left -= _OVERHEAD_BYTES + self._read_one()
+
+    def _read_one(self) -> int:
+        """Read a message; gives its size. Raises BlockingIOError if there is none."""
+        data = self._incoming.recv(_MAX_BYTES)
+        self._hear(data)
+        return len(data)
 
     def _hear(self, data: bytes) -> None:
         try:

@@ -4,7 +4,6 @@ import math
 import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -245,8 +244,11 @@ class Worker:
     def _keep_line(
         self, job: Job, attempt: Attempt, level: str, event: str, fields: bytes | None
     ) -> None:
-        with suppress(IllegalTransition):  # the attempt is over
-            self._store.apply(log_line(job, attempt, level, event, fields, self._clock))
+        try:
+            change = log_line(job, attempt, level, event, fields, self._clock)
+        except IllegalTransition:  # the attempt is over
+            return
+        self._store.apply(change)
 
 
 _ROOM: Final = str(Path(__file__).parent) + os.sep

@@ -208,6 +208,16 @@ class HTTP1:
         if self._is_body_wanted:
             self._client.expect_body(False)
 
+    def _is_body_away(self) -> bool:
+        """Whether some of the body may be missing yet: then the connection ends with the answer.
+
+        The client must know, or its next request would go to a connection that is being closed.
+        """
+        body = self._body
+        if isinstance(body, SizedBody):
+            return body.missing > len(self._unread.data)
+        return body is not None
+
     def _drop_body(self) -> bool:
         """Pass over what the app has not read of the body; whether all of that is here."""
         body, self._body = self._body, None
@@ -228,7 +238,7 @@ class HTTP1:
                 await trio.lowlevel.checkpoint()
         elif isinstance(event, events.Response):
             headers = [*event.headers, *self._answer_headers()]
-            is_last = self._is_closing()
+            is_last = self._is_closing() or self._is_body_away()
             answer = self._answer = Answer(request, event.status_code, headers, is_last=is_last)
             self._head = answer.head
         elif answer is None:

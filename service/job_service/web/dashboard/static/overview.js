@@ -156,12 +156,13 @@ const createWorker = () =>
 
 let beats = 0;
 
-/** Show the job types and the schedules, every few beats; gives the types if it has read them. */
+/** Show job types, schedules and processes, every few beats; gives the types if it has read them. */
 export async function showTypes(signal) {
   if (beats++ % RARELY) return null;
-  const [types, schedules] = await Promise.all([
+  const [types, schedules, nodes] = await Promise.all([
     read("/types", signal),
     read("/schedules", signal),
+    read("/nodes", signal),
   ]);
   fill($("types"), types, createType, (row, type) => {
     const [name, pending, running, failed, action] = row.children;
@@ -201,7 +202,23 @@ export async function showTypes(signal) {
     setText(next, schedule.next_run_at ? clock(schedule.next_run_at) : "–");
     setText(skipped, count(schedule.skipped));
   });
+  showNodes(nodes);
   return types;
+}
+
+/** The processes that share the store, if it can be shared. */
+function showNodes(nodes) {
+  $("nodes-panel").hidden = nodes.length === 0;
+  fill($("nodes"), nodes, createNode, (row, node) => {
+    const [name, running, waiting, lease] = row.children;
+    setText(name, `${node.host} ${node.pid}${node.is_asked ? " (this one)" : ""}`);
+    const since = `version ${node.version}, since ${clock(node.started_at)}`;
+    setAttribute(name, "title", `node ${node.node}: ${since}: ${node.job_types.join(", ")}`);
+    setText(running, count(node.processing));
+    setText(waiting, count(node.waiting));
+    setText(lease, node.lease_seconds > 0 ? duration(node.lease_seconds) : "over");
+    lease.classList.toggle("bad", node.lease_seconds <= 0);
+  });
 }
 
 const createType = () =>
@@ -220,4 +237,12 @@ const createSchedule = () =>
     make("th", { scope: "row" }),
     make("td", {}, make("a")),
     ...[1, 2].map(() => make("td", { class: "number" })),
+  );
+
+const createNode = () =>
+  make(
+    "tr",
+    {},
+    make("th", { scope: "row" }),
+    ...[1, 2, 3].map(() => make("td", { class: "number" })),
   );
