@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from bench.chaos import suffer_all_faults
 from bench.crowds import growth_with_clients
 from bench.dashboard import open_against_closed, page_under_load
 from bench.durable import (
@@ -91,6 +92,7 @@ BENCHMARKS = [
     Benchmark("growth-retained", growth_with_retained_jobs, rounds=7),
     Benchmark("growth-clients", growth_with_clients, rounds=2),
     Benchmark("kill", kill_again_and_again, rounds=300, only_by_name=True),
+    Benchmark("chaos", suffer_all_faults, rounds=3, only_by_name=True),
 ]
 
 

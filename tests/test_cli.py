@@ -26,6 +26,7 @@ SETTINGS: list[tuple[str, str, object, str]] = [
     ("grace", "0.5", 0.5, "7"),
     ("store", "sqlite:/srv/jobs.db", "sqlite:/srv/jobs.db", "memory"),
     ("max_losses", "1", 1, "2"),
+    ("lease_seconds", "2.5", 2.5, "30"),
     ("retain", "0", 0, "1"),
     ("retain_seconds", "86400", 86_400.0, "0.5"),
     ("queue_bytes", "2097152", 2_097_152, "3MiB"),

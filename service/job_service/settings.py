@@ -49,6 +49,11 @@ class Settings:
         "Times that a job may be in hand when its process dies, before it fails; not in memory.",
         Limits(1, 100),
     ] = 3
+    lease_seconds: Annotated[
+        float,
+        "Seconds without a sign of life, after which others take a process's jobs; in a database.",
+        Limits(1, 3_600),
+    ] = 15.0
     retain: Annotated[int, "Finished jobs to keep; the oldest go.", Limits(0, 10**9)] = 10_000
     retain_seconds: Annotated[
         float | None,

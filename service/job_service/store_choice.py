@@ -31,6 +31,7 @@ def make_store(settings: Settings, emit: Callable[[Event], None]) -> Store:
             retain=settings.retain,
             retain_seconds=settings.retain_seconds,
             max_losses=settings.max_losses,
+            lease_seconds=settings.lease_seconds,
         )
     from job_service.stores.sqlite.store import SqliteStore  # which a start in memory can spare
 

@@ -19,6 +19,7 @@ from hypothesis.stateful import (
 from job_service.jobs.state.attempt_transitions import complete, cut_short, fail, retry, snooze
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.model import TERMINAL, Draft, Job
+from job_service.jobs.state.state_index import StateIndex as Index
 from job_service.jobs.state.transitions import abandon, cancel, enqueue, fail_unstarted
 from job_service.jobs.state.weight import weight_in_bytes
 from job_service.telemetry.counting import Metrics
@@ -221,3 +222,16 @@ class StateIndex(RuleBasedStateMachine):
 
 StateIndex.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestBooks = StateIndex.TestCase
+
+
+def test_a_unique_key_stays_with_who_has_it_now() -> None:
+    """In a shared store the one before may have ended elsewhere, and this process hears it late."""
+    now = datetime.now(UTC)
+    index = Index(RETAIN, 10**6)
+    first, second = [Job(n, "email", b"null", 5, now, now, unique_key="ada") for n in "12"]
+    index.add(first)
+    index.add(second)
+    index.drop(first)
+    assert index.holder("email", "ada") is second
+    index.drop(second)
+    assert index.holder("email", "ada") is None

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +59,26 @@ class Books:
     stories: dict[str, Json]
     listed: list[str]  # ids, in the order of the pages
     lives: list[Life]
+    explained: frozenset[str] = frozenset()  # events that are errors, and expected
 
-    def life_at(self, moment: int) -> Life:
-        """The last life that had begun by then."""
-        return max((life for life in self.lives if life.began <= moment), key=lambda _: _.began)
+    def life_of(self, run: Entry) -> Life:
+        """The process in which a handler wrote this, or whose child it was."""
+        [life] = [life for life in self.lives if life.process.pid in (run.pid, run.parent)]
+        return life
+
+    @cached_property
+    def refused(self) -> set[tuple[int, str, int]]:
+        """Number of the life, job and attempt, if the store refused what the attempt did."""
+        return {
+            (life.number, line["job_id"], line["attempt"])
+            for life in self.lives
+            for line in life.lines()
+            if line["event"] == "job_lost"
+        }
+
+    def was_refused(self, run: Entry) -> bool:
+        """Whether other processes had the job by then, because the lease of this one was over."""
+        return (self.life_of(run).number, run.job_id, run.attempt) in self.refused
 
     def all_of(self, job_id: str) -> str:
         """What each of them says of this job."""

@@ -1,7 +1,7 @@
 """Clients that do all that clients may do, and repeat what got no answer."""
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
 from typing import Any, Final
 
@@ -32,7 +32,7 @@ class Client:
     def __init__(
         self,
         name: str,
-        socket: str,
+        sockets: Sequence[str],
         book: Clients,
         *,
         seed: int,
@@ -47,7 +47,7 @@ class Client:
         self._keys = count()
         self._known = list[str]()
         self._replayable = list[tuple[str, str, bytes, Receipt]]()
-        self._http = client(socket)
+        self._http = client(*sockets)
         self._receipt = trio.Event()  # the next one
 
     async def run(self, stop: trio.Event) -> None:

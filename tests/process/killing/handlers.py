@@ -18,6 +18,7 @@ LEDGER = "handlers.ledger"
 CRON = "minute"
 INTERVAL = "tick"
 INTERVAL_SECONDS = 0.7
+PARENT = os.getppid()  # which may be gone when a handler ends
 SOON = Retry(max_retries=50, base_seconds=0.02, factor=1)
 
 
@@ -40,11 +41,12 @@ class Entry(msgspec.Struct, frozen=True):
     attempt: int
     at: int  # nanoseconds, of the monotonic clock that all processes of a machine share
     pid: int
+    parent: int  # the service, if the handler runs in a process
 
 
 def write(what: str, job: JobContext) -> None:
     """Add a line."""
-    entry = Entry(what, job.id, job.attempt, time.monotonic_ns(), os.getpid())
+    entry = Entry(what, job.id, job.attempt, time.monotonic_ns(), os.getpid(), PARENT)
     ledger = os.open(LEDGER, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
         os.write(ledger, msgspec.json.encode(entry) + b"\n")
@@ -82,6 +84,11 @@ async def on_the_loop(work: Work, job: JobContext) -> str:
         return outcome(work, job.attempt)
 
 
+async def blocking_the_loop(work: Work, job: JobContext) -> str:
+    """Let nothing else happen on the loop meanwhile."""
+    return beside_the_loop(work, job)
+
+
 def beside_the_loop(work: Work, job: JobContext) -> str:
     """Wait in a thread or a process."""
     with written_down(job):
@@ -115,6 +122,7 @@ types.job("loop", retry=SOON)(on_the_loop)
 types.job("thread", retry=SOON)(beside_the_loop)
 types.job("process", retry=SOON, runs_in="process", concurrency=2)(beside_the_loop)
 types.job("limited", retry=SOON, concurrency=1)(on_the_loop)
+types.job("block", retry=SOON)(blocking_the_loop)
 types.job("kill_from_loop")(kill_from_the_loop)
 types.job("kill_from_thread")(kill_from_a_thread)
 types.job("kill_from_process", runs_in="process")(kill_from_a_process)

@@ -45,7 +45,7 @@ async def end_again_and_again(
     options = ["--max-losses", str(MAX_LOSSES), *options]
     chance = random.Random(f"{seed}/ends")
     clients = [
-        Client(f"{seed}-{each}", lives.socket, book, seed=seed, only_good=only_good)
+        Client(f"{seed}-{each}", [lives.socket], book, seed=seed, only_good=only_good)
         for each in range(CLIENTS)
     ]
     async with trio.open_nursery() as watching:
@@ -59,14 +59,14 @@ async def end_again_and_again(
                 await end(lives.start(*options), chance, chance.choice(clients).next_receipt)
             stop.set()
             life = lives.start(*options, registry="without_schedules")
-        listed, stories = await _read_all(lives.socket)
+        listed, stories = await read_all(lives.socket)
         watching.cancel_scope.cancel()
     life.send(signal.SIGTERM)
     assert await life.exit_status() == 0, life.last_words()
     return Books(book, read_runs(lives.folder), stories, listed, lives.all)
 
 
-async def _read_all(socket: str) -> tuple[list[str], dict[str, Json]]:
+async def read_all(socket: str) -> tuple[list[str], dict[str, Json]]:
     """The ids of all jobs, page by page, and the story of each, when all have ended."""
     async with client(socket) as http:
         with trio.fail_after(IDLE_SECONDS):

@@ -116,7 +116,7 @@ class Lives:
         return str(self.folder / SOCKET)
 
     def start(self, *options: str, registry: str = "registry") -> Life:
-        """Start the next one."""
+        """Start the next one. Its options win over those that all have."""
         number = len(self.all) + 1
         log, output = self.folder / f"{number}.log", self.folder / f"{number}.output"
         log.touch()
@@ -131,6 +131,7 @@ class Lives:
         return life
 
     def close(self) -> None:
-        """Kill the last one, if it still runs."""
-        if self.all and self.all[-1].process.poll() is None:
-            self.all[-1].process.send_signal(signal.SIGKILL)
+        """Kill those that still run."""
+        for life in self.all:
+            if life.process.poll() is None:
+                life.process.send_signal(signal.SIGKILL)

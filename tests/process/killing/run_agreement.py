@@ -17,8 +17,11 @@ HOW_IT_ENDED = {
 
 
 def runs_are_of_jobs(books: Books) -> Iterator[Fault]:
-    """What a handler began is an attempt of a job, unless the crash came before it was told."""
-    told = _told_starts(books)
+    """What a handler began is an attempt of a job.
+
+    Unless the crash came before it was told, or the store refused it.
+    """
+    logged, answered = _logged_starts(books), _answered_starts(books)
     for run in books.runs:
         story = books.stories.get(run.job_id)
         if story is None:
@@ -27,8 +30,9 @@ def runs_are_of_jobs(books: Books) -> Iterator[Fault]:
         numbers = {attempt["attempt"] for attempt in story["attempts"]}
         if run.what != "begin" or run.attempt in numbers or len(numbers) >= 20:
             continue
-        life = books.life_at(run.at)
-        if (run.job_id, run.attempt) in told or not life.was_killed:
+        life, start = books.life_of(run), (run.job_id, run.attempt)
+        is_told = start in answered or (life.number, *start) in logged
+        if not books.was_refused(run) and (is_told or not life.was_killed):
             yield run.job_id, f"attempt {run.attempt} was run, and is not kept"
 
 
@@ -48,25 +52,31 @@ def attempts_were_run(books: Books) -> Iterator[Fault]:
 def ended_jobs_do_not_begin(books: Books) -> Iterator[Fault]:
     """Nothing begins after an end that anybody was told.
 
-    The one exception is a handler in a thread or a process that was cancelled before it had come to
-    its first line.
+    Exceptions are a handler in a thread or a process that was cancelled before it had come to its
+    first line; and one in a process that did not know yet that its lease was over.
     """
     ends = _told_ends(books)
     for run in books.runs:
         if run.what == "begin" and run.at > ends.get(run.job_id, run.at):
             last = books.stories[run.job_id]["attempts"][-1:]
             late = [(each["attempt"], each["outcome"]) for each in last]
-            if late != [(run.attempt, "cancelled")]:
+            if late != [(run.attempt, "cancelled")] and not books.was_refused(run):
                 yield run.job_id, f"attempt {run.attempt} began after its end was told"
 
 
 def numbers_are_used_once(books: Books) -> Iterator[Fault]:
-    """No two runs have the same number, unless a crash came before the first was told."""
-    told = _told_starts(books)
+    """No two runs have the same number.
+
+    Unless a crash came before the first was told, or the store refused one of them.
+    """
+    logged, answered = _logged_starts(books), _answered_starts(books)
     for first, second in used_again(books):
-        before, after = books.life_at(first.at), books.life_at(second.at)
-        was_told = told.get((first.job_id, first.attempt), second.at) < after.began
-        if was_told or not before.was_killed or before is after:
+        if books.was_refused(first) or books.was_refused(second):
+            continue
+        before, after = books.life_of(first), books.life_of(second)
+        start = first.job_id, first.attempt
+        is_told = (before.number, *start) in logged or answered.get(start, second.at) < after.began
+        if is_told or not before.was_killed or before is after:
             yield first.job_id, f"number {first.attempt} was used twice"
 
 
@@ -79,17 +89,23 @@ def used_again(books: Books) -> list[tuple[Entry, Entry]]:
     return [pair for runs in begun.values() for pair in pairwise(runs)]
 
 
-def _told_starts(books: Books) -> dict[tuple[str, int], int]:
-    """The number of each attempt that the log or an answer told, and when, at the latest."""
+def _answered_starts(books: Books) -> dict[tuple[str, int], int]:
+    """The job and number of each attempt that an answer told, and when it was told first."""
     told = dict[tuple[str, int], int]()
     for each in books.clients.told:
         for attempt in each.job.get("attempts", ()):
             told.setdefault((each.job["id"], attempt["attempt"]), each.at)
-    for life in books.lives:
-        for line in life.lines():
-            if line["event"] == "job_started":
-                told.setdefault((line["job_id"], line["attempt"]), life.began)
     return told
+
+
+def _logged_starts(books: Books) -> set[tuple[int, str, int]]:
+    """The life, job and number of each attempt that has a line."""
+    return {
+        (life.number, line["job_id"], line["attempt"])
+        for life in books.lives
+        for line in life.lines()
+        if line["event"] == "job_started"
+    }
 
 
 def _told_ends(books: Books) -> dict[str, int]:

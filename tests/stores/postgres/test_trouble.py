@@ -10,7 +10,10 @@ from psycopg.conninfo import conninfo_to_dict
 
 from job_service.errors import StoreRefused, StoreUnavailable
 from job_service.jobs.registration.registry import Registry
+from job_service.stores.postgres import transaction
 from job_service.stores.postgres.connection import Connection
+from job_service.stores.postgres.rescuing import Rescue
+from job_service.stores.postgres.writing import Claim
 from job_service.telemetry.events import (
     JobCompleted,
     JobLost,
@@ -19,6 +22,7 @@ from job_service.telemetry.events import (
     JobStarted,
     StoreFailing,
     StoreRecovered,
+    utc_now,
 )
 from tests.stores.postgres.cluster import Cluster, running_cluster, why_there_is_none
 from tests.stores.postgres.service import Service, services
@@ -156,6 +160,91 @@ async def test_a_commit_whose_answer_is_lost_has_happened_once(
         assert len(service.said(JobCompleted)) == 3
         assert not service.said(JobLost)
         assert not any(isinstance(event, StoreFailing) for event in service.events)
+
+
+async def test_a_process_that_could_not_renew_its_lease_does_not_take_itself_for_dead(
+    database: str, cluster: Cluster
+) -> None:
+    """It may be the one that looks for leases that are over."""
+    registry = Registry()
+    gate = trio.Event()
+
+    @registry.job("slow")
+    async def slow() -> None:
+        await gate.wait()
+
+    async with services(database, registry, number=1) as (service,):
+        job = await service.queue.submit("slow")
+        with trio.fail_after(20):
+            while not service.said(JobStarted):
+                await trio.sleep(0.01)
+        await trio.to_thread.run_sync(
+            cluster.execute,
+            "UPDATE job_service.nodes SET lease_until = '-infinity'",
+            str(conninfo_to_dict(database)["dbname"]),
+        )
+        await service.store._ask(Rescue(3, 0.0))
+        gate.set()
+        assert (await service.ended(job.id)).attempt == 1
+        assert not service.said(JobRescued)
+
+
+async def test_what_ended_while_the_lease_was_lost_is_not_believed(
+    database: str, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even if this process takes the job again as soon as it hears of the loss."""
+    registry = Registry()
+    gate, is_held, may_begin = trio.Event(), trio.Event(), trio.Event()
+
+    @registry.job("slow")
+    async def slow() -> None:
+        await gate.wait()
+
+    execute = Connection.execute
+
+    async def hold_back(self: Connection, query: Any, *values: Any) -> Any:
+        if isinstance(query, bytes) and query.startswith(b"BEGIN;") and name.encode() in query:
+            is_held.set()
+            await may_begin.wait()
+        return await execute(self, query, *values)
+
+    def end_lease() -> None:
+        cluster.execute(
+            f"UPDATE job_service.nodes SET lease_until = '-infinity' WHERE id = '{name}'",
+            str(conninfo_to_dict(database)["dbname"]),
+        )
+
+    options: dict[str, Any] = {"number": 1, "lease_seconds": LEASE_SECONDS}
+    async with (
+        services(database, registry, workers=0, **options) as (other,),
+        services(database, registry, workers=1, **options) as (first,),
+        trio.open_nursery() as nursery,
+    ):
+        job = await first.queue.submit("slow")
+        with trio.fail_after(20):
+            while not first.said(JobStarted):
+                await trio.sleep(0.01)
+        await first.store.settled()
+        name = str(first.store.node)
+        monkeypatch.setattr(Connection, "execute", hold_back)
+        nursery.start_soon(first.store._ask, Claim())
+        await is_held.wait()
+        gate.set()
+        with trio.fail_after(20):
+            while not other.said(JobRescued):
+                await trio.to_thread.run_sync(end_lease)
+                await trio.sleep(0.01)
+        may_begin.set()
+        ended = await first.ended(job.id)
+        assert [attempt.outcome for attempt in ended.attempts] == ["lost", "completed"]
+        assert first.said(JobLost) == [job.id]
+
+
+async def test_a_commit_that_a_crash_has_lost_is_known_to_have_failed(database: str) -> None:
+    """A server that crashed gives the number of such a transaction to another one, later."""
+    writer = transaction.Writer(database, utc_now, lambda _: None)
+    assert not await writer.has_committed("1000000000")
+    await writer.close()
 
 
 async def test_a_service_whose_loop_is_blocked_gives_its_jobs_back(database: str) -> None:

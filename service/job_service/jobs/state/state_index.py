@@ -32,8 +32,7 @@ class StateIndex:
         if job.status in TERMINAL:
             self._retention.drop(job)
             return
-        if job.unique_key is not None:
-            del self._holders[job.type, job.unique_key]
+        self._free_key(job)
         self.counts[job.status] -= 1
         self.unfinished_bytes -= job.weight
         self.jobs.forget(job)
@@ -66,7 +65,15 @@ class StateIndex:
             return
         job.finished_at = now
         self._retention.keep(job)
-        if job.unique_key is not None:
-            del self._holders[job.type, job.unique_key]
+        self._free_key(job)
         if job.ending is not None:
             job.ending.come(to, now)
+
+    def _free_key(self, job: Job) -> None:
+        """Let others have its unique key.
+
+        In a shared store, one may have it already: if this process has lost the job, that ended
+        elsewhere before this process knew of the loss.
+        """
+        if job.unique_key is not None and self.holder(job.type, job.unique_key) is job:
+            del self._holders[job.type, job.unique_key]

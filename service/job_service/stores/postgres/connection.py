@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 CONNECT_SECONDS: Final = 5
 ANSWER_SECONDS: Final = 30.0  # that the server may take for one answer
+# A process that stands still in the middle of a transaction would keep its locks, and nobody could
+# give its jobs back, for as long as the server lets it idle.
 # What a queue holds changes faster than the server's statistics of it, so a plan that was good for
 # an empty table may be used on a full one. With these it goes by the indexes, whatever it believes.
 _SETTINGS: Final = """
@@ -31,7 +33,7 @@ _SETTINGS: Final = """
     SET synchronous_commit = on;
     SET statement_timeout = '20s';
     SET lock_timeout = '10s';
-    SET idle_in_transaction_session_timeout = '60s'
+    SET idle_in_transaction_session_timeout = '5s'
 """
 
 

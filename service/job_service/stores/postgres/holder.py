@@ -103,4 +103,5 @@ class Holder(DurableStore):
         self._runner.discard(job)
 
     def _jobs_held(self) -> set[str]:
-        return {job.id for job in self._live.unfinished()}
+        """The ids of all jobs in memory. What has ended is there until that is kept and told."""
+        return {job.id for job in self._jobs}

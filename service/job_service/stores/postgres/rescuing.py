@@ -15,7 +15,7 @@ from job_service.telemetry.events import Event, JobRescued, JobsClaimed
 _END_NODES: Final = """
     DELETE FROM job_service.nodes WHERE id IN (
         SELECT id FROM job_service.nodes
-        WHERE lease_until < clock_timestamp()
+        WHERE lease_until < clock_timestamp() AND id <> %s
             AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => %s)
         FOR UPDATE SKIP LOCKED
     ) RETURNING id
@@ -24,7 +24,7 @@ _JOBS: Final = f"SELECT {WHOLE} FROM job_service.jobs WHERE node = %s ORDER BY i
 
 
 class Rescue:
-    """What became of the jobs of nodes that are gone.
+    """What became of the jobs of nodes that are gone. The one that looks is not.
 
     Not before the server has been up for as long as a lease holds, because nobody could renew one
     while it was not.
@@ -40,7 +40,7 @@ class Rescue:
     async def do(self, tx: Transaction, clock: Clock) -> None:
         """Look for such nodes, and give back what they held."""
         self.told, self.ended, self.any_ready = [], [], False
-        for (node,) in await tx.rows(_END_NODES, self._lease_seconds):
+        for (node,) in await tx.rows(_END_NODES, tx.node, self._lease_seconds):
             await self._rescue_from(tx, clock, node)
 
     async def _rescue_from(self, tx: Transaction, clock: Clock, node: object) -> None:

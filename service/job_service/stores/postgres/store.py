@@ -118,7 +118,13 @@ class PostgresStore(Participant):
         job = self._jobs.get(job_id)
         if job is None:
             return await self._detail_elsewhere(await self._find(job_id))
-        return await self._when_kept(self._detail(job))
+        told = await self._when_kept(self._detail(job))
+        if self._jobs.get(job_id) is job:
+            return told
+        try:  # it has ended, was given back, or was lost; then what it was here is not true
+            return await self._detail_elsewhere(await self._find(job_id))
+        except UnknownJob:  # it has ended, and is kept no more
+            return told
 
     async def wait(self, job_id: str, seconds: float) -> JobDetail:
         found, here = await self.get(job_id), self._jobs.get(job_id)

@@ -6,7 +6,12 @@ from typing import Any, Final, TypeVar
 
 import psycopg
 import trio
-from psycopg.errors import DeadlockDetected, SerializationFailure, UniqueViolation
+from psycopg.errors import (
+    DeadlockDetected,
+    InvalidParameterValue,
+    SerializationFailure,
+    UniqueViolation,
+)
 
 from job_service.stores.postgres.connection import Connection, connect
 from job_service.stores.postgres.node import LeaseOver, NodeId
@@ -144,6 +149,8 @@ class Writer:
                     found = await cursor.fetchone()
                     if found is None or found[0] != "in progress":
                         return found is not None and found[0] == "committed"
+                except InvalidParameterValue:  # the number is still to come: it was lost in a crash
+                    return False
                 except psycopg.OperationalError:
                     await self.close()
                 await trio.sleep(0.05)

@@ -1,0 +1,1 @@
+"""Three processes on one database, under all kinds of faults, and whether what they say agrees."""
