@@ -125,8 +125,10 @@ class Terminal:
         for running in self._running:
             self._end(running, signal.SIGKILL)
         try:
-            # It ends with its input, and what it runs in the background must not outlive it.
-            self._shell.communicate("kill -9 $(jobs -p)\n", timeout=1)
+            # It ends with its input, and what it runs in the background must not outlive it: each
+            # is a process group, because a server may have processes of its own.
+            end_all = "for group in $(jobs -p); do kill -9 -- -$group; done\n"
+            self._shell.communicate(end_all, timeout=1)
         except subprocess.TimeoutExpired:  # a command does not end
             self._shell.kill()
             self._shell.wait()
