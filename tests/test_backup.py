@@ -133,7 +133,7 @@ async def test_it_takes_a_token(
     assert not (tmp_path / "copy.db").exists()
 
 
-# httpcore leaves a Unix socket that it can't connect to the garbage collection.
+@pytest.mark.usefixtures("unclosed_sockets")
 @pytest.mark.filterwarnings("ignore:.*unclosed <socket")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_if_no_service_answers_the_status_says_so(tmp_path: Path, capfd: Said) -> None:

@@ -130,7 +130,7 @@ def test_what_was_typed_wrong_is_told_in_one_line(
     assert err.count("\n") == 1
 
 
-# httpcore leaves a Unix socket that it can't connect to the garbage collection.
+@pytest.mark.usefixtures("unclosed_sockets")
 @pytest.mark.filterwarnings("ignore:.*unclosed <socket")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_service_that_does_not_answer_is_told_by_the_status(
