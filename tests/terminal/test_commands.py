@@ -94,7 +94,10 @@ def test_a_submission_with_a_key_is_made_once(give: Give) -> None:
     [
         (["submit", "telegram"], "there is no job type 'telegram'; known are echo"),
         (["submit", "echo", "{"], "the payload is no JSON: "),
-        (["submit", "echo", "[" * 10_000], "the payload is nested too deep"),
+        (
+            ["submit", "echo", "[" * 10_000],
+            "the payload can't be taken: it is nested more than 500 deep",
+        ),
         (["submit", "echo", "@"], "@: Is a directory"),
         (["submit", "\udcff"], "an option can't be written as JSON: "),
         (["submit", "echo", "--delay", "inf"], "delay_seconds must be a number, not inf"),

@@ -97,7 +97,7 @@ class AsyncJobClient:
 
     async def submit_all(
         self, submissions: Iterable[Submission], *, idempotency_key: str | None = None
-    ) -> list[str]:
+    ) -> Sequence[str]:
         """As JobClient.submit_all."""
         return await self._run(submit_all(self._calls, submissions, idempotency_key))
 

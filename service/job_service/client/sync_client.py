@@ -118,7 +118,7 @@ class JobClient:
 
     def submit_all(
         self, submissions: Iterable[Submission], *, idempotency_key: str | None = None
-    ) -> list[str]:
+    ) -> Sequence[str]:
         """Submit any number of jobs; gives their ids, in their order.
 
         They go in portions, each of which is accepted as a whole or not at all, and for each of

@@ -12,6 +12,7 @@ from msgspec import UNSET, DecodeError, Raw, json
 from job_service.client import JobClient
 from job_service.errors import InvalidOption, InvalidPayload, JobServiceError
 from job_service.jobs.queueing.options import JobOptions  # noqa: TC001
+from job_service.nesting import TOO_DEEP, is_too_deep
 from job_service.standard_streams import print_error
 from job_service.terminal.session import FAILED, OK, Session, asks_service
 from job_service.terminal.waiting import wait_for
@@ -96,12 +97,12 @@ def _read(payload: str) -> Raw:
             text = Path(payload[1:]).read_bytes()
         else:
             text = payload.encode()
+        if is_too_deep(text):
+            raise InvalidPayload(f"the payload can't be taken: {TOO_DEEP}")
         json.decode(text)
     except OSError as error:
         source = "stdin" if payload == "-" else payload[1:] or "@"
         raise InvalidPayload(f"{source}: {error.strerror}") from error
     except (DecodeError, UnicodeError) as error:
         raise InvalidPayload(f"the payload is no JSON: {error}") from error
-    except RecursionError as error:
-        raise InvalidPayload("the payload is nested too deep") from error
     return Raw(text)
