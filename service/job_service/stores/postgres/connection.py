@@ -20,10 +20,10 @@ T = TypeVar("T")
 
 CONNECT_SECONDS: Final = 5
 ANSWER_SECONDS: Final = 30.0  # that the server may take for one answer
-# A process that stands still in the middle of a transaction would keep its locks, and nobody could
-# give its jobs back, for as long as the server lets it idle.
 # What a queue holds changes faster than the server's statistics of it, so a plan that was good for
 # an empty table may be used on a full one. With these it goes by the indexes, whatever it believes.
+# A process that stands still in the middle of a transaction keeps its locks for as long as the
+# server lets it idle, and until then nobody can give its jobs back.
 _SETTINGS: Final = """
     SET jit = off;
     SET enable_seqscan = off;

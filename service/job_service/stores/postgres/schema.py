@@ -156,29 +156,33 @@ BEGIN
     THEN
         RAISE 'a job needs a type, a priority from 0 to 9, and max_retries from 0 to 1000';
     END IF;
-    INSERT INTO job_service.jobs (id, type, status, priority, created_at, run_at, unique_key,
-        bytes, record, payload)
-    VALUES (
-        new_id, submit.type, 'pending', submit.priority, moment, due,
-        replace(submit.unique_key, '\', '\\'), octet_length(submit.payload::text),
-        json_strip_nulls(json_build_object(
-            'version', 1, 'id', new_id, 'type', submit.type, 'status', 'pending',
-            'max_retries', submit.max_retries,
-            'created_at', to_char(moment AT TIME ZONE 'UTC', iso),
-            'run_at', to_char(due AT TIME ZONE 'UTC', iso),
-            'priority', submit.priority, 'unique_key', submit.unique_key
-        ))::text,
-        submit.payload::text
-    )
-    ON CONFLICT DO NOTHING;
-    IF NOT FOUND THEN
+    LOOP
+        INSERT INTO job_service.jobs (id, type, status, priority, created_at, run_at, unique_key,
+            bytes, record, payload)
+        VALUES (
+            new_id, submit.type, 'pending', submit.priority, moment, due,
+            replace(submit.unique_key, '\', '\\'), octet_length(submit.payload::text),
+            json_strip_nulls(json_build_object(
+                'version', 1, 'id', new_id, 'type', submit.type, 'status', 'pending',
+                'max_retries', submit.max_retries,
+                'created_at', to_char(moment AT TIME ZONE 'UTC', iso),
+                'run_at', to_char(due AT TIME ZONE 'UTC', iso),
+                'priority', submit.priority, 'unique_key', submit.unique_key
+            ))::text,
+            submit.payload::text
+        )
+        ON CONFLICT DO NOTHING;
+        IF FOUND THEN
+            PERFORM pg_notify('job_service', 'ready');
+            RETURN new_id;
+        END IF;
         SELECT id INTO holder FROM job_service.jobs AS jobs
         WHERE jobs.type = submit.type
             AND jobs.unique_key = replace(submit.unique_key, '\', '\\');
-        RETURN holder;
-    END IF;
-    PERFORM pg_notify('job_service', 'ready');
-    RETURN new_id;
+        IF FOUND THEN
+            RETURN holder;
+        END IF;  -- it has ended meanwhile, so its key is free
+    END LOOP;
 END $$;
 """
 
