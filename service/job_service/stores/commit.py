@@ -82,7 +82,7 @@ class Committer:
         return self._trouble
 
     def add(self, unit: UnitOfWork) -> None:
-        """Keep an unit, and tell of it after all that came before."""
+        """Keep a unit, and tell of it after all that came before."""
         if not self._units and not unit.needs_keeping:
             self._tell(unit)
             return
