@@ -63,11 +63,17 @@ class Supervisor:
             max_abandoned_threads=settings.max_abandoned_threads,
             watch_asyncio=telemetry.watch_asyncio,
         )
-        self._events = ServiceEvents(telemetry, settings, lambda: self._engine.jobs_bytes)
+        self._events = ServiceEvents(
+            telemetry,
+            settings,
+            lambda: self._engine.jobs_bytes,
+            lambda: self._engine.oldest_ready,
+        )
         app = create_app(
             self._engine.queue,
             registry=registry,
             read_metrics=self._events.read_metrics,
+            read_history=telemetry.history.read,
             list_workers=self._engine.workers,
             list_schedules=self._engine.schedules,
             feed=telemetry.feed,
@@ -142,7 +148,7 @@ class Supervisor:
         async with self._store.opened(), trio.open_nursery() as beside:
             end_bound: trio.CancelScope = await beside.start(self._bound_the_end)
             async with trio.open_nursery() as service_nursery:
-                service_nursery.start_soon(self._events.watch_log)
+                service_nursery.start_soon(self._events.look_each_second)
                 await service_nursery.start(self._server.serve, self._listeners)
                 async with trio.open_nursery() as engine_nursery:
                     engine_nursery.start_soon(self._conduct_shutdown)
