@@ -8,6 +8,8 @@ from quart import Quart, Response
 
 from job_service.jobs.state.detail import ScheduleView, WorkerView
 from job_service.telemetry.metrics import MetricsSnapshot
+from job_service.tokens import Role
+from job_service.web.asgi import present_request
 from job_service.web.problems import Problem
 from job_service.web.refusals import NOT_READY, STORE_UNAVAILABLE
 from job_service.web.responses import fresh_json
@@ -19,6 +21,13 @@ class Health(Struct):
     status: Literal["ok"] = "ok"
 
 
+class Caller(Struct, omit_defaults=True):
+    """What the token of this request may do, and its name. Without tokens, everybody may do all."""
+
+    role: Role
+    name: str | None = None
+
+
 def add_monitoring_routes(
     app: Quart,
     read_metrics: Callable[[], MetricsSnapshot],
@@ -27,7 +36,7 @@ def add_monitoring_routes(
     is_ready: Callable[[], bool],
     store_trouble: Callable[[], str | None],
 ) -> None:
-    """`/metrics`, `/workers`, `/schedules`, `/health` and `/health/ready`. They change nothing."""
+    """`/metrics`, `/workers`, `/schedules`, `/whoami`, and the health checks."""
 
     @app.get("/metrics")
     async def get_metrics() -> Response:
@@ -40,6 +49,11 @@ def add_monitoring_routes(
     @app.get("/schedules")
     async def list_schedules() -> Response:
         return fresh_json(read_schedules())
+
+    @app.get("/whoami")
+    async def get_caller() -> Response:
+        caller = present_request().caller
+        return fresh_json(Caller(caller.role, caller.name))
 
     @app.get("/health")
     async def check_health() -> Response:
