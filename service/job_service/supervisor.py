@@ -65,12 +65,18 @@ class Supervisor:
             max_abandoned_threads=settings.max_abandoned_threads,
             watch_asyncio=telemetry.watch_asyncio,
         )
-        self._events = ServiceEvents(telemetry, settings, lambda: self._engine.jobs_bytes)
+        self._events = ServiceEvents(
+            telemetry,
+            settings,
+            lambda: self._engine.jobs_bytes,
+            lambda: self._engine.oldest_ready,
+        )
         access = _access(settings)
         app = create_app(
             self._engine.queue,
             registry=registry,
             read_metrics=self._events.read_metrics,
+            read_history=telemetry.history.read,
             list_workers=self._engine.workers,
             list_schedules=self._engine.schedules,
             feed=telemetry.feed,
@@ -148,7 +154,7 @@ class Supervisor:
         async with self._store.opened(), trio.open_nursery() as beside:
             end_bound: trio.CancelScope = await beside.start(self._bound_the_end)
             async with trio.open_nursery() as service_nursery:
-                service_nursery.start_soon(self._events.watch_log)
+                service_nursery.start_soon(self._events.look_each_second)
                 if self._token_file is not None:
                     service_nursery.start_soon(self._token_file.watch, self._telemetry.emit)
                 await service_nursery.start(self._server.serve, self._listeners)

@@ -47,6 +47,7 @@ VALUES: dict[str, Any] = {
     "jobs_retried": 8,
     "jobs_run": 9,
     "jobs_snoozed": 14,
+    "jobs_started": 20,
     "lines": 12,
     "jobs_claimed": 15,
     "jobs_finished": 16,

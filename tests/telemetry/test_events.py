@@ -38,7 +38,7 @@ VOCABULARY = {
             " jobs_cancelled jobs_abandoned jobs_rejected wait_seconds_total run_seconds_total"
             " loop_stalls log_lines_dropped connections_refused jobs_snoozed jobs_deduplicated"
             " ticks_skipped jobs_claimed jobs_released store_commits store_errors"
-            " store_seconds_total"
+            " store_seconds_total jobs_started"
         ),
         "error traceback",
     ),

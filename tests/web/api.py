@@ -79,7 +79,10 @@ class Api:
         self.app = create_app(
             rig.queue,
             registry=rig.registry,
-            read_metrics=lambda: rig.metrics.snapshot(rig.engine.jobs_bytes),
+            read_metrics=lambda: rig.metrics.snapshot(
+                rig.engine.jobs_bytes, rig.engine.oldest_ready
+            ),
+            read_history=rig.history.read,
             list_workers=rig.engine.workers,
             list_schedules=rig.engine.schedules,
             feed=rig.feed,

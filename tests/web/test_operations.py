@@ -19,7 +19,7 @@ METRICS = [
     *("log_lines_dropped", "uptime_seconds", "connections_refused", "jobs_ready"),
     *("jobs_snoozed", "jobs_deduplicated", "queue_paused", "job_types_paused", "ticks_skipped"),
     *("jobs_bytes", "threads_abandoned", "jobs_claimed", "jobs_released", "store_commits"),
-    *("store_errors", "store_seconds_total"),
+    *("store_errors", "store_seconds_total", "jobs_started", "jobs_oldest_ready_seconds"),
 ]
 EVERY_READ = [
     *("/jobs", "/jobs?status=failed&limit=1", "/jobs?limit=ten", "/jobs/nobody", "/nowhere"),
@@ -89,6 +89,8 @@ async def test_metrics_agree_with_what_was_done(
         "store_commits": 0,
         "store_errors": 0,
         "store_seconds_total": 0.0,
+        "jobs_started": 11,
+        "jobs_oldest_ready_seconds": 0.0,  # the last echo came just now
     }
 
 

@@ -26,6 +26,7 @@ NEEDED: Final[Mapping[str, Role | None]] = {
     "list_workers": "read",
     "list_schedules": "read",
     "get_metrics": "read",
+    "get_history": "read",
     "get_caller": "read",
     "get_openapi": "read",
     "read_docs": "read",
