@@ -84,6 +84,8 @@ VALUES: dict[str, Any] = {
     "store_errors": 21,
     "store_seconds_total": 10.5,
     "ticks_skipped": 14,
+    "token_file": "/etc/shop/tokens",
+    "tokens": 3,
     "total": 4,
     "traceback": "Traceback (most recent call last):\nValueError: no\n",
     "unique_key": "user-42",

@@ -105,6 +105,8 @@ VOCABULARY = {
     "loop_stalled": ("warning", "stalled_seconds where", "loop over job_id job_type worker_id"),
     "certificate_reload_failed": ("warning", "error", ""),
     "certificate_reloaded": ("info", "certfile", ""),
+    "token_reload_failed": ("warning", "error", ""),
+    "tokens_reloaded": ("info", "token_file tokens", ""),
     "connection_failed": ("warning", "client error", ""),
     "connection_refused": ("info", "", ""),
     "request_failed": ("error", "method path error traceback", ""),

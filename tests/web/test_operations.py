@@ -10,7 +10,7 @@ import trio
 from job_service.telemetry.events import RequestFailed
 from job_service.web.guards import Access
 from tests.conftest import Rig
-from tests.web.api import JSON, Answer, Api, check_problem
+from tests.web.api import JSON, Answer, Api, check_problem, taking
 
 METRICS = [
     *("jobs_created", "jobs_completed", "jobs_failed", "jobs_retried", "jobs_in_progress"),
@@ -273,7 +273,7 @@ async def test_the_service_survives_its_bugs(
 async def test_two_services_share_nothing(make_api: Callable[..., Api]) -> None:
     """Two services in one process have jobs, metrics, readiness, bugs and tokens of their own."""
     word = "for-the-other"
-    one, other = make_api(), make_api(Access(tokens=(word,)))
+    one, other = make_api(), make_api(Access(tokens=taking(word)))
     job_id = await one.submit("echo")
     await one.rig.start()
     with other.nothing_changes():

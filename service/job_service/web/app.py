@@ -30,6 +30,7 @@ from job_service.web.openapi.routes import add_documentation
 from job_service.web.problems import install_error_handlers
 from job_service.web.queries import check_query
 from job_service.web.queue_routes import add_queue_routes
+from job_service.web.roles import require_role
 
 FAILURE_LINE_SECONDS = 1.0
 MAX_PATH_CHARS = 1_000
@@ -98,8 +99,10 @@ class JobServiceApp(QuartTrio):
         if rule is not None and rule.methods and incoming.method not in rule.methods:
             path = self.url_map.bind("", path_info=incoming.path)
             raise MethodNotAllowed(path.allowed_methods())
-        if incoming.query_string and rule is not None and incoming.method != "OPTIONS":
-            check_query(self.view_functions[rule.endpoint])
+        if rule is not None and incoming.method != "OPTIONS":
+            require_role(rule.endpoint, incoming.caller)
+            if incoming.query_string:
+                check_query(self.view_functions[rule.endpoint])
         return None
 
     def log_exception(self, *_: object) -> None:

@@ -10,6 +10,8 @@ from job_service.jobs.queueing.options import limits
 from job_service.jobs.state.detail import ScheduleView, WorkerView
 from job_service.telemetry.history import SECONDS, HistoryView
 from job_service.telemetry.metrics import MetricsSnapshot
+from job_service.tokens import Role
+from job_service.web.asgi import present_request
 from job_service.web.problems import Problem
 from job_service.web.queries import Query, takes
 from job_service.web.refusals import NOT_READY, STORE_UNAVAILABLE
@@ -35,6 +37,13 @@ class Health(Struct):
     status: Literal["ok"] = "ok"
 
 
+class Caller(Struct, omit_defaults=True):
+    """What the token of this request may do, and its name. Without tokens, everybody may do all."""
+
+    role: Role
+    name: str | None = None
+
+
 def add_monitoring_routes(
     app: Quart,
     read_metrics: Callable[[], MetricsSnapshot],
@@ -44,7 +53,7 @@ def add_monitoring_routes(
     is_ready: Callable[[], bool],
     store_trouble: Callable[[], str | None],
 ) -> None:
-    """`/metrics`, `/history`, `/workers`, `/schedules`, and `/health` with its `/ready`.
+    """`/metrics`, `/history`, `/workers`, `/schedules`, `/whoami`, and `/health` with its `/ready`.
 
     They change nothing.
     """
@@ -65,6 +74,11 @@ def add_monitoring_routes(
     @app.get("/schedules")
     async def list_schedules() -> Response:
         return fresh_json(read_schedules())
+
+    @app.get("/whoami")
+    async def get_caller() -> Response:
+        caller = present_request().caller
+        return fresh_json(Caller(caller.role, caller.name))
 
     @app.get("/health")
     async def check_health() -> Response:
