@@ -8,8 +8,9 @@ from quart import Quart, Response
 
 from job_service.jobs.queueing.options import limits
 from job_service.jobs.state.detail import ScheduleView, WorkerView
-from job_service.telemetry.history import SECONDS, HistoryView
+from job_service.telemetry.history import SECONDS, History
 from job_service.telemetry.metrics import MetricsSnapshot
+from job_service.telemetry.notices import KEPT
 from job_service.web.problems import Problem
 from job_service.web.queries import Query, takes
 from job_service.web.refusals import NOT_READY, STORE_UNAVAILABLE
@@ -29,6 +30,15 @@ class HistoryQuery(Query, frozen=True):
     ] = 60
 
 
+class NoticesQuery(Query, frozen=True):
+    """Of `GET /notices`."""
+
+    limit: Annotated[
+        int,
+        limits(f"a whole number from 1 to {KEPT}", description="How many at most.", ge=1, le=KEPT),
+    ] = KEPT
+
+
 class Health(Struct):
     """The service is alive, or ready."""
 
@@ -38,13 +48,13 @@ class Health(Struct):
 def add_monitoring_routes(
     app: Quart,
     read_metrics: Callable[[], MetricsSnapshot],
-    read_history: Callable[[int, int], HistoryView],
+    history: History,
     read_workers: Callable[[], list[WorkerView]],
     read_schedules: Callable[[], list[ScheduleView]],
     is_ready: Callable[[], bool],
     store_trouble: Callable[[], str | None],
 ) -> None:
-    """`/metrics`, `/history`, `/workers`, `/schedules`, and `/health` with its `/ready`.
+    """`/metrics`, `/history`, `/notices`, `/workers`, `/schedules`, `/health` and `/health/ready`.
 
     They change nothing.
     """
@@ -56,7 +66,12 @@ def add_monitoring_routes(
     @app.get("/history")
     @takes(HistoryQuery)
     async def get_history(query: HistoryQuery) -> Response:
-        return fresh_json(read_history(query.seconds, query.step))
+        return fresh_json(history.read(query.seconds, query.step))
+
+    @app.get("/notices")
+    @takes(NoticesQuery)
+    async def list_notices(query: NoticesQuery) -> Response:
+        return fresh_json(history.notices.last(query.limit))
 
     @app.get("/workers")
     async def list_workers() -> Response:

@@ -21,6 +21,7 @@ from job_service.jobs.state.progress import Progress
 from job_service.telemetry.events import EVENTS
 from job_service.telemetry.history import HistoryView
 from job_service.telemetry.metrics import MetricsSnapshot
+from job_service.telemetry.notices import Notice
 from job_service.telemetry.schemas import Schema, as_written
 from job_service.web.monitoring import Health
 from job_service.web.problems import ProblemDetails
@@ -33,7 +34,7 @@ REFERENCE: Final = "#/components/schemas/{name}"
 ANSWERS: Final[list[type[Struct]]] = [
     *(JobSummary, JobDetail, AttemptDetail, AttemptLog, LogLine, Progress, BatchReceipt),
     *(Cancellations, QueueView, Backup, NodeView, TypeView),
-    *(WorkerView, ScheduleView, MetricsSnapshot, HistoryView, Health, ProblemDetails),
+    *(WorkerView, ScheduleView, MetricsSnapshot, HistoryView, Notice, Health, ProblemDetails),
 ]
 
 

@@ -5,6 +5,7 @@ from typing import Any, Final
 from job_service.jobs.state.detail import NodeView, QueueView, ScheduleView, TypeView, WorkerView
 from job_service.telemetry.history import HistoryView
 from job_service.telemetry.metrics import MetricsSnapshot
+from job_service.telemetry.notices import Notice
 from job_service.web.monitoring import Health
 from job_service.web.openapi import examples
 from job_service.web.openapi.job_operations import JOB_OPERATIONS
@@ -136,6 +137,15 @@ OPERATIONS: Final[Operations] = {
         "The last hour at most, in steps of a minute, or of as many seconds as `step` says.",
         {200: Answer("The steps, the oldest first.", HistoryView, examples.HISTORY)},
         (malformed_as("step must be a whole number of seconds from 1 to 3600"),),
+    ),
+    ("GET", "/notices"): Operation(
+        "list_notices",
+        "operations",
+        "See what happened out of the ordinary",
+        "The last such events, the newest first, however long ago they were. What comes again "
+        "within a minute is one notice with a count.",
+        {200: Answer("The notices.", list[Notice], examples.NOTICES)},
+        (malformed_as("limit must be a whole number from 1 to 100"),),
     ),
     ("GET", "/health"): Operation(
         "check_health",
