@@ -62,8 +62,12 @@ async def connect(conninfo: str) -> Connection:
     """
     pgconn = await trio.to_thread.run_sync(_connect, conninfo, abandon_on_cancel=True)
     connection = Connection(pgconn)
-    await connection.set_autocommit(True)
-    await connection.execute(_SETTINGS)
+    try:
+        await connection.set_autocommit(True)
+        await connection.execute(_SETTINGS)
+    except BaseException:
+        pgconn.finish()
+        raise
     return connection
 
 

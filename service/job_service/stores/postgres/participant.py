@@ -194,8 +194,8 @@ class Participant(Member):
         await self._hear_of_pauses()
         for job_id, reason in await self._question(self._reader.called_off(self.node)):
             job = self._jobs.get(job_id)
-            if job is not None and job.status not in TERMINAL:
-                self._call_off(job, reason)
+            if job is not None:
+                self._call_off_here(job, reason)
 
     async def _hear_of_pauses(self) -> None:
         before = self._paused
