@@ -76,7 +76,7 @@ class Supervisor:
             self._engine.queue,
             registry=registry,
             read_metrics=self._events.read_metrics,
-            read_history=telemetry.history.read,
+            history=telemetry.history,
             list_workers=self._engine.workers,
             list_schedules=self._engine.schedules,
             feed=telemetry.feed,

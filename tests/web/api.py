@@ -82,7 +82,7 @@ class Api:
             read_metrics=lambda: rig.metrics.snapshot(
                 rig.engine.jobs_bytes, rig.engine.oldest_ready
             ),
-            read_history=rig.history.read,
+            history=rig.history,
             list_workers=rig.engine.workers,
             list_schedules=rig.engine.schedules,
             feed=rig.feed,
