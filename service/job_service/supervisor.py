@@ -82,6 +82,7 @@ class Supervisor:
             feed=telemetry.feed,
             is_ready=lambda: self._engine.accepting,
             store_trouble=lambda: self._store.trouble,
+            why_idle=lambda: self._store.why_idle,
             emit=telemetry.emit,
             access=access,
         )

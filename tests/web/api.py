@@ -74,6 +74,7 @@ class Api:
         access: Access | None = None,
         *,
         store_trouble: Callable[[], str | None] = lambda: None,
+        why_idle: Callable[[], str | None] = lambda: None,
     ) -> None:
         self.rig = rig
         self.app = create_app(
@@ -90,6 +91,7 @@ class Api:
             emit=rig.engine._emit,
             access=access or Access(),
             store_trouble=store_trouble,
+            why_idle=why_idle,
         )
         self.client = TrioClient(self.app, use_cookies=False)
 

@@ -139,10 +139,12 @@ def create_app(
     emit: Callable[[Event], None],
     access: Access,
     store_trouble: Callable[[], str | None] = lambda: None,
+    why_idle: Callable[[], str | None] = lambda: None,
 ) -> QuartTrio:
     """The HTTP API on `queue`. Nothing in it is global: each call makes an app of its own.
 
-    `store_trouble` says why the store can't keep anything now, if it can't.
+    `store_trouble` says why the store can't keep anything now, if it can't, and `why_idle` why jobs
+    that are ready do not start here, if they don't.
     """
     app = JobServiceApp(emit, access)
     app.config["PROPAGATE_EXCEPTIONS"] = False
@@ -151,7 +153,7 @@ def create_app(
     add_job_routes(app, queue, registry)
     add_queue_routes(app, queue)
     add_monitoring_routes(app, read_metrics, history, list_workers, list_schedules)
-    add_health_routes(app, is_ready, store_trouble)
+    add_health_routes(app, is_ready, store_trouble, why_idle)
     add_event_routes(app, feed)
     add_documentation(app, registry, needs_token=bool(access.tokens))
     add_dashboard(app)

@@ -18,7 +18,10 @@ class Health(Struct):
 
 
 def add_health_routes(
-    app: Quart, is_ready: Callable[[], bool], store_trouble: Callable[[], str | None]
+    app: Quart,
+    is_ready: Callable[[], bool],
+    store_trouble: Callable[[], str | None],
+    why_idle: Callable[[], str | None],
 ) -> None:
     """`/health`, and `/health/ready`. They need no token, and change nothing."""
 
@@ -32,4 +35,6 @@ def add_health_routes(
             raise Problem(NOT_READY)
         if store_trouble() is not None:  # which the log tells; this call needs no token
             raise Problem(STORE_UNAVAILABLE)
+        if (why := why_idle()) is not None:
+            raise Problem(NOT_READY, why)
         return fresh_json(Health())

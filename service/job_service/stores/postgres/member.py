@@ -24,7 +24,7 @@ from job_service.stores.postgres.rescuing import Rescue
 from job_service.stores.postgres.signals import READY_EVERY_SECONDS
 from job_service.stores.postgres.submission import Submission
 from job_service.stores.postgres.transaction import InDoubt, Writer, at_once
-from job_service.stores.postgres.writing import MOST_AHEAD, Done, Means, Work
+from job_service.stores.postgres.writing import MOST_AHEAD, Claim, Done, Means, Work
 from job_service.stores.unit_of_work import UnitOfWork
 from job_service.telemetry.events import Event, JobsClaimed, utc_now
 
@@ -204,6 +204,8 @@ class Member(Holder):
         if isinstance(ask, Submission):
             unit.told += ask.told
             unit.told += [(self._take_new, job) for job in ask.taken]
+        elif isinstance(ask, Claim):
+            ask.taken = len(done.claimed)
         elif isinstance(ask, CallOff | Rescue):
             unit.told += ask.told
             for job in ask.ended:
