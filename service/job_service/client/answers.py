@@ -31,6 +31,7 @@ NOT_FINISHED: Final = "/problems/not-finished"
 # Those of jobs that are in the wrong state are not here: their exceptions have the job.
 _BY_TYPE: Final[dict[str, type[JobServiceError]]] = {
     "/problems/malformed": InvalidOption,
+    "/problems/role-too-low": Unauthorized,
     "/problems/unknown-job-type": UnknownJobType,
     "/problems/invalid-payload": InvalidPayload,
     "/problems/unknown-job": UnknownJob,

@@ -120,6 +120,10 @@ class Store(Protocol):
         """Why it can't keep anything now; None if it can."""
 
     @property
+    def why_idle(self) -> str | None:
+        """Why this process starts no jobs, although some are ready for it; None if it does."""
+
+    @property
     def capacity(self) -> int:
         """How many jobs may be pending before submissions are turned away."""
 

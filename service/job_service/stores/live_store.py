@@ -54,6 +54,10 @@ class LiveStore(ABC):
         self._admission = LiveAdmission(self._live, emit, clock)
 
     @property
+    def why_idle(self) -> str | None:
+        return None  # what is ready is handed to whoever is free
+
+    @property
     def pending(self) -> int:
         return self._counts["pending"]
 

@@ -59,6 +59,7 @@ _ANY_READY: Final = """
                 SELECT FROM job_service.jobs
                 WHERE type = wanted.type AND priority = p.priority
                     AND node IS NULL AND awaits = 0 AND run_at <= %(now)s
+                    AND id <> ALL(%(without)s)
                 LIMIT 1
             ) AS ready
         WHERE NOT EXISTS (SELECT FROM job_service.pauses WHERE job_type IN ('', wanted.type))
@@ -157,9 +158,10 @@ class Reader:
         ((blocked, later, oldest_due),) = await self._rows(_WAITING, {"now": now})
         return Waiting(blocked, later, oldest_due)
 
-    async def any_ready(self, types: Iterable[str], now: datetime) -> bool:
-        """Whether any job of these types could be claimed, but for limits."""
-        ((any_ready,),) = await self._rows(_ANY_READY, {"types": list(types), "now": now})
+    async def any_ready(self, types: Iterable[str], now: datetime, without: Iterable[str]) -> bool:
+        """Whether any job of these types could be claimed but for limits, beside `without`."""
+        values = {"types": list(types), "now": now, "without": list(without)}
+        ((any_ready,),) = await self._rows(_ANY_READY, values)
         return bool(any_ready)
 
     async def nodes(self, asked: object) -> list[NodeView]:
