@@ -11,9 +11,10 @@ WHOLE: Final = "record, payload, rescues"  # what `job_of` takes
 
 _INSERT: Final = """
     INSERT INTO job_service.jobs (id, type, status, priority, created_at, run_at, unique_key,
-        awaits, node, bytes, record, payload)
+        limit_key, awaits, node, bytes, record, payload)
     SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::smallint[], %s::timestamptz[],
-        %s::timestamptz[], %s::text[], %s::int[], %s::uuid[], %s::int[], %s::text[], %s::text[])
+        %s::timestamptz[], %s::text[], %s::text[], %s::int[], %s::uuid[], %s::int[], %s::text[],
+        %s::text[])
 """
 _FINISH: Final = """
     WITH gone AS (
@@ -70,6 +71,7 @@ def insertion(jobs: Iterable[tuple[Job, object]]) -> Statement:
                 job.created_at,
                 job.run_at,
                 None if job.unique_key is None else text_of(job.unique_key),
+                None if job.limit_key is None else text_of(job.limit_key),
                 len(job.awaits or ()),
                 node,
                 weight_in_bytes(job),

@@ -20,7 +20,8 @@ from job_service.jobs.state.detail import (
     detail_of,
     summarize,
 )
-from job_service.jobs.state.model import TERMINAL, Draft, Status
+from job_service.jobs.state.limits import NO_LIMITS
+from job_service.jobs.state.model import TERMINAL, Draft, Job, Status
 from job_service.stores.contract import KeyedRequest
 from job_service.stores.live_store import draft_like, no_such_job
 from job_service.stores.postgres.admitting import is_storable
@@ -28,6 +29,7 @@ from job_service.stores.postgres.calling_off import CallOff
 from job_service.stores.postgres.participant import Participant, finished
 from job_service.stores.postgres.reading import Found
 from job_service.stores.postgres.submission import Submission
+from job_service.stores.postgres.usage import Usages, key_of, why_held
 from job_service.stores.unit_of_work import Pause
 from job_service.telemetry.events import QueuePaused, QueueResumed
 
@@ -234,9 +236,21 @@ class PostgresStore(Participant):
             why = f"{job.type} is paused" if job.type in self._paused else "the queue is paused"
         elif not await self._question(self._reader.can_run(job.type)):
             why = f"no process that is up has a handler for {job.type}"
+        elif (limit := await self._limit_that_holds(job)) is not None:
+            why = f"held back: {limit}"
         else:
             why = "waits for a free worker"
         return detail_of(job, why)
+
+    async def _limit_that_holds(self, job: Job) -> str | None:
+        """The limit that keeps a ready job of nobody from starting, if this process knows it."""
+        limits = self._type_limits.get(job.type, NO_LIMITS)
+        if limits == NO_LIMITS:
+            return None
+        now = self.clock.now()
+        rows = await self._question(self._reader.usage(job.type, now))
+        usage = Usages({job.type: limits}, rows).of(job.type, key_of(job, limits))
+        return why_held(job, limits, usage, now)
 
     def _with_progress(self, summary: JobSummary) -> JobSummary:
         job = self._jobs.get(summary.id)
