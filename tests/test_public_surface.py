@@ -57,7 +57,7 @@ SURFACE = [
         "QueueClosed",
         "QueueFull",
     ),
-    *("QueueView", "Registry", "ResourceFailed", "Retry", "RunningService", "ScheduleView"),
+    *("QueueView", "Rate", "Registry", "ResourceFailed", "Retry", "RunningService", "ScheduleView"),
     *("Settings", "SettingsError", "Snooze", "Status", "StoreRefused", "StoreUnavailable"),
     *("TypeOptions", "TypeView", "Unauthorized", "UnexpectedAnswer", "UnknownJob"),
     *("UnknownJobType", "UnknownPredecessor", "Unreachable", "WorkerView"),

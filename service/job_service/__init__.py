@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from job_service.jobs.queueing.queue import JobQueue
     from job_service.jobs.registration.context import JobContext
     from job_service.jobs.registration.outcome import Discard, Snooze
+    from job_service.jobs.registration.rate import Rate
     from job_service.jobs.registration.registry import Registry, TypeOptions
     from job_service.jobs.registration.retry import Retry
     from job_service.jobs.state.detail import (
@@ -83,6 +84,7 @@ __all__ = [
     "QueueClosed",
     "QueueFull",
     "QueueView",
+    "Rate",
     "Registry",
     "ResourceFailed",
     "Retry",
@@ -115,6 +117,7 @@ _HOMES = {
     "JobContext": "job_service.jobs.registration.context",
     "Discard": "job_service.jobs.registration.outcome",
     "Snooze": "job_service.jobs.registration.outcome",
+    "Rate": "job_service.jobs.registration.rate",
     "Registry": "job_service.jobs.registration.registry",
     "TypeOptions": "job_service.jobs.registration.registry",
     "Retry": "job_service.jobs.registration.retry",

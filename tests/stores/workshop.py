@@ -18,6 +18,7 @@ from job_service.jobs.state.attempt_transitions import (
 from job_service.jobs.state.changes import Change
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.detail import JobDetail, JobSummary
+from job_service.jobs.state.limits import NO_LIMITS
 from job_service.jobs.state.model import TERMINAL, Attempt, Draft, Job
 from job_service.jobs.state.progress import Progress
 from job_service.jobs.state.transitions import enqueue
@@ -144,7 +145,7 @@ class Workshop:
 
     def demand(self) -> Demand:
         """It takes whatever there is."""
-        return Demand(1_000_000, 0, {"email": None, "letter": None})
+        return Demand(1_000_000, 0, {"email": NO_LIMITS, "letter": NO_LIMITS})
 
     def view(self) -> BacklogView:
         """What is held back."""

@@ -28,6 +28,7 @@ from job_service.jobs.state import live_jobs
 from job_service.jobs.state.changes import Change
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.detail import Cancellations, JobDetail, JobSummary, NodeView, QueueView
+from job_service.jobs.state.limits import Limits
 from job_service.jobs.state.model import Draft, Job, Status
 
 
@@ -65,13 +66,12 @@ class Demand(NamedTuple):
     """What a runner could start, of what others have left to a store that it shares.
 
     `workers` are free, and `waiting` jobs that it holds are ready for them. `limits` has the job
-    types that it can run, each with how many of its jobs may run at a time, wherever they do; None
-    is no bound.
+    types that it can run, each with what bounds its jobs, wherever they run.
     """
 
     workers: int = 0
     waiting: int = 0
-    limits: Mapping[str, int | None] = MappingProxyType({})
+    limits: Mapping[str, Limits] = MappingProxyType({})
 
 
 class Runner(live_jobs.JobReceiver, Protocol):

@@ -161,6 +161,7 @@ def draft_like(job: Job) -> Draft:
         unique_key=job.unique_key,
         retry_of=job.id,
         scheduled_for=job.scheduled_for,
+        limit_key=job.limit_key,
     )
 
 

@@ -114,8 +114,9 @@ class JobQueue:
         registered = self._registry.lookup(job_type)
         text = registered.absent_payload if payload is UNSET else encode_payload(payload)
         registered.check_payload(text)
+        limit_key = None if registered.per is None else registered.limit_key(text)
         if not options:
-            return Draft(job_type, text, registered.retry.max_retries)
+            return Draft(job_type, text, registered.retry.max_retries, limit_key=limit_key)
         check_options(options, self._store.clock.now())
         max_retries, priority = options.get("max_retries"), options.get("priority")
         return Draft(
@@ -127,6 +128,7 @@ class JobQueue:
             options.get("run_at"),
             options.get("unique_key"),
             tuple(dict.fromkeys(options.get("after") or ())),
+            limit_key=limit_key,
         )
 
     async def retry(self, job_id: str, *, idempotency_key: str | None = None) -> JobSummary:
@@ -230,7 +232,7 @@ class JobQueue:
                     runs_in=job_type.runs_in,
                     max_retries=job_type.retry.max_retries,
                     timeout_seconds=job_type.timeout,
-                    concurrency=job_type.concurrency,
+                    concurrency=job_type.limits.concurrency,
                     paused=name in paused,
                     **counts.get(name, dict.fromkeys(TRANSITIONS, 0)),
                 )

@@ -113,6 +113,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     retry_of: str | None = None  # the finished job that it runs again
     schedule: str | None = None  # the one that made it
     scheduled_for: datetime | None = None  # its tick, or that of the job it runs again
+    limit_key: str | None = None  # for which the limits of its type hold, if they do per key
 
 
 class Job(msgspec.Struct, eq=False, gc=False):
@@ -137,6 +138,7 @@ class Job(msgspec.Struct, eq=False, gc=False):
     retry_of: str | None = None
     schedule: str | None = None
     scheduled_for: datetime | None = None
+    limit_key: str | None = None
     due_monotonic: float | None = None  # while others keep it from waiting for its delay
     row: int = -1  # its place in the table
     weight: int = 0  # bytes of memory, when it was last weighed

@@ -13,6 +13,7 @@ import trio
 from job_service.failures.report import describe
 from job_service.jobs.state.capacity import Capacity, Totals
 from job_service.jobs.state.clock import Clock
+from job_service.jobs.state.limits import NO_LIMITS
 from job_service.stores.commit import CannotKeep
 from job_service.stores.contract import Demand
 from job_service.stores.postgres import node as nodes
@@ -89,7 +90,7 @@ class Member(Holder):
             return
         while True:
             self._limited = {
-                name for name, limit in self._runner.demand().limits.items() if limit is not None
+                name for name, each in self._runner.demand().limits.items() if each != NO_LIMITS
             }
             batch = Batch(units, self.node, self._stays, lost)
             self._let_go_of_given(batch)

@@ -7,6 +7,7 @@ from typing import Final
 
 from job_service.jobs.state.capacity import Capacity, Totals
 from job_service.jobs.state.clock import Clock
+from job_service.jobs.state.limits import NO_LIMITS
 from job_service.jobs.state.model import Job
 from job_service.stores.contract import Demand
 from job_service.stores.postgres.admitting import Terms, admit, totals_of
@@ -157,7 +158,7 @@ class Work:
         def holds(job: Job) -> bool:
             if not can_hold or self._free <= 0 or job.run_at > stays_until:
                 return False
-            if limits.get(job.type, 0) is not None or job.type in means.paused:
+            if limits.get(job.type) != NO_LIMITS or job.type in means.paused:
                 return False
             self._free -= 1
             return True
