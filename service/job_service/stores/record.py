@@ -61,6 +61,7 @@ class JobRecord(
     retry_of: str | None = None
     schedule: str | None = None
     scheduled_for: datetime | None = None
+    tags: tuple[str, ...] = ()
     runs: int = 0
     snoozes: int = 0
     interruptions: int = 0
@@ -86,6 +87,7 @@ def record_of(job: Job) -> JobRecord:
         retry_of=job.retry_of,
         schedule=job.schedule,
         scheduled_for=job.scheduled_for,
+        tags=job.tags,
         runs=job.runs,
         snoozes=job.snoozes,
         interruptions=job.interruptions,
@@ -112,6 +114,7 @@ def restore(record: JobRecord, payload: bytes, result: bytes | None = None) -> J
         retry_of=record.retry_of,
         schedule=record.schedule,
         scheduled_for=record.scheduled_for,
+        tags=record.tags,
         status=record.status,
         is_recovered=True,
     )

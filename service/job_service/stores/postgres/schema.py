@@ -59,6 +59,11 @@ CREATE TABLE job_service.finished (
 CREATE INDEX finished_by_status ON job_service.finished (type, status, id);
 CREATE INDEX finished_by_end ON job_service.finished (finished_at, id);
 
+CREATE TABLE job_service.labels (
+    label text COLLATE "C", id text COLLATE "C", PRIMARY KEY (label, id)
+);
+CREATE INDEX labels_by_job ON job_service.labels (id);
+
 CREATE TABLE job_service.edges (
     predecessor text COLLATE "C", successor text COLLATE "C",
     PRIMARY KEY (predecessor, successor)
@@ -173,6 +178,9 @@ BEGIN
         )
         ON CONFLICT DO NOTHING;
         IF FOUND THEN
+            INSERT INTO job_service.labels
+            SELECT 'key:' || replace(submit.unique_key, '\', '\\'), new_id
+            WHERE submit.unique_key IS NOT NULL;
             PERFORM pg_notify('job_service', 'ready');
             RETURN new_id;
         END IF;
