@@ -38,7 +38,7 @@ VOCABULARY = {
             " jobs_cancelled jobs_abandoned jobs_rejected wait_seconds_total run_seconds_total"
             " loop_stalls log_lines_dropped connections_refused jobs_snoozed jobs_deduplicated"
             " ticks_skipped jobs_claimed jobs_released store_commits store_errors"
-            " store_seconds_total"
+            " store_seconds_total jobs_started"
         ),
         "error traceback",
     ),
@@ -105,6 +105,8 @@ VOCABULARY = {
     "loop_stalled": ("warning", "stalled_seconds where", "loop over job_id job_type worker_id"),
     "certificate_reload_failed": ("warning", "error", ""),
     "certificate_reloaded": ("info", "certfile", ""),
+    "token_reload_failed": ("warning", "error", ""),
+    "tokens_reloaded": ("info", "token_file tokens", ""),
     "connection_failed": ("warning", "client error", ""),
     "connection_refused": ("info", "", ""),
     "request_failed": ("error", "method path error traceback", ""),

@@ -35,6 +35,7 @@ _NEXT: Final = re.compile(r'<([^>]*)>; *rel="?next"?')
 # Those of jobs that are in the wrong state are not here: their exceptions have the job.
 _BY_TYPE: Final[dict[str, type[JobServiceError]]] = {
     "/problems/malformed": InvalidOption,
+    "/problems/role-too-low": Unauthorized,
     "/problems/unknown-job-type": UnknownJobType,
     "/problems/invalid-payload": InvalidPayload,
     "/problems/unknown-job": UnknownJob,

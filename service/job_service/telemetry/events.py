@@ -524,6 +524,22 @@ class CertificateReloadFailed(Event, frozen=True, kw_only=True):
     error: str
 
 
+class TokensReloaded(Event, frozen=True, kw_only=True):
+    """The file of tokens has changed. With those of `--token`, there are so many `tokens` now."""
+
+    event: Literal["tokens_reloaded"] = "tokens_reloaded"
+    token_file: str
+    tokens: int
+
+
+class TokenReloadFailed(Event, frozen=True, kw_only=True):
+    """The file of tokens has changed and can't be used. The old tokens still count."""
+
+    level: Level = "warning"
+    event: Literal["token_reload_failed"] = "token_reload_failed"
+    error: str
+
+
 class RequestFailed(Event, frozen=True, kw_only=True):
     """The service has a bug: the client got a 500."""
 

@@ -18,6 +18,7 @@ from job_service.jobs.registration.registry import Registry
 from job_service.jobs.state.detail import ScheduleView, WorkerView
 from job_service.telemetry.events import Event, RequestFailed, utc_now
 from job_service.telemetry.feed import Feed
+from job_service.telemetry.history import HistoryView
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.web.asgi import RequestInOneTask, present_request
 from job_service.web.dashboard.pages import add_dashboard
@@ -29,6 +30,7 @@ from job_service.web.openapi.routes import add_documentation
 from job_service.web.problems import install_error_handlers
 from job_service.web.queries import check_query
 from job_service.web.queue_routes import add_queue_routes
+from job_service.web.roles import require_role
 
 FAILURE_LINE_SECONDS = 1.0
 MAX_PATH_CHARS = 1_000
@@ -97,8 +99,10 @@ class JobServiceApp(QuartTrio):
         if rule is not None and rule.methods and incoming.method not in rule.methods:
             path = self.url_map.bind("", path_info=incoming.path)
             raise MethodNotAllowed(path.allowed_methods())
-        if incoming.query_string and rule is not None and incoming.method != "OPTIONS":
-            check_query(self.view_functions[rule.endpoint])
+        if rule is not None and incoming.method != "OPTIONS":
+            require_role(rule.endpoint, incoming.caller)
+            if incoming.query_string:
+                check_query(self.view_functions[rule.endpoint])
         return None
 
     def log_exception(self, *_: object) -> None:
@@ -126,6 +130,7 @@ def create_app(
     *,
     registry: Registry,
     read_metrics: Callable[[], MetricsSnapshot],
+    read_history: Callable[[int, int], HistoryView],
     list_workers: Callable[[], list[WorkerView]],
     list_schedules: Callable[[], list[ScheduleView]],
     feed: Feed,
@@ -136,7 +141,8 @@ def create_app(
 ) -> QuartTrio:
     """The HTTP API on `queue`. Nothing in it is global: each call makes an app of its own.
 
-    `store_trouble` says why the store can't keep anything now, if it can't.
+    `read_history` takes how many seconds to go back, and how many make a step. `store_trouble` says
+    why the store can't keep anything now, if it can't.
     """
     app = JobServiceApp(emit, access)
     app.config["PROPAGATE_EXCEPTIONS"] = False
@@ -144,7 +150,9 @@ def create_app(
     install_error_handlers(app)
     add_job_routes(app, queue, registry)
     add_queue_routes(app, queue)
-    add_monitoring_routes(app, read_metrics, list_workers, list_schedules, is_ready, store_trouble)
+    add_monitoring_routes(
+        app, read_metrics, read_history, list_workers, list_schedules, is_ready, store_trouble
+    )
     add_event_routes(app, feed)
     add_documentation(app, registry, needs_token=bool(access.tokens))
     add_dashboard(app)

@@ -9,12 +9,18 @@ import psycopg
 import pytest
 import trio
 
-from job_service import Draft
+from job_service import Draft, Snooze
 from job_service.errors import QueueFull
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import Retry
 from job_service.jobs.state.detail import JobSummary
-from job_service.telemetry.events import JobCompleted, JobCreated, JobMisfit, JobStarted
+from job_service.telemetry.events import (
+    JobCancelled,
+    JobCompleted,
+    JobCreated,
+    JobMisfit,
+    JobStarted,
+)
 from tests.stores.postgres.service import Service, services
 
 HOUR = 3_600.0
@@ -153,6 +159,36 @@ async def test_a_running_job_is_cancelled_from_anywhere(database: str) -> None:
                 await trio.sleep(0.01)
             await asked.queue.cancel(job.id)
             assert (await nodes[-1].ended(job.id)).status == "cancelled"
+
+
+@pytest.mark.parametrize("concurrency", [None, 1])
+async def test_a_running_job_that_is_called_off_starts_no_more(
+    database: str, concurrency: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even if its attempt ends before its process has heard of that."""
+    registry = Registry()
+    gate = trio.Event()
+
+    @registry.job("poll", concurrency=concurrency)
+    async def poll() -> None:
+        await gate.wait()
+        raise Snooze(0.1)
+
+    async def hear_nothing() -> None:
+        await trio.lowlevel.checkpoint()
+
+    async with services(database, registry, 1) as (holder,):
+        monkeypatch.setattr(holder.store, "_hear", hear_nothing)
+        job = await holder.queue.submit("poll")
+        with trio.fail_after(20):
+            while not holder.said(JobStarted):
+                await trio.sleep(0.01)
+        async with services(database, registry, 1, workers=0) as (other,):
+            assert (await other.queue.cancel(job.id)).status == "processing"
+            gate.set()
+            ended = await other.ended(job.id)
+            assert (ended.status, ended.attempt) == ("cancelled", 1)
+        assert holder.said(JobCancelled) == [job.id]
 
 
 async def test_waiting_jobs_are_cancelled_from_anywhere(database: str, registry: Registry) -> None:

@@ -153,15 +153,21 @@ class Dispatcher:
         limits = {name: concurrency_of(registry, name) for name in registry.names}
         return Demand(self._free_workers, self._backlog.ready - self._backlog.held, limits)
 
+    @property
+    def oldest_ready(self) -> float | None:
+        """When the job that has waited longest for a worker became ready; None if none waits."""
+        oldest = self._backlog.oldest_ready
+        return oldest if oldest < math.inf else None
+
     def view(self) -> BacklogView:
         """What holds the pending jobs back."""
-        backlog, oldest = self._backlog, self._backlog.oldest_ready
+        backlog = self._backlog
         return BacklogView(
             paused=backlog.paused,
             paused_types=backlog.paused_types,
             later=backlog.later,
             unfit=backlog.unfit,
-            oldest_ready=oldest if oldest < math.inf else None,
+            oldest_ready=self.oldest_ready,
         )
 
     def close(self, deadline: float) -> None:
@@ -178,10 +184,11 @@ class Dispatcher:
         """Dispatch until drained, then close `workers`, which tells them to stop.
 
         The channel must have a place for each of them. Jobs that can't start before the drain's
-        deadline are left in the store, pending.
+        deadline are left in the store, pending. If there are no workers, nothing starts here.
         """
         with workers:
-            self._workers = workers
+            if workers.statistics().max_buffer_size > 0:
+                self._workers = workers
             try:
                 while True:
                     due = self._take_due()

@@ -1,6 +1,6 @@
 """What one transaction writes of the jobs that this process holds, and which it has lost."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -28,10 +28,14 @@ _ENDS: Final = (JobCompleted, JobFailed, JobCancelled, JobReleased, JobRetried, 
 
 
 class Written(NamedTuple):
-    """The ids of jobs that this process has lost, and the ended ones that others await."""
+    """The ids of jobs that this process has lost, and the ended ones that others await.
+
+    `called_off` have not ended, and others want that, each for a reason.
+    """
 
     lost: set[str]
     awaited: Sequence[Job]
+    called_off: Mapping[str, str]
 
 
 class Batch:
@@ -57,19 +61,17 @@ class Batch:
         waiting = [(job, stays(job)) for job in written if job.status not in TERMINAL]
         self.given = [job for job, stays in waiting if not stays]
         self.asks = [item for unit in units for item in unit.beside if item is not None]
-        self.statements = [
-            *([finishing(self.ended, node)] if self.ended else []),
-            *([changing(waiting, node)] if waiting else []),
-        ]
+        self._finishing = finishing(self.ended, node) if self.ended else None
+        self._changing = changing(waiting, node) if waiting else None
 
     async def write(self, tx: Transaction) -> Written:
         """Write them."""
-        kept = dict[str, bool]()
-        for statement in self.statements:
-            kept.update(await tx.do(statement))
+        ended = dict[str, bool](await tx.do(self._finishing)) if self._finishing else {}
+        waiting = dict[str, str | None](await tx.do(self._changing)) if self._changing else {}
         return Written(
-            lost=self.jobs.keys() - kept.keys(),
-            awaited=[job for job in self.ended if kept.get(job.id)],
+            lost=self.jobs.keys() - ended.keys() - waiting.keys(),
+            awaited=[job for job in self.ended if ended.get(job.id)],
+            called_off={job_id: reason for job_id, reason in waiting.items() if reason is not None},
         )
 
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import psycopg
@@ -70,7 +71,7 @@ class Member(Holder):
         )
         self._writer = Writer(conninfo, self.clock.now, self._learn_time)
         self._paused: set[str] = set()
-        self._in_doubt: tuple[str, Batch, Done] | None = None
+        self._in_doubt: tuple[InDoubt, Batch, Done] | None = None
         self._must_look_for_strays = False
         self._expects_more = False
         self._ended_lately = 0
@@ -101,7 +102,7 @@ class Member(Holder):
             except psycopg.Error as error:
                 self._must_look_for_strays = True
                 if isinstance(error, InDoubt):
-                    self._in_doubt = error.number, batch, work.done
+                    self._in_doubt = error, batch, work.done
                 raise CannotKeep(describe(error)) from error
             else:
                 break
@@ -115,9 +116,9 @@ class Member(Holder):
         """
         if self._in_doubt is None:
             return units
-        number, batch, done = self._in_doubt
+        doubt, batch, done = self._in_doubt
         try:
-            has_committed = await self._writer.has_committed(number)
+            has_committed = await self._writer.has_committed(doubt.node, doubt.number)
         except psycopg.Error as error:
             raise CannotKeep(describe(error)) from error
         self._in_doubt = None
@@ -140,6 +141,8 @@ class Member(Holder):
             raise CannotKeep(describe(error)) from error
         for job_id in done.lost:
             strike(units, batch.jobs[job_id], self.clock.now())
+        for call in done.calls:
+            self._tell_of(units[-1], call, done)
 
     def _means(self, batch: Batch) -> Means:
         demand = self._runner.demand()
@@ -188,6 +191,7 @@ class Member(Holder):
                 unit.told += done.followed.told.get(job.id, ())
             for ask in unit.beside:
                 self._tell_of(unit, ask, done)
+        self._tell_of_called_off(units[-1], batch, done)
         if done.totals is not None:
             self._limits.totals = done.totals
             if self._limits.is_full:
@@ -204,6 +208,13 @@ class Member(Holder):
             unit.told += ask.told
             for job in ask.ended:
                 unit.told += done.followed.told.get(job.id, ())
+
+    def _tell_of_called_off(self, unit: UnitOfWork, batch: Batch, done: Done) -> None:
+        """Others have called jobs off while this process wrote what had become of them."""
+        for call in done.calls:
+            self._tell_of(unit, call, done)
+        for job_id, reason in done.called_off.items():
+            unit.told.append((partial(self._call_off_here, reason=reason), batch.jobs[job_id]))
 
     def _note_claimed(self, unit: UnitOfWork, done: Done) -> None:
         now = self.clock.now()

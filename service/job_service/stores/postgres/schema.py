@@ -93,6 +93,13 @@ CREATE TABLE job_service.nodes (
     lease_until timestamptz NOT NULL
 ) WITH (fillfactor = 50);
 
+-- The last transaction of each node that has committed; it outlives the node.
+CREATE TABLE job_service.transactions (
+    node uuid PRIMARY KEY,
+    number bigint NOT NULL,
+    began_at timestamptz NOT NULL DEFAULT clock_timestamp()
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+
 CREATE TABLE job_service.counts (
     stripe int, type text COLLATE "C", status text,
     jobs bigint NOT NULL, bytes bigint NOT NULL,

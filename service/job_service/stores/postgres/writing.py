@@ -1,6 +1,6 @@
 """All that is done in one transaction: what was decided is kept, and the rest is decided."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -57,6 +57,8 @@ class Done:
     """What a transaction has led to, beside what was written: it is told when it has committed."""
 
     lost: set[str] = field(default_factory=set)
+    called_off: Mapping[str, str] = field(default_factory=dict)  # ids of held jobs, and why
+    calls: Sequence[CallOff] = ()  # of jobs that were given back
     followed: Followed = field(default_factory=Followed)
     claimed: Sequence[Job] = ()
     wanted: int = 0  # jobs to claim
@@ -84,6 +86,12 @@ class Work:
             await self._give_back(tx, means.held)
         written = await self.batch.write(tx)
         done.lost, ended = written.lost, list(written.awaited)
+        done.called_off = written.called_off
+        done.calls = [
+            CallOff(written.called_off[job.id], job_id=job.id)
+            for job in self.batch.given
+            if job.id in written.called_off
+        ]
         done.any_ready = any(job.run_at <= tx.now for job in self.batch.given)
         says_word = await self._do_asks(tx, done, ended)
         submissions = [ask for ask in self.batch.asks if isinstance(ask, Submission)]
@@ -109,7 +117,7 @@ class Work:
     async def _do_asks(self, tx: Transaction, done: Done, ended: list[Job]) -> bool:
         """Do what else is asked for; whether there is a word for other processes."""
         says_word = False
-        for ask in self.batch.asks:
+        for ask in (*self.batch.asks, *done.calls):
             if isinstance(ask, CallOff | Rescue):
                 await ask.do(tx, self._means.clock)
                 ended += ask.ended

@@ -18,6 +18,7 @@ from job_service.jobs.state.detail import (
 )
 from job_service.jobs.state.job_log import AttemptLog, LogLine
 from job_service.telemetry.events import JobStarted
+from job_service.telemetry.history import HistoryView
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.web.queue_routes import Backup
 from job_service.web.refusals import EXAMPLE_ID
@@ -101,6 +102,7 @@ _NUMBERS: Final[dict[str, Any]] = {
     "jobs_created": 10,
     "jobs_completed": 7,
     "jobs_in_progress": 1,
+    "jobs_started": 8,
     "jobs_pending": 2,
     "workers_running": 10,
     "queue_capacity": 1000,
@@ -109,6 +111,18 @@ _NUMBERS: Final[dict[str, Any]] = {
     "uptime_seconds": 3600.5,
 }
 METRICS: Final = MetricsSnapshot(**_NUMBERS)
+_STEPS: Final[dict[str, Any]] = {
+    **{name: [0, 0] for name in HistoryView.__struct_fields__},
+    "ended_at": _T1,
+    "step_seconds": 60,
+    "jobs_created": [3, 7],
+    "jobs_started": [3, 5],
+    "jobs_completed": [3, 4],
+    "jobs_pending": [1, 2],
+    "jobs_in_progress": [1, 1],
+    "wait_seconds_total": [0.25, 1.0],
+}
+HISTORY: Final = HistoryView(**_STEPS)
 QUEUE: Final = QueueView(
     paused=False,
     paused_types=["report"],

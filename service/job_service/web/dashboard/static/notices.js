@@ -30,6 +30,7 @@ const TEXTS = {
   request_failed: (e) => `${e.method} ${e.path} failed: ${e.error}`,
   log_lines_dropped: (e) => `${plural(e.lines, "log line")} dropped`,
   certificate_reload_failed: (e) => `The certificate could not be reloaded: ${e.error}`,
+  token_reload_failed: (e) => `The tokens could not be reloaded: ${e.error}`,
   log_reopen_failed: (e) => `The log could not be reopened: ${e.error}`,
   observer_detached: (e) => `An observer of events failed: ${e.error}`,
 };
