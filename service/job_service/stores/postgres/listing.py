@@ -8,9 +8,11 @@ What no index says, a part of an id or of an error, is asked of each job in turn
 no longer than a moment, a page ends after so many looks, with the id of the last job looked at.
 """
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
-from job_service.jobs.state.job_filter import JobFilter, Span, fold
+from job_service.jobs.state.job_filter import JobFilter, fold
 from job_service.jobs.state.model import TERMINAL, Job, Status
 from job_service.stores.labels import labels_wanted
 from job_service.stores.postgres.connection import Connection
@@ -19,9 +21,28 @@ from job_service.stores.postgres.rows import is_storable, job_of, text_of
 LOOKS_AT_IDS: Final = 20_000
 LOOKS_AT_RECORDS: Final = 2_000
 
+# Rows are compared as wholes, because of `type = …` the planner may still take the primary key, and
+# look at all jobs for the few of a rare type.
 _UNFINISHED: Final = """
     SELECT id, record FROM job_service.jobs
     WHERE {within} {state} {rest} ORDER BY id {order} LIMIT %(limit)s
+"""
+_UNFINISHED_OF_TYPES: Final = """
+    SELECT found.id, found.record
+    FROM unnest(%(types)s::text[]) AS wanted (type), LATERAL (
+        SELECT id, record FROM job_service.jobs
+        WHERE {within_type} {state} {rest}
+        ORDER BY type {order}, id {order} LIMIT %(limit)s
+    ) AS found
+    ORDER BY found.id {order} LIMIT %(limit)s
+"""
+# They are few: OFFSET has the server find all of them by their nodes.
+_RUNNING: Final = """
+    SELECT id, record FROM (
+        SELECT id, type, record FROM job_service.jobs
+        WHERE node IS NOT NULL AND status = 'processing' OFFSET 0
+    ) AS running
+    WHERE {within} {of_types} {rest} ORDER BY id {order} LIMIT %(limit)s
 """
 _PAIRS: Final = """
     SELECT type, status, count(*) OVER () AS pairs FROM job_service.counts
@@ -31,26 +52,25 @@ _FINISHED: Final = f"""
     SELECT found.id, found.record
     FROM ({_PAIRS}) AS pair, LATERAL (
         SELECT id, record FROM job_service.finished
-        WHERE type = pair.type AND status = pair.status AND {{within}} {{rest}}
-        ORDER BY id {{order}} LIMIT %(limit)s
+        WHERE {{within_pair}} {{rest}}
+        ORDER BY type {{order}}, status {{order}}, id {{order}} LIMIT %(limit)s
     ) AS found
     ORDER BY found.id {{order}} LIMIT %(limit)s
 """
+_EDGE_OF_UNFINISHED: Final = """
+    SELECT (
+        SELECT id FROM job_service.jobs WHERE {within}
+        ORDER BY id {order} LIMIT 1 OFFSET %(looks)s - 1
+    ) AS edge
+"""
 # Each pair may be looked at as often. Behind the first one whose looks are over, others may go on.
-_EDGE: Final = f"""
-    SELECT {{first}}(edge) FROM (
-        SELECT (
-            SELECT id FROM job_service.jobs WHERE {{within}} {{state}}
-            ORDER BY id {{order}} LIMIT 1 OFFSET %(looks)s - 1
-        ) AS edge
-        UNION ALL
-        SELECT (
-            SELECT id FROM job_service.finished
-            WHERE type = pair.type AND status = pair.status AND {{within}}
-            ORDER BY id {{order}} LIMIT 1 OFFSET greatest(%(looks)s / pair.pairs, 1) - 1
-        )
-        FROM ({_PAIRS}) AS pair
-    ) AS edges
+_EDGE_OF_FINISHED: Final = f"""
+    SELECT (
+        SELECT id FROM job_service.finished WHERE {{within_pair}}
+        ORDER BY type {{order}}, status {{order}}, id {{order}}
+        LIMIT 1 OFFSET greatest(%(looks)s / pair.pairs, 1) - 1
+    ) AS edge
+    FROM ({_PAIRS}) AS pair
 """
 _OF_LABEL: Final = """
     SELECT labels.id, job.record FROM job_service.labels AS labels, LATERAL (
@@ -67,9 +87,10 @@ _EDGE_OF_LABEL: Final = """
     WHERE label = %(label)s AND {within} ORDER BY id {order} LIMIT 1 OFFSET %(looks)s - 1
 """
 
+_PROCESSING: Final[tuple[Status, ...]] = ("processing",)
+
 _HAS_STATUS: Final = "AND status = ANY(%(statuses)s)"
 _HAS_TYPE: Final = "AND type = ANY(%(types)s)"
-_RUNS: Final = "AND node IS NOT NULL"  # by which an index has them
 _HAS_OTHER_LABEL: Final = """
     AND EXISTS (
         SELECT FROM job_service.labels AS other
@@ -99,12 +120,12 @@ class Listing:
     ) -> None:
         self._wanted = wanted
         self._newest_first = newest_first
-        self._span = wanted.span(after, newest_first=newest_first)
+        span = wanted.span(after, newest_first=newest_first)
         self._labels = labels_wanted(wanted)
         self._ended = sorted(status for status in wanted.among or TERMINAL if status in TERMINAL)
         self._values: dict[str, object] = {
-            "behind": self._span.behind,
-            "before": self._span.before,
+            "behind": span.behind or "",
+            "before": span.before or "~",  # comes after any id
             "limit": limit,
             "looks": LOOKS_AT_RECORDS if wanted.error is not None else LOOKS_AT_IDS,
             "statuses": list(wanted.among),
@@ -122,34 +143,52 @@ class Listing:
         With them comes the id up to which they were looked for, or None if that is the end. Raises
         psycopg.Error.
         """
-        wanted = self._wanted
-        if wanted.is_empty or not is_storable(wanted.id_part or ""):
+        if self._wanted.is_empty or not is_storable(self._wanted.id_part or ""):
             return [], None
-        if self._labels:
-            query, query_edge = _OF_LABEL, _EDGE_OF_LABEL
-        else:
-            some = [_UNFINISHED] if set(wanted.among) - TERMINAL or not wanted.among else []
-            some += [_FINISHED] if self._ended else []
-            query = f"""
-                SELECT id, record FROM ({" UNION ALL ".join(f"({each})" for each in some)}) AS jobs
-                ORDER BY id {{order}} LIMIT %(limit)s
-            """
-            query_edge = _EDGE
         edge: str | None = None
-        if self._rest:
-            found = await self._rows(connection, query_edge, None)
+        if self._may_look_in_vain:
+            found = await self._rows(connection, self._query_of_edge, None)
             edge = found[0][0] if found else None
-        rows = await self._rows(connection, query, edge)
+        rows = await self._rows(connection, self._query, edge)
         return [job_of(record, "", 0) for _, record in rows], edge
+
+    @property
+    def _query(self) -> str:
+        if self._labels:
+            return _OF_LABEL
+        of_unfinished = _UNFINISHED_OF_TYPES if self._wanted.types else _UNFINISHED
+        if self._wanted.among == _PROCESSING:
+            of_unfinished = _RUNNING
+        some = [
+            *([of_unfinished] if self._has_unfinished else []),
+            *([_FINISHED] if self._ended else []),
+        ]
+        return f"""
+            SELECT id, record FROM ({" UNION ALL ".join(f"({each})" for each in some)}) AS jobs
+            ORDER BY id {{order}} LIMIT %(limit)s
+        """
+
+    @property
+    def _query_of_edge(self) -> str:
+        if self._labels:
+            return _EDGE_OF_LABEL
+        some = [
+            *([_EDGE_OF_UNFINISHED] if self._has_unfinished else []),
+            *([_EDGE_OF_FINISHED] if self._ended else []),
+        ]
+        return f"SELECT {{first}}(edge) FROM ({' UNION ALL '.join(some)}) AS edges"
 
     async def _rows(
         self, connection: Connection, query: str, edge: str | None
     ) -> list[tuple[Any, ...]]:
+        within = partial(_within, at_edge=edge is not None, newest_first=self._newest_first)
         text = query.format(
-            within=_within(self._span, edge, newest_first=self._newest_first),
+            within=within((), ""),
+            within_type=within(("type",), "wanted"),
+            within_pair=within(("type", "status"), "pair"),
             state=self._state,
-            rest=self._rest_of_each,
             of_types=_HAS_TYPE if self._wanted.types else "",
+            rest=self._rest,
             order="DESC" if self._newest_first else "ASC",
             first="max" if self._newest_first else "min",
         )
@@ -157,19 +196,21 @@ class Listing:
         return await cursor.fetchall()
 
     @property
+    def _has_unfinished(self) -> bool:
+        return not self._wanted.among or not TERMINAL.issuperset(self._wanted.among)
+
+    @property
     def _state(self) -> str:
-        """What the status and the type must be, of jobs that have not ended or have a label."""
-        statuses, types = self._wanted.among, self._wanted.types
+        """What the status and the type must be, as far as nothing else sees to that."""
         return " ".join(
             [
-                *([_HAS_STATUS] if statuses else []),
-                *([_RUNS] if statuses == _PROCESSING and not self._labels else []),
-                *([_HAS_TYPE] if types else []),
+                *([_HAS_STATUS] if self._wanted.among else []),
+                *([_HAS_TYPE] if self._wanted.types else []),
             ]
         )
 
     @property
-    def _rest_of_each(self) -> str:
+    def _rest(self) -> str:
         """What must be asked of each job in turn."""
         return " ".join(
             [
@@ -180,22 +221,17 @@ class Listing:
         )
 
     @property
-    def _rest(self) -> bool:
-        """Whether jobs may be looked at in vain."""
-        return bool(self._rest_of_each or (self._labels and self._state))
+    def _may_look_in_vain(self) -> bool:
+        return bool(self._rest or (self._labels and self._state))
 
 
-_PROCESSING: Final[tuple[Status, ...]] = ("processing",)
-
-
-def _within(span: Span, edge: str | None, *, newest_first: bool) -> str:
-    bounds = []
-    if edge is not None and newest_first:
-        bounds.append("id >= %(edge)s")
-    elif span.behind is not None:
-        bounds.append("id > %(behind)s")
-    if edge is not None and not newest_first:
-        bounds.append("id <= %(edge)s")
-    elif span.before is not None:
-        bounds.append("id < %(before)s")
-    return " AND ".join(bounds) or "true"
+def _within(columns: Sequence[str], table: str, *, at_edge: bool, newest_first: bool) -> str:
+    """The bounds of ids, among the rows that have these columns as a row of the table has them."""
+    row = ", ".join([*columns, "id"])
+    same = "".join(f"{table}.{column}, " for column in columns)
+    lowest, highest = f"> ({same}%(behind)s)", f"< ({same}%(before)s)"
+    if at_edge and newest_first:
+        lowest = f">= ({same}%(edge)s)"
+    elif at_edge:
+        highest = f"<= ({same}%(edge)s)"
+    return f"({row}) {lowest} AND ({row}) {highest}"
