@@ -28,6 +28,7 @@ from job_service.jobs.state import live_jobs
 from job_service.jobs.state.changes import Change
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.detail import Cancellations, JobDetail, JobSummary, NodeView, QueueView
+from job_service.jobs.state.job_filter import JobFilter, JobPage
 from job_service.jobs.state.limits import Limits
 from job_service.jobs.state.model import Draft, Job, Status
 
@@ -261,18 +262,13 @@ class Store(Protocol):
         """
 
     async def page(
-        self,
-        *,
-        status: Status | None,
-        job_type: str | None,
-        after: str | None,
-        limit: int,
-        newest_first: bool,
-    ) -> list[JobSummary]:
-        """Up to `limit` jobs of this status and type, in the order of their creation.
+        self, wanted: JobFilter, *, after: str | None, limit: int, newest_first: bool
+    ) -> JobPage:
+        """Up to `limit` jobs that are meant, at least one, in the order of their creation.
 
         The oldest come first, or the newest. The page begins with the next job in that order after
-        the one whose id is `after`, which may be kept no more.
+        the one whose id is `after`, which may be kept no more. The cost is bounded, however many
+        jobs are kept: the page is short if many were looked at in vain.
         """
 
     async def view(self) -> QueueView:

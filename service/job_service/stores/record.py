@@ -62,6 +62,7 @@ class JobRecord(
     schedule: str | None = None
     scheduled_for: datetime | None = None
     limit_key: str | None = None
+    tags: tuple[str, ...] = ()
     runs: int = 0
     snoozes: int = 0
     interruptions: int = 0
@@ -88,6 +89,7 @@ def record_of(job: Job) -> JobRecord:
         schedule=job.schedule,
         scheduled_for=job.scheduled_for,
         limit_key=job.limit_key,
+        tags=job.tags,
         runs=job.runs,
         snoozes=job.snoozes,
         interruptions=job.interruptions,
@@ -115,6 +117,7 @@ def restore(record: JobRecord, payload: bytes, result: bytes | None = None) -> J
         schedule=record.schedule,
         scheduled_for=record.scheduled_for,
         limit_key=record.limit_key,
+        tags=record.tags,
         status=record.status,
         is_recovered=True,
     )
