@@ -113,6 +113,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     retry_of: str | None = None  # the finished job that it runs again
     schedule: str | None = None  # the one that made it
     scheduled_for: datetime | None = None  # its tick, or that of the job it runs again
+    by: str | None = None  # who runs that one again, if they have a name
 
 
 class Job(msgspec.Struct, eq=False, gc=False):
@@ -152,6 +153,7 @@ class Job(msgspec.Struct, eq=False, gc=False):
     result: bytes | None = None
     finished_at: datetime | None = None
     cancel_reason: str | None = None  # set while a running attempt is being interrupted
+    cancel_by: str | None = None  # who wants that, if they have a name
     ending: Ending | None = None  # made for those who ask for it, if any do
     awaits: "dict[str, Job] | None" = None  # those of `after` that have not ended yet, by id
     successors: "dict[str, Job] | None" = None  # those that await it, by id
