@@ -309,7 +309,8 @@ def test_modules_of_the_working_directory_can_be_served(
     [
         (["--port", "many"], "Invalid value for '--port': 'many' is not a valid integer."),
         (["--port", "65536"], "--port must be between 0 and 65535, not 65536"),
-        (["--workers", "0"], "--workers must be between 1 and 10000, not 0"),
+        (["--workers", "0"], "--workers must be 1 or more if no other process can run the jobs"),
+        (["--workers", "-1"], "--workers must be between 0 and 10000, not -1"),
         (["--workers", "1.5"], "Invalid value for '--workers': '1.5' is not a valid integer."),
         (["--queue-capacity", "0"], "--queue-capacity must be between 1 and 1000000000, not 0"),
         (["--grace", "soon"], "Invalid value for '--grace': 'soon' is not a valid float."),
@@ -361,7 +362,7 @@ def test_what_cannot_be_is_told_in_one_line(
     ("variable", "value", "said"),
     [
         ("JOB_SERVICE_PORT", "tcp://10.0.0.1:80", "Invalid value for 'JOB_SERVICE_PORT': 'tcp://"),
-        ("JOB_SERVICE_WORKERS", "0", "JOB_SERVICE_WORKERS must be between 1 and 10000, not 0"),
+        ("JOB_SERVICE_WORKERS", "0", "JOB_SERVICE_WORKERS must be 1 or more"),
         ("JOB_SERVICE_LOG_LEVEL", "loud", "Invalid value for 'JOB_SERVICE_LOG_LEVEL': 'loud' is"),
         ("JOB_SERVICE_JOBS", "myjobs", "JOB_SERVICE_JOBS 'myjobs': must be MODULE:NAME"),
         ("JOB_SERVICE_TOKEN_FILE", "/nowhere/t", "JOB_SERVICE_TOKEN_FILE /nowhere/t: "),

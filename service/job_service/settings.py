@@ -38,7 +38,9 @@ class Settings:
 
     host: Annotated[str, "Address to listen on."] = "127.0.0.1"
     port: Annotated[int, "Port; 0 takes a free one.", Limits(0, 65_535)] = 8080
-    workers: Annotated[int, "Jobs that run at a time.", Limits(1, 10_000)] = 10
+    workers: Annotated[
+        int, "Jobs that run at a time; with 0, only other processes run jobs.", Limits(0, 10_000)
+    ] = 10
     queue_capacity: Annotated[
         int, "Jobs that may wait; more are turned away.", Limits(1, 10**9)
     ] = 1_000
@@ -119,7 +121,9 @@ class Settings:
         self._require("unix", self.unix != "", "must not be empty")
         for path in ("certfile", "keyfile", "log_file", "token_file"):
             self._make_absolute(path)
-        self._locate_store()
+        shares_store = self._locate_store()
+        alone = "must be 1 or more if no other process can run the jobs"
+        self._require("workers", self.workers > 0 or shares_store, alone)
         if (self.certfile is None) != (self.keyfile is None):
             raise SettingsError("certfile", "and --keyfile go together")
         self._check_access()
@@ -166,16 +170,18 @@ class Settings:
         except FileNotFoundError as error:
             raise SettingsError(setting, f"{path}: the working directory is gone") from error
 
-    def _locate_store(self) -> None:
-        """Write it with an absolute path."""
+    def _locate_store(self) -> bool:
+        """Write it with an absolute path; whether processes can share it."""
         try:
             location = parse_store(self.store)
-            if not isinstance(location, PostgresLocation):
-                object.__setattr__(self, "store", str(location))
+            if isinstance(location, PostgresLocation):
+                return True
+            object.__setattr__(self, "store", str(location))
         except FileNotFoundError as error:
             raise SettingsError("store", f"{self.store}: the working directory is gone") from error
         except ValueError as error:
             raise SettingsError("store", str(error)) from error
+        return False
 
     def _check_number(self, setting: str, kind: Any, limits: Limits) -> None:
         value = getattr(self, setting)

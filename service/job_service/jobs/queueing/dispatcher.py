@@ -184,10 +184,11 @@ class Dispatcher:
         """Dispatch until drained, then close `workers`, which tells them to stop.
 
         The channel must have a place for each of them. Jobs that can't start before the drain's
-        deadline are left in the store, pending.
+        deadline are left in the store, pending. If there are no workers, nothing starts here.
         """
         with workers:
-            self._workers = workers
+            if workers.statistics().max_buffer_size > 0:
+                self._workers = workers
             try:
                 while True:
                     due = self._take_due()

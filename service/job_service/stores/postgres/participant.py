@@ -21,6 +21,7 @@ from job_service.stores.postgres.awaited import Awaited
 from job_service.stores.postgres.connection import Connection, connect
 from job_service.stores.postgres.holder import STAYS_SECONDS
 from job_service.stores.postgres.member import Member
+from job_service.stores.postgres.pooling import is_pooled
 from job_service.stores.postgres.reading import Reader
 from job_service.stores.postgres.rescuing import Rescue
 from job_service.stores.postgres.retention import EVERY_SECONDS, keep_house
@@ -141,7 +142,8 @@ class Participant(Member):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._claim_now_and_then)
             nursery.start_soon(self._hear_now_and_then)
-            nursery.start_soon(listen, self._conninfo, self._note_word)
+            if not is_pooled(self._conninfo):
+                nursery.start_soon(listen, self._conninfo, self._note_word)
             nursery.start_soon(self._rescue_now_and_then)
             nursery.start_soon(self._say_ready_later)
             nursery.start_soon(self._awaited.look, self._reader, self._jobs.__contains__)
