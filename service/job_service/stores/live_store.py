@@ -93,7 +93,7 @@ class LiveStore(ABC):
         self._admission.is_closed = True
 
     async def _call_off_all(
-        self, job_type: str, status: Status | None, reason: str
+        self, job_type: str, status: Status | None, reason: str, by: str | None
     ) -> Cancellations:
         """Call off jobs of a type, portion by portion; it begins without a checkpoint."""
         cancelled = interrupted = 0
@@ -102,19 +102,19 @@ class LiveStore(ABC):
         for number, job in enumerate(reversed(self._unfinished(job_type)), 1):
             if job.status == "pending" and status != "processing":
                 cancelled += 1
-                self._call_off(job, reason)
+                self._call_off(job, reason, by)
             elif job.status == "processing" and status != "pending" and job.cancel_reason is None:
                 interrupted += 1
-                self._call_off(job, reason)
+                self._call_off(job, reason, by)
             if number % _CANCELLED_IN_ONE_GO == 0:
                 await trio.lowlevel.checkpoint()
         return Cancellations(cancelled=cancelled, interrupted=interrupted)
 
-    def _call_off(self, job: Job, reason: str) -> None:
+    def _call_off(self, job: Job, reason: str, by: str | None) -> None:
         if job.status == "pending":
-            self.apply(cancel(job, reason, self.clock))
+            self.apply(cancel(job, reason, self.clock, by))
         elif job.cancel_reason is None:
-            self.apply(request_cancel(job, reason))
+            self.apply(request_cancel(job, reason, by))
 
     def _unfinished(self, job_type: str) -> list[Job]:
         """The jobs of this type that run, and then those that wait, each the oldest first."""
@@ -155,8 +155,8 @@ class LiveStore(ABC):
         )
 
 
-def draft_like(job: Job) -> Draft:
-    """What to submit to run a finished job again."""
+def draft_like(job: Job, by: str | None) -> Draft:
+    """What to submit to run a finished job again, if somebody of this name asks for it."""
     return Draft(
         job.type,
         job.payload,
@@ -167,6 +167,7 @@ def draft_like(job: Job) -> Draft:
         scheduled_for=job.scheduled_for,
         limit_key=job.limit_key,
         tags=job.tags,
+        by=by,
     )
 
 

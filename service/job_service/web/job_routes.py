@@ -146,7 +146,9 @@ def add_job_routes(app: Quart, queue: JobQueue, registry: Registry) -> None:
     @app.post("/jobs/cancel")
     @takes(CancelJobsQuery)
     async def cancel_jobs(query: CancelJobsQuery) -> Response:
-        done = await queue.cancel_all(query.type, status=query.status)
+        done = await queue.cancel_all(
+            query.type, status=query.status, by=present_request().caller.name
+        )
         return Response(msgspec.json.encode(done), content_type=JSON)
 
     @app.get("/jobs")
@@ -175,14 +177,16 @@ def add_job_routes(app: Quart, queue: JobQueue, registry: Registry) -> None:
     @app.post("/jobs/<job:job_id>/cancel")
     async def cancel_job(job_id: str) -> Response:
         await _require_present_state(queue, job_id, of_ended_jobs=False)
-        job = await queue.cancel(job_id)
+        job = await queue.cancel(job_id, by=present_request().caller.name)
         return Response(msgspec.json.encode(job), content_type=JSON)
 
     @app.post("/jobs/<job:job_id>/retry")
     async def retry_job(job_id: str) -> Response:
-        key = read_idempotency_key(present_request())
+        incoming = present_request()
+        key = read_idempotency_key(incoming)
         await _require_present_state(queue, job_id, of_ended_jobs=True)
-        return _created(await queue.retry(job_id, idempotency_key=key))
+        job = await queue.retry(job_id, idempotency_key=key, by=incoming.caller.name)
+        return _created(job)
 
 
 async def _after_wait(queue: JobQueue, job: JobSummary, seconds: float | None) -> JobSummary:

@@ -12,6 +12,7 @@ from msgspec import UNSET
 from job_service.errors import StoreRefused, StoreUnavailable
 from job_service.failures.report import describe
 from job_service.jobs.state.clock import Clock
+from job_service.jobs.state.limits import NO_LIMITS
 from job_service.jobs.state.model import TERMINAL, Job, Status
 from job_service.stores.contract import Tick
 from job_service.stores.location import PostgresLocation
@@ -200,7 +201,7 @@ class Participant(Member):
         if demand.workers <= demand.waiting:
             return False
         return await self._is_any_ready(
-            name for name, limit in demand.limits.items() if limit is None
+            name for name, limits in demand.limits.items() if limits == NO_LIMITS
         )
 
     async def _is_any_ready(self, types: Iterable[str]) -> bool:
@@ -219,10 +220,10 @@ class Participant(Member):
     async def _hear(self) -> None:
         """Do what others have said: pause, go on, and call off jobs."""
         await self._hear_of_pauses()
-        for job_id, reason in await self._question(self._reader.called_off(self.node)):
+        for job_id, reason, by in await self._question(self._reader.called_off(self.node)):
             job = self._jobs.get(job_id)
             if job is not None:
-                self._call_off_here(job, reason)
+                self._call_off_here(job, reason, by)
 
     async def _hear_of_pauses(self) -> None:
         before = self._paused

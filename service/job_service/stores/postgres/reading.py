@@ -17,11 +17,11 @@ from job_service.stores.postgres.rows import job_of
 T = TypeVar("T")
 
 _JOB: Final = """
-    SELECT record, payload, rescues, NULL, node, cancel_reason,
+    SELECT record, payload, rescues, NULL, node, cancel_reason, cancel_by,
         ARRAY(SELECT predecessor FROM job_service.edges WHERE successor = id ORDER BY predecessor)
     FROM job_service.jobs WHERE id = %(id)s
     UNION ALL
-    SELECT record, payload, 0, result, NULL, NULL, '{}'
+    SELECT record, payload, 0, result, NULL, NULL, NULL, '{}'
     FROM job_service.finished WHERE id = %(id)s
 """
 _WAITING: Final = """
@@ -84,10 +84,10 @@ class Reader:
         rows = await self._rows(_JOB, {"id": job_id})
         if not rows:
             return None
-        record, payload, rescues, result, node, cancel_reason, awaits = rows[0]
+        record, payload, rescues, result, node, cancel_reason, cancel_by, awaits = rows[0]
         job = job_of(record, payload, rescues, result)
         if cancel_reason is not None and job.cancel_reason is None:
-            job.cancel_reason = cancel_reason
+            job.cancel_reason, job.cancel_by = cancel_reason, cancel_by
         return Found(job, node, awaits)
 
     async def ended(self, ids: Collection[str]) -> list[str]:
@@ -172,16 +172,16 @@ class Reader:
         rows = await self._rows("SELECT schedule, at, job_id FROM job_service.ticks")
         return [(schedule, at, job_id) for schedule, at, job_id in rows]
 
-    async def called_off(self, node: object) -> Sequence[tuple[str, str]]:
-        """The jobs of this node that others want it to call off, each with the reason."""
+    async def called_off(self, node: object) -> Sequence[tuple[str, str, str | None]]:
+        """The jobs of this node that others want it to call off, each with the reason, and who."""
         rows = await self._rows(
             """
-            SELECT id, cancel_reason FROM job_service.jobs
+            SELECT id, cancel_reason, cancel_by FROM job_service.jobs
             WHERE node = %(node)s AND cancel_reason IS NOT NULL
             """,
             {"node": node},
         )
-        return [(job_id, reason) for job_id, reason in rows]
+        return [(job_id, reason, by) for job_id, reason, by in rows]
 
     async def do(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """What this gives with the connection, which nobody else uses meanwhile."""

@@ -31,6 +31,7 @@ CREATE TABLE job_service.jobs (
     node uuid,
     rescues int NOT NULL DEFAULT 0,
     cancel_reason text,
+    cancel_by text,
     bytes int NOT NULL,
     record text NOT NULL,
     payload text NOT NULL
