@@ -31,6 +31,7 @@ TYPE_CHECKING = False  # as in `typing`, which takes longer to import than this
 if TYPE_CHECKING:
     from job_service.garbage import collect_garbage_on_schedule
     from job_service.hosting import host
+    from job_service.jobs.queueing.filters import JobFilters
     from job_service.jobs.queueing.options import JobOptions
     from job_service.jobs.queueing.queue import JobQueue
     from job_service.jobs.registration.context import JobContext
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
         TypeView,
         WorkerView,
     )
+    from job_service.jobs.state.job_filter import JobPage
     from job_service.jobs.state.job_log import AttemptLog, LogLine
     from job_service.jobs.state.model import Draft, Status
     from job_service.jobs.state.progress import Progress
@@ -72,7 +74,9 @@ __all__ = [
     "InvalidPayload",
     "JobContext",
     "JobDetail",
+    "JobFilters",
     "JobOptions",
+    "JobPage",
     "JobQueue",
     "JobServiceError",
     "JobSummary",
@@ -112,7 +116,9 @@ __all__ = [
 _HOMES = {
     "collect_garbage_on_schedule": "job_service.garbage",
     "host": "job_service.hosting",
+    "JobFilters": "job_service.jobs.queueing.filters",
     "JobOptions": "job_service.jobs.queueing.options",
+    "JobPage": "job_service.jobs.state.job_filter",
     "JobQueue": "job_service.jobs.queueing.queue",
     "JobContext": "job_service.jobs.registration.context",
     "Discard": "job_service.jobs.registration.outcome",

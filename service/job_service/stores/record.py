@@ -62,6 +62,7 @@ class JobRecord(
     schedule: str | None = None
     scheduled_for: datetime | None = None
     limit_key: str | None = None
+    tags: tuple[str, ...] = ()
     runs: int = 0
     snoozes: int = 0
     interruptions: int = 0
@@ -69,6 +70,7 @@ class JobRecord(
     attempts: tuple[AttemptRecord, ...] = ()
     failure: str | None = None
     cancel_reason: str | None = None
+    cancel_by: str | None = None
 
 
 def record_of(job: Job) -> JobRecord:
@@ -88,6 +90,7 @@ def record_of(job: Job) -> JobRecord:
         schedule=job.schedule,
         scheduled_for=job.scheduled_for,
         limit_key=job.limit_key,
+        tags=job.tags,
         runs=job.runs,
         snoozes=job.snoozes,
         interruptions=job.interruptions,
@@ -95,6 +98,7 @@ def record_of(job: Job) -> JobRecord:
         attempts=tuple(map(_attempt_record, job.attempts)),
         failure=job.failure,
         cancel_reason=job.cancel_reason,
+        cancel_by=job.cancel_by,
     )
 
 
@@ -115,6 +119,7 @@ def restore(record: JobRecord, payload: bytes, result: bytes | None = None) -> J
         schedule=record.schedule,
         scheduled_for=record.scheduled_for,
         limit_key=record.limit_key,
+        tags=record.tags,
         status=record.status,
         is_recovered=True,
     )
@@ -127,6 +132,7 @@ def restore(record: JobRecord, payload: bytes, result: bytes | None = None) -> J
         job.result = result
         job.finished_at = record.finished_at
         job.cancel_reason = record.cancel_reason
+        job.cancel_by = record.cancel_by
         job.failure = record.failure
     return job
 

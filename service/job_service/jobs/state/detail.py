@@ -27,7 +27,7 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `after`, the first 10 are here, and `after_count` says how many there are. `cancel_requested`
     says that a running job is being cancelled. `retry_of` is the job that this one runs again, and
     `schedule` the schedule that made it. `scheduled_for` is the tick for which that was, also if
-    the job runs another one again.
+    the job runs another one again. `tags` are what its submission was marked with.
 
     `replayed` says that an earlier request with the same idempotency key has made the job;
     `duplicate`, that it holds the unique key of the submission that it answers.
@@ -52,6 +52,7 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     retry_of: str | None = None
     schedule: str | None = None
     scheduled_for: datetime | None = None
+    tags: tuple[str, ...] = ()
     replayed: bool = False
     duplicate: bool = False
 
@@ -78,11 +79,13 @@ class AttemptDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 class JobDetail(JobSummary, frozen=True, kw_only=True, omit_defaults=True):
     """A job, with all there is to know of it. `payload` and `result` are JSON text.
 
-    `waits_because` says why a pending job is not running now. `after` has all jobs. Of more than 20
+    `waits_because` says why a pending job is not running now. `limit_key` is the one for which the
+    limits of its type hold, if they do per key. `after` has all jobs. Of more than 20
     attempts that snoozed, `attempts` has the first and the last 10.
     """
 
     waits_because: str | None = None
+    limit_key: str | None = None
     payload: msgspec.Raw
     result: msgspec.Raw | None = None
     attempts: list[AttemptDetail]
@@ -106,9 +109,9 @@ def summarize(job: Job) -> JobSummary:
         cancel_requested=job.status == "processing" and job.cancel_reason is not None,
         snoozes=job.snoozes,
         progress=job.meter.latest if job.meter is not None else None,
-        error=job.attempts[-1].error if job.attempts else job.failure,
+        error=job.error,
     )
-    if job.after or job.retry_of is not None or job.schedule is not None:
+    if job.after or job.retry_of is not None or job.schedule is not None or job.tags:
         return msgspec.structs.replace(
             summary,
             after=job.after[:SHOWN_PREDECESSORS],
@@ -116,6 +119,7 @@ def summarize(job: Job) -> JobSummary:
             retry_of=job.retry_of,
             schedule=job.schedule,
             scheduled_for=job.scheduled_for,
+            tags=job.tags,
         )
     return summary
 
@@ -126,6 +130,7 @@ def detail_of(job: Job, waits_because: str | None = None) -> JobDetail:
     return JobDetail(
         **summary,
         waits_because=waits_because,
+        limit_key=job.limit_key,
         payload=msgspec.Raw(job.payload),
         result=msgspec.Raw(job.result) if job.result is not None else None,
         attempts=[_attempt_detail(attempt) for attempt in job.attempts],
@@ -204,7 +209,8 @@ class TypeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A job type: the terms on which its jobs run, and how many jobs it has in each state.
 
     Jobs that have ended count for as long as they are kept. `concurrency` is how many may run at
-    the same time.
+    the same time, and in any `rate_seconds`, at most `rate_starts` may start. If `per_key`, that
+    holds for the jobs of each limit key, and keys take turns.
     """
 
     type: str
@@ -212,6 +218,9 @@ class TypeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     max_retries: int
     timeout_seconds: float | None = None
     concurrency: int | None = None
+    rate_starts: int | None = None
+    rate_seconds: float | None = None
+    per_key: bool = False
     paused: bool
     pending: int
     processing: int

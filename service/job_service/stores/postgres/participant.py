@@ -202,7 +202,7 @@ class Participant(Member):
         if demand.workers <= demand.waiting:
             return False
         return await self._is_any_ready(
-            name for name, each in demand.limits.items() if each == NO_LIMITS
+            name for name, limits in demand.limits.items() if limits == NO_LIMITS
         )
 
     async def _is_any_ready(self, types: Iterable[str]) -> bool:
@@ -221,10 +221,10 @@ class Participant(Member):
     async def _hear(self) -> None:
         """Do what others have said: pause, go on, and call off jobs."""
         await self._hear_of_pauses()
-        for job_id, reason in await self._question(self._reader.called_off(self.node)):
+        for job_id, reason, by in await self._question(self._reader.called_off(self.node)):
             job = self._jobs.get(job_id)
             if job is not None:
-                self._call_off_here(job, reason)
+                self._call_off_here(job, reason, by)
 
     async def _hear_of_pauses(self) -> None:
         before = self._paused

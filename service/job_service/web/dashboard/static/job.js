@@ -154,6 +154,7 @@ function facts(seconds) {
     job.priority !== undefined && ["Priority", count(job.priority)],
     job.snoozes && ["Came back later", plural(job.snoozes, "time")],
     job.unique_key && ["Unique key", job.unique_key],
+    job.limit_key && ["Limit key", job.limit_key],
     job.schedule && ["Schedule", job.schedule],
     job.scheduled_for && ["Scheduled for", clock(job.scheduled_for)],
     job.retry_of && ["Runs again", [linkTo(job.retry_of)]],

@@ -166,16 +166,19 @@ export async function showTypes(signal) {
   ]);
   fill($("types"), types, createType, (row, type) => {
     const [name, pending, running, failed, action] = row.children;
-    setText(name, type.type);
+    const [label, terms] = name.children;
+    setText(label, type.type);
+    setText(terms, limitsOf(type));
+    terms.hidden = !terms.textContent;
     setAttribute(
       name,
       "title",
-      `${type.type}: runs in the ${type.runs_in}${type.concurrency ? `, at most ${type.concurrency} at a time` : ""}`,
+      [`${type.type}: runs in the ${type.runs_in}`, terms.textContent].filter(Boolean).join(", "),
     );
     setText(pending, count(type.pending));
     setText(
       running,
-      type.concurrency
+      type.concurrency && !type.per_key
         ? `${count(type.processing)} of ${type.concurrency}`
         : count(type.processing),
     );
@@ -221,13 +224,22 @@ function showNodes(nodes) {
   });
 }
 
+const limitsOf = (type) =>
+  [
+    type.concurrency && `at most ${count(type.concurrency)} at a time`,
+    type.rate_starts && `${count(type.rate_starts)} starts per ${duration(type.rate_seconds)}`,
+    type.per_key && (type.concurrency || type.rate_starts ? "for each key" : "keys take turns"),
+  ]
+    .filter(Boolean)
+    .join(", ");
+
 const createType = () =>
   make(
     "tr",
     {},
-    make("th", { scope: "row" }),
+    make("th", { scope: "row" }, make("span"), make("small", { class: "limits" })),
     ...[1, 2, 3].map(() => make("td", { class: "number" })),
-    make("td", { class: "number" }, make("button", { type: "button", class: "small" })),
+    make("td", { class: "number" }, make("button", { type: "button", "data-needs": "operate", class: "small" })),
   );
 
 const createSchedule = () =>
