@@ -21,6 +21,7 @@ from job_service.stores.postgres.awaited import Awaited
 from job_service.stores.postgres.connection import Connection, connect
 from job_service.stores.postgres.holder import STAYS_SECONDS
 from job_service.stores.postgres.member import Member
+from job_service.stores.postgres.pace import tell_pace
 from job_service.stores.postgres.reading import Reader
 from job_service.stores.postgres.rescuing import Rescue
 from job_service.stores.postgres.retention import EVERY_SECONDS, keep_house
@@ -146,6 +147,9 @@ class Participant(Member):
             nursery.start_soon(self._say_ready_later)
             nursery.start_soon(self._awaited.look, self._reader, self._jobs.__contains__)
             nursery.start_soon(self._keep_house)
+            nursery.start_soon(
+                tell_pace, self._reader, lambda: self.node, lambda: self._runner.view().types
+            )
 
     async def _turn(self) -> None:
         while True:

@@ -13,6 +13,7 @@ from job_service.jobs.state.detail import (
     NodeView,
     QueueView,
     ScheduleView,
+    TypeQueue,
     TypeView,
     WorkerView,
 )
@@ -33,7 +34,7 @@ REFERENCE: Final = "#/components/schemas/{name}"
 
 ANSWERS: Final[list[type[Struct]]] = [
     *(JobSummary, JobDetail, AttemptDetail, AttemptLog, LogLine, Progress, BatchReceipt),
-    *(Cancellations, QueueView, Backup, NodeView, TypeView),
+    *(Cancellations, QueueView, TypeQueue, Backup, NodeView, TypeView),
     *(WorkerView, ScheduleView, MetricsSnapshot, HistoryView, Notice, Health, ProblemDetails),
 ]
 

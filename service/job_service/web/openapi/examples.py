@@ -13,6 +13,7 @@ from job_service.jobs.state.detail import (
     NodeView,
     QueueView,
     ScheduleView,
+    TypeQueue,
     TypeView,
     WorkerView,
 )
@@ -152,6 +153,16 @@ QUEUE: Final = QueueView(
     oldest_ready_seconds=0.75,
     store="sqlite:/srv/jobs.db",
     finished=12_345,
+    types=[
+        TypeQueue(
+            type="echo",
+            pending=5,
+            ready=3,
+            processing=10,
+            oldest_ready_seconds=0.75,
+            seconds_to_empty=1.5,
+        )
+    ],
 )
 BACKUP: Final = Backup(path="/backup/jobs.db", bytes=41_943_040)
 TYPES: Final = [
