@@ -284,7 +284,11 @@ class Store(Protocol):
         """
 
     async def view(self) -> QueueView:
-        """How many jobs wait, and for what."""
+        """How many jobs wait, and for what.
+
+        Unless others share the store, it is of the moment at which the call returns, and what it
+        counts has been told.
+        """
 
     async def nodes(self) -> Sequence[NodeView]:
         """The processes that share the store; none if it is not one to be shared."""

@@ -140,7 +140,8 @@ class SoleStore(DurableStore):
 
     async def view(self) -> QueueView:
         await self._require_open()
-        return await self._when_kept(self._view())
+        await self._committer.kept()
+        return self._view()
 
     async def counts(self) -> Mapping[str, dict[Status, int]]:
         await self._require_open()

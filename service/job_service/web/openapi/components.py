@@ -25,6 +25,7 @@ from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.telemetry.notices import Notice
 from job_service.telemetry.schemas import Schema, as_written
 from job_service.web.monitoring import Health
+from job_service.web.overview import Overview
 from job_service.web.problems import ProblemDetails
 from job_service.web.queue_routes import Backup
 from job_service.web.submissions import BatchReceipt
@@ -35,7 +36,16 @@ REFERENCE: Final = "#/components/schemas/{name}"
 ANSWERS: Final[list[type[Struct]]] = [
     *(JobSummary, JobDetail, AttemptDetail, AttemptLog, LogLine, Progress, BatchReceipt),
     *(Cancellations, QueueView, TypeQueue, Backup, NodeView, TypeView),
-    *(WorkerView, ScheduleView, MetricsSnapshot, HistoryView, Notice, Health, ProblemDetails),
+    *(
+        WorkerView,
+        ScheduleView,
+        MetricsSnapshot,
+        Overview,
+        HistoryView,
+        Notice,
+        Health,
+        ProblemDetails,
+    ),
 ]
 
 

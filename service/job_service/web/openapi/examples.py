@@ -22,6 +22,7 @@ from job_service.telemetry.events import JobStarted, LoopStalled
 from job_service.telemetry.history import HistoryView
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.telemetry.notices import Notice
+from job_service.web.overview import Overview
 from job_service.web.queue_routes import Backup
 from job_service.web.refusals import EXAMPLE_ID
 from job_service.web.submissions import BatchReceipt
@@ -164,6 +165,7 @@ QUEUE: Final = QueueView(
         )
     ],
 )
+OVERVIEW: Final = Overview(METRICS, QUEUE, WORKERS)
 BACKUP: Final = Backup(path="/backup/jobs.db", bytes=41_943_040)
 TYPES: Final = [
     TypeView(
