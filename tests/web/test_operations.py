@@ -10,7 +10,7 @@ import trio
 from job_service.telemetry.events import RequestFailed
 from job_service.web.guards import Access
 from tests.conftest import Rig
-from tests.web.api import JSON, Answer, Api, check_problem
+from tests.web.api import JSON, Answer, Api, check_problem, taking
 
 METRICS = [
     *("jobs_created", "jobs_completed", "jobs_failed", "jobs_retried", "jobs_in_progress"),
@@ -147,6 +147,17 @@ async def test_a_service_whose_store_fails_is_not_ready(make_rig: Callable[..., 
     assert (await api.ask("/health/ready")).status == 200
 
 
+async def test_a_service_that_starts_nothing_is_not_ready(make_rig: Callable[..., Rig]) -> None:
+    """It says why, if jobs wait that it could run."""
+    why: str | None = None
+    api = Api(make_rig(), why_idle=lambda: why)
+    await api.rig.start()
+    assert (await api.ask("/health/ready")).status == 200
+
+    why = "it has not looked for jobs for 40 seconds"
+    assert check_problem(await api.ask("/health/ready"), 503, "not-ready") == why
+
+
 @pytest.mark.parametrize("path", ["/metrics", "/health", "/health/ready"])
 async def test_what_is_true_only_now_is_not_cached(running_api: Api, path: str) -> None:
     """No proxy may answer for the service with what was true a moment ago."""
@@ -273,7 +284,7 @@ async def test_the_service_survives_its_bugs(
 async def test_two_services_share_nothing(make_api: Callable[..., Api]) -> None:
     """Two services in one process have jobs, metrics, readiness, bugs and tokens of their own."""
     word = "for-the-other"
-    one, other = make_api(), make_api(Access(tokens=(word,)))
+    one, other = make_api(), make_api(Access(tokens=taking(word)))
     job_id = await one.submit("echo")
     await one.rig.start()
     with other.nothing_changes():

@@ -1,7 +1,7 @@
 """The routes for those who operate the service: metrics, history, workers, schedules, health."""
 
 from collections.abc import Callable
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from msgspec import Struct
 from quart import Quart, Response
@@ -11,9 +11,9 @@ from job_service.jobs.state.detail import ScheduleView, WorkerView
 from job_service.telemetry.history import SECONDS, History
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.telemetry.notices import KEPT
-from job_service.web.problems import Problem
+from job_service.tokens import Role
+from job_service.web.asgi import present_request
 from job_service.web.queries import Query, takes
-from job_service.web.refusals import NOT_READY, STORE_UNAVAILABLE
 from job_service.web.responses import fresh_json
 
 _OF_THE_PAST: Final = f"a whole number of seconds from 1 to {SECONDS}"
@@ -39,10 +39,11 @@ class NoticesQuery(Query, frozen=True):
     ] = KEPT
 
 
-class Health(Struct):
-    """The service is alive, or ready."""
+class Caller(Struct, omit_defaults=True):
+    """What the token of this request may do, and its name. Without tokens, everybody may do all."""
 
-    status: Literal["ok"] = "ok"
+    role: Role
+    name: str | None = None
 
 
 def add_monitoring_routes(
@@ -51,10 +52,8 @@ def add_monitoring_routes(
     history: History,
     read_workers: Callable[[], list[WorkerView]],
     read_schedules: Callable[[], list[ScheduleView]],
-    is_ready: Callable[[], bool],
-    store_trouble: Callable[[], str | None],
 ) -> None:
-    """`/metrics`, `/history`, `/notices`, `/workers`, `/schedules`, `/health` and `/health/ready`.
+    """Metrics, history, notices, workers, schedules, and what the caller may do.
 
     They change nothing.
     """
@@ -81,14 +80,7 @@ def add_monitoring_routes(
     async def list_schedules() -> Response:
         return fresh_json(read_schedules())
 
-    @app.get("/health")
-    async def check_health() -> Response:
-        return fresh_json(Health())
-
-    @app.get("/health/ready")
-    async def check_readiness() -> Response:
-        if not is_ready():
-            raise Problem(NOT_READY)
-        if store_trouble() is not None:  # which the log tells; this call needs no token
-            raise Problem(STORE_UNAVAILABLE)
-        return fresh_json(Health())
+    @app.get("/whoami")
+    async def get_caller() -> Response:
+        caller = present_request().caller
+        return fresh_json(Caller(caller.role, caller.name))

@@ -11,6 +11,7 @@ import trio
 from msgspec import UNSET
 
 from job_service.errors import InvalidIdempotencyKey
+from job_service.jobs.queueing.filters import JobFilters, job_filter
 from job_service.jobs.queueing.options import JobOptions, check_draft, check_options
 from job_service.jobs.registration.job_type import encode_payload
 from job_service.jobs.registration.registry import Registry
@@ -22,6 +23,7 @@ from job_service.jobs.state.detail import (
     QueueView,
     TypeView,
 )
+from job_service.jobs.state.job_filter import JobPage
 from job_service.jobs.state.model import DEFAULT_PRIORITY, TRANSITIONS, Draft, Status
 from job_service.stores.contract import KeyedRequest, Store
 
@@ -44,6 +46,9 @@ class JobQueue:
     the same `idempotency_key`, 1 to 255 visible ASCII characters of your choice. For a day, the
     same call with that key makes no new job: it returns the first one, `replayed`, even during a
     drain. Another call with it raises IdempotencyKeyReused. A call that raises is not remembered.
+
+    Whoever calls `cancel`, `cancel_all`, `retry`, `pause`, `resume` or `back_up` for somebody may
+    give their name: `by`. The event that tells of it has that name.
 
     Raises StoreUnavailable, in each async method, while a store in a file can't keep anything.
     """
@@ -114,8 +119,9 @@ class JobQueue:
         registered = self._registry.lookup(job_type)
         text = registered.absent_payload if payload is UNSET else encode_payload(payload)
         registered.check_payload(text)
+        limit_key = None if registered.per is None else registered.limit_key(text)
         if not options:
-            return Draft(job_type, text, registered.retry.max_retries)
+            return Draft(job_type, text, registered.retry.max_retries, limit_key=limit_key)
         check_options(options, self._store.clock.now())
         max_retries, priority = options.get("max_retries"), options.get("priority")
         return Draft(
@@ -127,9 +133,13 @@ class JobQueue:
             options.get("run_at"),
             options.get("unique_key"),
             tuple(dict.fromkeys(options.get("after") or ())),
+            limit_key=limit_key,
+            tags=tuple(dict.fromkeys(options.get("tags") or ())),
         )
 
-    async def retry(self, job_id: str, *, idempotency_key: str | None = None) -> JobSummary:
+    async def retry(
+        self, job_id: str, *, idempotency_key: str | None = None, by: str | None = None
+    ) -> JobSummary:
         """Run a job again that has ended, at once, as a new job whose `retry_of` names it.
 
         Raises UnknownJob, NotFinished, QueueFull, QueueClosed, InvalidIdempotencyKey or
@@ -140,7 +150,7 @@ class JobQueue:
             # Whoever asks for a lone surrogate is to hear that there is no such job.
             asked = job_id.encode(errors="surrogatepass")
             request = await _request(idempotency_key, "retry", asked)
-        return await self._store.run_again(job_id, request)
+        return await self._store.run_again(job_id, request, by)
 
     async def get(self, job_id: str) -> JobDetail:
         """All there is to know of a job. Raises UnknownJob."""
@@ -156,30 +166,66 @@ class JobQueue:
     async def list(
         self,
         *,
-        status: Status | None = None,
-        job_type: str | None = None,
         after: str | None = None,
         limit: int = 100,
         newest_first: bool = False,
+        **filters: Unpack[JobFilters],
     ) -> Sequence[JobSummary]:
-        """Up to `limit` jobs of this status and type, in the order of their creation.
+        """Up to `limit` jobs of which all `filters` are true, in the order of their creation.
 
-        The oldest come first, or the newest. The page begins with the job that follows in this
-        order on the one whose id is `after`.
+        The oldest come first, or the newest. The list begins with the job that follows in this
+        order on the one whose id is `after`. Fewer than `limit` are all. Each page of the store on
+        the way is of another moment: a search that finds little in many jobs takes many of them.
+
+        Raises InvalidOption.
         """
-        return await self._store.page(
-            status=status, job_type=job_type, after=after, limit=limit, newest_first=newest_first
-        )
+        page = await self.page(after=after, limit=limit, newest_first=newest_first, **filters)
+        jobs = page.jobs
+        while page.next is not None and len(jobs) < limit:
+            page = await self.page(
+                after=page.next, limit=limit - len(jobs), newest_first=newest_first, **filters
+            )
+            jobs += page.jobs
+        return jobs
 
-    async def cancel(self, job_id: str, reason: str = "requested") -> JobDetail:
+    async def page(
+        self,
+        *,
+        after: str | None = None,
+        limit: int = 100,
+        newest_first: bool = False,
+        **filters: Unpack[JobFilters],
+    ) -> JobPage:
+        """As `list`, but as far as one moment goes, and with the id to go on after.
+
+        So a page may have fewer jobs than `limit`, or none, and yet not be the last one.
+        """
+        try:
+            wanted = job_filter(**filters)
+        except BaseException:
+            await trio.lowlevel.checkpoint()
+            raise
+        if limit < 1:
+            await trio.lowlevel.checkpoint()
+            return JobPage([], after)
+        return await self._store.page(wanted, after=after, limit=limit, newest_first=newest_first)
+
+    async def cancel(
+        self, job_id: str, reason: str = "requested", *, by: str | None = None
+    ) -> JobDetail:
         """Cancel a job: a pending one at once, a running one at its handler's next checkpoint.
 
         Raises UnknownJob, or AlreadyFinished if it has ended.
         """
-        return await self._store.cancel(job_id, reason)
+        return await self._store.cancel(job_id, reason, by)
 
     async def cancel_all(
-        self, job_type: str, *, status: Status | None = None, reason: str = "requested"
+        self,
+        job_type: str,
+        *,
+        status: Status | None = None,
+        reason: str = "requested",
+        by: str | None = None,
     ) -> Cancellations:
         """Cancel all jobs of this type, or only those that are pending, or processing.
 
@@ -187,31 +233,31 @@ class JobQueue:
         who is cancelled has done a part of it. Raises UnknownJobType.
         """
         await _require(self._registry, job_type)
-        return await self._store.cancel_all(job_type, status, reason)
+        return await self._store.cancel_all(job_type, status, reason, by)
 
-    async def pause(self, job_type: str | None = None) -> QueueView:
+    async def pause(self, job_type: str | None = None, *, by: str | None = None) -> QueueView:
         """Start no more jobs, or none of this type, until `resume`. Running jobs go on.
 
         The pause of the queue and the pauses of types are independent. Raises UnknownJobType.
         """
         await _require(self._registry, job_type)
-        return await self._store.pause(job_type)
+        return await self._store.pause(job_type, by)
 
-    async def resume(self, job_type: str | None = None) -> QueueView:
+    async def resume(self, job_type: str | None = None, *, by: str | None = None) -> QueueView:
         """End the pause of the queue, or of this type, if there is one. Raises UnknownJobType."""
         await _require(self._registry, job_type)
-        return await self._store.resume(job_type)
+        return await self._store.resume(job_type, by)
 
     async def view(self) -> QueueView:
         """How many jobs wait, and for what, at the moment at which the call returns."""
         return await self._store.view()
 
-    async def back_up(self, destination: str | Path) -> int:
+    async def back_up(self, destination: str | Path, *, by: str | None = None) -> int:
         """Copy all that the store keeps to a new file, and give its size in bytes.
 
         Jobs go on meanwhile. Raises BackupRefused, as if jobs are in memory, or StoreUnavailable.
         """
-        return await self._store.back_up(Path(destination))
+        return await self._store.back_up(Path(destination), by)
 
     async def nodes(self) -> Sequence[NodeView]:
         """The processes that share the store, the oldest first; none if it can't be shared."""
@@ -230,7 +276,7 @@ class JobQueue:
                     runs_in=job_type.runs_in,
                     max_retries=job_type.retry.max_retries,
                     timeout_seconds=job_type.timeout,
-                    concurrency=job_type.concurrency,
+                    concurrency=job_type.limits.concurrency,
                     paused=name in paused,
                     **counts.get(name, dict.fromkeys(TRANSITIONS, 0)),
                 )

@@ -15,6 +15,7 @@ from psycopg.errors import (
 
 from job_service.stores.postgres.connection import Connection, connect
 from job_service.stores.postgres.node import LeaseOver, NodeId
+from job_service.stores.postgres.pooling import libpq_url
 from job_service.stores.postgres.rows import Statement
 
 T = TypeVar("T")
@@ -123,8 +124,10 @@ class Writer:
         Raises LeaseOver if somebody has.
         """
         # As one text, which spares a way to the server and back.
-        cursor = await connection.execute(("BEGIN;" + _NUMBER.format(node=node)).encode())
-        cursor.nextset()
+        beginning = connection.beginning + _NUMBER.format(node=node)
+        cursor = await connection.execute(beginning.encode())
+        while cursor.nextset():
+            pass
         found: Sequence[Any] | None = await cursor.fetchone()
         if found is None:
             raise LeaseOver
@@ -185,7 +188,9 @@ def at_once(
 
     Raises LeaseOver, psycopg.Error and what `work` raises.
     """
-    with psycopg.connect(conninfo, connect_timeout=2) as connection:
+    with psycopg.connect(
+        libpq_url(conninfo), connect_timeout=2, prepare_threshold=None
+    ) as connection:
         if not connection.execute(_HOLD_NODE.format(node=node).encode()).fetchall():
             raise LeaseOver
         try:

@@ -7,6 +7,7 @@ from typing import Final
 
 from job_service.jobs.state.capacity import Capacity, Totals
 from job_service.jobs.state.clock import Clock
+from job_service.jobs.state.limits import NO_LIMITS
 from job_service.jobs.state.model import Job
 from job_service.stores.contract import Demand
 from job_service.stores.postgres.admitting import Terms, admit, totals_of
@@ -25,7 +26,9 @@ MOST_AHEAD: Final = 500  # jobs that are claimed before a worker is free for the
 
 
 class Claim:
-    """Take jobs for the workers that are free."""
+    """Take jobs for the workers that are free; `taken` is how many, in the end."""
+
+    taken = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,8 @@ class Done:
     """What a transaction has led to, beside what was written: it is told when it has committed."""
 
     lost: set[str] = field(default_factory=set)
-    called_off: Mapping[str, str] = field(default_factory=dict)  # ids of held jobs, and why
+    # Ids of held jobs, and why, and by whom.
+    called_off: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
     calls: Sequence[CallOff] = ()  # of jobs that were given back
     followed: Followed = field(default_factory=Followed)
     claimed: Sequence[Job] = ()
@@ -88,7 +92,7 @@ class Work:
         done.lost, ended = written.lost, list(written.awaited)
         done.called_off = written.called_off
         done.calls = [
-            CallOff(written.called_off[job.id], job_id=job.id)
+            CallOff(*written.called_off[job.id], job_id=job.id)
             for job in self.batch.given
             if job.id in written.called_off
         ]
@@ -155,7 +159,7 @@ class Work:
         def holds(job: Job) -> bool:
             if not can_hold or self._free <= 0 or job.run_at > stays_until:
                 return False
-            if limits.get(job.type, 0) is not None or job.type in means.paused:
+            if limits.get(job.type) != NO_LIMITS or job.type in means.paused:
                 return False
             self._free -= 1
             return True

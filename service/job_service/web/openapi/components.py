@@ -24,7 +24,8 @@ from job_service.telemetry.history import HistoryView
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.telemetry.notices import Notice
 from job_service.telemetry.schemas import Schema, as_written
-from job_service.web.monitoring import Health
+from job_service.web.health import Health
+from job_service.web.monitoring import Caller
 from job_service.web.overview import Overview
 from job_service.web.problems import ProblemDetails
 from job_service.web.queue_routes import Backup
@@ -36,16 +37,8 @@ REFERENCE: Final = "#/components/schemas/{name}"
 ANSWERS: Final[list[type[Struct]]] = [
     *(JobSummary, JobDetail, AttemptDetail, AttemptLog, LogLine, Progress, BatchReceipt),
     *(Cancellations, QueueView, TypeQueue, Backup, NodeView, TypeView),
-    *(
-        WorkerView,
-        ScheduleView,
-        MetricsSnapshot,
-        Overview,
-        HistoryView,
-        Notice,
-        Health,
-        ProblemDetails,
-    ),
+    *(WorkerView, ScheduleView, MetricsSnapshot, Overview, HistoryView, Notice, Caller, Health),
+    ProblemDetails,
 ]
 
 

@@ -6,7 +6,8 @@ from job_service.jobs.state.detail import NodeView, QueueView, ScheduleView, Typ
 from job_service.telemetry.history import HistoryView
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.telemetry.notices import Notice
-from job_service.web.monitoring import Health
+from job_service.web.health import Health
+from job_service.web.monitoring import Caller
 from job_service.web.openapi import examples
 from job_service.web.openapi.job_operations import JOB_OPERATIONS
 from job_service.web.openapi.operation import (
@@ -146,6 +147,13 @@ OPERATIONS: Final[Operations] = {
         "The last hour at most, in steps of a minute, or of as many seconds as `step` says.",
         {200: Answer("The steps, the oldest first.", HistoryView, examples.HISTORY)},
         (malformed_as("step must be a whole number of seconds from 1 to 3600"),),
+    ),
+    ("GET", "/whoami"): Operation(
+        "get_caller",
+        "operations",
+        "See what your token may do",
+        "Without tokens, everybody has the role `operate`.",
+        {200: Answer("The token of this request.", Caller, Caller("submit", "shop"))},
     ),
     ("GET", "/notices"): Operation(
         "list_notices",
