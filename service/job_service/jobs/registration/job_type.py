@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from job_service.errors import InvalidPayload
-from job_service.failures.report import describe
+from job_service.failures.report import Report, describe, report, report_kind
 from job_service.jobs.registration.context import JobContext
 from job_service.jobs.registration.handler import awaited, kind_of, name_of, place_of
 from job_service.jobs.registration.hooks import Hooks
@@ -22,6 +22,8 @@ from job_service.nesting import TOO_DEEP, is_too_deep
 
 MAX_NAME_CHARS = 100
 
+_MISFIT = "it is not what the job type takes; no more is told, because that is sensitive"
+
 
 @dataclass(frozen=True, slots=True)
 class JobType:
@@ -29,7 +31,8 @@ class JobType:
 
     `timeout` bounds each attempt, in seconds; None sets no bound. `concurrency` is how many jobs of
     this type may run at the same time; None leaves that to the number of workers. `absent_payload`
-    is the JSON text that stands for a payload which was left out.
+    is the JSON text that stands for a payload which was left out. If it is `sensitive`, nothing
+    tells of its payloads and results but to those who may operate the service.
 
     `hooks` are those of its registry, and those with which that has included it.
     """
@@ -45,6 +48,7 @@ class JobType:
     absent_payload: bytes
     context_parameter: str | None
     resource_parameters: tuple[str, ...]
+    sensitive: bool = False
     hooks: Hooks = Hooks()  # noqa: RUF009 (it is immutable)
 
     @property
@@ -62,12 +66,14 @@ class JobType:
         try:
             payload.decode()  # the decoder skips what its type does not name
             self.payload_decoder.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise InvalidPayload(str(error)) from error
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # from a payload type that checks itself
-            raise InvalidPayload(describe(error)) from error
+        except BaseException as error:
+            if self.sensitive and not _quotes_nothing(error):
+                raise InvalidPayload(_MISFIT) from None
+            if isinstance(error, msgspec.DecodeError | UnicodeDecodeError):
+                raise InvalidPayload(str(error)) from error
+            raise InvalidPayload(describe(error)) from error  # of a payload type that checks itself
 
     def arguments(
         self, payload: bytes, make_context: Callable[[], JobContext], resources: Mapping[str, Any]
@@ -92,6 +98,7 @@ def job_type_of(
     timeout: float | None,
     concurrency: int | None,
     runs_in: RunsIn | None,
+    sensitive: bool,
 ) -> JobType:
     """The job type of a handler, on terms that `check_terms` has let pass.
 
@@ -115,6 +122,7 @@ def job_type_of(
         absent_payload=signature.absent,
         context_parameter=signature.context,
         resource_parameters=signature.resources,
+        sensitive=sensitive,
     )
 
 
@@ -133,7 +141,9 @@ def _require_reachable(
     raise TypeError(f"{name_of(handler)} can't take {resource}: {problem}{place_of(handler)}")
 
 
-def check_terms(name: object, retry: object, timeout: object, concurrency: object) -> None:
+def check_terms(
+    name: object, retry: object, timeout: object, concurrency: object, sensitive: object
+) -> None:
     """Raise TypeError or ValueError if a job type can't have this name or these terms."""
     _check_name(name)
     if timeout is not None:
@@ -142,6 +152,8 @@ def check_terms(name: object, retry: object, timeout: object, concurrency: objec
         require_integer("concurrency", concurrency, 1)
     if retry is not None and not isinstance(retry, Retry):
         raise TypeError(f"retry must be a Retry, such as Retry(max_retries=5), not {retry!r}")
+    if not isinstance(sensitive, bool):
+        raise TypeError(f"sensitive must be True or False, not {sensitive!r}")
 
 
 def encode_payload(payload: object) -> bytes:
@@ -152,6 +164,17 @@ def encode_payload(payload: object) -> bytes:
         raise InvalidPayload(TOO_DEEP) from error
     except (TypeError, ValueError) as error:
         raise InvalidPayload(f"it can't be written as JSON: {error}") from error
+
+
+def teller_for(job_type: JobType) -> Callable[..., Report]:
+    """What says all that may be said of an error of this type's jobs, as `report` does."""
+    return report_kind if job_type.sensitive else report
+
+
+def _quotes_nothing(error: BaseException) -> bool:
+    """Whether a misfit is told in words of msgspec's that name types and fields, and no value."""
+    is_of_msgspec = type(error) is msgspec.ValidationError and error.__cause__ is None
+    return is_of_msgspec and str(error).startswith(("Expected ", "Object missing required field "))
 
 
 def _check_name(name: object) -> None:

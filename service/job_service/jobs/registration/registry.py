@@ -31,6 +31,7 @@ class TypeOptions(TypedDict, total=False):
     timeout: float | None
     concurrency: int | None
     runs_in: RunsIn | None
+    sensitive: bool
 
 
 class Registry:
@@ -196,6 +197,7 @@ class Registry:
         timeout: float | None = None,
         concurrency: int | None = None,
         runs_in: RunsIn | None = None,
+        sensitive: bool = False,
     ) -> Callable[[Handler], Handler]:
         """Register the decorated function as the handler of the job type `name`.
 
@@ -213,6 +215,9 @@ class Registry:
         the process is killed. With `runs_in="asyncio"` an `async def` runs on a loop of asyncio's,
         in a thread of its own; to interrupt an attempt, its task is cancelled.
 
+        If it is `sensitive`, only who may operate the service sees payloads and results over HTTP,
+        and no text of an error quotes them: of what the handler raises, only the kind is told.
+
         A wrapper around an `async def`, made with `functools.wraps`, runs on the loop; with
         `runs_in="thread"` it runs in a thread, and must run the coroutine itself. A handler may
         also be a partial, a method of an object, or an object that can be called.
@@ -223,7 +228,7 @@ class Registry:
         trio-parallel is not installed.
         """
         _refuse_function(name, 'job("name")')
-        check_terms(name, retry, timeout, concurrency)
+        check_terms(name, retry, timeout, concurrency, sensitive)
 
         def register(handler: Handler) -> Handler:
             self._add(
@@ -235,6 +240,7 @@ class Registry:
                     timeout=timeout,
                     concurrency=concurrency,
                     runs_in=runs_in,
+                    sensitive=sensitive,
                 )
             )
             return handler
