@@ -109,9 +109,13 @@ class ServiceEvents:
                 self._telemetry.emit(LogReopenFailed(timestamp=utc_now(), path=path, error=said))
 
     def _count_dropped_lines(self) -> None:
-        """Tell metrics and feed of lines that were lost. The log tells it itself, in the gap."""
+        """Tell all but the log of lines that were lost. The log tells it itself, in the gap."""
         lines = self._telemetry.sink.take_dropped()
         if lines:
             event = LogLinesDropped(timestamp=utc_now(), lines=lines)
-            self._telemetry.metrics.observe(event)
-            self._telemetry.feed.observe(event)
+            for listener in (
+                self._telemetry.history,
+                self._telemetry.metrics,
+                self._telemetry.feed,
+            ):
+                listener.observe(event)

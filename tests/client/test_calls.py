@@ -198,7 +198,7 @@ async def test_a_path_of_the_url_is_kept(call: Call) -> None:
         url = f"http://127.0.0.1:{listener.socket.getsockname()[1]}/intern/jobs/"
         assert await call(url, "list", limit=5) == []
         nursery.cancel_scope.cancel()
-    assert asked[0].startswith(b"GET /intern/jobs/jobs?limit=5&order=oldest HTTP/1.1\r\n")
+    assert asked[0].startswith(b"GET /intern/jobs/jobs?order=oldest&limit=5 HTTP/1.1\r\n")
 
 
 async def test_all_pages_of_a_list_are_walked_through(

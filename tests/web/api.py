@@ -74,6 +74,7 @@ class Api:
         access: Access | None = None,
         *,
         store_trouble: Callable[[], str | None] = lambda: None,
+        why_idle: Callable[[], str | None] = lambda: None,
     ) -> None:
         self.rig = rig
         self.app = create_app(
@@ -82,7 +83,7 @@ class Api:
             read_metrics=lambda: rig.metrics.snapshot(
                 rig.engine.jobs_bytes, rig.engine.oldest_ready
             ),
-            read_history=rig.history.read,
+            history=rig.history,
             list_workers=rig.engine.workers,
             list_schedules=rig.engine.schedules,
             feed=rig.feed,
@@ -90,6 +91,7 @@ class Api:
             emit=rig.engine._emit,
             access=access or Access(),
             store_trouble=store_trouble,
+            why_idle=why_idle,
         )
         self.client = TrioClient(self.app, use_cookies=False)
 

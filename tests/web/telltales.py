@@ -110,6 +110,18 @@ async def again(payload: Card) -> None:
     raise ValueError(payload.number)
 
 
+def whose(payload: Card) -> str:
+    """Say whose job it is, or in an error that nobody knows."""
+    if payload.number.startswith("no"):
+        raise LookupError(payload.number)
+    return payload.number
+
+
+async def rationed(payload: Card) -> None:
+    """Keep all others of its key waiting."""
+    await trio.sleep_forever()
+
+
 async def report(job: JobDetail, error: BaseException) -> None:
     """Say it in the error of a hook."""
     raise RuntimeError(f"{error} {bytes(job.payload)!r}")
@@ -121,6 +133,7 @@ HANDLERS: list[tuple[Callable[..., Any], dict[str, Any]]] = [
     (on_asyncio, {"runs_in": "asyncio"}),
     (in_process, {"runs_in": "process"}),
     (unreadable, {"runs_in": "process"}),
+    (rationed, {"per": whose, "concurrency": 1}),
     (late, {"timeout": 0.1}),
     (abandoned, {"timeout": 0.05}),
     (again, {"retry": Retry(max_retries=1, backoff=backoff, base_seconds=0)}),

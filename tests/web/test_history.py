@@ -54,3 +54,20 @@ async def test_a_span_that_can_not_be_told_is_refused(running_api: Api, query: s
     answer = await running_api.ask(f"/history?{query}")
     detail = check_problem(answer, 400, "malformed")
     assert detail.endswith("must be a whole number of seconds from 1 to 3600")
+
+
+async def test_what_was_out_of_the_ordinary_is_told_again(running_api: Api) -> None:
+    """Whoever comes later reads what happened, and whether it happened often."""
+    for _ in range(2):
+        await running_api.submit("flaky", 1, max_retries=0)
+    await running_api.ask("/queue/pause", "POST")
+    await trio.testing.wait_all_tasks_blocked()
+    answer = await running_api.ask("/notices")
+    paused, failed = sorted(answer.json, key=lambda notice: notice["times"])
+    assert paused["event"]["event"] == "queue_paused"
+    assert failed["times"] == 2
+    assert failed["event"]["job_type"] == "flaky"
+    assert "traceback" not in failed["event"]
+    newest = (await running_api.ask("/notices?limit=1")).json
+    assert newest == answer.json[:1]
+    assert (await running_api.ask("/notices?limit=0")).status == 400

@@ -147,6 +147,17 @@ async def test_a_service_whose_store_fails_is_not_ready(make_rig: Callable[..., 
     assert (await api.ask("/health/ready")).status == 200
 
 
+async def test_a_service_that_starts_nothing_is_not_ready(make_rig: Callable[..., Rig]) -> None:
+    """It says why, if jobs wait that it could run."""
+    why: str | None = None
+    api = Api(make_rig(), why_idle=lambda: why)
+    await api.rig.start()
+    assert (await api.ask("/health/ready")).status == 200
+
+    why = "it has not looked for jobs for 40 seconds"
+    assert check_problem(await api.ask("/health/ready"), 503, "not-ready") == why
+
+
 @pytest.mark.parametrize("path", ["/metrics", "/health", "/health/ready"])
 async def test_what_is_true_only_now_is_not_cached(running_api: Api, path: str) -> None:
     """No proxy may answer for the service with what was true a moment ago."""

@@ -19,7 +19,11 @@ from tests.web.conftest import MakeApi
 
 CANARY = "tweety-4929"
 NO_RETRY = Retry(max_retries=0)
-LEAKS = [handler.__name__ for handler, _ in telltales.HANDLERS if handler is not telltales.echo]
+LEAKS = [
+    handler.__name__
+    for handler, _ in telltales.HANDLERS
+    if handler not in (telltales.echo, telltales.rationed)
+]
 
 
 @pytest.fixture
@@ -93,6 +97,20 @@ async def test_other_job_types_hide_nothing(guarded: Api) -> None:
     }
     assert types["echo"]
     assert not types["plain"]
+
+
+async def test_a_limit_key_is_told_by_its_digest_only(guarded: Api) -> None:
+    """It is made of the payload, and a job that waits for its key says for which."""
+    body = {"type": "rationed", "payload": {"number": CANARY}}
+    ids = [(await ask(guarded, "/jobs", "submit", "POST", body)).json["id"] for _ in range(2)]
+    await trio.testing.wait_all_tasks_blocked()
+    waits = (await ask(guarded, f"/jobs/{ids[1]}", "read")).json["waits_because"]
+    assert "rationed for " in waits
+    assert CANARY not in waits + all_told(guarded)
+    body["payload"] = {"number": f"no {CANARY}"}
+    answer = await ask(guarded, "/jobs", "submit", "POST", body)
+    check_problem(answer, 400, "invalid-payload")
+    assert CANARY not in answer.body.decode()
 
 
 async def test_a_job_of_a_type_that_nobody_knows_is_hidden(guarded: Api) -> None:

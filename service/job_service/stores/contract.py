@@ -28,6 +28,8 @@ from job_service.jobs.state import live_jobs
 from job_service.jobs.state.changes import Change
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.detail import Cancellations, JobDetail, JobSummary, NodeView, QueueView
+from job_service.jobs.state.job_filter import JobFilter, JobPage
+from job_service.jobs.state.limits import Limits
 from job_service.jobs.state.model import Draft, Job, Status
 
 
@@ -65,13 +67,12 @@ class Demand(NamedTuple):
     """What a runner could start, of what others have left to a store that it shares.
 
     `workers` are free, and `waiting` jobs that it holds are ready for them. `limits` has the job
-    types that it can run, each with how many of its jobs may run at a time, wherever they do; None
-    is no bound.
+    types that it can run, each with what bounds its jobs, wherever they run.
     """
 
     workers: int = 0
     waiting: int = 0
-    limits: Mapping[str, int | None] = MappingProxyType({})
+    limits: Mapping[str, Limits] = MappingProxyType({})
 
 
 class Runner(live_jobs.JobReceiver, Protocol):
@@ -118,6 +119,10 @@ class Store(Protocol):
     @property
     def trouble(self) -> str | None:
         """Why it can't keep anything now; None if it can."""
+
+    @property
+    def why_idle(self) -> str | None:
+        """Why this process starts no jobs, although some are ready for it; None if it does."""
 
     @property
     def capacity(self) -> int:
@@ -272,18 +277,13 @@ class Store(Protocol):
         """
 
     async def page(
-        self,
-        *,
-        status: Status | None,
-        job_type: str | None,
-        after: str | None,
-        limit: int,
-        newest_first: bool,
-    ) -> list[JobSummary]:
-        """Up to `limit` jobs of this status and type, in the order of their creation.
+        self, wanted: JobFilter, *, after: str | None, limit: int, newest_first: bool
+    ) -> JobPage:
+        """Up to `limit` jobs that are meant, at least one, in the order of their creation.
 
         The oldest come first, or the newest. The page begins with the next job in that order after
-        the one whose id is `after`, which may be kept no more.
+        the one whose id is `after`, which may be kept no more. The cost is bounded, however many
+        jobs are kept: the page is short if many were looked at in vain.
         """
 
     async def view(self) -> QueueView:

@@ -9,6 +9,7 @@ from job_service.jobs.state.attempt_transitions import request_cancel
 from job_service.jobs.state.changes import Change
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.detail import Cancellations, JobDetail, NodeView, QueueView, detail_of
+from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.live_jobs import LiveJobs
 from job_service.jobs.state.model import Draft, Job, Status
 from job_service.jobs.state.transitions import cancel
@@ -52,6 +53,10 @@ class LiveStore(ABC):
         self._jobs = self._live.index.jobs
         self._counts = self._live.index.counts
         self._admission = LiveAdmission(self._live, emit, clock)
+
+    @property
+    def why_idle(self) -> str | None:
+        return None  # what is ready is handed to whoever is free
 
     @property
     def pending(self) -> int:
@@ -114,10 +119,13 @@ class LiveStore(ABC):
     def _unfinished(self, job_type: str) -> list[Job]:
         """The jobs of this type that run, and then those that wait, each the oldest first."""
         most = self.pending + self.processing
+        in_order: tuple[Status, ...] = ("processing", "pending")
         return [
             job
-            for status in ("processing", "pending")
-            for job in self._jobs.page(status=status, job_type=job_type, after=None, limit=most)
+            for status in in_order
+            for job in self._jobs.page(
+                JobFilter(statuses=(status,), types=(job_type,)), after=None, limit=most
+            ).jobs
         ]
 
     def _detail(self, job: Job) -> JobDetail:
@@ -157,6 +165,8 @@ def draft_like(job: Job, by: str | None) -> Draft:
         unique_key=job.unique_key,
         retry_of=job.id,
         scheduled_for=job.scheduled_for,
+        limit_key=job.limit_key,
+        tags=job.tags,
         by=by,
     )
 

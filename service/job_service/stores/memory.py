@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import trio
 from msgspec import UNSET
@@ -21,6 +22,7 @@ from job_service.jobs.state.detail import (
     QueueView,
     summarize,
 )
+from job_service.jobs.state.job_filter import JobFilter, JobPage, page_of
 from job_service.jobs.state.model import TERMINAL, Draft, IllegalTransition, Job, Status
 from job_service.jobs.state.transitions import abandon
 from job_service.jobs.state.weight import (
@@ -33,6 +35,7 @@ from job_service.stores.live_store import LiveStore, draft_like, no_such_job
 from job_service.telemetry.events import Event, QueuePaused, QueueResumed
 
 GIVE_WAY_SECONDS = 0.002
+LOOKS: Final = 5_000  # at jobs, for one page: a few milliseconds, in which nobody else has a turn
 
 
 class MemoryStore(LiveStore):
@@ -183,19 +186,13 @@ class MemoryStore(LiveStore):
         return self._detail(job)
 
     async def page(
-        self,
-        *,
-        status: Status | None,
-        job_type: str | None,
-        after: str | None,
-        limit: int,
-        newest_first: bool,
-    ) -> list[JobSummary]:
+        self, wanted: JobFilter, *, after: str | None, limit: int, newest_first: bool
+    ) -> JobPage:
         await trio.lowlevel.checkpoint()
-        jobs = self._jobs.page(
-            status=status, job_type=job_type, after=after, limit=limit, newest_first=newest_first
+        found = self._jobs.page(
+            wanted, after=after, limit=limit + 1, newest_first=newest_first, looks=LOOKS
         )
-        return [summarize(job) for job in jobs]
+        return page_of([summarize(job) for job in found.jobs], limit, found.edge)
 
     async def view(self) -> QueueView:
         await trio.lowlevel.checkpoint()

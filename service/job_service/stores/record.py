@@ -61,6 +61,8 @@ class JobRecord(
     retry_of: str | None = None
     schedule: str | None = None
     scheduled_for: datetime | None = None
+    limit_key: str | None = None
+    tags: tuple[str, ...] = ()
     runs: int = 0
     snoozes: int = 0
     interruptions: int = 0
@@ -87,6 +89,8 @@ def record_of(job: Job) -> JobRecord:
         retry_of=job.retry_of,
         schedule=job.schedule,
         scheduled_for=job.scheduled_for,
+        limit_key=job.limit_key,
+        tags=job.tags,
         runs=job.runs,
         snoozes=job.snoozes,
         interruptions=job.interruptions,
@@ -114,6 +118,8 @@ def restore(record: JobRecord, payload: bytes, result: bytes | None = None) -> J
         retry_of=record.retry_of,
         schedule=record.schedule,
         scheduled_for=record.scheduled_for,
+        limit_key=record.limit_key,
+        tags=record.tags,
         status=record.status,
         is_recovered=True,
     )

@@ -1,4 +1,4 @@
-"""The last hour of the metrics, by the second, in a fixed amount of memory.
+"""The last hour: the metrics by the second, and what happened, in a fixed amount of memory.
 
 At the end of each second the history copies those metrics that charts show. It is an observer of
 the events, the first of all: the first event of a new second closes the seconds before it, while
@@ -22,6 +22,7 @@ from msgspec.structs import fields
 
 from job_service.telemetry.events import Event, JobStarted, utc_now
 from job_service.telemetry.metrics import COUNTERS, LiveMetrics
+from job_service.telemetry.notices import NOTABLE, Notices
 
 SECONDS: Final = 3_600
 PACE_SECONDS: Final = 60
@@ -74,6 +75,7 @@ class History:
     def __init__(self, live: LiveMetrics, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._live = live
         self._monotonic = monotonic
+        self.notices = Notices()
         self._began = monotonic()
         self._over = 0  # so many seconds
         self._present_ends = self._began + 1.0
@@ -95,6 +97,8 @@ class History:
             self.catch_up()
         if type(event) is JobStarted:
             self._started[event.job_type] += 1
+        elif type(event) in NOTABLE:
+            self.notices.note(event)
 
     def catch_up(self) -> None:
         """Close all seconds that are over: nothing has changed since the last event."""

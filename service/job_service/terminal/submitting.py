@@ -1,7 +1,6 @@
 """`job-service submit`: one job, and what comes of it if somebody waits."""
 
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,11 @@ from click.shell_completion import CompletionItem
 from msgspec import UNSET, DecodeError, Raw, json
 
 from job_service.client import JobClient
-from job_service.errors import InvalidOption, InvalidPayload, JobServiceError
+from job_service.errors import InvalidPayload, JobServiceError
 from job_service.jobs.queueing.options import JobOptions  # noqa: TC001
 from job_service.nesting import TOO_DEEP, is_too_deep
 from job_service.standard_streams import print_error
+from job_service.terminal.moments import moment
 from job_service.terminal.session import FAILED, OK, Session, asks_service
 from job_service.terminal.waiting import wait_for
 
@@ -37,6 +37,7 @@ def _complete_types(_: click.Context, __: click.Parameter, begun: str) -> list[C
 @click.option("--run-at", help="When it may start, such as 2026-12-24T18:00:00Z.")
 @click.option("--unique-key", help="No other job of its type has it until this one has ended.")
 @click.option("--after", multiple=True, metavar="ID", help="Job that must complete before it.")
+@click.option("--tag", "tags", multiple=True, help="To find it by; up to ten of them.")
 @click.option("--max-retries", type=int, help="How often it is tried again.")
 @click.option("--idempotency-key", metavar="KEY", help="Submit it once, however often you try.")
 @asks_service
@@ -57,9 +58,10 @@ def submit(
     given: JobOptions = {
         "priority": options["priority"],
         "delay_seconds": options["delay_seconds"],
-        "run_at": None if run_at is None else _moment(run_at),
+        "run_at": None if run_at is None else moment("--run-at", run_at),
         "unique_key": options["unique_key"],
         "after": options["after"] or None,
+        "tags": options["tags"] or None,
         "max_retries": options["max_retries"],
     }
     client, body = session.client, UNSET if payload is None else _read(payload)
@@ -81,13 +83,6 @@ def submit(
         return OK
     print_error(f"job {job.id} {ended.status}" + (f": {ended.error}" if ended.error else ""))
     return FAILED
-
-
-def _moment(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)  # without an offset: of local time
-    except (ValueError, OverflowError) as error:
-        raise InvalidOption(f"--run-at must be such as 2026-12-24T18:00:00Z, not {text}") from error
 
 
 def _read(payload: str) -> Raw:

@@ -18,12 +18,13 @@ from job_service.jobs.registration.registry import Registry
 from job_service.jobs.state.detail import ScheduleView, WorkerView
 from job_service.telemetry.events import Event, RequestFailed, utc_now
 from job_service.telemetry.feed import Feed
-from job_service.telemetry.history import HistoryView
+from job_service.telemetry.history import History
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.web.asgi import RequestInOneTask, present_request
 from job_service.web.dashboard.pages import add_dashboard
 from job_service.web.event_stream import add_event_routes
 from job_service.web.guards import Access, Guards
+from job_service.web.health import add_health_routes
 from job_service.web.job_routes import add_job_routes
 from job_service.web.monitoring import add_monitoring_routes
 from job_service.web.openapi.routes import add_documentation
@@ -130,7 +131,7 @@ def create_app(
     *,
     registry: Registry,
     read_metrics: Callable[[], MetricsSnapshot],
-    read_history: Callable[[int, int], HistoryView],
+    history: History,
     list_workers: Callable[[], list[WorkerView]],
     list_schedules: Callable[[], list[ScheduleView]],
     feed: Feed,
@@ -138,11 +139,12 @@ def create_app(
     emit: Callable[[Event], None],
     access: Access,
     store_trouble: Callable[[], str | None] = lambda: None,
+    why_idle: Callable[[], str | None] = lambda: None,
 ) -> QuartTrio:
     """The HTTP API on `queue`. Nothing in it is global: each call makes an app of its own.
 
-    `read_history` takes how many seconds to go back, and how many make a step. `store_trouble` says
-    why the store can't keep anything now, if it can't.
+    `store_trouble` says why the store can't keep anything now, if it can't, and `why_idle` why jobs
+    that are ready do not start here, if they don't.
     """
     app = JobServiceApp(emit, access)
     app.config["PROPAGATE_EXCEPTIONS"] = False
@@ -150,9 +152,8 @@ def create_app(
     install_error_handlers(app)
     add_job_routes(app, queue, registry)
     add_queue_routes(app, queue)
-    add_monitoring_routes(
-        app, read_metrics, read_history, list_workers, list_schedules, is_ready, store_trouble
-    )
+    add_monitoring_routes(app, read_metrics, history, list_workers, list_schedules)
+    add_health_routes(app, is_ready, store_trouble, why_idle)
     add_event_routes(app, feed)
     add_documentation(app, registry, needs_token=bool(access.tokens))
     add_dashboard(app)

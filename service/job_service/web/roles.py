@@ -27,6 +27,7 @@ NEEDED: Final[Mapping[str, Role | None]] = {
     "list_schedules": "read",
     "get_metrics": "read",
     "get_history": "read",
+    "list_notices": "read",
     "get_caller": "read",
     "get_openapi": "read",
     "read_docs": "read",

@@ -285,6 +285,20 @@ async def test_a_job_that_fits_only_elsewhere_is_left_to_others(database: str) -
         assert old.said(JobStarted) == []
 
 
+async def test_a_front_end_runs_no_job(database: str, registry: Registry) -> None:
+    """It says that nobody is there to run it, until somebody is."""
+    async with services(database, registry, 1, workers=0) as (front_end,):
+        job = await front_end.queue.submit("email")
+        with trio.fail_after(20):
+            while (await front_end.queue.get(job.id)).waits_because == "waits for a free worker":
+                await trio.sleep(0.01)
+        why = (await front_end.queue.get(job.id)).waits_because
+        assert why == "no process that is up has a handler for email"
+        async with services(database, registry, 1) as (worker,):
+            assert (await front_end.ended(job.id)).status == "completed"
+            assert worker.said(JobCompleted) == [job.id]
+
+
 async def test_a_draining_process_leaves_what_waits_to_others(database: str) -> None:
     """At once, and not when what it runs has ended."""
     registry = Registry()

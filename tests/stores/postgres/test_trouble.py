@@ -10,7 +10,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from job_service.errors import StoreRefused, StoreUnavailable
 from job_service.jobs.registration.registry import Registry
-from job_service.stores.postgres import schema, transaction
+from job_service.jobs.state.model import Job
+from job_service.stores.postgres import idleness, schema, transaction, writing
 from job_service.stores.postgres.connection import Connection, connect
 from job_service.stores.postgres.node import new_id, register
 from job_service.stores.postgres.rescuing import Rescue
@@ -271,6 +272,36 @@ async def test_a_job_that_was_called_off_is_not_rescued(database: str, cluster: 
         ended = await other.ended(job.id)
         assert (ended.status, ended.attempt) == ("cancelled", 1)
         assert not other.said(JobRescued)
+
+
+async def test_a_process_that_takes_no_jobs_is_not_ready(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says so when jobs are ready for its free workers, and none has started for a while."""
+    registry = Registry()
+
+    @registry.job("email")
+    async def email() -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def claim_nothing(*_: object) -> list[Job]:
+        return []
+
+    monkeypatch.setattr(idleness, "IDLE_SECONDS", 0.5)
+    async with (
+        services(database, registry, 1, workers=0) as (front_end,),
+        services(database, registry, 1) as (service,),
+    ):
+        with monkeypatch.context() as patch, trio.fail_after(20):
+            patch.setattr(writing, "claim", claim_nothing)
+            job = await front_end.queue.submit("email")
+            while service.store.why_idle is None:
+                await trio.sleep(0.01)
+            assert "jobs are ready and workers are free" in service.store.why_idle
+        assert (await front_end.ended(job.id)).status == "completed"
+        with trio.fail_after(20):
+            while service.store.why_idle is not None:
+                await trio.sleep(0.01)
 
 
 async def test_a_commit_that_a_crash_has_lost_is_known_to_have_failed(own_cluster: Cluster) -> None:

@@ -11,6 +11,7 @@ import trio
 from msgspec import UNSET
 
 from job_service.errors import InvalidIdempotencyKey
+from job_service.jobs.queueing.filters import JobFilters, job_filter
 from job_service.jobs.queueing.options import JobOptions, check_draft, check_options
 from job_service.jobs.registration.job_type import encode_payload
 from job_service.jobs.registration.registry import Registry
@@ -22,6 +23,7 @@ from job_service.jobs.state.detail import (
     QueueView,
     TypeView,
 )
+from job_service.jobs.state.job_filter import JobPage
 from job_service.jobs.state.model import DEFAULT_PRIORITY, TRANSITIONS, Draft, Status
 from job_service.stores.contract import KeyedRequest, Store
 
@@ -117,8 +119,9 @@ class JobQueue:
         registered = self._registry.lookup(job_type)
         text = registered.absent_payload if payload is UNSET else encode_payload(payload)
         registered.check_payload(text)
+        limit_key = None if registered.per is None else registered.limit_key(text)
         if not options:
-            return Draft(job_type, text, registered.retry.max_retries)
+            return Draft(job_type, text, registered.retry.max_retries, limit_key=limit_key)
         check_options(options, self._store.clock.now())
         max_retries, priority = options.get("max_retries"), options.get("priority")
         return Draft(
@@ -130,6 +133,8 @@ class JobQueue:
             options.get("run_at"),
             options.get("unique_key"),
             tuple(dict.fromkeys(options.get("after") or ())),
+            limit_key=limit_key,
+            tags=tuple(dict.fromkeys(options.get("tags") or ())),
         )
 
     async def retry(
@@ -161,20 +166,49 @@ class JobQueue:
     async def list(
         self,
         *,
-        status: Status | None = None,
-        job_type: str | None = None,
         after: str | None = None,
         limit: int = 100,
         newest_first: bool = False,
+        **filters: Unpack[JobFilters],
     ) -> Sequence[JobSummary]:
-        """Up to `limit` jobs of this status and type, in the order of their creation.
+        """Up to `limit` jobs of which all `filters` are true, in the order of their creation.
 
-        The oldest come first, or the newest. The page begins with the job that follows in this
-        order on the one whose id is `after`.
+        The oldest come first, or the newest. The list begins with the job that follows in this
+        order on the one whose id is `after`. Fewer than `limit` are all. Each page of the store on
+        the way is of another moment: a search that finds little in many jobs takes many of them.
+
+        Raises InvalidOption.
         """
-        return await self._store.page(
-            status=status, job_type=job_type, after=after, limit=limit, newest_first=newest_first
-        )
+        page = await self.page(after=after, limit=limit, newest_first=newest_first, **filters)
+        jobs = page.jobs
+        while page.next is not None and len(jobs) < limit:
+            page = await self.page(
+                after=page.next, limit=limit - len(jobs), newest_first=newest_first, **filters
+            )
+            jobs += page.jobs
+        return jobs
+
+    async def page(
+        self,
+        *,
+        after: str | None = None,
+        limit: int = 100,
+        newest_first: bool = False,
+        **filters: Unpack[JobFilters],
+    ) -> JobPage:
+        """As `list`, but as far as one moment goes, and with the id to go on after.
+
+        So a page may have fewer jobs than `limit`, or none, and yet not be the last one.
+        """
+        try:
+            wanted = job_filter(**filters)
+        except BaseException:
+            await trio.lowlevel.checkpoint()
+            raise
+        if limit < 1:
+            await trio.lowlevel.checkpoint()
+            return JobPage([], after)
+        return await self._store.page(wanted, after=after, limit=limit, newest_first=newest_first)
 
     async def cancel(
         self, job_id: str, reason: str = "requested", *, by: str | None = None
@@ -242,7 +276,7 @@ class JobQueue:
                     runs_in=job_type.runs_in,
                     max_retries=job_type.retry.max_retries,
                     timeout_seconds=job_type.timeout,
-                    concurrency=job_type.concurrency,
+                    concurrency=job_type.limits.concurrency,
                     sensitive=job_type.sensitive,
                     paused=name in paused,
                     **counts.get(name, dict.fromkeys(TRANSITIONS, 0)),

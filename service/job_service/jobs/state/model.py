@@ -113,6 +113,8 @@ class Draft(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     retry_of: str | None = None  # the finished job that it runs again
     schedule: str | None = None  # the one that made it
     scheduled_for: datetime | None = None  # its tick, or that of the job it runs again
+    limit_key: str | None = None  # for which the limits of its type hold, if they do per key
+    tags: tuple[str, ...] = ()
     by: str | None = None  # who runs that one again, if they have a name
 
 
@@ -138,6 +140,8 @@ class Job(msgspec.Struct, eq=False, gc=False):
     retry_of: str | None = None
     schedule: str | None = None
     scheduled_for: datetime | None = None
+    limit_key: str | None = None
+    tags: tuple[str, ...] = ()
     due_monotonic: float | None = None  # while others keep it from waiting for its delay
     row: int = -1  # its place in the table
     weight: int = 0  # bytes of memory, when it was last weighed
@@ -167,6 +171,11 @@ class Job(msgspec.Struct, eq=False, gc=False):
         """
         counted = self.runs - self.snoozes - self.interruptions - self.losses
         return counted if self.status == "pending" else max(0, counted - 1)
+
+    @property
+    def error(self) -> str | None:
+        """Why its last attempt failed, or why it failed without one."""
+        return self.attempts[-1].error if self.attempts else self.failure
 
     @property
     def is_suspect(self) -> bool:

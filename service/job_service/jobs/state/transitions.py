@@ -52,6 +52,8 @@ def create(draft: Draft, clock: Clock, predecessors: Sequence[Job] = ()) -> Crea
         retry_of=draft.retry_of,
         schedule=draft.schedule,
         scheduled_for=draft.scheduled_for,
+        limit_key=draft.limit_key,
+        tags=draft.tags,
         due_monotonic=due_monotonic,
     )
     event = JobCreated(

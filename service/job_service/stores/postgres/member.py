@@ -13,6 +13,7 @@ import trio
 from job_service.failures.report import describe
 from job_service.jobs.state.capacity import Capacity, Totals
 from job_service.jobs.state.clock import Clock
+from job_service.jobs.state.limits import NO_LIMITS
 from job_service.stores.commit import CannotKeep
 from job_service.stores.contract import Demand
 from job_service.stores.postgres import node as nodes
@@ -24,7 +25,7 @@ from job_service.stores.postgres.rescuing import Rescue
 from job_service.stores.postgres.signals import READY_EVERY_SECONDS
 from job_service.stores.postgres.submission import Submission
 from job_service.stores.postgres.transaction import InDoubt, Writer, at_once
-from job_service.stores.postgres.writing import MOST_AHEAD, Done, Means, Work
+from job_service.stores.postgres.writing import MOST_AHEAD, Claim, Done, Means, Work
 from job_service.stores.unit_of_work import UnitOfWork
 from job_service.telemetry.events import Event, JobsClaimed, utc_now
 
@@ -89,7 +90,7 @@ class Member(Holder):
             return
         while True:
             self._limited = {
-                name for name, limit in self._runner.demand().limits.items() if limit is not None
+                name for name, each in self._runner.demand().limits.items() if each != NO_LIMITS
             }
             batch = Batch(units, self.node, self._stays, lost)
             self._let_go_of_given(batch)
@@ -204,6 +205,8 @@ class Member(Holder):
         if isinstance(ask, Submission):
             unit.told += ask.told
             unit.told += [(self._take_new, job) for job in ask.taken]
+        elif isinstance(ask, Claim):
+            ask.taken = len(done.claimed)
         elif isinstance(ask, CallOff | Rescue):
             unit.told += ask.told
             for job in ask.ended:

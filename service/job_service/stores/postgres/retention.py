@@ -21,6 +21,8 @@ _TRIM: Final = """
     ), remembered AS (
         UPDATE job_service.keyed_jobs SET status = gone.status, finished_at = gone.finished_at
         FROM gone WHERE keyed_jobs.job_id = gone.id
+    ), unlabelled AS (
+        DELETE FROM job_service.labels AS labels USING gone WHERE labels.id = gone.id
     )
     SELECT count(*) FROM gone
 """

@@ -154,6 +154,11 @@ def text_of(text: str) -> str:
     return text.replace("\\", "\\\\").replace("\0", "\\0")
 
 
+def is_storable(job_id: str) -> bool:
+    """Whether a job may have this id: a client may ask for anything."""
+    return job_id.isascii() and "\0" not in job_id
+
+
 def _array_of(values: Iterable[object]) -> str:
     """An array as PostgreSQL reads it. psycopg would take ten times as long for long texts."""
     return f"{{{','.join(map(_item_of, values))}}}"

@@ -20,13 +20,14 @@ from job_service.jobs.state.detail import (
     detail_of,
     summarize,
 )
+from job_service.jobs.state.job_filter import JobFilter, JobPage, page_of
 from job_service.jobs.state.model import TERMINAL, Draft, Status
 from job_service.stores.contract import KeyedRequest
 from job_service.stores.live_store import draft_like, no_such_job
-from job_service.stores.postgres.admitting import is_storable
 from job_service.stores.postgres.calling_off import CallOff
 from job_service.stores.postgres.participant import Participant, finished
 from job_service.stores.postgres.reading import Found
+from job_service.stores.postgres.rows import is_storable
 from job_service.stores.postgres.submission import Submission
 from job_service.stores.unit_of_work import Pause
 from job_service.telemetry.events import QueuePaused, QueueResumed
@@ -82,10 +83,9 @@ class PostgresStore(Participant):
         self, job_type: str, status: Status | None, reason: str, by: str | None = None
     ) -> Cancellations:
         await self._require_open()
-        newest = await self._question(
-            self._reader.page(
-                status=None, job_type=job_type, after=None, limit=1, newest_first=True
-            )
+        of_type = JobFilter(types=(job_type,))
+        newest, _ = await self._question(
+            self._reader.page(of_type, after=None, limit=1, newest_first=True)
         )
         cancelled = interrupted = 0
         while newest:
@@ -148,26 +148,14 @@ class PostgresStore(Participant):
         return found
 
     async def page(
-        self,
-        *,
-        status: Status | None,
-        job_type: str | None,
-        after: str | None,
-        limit: int,
-        newest_first: bool,
-    ) -> list[JobSummary]:
+        self, wanted: JobFilter, *, after: str | None, limit: int, newest_first: bool
+    ) -> JobPage:
         await self._require_open()
         await self._committer.kept()
-        jobs = await self._question(
-            self._reader.page(
-                status=status,
-                job_type=job_type,
-                after=after,
-                limit=limit,
-                newest_first=newest_first,
-            )
+        jobs, edge = await self._question(
+            self._reader.page(wanted, after=after, limit=limit + 1, newest_first=newest_first)
         )
-        return [self._with_progress(summarize(job)) for job in jobs]
+        return page_of([self._with_progress(summarize(job)) for job in jobs], limit, edge)
 
     async def view(self) -> QueueView:
         await self._require_open()

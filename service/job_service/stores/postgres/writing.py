@@ -7,6 +7,7 @@ from typing import Final
 
 from job_service.jobs.state.capacity import Capacity, Totals
 from job_service.jobs.state.clock import Clock
+from job_service.jobs.state.limits import NO_LIMITS
 from job_service.jobs.state.model import Job
 from job_service.stores.contract import Demand
 from job_service.stores.postgres.admitting import Terms, admit, totals_of
@@ -25,7 +26,9 @@ MOST_AHEAD: Final = 500  # jobs that are claimed before a worker is free for the
 
 
 class Claim:
-    """Take jobs for the workers that are free."""
+    """Take jobs for the workers that are free; `taken` is how many, in the end."""
+
+    taken = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +159,7 @@ class Work:
         def holds(job: Job) -> bool:
             if not can_hold or self._free <= 0 or job.run_at > stays_until:
                 return False
-            if limits.get(job.type, 0) is not None or job.type in means.paused:
+            if limits.get(job.type) != NO_LIMITS or job.type in means.paused:
                 return False
             self._free -= 1
             return True

@@ -17,9 +17,10 @@ from job_service.jobs.state.detail import (
     WorkerView,
 )
 from job_service.jobs.state.job_log import AttemptLog, LogLine
-from job_service.telemetry.events import JobStarted
+from job_service.telemetry.events import JobStarted, LoopStalled
 from job_service.telemetry.history import HistoryView
 from job_service.telemetry.metrics import MetricsSnapshot
+from job_service.telemetry.notices import Notice
 from job_service.web.queue_routes import Backup
 from job_service.web.refusals import EXAMPLE_ID
 from job_service.web.submissions import BatchReceipt
@@ -122,6 +123,21 @@ _STEPS: Final[dict[str, Any]] = {
     "jobs_in_progress": [1, 1],
     "wait_seconds_total": [0.25, 1.0],
 }
+NOTICES: Final = [
+    Notice(
+        first_at=_T0,
+        times=2,
+        event=LoopStalled(
+            timestamp=_T1,
+            stalled_seconds=0.75,
+            where="shop/reports.py:12 in render",
+            over=True,
+            job_id=EXAMPLE_ID,
+            job_type="report",
+            worker_id="worker-1",
+        ),
+    )
+]
 HISTORY: Final = HistoryView(**_STEPS)
 QUEUE: Final = QueueView(
     paused=False,

@@ -5,7 +5,9 @@ from typing import Any, Final
 from job_service.jobs.state.detail import NodeView, QueueView, ScheduleView, TypeView, WorkerView
 from job_service.telemetry.history import HistoryView
 from job_service.telemetry.metrics import MetricsSnapshot
-from job_service.web.monitoring import Caller, Health
+from job_service.telemetry.notices import Notice
+from job_service.web.health import Health
+from job_service.web.monitoring import Caller
 from job_service.web.openapi import examples
 from job_service.web.openapi.job_operations import JOB_OPERATIONS
 from job_service.web.openapi.operation import (
@@ -143,6 +145,15 @@ OPERATIONS: Final[Operations] = {
         "See what your token may do",
         "Without tokens, everybody has the role `operate`.",
         {200: Answer("The token of this request.", Caller, Caller("submit", "shop"))},
+    ),
+    ("GET", "/notices"): Operation(
+        "list_notices",
+        "operations",
+        "See what happened out of the ordinary",
+        "The last such events, the newest first, however long ago they were. What comes again "
+        "within a minute is one notice with a count.",
+        {200: Answer("The notices.", list[Notice], examples.NOTICES)},
+        (malformed_as("limit must be a whole number from 1 to 100"),),
     ),
     ("GET", "/health"): Operation(
         "check_health",
