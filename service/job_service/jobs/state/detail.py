@@ -79,6 +79,7 @@ class AttemptDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 class JobDetail(JobSummary, frozen=True, kw_only=True, omit_defaults=True):
     """A job, with all there is to know of it. `payload` and `result` are JSON text.
 
+    If they are `hidden`, because the job type is sensitive, `payload` is null and `result` absent.
     `waits_because` says why a pending job is not running now. `after` has all jobs. Of more than 20
     attempts that snoozed, `attempts` has the first and the last 10.
     """
@@ -86,6 +87,7 @@ class JobDetail(JobSummary, frozen=True, kw_only=True, omit_defaults=True):
     waits_because: str | None = None
     payload: msgspec.Raw
     result: msgspec.Raw | None = None
+    hidden: bool = False
     attempts: list[AttemptDetail]
 
 
@@ -224,7 +226,7 @@ class TypeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A job type: the terms on which its jobs run, and how many jobs it has in each state.
 
     Jobs that have ended count for as long as they are kept. `concurrency` is how many may run at
-    the same time.
+    the same time. Of a `sensitive` one, payloads and results are for those who may operate.
     """
 
     type: str
@@ -232,6 +234,7 @@ class TypeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     max_retries: int
     timeout_seconds: float | None = None
     concurrency: int | None = None
+    sensitive: bool = False
     paused: bool
     pending: int
     processing: int
