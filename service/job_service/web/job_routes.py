@@ -20,6 +20,7 @@ from job_service.web.asgi import present_request
 from job_service.web.job_filters import JobFilterQuery
 from job_service.web.queries import Query, takes
 from job_service.web.responses import JSON, conditional_response, require_match, tag_of
+from job_service.web.sensitive import visible
 from job_service.web.submissions import (
     Batches,
     BatchReceipt,
@@ -130,7 +131,8 @@ def add_job_routes(app: Quart, queue: JobQueue, registry: Registry) -> None:
             idempotency_key=key,
             **submission.options(),
         )
-        return _created(await _after_wait(queue, job, query.wait))
+        told = await _after_wait(queue, job, query.wait)
+        return _created(visible(told, incoming.caller, registry))
 
     @app.post("/jobs/batch")
     async def submit_batch() -> Response:
@@ -172,6 +174,7 @@ def add_job_routes(app: Quart, queue: JobQueue, registry: Registry) -> None:
     @takes(WaitQuery)
     async def get_job(query: WaitQuery, job_id: str) -> Response:
         job = await (queue.get(job_id) if query.wait is None else queue.wait(job_id, query.wait))
+        job = visible(job, present_request().caller, registry)
         return conditional_response(_etag(job), lambda: msgspec.json.encode(job), JSON, {})
 
     @app.post("/jobs/<job:job_id>/cancel")
@@ -212,13 +215,15 @@ async def _require_present_state(queue: JobQueue, job_id: str, *, of_ended_jobs:
 
 
 def _etag(job: JobDetail) -> str:
-    """The tag of its state; why it waits is a circumstance, because others change it.
+    """The tag of its state. Why it waits is a circumstance, because others change it, and so is
+    whether the caller may see all of it.
 
     Payload and result may be large, and need not be looked at: the payload stays the same, and the
     result comes together with the end.
     """
-    state = structs.replace(job, waits_because=None, payload=_NOTHING, result=None)
-    return tag_of(msgspec.json.encode(state), (job.waits_because or "").encode())
+    state = structs.replace(job, waits_because=None, payload=_NOTHING, result=None, hidden=False)
+    circumstances = (job.waits_because or "") + ("hidden" if job.hidden else "")
+    return tag_of(msgspec.json.encode(state), circumstances.encode())
 
 
 def _created(job: JobSummary) -> Response:

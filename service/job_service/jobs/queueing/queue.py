@@ -249,7 +249,7 @@ class JobQueue:
         return await self._store.resume(job_type, by)
 
     async def view(self) -> QueueView:
-        """How many jobs wait, and for what."""
+        """How many jobs wait, and for what, at the moment at which the call returns."""
         return await self._store.view()
 
     async def back_up(self, destination: str | Path, *, by: str | None = None) -> int:
@@ -280,6 +280,7 @@ class JobQueue:
                     rate_starts=job_type.limits.starts,
                     rate_seconds=job_type.limits.per_seconds if job_type.limits.starts else None,
                     per_key=job_type.limits.is_per_key,
+                    sensitive=job_type.sensitive,
                     paused=name in paused,
                     **counts.get(name, dict.fromkeys(TRANSITIONS, 0)),
                 )

@@ -79,6 +79,7 @@ class AttemptDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 class JobDetail(JobSummary, frozen=True, kw_only=True, omit_defaults=True):
     """A job, with all there is to know of it. `payload` and `result` are JSON text.
 
+    If they are `hidden`, because the job type is sensitive, `payload` is null and `result` absent.
     `waits_because` says why a pending job is not running now. `limit_key` is the one for which the
     limits of its type hold, if they do per key. `after` has all jobs. Of more than 20
     attempts that snoozed, `attempts` has the first and the last 10.
@@ -88,6 +89,7 @@ class JobDetail(JobSummary, frozen=True, kw_only=True, omit_defaults=True):
     limit_key: str | None = None
     payload: msgspec.Raw
     result: msgspec.Raw | None = None
+    hidden: bool = False
     attempts: list[AttemptDetail]
 
 
@@ -182,6 +184,22 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_asked: bool = False
 
 
+class TypeQueue(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The jobs of one type that have not ended.
+
+    `oldest_ready_seconds` is how long the oldest of its `ready` jobs has been ready.
+    `seconds_to_empty` is how long it takes to start them all, if as many begin a second as in the
+    last minute, and no others come in. It is absent if that is not known, as when none has begun.
+    """
+
+    type: str
+    pending: int
+    ready: int
+    processing: int
+    oldest_ready_seconds: float | None = None
+    seconds_to_empty: float | None = None
+
+
 class QueueView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How many jobs wait, and for what; and what is paused.
 
@@ -189,6 +207,7 @@ class QueueView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ones for other jobs, and `unfit` ones for a program that can run them. `oldest_ready_seconds` is
     how long the oldest ready job has been ready. `capacity` bounds how many jobs may wait. `store`
     is where jobs are kept, without a password, and `finished` how many it keeps that have ended.
+    `types` has each job type of which there are jobs that have not ended.
     """
 
     paused: bool
@@ -203,6 +222,7 @@ class QueueView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     oldest_ready_seconds: float | None = None
     store: str
     finished: int | None = None
+    types: list[TypeQueue]
 
 
 class TypeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -210,7 +230,8 @@ class TypeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Jobs that have ended count for as long as they are kept. `concurrency` is how many may run at
     the same time, and in any `rate_seconds`, at most `rate_starts` may start. If `per_key`, that
-    holds for the jobs of each limit key, and keys take turns.
+    holds for the jobs of each limit key, and keys take turns. Of a `sensitive` one, payloads and
+    results are for those who may operate.
     """
 
     type: str
@@ -221,6 +242,7 @@ class TypeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rate_starts: int | None = None
     rate_seconds: float | None = None
     per_key: bool = False
+    sensitive: bool = False
     paused: bool
     pending: int
     processing: int
