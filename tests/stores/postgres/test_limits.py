@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import psycopg
+import pytest
 import trio
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -136,6 +137,9 @@ async def test_jobs_run_whatever_key_they_have(database: str) -> None:
         with psycopg.connect(database) as connection:
             statement = "SELECT job_service.submit('export', '\"a\"', limit_key => %s)"
             keys = [None, "acme"]
+            with pytest.raises(psycopg.errors.RaiseException, match="a limit key has 1 to 255"):
+                connection.execute(statement, [""])
+            connection.rollback()
             rows = [connection.execute(statement, [key]).fetchone() for key in keys]
         hand_made = await service.queue.submit_all([Draft("export", b'"a"', 3)])
         ids = [hand_made[0].id, *(row[0] for row in rows if row is not None)]
