@@ -221,6 +221,8 @@ CALLS: dict[str, Callable[[JobQueue, str], Awaitable[object]]] = {
     "submit_all": lambda queue, _: queue.submit_all([queue.check("number", 7)] * 2),
     "get": lambda queue, job_id: queue.get(job_id),
     "list": lambda queue, _: queue.list(),
+    "page": lambda queue, _: queue.page(tag="none"),
+    "with_excerpts": lambda queue, _: queue.with_excerpts([]),
     "cancel": lambda queue, job_id: queue.cancel(job_id),
     "cancel_all": lambda queue, _: queue.cancel_all("minute"),
     "retry": _retry,

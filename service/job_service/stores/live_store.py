@@ -8,16 +8,24 @@ import trio
 from job_service.jobs.state.attempt_transitions import request_cancel
 from job_service.jobs.state.changes import Change
 from job_service.jobs.state.clock import Clock
-from job_service.jobs.state.detail import Cancellations, JobDetail, NodeView, QueueView, detail_of
+from job_service.jobs.state.detail import (
+    EXCERPT_CHARS,
+    Cancellations,
+    JobDetail,
+    NodeView,
+    QueueView,
+    detail_of,
+)
 from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.live_jobs import LiveJobs
 from job_service.jobs.state.model import Draft, Job, Status
 from job_service.jobs.state.transitions import cancel
 from job_service.stores.admission import LiveAdmission
-from job_service.stores.contract import BacklogView, Demand, Runner
+from job_service.stores.contract import BacklogView, Demand, Excerpt, Runner
 from job_service.telemetry.events import Event
 
 _CANCELLED_IN_ONE_GO = 100
+_LOOKED_AT_IN_ONE_GO = 20  # why a job waits may take a look at a thousand others
 
 
 class LiveStore(ABC):
@@ -131,6 +139,21 @@ class LiveStore(ABC):
     def _detail(self, job: Job) -> JobDetail:
         waits = job.status == "pending"
         return detail_of(job, self._runner.why_it_waits(job) if waits else None)
+
+    def _excerpt(self, job: Job) -> Excerpt:
+        start = job.payload[: 4 * EXCERPT_CHARS].decode(errors="ignore")[:EXCERPT_CHARS]
+        waits = job.status == "pending"
+        return Excerpt(start, self._runner.why_it_waits(job) if waits else None)
+
+    async def _excerpts_of_live(self, ids: Sequence[str]) -> dict[str, Excerpt]:
+        """Of those of these jobs that this process holds."""
+        found = dict[str, Excerpt]()
+        for number, job_id in enumerate(ids):
+            if number % _LOOKED_AT_IN_ONE_GO == 0:
+                await trio.lowlevel.checkpoint()
+            if (job := self._jobs.get(job_id)) is not None:
+                found[job_id] = self._excerpt(job)
+        return found
 
     def _view(self) -> QueueView:
         backlog = self._runner.view()

@@ -46,6 +46,19 @@ class JobListQuery(JobFilterQuery, frozen=True):
             description="Which end to start from. A cursor keeps the order that it comes from.",
         ),
     ] = "oldest"
+    include: (
+        Annotated[
+            list[Literal["excerpts"]],
+            limits(
+                "excerpts",
+                description=(
+                    "Tell of each job how its payload begins, `payload_excerpt`, and why it waits, "
+                    "`waits_because`."
+                ),
+            ),
+        ]
+        | None
+    ) = None
     limit: Annotated[
         int,
         limits(
@@ -158,11 +171,12 @@ def add_job_routes(app: Quart, queue: JobQueue, registry: Registry) -> None:
             newest_first=query.order == "newest",
             **query.filters(registry),
         )
+        jobs = await queue.with_excerpts(page.jobs) if query.include else page.jobs
         headers = {}
         if page.next is not None:
             rest = {**request.args.to_dict(flat=False), "limit": query.limit, "cursor": page.next}
             headers["Link"] = f'</jobs?{urlencode(rest, doseq=True)}>; rel="next"'
-        body = msgspec.json.encode(page.jobs)
+        body = msgspec.json.encode(jobs)
         etag = tag_of(body, headers.get("Link", "").encode())
         return conditional_response(etag, lambda: body, JSON, headers)
 
