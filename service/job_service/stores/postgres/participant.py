@@ -12,6 +12,7 @@ from msgspec import UNSET
 from job_service.errors import StoreRefused, StoreUnavailable
 from job_service.failures.report import describe
 from job_service.jobs.state.clock import Clock
+from job_service.jobs.state.limits import NO_LIMITS
 from job_service.jobs.state.model import TERMINAL, Job, Status
 from job_service.stores.contract import Tick
 from job_service.stores.location import PostgresLocation
@@ -200,7 +201,7 @@ class Participant(Member):
         if demand.workers <= demand.waiting:
             return False
         return await self._is_any_ready(
-            name for name, limit in demand.limits.items() if limit is None
+            name for name, limit in demand.limits.items() if limit == NO_LIMITS
         )
 
     async def _is_any_ready(self, types: Iterable[str]) -> bool:
