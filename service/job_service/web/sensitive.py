@@ -17,9 +17,10 @@ Told = TypeVar("Told", bound=JobSummary)
 
 def visible(job: Told, caller: Token, registry: Registry) -> Told:
     """The job as this caller may see it: with or without its payload and its result."""
-    if not isinstance(job, JobDetail) or caller.role == "operate":
+    if caller.role == "operate" or not _is_sensitive(job.type, registry):
         return job
-    if not _is_sensitive(job.type, registry):
+    job = structs.replace(job, payload_excerpt=None)
+    if not isinstance(job, JobDetail):
         return job
     return structs.replace(job, payload=_NULL, result=None, hidden=True)
 
