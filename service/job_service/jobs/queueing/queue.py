@@ -249,7 +249,7 @@ class JobQueue:
         return await self._store.resume(job_type, by)
 
     async def view(self) -> QueueView:
-        """How many jobs wait, and for what."""
+        """How many jobs wait, and for what, at the moment at which the call returns."""
         return await self._store.view()
 
     async def back_up(self, destination: str | Path, *, by: str | None = None) -> int:

@@ -181,6 +181,22 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_asked: bool = False
 
 
+class TypeQueue(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The jobs of one type that have not ended.
+
+    `oldest_ready_seconds` is how long the oldest of its `ready` jobs has been ready.
+    `seconds_to_empty` is how long it takes to start them all, if as many begin a second as in the
+    last minute, and no others come in. It is absent if that is not known, as when none has begun.
+    """
+
+    type: str
+    pending: int
+    ready: int
+    processing: int
+    oldest_ready_seconds: float | None = None
+    seconds_to_empty: float | None = None
+
+
 class QueueView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How many jobs wait, and for what; and what is paused.
 
@@ -188,6 +204,7 @@ class QueueView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ones for other jobs, and `unfit` ones for a program that can run them. `oldest_ready_seconds` is
     how long the oldest ready job has been ready. `capacity` bounds how many jobs may wait. `store`
     is where jobs are kept, without a password, and `finished` how many it keeps that have ended.
+    `types` has each job type of which there are jobs that have not ended.
     """
 
     paused: bool
@@ -202,6 +219,7 @@ class QueueView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     oldest_ready_seconds: float | None = None
     store: str
     finished: int | None = None
+    types: list[TypeQueue]
 
 
 class TypeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -25,10 +25,11 @@ _JOB: Final = """
     FROM job_service.finished WHERE id = %(id)s
 """
 _WAITING: Final = """
-    SELECT count(*) FILTER (WHERE awaits > 0),
+    SELECT type, count(*) FILTER (WHERE awaits > 0),
         count(*) FILTER (WHERE awaits = 0 AND run_at > %(now)s),
         min(run_at) FILTER (WHERE awaits = 0 AND run_at <= %(now)s)
     FROM job_service.jobs WHERE status = 'pending'
+    GROUP BY type
 """
 _ANY_READY: Final = """
     SELECT EXISTS (
@@ -66,9 +67,9 @@ class Found(NamedTuple):
 class Waiting(NamedTuple):
     """How many jobs wait for others, how many for their time, and since when the oldest is due."""
 
-    blocked: int
-    later: int
-    oldest_due: datetime | None
+    blocked: int = 0
+    later: int = 0
+    oldest_due: datetime | None = None
 
 
 class Reader:
@@ -120,10 +121,9 @@ class Reader:
             counts.setdefault(job_type, dict.fromkeys(TRANSITIONS, 0))[status] = jobs
         return counts
 
-    async def waiting(self, now: datetime) -> Waiting:
-        """What the pending jobs wait for."""
-        ((blocked, later, oldest_due),) = await self._rows(_WAITING, {"now": now})
-        return Waiting(blocked, later, oldest_due)
+    async def waiting(self, now: datetime) -> dict[str, Waiting]:
+        """What the pending jobs of each type wait for."""
+        return {row[0]: Waiting(*row[1:]) for row in await self._rows(_WAITING, {"now": now})}
 
     async def any_ready(self, types: Iterable[str], now: datetime, without: Iterable[str]) -> bool:
         """Whether any job of these types could be claimed but for limits, beside `without`."""

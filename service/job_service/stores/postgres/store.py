@@ -17,16 +17,18 @@ from job_service.jobs.state.detail import (
     JobSummary,
     NodeView,
     QueueView,
+    TypeQueue,
     detail_of,
     summarize,
 )
 from job_service.jobs.state.job_filter import JobFilter, JobPage, page_of
 from job_service.jobs.state.model import TERMINAL, Draft, Status
 from job_service.stores.contract import KeyedRequest
-from job_service.stores.live_store import draft_like, no_such_job
+from job_service.stores.live_store import draft_like, no_such_job, oldest_of, seconds_to_empty
 from job_service.stores.postgres.calling_off import CallOff
+from job_service.stores.postgres.pace import starts_per_second
 from job_service.stores.postgres.participant import Participant, finished
-from job_service.stores.postgres.reading import Found
+from job_service.stores.postgres.reading import Found, Waiting
 from job_service.stores.postgres.rows import is_storable
 from job_service.stores.postgres.submission import Submission
 from job_service.stores.unit_of_work import Pause
@@ -162,24 +164,44 @@ class PostgresStore(Participant):
         await self._committer.kept()
         counts = await self._question(self._reader.counts())
         waiting = await self._question(self._reader.waiting(self.clock.now()))
-        pending = sum(of_type["pending"] for of_type in counts.values())
-        ready = max(0, pending - waiting.blocked - waiting.later)
-        oldest = None
-        if ready and waiting.oldest_due is not None:
-            oldest = max(0.0, (self.clock.now() - waiting.oldest_due).total_seconds())
+        starts = await self._question(self._reader.do(starts_per_second))
+        types = [
+            self._view_of_waiting(
+                name, of_type, waiting.get(name, Waiting()), starts.get(name, 0.0)
+            )
+            for name, of_type in sorted(counts.items())
+            if of_type["pending"] > 0 or of_type["processing"] > 0
+        ]
         return QueueView(
             paused="" in self._paused,
             paused_types=sorted(self._paused - {""}),
             capacity=self.capacity,
-            pending=pending,
-            ready=ready,
-            later=waiting.later,
-            blocked=waiting.blocked,
+            pending=sum(each.pending for each in types),
+            ready=sum(each.ready for each in types),
+            later=sum(each.later for each in waiting.values()),
+            blocked=sum(each.blocked for each in waiting.values()),
             unfit=len(self._misfits),
-            processing=sum(of_type["processing"] for of_type in counts.values()),
-            oldest_ready_seconds=oldest,
+            processing=sum(each.processing for each in types),
+            oldest_ready_seconds=oldest_of(types),
             store=self.name,
             finished=finished(counts),
+            types=types,
+        )
+
+    def _view_of_waiting(
+        self, name: str, counts: Mapping[Status, int], waiting: Waiting, starts_per_second: float
+    ) -> TypeQueue:
+        ready = max(0, counts["pending"] - waiting.blocked - waiting.later)
+        oldest = None
+        if ready and waiting.oldest_due is not None:
+            oldest = max(0.0, (self.clock.now() - waiting.oldest_due).total_seconds())
+        return TypeQueue(
+            type=name,
+            pending=counts["pending"],
+            ready=ready,
+            processing=counts["processing"],
+            oldest_ready_seconds=oldest,
+            seconds_to_empty=seconds_to_empty(ready, starts_per_second),
         )
 
     async def counts(self) -> Mapping[str, dict[Status, int]]:
