@@ -3,10 +3,11 @@
 import { pause, resume } from "./actions.js";
 import { Problem, read } from "./api.js";
 import { $, setAttribute, setText } from "./dom.js";
+import { offerTypes } from "./filters.js";
 import { clock, count, duration } from "./format.js";
 import { take } from "./history.js";
 import { openJob, showJob } from "./job.js";
-import { filterJobs, offerTypes, showJobs } from "./jobs.js";
+import { filterJobs, showJobs } from "./jobs.js";
 import { beatNow, connect } from "./live.js";
 import { NOTED, note, showNotices } from "./notices.js";
 import { showMetrics, showTypes, showWorkers } from "./overview.js";
