@@ -163,6 +163,7 @@ class Rig:
             max_abandoned_threads=max_abandoned_threads,
             watch_asyncio=watch_asyncio,
             random_source=random.Random(0),
+            starts_per_second=self.history.starts_per_second,
         )
         self.history.watch(lambda: self.engine.oldest_ready)
         self._nursery = nursery

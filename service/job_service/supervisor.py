@@ -64,6 +64,7 @@ class Supervisor:
             workers=settings.workers,
             max_abandoned_threads=settings.max_abandoned_threads,
             watch_asyncio=telemetry.watch_asyncio,
+            starts_per_second=telemetry.history.starts_per_second,
         )
         self._events = ServiceEvents(
             telemetry,

@@ -47,7 +47,7 @@ VOCABULARY = {
     "job_created": (
         "info",
         "job_id job_type",
-        "run_at priority unique_key after after_count schedule",
+        "run_at priority unique_key after after_count schedule retry_of by",
     ),
     "job_duplicate": ("info", "job_id job_type unique_key", ""),
     "job_enqueued": ("info", "job_id job_type", "attempt"),
@@ -69,7 +69,7 @@ VOCABULARY = {
     "job_cancelled": (
         "info",
         "job_id job_type reason",
-        "worker_id attempt run_seconds wait_seconds error traceback",
+        "worker_id attempt run_seconds wait_seconds error traceback by",
     ),
     "job_abandoned": (
         "error",
@@ -88,8 +88,9 @@ VOCABULARY = {
     "schedule_skipped": ("warning", "schedule job_type reason", "ticks"),
     "queue_full": ("warning", "queue_capacity", "queue_bytes"),
     "queue_freed": ("info", "jobs_rejected full_seconds", ""),
-    "queue_paused": ("info", "", "job_type"),
-    "queue_resumed": ("info", "", "job_type"),
+    "queue_paused": ("info", "", "job_type by"),
+    "queue_resumed": ("info", "", "job_type by"),
+    "store_backed_up": ("info", "path bytes", "by"),
     "store_opening": ("info", "store jobs_read", ""),
     "store_opened": (
         "info",

@@ -187,7 +187,7 @@ def break_it(api: Api, monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception],
         async def fall_over(*_: Any, **__: Any) -> None:
             raise error
 
-        monkeypatch.setattr(api.rig.queue, "list", fall_over)
+        monkeypatch.setattr(api.rig.queue, "page", fall_over)
         monkeypatch.setattr(api.rig.queue, "submit", fall_over)
 
     return put

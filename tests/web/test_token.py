@@ -120,7 +120,7 @@ async def test_the_token_is_told_nowhere(guarded: Api, monkeypatch: pytest.Monke
         raise RuntimeError("the queue fell over")
 
     await guarded.rig.start()
-    monkeypatch.setattr(guarded.rig.queue, "list", fall_over)
+    monkeypatch.setattr(guarded.rig.queue, "page", fall_over)
     answers = [
         await ask(guarded, path, authorization, method)
         for path in (*GUARDED, "/health", "/health/ready", "/jobs?limit=ten")

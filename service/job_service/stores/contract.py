@@ -48,19 +48,31 @@ class Tick(NamedTuple):
     job_id: str | None = None
 
 
+class TypeBacklog(NamedTuple):
+    """The pending jobs of one type in this process.
+
+    `not_ready` ones are not due yet or unfit. `oldest_ready` is when the job that has waited
+    longest for a worker became ready, on the monotonic clock. It is None if none waits, or if too
+    many others come before it to look at. `starts_per_second` is how many begin here at present.
+    """
+
+    not_ready: int = 0
+    oldest_ready: float | None = None
+    starts_per_second: float = 0.0
+
+
 class BacklogView(NamedTuple):
     """What holds back the pending jobs of this process, beside other jobs.
 
     `later` ones are not due yet, and `unfit` ones could start in a program that can run them.
-    `oldest_ready` is when the job that has waited longest for a worker became ready, on the
-    monotonic clock; None if none waits.
+    `types` has each type of which there is anything to tell.
     """
 
     paused: bool = False
     paused_types: Sequence[str] = ()
     later: int = 0
     unfit: int = 0
-    oldest_ready: float | None = None
+    types: Mapping[str, TypeBacklog] = MappingProxyType({})
 
 
 class Demand(NamedTuple):
@@ -233,31 +245,46 @@ class Store(Protocol):
         fit) or QueueClosed, and then nothing has changed but the count of what was turned away.
         """
 
-    async def run_again(self, job_id: str, request: KeyedRequest | None = None) -> JobSummary:
+    # Whoever asks for one of the following may give their name: `by`. The event tells it.
+
+    async def run_again(
+        self, job_id: str, request: KeyedRequest | None = None, by: str | None = None
+    ) -> JobSummary:
         """Make a job like this one, which must have ended; else as `submit`.
 
         Raises UnknownJob or NotFinished, too. What comes between the caller's last read and this
         call is nothing: its checkpoint is behind the act. In memory it can't be cancelled there.
         """
 
-    async def cancel(self, job_id: str, reason: str) -> JobDetail:
+    async def cancel(self, job_id: str, reason: str, by: str | None = None) -> JobDetail:
         """Call a pending job off, or have the attempt of a running one interrupted, once.
 
         Raises UnknownJob or AlreadyFinished. As in `run_again`, its checkpoint comes last.
         """
 
-    async def cancel_all(self, job_type: str, status: Status | None, reason: str) -> Cancellations:
+    async def cancel_all(
+        self, job_type: str, status: Status | None, reason: str, by: str | None = None
+    ) -> Cancellations:
         """Call off the jobs of this type, or those of them that are pending or processing.
 
         Those that come in meanwhile are spared. Other tasks run between portions of them: a caller
         who is cancelled has done a part.
         """
 
-    async def pause(self, job_type: str | None) -> QueueView:
+    async def pause(self, job_type: str | None, by: str | None = None) -> QueueView:
         """Start no job, or none of this type, until `resume`; kept on return."""
 
-    async def resume(self, job_type: str | None) -> QueueView:
+    async def resume(self, job_type: str | None, by: str | None = None) -> QueueView:
         """Take back a pause of the same kind, if there is one; kept on return."""
+
+    async def back_up(self, destination: Path, by: str | None = None) -> int:
+        """Copy all that is kept to a new file, and give its size in bytes.
+
+        The copy is of one moment after this call. All else goes on meanwhile. Raises BackupRefused.
+        If the caller is cancelled, the copy may still be made.
+        """
+
+    # What is only read.
 
     async def get(self, job_id: str) -> JobDetail:
         """All that is kept of a job, and what only this process knows of it. Raises UnknownJob."""
@@ -285,17 +312,14 @@ class Store(Protocol):
         """
 
     async def view(self) -> QueueView:
-        """How many jobs wait, and for what."""
+        """How many jobs wait, and for what.
+
+        Unless others share the store, it is of the moment at which the call returns, and what it
+        counts has been told.
+        """
 
     async def nodes(self) -> Sequence[NodeView]:
         """The processes that share the store; none if it is not one to be shared."""
-
-    async def back_up(self, destination: Path) -> int:
-        """Copy all that is kept to a new file, and give its size in bytes.
-
-        The copy is of one moment after this call. All else goes on meanwhile. Raises BackupRefused.
-        If the caller is cancelled, the copy may still be made.
-        """
 
     async def counts(self) -> Mapping[str, dict[Status, int]]:
         """How many jobs of each type, by its name, have which status."""

@@ -128,42 +128,50 @@ class MemoryStore(LiveStore):
             return (admission.accept(drafts[0]),)
         return admission.accept_all(drafts)
 
-    async def run_again(self, job_id: str, request: KeyedRequest | None = None) -> JobSummary:
+    async def run_again(
+        self, job_id: str, request: KeyedRequest | None = None, by: str | None = None
+    ) -> JobSummary:
         await trio.lowlevel.checkpoint_if_cancelled()
         try:
             if request is None:
-                return self._run_again(job_id)
-            return self._admission.once(request, lambda: [self._run_again(job_id)])[0]
+                return self._run_again(job_id, by)
+            return self._admission.once(request, lambda: [self._run_again(job_id, by)])[0]
         finally:
             await trio.lowlevel.cancel_shielded_checkpoint()
 
-    async def cancel(self, job_id: str, reason: str) -> JobDetail:
+    async def cancel(self, job_id: str, reason: str, by: str | None = None) -> JobDetail:
         await trio.lowlevel.checkpoint_if_cancelled()
         try:
             job = self._find(job_id)
             if job.status in TERMINAL:
                 raise AlreadyFinished(summarize(job))
-            self._call_off(job, reason)
+            self._call_off(job, reason, by)
             return self._detail(job)
         finally:
             await trio.lowlevel.cancel_shielded_checkpoint()
 
-    async def cancel_all(self, job_type: str, status: Status | None, reason: str) -> Cancellations:
+    async def cancel_all(
+        self, job_type: str, status: Status | None, reason: str, by: str | None = None
+    ) -> Cancellations:
         await trio.lowlevel.checkpoint_if_cancelled()
-        cancellations = await self._call_off_all(job_type, status, reason)
+        cancellations = await self._call_off_all(job_type, status, reason, by)
         await trio.lowlevel.cancel_shielded_checkpoint()
         return cancellations
 
-    async def pause(self, job_type: str | None) -> QueueView:
+    async def pause(self, job_type: str | None, by: str | None = None) -> QueueView:
         await trio.lowlevel.checkpoint()
         if self._runner.pause(job_type):
-            self._emit(QueuePaused(timestamp=self.clock.now(), job_type=job_type or UNSET))
+            self._emit(
+                QueuePaused(timestamp=self.clock.now(), job_type=job_type or UNSET, by=by or UNSET)
+            )
         return self._view()
 
-    async def resume(self, job_type: str | None) -> QueueView:
+    async def resume(self, job_type: str | None, by: str | None = None) -> QueueView:
         await trio.lowlevel.checkpoint()
         if self._runner.resume(job_type):
-            self._emit(QueueResumed(timestamp=self.clock.now(), job_type=job_type or UNSET))
+            self._emit(
+                QueueResumed(timestamp=self.clock.now(), job_type=job_type or UNSET, by=by or UNSET)
+            )
         return self._view()
 
     async def get(self, job_id: str) -> JobDetail:
@@ -194,7 +202,11 @@ class MemoryStore(LiveStore):
         await trio.lowlevel.checkpoint()
         return self._view()
 
-    async def back_up(self, destination: Path) -> int:  # noqa: ARG002 (it is refused anywhere)
+    async def back_up(
+        self,
+        destination: Path,  # noqa: ARG002 (it is refused anywhere)
+        by: str | None = None,  # noqa: ARG002
+    ) -> int:
         await trio.lowlevel.checkpoint()
         raise BackupRefused("jobs are kept in memory here, so there is no file to copy")
 
@@ -214,8 +226,8 @@ class MemoryStore(LiveStore):
         else:
             self.apply(cut_short(job, job.attempts[-1], "abandoned", reason, self.clock))
 
-    def _run_again(self, job_id: str) -> JobSummary:
+    def _run_again(self, job_id: str, by: str | None) -> JobSummary:
         job = self._find(job_id)
         if job.status not in TERMINAL:
             raise NotFinished(summarize(job))
-        return self._admission.accept(draft_like(job))
+        return self._admission.accept(draft_like(job, by))

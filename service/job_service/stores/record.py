@@ -70,6 +70,7 @@ class JobRecord(
     attempts: tuple[AttemptRecord, ...] = ()
     failure: str | None = None
     cancel_reason: str | None = None
+    cancel_by: str | None = None
 
 
 def record_of(job: Job) -> JobRecord:
@@ -97,6 +98,7 @@ def record_of(job: Job) -> JobRecord:
         attempts=tuple(map(_attempt_record, job.attempts)),
         failure=job.failure,
         cancel_reason=job.cancel_reason,
+        cancel_by=job.cancel_by,
     )
 
 
@@ -130,6 +132,7 @@ def restore(record: JobRecord, payload: bytes, result: bytes | None = None) -> J
         job.result = result
         job.finished_at = record.finished_at
         job.cancel_reason = record.cancel_reason
+        job.cancel_by = record.cancel_by
         job.failure = record.failure
     return job
 

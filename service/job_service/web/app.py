@@ -28,6 +28,7 @@ from job_service.web.health import add_health_routes
 from job_service.web.job_routes import add_job_routes
 from job_service.web.monitoring import add_monitoring_routes
 from job_service.web.openapi.routes import add_documentation
+from job_service.web.overview import add_overview_route
 from job_service.web.problems import install_error_handlers
 from job_service.web.queries import check_query
 from job_service.web.queue_routes import add_queue_routes
@@ -154,6 +155,7 @@ def create_app(
     add_queue_routes(app, queue)
     add_monitoring_routes(app, read_metrics, history, list_workers, list_schedules)
     add_health_routes(app, is_ready, store_trouble, why_idle)
+    add_overview_route(app, queue, read_metrics, list_workers)
     add_event_routes(app, feed)
     add_documentation(app, registry, needs_token=bool(access.tokens))
     add_dashboard(app)

@@ -20,6 +20,7 @@ from job_service.web.asgi import present_request
 from job_service.web.job_filters import JobFilterQuery
 from job_service.web.queries import Query, takes
 from job_service.web.responses import JSON, conditional_response, require_match, tag_of
+from job_service.web.sensitive import visible
 from job_service.web.submissions import (
     Batches,
     BatchReceipt,
@@ -143,7 +144,8 @@ def add_job_routes(app: Quart, queue: JobQueue, registry: Registry) -> None:
             idempotency_key=key,
             **submission.options(),
         )
-        return _created(await _after_wait(queue, job, query.wait))
+        told = await _after_wait(queue, job, query.wait)
+        return _created(visible(told, incoming.caller, registry))
 
     @app.post("/jobs/batch")
     async def submit_batch() -> Response:
@@ -159,7 +161,9 @@ def add_job_routes(app: Quart, queue: JobQueue, registry: Registry) -> None:
     @app.post("/jobs/cancel")
     @takes(CancelJobsQuery)
     async def cancel_jobs(query: CancelJobsQuery) -> Response:
-        done = await queue.cancel_all(query.type, status=query.status)
+        done = await queue.cancel_all(
+            query.type, status=query.status, by=present_request().caller.name
+        )
         return Response(msgspec.json.encode(done), content_type=JSON)
 
     @app.get("/jobs")
@@ -171,7 +175,10 @@ def add_job_routes(app: Quart, queue: JobQueue, registry: Registry) -> None:
             newest_first=query.order == "newest",
             **query.filters(registry),
         )
-        jobs = await queue.with_excerpts(page.jobs) if query.include else page.jobs
+        jobs: list[JobSummary] = page.jobs
+        if query.include:
+            caller = present_request().caller
+            jobs = [visible(job, caller, registry) for job in await queue.with_excerpts(jobs)]
         headers = {}
         if page.next is not None:
             rest = {**request.args.to_dict(flat=False), "limit": query.limit, "cursor": page.next}
@@ -184,19 +191,22 @@ def add_job_routes(app: Quart, queue: JobQueue, registry: Registry) -> None:
     @takes(WaitQuery)
     async def get_job(query: WaitQuery, job_id: str) -> Response:
         job = await (queue.get(job_id) if query.wait is None else queue.wait(job_id, query.wait))
+        job = visible(job, present_request().caller, registry)
         return conditional_response(_etag(job), lambda: msgspec.json.encode(job), JSON, {})
 
     @app.post("/jobs/<job:job_id>/cancel")
     async def cancel_job(job_id: str) -> Response:
         await _require_present_state(queue, job_id, of_ended_jobs=False)
-        job = await queue.cancel(job_id)
+        job = await queue.cancel(job_id, by=present_request().caller.name)
         return Response(msgspec.json.encode(job), content_type=JSON)
 
     @app.post("/jobs/<job:job_id>/retry")
     async def retry_job(job_id: str) -> Response:
-        key = read_idempotency_key(present_request())
+        incoming = present_request()
+        key = read_idempotency_key(incoming)
         await _require_present_state(queue, job_id, of_ended_jobs=True)
-        return _created(await queue.retry(job_id, idempotency_key=key))
+        job = await queue.retry(job_id, idempotency_key=key, by=incoming.caller.name)
+        return _created(job)
 
 
 async def _after_wait(queue: JobQueue, job: JobSummary, seconds: float | None) -> JobSummary:
@@ -222,13 +232,15 @@ async def _require_present_state(queue: JobQueue, job_id: str, *, of_ended_jobs:
 
 
 def _etag(job: JobDetail) -> str:
-    """The tag of its state; why it waits is a circumstance, because others change it.
+    """The tag of its state. Why it waits is a circumstance, because others change it, and so is
+    whether the caller may see all of it.
 
     Payload and result may be large, and need not be looked at: the payload stays the same, and the
     result comes together with the end.
     """
-    state = structs.replace(job, waits_because=None, payload=_NOTHING, result=None)
-    return tag_of(msgspec.json.encode(state), (job.waits_because or "").encode())
+    state = structs.replace(job, waits_because=None, payload=_NOTHING, result=None, hidden=False)
+    circumstances = (job.waits_because or "") + ("hidden" if job.hidden else "")
+    return tag_of(msgspec.json.encode(state), circumstances.encode())
 
 
 def _created(job: JobSummary) -> Response:

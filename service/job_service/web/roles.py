@@ -26,6 +26,7 @@ NEEDED: Final[Mapping[str, Role | None]] = {
     "list_workers": "read",
     "list_schedules": "read",
     "get_metrics": "read",
+    "get_overview": "read",
     "get_history": "read",
     "list_notices": "read",
     "get_caller": "read",

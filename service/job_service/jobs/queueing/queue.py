@@ -47,6 +47,9 @@ class JobQueue:
     same call with that key makes no new job: it returns the first one, `replayed`, even during a
     drain. Another call with it raises IdempotencyKeyReused. A call that raises is not remembered.
 
+    Whoever calls `cancel`, `cancel_all`, `retry`, `pause`, `resume` or `back_up` for somebody may
+    give their name: `by`. The event that tells of it has that name.
+
     Raises StoreUnavailable, in each async method, while a store in a file can't keep anything.
     """
 
@@ -134,7 +137,9 @@ class JobQueue:
             tags=tuple(dict.fromkeys(options.get("tags") or ())),
         )
 
-    async def retry(self, job_id: str, *, idempotency_key: str | None = None) -> JobSummary:
+    async def retry(
+        self, job_id: str, *, idempotency_key: str | None = None, by: str | None = None
+    ) -> JobSummary:
         """Run a job again that has ended, at once, as a new job whose `retry_of` names it.
 
         Raises UnknownJob, NotFinished, QueueFull, QueueClosed, InvalidIdempotencyKey or
@@ -145,7 +150,7 @@ class JobQueue:
             # Whoever asks for a lone surrogate is to hear that there is no such job.
             asked = job_id.encode(errors="surrogatepass")
             request = await _request(idempotency_key, "retry", asked)
-        return await self._store.run_again(job_id, request)
+        return await self._store.run_again(job_id, request, by)
 
     async def get(self, job_id: str) -> JobDetail:
         """All there is to know of a job. Raises UnknownJob."""
@@ -218,15 +223,22 @@ class JobQueue:
             if job.id in excerpts
         ]
 
-    async def cancel(self, job_id: str, reason: str = "requested") -> JobDetail:
+    async def cancel(
+        self, job_id: str, reason: str = "requested", *, by: str | None = None
+    ) -> JobDetail:
         """Cancel a job: a pending one at once, a running one at its handler's next checkpoint.
 
         Raises UnknownJob, or AlreadyFinished if it has ended.
         """
-        return await self._store.cancel(job_id, reason)
+        return await self._store.cancel(job_id, reason, by)
 
     async def cancel_all(
-        self, job_type: str, *, status: Status | None = None, reason: str = "requested"
+        self,
+        job_type: str,
+        *,
+        status: Status | None = None,
+        reason: str = "requested",
+        by: str | None = None,
     ) -> Cancellations:
         """Cancel all jobs of this type, or only those that are pending, or processing.
 
@@ -234,31 +246,31 @@ class JobQueue:
         who is cancelled has done a part of it. Raises UnknownJobType.
         """
         await _require(self._registry, job_type)
-        return await self._store.cancel_all(job_type, status, reason)
+        return await self._store.cancel_all(job_type, status, reason, by)
 
-    async def pause(self, job_type: str | None = None) -> QueueView:
+    async def pause(self, job_type: str | None = None, *, by: str | None = None) -> QueueView:
         """Start no more jobs, or none of this type, until `resume`. Running jobs go on.
 
         The pause of the queue and the pauses of types are independent. Raises UnknownJobType.
         """
         await _require(self._registry, job_type)
-        return await self._store.pause(job_type)
+        return await self._store.pause(job_type, by)
 
-    async def resume(self, job_type: str | None = None) -> QueueView:
+    async def resume(self, job_type: str | None = None, *, by: str | None = None) -> QueueView:
         """End the pause of the queue, or of this type, if there is one. Raises UnknownJobType."""
         await _require(self._registry, job_type)
-        return await self._store.resume(job_type)
+        return await self._store.resume(job_type, by)
 
     async def view(self) -> QueueView:
-        """How many jobs wait, and for what."""
+        """How many jobs wait, and for what, at the moment at which the call returns."""
         return await self._store.view()
 
-    async def back_up(self, destination: str | Path) -> int:
+    async def back_up(self, destination: str | Path, *, by: str | None = None) -> int:
         """Copy all that the store keeps to a new file, and give its size in bytes.
 
         Jobs go on meanwhile. Raises BackupRefused, as if jobs are in memory, or StoreUnavailable.
         """
-        return await self._store.back_up(Path(destination))
+        return await self._store.back_up(Path(destination), by)
 
     async def nodes(self) -> Sequence[NodeView]:
         """The processes that share the store, the oldest first; none if it can't be shared."""
@@ -278,6 +290,7 @@ class JobQueue:
                     max_retries=job_type.retry.max_retries,
                     timeout_seconds=job_type.timeout,
                     concurrency=job_type.limits.concurrency,
+                    sensitive=job_type.sensitive,
                     paused=name in paused,
                     **counts.get(name, dict.fromkeys(TRANSITIONS, 0)),
                 )

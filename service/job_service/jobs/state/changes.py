@@ -93,3 +93,4 @@ class CancelRequest(Change, frozen=True, gc=False):
     """The running attempt is to be interrupted; its worker says what became of it."""
 
     reason: str
+    by: str | None

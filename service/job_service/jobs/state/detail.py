@@ -85,12 +85,14 @@ class AttemptDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 class JobDetail(JobSummary, frozen=True, kw_only=True, omit_defaults=True):
     """A job, with all there is to know of it. `payload` and `result` are JSON text.
 
+    If they are `hidden`, because the job type is sensitive, `payload` is null and `result` absent.
     `after` has all jobs. Of more than 20 attempts that snoozed, `attempts` has the first and the
     last 10.
     """
 
     payload: msgspec.Raw
     result: msgspec.Raw | None = None
+    hidden: bool = False
     attempts: list[AttemptDetail]
 
 
@@ -188,6 +190,22 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_asked: bool = False
 
 
+class TypeQueue(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The jobs of one type that have not ended.
+
+    `oldest_ready_seconds` is how long the oldest of its `ready` jobs has been ready.
+    `seconds_to_empty` is how long it takes to start them all, if as many begin a second as in the
+    last minute, and no others come in. It is absent if that is not known, as when none has begun.
+    """
+
+    type: str
+    pending: int
+    ready: int
+    processing: int
+    oldest_ready_seconds: float | None = None
+    seconds_to_empty: float | None = None
+
+
 class QueueView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How many jobs wait, and for what; and what is paused.
 
@@ -195,6 +213,7 @@ class QueueView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ones for other jobs, and `unfit` ones for a program that can run them. `oldest_ready_seconds` is
     how long the oldest ready job has been ready. `capacity` bounds how many jobs may wait. `store`
     is where jobs are kept, without a password, and `finished` how many it keeps that have ended.
+    `types` has each job type of which there are jobs that have not ended.
     """
 
     paused: bool
@@ -209,13 +228,14 @@ class QueueView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     oldest_ready_seconds: float | None = None
     store: str
     finished: int | None = None
+    types: list[TypeQueue]
 
 
 class TypeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A job type: the terms on which its jobs run, and how many jobs it has in each state.
 
     Jobs that have ended count for as long as they are kept. `concurrency` is how many may run at
-    the same time.
+    the same time. Of a `sensitive` one, payloads and results are for those who may operate.
     """
 
     type: str
@@ -223,6 +243,7 @@ class TypeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     max_retries: int
     timeout_seconds: float | None = None
     concurrency: int | None = None
+    sensitive: bool = False
     paused: bool
     pending: int
     processing: int

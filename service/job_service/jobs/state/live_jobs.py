@@ -225,7 +225,7 @@ class LiveJobs:
     def _interrupt(self, change: CancelRequest) -> None:
         job = change.job
         if job.status == "processing" and not job.attempts[-1].is_over:
-            job.cancel_reason = change.reason
+            job.cancel_reason, job.cancel_by = change.reason, change.by
             job.attempts[-1].interrupt()
 
     def _offer(self, job: Job) -> None:

@@ -6,10 +6,9 @@ What may happen to a job that runs is decided in `attempt_transitions`.
 
 from collections.abc import Sequence
 from datetime import UTC, timedelta
-from typing import Literal
 
 import uuid_utils
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from job_service.jobs.state.changes import Creation, Readiness, UnstartedEnd
 from job_service.jobs.state.clock import Clock
@@ -19,6 +18,7 @@ from job_service.jobs.state.model import (
     Draft,
     IllegalTransition,
     Job,
+    Status,
 )
 from job_service.telemetry.events import (
     JobAbandoned,
@@ -66,6 +66,8 @@ def create(draft: Draft, clock: Clock, predecessors: Sequence[Job] = ()) -> Crea
         after=job.after[:SHOWN_PREDECESSORS] or UNSET,
         after_count=len(job.after) if len(job.after) > SHOWN_PREDECESSORS else UNSET,
         schedule=job.schedule if job.schedule is not None else UNSET,
+        retry_of=job.retry_of if job.retry_of is not None else UNSET,
+        by=draft.by if draft.by is not None else UNSET,
     )
     return Creation(job, "pending", event, predecessors)
 
@@ -98,32 +100,37 @@ def fail_unstarted(job: Job, error: str, clock: Clock) -> UnstartedEnd:
     return UnstartedEnd(job, "failed", event, now, error)
 
 
-def cancel(job: Job, reason: str, clock: Clock) -> UnstartedEnd:
-    """A client called the pending job off."""
-    return _end_early(job, "cancelled", JobCancelled, reason, clock)
+def cancel(job: Job, reason: str, clock: Clock, by: str | None = None) -> UnstartedEnd:
+    """A client called the pending job off; `by` is their name."""
+    event = JobCancelled(
+        timestamp=clock.now(),
+        job_id=job.id,
+        job_type=job.type,
+        reason=reason,
+        wait_seconds=_wait_seconds(job, clock),
+        by=UNSET if by is None else by,
+    )
+    return _end_early(job, "cancelled", event)
 
 
 def abandon(job: Job, reason: str, clock: Clock) -> UnstartedEnd:
     """The service ends and leaves the pending job behind."""
-    return _end_early(job, "abandoned", JobAbandoned, reason, clock)
-
-
-def _end_early(
-    job: Job,
-    to: Literal["cancelled", "abandoned"],
-    kind: type[JobCancelled] | type[JobAbandoned],
-    reason: str,
-    clock: Clock,
-) -> UnstartedEnd:
-    if job.status != "pending":
-        raise IllegalTransition(job.id, job.status, to)
-    now = clock.now()
-    ready = job.ready_monotonic
-    event = kind(
-        timestamp=now,
+    event = JobAbandoned(
+        timestamp=clock.now(),
         job_id=job.id,
         job_type=job.type,
         reason=reason,
-        wait_seconds=UNSET if ready is None else round(clock.monotonic() - ready, 6),
+        wait_seconds=_wait_seconds(job, clock),
     )
-    return UnstartedEnd(job, to, event, now)
+    return _end_early(job, "abandoned", event)
+
+
+def _end_early(job: Job, to: Status, event: JobCancelled | JobAbandoned) -> UnstartedEnd:
+    if job.status != "pending":
+        raise IllegalTransition(job.id, job.status, to)
+    return UnstartedEnd(job, to, event, event.timestamp)
+
+
+def _wait_seconds(job: Job, clock: Clock) -> float | UnsetType:
+    ready = job.ready_monotonic
+    return UNSET if ready is None else round(clock.monotonic() - ready, 6)

@@ -30,12 +30,12 @@ _ENDS: Final = (JobCompleted, JobFailed, JobCancelled, JobReleased, JobRetried, 
 class Written(NamedTuple):
     """The ids of jobs that this process has lost, and the ended ones that others await.
 
-    `called_off` have not ended, and others want that, each for a reason.
+    `called_off` have not ended, and others want that, each for a reason, and who.
     """
 
     lost: set[str]
     awaited: Sequence[Job]
-    called_off: Mapping[str, str]
+    called_off: Mapping[str, tuple[str, str | None]]
 
 
 class Batch:
@@ -67,11 +67,13 @@ class Batch:
     async def write(self, tx: Transaction) -> Written:
         """Write them."""
         ended = dict[str, bool](await tx.do(self._finishing)) if self._finishing else {}
-        waiting = dict[str, str | None](await tx.do(self._changing)) if self._changing else {}
+        waiting = await tx.do(self._changing) if self._changing else []
         return Written(
-            lost=self.jobs.keys() - ended.keys() - waiting.keys(),
+            lost=self.jobs.keys() - ended.keys() - {row[0] for row in waiting},
             awaited=[job for job in self.ended if ended.get(job.id)],
-            called_off={job_id: reason for job_id, reason in waiting.items() if reason is not None},
+            called_off={
+                job_id: (reason, by) for job_id, reason, by in waiting if reason is not None
+            },
         )
 
 

@@ -102,10 +102,10 @@ class Holder(DurableStore):
         self._runner.attempt_ended(job, None)
         self._runner.discard(job)
 
-    def _call_off_here(self, job: Job, reason: str) -> None:
+    def _call_off_here(self, job: Job, reason: str, by: str | None) -> None:
         """Call off a job, as others have asked for, unless it has ended or left meanwhile."""
         if self._jobs.get(job.id) is job and job.status not in TERMINAL:
-            self._call_off(job, reason)
+            self._call_off(job, reason, by)
 
     def _jobs_held(self) -> set[str]:
         """The ids of all jobs in memory. What has ended is there until that is kept and told."""

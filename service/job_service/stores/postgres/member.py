@@ -216,8 +216,9 @@ class Member(Holder):
         """Others have called jobs off while this process wrote what had become of them."""
         for call in done.calls:
             self._tell_of(unit, call, done)
-        for job_id, reason in done.called_off.items():
-            unit.told.append((partial(self._call_off_here, reason=reason), batch.jobs[job_id]))
+        for job_id, (reason, by) in done.called_off.items():
+            call_off = partial(self._call_off_here, reason=reason, by=by)
+            unit.told.append((call_off, batch.jobs[job_id]))
 
     def _note_claimed(self, unit: UnitOfWork, done: Done) -> None:
         now = self.clock.now()

@@ -23,6 +23,7 @@ from job_service.stores.postgres.connection import Connection, connect
 from job_service.stores.postgres.holder import STAYS_SECONDS
 from job_service.stores.postgres.idleness import Idleness
 from job_service.stores.postgres.member import Member
+from job_service.stores.postgres.pace import tell_pace
 from job_service.stores.postgres.pooling import is_pooled
 from job_service.stores.postgres.reading import Reader
 from job_service.stores.postgres.rescuing import Rescue
@@ -155,6 +156,9 @@ class Participant(Member):
             nursery.start_soon(self._say_ready_later)
             nursery.start_soon(self._awaited.look, self._reader, self._jobs.__contains__)
             nursery.start_soon(self._keep_house)
+            nursery.start_soon(
+                tell_pace, self._reader, lambda: self.node, lambda: self._runner.view().types
+            )
 
     async def _turn(self) -> None:
         while True:
@@ -201,7 +205,7 @@ class Participant(Member):
         if demand.workers <= demand.waiting:
             return False
         return await self._is_any_ready(
-            name for name, limit in demand.limits.items() if limit == NO_LIMITS
+            name for name, limits in demand.limits.items() if limits == NO_LIMITS
         )
 
     async def _is_any_ready(self, types: Iterable[str]) -> bool:
@@ -220,10 +224,10 @@ class Participant(Member):
     async def _hear(self) -> None:
         """Do what others have said: pause, go on, and call off jobs."""
         await self._hear_of_pauses()
-        for job_id, reason in await self._question(self._reader.called_off(self.node)):
+        for job_id, reason, by in await self._question(self._reader.called_off(self.node)):
             job = self._jobs.get(job_id)
             if job is not None:
-                self._call_off_here(job, reason)
+                self._call_off_here(job, reason, by)
 
     async def _hear_of_pauses(self) -> None:
         before = self._paused

@@ -17,11 +17,11 @@ from job_service.stores.postgres.rows import job_of
 T = TypeVar("T")
 
 _JOB: Final = """
-    SELECT record, payload, rescues, NULL, node, cancel_reason,
+    SELECT record, payload, rescues, NULL, node, cancel_reason, cancel_by,
         ARRAY(SELECT predecessor FROM job_service.edges WHERE successor = id ORDER BY predecessor)
     FROM job_service.jobs WHERE id = %(id)s
     UNION ALL
-    SELECT record, payload, 0, result, NULL, NULL, '{}'
+    SELECT record, payload, 0, result, NULL, NULL, NULL, '{}'
     FROM job_service.finished WHERE id = %(id)s
 """
 _EXCERPTS: Final = """
@@ -33,10 +33,11 @@ _EXCERPTS: Final = """
     FROM job_service.finished WHERE id = ANY(%(ids)s)
 """
 _WAITING: Final = """
-    SELECT count(*) FILTER (WHERE awaits > 0),
+    SELECT type, count(*) FILTER (WHERE awaits > 0),
         count(*) FILTER (WHERE awaits = 0 AND run_at > %(now)s),
         min(run_at) FILTER (WHERE awaits = 0 AND run_at <= %(now)s)
     FROM job_service.jobs WHERE status = 'pending'
+    GROUP BY type
 """
 _ANY_READY: Final = """
     SELECT EXISTS (
@@ -88,9 +89,9 @@ class FoundExcerpt(NamedTuple):
 class Waiting(NamedTuple):
     """How many jobs wait for others, how many for their time, and since when the oldest is due."""
 
-    blocked: int
-    later: int
-    oldest_due: datetime | None
+    blocked: int = 0
+    later: int = 0
+    oldest_due: datetime | None = None
 
 
 class Reader:
@@ -106,10 +107,10 @@ class Reader:
         rows = await self._rows(_JOB, {"id": job_id})
         if not rows:
             return None
-        record, payload, rescues, result, node, cancel_reason, awaits = rows[0]
+        record, payload, rescues, result, node, cancel_reason, cancel_by, awaits = rows[0]
         job = job_of(record, payload, rescues, result)
         if cancel_reason is not None and job.cancel_reason is None:
-            job.cancel_reason = cancel_reason
+            job.cancel_reason, job.cancel_by = cancel_reason, cancel_by
         return Found(job, node, awaits)
 
     async def ended(self, ids: Collection[str]) -> list[str]:
@@ -147,10 +148,9 @@ class Reader:
             counts.setdefault(job_type, dict.fromkeys(TRANSITIONS, 0))[status] = jobs
         return counts
 
-    async def waiting(self, now: datetime) -> Waiting:
-        """What the pending jobs wait for."""
-        ((blocked, later, oldest_due),) = await self._rows(_WAITING, {"now": now})
-        return Waiting(blocked, later, oldest_due)
+    async def waiting(self, now: datetime) -> dict[str, Waiting]:
+        """What the pending jobs of each type wait for."""
+        return {row[0]: Waiting(*row[1:]) for row in await self._rows(_WAITING, {"now": now})}
 
     async def any_ready(self, types: Iterable[str], now: datetime, without: Iterable[str]) -> bool:
         """Whether any job of these types could be claimed but for limits, beside `without`."""
@@ -199,16 +199,16 @@ class Reader:
         rows = await self._rows("SELECT schedule, at, job_id FROM job_service.ticks")
         return [(schedule, at, job_id) for schedule, at, job_id in rows]
 
-    async def called_off(self, node: object) -> Sequence[tuple[str, str]]:
-        """The jobs of this node that others want it to call off, each with the reason."""
+    async def called_off(self, node: object) -> Sequence[tuple[str, str, str | None]]:
+        """The jobs of this node that others want it to call off, each with the reason, and who."""
         rows = await self._rows(
             """
-            SELECT id, cancel_reason FROM job_service.jobs
+            SELECT id, cancel_reason, cancel_by FROM job_service.jobs
             WHERE node = %(node)s AND cancel_reason IS NOT NULL
             """,
             {"node": node},
         )
-        return [(job_id, reason) for job_id, reason in rows]
+        return [(job_id, reason, by) for job_id, reason, by in rows]
 
     async def do(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """What this gives with the connection, which nobody else uses meanwhile."""

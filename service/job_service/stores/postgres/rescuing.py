@@ -22,7 +22,8 @@ _END_NODES: Final = """
     ) RETURNING id
 """
 _JOBS: Final = f"""
-    SELECT cancel_reason, {WHOLE} FROM job_service.jobs WHERE node = %s ORDER BY id FOR UPDATE
+    SELECT cancel_reason, cancel_by, {WHOLE} FROM job_service.jobs
+    WHERE node = %s ORDER BY id FOR UPDATE
 """
 
 
@@ -50,14 +51,15 @@ class Rescue:
         waiting: list[tuple[Job, bool]] = []
         ended: list[Job] = []
         elsewhere = Elsewhere(clock)
-        for called_off_for, *row in await tx.rows(_JOBS, node):
+        for reason, by, *row in await tx.rows(_JOBS, node):
             job = job_of(*row)
-            job.cancel_reason = job.cancel_reason or called_off_for
+            if job.cancel_reason is None:
+                job.cancel_reason, job.cancel_by = reason, by
             elsewhere.take_in(job)
             if job.status == "processing":
                 elsewhere.apply(rescue(job, clock, self._max_losses))
             elif job.cancel_reason is not None:
-                elsewhere.apply(cancel(job, job.cancel_reason, clock))
+                elsewhere.apply(cancel(job, job.cancel_reason, clock, job.cancel_by))
             if job.status in TERMINAL:
                 ended.append(job)
                 self.told.append(JobsClaimed(timestamp=tx.now, jobs=1))

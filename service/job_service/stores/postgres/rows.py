@@ -45,7 +45,7 @@ _CHANGE: Final = """
     FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::int[], %s::text[], %s::bool[],
         %s::int[]) AS new (id, status, run_at, bytes, record, stays, rescues)
     WHERE jobs.id = new.id AND jobs.node IS NOT DISTINCT FROM %s
-    RETURNING jobs.id, jobs.cancel_reason
+    RETURNING jobs.id, jobs.cancel_reason, jobs.cancel_by
 """
 
 
@@ -127,7 +127,7 @@ def finishing(jobs: Iterable[Job], node: object) -> Statement:
 def changing(jobs: Iterable[tuple[Job, bool]], node: object, rescues: int = 0) -> Statement:
     """Keep what has become of jobs that this node holds, and whether it goes on to hold each.
 
-    Gives their ids, each with the reason for which others want it called off, or None.
+    Gives their ids, each with the reason for which others want it called off, or None, and who.
     """
     return Statement(
         _CHANGE,

@@ -31,6 +31,7 @@ CREATE TABLE job_service.jobs (
     node uuid,
     rescues int NOT NULL DEFAULT 0,
     cancel_reason text,
+    cancel_by text,
     bytes int NOT NULL,
     record text NOT NULL,
     payload text NOT NULL
@@ -89,6 +90,7 @@ CREATE TABLE job_service.nodes (
     pid int NOT NULL,
     version text NOT NULL,
     job_types text[] NOT NULL DEFAULT '{}',
+    starts_per_second jsonb NOT NULL DEFAULT '{}',
     started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     lease_until timestamptz NOT NULL
 ) WITH (fillfactor = 50);

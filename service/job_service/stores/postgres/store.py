@@ -18,16 +18,18 @@ from job_service.jobs.state.detail import (
     JobSummary,
     NodeView,
     QueueView,
+    TypeQueue,
     detail_of,
     summarize,
 )
 from job_service.jobs.state.job_filter import JobFilter, JobPage, page_of
 from job_service.jobs.state.model import TERMINAL, Draft, Status
 from job_service.stores.contract import Excerpt, KeyedRequest
-from job_service.stores.live_store import draft_like, no_such_job
+from job_service.stores.live_store import draft_like, no_such_job, oldest_of, seconds_to_empty
 from job_service.stores.postgres.calling_off import CallOff
+from job_service.stores.postgres.pace import starts_per_second
 from job_service.stores.postgres.participant import Participant, finished
-from job_service.stores.postgres.reading import Found
+from job_service.stores.postgres.reading import Found, Waiting
 from job_service.stores.postgres.rows import is_storable
 from job_service.stores.postgres.submission import Submission
 from job_service.stores.unit_of_work import Pause
@@ -59,26 +61,30 @@ class PostgresStore(Participant):
             self._ticks[submission.tick.schedule] = submission.tick
         return [self._with_progress(job) for job in submission.jobs]
 
-    async def run_again(self, job_id: str, request: KeyedRequest | None = None) -> JobSummary:
+    async def run_again(
+        self, job_id: str, request: KeyedRequest | None = None, by: str | None = None
+    ) -> JobSummary:
         await self._require_open()
         job = self._jobs.get(job_id) or (await self._find(job_id)).job
         if job.status not in TERMINAL:
             await self._committer.kept()
             raise NotFinished(summarize(job))
-        return (await self.submit([draft_like(job)], request))[0]
+        return (await self.submit([draft_like(job, by)], request))[0]
 
-    async def cancel(self, job_id: str, reason: str) -> JobDetail:
+    async def cancel(self, job_id: str, reason: str, by: str | None = None) -> JobDetail:
         await self._require_open()
         job = self._jobs.get(job_id)
         if job is None:
-            return await self._cancel_elsewhere(job_id, reason)
+            return await self._cancel_elsewhere(job_id, reason, by)
         if job.status in TERMINAL:
             await self._committer.kept()
             raise AlreadyFinished(summarize(job))
-        self._call_off(job, reason)
+        self._call_off(job, reason, by)
         return await self._when_kept(self._detail(job))
 
-    async def cancel_all(self, job_type: str, status: Status | None, reason: str) -> Cancellations:
+    async def cancel_all(
+        self, job_type: str, status: Status | None, reason: str, by: str | None = None
+    ) -> Cancellations:
         await self._require_open()
         of_type = JobFilter(types=(job_type,))
         newest, _ = await self._question(
@@ -86,31 +92,35 @@ class PostgresStore(Participant):
         )
         cancelled = interrupted = 0
         while newest:
-            some = CallOff(reason, job_type=job_type, status=status, newest=newest[0].id)
+            some = CallOff(reason, by, job_type=job_type, status=status, newest=newest[0].id)
             await self._ask(some)
             cancelled += some.cancelled
             interrupted += some.interrupted
             if some.is_over:
                 break
-        here = await self._call_off_all(job_type, status, reason)
+        here = await self._call_off_all(job_type, status, reason, by)
         await self._committer.kept()
         return Cancellations(
             cancelled=cancelled + here.cancelled, interrupted=interrupted + here.interrupted
         )
 
-    async def pause(self, job_type: str | None) -> QueueView:
+    async def pause(self, job_type: str | None, by: str | None = None) -> QueueView:
         await self._require_open()
         if self._runner.pause(job_type):
             self._paused = self._paused | {job_type or ""}
-            event = QueuePaused(timestamp=self.clock.now(), job_type=job_type or UNSET)
+            event = QueuePaused(
+                timestamp=self.clock.now(), job_type=job_type or UNSET, by=by or UNSET
+            )
             await self._say_word(Pause(job_type, paused=True), event)
         return await self.view()
 
-    async def resume(self, job_type: str | None) -> QueueView:
+    async def resume(self, job_type: str | None, by: str | None = None) -> QueueView:
         await self._require_open()
         if self._runner.resume(job_type):
             self._paused = self._paused - {job_type or ""}
-            event = QueueResumed(timestamp=self.clock.now(), job_type=job_type or UNSET)
+            event = QueueResumed(
+                timestamp=self.clock.now(), job_type=job_type or UNSET, by=by or UNSET
+            )
             await self._say_word(Pause(job_type, paused=False), event)
         return await self.view()
 
@@ -167,24 +177,44 @@ class PostgresStore(Participant):
         await self._committer.kept()
         counts = await self._question(self._reader.counts())
         waiting = await self._question(self._reader.waiting(self.clock.now()))
-        pending = sum(of_type["pending"] for of_type in counts.values())
-        ready = max(0, pending - waiting.blocked - waiting.later)
-        oldest = None
-        if ready and waiting.oldest_due is not None:
-            oldest = max(0.0, (self.clock.now() - waiting.oldest_due).total_seconds())
+        starts = await self._question(self._reader.do(starts_per_second))
+        types = [
+            self._view_of_waiting(
+                name, of_type, waiting.get(name, Waiting()), starts.get(name, 0.0)
+            )
+            for name, of_type in sorted(counts.items())
+            if of_type["pending"] > 0 or of_type["processing"] > 0
+        ]
         return QueueView(
             paused="" in self._paused,
             paused_types=sorted(self._paused - {""}),
             capacity=self.capacity,
-            pending=pending,
-            ready=ready,
-            later=waiting.later,
-            blocked=waiting.blocked,
+            pending=sum(each.pending for each in types),
+            ready=sum(each.ready for each in types),
+            later=sum(each.later for each in waiting.values()),
+            blocked=sum(each.blocked for each in waiting.values()),
             unfit=len(self._misfits),
-            processing=sum(of_type["processing"] for of_type in counts.values()),
-            oldest_ready_seconds=oldest,
+            processing=sum(each.processing for each in types),
+            oldest_ready_seconds=oldest_of(types),
             store=self.name,
             finished=finished(counts),
+            types=types,
+        )
+
+    def _view_of_waiting(
+        self, name: str, counts: Mapping[Status, int], waiting: Waiting, starts_per_second: float
+    ) -> TypeQueue:
+        ready = max(0, counts["pending"] - waiting.blocked - waiting.later)
+        oldest = None
+        if ready and waiting.oldest_due is not None:
+            oldest = max(0.0, (self.clock.now() - waiting.oldest_due).total_seconds())
+        return TypeQueue(
+            type=name,
+            pending=counts["pending"],
+            ready=ready,
+            processing=counts["processing"],
+            oldest_ready_seconds=oldest,
+            seconds_to_empty=seconds_to_empty(ready, starts_per_second),
         )
 
     async def counts(self) -> Mapping[str, dict[Status, int]]:
@@ -196,16 +226,20 @@ class PostgresStore(Participant):
         await self._require_open()
         return await self._question(self._reader.nodes(self.node))
 
-    async def back_up(self, destination: Path) -> int:  # noqa: ARG002 (it is refused anywhere)
+    async def back_up(
+        self,
+        destination: Path,  # noqa: ARG002 (it is refused anywhere)
+        by: str | None = None,  # noqa: ARG002
+    ) -> int:
         await trio.lowlevel.checkpoint()
         raise BackupRefused("jobs are kept in PostgreSQL here: use pg_dump")
 
-    async def _cancel_elsewhere(self, job_id: str, reason: str) -> JobDetail:
+    async def _cancel_elsewhere(self, job_id: str, reason: str, by: str | None) -> JobDetail:
         """Call off a job that this process does not hold."""
         found = await self._find(job_id)
         if found.job.status in TERMINAL:
             raise AlreadyFinished(summarize(found.job))
-        call = CallOff(reason, job_id=job_id)
+        call = CallOff(reason, by, job_id=job_id)
         await self._ask(call)
         if call.says_word and found.job.status == "pending":
             with trio.move_on_after(WORD_SECONDS):

@@ -60,7 +60,8 @@ class Done:
     """What a transaction has led to, beside what was written: it is told when it has committed."""
 
     lost: set[str] = field(default_factory=set)
-    called_off: Mapping[str, str] = field(default_factory=dict)  # ids of held jobs, and why
+    # Ids of held jobs, and why, and by whom.
+    called_off: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
     calls: Sequence[CallOff] = ()  # of jobs that were given back
     followed: Followed = field(default_factory=Followed)
     claimed: Sequence[Job] = ()
@@ -91,7 +92,7 @@ class Work:
         done.lost, ended = written.lost, list(written.awaited)
         done.called_off = written.called_off
         done.calls = [
-            CallOff(written.called_off[job.id], job_id=job.id)
+            CallOff(*written.called_off[job.id], job_id=job.id)
             for job in self.batch.given
             if job.id in written.called_off
         ]

@@ -36,6 +36,7 @@ from job_service.stores.unit_of_work import UnitOfWork
 from job_service.telemetry.events import (
     Event,
     QueuePaused,
+    StoreBackedUp,
     StoreFailed,
     StoreOpened,
 )
@@ -141,10 +142,16 @@ class SqliteStore(SoleStore):
         in_file = {job_id: Excerpt(start) for job_id, start in starts.items()}
         return in_file | await self._excerpts_of_live(ids)
 
-    async def back_up(self, destination: Path) -> int:
+    async def back_up(self, destination: Path, by: str | None = None) -> int:
         await self._require_open()
         async with self._backup_lock:
-            return await self._ask(JobFile.backup, destination, self._file.do_what_waits)
+            size = await self._ask(JobFile.backup, destination, self._file.do_what_waits)
+        self._say(
+            StoreBackedUp(
+                timestamp=self.clock.now(), path=str(destination), bytes=size, by=by or UNSET
+            )
+        )
+        return size
 
     async def _write(self, units: Sequence[UnitOfWork]) -> None:
         batch = batch_of(units, self._submissions.keyed)

@@ -2,6 +2,7 @@
 
 import { pause, resume } from "./actions.js";
 import { Problem, read } from "./api.js";
+import { showCaller } from "./caller.js";
 import { $, setAttribute, setText } from "./dom.js";
 import { offerTypes } from "./filters.js";
 import { clock, count, duration } from "./format.js";
@@ -66,6 +67,7 @@ function setState(state, reason) {
 }
 
 async function onBeat(signal) {
+  if (counted === null) await showCaller(signal);
   if (counted === null || !ready) await lookIfReady(signal);
   try {
     await showAll(signal);
