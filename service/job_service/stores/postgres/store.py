@@ -12,6 +12,7 @@ from msgspec import UNSET, structs
 from job_service.errors import AlreadyFinished, BackupRefused, NotFinished, UnknownJob
 from job_service.jobs.state.dependencies import why_blocked
 from job_service.jobs.state.detail import (
+    EXCERPT_CHARS,
     Cancellations,
     JobDetail,
     JobSummary,
@@ -22,9 +23,9 @@ from job_service.jobs.state.detail import (
     summarize,
 )
 from job_service.jobs.state.job_filter import JobFilter, JobPage, page_of
-from job_service.jobs.state.limits import NO_LIMITS
-from job_service.jobs.state.model import TERMINAL, Draft, Job, Status
-from job_service.stores.contract import KeyedRequest
+from job_service.jobs.state.limits import NO_LIMITS, whose
+from job_service.jobs.state.model import TERMINAL, Draft, Status
+from job_service.stores.contract import Excerpt, KeyedRequest
 from job_service.stores.live_store import draft_like, no_such_job, oldest_of, seconds_to_empty
 from job_service.stores.postgres.calling_off import CallOff
 from job_service.stores.postgres.pace import starts_per_second
@@ -32,7 +33,7 @@ from job_service.stores.postgres.participant import Participant, finished
 from job_service.stores.postgres.reading import Found, Waiting
 from job_service.stores.postgres.rows import is_storable
 from job_service.stores.postgres.submission import Submission
-from job_service.stores.postgres.usage import Usages, key_of, why_held
+from job_service.stores.postgres.usage import Usages, text_of_key
 from job_service.stores.unit_of_work import Pause
 from job_service.telemetry.events import QueuePaused, QueueResumed
 
@@ -161,6 +162,18 @@ class PostgresStore(Participant):
         )
         return page_of([self._with_progress(summarize(job)) for job in jobs], limit, edge)
 
+    async def excerpts(self, ids: Sequence[str]) -> Mapping[str, Excerpt]:
+        await self._require_open()
+        storable = list(filter(is_storable, ids))
+        found = await self._question(self._reader.excerpts(storable, EXCERPT_CHARS))
+        elsewhere = dict[str, Excerpt]()
+        for job_id, payload, job_type, run_at, node, awaits, key in found:
+            why = None
+            if run_at is not None and job_id not in self._jobs:
+                why = await self._why_it_waits(job_type, key, run_at, node, awaits)
+            elsewhere[job_id] = Excerpt(payload, why)
+        return elsewhere | await self._excerpts_of_live(ids)
+
     async def view(self) -> QueueView:
         await self._require_open()
         await self._committer.kept()
@@ -248,31 +261,42 @@ class PostgresStore(Participant):
         job = found.job
         if job.status != "pending":
             return detail_of(job)
-        if found.awaits:
-            why = why_blocked(found.awaits[0], len(found.awaits) - 1)
-        elif found.node is not None:
-            why = f"about to start on node {found.node}"
-        elif (seconds := (job.run_at - self.clock.now()).total_seconds()) > 0:
-            why = f"due in {math.ceil(seconds)} s"
-        elif self._paused & {"", job.type}:
-            why = f"{job.type} is paused" if job.type in self._paused else "the queue is paused"
-        elif not await self._question(self._reader.can_run(job.type)):
-            why = f"no process that is up has a handler for {job.type}"
-        elif (limit := await self._limit_that_holds(job)) is not None:
-            why = f"held back: {limit}"
-        else:
-            why = "waits for a free worker"
-        return detail_of(job, why)
+        waits = await self._why_it_waits(
+            job.type, text_of_key(job), job.run_at, found.node, found.awaits
+        )
+        return detail_of(job, waits)
 
-    async def _limit_that_holds(self, job: Job) -> str | None:
-        """The limit that keeps a ready job of nobody from starting, if this process knows it."""
-        limits = self._type_limits.get(job.type, NO_LIMITS)
+    async def _why_it_waits(
+        self,
+        job_type: str,
+        limit_key: str | None,
+        run_at: datetime,
+        node: object | None,
+        awaits: Sequence[str],
+    ) -> str:
+        """Of a pending job that this process does not hold."""
+        if awaits:
+            return why_blocked(awaits[0], len(awaits) - 1)
+        if node is not None:
+            return f"about to start on node {node}"
+        if (seconds := (run_at - self.clock.now()).total_seconds()) > 0:
+            return f"due in {math.ceil(seconds)} s"
+        if self._paused & {"", job_type}:
+            return f"{job_type} is paused" if job_type in self._paused else "the queue is paused"
+        if not await self._question(self._reader.can_run(job_type)):
+            return f"no process that is up has a handler for {job_type}"
+        if (limit := await self._limit_that_holds(job_type, limit_key)) is not None:
+            return f"held back: {limit}"
+        return "waits for a free worker"
+
+    async def _limit_that_holds(self, job_type: str, limit_key: str | None) -> str | None:
+        """The limit that keeps ready jobs of nobody from starting, if this process knows it."""
+        limits = self._type_limits.get(job_type, NO_LIMITS)
         if limits == NO_LIMITS:
             return None
-        now = self.clock.now()
-        rows = await self._question(self._reader.usage(job.type, now))
-        usage = Usages({job.type: limits}, rows).of(job.type, key_of(job, limits))
-        return why_held(job, limits, usage, now)
+        now, key = self.clock.now(), limit_key if limits.is_per_key else None
+        usages = Usages({job_type: limits}, await self._question(self._reader.usage(job_type, now)))
+        return usages.of(job_type, key).why_held(limits, whose(job_type, key), now)
 
     def _with_progress(self, summary: JobSummary) -> JobSummary:
         job = self._jobs.get(summary.id)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from job_service.jobs.state.limits import NO_LIMITS, Limits, whose
+from job_service.jobs.state.limits import NO_LIMITS, Limits
 from job_service.jobs.state.model import Job
 from job_service.stores.postgres.rows import Statement, text_of
 
@@ -49,6 +49,16 @@ class Usage(NamedTuple):
             room = min(room, limits.starts - self.recent - self.coming)
         return room
 
+    def why_held(self, limits: Limits, of: str, now: datetime) -> str | None:
+        """Which limit keeps a ready job `of` this type or key from being taken, if one does."""
+        if limits.concurrency is not None and self.held >= limits.concurrency:
+            return limits.why_full(of, self.held)
+        if self.room(limits) > 0:
+            return None
+        return limits.why_fast(
+            of, math.inf if self.until is None else (self.until - now).total_seconds()
+        )
+
     def plus(self, other: "Usage") -> "Usage":
         """That of both together."""
         until = min((each for each in (self.until, other.until) if each is not None), default=None)
@@ -78,24 +88,9 @@ class Usages:
         return {key: usage.room(limits) for key, usage in used.items() if key is not None}
 
 
-def key_of(job: Job, limits: Limits) -> str | None:
-    """The key of the tables for which these limits hold for the job."""
-    return _text_of_key(job) if limits.is_per_key else None
-
-
-def _text_of_key(job: Job) -> str | None:
+def text_of_key(job: Job) -> str | None:
+    """The limit key of a job as the tables have it."""
     return None if job.limit_key is None else text_of(job.limit_key)
-
-
-def why_held(job: Job, limits: Limits, usage: Usage, now: datetime) -> str | None:
-    """Which limit keeps a ready job from being taken, if one does."""
-    of = whose(job.type, job.limit_key if limits.is_per_key else None)
-    if limits.concurrency is not None and usage.held >= limits.concurrency:
-        return limits.why_full(of, usage.held)
-    if usage.room(limits) > 0:
-        return None
-    seconds = math.inf if usage.until is None else (usage.until - now).total_seconds()
-    return limits.why_fast(of, seconds)
 
 
 def limited(limits: Mapping[str, Limits]) -> list[str]:
@@ -112,7 +107,7 @@ def note_starts(
             job.id,
             attempt.number,
             job.type,
-            _text_of_key(job),
+            text_of_key(job),
             until,
         )
         for job in jobs
