@@ -13,6 +13,7 @@ from job_service.errors import (
     InvalidPayload,
     JobServiceError,
     NotFinished,
+    NotPending,
     QueueClosed,
     QueueFull,
     ResourceFailed,
@@ -25,6 +26,7 @@ from job_service.errors import (
     UnknownJobType,
     UnknownPredecessor,
     Unreachable,
+    WaitsForJobs,
 )
 
 TYPE_CHECKING = False  # as in `typing`, which takes longer to import than this
@@ -79,6 +81,7 @@ __all__ = [
     "MetricsSnapshot",
     "NodeView",
     "NotFinished",
+    "NotPending",
     "Progress",
     "QueueClosed",
     "QueueFull",
@@ -102,6 +105,7 @@ __all__ = [
     "UnknownJobType",
     "UnknownPredecessor",
     "Unreachable",
+    "WaitsForJobs",
     "WorkerView",
     "collect_garbage_on_schedule",
     "host",

@@ -1,5 +1,6 @@
 """The client in Python, in its three ways to be called, against a service that is served."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from job_service import (
     AlreadyFinished,
     InvalidOption,
     InvalidPayload,
+    NotPending,
     QueueFull,
     SettingsError,
     Unauthorized,
@@ -18,6 +20,7 @@ from job_service import (
     UnknownJob,
     UnknownJobType,
     Unreachable,
+    WaitsForJobs,
 )
 from job_service.client import AsyncJobClient, JobClient
 from tests.certificates import Certificate
@@ -79,6 +82,29 @@ async def test_jobs_are_cancelled_run_again_and_listed(serve: Serve, call: Call)
         assert [other.id for other in rest] == [job.id]
         await call(running.url, "submit", "sleep", 600, delay_seconds=600)
         assert (await call(running.url, "cancel_all", "sleep", status="pending")).cancelled == 1
+
+
+async def test_jobs_that_wait_are_changed_and_run_now(serve: Serve, call: Call) -> None:
+    """As the queue does it, with its exceptions."""
+    async with serve(grace=0) as running:
+        job = await call(running.url, "submit", "double", 1, delay_seconds=600)
+        edited = await call(running.url, "edit", job.id, priority=2, payload=7)
+        assert (edited.priority, bytes(edited.payload)) == (2, b"7")
+        moment = job.created_at + timedelta(days=1)
+        edited = await call(running.url, "edit", job.id, run_at=moment, payload=600)
+        assert (edited.run_at, edited.edits) == (moment, 2)
+        after = await call(running.url, "submit", "double", 1, after=[job.id])
+        with pytest.raises(WaitsForJobs) as waits:
+            await call(running.url, "run_now", after.id)
+        assert waits.value.job.id == after.id
+        assert (await call(running.url, "run_now", job.id)).status == "pending"
+        ended = await call(running.url, "wait", job.id)
+        assert msgspec.json.decode(ended.result) == 1_200
+        with pytest.raises(NotPending, match="already completed"):
+            await call(running.url, "run_now", job.id)
+        with pytest.raises(NotPending, match="already completed") as raised:
+            await call(running.url, "edit", job.id, priority=3)
+        assert raised.value.job.priority == 2
 
 
 async def test_the_queue_and_all_else_can_be_asked(serve: Serve, call: Call) -> None:

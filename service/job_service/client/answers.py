@@ -27,6 +27,8 @@ from job_service.jobs.state.detail import JobDetail
 
 ALREADY_FINISHED: Final = "/problems/already-finished"
 NOT_FINISHED: Final = "/problems/not-finished"
+NOT_PENDING: Final = "/problems/not-pending"
+WAITS_FOR_JOBS: Final = "/problems/waits-for-jobs"
 
 # Those of jobs that are in the wrong state are not here: their exceptions have the job.
 _BY_TYPE: Final[dict[str, type[JobServiceError]]] = {

@@ -68,6 +68,7 @@ class JobRecord(
     attempts: tuple[AttemptRecord, ...] = ()
     failure: str | None = None
     cancel_reason: str | None = None
+    edits: int = 0
 
 
 def record_of(job: Job) -> JobRecord:
@@ -93,6 +94,7 @@ def record_of(job: Job) -> JobRecord:
         attempts=tuple(map(_attempt_record, job.attempts)),
         failure=job.failure,
         cancel_reason=job.cancel_reason,
+        edits=job.edits,
     )
 
 
@@ -114,6 +116,7 @@ def restore(record: JobRecord, payload: bytes, result: bytes | None = None) -> J
         scheduled_for=record.scheduled_for,
         status=record.status,
         is_recovered=True,
+        edits=record.edits,
     )
     if record.runs or record.status != "pending":  # else, as of most, there is nothing to add
         job.attempts = tuple(map(_attempt, record.attempts))

@@ -1,20 +1,17 @@
 """`job-service submit`: one job, and what comes of it if somebody waits."""
 
-import sys
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
-from msgspec import UNSET, DecodeError, Raw, json
+from msgspec import UNSET
 
 from job_service.client import JobClient
-from job_service.errors import InvalidOption, InvalidPayload, JobServiceError
+from job_service.errors import JobServiceError
 from job_service.jobs.queueing.options import JobOptions  # noqa: TC001
-from job_service.nesting import TOO_DEEP, is_too_deep
 from job_service.standard_streams import print_error
 from job_service.terminal.session import FAILED, OK, Session, asks_service
+from job_service.terminal.typed import moment_of, payload_of
 from job_service.terminal.waiting import wait_for
 
 
@@ -57,12 +54,12 @@ def submit(
     given: JobOptions = {
         "priority": options["priority"],
         "delay_seconds": options["delay_seconds"],
-        "run_at": None if run_at is None else _moment(run_at),
+        "run_at": None if run_at is None else moment_of(run_at),
         "unique_key": options["unique_key"],
         "after": options["after"] or None,
         "max_retries": options["max_retries"],
     }
-    client, body = session.client, UNSET if payload is None else _read(payload)
+    client, body = session.client, UNSET if payload is None else payload_of(payload)
     job = client.submit(job_type, body, idempotency_key=idempotency_key, **given)
     if not wait:
         if session.as_json:
@@ -79,30 +76,3 @@ def submit(
         return OK
     print_error(f"job {job.id} {ended.status}" + (f": {ended.error}" if ended.error else ""))
     return FAILED
-
-
-def _moment(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)  # without an offset: of local time
-    except (ValueError, OverflowError) as error:
-        raise InvalidOption(f"--run-at must be such as 2026-12-24T18:00:00Z, not {text}") from error
-
-
-def _read(payload: str) -> Raw:
-    """The JSON text itself, or that of a file or of stdin."""
-    try:
-        if payload == "-":
-            text = sys.stdin.buffer.read() if sys.stdin is not None else b""  # it was closed
-        elif payload.startswith("@"):
-            text = Path(payload[1:]).read_bytes()
-        else:
-            text = payload.encode()
-        if is_too_deep(text):
-            raise InvalidPayload(f"the payload can't be taken: {TOO_DEEP}")
-        json.decode(text)
-    except OSError as error:
-        source = "stdin" if payload == "-" else payload[1:] or "@"
-        raise InvalidPayload(f"{source}: {error.strerror}") from error
-    except (DecodeError, UnicodeError) as error:
-        raise InvalidPayload(f"the payload is no JSON: {error}") from error
-    return Raw(text)

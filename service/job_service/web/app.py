@@ -23,12 +23,14 @@ from job_service.web.asgi import RequestInOneTask, present_request
 from job_service.web.dashboard.pages import add_dashboard
 from job_service.web.event_stream import add_event_routes
 from job_service.web.guards import Access, Guards
+from job_service.web.job_actions import add_job_actions
 from job_service.web.job_routes import add_job_routes
 from job_service.web.monitoring import add_monitoring_routes
 from job_service.web.openapi.routes import add_documentation
 from job_service.web.problems import install_error_handlers
 from job_service.web.queries import check_query
 from job_service.web.queue_routes import add_queue_routes
+from job_service.web.uploads import Uploads
 
 FAILURE_LINE_SECONDS = 1.0
 MAX_PATH_CHARS = 1_000
@@ -142,7 +144,9 @@ def create_app(
     app.config["PROPAGATE_EXCEPTIONS"] = False
     app.url_map.merge_slashes = False  # or //jobs would be redirected, in HTML
     install_error_handlers(app)
-    add_job_routes(app, queue, registry)
+    uploads = Uploads()
+    add_job_routes(app, queue, registry, uploads)
+    add_job_actions(app, queue, uploads)
     add_queue_routes(app, queue)
     add_monitoring_routes(app, read_metrics, list_workers, list_schedules, is_ready, store_trouble)
     add_event_routes(app, feed)

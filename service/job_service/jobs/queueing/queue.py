@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from hashlib import blake2b
 from pathlib import Path
 from typing import Unpack
@@ -11,7 +12,12 @@ import trio
 from msgspec import UNSET
 
 from job_service.errors import InvalidIdempotencyKey
-from job_service.jobs.queueing.options import JobOptions, check_draft, check_options
+from job_service.jobs.queueing.options import (
+    JobOptions,
+    check_draft,
+    check_edit,
+    check_options,
+)
 from job_service.jobs.registration.job_type import encode_payload
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.state.detail import (
@@ -22,7 +28,7 @@ from job_service.jobs.state.detail import (
     QueueView,
     TypeView,
 )
-from job_service.jobs.state.model import DEFAULT_PRIORITY, TRANSITIONS, Draft, Status
+from job_service.jobs.state.model import DEFAULT_PRIORITY, TRANSITIONS, Draft, Edit, Status
 from job_service.stores.contract import KeyedRequest, Store
 
 _KEY = re.compile(r"[!-~]{1,255}")  # visible ASCII
@@ -36,9 +42,9 @@ class JobQueue:
     whenever the job does not fit.
 
     A caller who is cancelled has done nothing, or in `cancel_all` perhaps a part. If jobs are kept
-    in a file, one who is cancelled while that is written has done the whole. `cancel` and `retry`
-    have their checkpoint at the end, and `cancel_all` begins its work without one. So nothing
-    happens between what a caller has just read and the call.
+    in a file, one who is cancelled while that is written has done the whole. `cancel`, `retry` and
+    `run_now` have their checkpoint at the end, and `cancel_all` begins its work without one. So
+    nothing happens between what a caller has just read and the call.
 
     If you can't know whether a call of `submit`, `submit_all` or `retry` arrived, repeat it with
     the same `idempotency_key`, 1 to 255 visible ASCII characters of your choice. For a day, the
@@ -170,6 +176,43 @@ class JobQueue:
         return await self._store.page(
             status=status, job_type=job_type, after=after, limit=limit, newest_first=newest_first
         )
+
+    async def run_now(self, job_id: str) -> JobDetail:
+        """Let a job wait no longer for its time: one that is for later, was snoozed or is retried.
+
+        One that is ready already stays as it is; pauses and limits hold it back as before. Raises
+        UnknownJob, NotPending if it runs or has ended, or WaitsForJobs.
+        """
+        return await self._store.edit(job_id, Edit(run_now=True))
+
+    async def edit(
+        self,
+        job_id: str,
+        *,
+        run_at: datetime | None = None,
+        priority: int | None = None,
+        payload: object = UNSET,
+    ) -> JobDetail:
+        """Give a job that waits another time, priority or payload; what is left out stays.
+
+        A ready job with another time or priority goes behind all others of its priority. The
+        payload is checked as that of a submission is.
+
+        Raises UnknownJob, NotPending if it runs or has ended, UnknownJobType, InvalidPayload,
+        InvalidOption, or QueueFull if there is no room for a longer payload; and then nothing has
+        changed.
+        """
+        try:
+            check_edit(run_at, priority, payload, self._store.clock.now())
+        except BaseException:
+            await trio.lowlevel.checkpoint()
+            raise
+        text = None
+        if payload is not UNSET:
+            registered = self._registry.lookup((await self._store.get(job_id)).type)
+            text = encode_payload(payload)
+            registered.check_payload(text)
+        return await self._store.edit(job_id, Edit(run_at, priority, text))
 
     async def cancel(self, job_id: str, reason: str = "requested") -> JobDetail:
         """Cancel a job: a pending one at once, a running one at its handler's next checkpoint.

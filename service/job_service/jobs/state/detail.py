@@ -79,13 +79,15 @@ class JobDetail(JobSummary, frozen=True, kw_only=True, omit_defaults=True):
     """A job, with all there is to know of it. `payload` and `result` are JSON text.
 
     `waits_because` says why a pending job is not running now. `after` has all jobs. Of more than 20
-    attempts that snoozed, `attempts` has the first and the last 10.
+    attempts that snoozed, `attempts` has the first and the last 10. `edits` counts how often the
+    job was changed while it waited.
     """
 
     waits_because: str | None = None
     payload: msgspec.Raw
     result: msgspec.Raw | None = None
     attempts: list[AttemptDetail]
+    edits: int = 0
 
 
 def summarize(job: Job) -> JobSummary:
@@ -129,6 +131,7 @@ def detail_of(job: Job, waits_because: str | None = None) -> JobDetail:
         payload=msgspec.Raw(job.payload),
         result=msgspec.Raw(job.result) if job.result is not None else None,
         attempts=[_attempt_detail(attempt) for attempt in job.attempts],
+        edits=job.edits,
     )
 
 

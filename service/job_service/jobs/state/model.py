@@ -115,6 +115,18 @@ class Draft(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     scheduled_for: datetime | None = None  # its tick, or that of the job it runs again
 
 
+class Edit(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What is to be changed of a job that waits; what is None stays. `payload` is JSON text.
+
+    With `run_now` it waits for its time no longer, whatever `run_at` it had.
+    """
+
+    run_at: datetime | None = None
+    priority: int | None = None
+    payload: bytes | None = None
+    run_now: bool = False
+
+
 class Job(msgspec.Struct, eq=False, gc=False):
     """One job as the process that runs it holds it; only `LiveJobs` changes one.
 
@@ -156,6 +168,7 @@ class Job(msgspec.Struct, eq=False, gc=False):
     awaits: "dict[str, Job] | None" = None  # those of `after` that have not ended yet, by id
     successors: "dict[str, Job] | None" = None  # those that await it, by id
     failure: str | None = None  # why it failed without an attempt
+    edits: int = 0  # how often it was changed while it waited
 
     @property
     def retries(self) -> int:

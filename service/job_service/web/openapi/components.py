@@ -21,6 +21,7 @@ from job_service.jobs.state.progress import Progress
 from job_service.telemetry.events import EVENTS
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.telemetry.schemas import Schema, as_written
+from job_service.web.edits import JobEdit
 from job_service.web.monitoring import Health
 from job_service.web.problems import ProblemDetails
 from job_service.web.queue_routes import Backup
@@ -39,8 +40,10 @@ ANSWERS: Final[list[type[Struct]]] = [
 def answer_schemas() -> dict[str, Schema]:
     """The named schemas of all answers of the service."""
     kinds = [*ANSWERS, *EVENTS.values()]
-    _, named = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
+    _, named = msgspec.json.schema_components([*kinds, JobEdit], ref_template=REFERENCE)
+    edit = {**named["JobEdit"], "minProperties": 1}
     named = {kind.__name__: as_written(kind, named[kind.__name__]) for kind in kinds}
+    named["JobEdit"] = edit
     events_by_name = {name: refer_to(kind.__name__) for name, kind in EVENTS.items()}
     named["Event"] = {
         "title": "Event",
