@@ -16,6 +16,7 @@ from job_service.stores.memory import MemoryStore
 from job_service.telemetry.counting import Metrics
 from job_service.telemetry.emitter import Emitter
 from job_service.telemetry.feed import Feed
+from job_service.telemetry.history import History
 from job_service.telemetry.log import Log
 from job_service.telemetry.sink import LineSink
 from job_service.telemetry.watchdog import Watchdog
@@ -75,7 +76,8 @@ async def jobs_per_second(watched: bool = True) -> float:
     ):
         log = Log(sink.write)
         metrics = Metrics(queue_capacity=2 * BATCH)
-        emit = Emitter(metrics.observe, log.observe, Feed().observe)
+        history = History(metrics.live)
+        emit = Emitter(history.observe, metrics.observe, log.observe, Feed().observe)
         watchdog = Watchdog(
             Settings.stall_threshold, warn=log.observe, emit=emit, job_of_frame=job_of_frame
         )

@@ -20,6 +20,7 @@ from job_service.stores.sqlite.store import SqliteStore
 from job_service.telemetry.counting import Metrics
 from job_service.telemetry.emitter import Emitter
 from job_service.telemetry.feed import Feed
+from job_service.telemetry.history import History
 from job_service.telemetry.log import Log
 from job_service.telemetry.sink import LineSink
 
@@ -81,7 +82,8 @@ async def running_engine(
     with tempfile.TemporaryFile() as log_file, LineSink(os.dup(log_file.fileno())) as sink:
         log = Log(sink.write)
         metrics = Metrics(CAPACITY)
-        emit = Emitter(metrics.observe, log.observe, Feed().observe)
+        history = History(metrics.live)
+        emit = Emitter(history.observe, metrics.observe, log.observe, Feed().observe)
         store: Store = MemoryStore(emit, capacity=CAPACITY, retain=retain)
         if database is not None:
             store = SqliteStore(

@@ -28,6 +28,7 @@ from job_service.telemetry.counting import Metrics
 from job_service.telemetry.emitter import Emitter
 from job_service.telemetry.events import Event
 from job_service.telemetry.feed import Feed
+from job_service.telemetry.history import History
 from job_service.telemetry.log import Log
 from job_service.telemetry.metrics import MetricsSnapshot
 from tests.certificates import Certificate, issue
@@ -132,14 +133,22 @@ class Rig:
         self.registry = registry
         self.record = Record()
         self.lines: list[dict[str, Any]] = []
-        self.metrics = Metrics(queue_capacity)
+        clock = clock or Clock(monotonic=trio.current_time)
+        self.metrics = Metrics(queue_capacity, clock.monotonic)
+        self.history = History(self.metrics.live, clock.monotonic)
         log = Log(lambda line: self.lines.append(msgspec.json.decode(line)))
         self.feed = Feed()
-        observers = self.metrics.observe, log.observe, self.feed.observe, self.record.observe
+        observers = (
+            self.history.observe,
+            self.metrics.observe,
+            log.observe,
+            self.feed.observe,
+            self.record.observe,
+        )
         emit = Emitter(*observers)
         self.store = store(
             emit,
-            clock or Clock(monotonic=trio.current_time),
+            clock,
             capacity=queue_capacity,
             capacity_bytes=queue_bytes,
             retain=retain,
@@ -155,6 +164,7 @@ class Rig:
             watch_asyncio=watch_asyncio,
             random_source=random.Random(0),
         )
+        self.history.watch(lambda: self.engine.oldest_ready)
         self._nursery = nursery
 
     @property

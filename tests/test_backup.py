@@ -1,9 +1,11 @@
 """`job-service backup`: a copy that is a store of its own, made by whoever has the file."""
 
+import json
 import socket
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -37,7 +39,7 @@ def settings(tmp_path: Path) -> Settings:
         unix=str(tmp_path / "socket"),
         store=f"sqlite:{tmp_path / 'jobs.db'}",
         log_file=str(tmp_path / "log"),
-        tokens=("secret",),
+        tokens=("nightly operate secret",),
     )
 
 
@@ -55,6 +57,17 @@ async def ask_for_backup(settings: Settings, to: Path, url: str | None = None) -
     return await trio.to_thread.run_sync(back_up, settings, url, to)
 
 
+async def lines_of(settings: Settings, event: str) -> list[Any]:
+    """The lines of the log that tell of this, when there is one."""
+    with trio.fail_after(10):
+        while True:
+            text = await trio.Path(str(settings.log_file)).read_text()
+            lines = [json.loads(line) for line in text.splitlines() if f'"{event}"' in line]
+            if lines:
+                return lines
+            await trio.sleep(0.01)
+
+
 async def test_the_copy_is_a_store_of_its_own(
     service: RunningService, settings: Settings, tmp_path: Path, capfd: Said
 ) -> None:
@@ -62,7 +75,10 @@ async def test_the_copy_is_a_store_of_its_own(
     later = await service.queue.submit("echo", "later", delay_seconds=1_000)
     copy = tmp_path / "copy.db"
     assert await ask_for_backup(settings, copy) == 0
-    assert capfd.readouterr().out == f"{copy}: {copy.stat().st_size:,} bytes\n"
+    size = copy.stat().st_size
+    assert capfd.readouterr().out == f"{copy}: {size:,} bytes\n"
+    (told,) = await lines_of(settings, "store_backed_up")
+    assert (told["path"], told["bytes"], told["by"]) == (str(copy), size, "nightly")
     await service.queue.cancel(later.id)
     twin = Settings(port=0, store=str(copy), log_file=str(tmp_path / "log2"))
     async with host(REGISTRY, twin) as running:

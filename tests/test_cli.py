@@ -34,7 +34,7 @@ SETTINGS: list[tuple[str, str, object, str]] = [
     ("unix", "service.sock", "service.sock", "other.sock"),
     ("max_connections", "5", 5, "6"),
     ("max_abandoned_threads", "5", 5, "6"),
-    ("tokens", "secret, another", ("secret", "another"), "other"),
+    ("tokens", "secret, me read another", ("secret", "me read another"), "other"),
     ("allow_host", "a.test,B.test", ("a.test", "b.test"), "other"),
     ("allow_origin", "https://a.test", ("https://a.test",), "other"),
     ("log_format", "console", "console", "json"),
@@ -160,8 +160,13 @@ def test_without_a_word_the_defaults_hold_and_the_demo_jobs_are_served() -> None
 
 
 def test_every_setting_can_be_chosen() -> None:
-    """There is no setting without a flag; three make sense only in company, and come below."""
-    chosen = {setting for setting, *_ in SETTINGS} | {"certfile", "keyfile", "no_auth"}
+    """There is no setting without a flag; four need company or a file, and come below."""
+    chosen = {setting for setting, *_ in SETTINGS} | {
+        "certfile",
+        "keyfile",
+        "no_auth",
+        "token_file",
+    }
     assert chosen == {field.name for field in fields(Settings)}
 
 
@@ -179,12 +184,14 @@ def test_everybody_can_be_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_command_line(everywhere).settings.no_auth
 
 
-def test_tokens_may_stand_in_a_file(tmp_path: Path) -> None:
-    """One a line, beside those of the flag."""
+def test_tokens_may_stand_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One a line, beside those of the flag. The file may be named by a variable, too."""
     file = tmp_path / "tokens"
     file.write_text("secret\n\n another \n")
     settings = read_command_line(["--token", "third", "--token-file", str(file)]).settings
-    assert settings.tokens == ("third", "secret", "another")
+    assert [token.secret for token in settings.accepted_tokens] == ["third", "secret", "another"]
+    monkeypatch.setenv("JOB_SERVICE_TOKEN_FILE", str(file))
+    assert read_command_line(["--token", "third"]).settings == settings
 
 
 def test_tokens_may_come_through_a_pipe(tmp_path: Path) -> None:
@@ -196,7 +203,7 @@ def test_tokens_may_come_through_a_pipe(tmp_path: Path) -> None:
         settings = read_command_line(["--token-file", f"/dev/fd/{reading}"]).settings
     finally:
         os.close(reading)
-    assert settings.tokens == ("secret",)
+    assert [token.secret for token in settings.accepted_tokens] == ["secret"]
 
 
 def test_a_pipe_that_nobody_writes_to_is_not_waited_for(
@@ -206,6 +213,37 @@ def test_a_pipe_that_nobody_writes_to_is_not_waited_for(
     os.mkfifo(tmp_path / "tokens")
     said = refusal(capfd, "--token-file", str(tmp_path / "tokens"))
     assert said == f"--token-file {tmp_path}/tokens: there is no token in it"
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        ("me read s3cret\n\nyou read", "line 3 must be a token, or NAME ROLE TOKEN"),
+        ("me read s3cret\nyou s3cret2 read", "line 2 must have a role that is one of read"),
+        ("s3cret\n#me read s3cret2", "line 2 must have a name of 1 to 64 letters, digits"),
+        ("me read s3cret\n\nyou submit s3cret", "line 3 has the same token as line 1"),
+        ("s3cret\nme read s3cret2\nme read s3cret3", "line 3 has the same name as line 2"),
+    ],
+)
+def test_a_mistake_in_the_token_file_is_told_by_its_line(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, lines: str, why: str
+) -> None:
+    """And never by what is written there, which may be a token in the wrong place."""
+    file = tmp_path / "tokens"
+    file.write_text(lines)
+    said = refusal(capfd, "--token-file", str(file))
+    assert said.startswith(f"--token-file {file}: {why}")
+    assert "s3cret" not in said
+
+
+def test_a_token_is_given_in_one_place_only(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Or nobody could say which role it has."""
+    file = tmp_path / "tokens"
+    file.write_text("me read s3cret")
+    said = refusal(capfd, "--token", "s3cret", "--token-file", str(file))
+    assert said == "--token-file must not give the same token twice"
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\n \n", b"\xff\xfe", b"# tokens\ns3cret\n"])
@@ -271,7 +309,8 @@ def test_modules_of_the_working_directory_can_be_served(
     [
         (["--port", "many"], "Invalid value for '--port': 'many' is not a valid integer."),
         (["--port", "65536"], "--port must be between 0 and 65535, not 65536"),
-        (["--workers", "0"], "--workers must be between 1 and 10000, not 0"),
+        (["--workers", "0"], "--workers must be 1 or more if no other process can run the jobs"),
+        (["--workers", "-1"], "--workers must be between 0 and 10000, not -1"),
         (["--workers", "1.5"], "Invalid value for '--workers': '1.5' is not a valid integer."),
         (["--queue-capacity", "0"], "--queue-capacity must be between 1 and 1000000000, not 0"),
         (["--grace", "soon"], "Invalid value for '--grace': 'soon' is not a valid float."),
@@ -281,8 +320,9 @@ def test_modules_of_the_working_directory_can_be_served(
         (["--retain-bytes", "-1"], "'-1' is not a number of bytes, such as 268435456 or 256MiB"),
         (["--retain-bytes", "1.5GiB"], "'1.5GiB' is not a number of bytes"),
         (["--host", ""], "--host must not be empty"),
-        (["--token", ""], "--token must not be empty, nor have spaces in it"),
-        (["--token", "secret,"], "--token must not be empty, nor have spaces in it"),
+        (["--token", ""], "--token must be a token, or NAME ROLE TOKEN with spaces between"),
+        (["--token", "a,"], "--token must be a token, or NAME ROLE TOKEN with spaces between"),
+        (["--token", "me root a"], "--token must have a role that is one of read, submit, operate"),
         (["--host", "0.0.0.0"], "--host 0.0.0.0 can be reached from other machines"),  # noqa: S104
         (["--no-auth", "--token", "secret"], "--no-auth and --token exclude each other"),
         (["--keyfile", "k.pem"], "--certfile and --keyfile go together"),
@@ -322,7 +362,7 @@ def test_what_cannot_be_is_told_in_one_line(
     ("variable", "value", "said"),
     [
         ("JOB_SERVICE_PORT", "tcp://10.0.0.1:80", "Invalid value for 'JOB_SERVICE_PORT': 'tcp://"),
-        ("JOB_SERVICE_WORKERS", "0", "JOB_SERVICE_WORKERS must be between 1 and 10000, not 0"),
+        ("JOB_SERVICE_WORKERS", "0", "JOB_SERVICE_WORKERS must be 1 or more"),
         ("JOB_SERVICE_LOG_LEVEL", "loud", "Invalid value for 'JOB_SERVICE_LOG_LEVEL': 'loud' is"),
         ("JOB_SERVICE_JOBS", "myjobs", "JOB_SERVICE_JOBS 'myjobs': must be MODULE:NAME"),
         ("JOB_SERVICE_TOKEN_FILE", "/nowhere/t", "JOB_SERVICE_TOKEN_FILE /nowhere/t: "),
@@ -504,7 +544,7 @@ def test_help_names_every_flag(capfd: pytest.CaptureFixture[str]) -> None:
     for setting in (*(setting for setting, *_ in SETTINGS), "jobs"):
         assert flag(setting) in said.out
     for field in fields(Settings):
-        if field.name != "tokens":  # which have two flags, each with its own meaning
+        if field.name != "tokens":  # of which one text may have several
             _, meaning, *_ = get_args(field.type)
             assert meaning in " ".join(said.out.split())
     assert 'default: ""' not in said.out

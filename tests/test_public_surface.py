@@ -48,7 +48,8 @@ SURFACE = [
         "InvalidIdempotencyKey",
         "InvalidOption",
     ),
-    *("InvalidPayload", "JobContext", "JobDetail", "JobOptions", "JobQueue", "JobServiceError"),
+    *("InvalidPayload", "JobContext", "JobDetail", "JobFilters", "JobOptions", "JobPage"),
+    *("JobQueue", "JobServiceError"),
     *(
         "JobSummary",
         "LogLine",
@@ -60,7 +61,7 @@ SURFACE = [
         "QueueClosed",
         "QueueFull",
     ),
-    *("QueueView", "Registry", "ResourceFailed", "Retry", "RunningService", "ScheduleView"),
+    *("QueueView", "Rate", "Registry", "ResourceFailed", "Retry", "RunningService", "ScheduleView"),
     *("Settings", "SettingsError", "Snooze", "Status", "StoreRefused", "StoreUnavailable"),
     *("TypeOptions", "TypeView", "Unauthorized", "UnexpectedAnswer", "UnknownJob"),
     *("UnknownJobType", "UnknownPredecessor", "Unreachable", "WaitsForJobs", "WorkerView"),
@@ -236,7 +237,7 @@ def test_what_is_taken_and_given_can_be_named() -> None:
         for name in our_classes(annotation)
     }
     assert mentioned <= set(SURFACE)
-    assert {"Draft", "JobOptions", "Progress", "Retry", "TypeOptions"} <= mentioned
+    assert {"Draft", "JobFilters", "JobOptions", "Progress", "Retry", "TypeOptions"} <= mentioned
 
 
 def test_importing_the_package_loads_nothing_that_takes_long() -> None:

@@ -31,6 +31,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "max_connections": 4_096,
         "max_abandoned_threads": 100,
         "tokens": (),
+        "token_file": None,
         "no_auth": False,
         "allow_host": (),
         "allow_origin": (),
@@ -75,6 +76,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         ("allow_host", ("a.test", "localhost", "10.0.0.1", "fd00::1", "my_host-1")),
         ("tokens", ("t",)),
         ("tokens", ("schlüssel", "t" * 1_000)),
+        ("tokens", ("ci submit t", "a.b-c_d@e read u")),
     ],
 )
 def test_a_value_just_inside_its_bounds_is_taken(setting: str, value: Any) -> None:
@@ -156,7 +158,12 @@ def test_others_are_let_in_only_on_purpose(host: str) -> None:
     [
         ({"tokens": ("",)}, "token"),
         ({"tokens": ("s3cret", "s3c ret")}, "token"),
-        ({"tokens": ("s3cret\n",)}, "token"),
+        ({"tokens": ("me read s3cret s3c",)}, "token"),
+        ({"tokens": ("me admin s3cret",)}, "token"),
+        ({"tokens": ("#s3cret read me",)}, "token"),
+        ({"tokens": ("s3cret", "me read s3cret")}, "token"),
+        ({"tokens": ("me read s3cret", "me submit s3c")}, "token"),
+        ({"tokens": ("s3cret\ud800",)}, "token"),
         ({"tokens": ("s3cret",), "no_auth": True}, "no_auth"),
         ({"certfile": "c"}, "certfile"),
         ({"keyfile": "k"}, "certfile"),

@@ -176,7 +176,7 @@ async def test_a_crash_outside_the_engine_is_a_crash_too(
         await trio.lowlevel.checkpoint()
         raise RuntimeError("a bug of ours")
 
-    monkeypatch.setattr(ServiceEvents, "watch_log", broken)
+    monkeypatch.setattr(ServiceEvents, "look_each_second", broken)
     with host(registry) as service, pytest.RaisesGroup(RuntimeError, flatten_subgroups=True):
         await service.supervisor.run()
     assert service.lines()[-1]["reason"] == "crashed"
@@ -436,7 +436,7 @@ async def test_a_log_that_cannot_be_reopened_is_said(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The line names the file and the reason, in the old file, which is still written to."""
-    monkeypatch.setattr("job_service.service_events.LOG_CHECK_SECONDS", 0.01)
+    monkeypatch.setattr("job_service.service_events.LOOK_SECONDS", 0.01)
     nowhere = str(tmp_path / "gone" / "log")
     with hosted(tmp_path / "log", registry) as service:
         service.telemetry.sink._file._path = nowhere

@@ -33,10 +33,12 @@ TYPE_CHECKING = False  # as in `typing`, which takes longer to import than this
 if TYPE_CHECKING:
     from job_service.garbage import collect_garbage_on_schedule
     from job_service.hosting import host
+    from job_service.jobs.queueing.filters import JobFilters
     from job_service.jobs.queueing.options import JobOptions
     from job_service.jobs.queueing.queue import JobQueue
     from job_service.jobs.registration.context import JobContext
     from job_service.jobs.registration.outcome import Discard, Snooze
+    from job_service.jobs.registration.rate import Rate
     from job_service.jobs.registration.registry import Registry, TypeOptions
     from job_service.jobs.registration.retry import Retry
     from job_service.jobs.state.detail import (
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
         TypeView,
         WorkerView,
     )
+    from job_service.jobs.state.job_filter import JobPage
     from job_service.jobs.state.job_log import AttemptLog, LogLine
     from job_service.jobs.state.model import Draft, Status
     from job_service.jobs.state.progress import Progress
@@ -73,7 +76,9 @@ __all__ = [
     "InvalidPayload",
     "JobContext",
     "JobDetail",
+    "JobFilters",
     "JobOptions",
+    "JobPage",
     "JobQueue",
     "JobServiceError",
     "JobSummary",
@@ -86,6 +91,7 @@ __all__ = [
     "QueueClosed",
     "QueueFull",
     "QueueView",
+    "Rate",
     "Registry",
     "ResourceFailed",
     "Retry",
@@ -114,11 +120,14 @@ __all__ = [
 _HOMES = {
     "collect_garbage_on_schedule": "job_service.garbage",
     "host": "job_service.hosting",
+    "JobFilters": "job_service.jobs.queueing.filters",
     "JobOptions": "job_service.jobs.queueing.options",
+    "JobPage": "job_service.jobs.state.job_filter",
     "JobQueue": "job_service.jobs.queueing.queue",
     "JobContext": "job_service.jobs.registration.context",
     "Discard": "job_service.jobs.registration.outcome",
     "Snooze": "job_service.jobs.registration.outcome",
+    "Rate": "job_service.jobs.registration.rate",
     "Registry": "job_service.jobs.registration.registry",
     "TypeOptions": "job_service.jobs.registration.registry",
     "Retry": "job_service.jobs.registration.retry",

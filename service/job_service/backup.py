@@ -14,6 +14,7 @@ from job_service.stores.location import SqliteLocation, parse_store
 from job_service.stores.sqlite.connection import open_connection
 from job_service.stores.sqlite.job_file import JobFile
 from job_service.stores.sqlite.lock import StoreInUse, locked
+from job_service.tokens import strongest
 
 
 def back_up(settings: Settings, url: str | None, destination: Path) -> int:
@@ -62,7 +63,7 @@ def _asking(settings: Settings, url: str | None = None) -> Iterator[JobClient]:
 
     Raises Unreachable at once, and BackupRefused for whatever else the service says.
     """
-    token = settings.tokens[0] if settings.tokens else None
+    token = strongest(settings.accepted_tokens)
     with JobClient(url or service_url(settings), token=token, patience_seconds=0) as client:
         try:
             yield client

@@ -108,7 +108,7 @@ def _type_report(job_type: JobType) -> TypeReport:
         payload_required=not _takes(job_type, job_type.absent_payload),
         max_retries=job_type.retry.max_retries,
         timeout_seconds=job_type.timeout,
-        concurrency=job_type.concurrency,
+        concurrency=job_type.limits.concurrency,
         resources=job_type.resource_parameters,
     )
 

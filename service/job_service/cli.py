@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from job_service.cli_commands import COMMANDS
-from job_service.cli_options import options, read_tokens
+from job_service.cli_options import options
 from job_service.environment import PREFIX, URL_VARIABLE, unknown_settings
 from job_service.errors import SettingsError
 from job_service.jobs.queueing.queue import JobQueue
@@ -131,7 +131,6 @@ def _command(
     reload: bool,
     jobs: Sequence[str],
     token: str | None,
-    token_file: str | None,
     **settings: Any,
 ) -> Command | int | None:
     """Serve jobs over HTTP, with a log of all that happens.
@@ -154,7 +153,8 @@ def _command(
     if os.environ.get("JOB_SERVICE_TOKEN") == "":  # click ignores an empty one
         raise UsageError("JOB_SERVICE_TOKEN must not be empty")
     _check_address(context)
-    checked = Settings(tokens=read_tokens(token, token_file), **settings)
+    tokens = () if token is None else tuple(map(str.strip, token.split(",")))
+    checked = Settings(tokens=tokens, **settings)
     if context.invoked_subcommand == "demo" and jobs:
         raise UsageError("demo has job types of its own, and takes no --jobs")
     if context.invoked_subcommand not in (None, "serve"):

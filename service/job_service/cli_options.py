@@ -1,6 +1,5 @@
 """The options of the command line: one for each setting, made from what `Settings` says of it."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import Field, fields
 from typing import Any, Literal, get_args, get_origin
@@ -9,50 +8,20 @@ import click
 
 from job_service.byte_sizes import in_mib, read_bytes
 from job_service.environment import is_address_by_kubernetes
-from job_service.errors import SettingsError
 from job_service.settings import Settings
 
 
 def options() -> Iterator[click.Option]:
-    """The options of a service, in the order of the settings. Tokens have two: `read_tokens`."""
+    """The options of a service, in the order of the settings."""
     for setting in fields(Settings):
         if setting.name == "tokens":
-            meaning = "Bearer token that clients must send; several with commas between."
+            meaning = "Bearer token of clients, or NAME ROLE TOKEN; several with commas between."
             yield click.Option(["--token"], help=meaning)
-            meaning = "File with such tokens, one a line."
-            yield click.Option(["--token-file"], help=meaning, metavar="PATH")
         else:
             kind, meaning, *_ = get_args(setting.type)
             yield click.Option(
                 [f"--{setting.name.replace('_', '-')}"], help=meaning, **_reading(setting, kind)
             )
-
-
-def read_tokens(option: str | None, file: str | None) -> tuple[str, ...]:
-    """The tokens of `--token` and of the file of `--token-file`. Raises SettingsError."""
-    tokens = [] if option is None else [token.strip() for token in option.split(",")]
-    if file is not None:
-        try:
-            with os.fdopen(_open_at_once(file), encoding="utf-8") as text:
-                lines = text.read().splitlines()
-        except OSError as error:
-            raise SettingsError("token_file", f"{file}: {error.strerror}") from error
-        except UnicodeDecodeError as error:
-            raise SettingsError("token_file", f"{file}: must be text in UTF-8") from error
-        in_file = [line.strip() for line in lines if line.strip()]
-        if any(" " in token or "\t" in token for token in in_file):
-            raise SettingsError("token_file", f"{file}: a token must not have spaces in it")
-        if not in_file:
-            raise SettingsError("token_file", f"{file}: there is no token in it")
-        tokens += in_file
-    return tuple(tokens)
-
-
-def _open_at_once(path: str) -> int:
-    """Open a file to read. A named pipe without a writer is empty, and is not waited for."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    os.set_blocking(descriptor, True)
-    return descriptor
 
 
 class _Port(click.types.IntParamType):

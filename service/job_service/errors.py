@@ -135,7 +135,7 @@ class Unreachable(JobServiceError):
 
 
 class Unauthorized(JobServiceError):
-    """The client sent no token, or a wrong one."""
+    """The client sent no token, a wrong one, or one whose role does not allow the call."""
 
 
 class UnexpectedAnswer(JobServiceError):

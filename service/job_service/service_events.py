@@ -21,24 +21,34 @@ from job_service.telemetry.events import (
 )
 from job_service.telemetry.metrics import COUNTERS, MetricsSnapshot
 
-LOG_CHECK_SECONDS = 1.0
+LOOK_SECONDS = 1.0
 
 
 class ServiceEvents:
-    """Emits the events of one service. `jobs_bytes` gives the bytes of all its jobs now."""
+    """Emits the events of one service.
+
+    `jobs_bytes` gives the bytes of all its jobs now, and `oldest_ready` when the oldest of those
+    that are ready became so.
+    """
 
     def __init__(
-        self, telemetry: Telemetry, settings: Settings, jobs_bytes: Callable[[], int]
+        self,
+        telemetry: Telemetry,
+        settings: Settings,
+        jobs_bytes: Callable[[], int],
+        oldest_ready: Callable[[], float | None],
     ) -> None:
         self._telemetry = telemetry
         self._settings = settings
         self._jobs_bytes = jobs_bytes
+        self._oldest_ready = oldest_ready
+        telemetry.history.watch(oldest_ready)
         self._has_stopped = False
 
     def read_metrics(self) -> MetricsSnapshot:
         """The metrics at this moment, with all log lines that were dropped until now."""
         self._count_dropped_lines()
-        return self._telemetry.metrics.snapshot(jobs_bytes=self._jobs_bytes())
+        return self._telemetry.metrics.snapshot(self._jobs_bytes(), self._oldest_ready())
 
     def started(self, url: str, job_types: list[str]) -> None:
         """Workers run, and HTTP answers at `url`."""
@@ -88,19 +98,24 @@ class ServiceEvents:
         self._telemetry.emit(ServiceStopped(**fields))
         self._telemetry.sink.seal()
 
-    async def watch_log(self) -> None:
-        """Tell what goes wrong with the log, each second until cancelled."""
+    async def look_each_second(self) -> None:
+        """Keep the history up, and tell what goes wrong with the log, until cancelled."""
         while True:
-            await trio.sleep(LOG_CHECK_SECONDS)
+            await trio.sleep(LOOK_SECONDS)
+            self._telemetry.history.catch_up()
             self._count_dropped_lines()
             if (error := self._telemetry.sink.take_reopen_error()) is not None:
                 path, said = str(error.filename), describe(error)
                 self._telemetry.emit(LogReopenFailed(timestamp=utc_now(), path=path, error=said))
 
     def _count_dropped_lines(self) -> None:
-        """Tell metrics and feed of lines that were lost. The log tells it itself, in the gap."""
+        """Tell all but the log of lines that were lost. The log tells it itself, in the gap."""
         lines = self._telemetry.sink.take_dropped()
         if lines:
             event = LogLinesDropped(timestamp=utc_now(), lines=lines)
-            self._telemetry.metrics.observe(event)
-            self._telemetry.feed.observe(event)
+            for listener in (
+                self._telemetry.history,
+                self._telemetry.metrics,
+                self._telemetry.feed,
+            ):
+                listener.observe(event)

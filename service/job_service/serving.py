@@ -101,7 +101,7 @@ def _serve(command: Command) -> bool:
         async def serve() -> bool:
             # It looks after the process, whatever runs in it, and ends with it.
             trio.lowlevel.spawn_system_task(collect_garbage_on_schedule)
-            reloads_on_hangup = settings.log_file is not None or settings.certfile is not None
+            reloads_on_hangup = any((settings.log_file, settings.certfile, settings.token_file))
             if reloads_on_hangup:
                 signal.signal(signal.SIGHUP, lambda *_: supervisor.reload_files())
             request_on_signals(

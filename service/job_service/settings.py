@@ -3,8 +3,8 @@
 import ipaddress
 import math
 import re
-import string
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_args
 
@@ -12,10 +12,11 @@ from job_service.errors import SettingsError
 from job_service.jobs.state.weight import DEFAULT_QUEUE_BYTES, DEFAULT_RETAIN_BYTES
 from job_service.stores.location import PostgresLocation, parse_store
 from job_service.telemetry.log import LogFormatChoice, LogLevel
+from job_service.token_file import read_tokens
+from job_service.tokens import Token
 
 _HOST_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")  # as a Host header is read, without a port
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#]+")
-_NOT_IN_TOKENS = frozenset(string.whitespace)
 
 
 class Limits(NamedTuple):
@@ -29,14 +30,17 @@ class Limits(NamedTuple):
 class Settings:
     """The settings of one service, which can't be changed.
 
-    Raises SettingsError if one is out of its range, or does not go with another. Without `tokens`
-    a service only starts if no other machine can reach it, unless `no_auth` is set. A relative
-    path is one from the working directory in which the settings are made.
+    Raises SettingsError if one is out of its range, or does not go with another, or if the file of
+    tokens can't be used. Without a token a service only starts if no other machine can reach it,
+    unless `no_auth` is set. A relative path is one from the working directory in which the settings
+    are made.
     """
 
     host: Annotated[str, "Address to listen on."] = "127.0.0.1"
     port: Annotated[int, "Port; 0 takes a free one.", Limits(0, 65_535)] = 8080
-    workers: Annotated[int, "Jobs that run at a time.", Limits(1, 10_000)] = 10
+    workers: Annotated[
+        int, "Jobs that run at a time; with 0, only other processes run jobs.", Limits(0, 10_000)
+    ] = 10
     queue_capacity: Annotated[
         int, "Jobs that may wait; more are turned away.", Limits(1, 10**9)
     ] = 1_000
@@ -80,9 +84,12 @@ class Settings:
         "Threads of interrupted jobs that may run on before workers wait for one to return.",
         Limits(1, 10**6),
     ] = 100
-    tokens: Annotated[tuple[str, ...], "Bearer tokens, of which clients must send one."] = field(
-        default=(), repr=False
-    )
+    tokens: Annotated[
+        tuple[str, ...], "Bearer tokens, of which clients must send one; or NAME ROLE TOKEN."
+    ] = field(default=(), repr=False)
+    token_file: Annotated[
+        str | None, "File with such tokens, one a line; read again when it changes."
+    ] = None
     no_auth: Annotated[bool, "Let everybody in who can reach the address."] = False
     allow_host: Annotated[
         tuple[str, ...], "Host names that clients may use, besides those of this machine."
@@ -112,9 +119,11 @@ class Settings:
         self._require("host", self.host != "", "must not be empty")
         self._require("host", "[" not in self.host, "takes an IPv6 address without brackets")
         self._require("unix", self.unix != "", "must not be empty")
-        for path in ("certfile", "keyfile", "log_file"):
+        for path in ("certfile", "keyfile", "log_file", "token_file"):
             self._make_absolute(path)
-        self._locate_store()
+        shares_store = self._locate_store()
+        alone = "must be 1 or more if no other process can run the jobs"
+        self._require("workers", self.workers > 0 or shares_store, alone)
         if (self.certfile is None) != (self.keyfile is None):
             raise SettingsError("certfile", "and --keyfile go together")
         self._check_access()
@@ -134,14 +143,16 @@ class Settings:
         """Whether no other machine can reach the service, by what it listens on."""
         return self.unix is not None or _is_loopback(self.host)
 
+    @cached_property
+    def accepted_tokens(self) -> tuple[Token, ...]:
+        """The tokens that were given, and those that the file had when these settings were made."""
+        return read_tokens(self.tokens, self.token_file)
+
     def _check_access(self) -> None:
-        if any(not token or set(token) & _NOT_IN_TOKENS for token in self.tokens):
-            raise SettingsError("token", "must not be empty, nor have spaces in it")
-        if any("\ud800" <= character <= "\udfff" for token in self.tokens for character in token):
-            raise SettingsError("token", "must be text in UTF-8")
-        if self.tokens and self.no_auth:
-            raise SettingsError("no_auth", "and --token exclude each other")
-        if not (self.tokens or self.no_auth or self.is_local):
+        if self.accepted_tokens and self.no_auth:
+            given = "token" if self.tokens else "token-file"
+            raise SettingsError("no_auth", f"and --{given} exclude each other")
+        if not (self.accepted_tokens or self.no_auth or self.is_local):
             raise SettingsError(
                 "host",
                 f"{self.host} can be reached from other machines: "
@@ -159,16 +170,18 @@ class Settings:
         except FileNotFoundError as error:
             raise SettingsError(setting, f"{path}: the working directory is gone") from error
 
-    def _locate_store(self) -> None:
-        """Write it with an absolute path."""
+    def _locate_store(self) -> bool:
+        """Write it with an absolute path; whether processes can share it."""
         try:
             location = parse_store(self.store)
-            if not isinstance(location, PostgresLocation):
-                object.__setattr__(self, "store", str(location))
+            if isinstance(location, PostgresLocation):
+                return True
+            object.__setattr__(self, "store", str(location))
         except FileNotFoundError as error:
             raise SettingsError("store", f"{self.store}: the working directory is gone") from error
         except ValueError as error:
             raise SettingsError("store", str(error)) from error
+        return False
 
     def _check_number(self, setting: str, kind: Any, limits: Limits) -> None:
         value = getattr(self, setting)

@@ -18,6 +18,8 @@ from job_service.settings import Settings
 from job_service.shutdown import Shutdown, crash_of_trio
 from job_service.store_choice import make_store
 from job_service.telemetry.assembly import Telemetry
+from job_service.token_file import TokenFile
+from job_service.tokens import Tokens
 from job_service.web.app import create_app
 from job_service.web.edge.listeners import Listener, listen_on_path, listen_on_port
 from job_service.web.edge.server import CLOSE_SECONDS, Server
@@ -63,19 +65,30 @@ class Supervisor:
             max_abandoned_threads=settings.max_abandoned_threads,
             watch_asyncio=telemetry.watch_asyncio,
         )
-        self._events = ServiceEvents(telemetry, settings, lambda: self._engine.jobs_bytes)
+        self._events = ServiceEvents(
+            telemetry,
+            settings,
+            lambda: self._engine.jobs_bytes,
+            lambda: self._engine.oldest_ready,
+        )
+        access = _access(settings)
         app = create_app(
             self._engine.queue,
             registry=registry,
             read_metrics=self._events.read_metrics,
+            history=telemetry.history,
             list_workers=self._engine.workers,
             list_schedules=self._engine.schedules,
             feed=telemetry.feed,
             is_ready=lambda: self._engine.accepting,
             store_trouble=lambda: self._store.trouble,
+            why_idle=lambda: self._store.why_idle,
             emit=telemetry.emit,
-            access=_access(settings),
+            access=access,
         )
+        self._token_file: TokenFile | None = None
+        if settings.token_file is not None:
+            self._token_file = TokenFile(access.tokens, settings.tokens, settings.token_file)
         self._keys: Keys | None = None
         if settings.certfile is not None and settings.keyfile is not None:
             self._keys = Keys(settings.certfile, settings.keyfile)
@@ -142,7 +155,9 @@ class Supervisor:
         async with self._store.opened(), trio.open_nursery() as beside:
             end_bound: trio.CancelScope = await beside.start(self._bound_the_end)
             async with trio.open_nursery() as service_nursery:
-                service_nursery.start_soon(self._events.watch_log)
+                service_nursery.start_soon(self._events.look_each_second)
+                if self._token_file is not None:
+                    service_nursery.start_soon(self._token_file.watch, self._telemetry.emit)
                 await service_nursery.start(self._server.serve, self._listeners)
                 async with trio.open_nursery() as engine_nursery:
                     engine_nursery.start_soon(self._conduct_shutdown)
@@ -222,11 +237,16 @@ class Supervisor:
         self._events.stopped("loop_blocked")
 
     def reload_files(self) -> None:
-        """Open the log file and load the certificate again, soon. Signal handlers may call it."""
+        """Open the log file again, and read the certificate and the tokens anew, soon.
+
+        Signal handlers may call it.
+        """
         if self._settings.log_file is not None:
             self._telemetry.sink.reopen()
         if self._keys is not None:
             self._keys.reload_soon()
+        if self._token_file is not None:
+            self._token_file.reload_soon()
 
     def _leave_to_parent(self) -> None:
         """In a child process that a handler forked: hold no connection, no port and no lock."""
@@ -251,7 +271,8 @@ async def _listen(settings: Settings) -> list[Listener]:
 
 def _access(settings: Settings) -> Access:
     hosts = None
-    is_open_to_browsers = settings.is_local and not (settings.tokens or settings.unix)
+    tokens = Tokens(settings.accepted_tokens)
+    is_open_to_browsers = settings.is_local and not (tokens or settings.unix)
     if settings.allow_host or is_open_to_browsers:
         hosts = LOCAL_HOSTS | {settings.host, *settings.allow_host}
-    return Access(settings.tokens, hosts, frozenset(settings.allow_origin))
+    return Access(tokens, hosts, frozenset(settings.allow_origin))

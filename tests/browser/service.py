@@ -32,7 +32,9 @@ class Service:
         port: int = 0,
         jobs: tuple[str, ...] = JOBS,
     ) -> None:
-        self._token = options[options.index("--token") + 1] if "--token" in options else None
+        # Of several tokens the last, without its name and role.
+        given = options[options.index("--token") + 1] if "--token" in options else ""
+        self._token = given.rpartition(",")[2].rpartition(" ")[2]
         arguments = ["--port", str(port), "--log-format", "json", *jobs, *options]
         self.process = ancestor.start(arguments, "", ROOT, log_path)
         self.url = _read_url(log_path, self.process)

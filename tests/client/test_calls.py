@@ -152,6 +152,16 @@ async def test_a_token_is_sent(serve: Serve, call: Call, monkeypatch: pytest.Mon
         monkeypatch.setenv("JOB_SERVICE_TOKEN", "sécret, other")
         monkeypatch.setenv("JOB_SERVICE_URL", running.url)
         await call(None, "metrics")
+        monkeypatch.setenv("JOB_SERVICE_TOKEN", "me operate sécret, other")
+        await call(None, "metrics")
+
+
+async def test_a_token_of_too_low_a_role_is_told_so(serve: Serve, call: Call) -> None:
+    """It is the same exception as that of a wrong one, and its text says which role is needed."""
+    async with serve(tokens=("me read word",)) as running:
+        await call(running.url, "metrics", client={"token": "word"})
+        with pytest.raises(Unauthorized, match="needs the role operate"):
+            await call(running.url, "pause", client={"token": "word"})
 
 
 async def test_a_unix_socket_and_tls_are_spoken(
@@ -214,7 +224,7 @@ async def test_a_path_of_the_url_is_kept(call: Call) -> None:
         url = f"http://127.0.0.1:{listener.socket.getsockname()[1]}/intern/jobs/"
         assert await call(url, "list", limit=5) == []
         nursery.cancel_scope.cancel()
-    assert asked[0].startswith(b"GET /intern/jobs/jobs?limit=5&order=oldest HTTP/1.1\r\n")
+    assert asked[0].startswith(b"GET /intern/jobs/jobs?order=oldest&limit=5 HTTP/1.1\r\n")
 
 
 async def test_all_pages_of_a_list_are_walked_through(

@@ -70,11 +70,15 @@ def events() -> dict[str, tuple[str, frozenset[str]]]:
 
 @cache
 def description() -> str:
-    """The OpenAPI document of a service."""
+    """The OpenAPI document of a service, which has all problems if it has a token."""
+    headers = {"Authorization": "Bearer word"}
 
     async def ask() -> str:
-        settings = Settings(port=0, log_file="/dev/null")
-        async with host(Registry(), settings) as running, httpx.AsyncClient() as client:
+        settings = Settings(port=0, log_file="/dev/null", tokens=("word",))
+        async with (
+            host(Registry(), settings) as running,
+            httpx.AsyncClient(headers=headers) as client,
+        ):
             return (await client.get(f"{running.url}/openapi.json")).text
 
     return trio.run(ask)

@@ -19,7 +19,11 @@ PAGES = pages()
 AS_PAGES = pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
 
 
-@AS_PAGES
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=() if page.path == README else pytest.mark.slow) for page in PAGES],
+    ids=[page.name for page in PAGES],
+)
 def test_who_follows_a_page_sees_what_it_says(page: Page, tmp_path: Path) -> None:
     """Files are written, and commands given, in the order of the page; each does as it says."""
     samples = [block for block in page.blocks if block.title or block.language == "console"]

@@ -141,6 +141,27 @@ async def test_a_delayed_job_keeps_its_time_with_another_priority(
     assert starts == [(25, "busy"), (35, "b"), (35, "a")]
 
 
+async def test_the_limit_of_the_new_payload_holds(
+    registry: Registry, autojump_clock: Autojump
+) -> None:
+    """The job waits for its turn among those of its new key, and no longer among the others."""
+    starts = []
+
+    @registry.job("sync", concurrency=1, per=lambda tenant: tenant)
+    async def sync(tenant: str) -> None:
+        starts.append((trio.current_time(), tenant))
+        await trio.sleep(10)
+
+    async with running(registry, workers=9, clock=VIRTUAL) as rig:
+        for tenant in ("a", "b"):
+            await run_one(rig, "sync", tenant)
+        jobs = [await run_one(rig, "sync", "a") for _ in range(2)]
+        await rig.queue.edit(jobs[0].id, payload="b")
+        await trio.sleep(5)
+        await rig.queue.edit(jobs[1].id, payload="c")
+    assert starts == [(0, "a"), (0, "b"), (5, "c"), (10, "b")]
+
+
 async def test_the_handler_gets_the_new_payload(
     starts: list[tuple[float, Any]], registry: Registry, autojump_clock: Autojump
 ) -> None:

@@ -13,6 +13,7 @@ from job_service.jobs.registration.context import JobContext
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import Retry
 from job_service.jobs.running.engine import Engine
+from job_service.telemetry.metrics import MetricsSnapshot
 from tests.conftest import Rig
 from tests.jobs.steps import at_once, check_the_end
 
@@ -84,8 +85,11 @@ def jobs_of_all_kinds() -> Registry:
     return registry
 
 
-async def run_and_stop(step: int, stop: Stop) -> tuple[Rig, bool]:
-    """Run a few jobs on an engine that is stopped at `step`; the rig, and whether it came to it."""
+async def run_and_stop(step: int, stop: Stop) -> tuple[Rig, MetricsSnapshot, bool]:
+    """Run a few jobs on an engine that is stopped at `step`, and check how they have ended.
+
+    Gives the rig, its metrics, and whether it came to that step.
+    """
     async with trio.open_nursery() as nursery:
         rig = Rig(nursery, jobs_of_all_kinds(), workers=2)
         instrument = StopAtStep(step, lambda: stop(rig.engine, nursery.cancel_scope))
@@ -103,7 +107,8 @@ async def run_and_stop(step: int, stop: Stop) -> tuple[Rig, bool]:
             await trio.sleep(60)
         finally:
             trio.lowlevel.remove_instrument(instrument)
-    return rig, instrument.called
+    check_the_end(rig)
+    return rig, rig.snapshot(), instrument.called
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -115,15 +120,13 @@ def test_the_books_balance_wherever_the_engine_is_cancelled(way: str) -> None:
     stop = WAYS[way]
     for step in range(MAX_STEPS):
         clock = trio.testing.MockClock(autojump_threshold=0)
-        rig, called = trio.run(run_and_stop, step, stop, clock=clock)
-        check_the_end(rig)
+        rig, now, called = trio.run(run_and_stop, step, stop, clock=clock)
         names = rig.record.names()
         assert names.count("worker_started") == names.count("worker_stopped"), step
         if not called:
             break
     else:
         pytest.fail("the jobs took more steps than the test would go")
-    now = rig.snapshot()
     assert (now.jobs_created, now.jobs_completed, now.jobs_retried) == (8, 6, 5)
     assert (now.jobs_cancelled, now.jobs_failed) == (1, 1)
     assert step > 40, "every step of all that was to be met"

@@ -85,7 +85,7 @@ async def test_a_job_on_its_way_to_a_worker_can_still_be_called_off(
     await trio.testing.wait_all_tasks_blocked()
     job = await rig.queue.submit("notes")
     called_off = rig.store._find(job.id)
-    instrument = WhileHandedOver(rig, lambda: rig.store._call_off(called_off, "requested"))
+    instrument = WhileHandedOver(rig, lambda: rig.store._call_off(called_off, "requested", None))
     trio.lowlevel.add_instrument(instrument)
     await trio.testing.wait_all_tasks_blocked()
     trio.lowlevel.remove_instrument(instrument)

@@ -221,6 +221,7 @@ CALLS: dict[str, Callable[[JobQueue, str], Awaitable[object]]] = {
     "submit_all": lambda queue, _: queue.submit_all([queue.check("number", 7)] * 2),
     "get": lambda queue, job_id: queue.get(job_id),
     "list": lambda queue, _: queue.list(),
+    "page": lambda queue, _: queue.page(),
     "cancel": lambda queue, job_id: queue.cancel(job_id),
     "cancel_all": lambda queue, _: queue.cancel_all("minute"),
     "retry": _retry,

@@ -326,7 +326,7 @@ def test_a_limit_lets_one_job_run_at_least(registry: Registry) -> None:
     """Without one there is no limit."""
     registry.job("limited", concurrency=1)(works)
     registry.job("unlimited")(works)
-    assert registry.lookup("limited").concurrency == 1
-    assert registry.lookup("unlimited").concurrency is None
+    assert registry.lookup("limited").limits.concurrency == 1
+    assert registry.lookup("unlimited").limits.concurrency is None
     with pytest.raises(ValueError, match="concurrency must be 1 or more, not 0"):
         registry.job("none", concurrency=0)

@@ -119,6 +119,7 @@ def numbers(field: str, end: int) -> set[int]:
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_at_every_change_of_clocks_it_ticks_as_debians_cron_does(data: st.DataObject) -> None:

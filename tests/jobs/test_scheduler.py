@@ -164,6 +164,7 @@ async def test_ticks_of_a_suspended_machine_are_not_piled_up(
     await finish(rig)
 
 
+@pytest.mark.slow
 async def test_a_clock_set_back_repeats_nothing_that_is_at_a_fixed_time(
     autojump_clock: trio.abc.Clock, make_rig: Callable[..., Rig], registry: Registry
 ) -> None:

@@ -18,6 +18,7 @@ from hypothesis.stateful import (
 
 from job_service.jobs.state.attempt_transitions import complete, cut_short, fail, retry, snooze
 from job_service.jobs.state.clock import Clock
+from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import TERMINAL, Draft, Job
 from job_service.jobs.state.state_index import StateIndex as Index
 from job_service.jobs.state.transitions import abandon, cancel, enqueue, fail_unstarted
@@ -216,7 +217,7 @@ class StateIndex(RuleBasedStateMachine):
         """What is kept is every unfinished job and the last few that finished."""
         kept = {job.id for job in self.index.jobs}
         assert kept == self.unfinished | set(self.finished[-RETAIN:])
-        page = self.index.jobs.page(status=None, job_type=None, after=None, limit=1_000)
+        page = self.index.jobs.page(JobFilter(), after=None, limit=1_000).jobs
         assert [job.id for job in page] == sorted(kept)
 
 

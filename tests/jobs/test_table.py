@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from job_service.jobs.state import chunk as chunks
 from job_service.jobs.state import table
+from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import TERMINAL, TRANSITIONS, Job, Status
 from job_service.jobs.state.table import JobTable
 
@@ -18,19 +19,18 @@ NOW = datetime(2026, 1, 31, tzinfo=UTC)
 TYPES = ("email", "report", "rare")
 STATUSES: tuple[Status, ...] = get_args(Status)
 
-filters = st.fixed_dictionaries(
-    {
-        "status": st.none() | st.sampled_from(STATUSES),
-        "job_type": st.none() | st.sampled_from([*TYPES, "unknown"]),
-        "limit": st.integers(0, 40),
-        "newest_first": st.booleans(),
-    }
+filters = st.builds(
+    JobFilter,
+    statuses=st.lists(st.sampled_from(STATUSES), max_size=3, unique=True).map(tuple),
+    types=st.lists(st.sampled_from([*TYPES, "unknown"]), max_size=2, unique=True).map(tuple),
+    id_part=st.none() | st.sampled_from(["1", "02", "003", "X"]),
+    tag=st.none() | st.sampled_from(["even", "odd"]),
 )
 
 
 def new_job(number: int, job_type: str) -> Job:
     """A job whose id sorts by its number."""
-    return Job(f"{number:08}", job_type, b"null", 0, NOW, NOW)
+    return Job(f"{number:08}", job_type, b"null", 0, NOW, NOW, tags=("odd",) if number % 2 else ())
 
 
 def move(jobs: JobTable, job: Job, to: Status) -> None:
@@ -81,20 +81,46 @@ class ListedJobs(RuleBasedStateMachine):
                 self.jobs.forget(job)
                 self.kept.remove(job)
 
-    @rule(asked=filters, cursor=st.none() | st.integers(-1, 200))
-    def read_a_page(self, asked: dict[str, Any], cursor: int | None) -> None:
+    @rule(
+        wanted=filters,
+        cursor=st.none() | st.integers(-1, 200),
+        limit=st.integers(0, 40),
+        newest_first=st.booleans(),
+    )
+    def read_a_page(
+        self, wanted: JobFilter, cursor: int | None, limit: int, newest_first: bool
+    ) -> None:
         """It has what a plain list would give, whatever is asked, from behind any id."""
         after = None if cursor is None else f"{cursor:08}"
+        expected = self.expected(wanted, after, newest_first=newest_first)
+        found = self.jobs.page(wanted, after=after, limit=limit, newest_first=newest_first)
+        assert found.jobs == expected[:limit]
+
+    @rule(wanted=filters, looks=st.integers(1, 9), newest_first=st.booleans())
+    def look_at_few_jobs_at_a_time(self, wanted: JobFilter, looks: int, newest_first: bool) -> None:
+        """Page after page comes the whole list, each after no more than so many looks."""
+        found: list[Job] = []
+        after: str | None = None
+        while True:
+            page = self.jobs.page(
+                wanted, after=after, limit=5, newest_first=newest_first, looks=looks
+            )
+            assert len(page.jobs) <= min(5, looks)
+            found += page.jobs
+            if page.edge is None:
+                break
+            after = page.edge
+        assert found == self.expected(wanted, None, newest_first=newest_first)
+
+    def expected(self, wanted: JobFilter, after: str | None, *, newest_first: bool) -> list[Job]:
+        """What a plain list would give."""
         expected = [
             job
             for job in self.kept
-            if asked["status"] in (None, job.status)
-            and asked["job_type"] in (None, job.type)
-            and (after is None or (job.id < after if asked["newest_first"] else job.id > after))
+            if wanted.matches(job)
+            and (after is None or (job.id < after if newest_first else job.id > after))
         ]
-        if asked["newest_first"]:
-            expected.reverse()
-        assert self.jobs.page(after=after, **asked) == expected[: asked["limit"]]
+        return expected[::-1] if newest_first else expected
 
     @invariant()
     def every_kept_job_is_there(self) -> None:
@@ -167,14 +193,14 @@ def test_a_page_costs_what_is_on_it(
     for chunk in jobs._chunks.values():
         chunk.jobs = Watched(chunk.jobs)
     expected = [f"{number:08}" for number in sorted(rare, reverse=newest_first)][:limit]
-    for asked in (
-        {"status": status, "job_type": None},
-        {"status": None, "job_type": "rare"},
-        {"status": status, "job_type": "rare"},
+    for wanted_jobs in (
+        JobFilter(statuses=(status,)),
+        JobFilter(types=("rare",)),
+        JobFilter(statuses=(status,), types=("rare", "unknown")),
     ):
         Watched.looks = 0
-        page = jobs.page(**asked, after=None, limit=limit, newest_first=newest_first)
-        assert [job.id for job in page] == expected
+        page = jobs.page(wanted_jobs, after=None, limit=limit, newest_first=newest_first)
+        assert [job.id for job in page.jobs] == expected
         assert Watched.looks == len(expected)
 
 
@@ -186,7 +212,7 @@ def test_going_on_behind_a_job_looks_at_one_chunk_more() -> None:
     for chunk in jobs._chunks.values():
         chunk.jobs = Watched(chunk.jobs)
     Watched.looks = 0
-    page = jobs.page(status=None, job_type=None, after="00001234", limit=3)
+    page = jobs.page(JobFilter(), after="00001234", limit=3).jobs
     assert [job.id for job in page] == ["00001235", "00001236", "00001237"]
     assert Watched.looks <= chunks.CHUNK + len(page)
 
@@ -199,8 +225,8 @@ def test_a_job_that_runs_again_is_listed_once() -> None:
     again: tuple[Status, ...] = ("processing", "pending", "processing")
     for status in again:
         move(jobs, job, status)
-    assert jobs.page(status="processing", job_type=None, after=None, limit=9) == [job]
-    assert jobs.page(status="pending", job_type=None, after=None, limit=9) == []
+    assert jobs.page(JobFilter(statuses=("processing",)), after=None, limit=9).jobs == [job]
+    assert jobs.page(JobFilter(statuses=("pending",)), after=None, limit=9).jobs == []
 
 
 def test_a_job_that_waits_for_long_does_not_keep_the_room_of_all_around_it() -> None:
@@ -215,6 +241,5 @@ def test_a_job_that_waits_for_long_does_not_keep_the_room_of_all_around_it() -> 
     kept = len(list(jobs))
     assert kept == 50
     assert len(jobs._chunks) <= 2 * kept / chunks.CHUNK * 4 + 1
-    assert [int(job.id) for job in jobs.page(status=None, job_type=None, after=None, limit=99)] == [
-        *range(0, 5_000, 100)
-    ]
+    page = jobs.page(JobFilter(), after=None, limit=99).jobs
+    assert [int(job.id) for job in page] == [*range(0, 5_000, 100)]

@@ -1,5 +1,7 @@
 """Why a job is not running now, as its detail says in one sentence."""
 
+import time
+
 import pytest
 import trio
 import trio.testing
@@ -148,4 +150,7 @@ def test_an_attempt_that_was_no_failure_is_not_called_a_retry(outcome: AttemptOu
     """A job that comes back without having failed says why it does."""
     job = Job("1", "late", b"null", 3, START, START)
     job.attempts = (Attempt(1, "worker-1", START, 0.0, lambda: None, outcome=outcome),)
-    assert why_it_waits(job, Backlog(lambda _: None), 2.5, 0) == f"{outcome}; due in 3 s"
+    assert (
+        why_it_waits(job, Backlog(lambda _: None, time.monotonic), 2.5, 0)
+        == f"{outcome}; due in 3 s"
+    )

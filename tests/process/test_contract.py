@@ -103,6 +103,7 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "409",
 SECONDS = 120.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("token", "phases", "examples"),
     [

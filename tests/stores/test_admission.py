@@ -18,6 +18,7 @@ from job_service.errors import (
     UnknownJob,
     UnknownPredecessor,
 )
+from job_service.jobs.state.job_filter import JobFilter
 from job_service.stores.contract import KeyedRequest
 from tests.stores.workshop import MakeWorkshop, Workshop
 
@@ -374,7 +375,6 @@ async def test_each_call_of_a_client_is_a_checkpoint(shop: Workshop) -> None:
     store = shop.store
     ended = await shop.new()
     await store.cancel(ended, "requested")
-    page = {"status": None, "job_type": None, "after": None, "limit": 1, "newest_first": False}
     for call in (
         lambda: store.submit([EMAIL, EMAIL]),
         lambda: store.run_again(ended),
@@ -384,7 +384,7 @@ async def test_each_call_of_a_client_is_a_checkpoint(shop: Workshop) -> None:
         lambda: store.resume("email"),
         lambda: store.get(job_id),
         lambda: store.wait(job_id, 1),
-        lambda: store.page(**page),  # type: ignore[arg-type]  # each of its own kind
+        lambda: store.page(JobFilter(), after=None, limit=1, newest_first=False),
         store.view,
         store.counts,
         store.settled,

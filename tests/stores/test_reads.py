@@ -5,6 +5,7 @@ import pytest
 
 from job_service import Draft
 from job_service.errors import UnknownJob
+from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import Status
 from tests.stores.conftest import in_memory_only
 from tests.stores.workshop import MakeWorkshop, Workshop
@@ -77,18 +78,18 @@ async def test_pages_are_of_one_status_and_type_in_order(
     ]
     if newest_first:
         wanted.reverse()
+    sought = JobFilter(
+        statuses=() if status is None else (status,), types=() if job_type is None else (job_type,)
+    )
     found: list[str] = []
+    after: str | None = None
     while True:
-        page = await shop.store.page(
-            status=status,
-            job_type=job_type,
-            after=found[-1] if found else None,
-            limit=5,
-            newest_first=newest_first,
-        )
-        found += [job.id for job in page]
-        if len(page) < 5:
+        page = await shop.store.page(sought, after=after, limit=5, newest_first=newest_first)
+        found += [job.id for job in page.jobs]
+        if page.next is None:
             break
+        assert len(page.jobs) == 5
+        after = page.next
     assert found == wanted
 
 
@@ -122,10 +123,10 @@ async def test_only_the_last_to_finish_are_kept(make_workshop: MakeWorkshop) -> 
     assert [job.id for job in await shop.everything()] == [jobs[n] for n in (1, 2, 3, 5)]
     with pytest.raises(UnknownJob):
         await shop.store.get(jobs[0])
-    page = await shop.store.page(
-        status=None, job_type=None, after=jobs[0], limit=9, newest_first=False
+    page = await shop.store.page(JobFilter(), after=jobs[0], limit=9, newest_first=False)
+    assert [job.id for job in page.jobs] == [jobs[n] for n in (1, 2, 3, 5)], (
+        "after one that is gone"
     )
-    assert [job.id for job in page] == [jobs[n] for n in (1, 2, 3, 5)], "after one that is gone"
     await shop.check()
 
 

@@ -18,6 +18,8 @@ from job_service.jobs.state.attempt_transitions import (
 from job_service.jobs.state.changes import Change
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.detail import JobDetail, JobSummary
+from job_service.jobs.state.job_filter import JobFilter
+from job_service.jobs.state.limits import NO_LIMITS
 from job_service.jobs.state.model import TERMINAL, Attempt, Draft, Job
 from job_service.jobs.state.progress import Progress
 from job_service.jobs.state.transitions import enqueue
@@ -154,7 +156,7 @@ class Workshop:
 
     def demand(self) -> Demand:
         """It takes whatever there is."""
-        return Demand(1_000_000, 0, {"email": None, "letter": None})
+        return Demand(1_000_000, 0, {"email": NO_LIMITS, "letter": NO_LIMITS})
 
     def view(self) -> BacklogView:
         """What is held back."""
@@ -272,9 +274,8 @@ class Workshop:
 
     async def everything(self) -> list[JobSummary]:
         """All jobs that are kept, the oldest first."""
-        return await self.store.page(
-            status=None, job_type=None, after=None, limit=1_000, newest_first=False
-        )
+        page = await self.store.page(JobFilter(), after=None, limit=1_000, newest_first=False)
+        return page.jobs
 
 
 MakeWorkshop = Callable[..., Awaitable[Workshop]]

@@ -38,7 +38,7 @@ VOCABULARY = {
             " jobs_cancelled jobs_abandoned jobs_rejected wait_seconds_total run_seconds_total"
             " loop_stalls log_lines_dropped connections_refused jobs_snoozed jobs_deduplicated"
             " ticks_skipped jobs_claimed jobs_released store_commits store_errors"
-            " store_seconds_total"
+            " store_seconds_total jobs_started"
         ),
         "error traceback",
     ),
@@ -47,7 +47,7 @@ VOCABULARY = {
     "job_created": (
         "info",
         "job_id job_type",
-        "run_at priority unique_key after after_count schedule",
+        "run_at priority unique_key after after_count schedule retry_of by",
     ),
     "job_edited": (
         "info",
@@ -74,7 +74,7 @@ VOCABULARY = {
     "job_cancelled": (
         "info",
         "job_id job_type reason",
-        "worker_id attempt run_seconds wait_seconds error traceback",
+        "worker_id attempt run_seconds wait_seconds error traceback by",
     ),
     "job_abandoned": (
         "error",
@@ -93,8 +93,9 @@ VOCABULARY = {
     "schedule_skipped": ("warning", "schedule job_type reason", "ticks"),
     "queue_full": ("warning", "queue_capacity", "queue_bytes"),
     "queue_freed": ("info", "jobs_rejected full_seconds", ""),
-    "queue_paused": ("info", "", "job_type"),
-    "queue_resumed": ("info", "", "job_type"),
+    "queue_paused": ("info", "", "job_type by"),
+    "queue_resumed": ("info", "", "job_type by"),
+    "store_backed_up": ("info", "path bytes", "by"),
     "store_opening": ("info", "store jobs_read", ""),
     "store_opened": (
         "info",
@@ -110,6 +111,8 @@ VOCABULARY = {
     "loop_stalled": ("warning", "stalled_seconds where", "loop over job_id job_type worker_id"),
     "certificate_reload_failed": ("warning", "error", ""),
     "certificate_reloaded": ("info", "certfile", ""),
+    "token_reload_failed": ("warning", "error", ""),
+    "tokens_reloaded": ("info", "token_file tokens", ""),
     "connection_failed": ("warning", "client error", ""),
     "connection_refused": ("info", "", ""),
     "request_failed": ("error", "method path error traceback", ""),

@@ -60,6 +60,7 @@ COUNTED: list[tuple[Event, dict[str, float]]] = [
             "jobs_pending": -1,
             "jobs_ready": -1,
             "jobs_in_progress": 1,
+            "jobs_started": 1,
             "wait_seconds_total": 0.25,
         },
     ),
@@ -252,6 +253,8 @@ def test_metrics_come_in_the_order_of_the_contract(metrics: Metrics) -> None:
         ("store_commits", 0),
         ("store_errors", 0),
         ("store_seconds_total", 0.0),
+        ("jobs_started", 0),
+        ("jobs_oldest_ready_seconds", 0.0),
     ]
 
 

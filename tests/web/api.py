@@ -14,6 +14,7 @@ from werkzeug.datastructures import Headers
 from job_service.jobs.registration.context import JobContext
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import Retry
+from job_service.tokens import Tokens, parse_token
 from job_service.web.app import create_app
 from job_service.web.guards import Access
 from tests.conftest import Rig
@@ -73,12 +74,16 @@ class Api:
         access: Access | None = None,
         *,
         store_trouble: Callable[[], str | None] = lambda: None,
+        why_idle: Callable[[], str | None] = lambda: None,
     ) -> None:
         self.rig = rig
         self.app = create_app(
             rig.queue,
             registry=rig.registry,
-            read_metrics=lambda: rig.metrics.snapshot(rig.engine.jobs_bytes),
+            read_metrics=lambda: rig.metrics.snapshot(
+                rig.engine.jobs_bytes, rig.engine.oldest_ready
+            ),
+            history=rig.history,
             list_workers=rig.engine.workers,
             list_schedules=rig.engine.schedules,
             feed=rig.feed,
@@ -86,6 +91,7 @@ class Api:
             emit=rig.engine._emit,
             access=access or Access(),
             store_trouble=store_trouble,
+            why_idle=why_idle,
         )
         self.client = TrioClient(self.app, use_cookies=False)
 
@@ -171,6 +177,11 @@ def check_problem(answer: Answer, status: int, kind: str | None = None) -> str:
     detail: str = answer.json["detail"]
     assert detail
     return detail
+
+
+def taking(*texts: str) -> Tokens:
+    """The tokens that these texts are."""
+    return Tokens(map(parse_token, texts))
 
 
 class Email(msgspec.Struct):

@@ -10,7 +10,7 @@ from _pytest.mark import ParameterSet
 
 from job_service.web.edge import connection, sending, server
 from job_service.web.guards import Access
-from tests.web.api import Api, check_problem
+from tests.web.api import Api, check_problem, taking
 from tests.web.conftest import MakeApi, Serve
 from tests.web.hostile import ALL, SMUGGLED, SMUGGLING, TARGETS, post
 from tests.web.wire import Served, Stage, Wire, request
@@ -171,7 +171,7 @@ async def test_a_refused_body_is_not_asked_for(
     make_api: MakeApi, serve: Serve, status: int
 ) -> None:
     """Expect: 100-continue is there to spare a body that would be refused (RFC 9110, 10.1.1)."""
-    served = await serve(make_api(Access(tokens=("word",))).app)
+    served = await serve(make_api(Access(tokens=taking("word"))).app)
     headers = [] if status == 401 else ["Authorization: Bearer word"]
     async with served.connect() as wire:
         await wire.send(post("Content-Length: 100000000", "Expect: 100-continue", *headers))

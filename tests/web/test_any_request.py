@@ -13,7 +13,7 @@ from job_service.telemetry.events import RequestFailed
 from job_service.web.guards import Access
 from job_service.web.openapi.operations import OPERATIONS
 from tests.conftest import Rig
-from tests.web.api import Api, job_types
+from tests.web.api import Api, job_types, taking
 from tests.web.conftest import MakeApi
 
 NAMES = [
@@ -100,7 +100,7 @@ async def test_no_odd_value_of_a_header_makes_the_service_err(
     api: Api, make_api: MakeApi, name: str
 ) -> None:
     """Of each header that a server might look at, with a token and without one."""
-    guarded = make_api(Access(tokens=("word",), origins=frozenset({"https://a.example"})))
+    guarded = make_api(Access(tokens=taking("word"), origins=frozenset({"https://a.example"})))
     for text in ODD_TEXTS:
         for one in (api, guarded):
             await check(one, SOME_CALLS, Headers([(name, text)]))
@@ -110,7 +110,7 @@ async def test_no_odd_value_of_a_header_makes_the_service_err(
 @given(headers=HEADERS, guarded=st.booleans())
 def test_no_header_makes_the_service_err(headers: list[tuple[str, str]], guarded: bool) -> None:
     """Of any name and value, alone and repeated, with a token and without one."""
-    access = Access(tokens=("word",), origins=frozenset({"https://a.example"}))
+    access = Access(tokens=taking("word"), origins=frozenset({"https://a.example"}))
     check_everywhere(Headers(headers), access=access if guarded else None)
 
 

@@ -252,7 +252,10 @@ async def test_an_unknown_id_is_not_found(api: Api, job_id: str) -> None:
 @pytest.mark.parametrize(
     "query",
     [
-        *("status=", "status=done", "status=Pending", "status=pending,failed"),
+        *("status=", "status=done", "status=Pending", "status=pending,ended"),
+        *("id=", f"id={'a' * 37}", "unique_key=", f"unique_key={'k' * 256}", "tag="),
+        *(f"tag={'t' * 65}", "error=", f"error={'e' * 201}", "created_after=", "created_after=now"),
+        *("created_after=2026-01-31", "created_before=2026-01-31T12:00:00", "created_before=0"),
         *("limit=", "limit=0", "limit=-1", "limit=1001", "limit=1e2", "limit=1.0", "limit=ten"),
         *("limit=%C2%B2", "limit=%D9%A1", "limit=%2B5", "limit=+5", "limit=1_0"),
         *("cursor=", "cursor=7", "cursor=%FF", "cursor=01890000-0000-7000-8000-00000000000"),

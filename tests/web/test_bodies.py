@@ -15,7 +15,7 @@ from job_service.web.edge.bodies import (
 )
 from job_service.web.edge.heads import MAX_FIELDS, MAX_HEAD_BYTES, Refused
 from job_service.web.guards import Access
-from tests.web.api import Api, check_problem
+from tests.web.api import Api, check_problem, taking
 from tests.web.conftest import MakeApi, Serve
 from tests.web.hostile import post
 from tests.web.wire import request
@@ -138,7 +138,7 @@ def test_so_many_chunks_are_taken_at_a_time() -> None:
 
 async def test_the_body_of_who_may_not_come_in_is_not_read(make_api: MakeApi, serve: Serve) -> None:
     """However many chunks it has, and whether or not they are any."""
-    served = await serve(make_api(Access(tokens=("word",))).app)
+    served = await serve(make_api(Access(tokens=taking("word"))).app)
     for body in (TINY * 10_000, b"no chunks\r\n"):
         async with served.connect() as wire:
             await wire.send(HEAD + body)

@@ -7,7 +7,7 @@ import pytest
 
 from job_service.web.dashboard.pages import FILES
 from job_service.web.guards import Access
-from tests.web.api import Api, check_problem
+from tests.web.api import Api, check_problem, taking
 from tests.web.conftest import MakeApi
 
 WORD = "s3cret-t0ken"
@@ -99,7 +99,7 @@ async def test_who_has_a_file_need_not_load_it_again(api: Api, path: str) -> Non
 @pytest.mark.parametrize("path", PATHS)
 async def test_it_needs_no_token(make_api: MakeApi, path: str) -> None:
     """Not even if there are tokens: the files hold no data, and the page asks for one itself."""
-    guarded = make_api(Access(tokens=(WORD,)))
+    guarded = make_api(Access(tokens=taking(WORD)))
     answer = await guarded.ask(path)
     assert answer.status == 200
     assert answer.body == (await make_api().ask(path)).body
@@ -108,7 +108,7 @@ async def test_it_needs_no_token(make_api: MakeApi, path: str) -> None:
 @pytest.mark.parametrize("path", ["/dashboard", "/Dashboard/app.js", "/jobs", "/docs"])
 async def test_what_is_beside_it_does(make_api: MakeApi, path: str) -> None:
     """Paths that only look like it are guarded as ever."""
-    check_problem(await make_api(Access(tokens=(WORD,))).ask(path), 401)
+    check_problem(await make_api(Access(tokens=taking(WORD))).ask(path), 401)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ async def test_what_is_beside_it_does(make_api: MakeApi, path: str) -> None:
 )
 async def test_no_other_file_can_be_had(make_api: MakeApi, path: str) -> None:
     """Nothing but its own files is below the dashboard's path, by whatever name."""
-    check_problem(await make_api(Access(tokens=(WORD,))).ask(path), 404)
+    check_problem(await make_api(Access(tokens=taking(WORD))).ask(path), 404)
 
 
 async def test_it_is_for_the_same_hosts_as_all_else(make_api: MakeApi) -> None:

@@ -21,7 +21,7 @@ from job_service.web.event_stream import (
 )
 from job_service.web.guards import Access
 from tests.telemetry.sample import name_of, sample
-from tests.web.api import Api, check_problem
+from tests.web.api import Api, check_problem, taking
 from tests.web.conftest import MakeApi, Serve
 from tests.web.wire import PATIENCE_SECONDS, request
 
@@ -491,7 +491,7 @@ async def test_asking_for_the_head_opens_no_stream(listen: Listen) -> None:
 async def test_the_stream_is_guarded_by_the_token(make_api: MakeApi) -> None:
     """Who may not read the jobs may not hear of them either."""
     word = "s3cret"
-    check_problem(await make_api(Access(tokens=(word,))).ask("/events"), 401)
+    check_problem(await make_api(Access(tokens=taking(word))).ask("/events"), 401)
 
 
 async def test_the_stream_goes_over_a_real_connection(api: Api, serve: Serve) -> None:

@@ -8,7 +8,7 @@ from werkzeug.datastructures import Headers
 from job_service.settings import Settings
 from job_service.supervisor import _access
 from job_service.web.guards import Access
-from tests.web.api import JSON, Answer, Api, check_problem
+from tests.web.api import JSON, Answer, Api, check_problem, taking
 from tests.web.conftest import MakeApi, Serve
 from tests.web.wire import request
 
@@ -68,7 +68,7 @@ def local(make_api: MakeApi) -> Api:
 @pytest.fixture
 def befriended(make_api: MakeApi) -> Api:
     """The API with a token and a site whose pages may call."""
-    return make_api(Access(tokens=("word",), origins=frozenset({FRIEND})))
+    return make_api(Access(tokens=taking("word"), origins=frozenset({FRIEND})))
 
 
 @pytest.mark.parametrize("host", LOCAL)
@@ -134,7 +134,7 @@ async def test_names_are_checked_where_nothing_else_is(
 
 async def test_each_of_several_tokens_lets_in(make_api: MakeApi) -> None:
     """And nothing made of two of them does."""
-    api = make_api(Access(tokens=("first", "sec0nd", "dritter-schl\xfcssel")))
+    api = make_api(Access(tokens=taking("first", "sec0nd", "dritter-schl\xfcssel")))
     for word in ("first", "sec0nd", "dritter-schl\xfcssel"):
         assert (await call(api, at(Authorization=f"Bearer {word}"))).status == 200
     for word in ("first,sec0nd", "first sec0nd", "firstsec0nd", "f", "", "sec0nd\t first"):
@@ -143,7 +143,7 @@ async def test_each_of_several_tokens_lets_in(make_api: MakeApi) -> None:
 
 def test_terms_do_not_show_their_tokens() -> None:
     """In a repr, a traceback or an assertion."""
-    assert "word" not in repr(Access(tokens=("word",)))
+    assert "word" not in repr(Access(tokens=taking("word")))
     assert "word" not in repr(replace(Settings(), tokens=("word",)))
 
 
@@ -215,7 +215,7 @@ async def test_a_port_that_is_left_out_is_that_of_the_scheme(
     make_api: MakeApi, host: str, origin: str
 ) -> None:
     """Browsers leave it out of an Origin, and some proxies put it into Host."""
-    api = make_api(Access(tokens=("word",)))
+    api = make_api(Access(tokens=taking("word")))
     headers = at(host, Origin=origin, Authorization="Bearer word")
     assert (await call(api, headers, method="POST")).status == 201
 
@@ -225,7 +225,7 @@ async def test_another_port_or_scheme_is_another_origin(
     make_api: MakeApi, host: str, origin: str
 ) -> None:
     """As browsers see it themselves (RFC 6454, section 5)."""
-    api = make_api(Access(tokens=("word",)))
+    api = make_api(Access(tokens=taking("word")))
     with api.nothing_changes():
         headers = at(host, Origin=origin, Authorization="Bearer word")
         check_problem(await call(api, headers, method="POST"), 403)
@@ -286,7 +286,7 @@ async def test_of_two_values_none_is_chosen(
     make_api: MakeApi, path: str, name: str, first: str, second: str
 ) -> None:
     """400: what stands in front of the service may have looked at the other one."""
-    api = make_api(Access(tokens=("word",)))
+    api = make_api(Access(tokens=taking("word")))
     others = at(Authorization="Bearer word")
     others.pop(name, None)
     for pair in ((first, second), (second, first)):
@@ -385,7 +385,7 @@ async def test_a_page_without_an_origin_of_its_own_is_no_friend(
     make_api: MakeApi, serve: Serve
 ) -> None:
     """`Origin: null` matches no Host, not even one that was left out."""
-    served = await serve(make_api(Access(tokens=("word",))).app)
+    served = await serve(make_api(Access(tokens=taking("word"))).app)
     for line in (b"", b"Host: \r\n"):
         async with served.connect() as wire:
             await wire.send(

@@ -5,6 +5,7 @@ import re
 import pytest
 import trio
 
+from job_service.stores import memory
 from tests.web.api import Answer, Api, check_problem
 from tests.web.conftest import MakeApi
 
@@ -62,6 +63,44 @@ async def test_jobs_are_filtered_by_status_and_type(running_api: Api) -> None:
     assert await running_api.listed("?type=flaky&status=completed") == [flaky]
 
 
+async def test_jobs_are_found_by_whatever_is_known_of_them(running_api: Api) -> None:
+    """By several statuses and types, an id, a key, a tag, a time, an error, and all at once."""
+    echo = await running_api.submit("echo", 1, tags=["urgent", "tenant: 4,2"], unique_key="a&b")
+    flaky = await running_api.submit("flaky", 9, max_retries=0, tags=["urgent"])
+    endless = await running_api.submit("endless", unique_key="a&b")
+    await trio.testing.wait_all_tasks_blocked()
+
+    assert await running_api.listed("?status=completed&status=failed") == [echo, flaky]
+    assert await running_api.listed("?status=completed,failed") == [echo, flaky]
+    assert await running_api.listed("?type=flaky&type=endless") == [flaky, endless]
+    assert await running_api.listed(f"?id={echo}") == [echo]
+    assert await running_api.listed(f"?id={flaky[-8:].upper()}") == [flaky]
+    assert await running_api.listed("?unique_key=a%26b") == [echo, endless]
+    assert await running_api.listed("?tag=urgent") == [echo, flaky]
+    assert await running_api.listed("?tag=tenant%3A+4%2C2") == [echo]
+    assert await running_api.listed("?error=ATTEMPT+1+fails") == [flaky]
+    assert await running_api.listed("?error=%25") == []
+    assert await running_api.listed("?created_before=2026-01-31T12:00:00Z") == []
+    assert await running_api.listed("?created_after=2026-01-31T12:00:00%2B01:00&tag=urgent") == [
+        echo,
+        flaky,
+    ]
+    assert await running_api.listed("?tag=urgent&status=failed&type=flaky&error=fail") == [flaky]
+    assert await running_api.listed("?tag=urgent&status=processing") == []
+
+
+async def test_a_page_that_is_hard_to_find_is_short(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that it costs no more than others; the link says where to go on."""
+    monkeypatch.setattr(memory, "LOOKS", 2)
+    jobs = [await api.submit("echo", n, tags=["odd"] if n % 4 == 3 else None) for n in range(8)]
+    assert await walk(api, "?tag=odd&status=pending&status=failed") == [
+        *([], [jobs[3]], [], [jobs[7]], [])
+    ]
+    assert [job.id for job in await api.rig.queue.list(tag="odd")] == [jobs[3], jobs[7]]
+
+
 async def test_a_type_that_nobody_knows_has_no_list(api: Api) -> None:
     """A name that is misspelt would look like a type without jobs."""
     detail = check_problem(await api.ask("/jobs?type=ehco"), 400, "unknown-job-type")
@@ -99,6 +138,8 @@ async def test_the_links_keep_the_filters(api: Api) -> None:
     """The next page is filtered as the first one was, whatever was asked for."""
     jobs = [await api.submit(("echo", "endless")[n % 2]) for n in range(6)]
     assert await walk(api, "?type=endless&status=pending&limit=1") == [[j] for j in jobs[1::2]]
+    both = "?type=endless&type=echo&status=pending&status=failed&limit=1"
+    assert await walk(api, both) == [[job] for job in jobs]
 
 
 async def test_a_walk_misses_no_job_that_stays_while_others_come_and_go(make_api: MakeApi) -> None:

@@ -10,9 +10,11 @@ import pytest
 import trio
 import trio.testing
 
+from job_service import watched_files
 from job_service.telemetry.events import CertificateReloaded, CertificateReloadFailed
+from job_service.watched_files import LOOK_SECONDS
 from job_service.web.edge import tls as tls_module
-from job_service.web.edge.tls import LOOK_SECONDS, Keys, load_tls
+from job_service.web.edge.tls import Keys, load_tls
 from tests.certificates import Certificate, issue
 from tests.conftest import Record
 from tests.web.conftest import Serve
@@ -76,14 +78,15 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         await trio.lowlevel.checkpoint()
         return function(*args)
 
-    monkeypatch.setattr(tls_module, "_in_thread", call)
+    monkeypatch.setattr(tls_module, "in_thread", call)
+    monkeypatch.setattr(watched_files, "in_thread", call)
 
 
 async def test_a_disk_that_hangs_holds_nothing_up(
     folder: Folder, record: Record, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The files are looked at in a thread, which shares its place with nobody."""
-    monkeypatch.setattr(tls_module, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(watched_files, "LOOK_SECONDS", 0.01)
     keys = folder.keys()
     looked, answers, looks_in_thread = trio.Event(), threading.Event(), []
 
@@ -94,7 +97,7 @@ async def test_a_disk_that_hangs_holds_nothing_up(
             answers.wait(5)
         return 1, 1, 1
 
-    monkeypatch.setattr(tls_module, "_signature", hang)
+    monkeypatch.setattr(watched_files, "_signature", hang)
     with full_of_threads():
         nursery.start_soon(keys.watch, record.observe)
         with trio.fail_after(5):
@@ -201,7 +204,7 @@ async def test_new_clients_see_the_new_certificate_and_old_ones_go_on(
     folder: Folder, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A renewal ends no connection."""
-    monkeypatch.setattr(tls_module, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(watched_files, "LOOK_SECONDS", 0.01)
     served = await serve(Stage(), keys=folder.keys())
     async with await open_tls(served.port, folder.current.trust()) as old:
         assert (await Wire(old).ask("/hello")).status == 200

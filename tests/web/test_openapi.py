@@ -24,7 +24,7 @@ from job_service.web.openapi import headers
 from job_service.web.openapi.document import build_document
 from job_service.web.openapi.operations import OPERATIONS
 from job_service.web.refusals import OF_ERRORS
-from tests.web.api import JSON, Api
+from tests.web.api import JSON, Api, taking
 from tests.web.conftest import MakeApi
 
 Document = dict[str, Any]
@@ -375,7 +375,7 @@ async def test_a_parameter_that_must_be_there_is_marked(document: Document) -> N
 async def test_where_a_token_is_set_it_says_so(make_api: MakeApi) -> None:
     """Every call but those that are open needs it, and can be answered with 401; else none can."""
     word = "w0rd"
-    api = make_api(Access(tokens=(word,)))
+    api = make_api(Access(tokens=taking(word)))
     assert (await api.ask("/openapi.json")).status == 401
     assert (await api.ask("/docs")).status == 401
     guarded = (await api.ask("/openapi.json", headers={"Authorization": f"Bearer {word}"})).json

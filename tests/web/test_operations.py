@@ -10,7 +10,7 @@ import trio
 from job_service.telemetry.events import RequestFailed
 from job_service.web.guards import Access
 from tests.conftest import Rig
-from tests.web.api import JSON, Answer, Api, check_problem
+from tests.web.api import JSON, Answer, Api, check_problem, taking
 
 METRICS = [
     *("jobs_created", "jobs_completed", "jobs_failed", "jobs_retried", "jobs_in_progress"),
@@ -19,7 +19,7 @@ METRICS = [
     *("log_lines_dropped", "uptime_seconds", "connections_refused", "jobs_ready"),
     *("jobs_snoozed", "jobs_deduplicated", "queue_paused", "job_types_paused", "ticks_skipped"),
     *("jobs_bytes", "threads_abandoned", "jobs_claimed", "jobs_released", "store_commits"),
-    *("store_errors", "store_seconds_total"),
+    *("store_errors", "store_seconds_total", "jobs_started", "jobs_oldest_ready_seconds"),
 ]
 EVERY_READ = [
     *("/jobs", "/jobs?status=failed&limit=1", "/jobs?limit=ten", "/jobs/nobody", "/nowhere"),
@@ -89,6 +89,8 @@ async def test_metrics_agree_with_what_was_done(
         "store_commits": 0,
         "store_errors": 0,
         "store_seconds_total": 0.0,
+        "jobs_started": 11,
+        "jobs_oldest_ready_seconds": 0.0,  # the last echo came just now
     }
 
 
@@ -145,6 +147,17 @@ async def test_a_service_whose_store_fails_is_not_ready(make_rig: Callable[..., 
     assert (await api.ask("/health/ready")).status == 200
 
 
+async def test_a_service_that_starts_nothing_is_not_ready(make_rig: Callable[..., Rig]) -> None:
+    """It says why, if jobs wait that it could run."""
+    why: str | None = None
+    api = Api(make_rig(), why_idle=lambda: why)
+    await api.rig.start()
+    assert (await api.ask("/health/ready")).status == 200
+
+    why = "it has not looked for jobs for 40 seconds"
+    assert check_problem(await api.ask("/health/ready"), 503, "not-ready") == why
+
+
 @pytest.mark.parametrize("path", ["/metrics", "/health", "/health/ready"])
 async def test_what_is_true_only_now_is_not_cached(running_api: Api, path: str) -> None:
     """No proxy may answer for the service with what was true a moment ago."""
@@ -174,7 +187,7 @@ def break_it(api: Api, monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception],
         async def fall_over(*_: Any, **__: Any) -> None:
             raise error
 
-        monkeypatch.setattr(api.rig.queue, "list", fall_over)
+        monkeypatch.setattr(api.rig.queue, "page", fall_over)
         monkeypatch.setattr(api.rig.queue, "submit", fall_over)
 
     return put
@@ -271,7 +284,7 @@ async def test_the_service_survives_its_bugs(
 async def test_two_services_share_nothing(make_api: Callable[..., Api]) -> None:
     """Two services in one process have jobs, metrics, readiness, bugs and tokens of their own."""
     word = "for-the-other"
-    one, other = make_api(), make_api(Access(tokens=(word,)))
+    one, other = make_api(), make_api(Access(tokens=taking(word)))
     job_id = await one.submit("echo")
     await one.rig.start()
     with other.nothing_changes():

@@ -74,6 +74,15 @@ BAD: dict[str, dict[str, bytes]] = {
         "an array in it": b'[["x"]]',
         "too many": b"[" + b",".join([b'"x"'] * 1_001) + b"]",
     },
+    "tags": {
+        "a string": b'"urgent"',
+        "object": b'{"urgent": true}',
+        "a number in it": b'["urgent", 7]',
+        "null in it": b"[null]",
+        "an empty one": b'["urgent", ""]',
+        "one that is too long": b'["%s"]' % (b"x" * 65),
+        "too many": b"[" + b",".join([b'"x"'] * 11) + b"]",
+    },
 }
 EVERY_BAD_ONE = [
     pytest.param(field, value, id=f"{field}: {what}")
@@ -305,3 +314,28 @@ async def batch(api: Api, *lines: bytes) -> Answer:
     """`POST /jobs/batch` with these lines."""
     headers = {**JSON, "Content-Type": "application/x-ndjson"}
     return await api.ask("/jobs/batch", "POST", headers, b"\n".join(lines))
+
+
+async def test_tags_are_kept_and_shown(running_api: Api) -> None:
+    """In the answer, in the list, in all of the job, and by the job that runs it again."""
+    tags = [*(f"tag {number}" for number in range(9)), "ä" * 64]
+    answer = await running_api.post(
+        msgspec.json.encode({"type": "echo", "tags": [*tags, tags[0]][:10]})
+    )
+    assert (answer.status, answer.json["tags"]) == (201, tags)
+    job_id = answer.json["id"]
+    await trio.testing.wait_all_tasks_blocked()
+    again = await running_api.ask(f"/jobs/{job_id}/retry", "POST")
+    assert again.json["tags"] == tags
+    assert (await running_api.read_job(job_id))["tags"] == tags
+    assert [job["tags"] for job in (await running_api.ask("/jobs")).json] == [tags, tags]
+
+
+async def test_a_tag_that_is_given_twice_is_there_once(running_api: Api) -> None:
+    """In a batch, too, where each job has its own."""
+    body = b'{"type": "echo", "tags": ["b", "a", "b"]}'
+    assert (await running_api.post(body)).json["tags"] == ["b", "a"]
+    ids = (await batch(running_api, body, b'{"type": "echo", "tags": []}')).json["ids"]
+    first, second = [await running_api.read_job(job_id) for job_id in ids]
+    assert first["tags"] == ["b", "a"]
+    assert "tags" not in second

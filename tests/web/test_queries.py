@@ -35,7 +35,10 @@ async def test_an_unknown_parameter_is_refused(
         ("POST", "/jobs?x=1&y=2", "unknown query parameter 'x'; known: wait"),
         (
             *("GET", "/jobs?state=failed&limit=ten"),
-            "unknown query parameter 'state'; known: status, type, order, limit, cursor",
+            (
+                "unknown query parameter 'state'; known: status, type, id, unique_key, tag, "
+                "created_after, created_before, error, order, limit, cursor"
+            ),
         ),
         ("GET", "/jobs?limit=5&limit=5", "query parameter 'limit' is given more than once"),
         ("GET", "/jobs?limit=5&limit=6", "query parameter 'limit' is given more than once"),

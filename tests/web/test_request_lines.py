@@ -3,7 +3,7 @@
 import pytest
 
 from job_service.web.guards import Access
-from tests.web.api import Api, check_problem
+from tests.web.api import Api, check_problem, taking
 from tests.web.conftest import MakeApi, Serve
 from tests.web.wire import plain_post, request
 
@@ -131,7 +131,7 @@ async def test_a_whole_url_names_its_path(api: Api, serve: Serve, target: str, p
 @pytest.mark.parametrize("target", ["http://evil.example/jobs", "http://evil.example"])
 async def test_a_whole_url_names_the_host(make_api: MakeApi, serve: Serve, target: str) -> None:
     """RFC 9112, section 3.2.2: its name counts, whatever the Host header says."""
-    served = await serve(make_api(Access(hosts=frozenset({"localhost"}), tokens=("t",))).app)
+    served = await serve(make_api(Access(hosts=frozenset({"localhost"}), tokens=taking("t"))).app)
     async with served.connect() as wire:
         check_problem(await wire.ask(target), 421)
         assert (await wire.ask("http://localhost/jobs", "Authorization: Bearer t")).status == 200

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from job_service.web.guards import Access
-from tests.web.api import JSON, Answer, Api, check_problem
+from tests.web.api import JSON, Answer, Api, check_problem, taking
 from tests.web.conftest import MakeApi, Serve
 
 WORD = "s3cret-t0ken"
@@ -34,7 +34,7 @@ GUARDED = [
 @pytest.fixture
 def guarded(make_api: MakeApi) -> Api:
     """The API with a token."""
-    return make_api(Access(tokens=(WORD,)))
+    return make_api(Access(tokens=taking(WORD)))
 
 
 async def ask(api: Api, path: str, authorization: str | None, method: str = "GET") -> Answer:
@@ -89,7 +89,7 @@ async def test_the_scheme_may_be_written_in_any_case(guarded: Api) -> None:
 async def test_a_token_with_letters_beyond_ascii_lets_its_clients_in(make_api: MakeApi) -> None:
     """Whoever sends such a token as UTF-8, as curl does, is not locked out."""
     word = "schlüssel"
-    api = make_api(Access(tokens=(word,)))
+    api = make_api(Access(tokens=taking(word)))
     assert (await ask(api, "/jobs", f"Bearer {word}")).status == 200
     check_turned_away(await ask(api, "/jobs", "Bearer schlussel"))
 
@@ -120,7 +120,7 @@ async def test_the_token_is_told_nowhere(guarded: Api, monkeypatch: pytest.Monke
         raise RuntimeError("the queue fell over")
 
     await guarded.rig.start()
-    monkeypatch.setattr(guarded.rig.queue, "list", fall_over)
+    monkeypatch.setattr(guarded.rig.queue, "page", fall_over)
     answers = [
         await ask(guarded, path, authorization, method)
         for path in (*GUARDED, "/health", "/health/ready", "/jobs?limit=ten")

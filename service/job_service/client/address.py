@@ -25,11 +25,11 @@ class Address(NamedTuple):
 def find_service(url: str | None, token: str | None) -> Address:
     """The address at `url`, or at that of JOB_SERVICE_URL, or else the usual one of this machine.
 
-    Without a `token`, it is the first one of JOB_SERVICE_TOKEN, if there is one. Raises
-    SettingsError, of the setting `url` or `token`.
+    Without a `token`, it is the first one of JOB_SERVICE_TOKEN, if there is one, without its name
+    and role. Raises SettingsError, of the setting `url` or `token`.
     """
     url = url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
-    token = token or os.environ.get(TOKEN_VARIABLE, "").partition(",")[0].strip()
+    token = token or os.environ.get(TOKEN_VARIABLE, "").partition(",")[0].strip().rpartition(" ")[2]
     if not token.isprintable() or " " in token:
         raise SettingsError("token", "must not have spaces or control characters in it")
     headers = {b"Authorization": f"Bearer {token}".encode()} if token else {}

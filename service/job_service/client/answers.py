@@ -1,7 +1,9 @@
 """Turns answers into values, and problems (RFC 9457) into the public exceptions."""
 
+import re
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
@@ -30,9 +32,12 @@ NOT_FINISHED: Final = "/problems/not-finished"
 NOT_PENDING: Final = "/problems/not-pending"
 WAITS_FOR_JOBS: Final = "/problems/waits-for-jobs"
 
+_NEXT: Final = re.compile(r'<([^>]*)>; *rel="?next"?')
+
 # Those of jobs that are in the wrong state are not here: their exceptions have the job.
 _BY_TYPE: Final[dict[str, type[JobServiceError]]] = {
     "/problems/malformed": InvalidOption,
+    "/problems/role-too-low": Unauthorized,
     "/problems/unknown-job-type": UnknownJobType,
     "/problems/invalid-payload": InvalidPayload,
     "/problems/unknown-job": UnknownJob,
@@ -107,6 +112,14 @@ def error_of(answer: Answer) -> JobServiceError:
     if kind is StoreUnavailable:
         return StoreUnavailable(said, retry_after(answer) or 1.0)
     return kind.__new__(kind, said)  # the parameters of some are for those who have more to tell
+
+
+def next_cursor(answer: Answer) -> str | None:
+    """Where the list goes on, as the `Link` header says; None if it is over."""
+    link = _NEXT.search(answer.headers.get("link", ""))
+    if link is None:
+        return None
+    return parse_qs(urlsplit(link[1]).query).get("cursor", [None])[0]
 
 
 def retry_after(answer: Answer) -> float | None:

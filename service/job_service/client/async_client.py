@@ -19,6 +19,7 @@ from job_service.client.event_stream import Follower, StreamedEvent
 from job_service.client.exchange import Answer, Conversation, NoAnswer, Request
 from job_service.client.httpx_messages import answer_of, arguments_of, no_answer_of, opened
 from job_service.errors import Unreachable
+from job_service.jobs.queueing.filters import JobFilters
 from job_service.jobs.queueing.options import JobOptions
 from job_service.jobs.state.detail import (
     Cancellations,
@@ -113,28 +114,21 @@ class AsyncJobClient:
     async def list(
         self,
         *,
-        status: Status | None = None,
-        job_type: str | None = None,
         after: str | None = None,
         limit: int = 100,
         newest_first: bool = False,
+        **filters: Unpack[JobFilters],
     ) -> Sequence[JobSummary]:
         """As JobClient.list."""
-        return await self._run(
-            self._calls.page(status, job_type, after, limit, newest_first=newest_first)
-        )
+        return await self._run(self._calls.jobs(filters, after, limit, newest_first=newest_first))
 
     async def list_all(
-        self,
-        *,
-        status: Status | None = None,
-        job_type: str | None = None,
-        newest_first: bool = False,
+        self, *, newest_first: bool = False, **filters: Unpack[JobFilters]
     ) -> AsyncIterator[JobSummary]:
         """As JobClient.list_all."""
         last: str | None = None
         while page := await self.list(
-            status=status, job_type=job_type, after=last, limit=1_000, newest_first=newest_first
+            after=last, limit=1_000, newest_first=newest_first, **filters
         ):
             for job in page:
                 yield job

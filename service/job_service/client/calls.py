@@ -2,7 +2,7 @@
 
 import math
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
@@ -16,11 +16,13 @@ from job_service.client.answers import (
     NOT_FINISHED,
     NOT_PENDING,
     WAITS_FOR_JOBS,
+    next_cursor,
     problem_in,
     read,
     read_job,
 )
 from job_service.client.exchange import Answer, Conversation, Request
+from job_service.client.filters import query_of
 from job_service.client.patience import answered
 from job_service.errors import (
     AlreadyFinished,
@@ -30,6 +32,7 @@ from job_service.errors import (
     UnexpectedAnswer,
     WaitsForJobs,
 )
+from job_service.jobs.queueing.filters import JobFilters
 from job_service.jobs.queueing.options import JobOptions
 from job_service.jobs.registration.job_type import encode_payload
 from job_service.jobs.state.detail import (
@@ -159,19 +162,19 @@ class Calls:
             # A service that ends answers before the time is over.
             pause = min(max(wait - answer.seconds, 0.0), _LONGEST_PAUSE_SECONDS, left)
 
-    def page(
-        self,
-        status: Status | None,
-        job_type: str | None,
-        after: str | None,
-        limit: int,
-        *,
-        newest_first: bool,
+    def jobs(
+        self, filters: JobFilters, after: str | None, limit: int, *, newest_first: bool
     ) -> Conversation[Sequence[JobSummary]]:
-        """`GET /jobs`."""
-        order = "newest" if newest_first else "oldest"
-        query = _given(status=status, type=job_type, cursor=after, limit=str(limit), order=order)
-        return self._read(self._get("/jobs", query), list[JobSummary])
+        """`GET /jobs`, page after page if they are short."""
+        found: list[JobSummary] = []
+        query = query_of(filters) | {"order": "newest" if newest_first else "oldest"}
+        while True:
+            query |= _given(cursor=after, limit=str(limit - len(found)))
+            answer = yield from self._ask(self._get("/jobs", query))
+            found += read(answer, list[JobSummary])
+            after = next_cursor(answer)
+            if after is None or len(found) >= limit:
+                return found
 
     def pause(self, job_type: str | None) -> Conversation[QueueView]:
         """`POST /queue/pause`."""
@@ -233,7 +236,7 @@ class Calls:
     def _get(
         self,
         path: str,
-        query: dict[str, str] | None = None,
+        query: Mapping[str, str | list[str]] | None = None,
         *,
         wait_seconds: float = 0.0,
         pause_seconds: float = 0.0,

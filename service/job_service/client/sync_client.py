@@ -18,6 +18,7 @@ from job_service.client.event_stream import Follower, StreamedEvent
 from job_service.client.exchange import Answer, Conversation, NoAnswer, Request
 from job_service.client.httpx_messages import answer_of, arguments_of, no_answer_of, opened
 from job_service.errors import Unreachable
+from job_service.jobs.queueing.filters import JobFilters
 from job_service.jobs.queueing.options import JobOptions
 from job_service.jobs.state.detail import (
     Cancellations,
@@ -147,33 +148,25 @@ class JobClient:
     def list(
         self,
         *,
-        status: Status | None = None,
-        job_type: str | None = None,
         after: str | None = None,
         limit: int = 100,
         newest_first: bool = False,
+        **filters: Unpack[JobFilters],
     ) -> Sequence[JobSummary]:
-        """Up to `limit` jobs, 1,000 at most, of this status and type, in the order of creation.
+        """Up to `limit` jobs, 1,000 at most, of which all `filters` are true, in order of creation.
 
-        The page begins with the job that follows in this order on the one whose id is `after`.
-        Raises UnknownJobType or InvalidOption.
+        The list begins with the job that follows in this order on the one whose id is `after`.
+        Fewer than `limit` are all: if the service has to look at many jobs in vain, it is asked
+        again and again. Raises UnknownJobType or InvalidOption.
         """
-        return self._run(
-            self._calls.page(status, job_type, after, limit, newest_first=newest_first)
-        )
+        return self._run(self._calls.jobs(filters, after, limit, newest_first=newest_first))
 
     def list_all(
-        self,
-        *,
-        status: Status | None = None,
-        job_type: str | None = None,
-        newest_first: bool = False,
+        self, *, newest_first: bool = False, **filters: Unpack[JobFilters]
     ) -> Iterator[JobSummary]:
-        """All jobs of this status and type, page by page. Raises what `list` raises."""
+        """All jobs of which all `filters` are true, page by page. Raises what `list` raises."""
         last: str | None = None
-        while page := self.list(
-            status=status, job_type=job_type, after=last, limit=1_000, newest_first=newest_first
-        ):
+        while page := self.list(after=last, limit=1_000, newest_first=newest_first, **filters):
             yield from page
             last = page[-1].id
 

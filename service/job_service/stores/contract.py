@@ -28,6 +28,8 @@ from job_service.jobs.state import live_jobs
 from job_service.jobs.state.changes import Change
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.detail import Cancellations, JobDetail, JobSummary, NodeView, QueueView
+from job_service.jobs.state.job_filter import JobFilter, JobPage
+from job_service.jobs.state.limits import Limits
 from job_service.jobs.state.model import Draft, Edit, Job, Status
 
 
@@ -65,13 +67,12 @@ class Demand(NamedTuple):
     """What a runner could start, of what others have left to a store that it shares.
 
     `workers` are free, and `waiting` jobs that it holds are ready for them. `limits` has the job
-    types that it can run, each with how many of its jobs may run at a time, wherever they do; None
-    is no bound.
+    types that it can run, each with what bounds its jobs, wherever they run.
     """
 
     workers: int = 0
     waiting: int = 0
-    limits: Mapping[str, int | None] = MappingProxyType({})
+    limits: Mapping[str, Limits] = MappingProxyType({})
 
 
 class Runner(live_jobs.JobReceiver, Protocol):
@@ -124,6 +125,10 @@ class Store(Protocol):
     @property
     def trouble(self) -> str | None:
         """Why it can't keep anything now; None if it can."""
+
+    @property
+    def why_idle(self) -> str | None:
+        """Why this process starts no jobs, although some are ready for it; None if it does."""
 
     @property
     def capacity(self) -> int:
@@ -227,14 +232,18 @@ class Store(Protocol):
         fit) or QueueClosed, and then nothing has changed but the count of what was turned away.
         """
 
-    async def run_again(self, job_id: str, request: KeyedRequest | None = None) -> JobSummary:
+    # Whoever asks for one of the following may give their name: `by`. The event tells it.
+
+    async def run_again(
+        self, job_id: str, request: KeyedRequest | None = None, by: str | None = None
+    ) -> JobSummary:
         """Make a job like this one, which must have ended; else as `submit`.
 
         Raises UnknownJob or NotFinished, too. What comes between the caller's last read and this
         call is nothing: its checkpoint is behind the act. In memory it can't be cancelled there.
         """
 
-    async def cancel(self, job_id: str, reason: str) -> JobDetail:
+    async def cancel(self, job_id: str, reason: str, by: str | None = None) -> JobDetail:
         """Call a pending job off, or have the attempt of a running one interrupted, once.
 
         Raises UnknownJob or AlreadyFinished. As in `run_again`, its checkpoint comes last.
@@ -248,18 +257,29 @@ class Store(Protocol):
         last.
         """
 
-    async def cancel_all(self, job_type: str, status: Status | None, reason: str) -> Cancellations:
+    async def cancel_all(
+        self, job_type: str, status: Status | None, reason: str, by: str | None = None
+    ) -> Cancellations:
         """Call off the jobs of this type, or those of them that are pending or processing.
 
         Those that come in meanwhile are spared. Other tasks run between portions of them: a caller
         who is cancelled has done a part.
         """
 
-    async def pause(self, job_type: str | None) -> QueueView:
+    async def pause(self, job_type: str | None, by: str | None = None) -> QueueView:
         """Start no job, or none of this type, until `resume`; kept on return."""
 
-    async def resume(self, job_type: str | None) -> QueueView:
+    async def resume(self, job_type: str | None, by: str | None = None) -> QueueView:
         """Take back a pause of the same kind, if there is one; kept on return."""
+
+    async def back_up(self, destination: Path, by: str | None = None) -> int:
+        """Copy all that is kept to a new file, and give its size in bytes.
+
+        The copy is of one moment after this call. All else goes on meanwhile. Raises BackupRefused.
+        If the caller is cancelled, the copy may still be made.
+        """
+
+    # What is only read.
 
     async def get(self, job_id: str) -> JobDetail:
         """All that is kept of a job, and what only this process knows of it. Raises UnknownJob."""
@@ -271,18 +291,13 @@ class Store(Protocol):
         """
 
     async def page(
-        self,
-        *,
-        status: Status | None,
-        job_type: str | None,
-        after: str | None,
-        limit: int,
-        newest_first: bool,
-    ) -> list[JobSummary]:
-        """Up to `limit` jobs of this status and type, in the order of their creation.
+        self, wanted: JobFilter, *, after: str | None, limit: int, newest_first: bool
+    ) -> JobPage:
+        """Up to `limit` jobs that are meant, at least one, in the order of their creation.
 
         The oldest come first, or the newest. The page begins with the next job in that order after
-        the one whose id is `after`, which may be kept no more.
+        the one whose id is `after`, which may be kept no more. The cost is bounded, however many
+        jobs are kept: the page is short if many were looked at in vain.
         """
 
     async def view(self) -> QueueView:
@@ -290,13 +305,6 @@ class Store(Protocol):
 
     async def nodes(self) -> Sequence[NodeView]:
         """The processes that share the store; none if it is not one to be shared."""
-
-    async def back_up(self, destination: Path) -> int:
-        """Copy all that is kept to a new file, and give its size in bytes.
-
-        The copy is of one moment after this call. All else goes on meanwhile. Raises BackupRefused.
-        If the caller is cancelled, the copy may still be made.
-        """
 
     async def counts(self) -> Mapping[str, dict[Status, int]]:
         """How many jobs of each type, by its name, have which status."""

@@ -18,6 +18,7 @@ from job_service.jobs.state.detail import (
     detail_of,
     summarize,
 )
+from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.live_jobs import LiveJobs
 from job_service.jobs.state.model import Draft, Edit, Job, Status
 from job_service.jobs.state.transitions import cancel, edit
@@ -63,6 +64,10 @@ class LiveStore(ABC):
         self._admission = LiveAdmission(self._live, emit, clock)
 
     @property
+    def why_idle(self) -> str | None:
+        return None  # what is ready is handed to whoever is free
+
+    @property
     def pending(self) -> int:
         return self._counts["pending"]
 
@@ -97,7 +102,7 @@ class LiveStore(ABC):
         self._admission.is_closed = True
 
     async def _call_off_all(
-        self, job_type: str, status: Status | None, reason: str
+        self, job_type: str, status: Status | None, reason: str, by: str | None
     ) -> Cancellations:
         """Call off jobs of a type, portion by portion; it begins without a checkpoint."""
         cancelled = interrupted = 0
@@ -106,19 +111,19 @@ class LiveStore(ABC):
         for number, job in enumerate(reversed(self._unfinished(job_type)), 1):
             if job.status == "pending" and status != "processing":
                 cancelled += 1
-                self._call_off(job, reason)
+                self._call_off(job, reason, by)
             elif job.status == "processing" and status != "pending" and job.cancel_reason is None:
                 interrupted += 1
-                self._call_off(job, reason)
+                self._call_off(job, reason, by)
             if number % _CANCELLED_IN_ONE_GO == 0:
                 await trio.lowlevel.checkpoint()
         return Cancellations(cancelled=cancelled, interrupted=interrupted)
 
-    def _call_off(self, job: Job, reason: str) -> None:
+    def _call_off(self, job: Job, reason: str, by: str | None) -> None:
         if job.status == "pending":
-            self.apply(cancel(job, reason, self.clock))
+            self.apply(cancel(job, reason, self.clock, by))
         elif job.cancel_reason is None:
-            self.apply(request_cancel(job, reason))
+            self.apply(request_cancel(job, reason, by))
 
     def _edit(self, job: Job, wanted: Edit) -> None:
         """Raises NotPending, WaitsForJobs or QueueFull."""
@@ -140,10 +145,13 @@ class LiveStore(ABC):
     def _unfinished(self, job_type: str) -> list[Job]:
         """The jobs of this type that run, and then those that wait, each the oldest first."""
         most = self.pending + self.processing
+        in_order: tuple[Status, ...] = ("processing", "pending")
         return [
             job
-            for status in ("processing", "pending")
-            for job in self._jobs.page(status=status, job_type=job_type, after=None, limit=most)
+            for status in in_order
+            for job in self._jobs.page(
+                JobFilter(statuses=(status,), types=(job_type,)), after=None, limit=most
+            ).jobs
         ]
 
     def _detail(self, job: Job) -> JobDetail:
@@ -173,8 +181,8 @@ class LiveStore(ABC):
         )
 
 
-def draft_like(job: Job) -> Draft:
-    """What to submit to run a finished job again."""
+def draft_like(job: Job, by: str | None) -> Draft:
+    """What to submit to run a finished job again, if somebody of this name asks for it."""
     return Draft(
         job.type,
         job.payload,
@@ -183,6 +191,9 @@ def draft_like(job: Job) -> Draft:
         unique_key=job.unique_key,
         retry_of=job.id,
         scheduled_for=job.scheduled_for,
+        limit_key=job.limit_key,
+        tags=job.tags,
+        by=by,
     )
 
 

@@ -57,6 +57,9 @@ def parse_store(text: str) -> Location:
             raise ValueError("takes a URL, such as postgresql://user@host/database")
         if find_spec("psycopg") is None:
             raise ValueError("needs psycopg: pip install 'trio-job-service[postgres]'")
+        from job_service.stores.postgres.pooling import check_pool_mode
+
+        check_pool_mode(text)
         return PostgresLocation(text)
     path = text.removeprefix(_SQLITE)
     is_file = text.startswith(_SQLITE) or (text.endswith(_OF_FILES) and "://" not in text)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import trio
 from msgspec import UNSET
@@ -21,6 +22,7 @@ from job_service.jobs.state.detail import (
     QueueView,
     summarize,
 )
+from job_service.jobs.state.job_filter import JobFilter, JobPage, page_of
 from job_service.jobs.state.model import TERMINAL, Draft, Edit, IllegalTransition, Job, Status
 from job_service.jobs.state.transitions import abandon
 from job_service.jobs.state.weight import (
@@ -33,6 +35,7 @@ from job_service.stores.live_store import LiveStore, draft_like, no_such_job
 from job_service.telemetry.events import Event, QueuePaused, QueueResumed
 
 GIVE_WAY_SECONDS = 0.002
+LOOKS: Final = 5_000  # at jobs, for one page: a few milliseconds, in which nobody else has a turn
 
 
 class MemoryStore(LiveStore):
@@ -125,22 +128,24 @@ class MemoryStore(LiveStore):
             return (admission.accept(drafts[0]),)
         return admission.accept_all(drafts)
 
-    async def run_again(self, job_id: str, request: KeyedRequest | None = None) -> JobSummary:
+    async def run_again(
+        self, job_id: str, request: KeyedRequest | None = None, by: str | None = None
+    ) -> JobSummary:
         await trio.lowlevel.checkpoint_if_cancelled()
         try:
             if request is None:
-                return self._run_again(job_id)
-            return self._admission.once(request, lambda: [self._run_again(job_id)])[0]
+                return self._run_again(job_id, by)
+            return self._admission.once(request, lambda: [self._run_again(job_id, by)])[0]
         finally:
             await trio.lowlevel.cancel_shielded_checkpoint()
 
-    async def cancel(self, job_id: str, reason: str) -> JobDetail:
+    async def cancel(self, job_id: str, reason: str, by: str | None = None) -> JobDetail:
         await trio.lowlevel.checkpoint_if_cancelled()
         try:
             job = self._find(job_id)
             if job.status in TERMINAL:
                 raise AlreadyFinished(summarize(job))
-            self._call_off(job, reason)
+            self._call_off(job, reason, by)
             return self._detail(job)
         finally:
             await trio.lowlevel.cancel_shielded_checkpoint()
@@ -154,22 +159,28 @@ class MemoryStore(LiveStore):
         finally:
             await trio.lowlevel.cancel_shielded_checkpoint()
 
-    async def cancel_all(self, job_type: str, status: Status | None, reason: str) -> Cancellations:
+    async def cancel_all(
+        self, job_type: str, status: Status | None, reason: str, by: str | None = None
+    ) -> Cancellations:
         await trio.lowlevel.checkpoint_if_cancelled()
-        cancellations = await self._call_off_all(job_type, status, reason)
+        cancellations = await self._call_off_all(job_type, status, reason, by)
         await trio.lowlevel.cancel_shielded_checkpoint()
         return cancellations
 
-    async def pause(self, job_type: str | None) -> QueueView:
+    async def pause(self, job_type: str | None, by: str | None = None) -> QueueView:
         await trio.lowlevel.checkpoint()
         if self._runner.pause(job_type):
-            self._emit(QueuePaused(timestamp=self.clock.now(), job_type=job_type or UNSET))
+            self._emit(
+                QueuePaused(timestamp=self.clock.now(), job_type=job_type or UNSET, by=by or UNSET)
+            )
         return self._view()
 
-    async def resume(self, job_type: str | None) -> QueueView:
+    async def resume(self, job_type: str | None, by: str | None = None) -> QueueView:
         await trio.lowlevel.checkpoint()
         if self._runner.resume(job_type):
-            self._emit(QueueResumed(timestamp=self.clock.now(), job_type=job_type or UNSET))
+            self._emit(
+                QueueResumed(timestamp=self.clock.now(), job_type=job_type or UNSET, by=by or UNSET)
+            )
         return self._view()
 
     async def get(self, job_id: str) -> JobDetail:
@@ -184,25 +195,23 @@ class MemoryStore(LiveStore):
         return self._detail(job)
 
     async def page(
-        self,
-        *,
-        status: Status | None,
-        job_type: str | None,
-        after: str | None,
-        limit: int,
-        newest_first: bool,
-    ) -> list[JobSummary]:
+        self, wanted: JobFilter, *, after: str | None, limit: int, newest_first: bool
+    ) -> JobPage:
         await trio.lowlevel.checkpoint()
-        jobs = self._jobs.page(
-            status=status, job_type=job_type, after=after, limit=limit, newest_first=newest_first
+        found = self._jobs.page(
+            wanted, after=after, limit=limit + 1, newest_first=newest_first, looks=LOOKS
         )
-        return [summarize(job) for job in jobs]
+        return page_of([summarize(job) for job in found.jobs], limit, found.edge)
 
     async def view(self) -> QueueView:
         await trio.lowlevel.checkpoint()
         return self._view()
 
-    async def back_up(self, destination: Path) -> int:  # noqa: ARG002 (it is refused anywhere)
+    async def back_up(
+        self,
+        destination: Path,  # noqa: ARG002 (it is refused anywhere)
+        by: str | None = None,  # noqa: ARG002
+    ) -> int:
         await trio.lowlevel.checkpoint()
         raise BackupRefused("jobs are kept in memory here, so there is no file to copy")
 
@@ -222,8 +231,8 @@ class MemoryStore(LiveStore):
         else:
             self.apply(cut_short(job, job.attempts[-1], "abandoned", reason, self.clock))
 
-    def _run_again(self, job_id: str) -> JobSummary:
+    def _run_again(self, job_id: str, by: str | None) -> JobSummary:
         job = self._find(job_id)
         if job.status not in TERMINAL:
             raise NotFinished(summarize(job))
-        return self._admission.accept(draft_like(job))
+        return self._admission.accept(draft_like(job, by))

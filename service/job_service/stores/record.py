@@ -61,6 +61,8 @@ class JobRecord(
     retry_of: str | None = None
     schedule: str | None = None
     scheduled_for: datetime | None = None
+    limit_key: str | None = None
+    tags: tuple[str, ...] = ()
     runs: int = 0
     snoozes: int = 0
     interruptions: int = 0
@@ -68,6 +70,7 @@ class JobRecord(
     attempts: tuple[AttemptRecord, ...] = ()
     failure: str | None = None
     cancel_reason: str | None = None
+    cancel_by: str | None = None
     edits: int = 0
 
 
@@ -87,6 +90,8 @@ def record_of(job: Job) -> JobRecord:
         retry_of=job.retry_of,
         schedule=job.schedule,
         scheduled_for=job.scheduled_for,
+        limit_key=job.limit_key,
+        tags=job.tags,
         runs=job.runs,
         snoozes=job.snoozes,
         interruptions=job.interruptions,
@@ -94,6 +99,7 @@ def record_of(job: Job) -> JobRecord:
         attempts=tuple(map(_attempt_record, job.attempts)),
         failure=job.failure,
         cancel_reason=job.cancel_reason,
+        cancel_by=job.cancel_by,
         edits=job.edits,
     )
 
@@ -114,6 +120,8 @@ def restore(record: JobRecord, payload: bytes, result: bytes | None = None) -> J
         retry_of=record.retry_of,
         schedule=record.schedule,
         scheduled_for=record.scheduled_for,
+        limit_key=record.limit_key,
+        tags=record.tags,
         status=record.status,
         is_recovered=True,
         edits=record.edits,
@@ -127,6 +135,7 @@ def restore(record: JobRecord, payload: bytes, result: bytes | None = None) -> J
         job.result = result
         job.finished_at = record.finished_at
         job.cancel_reason = record.cancel_reason
+        job.cancel_by = record.cancel_by
         job.failure = record.failure
     return job
 

@@ -79,23 +79,25 @@ class SoleStore(DurableStore):
                 unit.beside.append(tick)
         return await self._submissions.as_they_are(jobs)
 
-    async def run_again(self, job_id: str, request: KeyedRequest | None = None) -> JobSummary:
+    async def run_again(
+        self, job_id: str, request: KeyedRequest | None = None, by: str | None = None
+    ) -> JobSummary:
         await self._require_open()
         job = self._jobs.get(job_id) or await self._read(job_id)
         if job.status not in TERMINAL:
             await self._committer.kept()
             raise NotFinished(summarize(job))
         async with self._unit() as unit:
-            jobs = self._submissions.accept(unit, [draft_like(job)], request)
+            jobs = self._submissions.accept(unit, [draft_like(job, by)], request)
         return (await self._submissions.as_they_are(jobs))[0]
 
-    async def cancel(self, job_id: str, reason: str) -> JobDetail:
+    async def cancel(self, job_id: str, reason: str, by: str | None = None) -> JobDetail:
         await self._require_open()
         job = self._jobs.get(job_id) or await self._read(job_id)
         if job.status in TERMINAL:
             await self._committer.kept()
             raise AlreadyFinished(summarize(job))
-        self._call_off(job, reason)
+        self._call_off(job, reason, by)
         return await self._when_kept(self._detail(job))
 
     async def edit(self, job_id: str, wanted: Edit) -> JobDetail:
@@ -108,27 +110,33 @@ class SoleStore(DurableStore):
             raise
         return await self._when_kept(self._detail(job))
 
-    async def cancel_all(self, job_type: str, status: Status | None, reason: str) -> Cancellations:
+    async def cancel_all(
+        self, job_type: str, status: Status | None, reason: str, by: str | None = None
+    ) -> Cancellations:
         await self._require_open()
-        return await self._when_kept(await self._call_off_all(job_type, status, reason))
+        return await self._when_kept(await self._call_off_all(job_type, status, reason, by))
 
-    async def pause(self, job_type: str | None) -> QueueView:
+    async def pause(self, job_type: str | None, by: str | None = None) -> QueueView:
         await self._require_open()
         async with self._unit() as unit:
             if self._runner.pause(job_type):
                 unit.beside.append(Pause(job_type, paused=True))
                 self._outbox.emit(
-                    QueuePaused(timestamp=self.clock.now(), job_type=job_type or UNSET)
+                    QueuePaused(
+                        timestamp=self.clock.now(), job_type=job_type or UNSET, by=by or UNSET
+                    )
                 )
         return self._view()
 
-    async def resume(self, job_type: str | None) -> QueueView:
+    async def resume(self, job_type: str | None, by: str | None = None) -> QueueView:
         await self._require_open()
         async with self._unit() as unit:
             if self._runner.resume(job_type):
                 unit.beside.append(Pause(job_type, paused=False))
                 self._outbox.emit(
-                    QueueResumed(timestamp=self.clock.now(), job_type=job_type or UNSET)
+                    QueueResumed(
+                        timestamp=self.clock.now(), job_type=job_type or UNSET, by=by or UNSET
+                    )
                 )
         return self._view()
 

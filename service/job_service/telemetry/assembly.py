@@ -13,6 +13,7 @@ from job_service.telemetry.console import terminal_columns
 from job_service.telemetry.counting import Metrics
 from job_service.telemetry.emitter import Emitter
 from job_service.telemetry.feed import Feed
+from job_service.telemetry.history import History
 from job_service.telemetry.log import Log, LogFormatChoice, LogLevel, event_renderer
 from job_service.telemetry.sink import LineSink
 from job_service.telemetry.stall_attribution import JobOfFrame
@@ -29,6 +30,7 @@ class Telemetry:
     emit: Emitter
     logger: FilteringBoundLogger
     metrics: Metrics
+    history: History
     feed: Feed
     sink: LineSink
     watchdog: Watchdog
@@ -64,12 +66,14 @@ def open_telemetry(
             columns=partial(terminal_columns, fd),
         )
         metrics = Metrics(queue_capacity)
+        history = History(metrics.live)
         feed = Feed()
-        emit = Emitter(metrics.observe, log.observe, feed.observe)
+        emit = Emitter(history.observe, metrics.observe, log.observe, feed.observe)
         yield Telemetry(
             emit,
             log.logger,
             metrics,
+            history,
             feed,
             sink,
             Watchdog(stall_threshold, warn=log.observe, emit=emit, job_of_frame=job_of_frame),

@@ -63,9 +63,21 @@ class Metrics:
         if count is not None:
             count(self._live, event)
 
-    def snapshot(self, jobs_bytes: int = 0) -> MetricsSnapshot:
-        """The metrics at this moment. No event tells `jobs_bytes`: whoever keeps the jobs does."""
+    @property
+    def live(self) -> LiveMetrics:
+        """The metrics as they are now, for reading; what no event tells is of the last snapshot."""
+        return self._live
+
+    def snapshot(self, jobs_bytes: int = 0, oldest_ready: float | None = None) -> MetricsSnapshot:
+        """The metrics at this moment.
+
+        No event tells `jobs_bytes`, nor `oldest_ready`, which is when the oldest ready job became
+        ready, by the clock of the metrics. Whoever has the jobs does.
+        """
         self._live.jobs_bytes = jobs_bytes
+        self._live.jobs_oldest_ready_seconds = (
+            0.0 if oldest_ready is None else max(0.0, self._monotonic() - oldest_ready)
+        )
         self._live.uptime_seconds = self._monotonic() - self._started_at
         return MetricsSnapshot(
             *(round(getattr(self._live, name), 6) for name in MetricsSnapshot.__struct_fields__)
@@ -120,6 +132,7 @@ def _job_started(metrics: LiveMetrics, event: JobStarted) -> None:
     metrics.jobs_pending -= 1
     metrics.jobs_ready -= 1
     metrics.jobs_in_progress += 1
+    metrics.jobs_started += 1
     metrics.wait_seconds_total += event.wait_seconds
 
 

@@ -129,7 +129,8 @@ class JobCreated(JobEvent, frozen=True, kw_only=True):
     """A submission was accepted.
 
     `run_at` is there if the job starts later, `priority` if it is not the default, and `schedule`
-    if a schedule submitted it. `after` has the jobs that must complete before it starts. If there
+    if a schedule submitted it. If it runs another job again, `retry_of` is that one, and `by` is
+    the name of who asked for it. `after` has the jobs that must complete before it starts. If there
     are more than 10, it has the first 10, and `after_count` has their number.
     """
 
@@ -140,6 +141,8 @@ class JobCreated(JobEvent, frozen=True, kw_only=True):
     after: tuple[str, ...] | UnsetType = UNSET
     after_count: int | UnsetType = UNSET
     schedule: str | UnsetType = UNSET
+    retry_of: str | UnsetType = UNSET
+    by: str | UnsetType = UNSET
 
 
 class JobEdited(JobEvent, frozen=True, kw_only=True):
@@ -260,9 +263,10 @@ class EarlyEndEvent(JobEvent, frozen=True, kw_only=True):
 
 
 class JobCancelled(EarlyEndEvent, frozen=True, kw_only=True):
-    """The job was cancelled on request."""
+    """The job was cancelled on request of who is named in `by`, if they have a name."""
 
     event: Literal["job_cancelled"] = "job_cancelled"
+    by: str | UnsetType = UNSET
 
 
 class JobAbandoned(EarlyEndEvent, frozen=True, kw_only=True):
@@ -394,17 +398,19 @@ class QueueFreed(Event, frozen=True, kw_only=True):
 
 
 class QueuePaused(Event, frozen=True, kw_only=True):
-    """From now on no job starts, or none of this type."""
+    """From now on no job starts, or none of this type. `by` is the name of who asked for it."""
 
     event: Literal["queue_paused"] = "queue_paused"
     job_type: str | UnsetType = UNSET
+    by: str | UnsetType = UNSET
 
 
 class QueueResumed(Event, frozen=True, kw_only=True):
-    """Jobs start again, or those of this type."""
+    """Jobs start again, or those of this type. `by` is the name of who asked for it."""
 
     event: Literal["queue_resumed"] = "queue_resumed"
     job_type: str | UnsetType = UNSET
+    by: str | UnsetType = UNSET
 
 
 class StoreOpening(Event, frozen=True, kw_only=True):
@@ -428,6 +434,15 @@ class StoreOpened(Event, frozen=True, kw_only=True):
     jobs_rescued: int
     jobs_finished: int
     open_seconds: float
+
+
+class StoreBackedUp(Event, frozen=True, kw_only=True):
+    """All jobs were copied to the file at `path`. `by` is the name of who asked for it."""
+
+    event: Literal["store_backed_up"] = "store_backed_up"
+    path: str
+    bytes: int
+    by: str | UnsetType = UNSET
 
 
 class StoreCommitted(Event, frozen=True, kw_only=True):
@@ -536,6 +551,22 @@ class CertificateReloadFailed(Event, frozen=True, kw_only=True):
 
     level: Level = "warning"
     event: Literal["certificate_reload_failed"] = "certificate_reload_failed"
+    error: str
+
+
+class TokensReloaded(Event, frozen=True, kw_only=True):
+    """The file of tokens has changed. With those of `--token`, there are so many `tokens` now."""
+
+    event: Literal["tokens_reloaded"] = "tokens_reloaded"
+    token_file: str
+    tokens: int
+
+
+class TokenReloadFailed(Event, frozen=True, kw_only=True):
+    """The file of tokens has changed and can't be used. The old tokens still count."""
+
+    level: Level = "warning"
+    event: Literal["token_reload_failed"] = "token_reload_failed"
     error: str
 
 

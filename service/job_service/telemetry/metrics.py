@@ -80,6 +80,10 @@ class LiveMetrics(Struct):
     store_seconds_total: Annotated[
         float, _counter("Seconds that commits took, over all that succeeded.")
     ] = 0.0
+    jobs_started: Annotated[int, _counter("Attempts that have begun.")] = 0
+    jobs_oldest_ready_seconds: Annotated[
+        float, _gauge("Seconds that the oldest of the ready jobs has been ready; 0 if none is.")
+    ] = 0.0
 
 
 class MetricsSnapshot(LiveMetrics, frozen=True):  # type: ignore[misc]  # a struct may freeze another

@@ -9,9 +9,10 @@ from job_service.errors import InvalidOption
 from job_service.jobs.queueing.options import check_delay
 from job_service.jobs.state.detail import JobDetail
 from job_service.terminal.job_ids import whole_id
+from job_service.terminal.moments import moment
+from job_service.terminal.payloads import read_payload
 from job_service.terminal.pictures import local
 from job_service.terminal.session import OK, Session, asks_service
-from job_service.terminal.typed import moment_of, payload_of
 
 
 @click.command("run-now")
@@ -44,17 +45,17 @@ def edit(
     payload: str | None,
 ) -> int:
     """Give a job that waits another time, priority or payload."""
-    moment = None if run_at is None else moment_of(run_at)
+    due = None if run_at is None else moment("--run-at", run_at)
     if delay_seconds is not None:
-        if moment is not None:
+        if due is not None:
             raise InvalidOption("--delay and --run-at exclude each other")
         check_delay(delay_seconds)
-        moment = datetime.now(UTC) + timedelta(seconds=delay_seconds)
+        due = datetime.now(UTC) + timedelta(seconds=delay_seconds)
     changed = session.client.edit(
         whole_id(session.client, job),
-        run_at=moment,
+        run_at=due,
         priority=priority,
-        payload=UNSET if payload is None else payload_of(payload),
+        payload=UNSET if payload is None else read_payload(payload),
     )
     _tell(session, changed)
     return OK

@@ -1,14 +1,11 @@
 """Finds the job that somebody means by a part of its id."""
 
 import re
-from itertools import islice
 from typing import Final
 
 from job_service.client import JobClient
 from job_service.errors import InvalidOption, UnknownJob
 from job_service.jobs.state.detail import JobSummary
-
-SEARCHED: Final = 20_000  # of the newest jobs
 
 _WHOLE: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SHOWN: Final = 3
@@ -17,15 +14,14 @@ _SHOWN: Final = 3
 def whole_id(client: JobClient, part: str) -> str:
     """The id that has this part. A whole one is not looked up.
 
-    Raises UnknownJob if none of the newest jobs has it, and InvalidOption if several have.
+    Raises UnknownJob if no job has it, and InvalidOption if several have.
     """
     wanted = part.strip().lower()
     if _WHOLE.fullmatch(wanted):
         return wanted
-    newest = islice(client.list_all(newest_first=True), SEARCHED)
-    found = list(islice((job for job in newest if wanted in job.id), _SHOWN + 1))
+    found = client.list(id_part=wanted, limit=_SHOWN + 1, newest_first=True)
     if not found:
-        raise UnknownJob(f"no job has {part!r} in its id, of the newest {SEARCHED:,}")
+        raise UnknownJob(f"no job has {part!r} in its id")
     if len(found) > 1:
         others = ", …" if len(found) > _SHOWN else ""
         shown = ", ".join(map(_shown, found[:_SHOWN]))

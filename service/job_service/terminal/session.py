@@ -22,6 +22,7 @@ from job_service.service_url import service_url
 from job_service.settings import Settings
 from job_service.standard_streams import print_error
 from job_service.terminal.signals import ended_by_signals
+from job_service.tokens import strongest
 
 OK: Final = 0
 FAILED: Final = 1
@@ -72,7 +73,7 @@ def asks_service(command: Callable[..., int]) -> Callable[..., int]:
                 client_with = partial(
                     JobClient,
                     url or service_url(settings),
-                    token=token or next(iter(settings.tokens), None),
+                    token=token or strongest(settings.accepted_tokens),
                 )
                 with (
                     client_with(patience_seconds=_PATIENCE_SECONDS) as client,

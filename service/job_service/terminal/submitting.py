@@ -10,8 +10,9 @@ from job_service.client import JobClient
 from job_service.errors import JobServiceError
 from job_service.jobs.queueing.options import JobOptions  # noqa: TC001
 from job_service.standard_streams import print_error
+from job_service.terminal.moments import moment
+from job_service.terminal.payloads import read_payload
 from job_service.terminal.session import FAILED, OK, Session, asks_service
-from job_service.terminal.typed import moment_of, payload_of
 from job_service.terminal.waiting import wait_for
 
 
@@ -34,6 +35,7 @@ def _complete_types(_: click.Context, __: click.Parameter, begun: str) -> list[C
 @click.option("--run-at", help="When it may start, such as 2026-12-24T18:00:00Z.")
 @click.option("--unique-key", help="No other job of its type has it until this one has ended.")
 @click.option("--after", multiple=True, metavar="ID", help="Job that must complete before it.")
+@click.option("--tag", "tags", multiple=True, help="To find it by; up to ten of them.")
 @click.option("--max-retries", type=int, help="How often it is tried again.")
 @click.option("--idempotency-key", metavar="KEY", help="Submit it once, however often you try.")
 @asks_service
@@ -54,12 +56,13 @@ def submit(
     given: JobOptions = {
         "priority": options["priority"],
         "delay_seconds": options["delay_seconds"],
-        "run_at": None if run_at is None else moment_of(run_at),
+        "run_at": None if run_at is None else moment("--run-at", run_at),
         "unique_key": options["unique_key"],
         "after": options["after"] or None,
+        "tags": options["tags"] or None,
         "max_retries": options["max_retries"],
     }
-    client, body = session.client, UNSET if payload is None else payload_of(payload)
+    client, body = session.client, UNSET if payload is None else read_payload(payload)
     job = client.submit(job_type, body, idempotency_key=idempotency_key, **given)
     if not wait:
         if session.as_json:

@@ -18,11 +18,13 @@ from job_service.jobs.registration.registry import Registry
 from job_service.jobs.state.detail import ScheduleView, WorkerView
 from job_service.telemetry.events import Event, RequestFailed, utc_now
 from job_service.telemetry.feed import Feed
+from job_service.telemetry.history import History
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.web.asgi import RequestInOneTask, present_request
 from job_service.web.dashboard.pages import add_dashboard
 from job_service.web.event_stream import add_event_routes
 from job_service.web.guards import Access, Guards
+from job_service.web.health import add_health_routes
 from job_service.web.job_actions import add_job_actions
 from job_service.web.job_routes import add_job_routes
 from job_service.web.monitoring import add_monitoring_routes
@@ -30,6 +32,7 @@ from job_service.web.openapi.routes import add_documentation
 from job_service.web.problems import install_error_handlers
 from job_service.web.queries import check_query
 from job_service.web.queue_routes import add_queue_routes
+from job_service.web.roles import require_role
 from job_service.web.uploads import Uploads
 
 FAILURE_LINE_SECONDS = 1.0
@@ -99,8 +102,10 @@ class JobServiceApp(QuartTrio):
         if rule is not None and rule.methods and incoming.method not in rule.methods:
             path = self.url_map.bind("", path_info=incoming.path)
             raise MethodNotAllowed(path.allowed_methods())
-        if incoming.query_string and rule is not None and incoming.method != "OPTIONS":
-            check_query(self.view_functions[rule.endpoint])
+        if rule is not None and incoming.method != "OPTIONS":
+            require_role(rule.endpoint, incoming.caller)
+            if incoming.query_string:
+                check_query(self.view_functions[rule.endpoint])
         return None
 
     def log_exception(self, *_: object) -> None:
@@ -128,6 +133,7 @@ def create_app(
     *,
     registry: Registry,
     read_metrics: Callable[[], MetricsSnapshot],
+    history: History,
     list_workers: Callable[[], list[WorkerView]],
     list_schedules: Callable[[], list[ScheduleView]],
     feed: Feed,
@@ -135,10 +141,12 @@ def create_app(
     emit: Callable[[Event], None],
     access: Access,
     store_trouble: Callable[[], str | None] = lambda: None,
+    why_idle: Callable[[], str | None] = lambda: None,
 ) -> QuartTrio:
     """The HTTP API on `queue`. Nothing in it is global: each call makes an app of its own.
 
-    `store_trouble` says why the store can't keep anything now, if it can't.
+    `store_trouble` says why the store can't keep anything now, if it can't, and `why_idle` why jobs
+    that are ready do not start here, if they don't.
     """
     app = JobServiceApp(emit, access)
     app.config["PROPAGATE_EXCEPTIONS"] = False
@@ -148,7 +156,8 @@ def create_app(
     add_job_routes(app, queue, registry, uploads)
     add_job_actions(app, queue, uploads)
     add_queue_routes(app, queue)
-    add_monitoring_routes(app, read_metrics, list_workers, list_schedules, is_ready, store_trouble)
+    add_monitoring_routes(app, read_metrics, history, list_workers, list_schedules)
+    add_health_routes(app, is_ready, store_trouble, why_idle)
     add_event_routes(app, feed)
     add_documentation(app, registry, needs_token=bool(access.tokens))
     add_dashboard(app)

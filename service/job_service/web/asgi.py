@@ -16,6 +16,7 @@ from quart_trio.wrappers import TrioRequest
 from quart_trio.wrappers.request import TrioBody
 from werkzeug.datastructures import Headers
 
+from job_service.tokens import EVERYBODY
 from job_service.web.responses import empty_response
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ class IncomingRequest(TrioRequest):
     `/jobs` of `//jobs`. There are no blueprints; Quart would look for them three times per request.
 
     `fields` has the headers once more, by their names in small letters: a header that may come once
-    is found there at once, and Werkzeug would search for it.
+    is found there at once, and Werkzeug would search for it. `caller` is the token that the client
+    has sent, once it is checked.
     """
 
     body_class: type[TrioBody] = _NoBody
@@ -60,6 +62,7 @@ class IncomingRequest(TrioRequest):
         self.method = scope["method"]  # Werkzeug would make it upper case
         self.path = scope["path"]  # and drop the slashes before it
         self.receive = receive
+        self.caller = EVERYBODY
 
     @property
     def blueprints(self) -> list[str]:

@@ -1,6 +1,5 @@
 """Who may call: bearer tokens (RFC 6750), and what keeps the pages of other sites out."""
 
-import hmac
 import ipaddress
 import re
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from typing import Final
 
 from quart import Response, request
 
+from job_service.tokens import Token, Tokens
 from job_service.web.asgi import IncomingRequest
 from job_service.web.problems import Problem, malformed
 from job_service.web.refusals import FOREIGN_HOST, FOREIGN_ORIGIN, NO_HOST, NO_TOKEN
@@ -45,7 +45,7 @@ class Access:
     `origins`: other sites whose pages may call.
     """
 
-    tokens: tuple[str, ...] = field(default=(), repr=False)
+    tokens: Tokens = field(default_factory=Tokens, repr=False)
     hosts: frozenset[str] | None = None
     origins: frozenset[str] = frozenset()
 
@@ -60,11 +60,14 @@ class Guards:
 
     def __init__(self, access: Access) -> None:
         self._hosts = access.hosts
-        self._tokens = [token.encode() for token in access.tokens]
+        self._tokens = access.tokens
         self._origins = frozenset(map(_as_browsers_write, access.origins))
 
     def check(self, incoming: IncomingRequest) -> Response | None:
-        """Raise Problem if the request may not come in; gives the answer to a preflight."""
+        """Raise Problem if the request may not come in; gives the answer to a preflight.
+
+        What the caller may do, once it is in, is in `incoming.caller`.
+        """
         fields = incoming.fields
         if incoming.repeats_headers:
             _check_repetitions([name for name, _ in incoming.scope["headers"]])
@@ -82,7 +85,7 @@ class Guards:
             if incoming.method not in _SAFE_METHODS:
                 self._check_origin(origin, host, incoming)
         if self._tokens and needs_token(incoming.path):
-            _check_token(fields.get(b"authorization", b""), self._tokens)
+            incoming.caller = _caller(fields.get(b"authorization", b""), self._tokens)
         return None
 
     async def let_pages_read(self, response: Response) -> Response:
@@ -104,12 +107,13 @@ def _check_repetitions(names: Sequence[bytes]) -> None:
             raise malformed(f"the header {name.decode().title()} is given more than once")
 
 
-def _check_token(authorization: bytes, tokens: list[bytes]) -> None:
+def _caller(authorization: bytes, tokens: Tokens) -> Token:
+    """The token that a client has sent. Raises Problem, 401."""
     scheme, _, given = authorization.partition(b" ")
-    # Each is compared, so that the time says nothing, not even which of them is right.
-    matches = [hmac.compare_digest(given.strip(), token) for token in tokens]
-    if scheme.lower() != b"bearer" or not any(matches):
+    token = tokens.find(given.strip())
+    if scheme.lower() != b"bearer" or token is None:
         raise Problem(NO_TOKEN)
+    return token
 
 
 def _check_host(host: str, allowed: frozenset[str], incoming: IncomingRequest) -> None:

@@ -47,33 +47,37 @@ def add_job_actions(app: Quart, queue: JobQueue, uploads: Uploads) -> None:
     @app.post("/jobs/cancel")
     @takes(CancelJobsQuery)
     async def cancel_jobs(query: CancelJobsQuery) -> Response:
-        done = await queue.cancel_all(query.type, status=query.status)
+        done = await queue.cancel_all(
+            query.type, status=query.status, by=present_request().caller.name
+        )
         return Response(msgspec.json.encode(done), content_type=JSON)
 
     @app.patch("/jobs/<job:job_id>")
     async def edit_job(job_id: str) -> Response:
         wanted = await read_edit(present_request(), uploads)
         await _require_present_state(queue, job_id, of_ended_jobs=False)
-        job = await queue.edit(job_id, **wanted)
+        job = await queue.edit(job_id, by=present_request().caller.name, **wanted)
         return Response(msgspec.json.encode(job), content_type=JSON)
 
     @app.post("/jobs/<job:job_id>/run-now")
     async def run_job_now(job_id: str) -> Response:
         await _require_present_state(queue, job_id, of_ended_jobs=False)
-        job = await queue.run_now(job_id)
+        job = await queue.run_now(job_id, by=present_request().caller.name)
         return Response(msgspec.json.encode(job), content_type=JSON)
 
     @app.post("/jobs/<job:job_id>/cancel")
     async def cancel_job(job_id: str) -> Response:
         await _require_present_state(queue, job_id, of_ended_jobs=False)
-        job = await queue.cancel(job_id)
+        job = await queue.cancel(job_id, by=present_request().caller.name)
         return Response(msgspec.json.encode(job), content_type=JSON)
 
     @app.post("/jobs/<job:job_id>/retry")
     async def retry_job(job_id: str) -> Response:
-        key = read_idempotency_key(present_request())
+        incoming = present_request()
+        key = read_idempotency_key(incoming)
         await _require_present_state(queue, job_id, of_ended_jobs=True)
-        return created(await queue.retry(job_id, idempotency_key=key))
+        job = await queue.retry(job_id, idempotency_key=key, by=incoming.caller.name)
+        return created(job)
 
 
 async def _require_present_state(queue: JobQueue, job_id: str, *, of_ended_jobs: bool) -> None:

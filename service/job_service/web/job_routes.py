@@ -1,7 +1,7 @@
 """The routes that submit and read jobs: decode the request, call the queue, encode its answer."""
 
 from http import HTTPStatus
-from typing import Annotated, Final, Literal, get_args
+from typing import Annotated, Final, Literal
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -15,9 +15,9 @@ from job_service.jobs.queueing.options import limits
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.state.detail import JobSummary
-from job_service.jobs.state.model import Status
 from job_service.web.asgi import present_request
 from job_service.web.job_answers import created, etag_of, replayed
+from job_service.web.job_filters import JobFilterQuery
 from job_service.web.queries import Query, takes
 from job_service.web.responses import JSON, conditional_response, tag_of
 from job_service.web.submissions import (
@@ -33,20 +33,9 @@ MAX_PAGE: Final = 1_000
 MAX_WAIT_SECONDS: Final = 60
 
 
-class JobListQuery(Query, frozen=True):
+class JobListQuery(JobFilterQuery, frozen=True):
     """Of `GET /jobs`."""
 
-    status: (
-        Annotated[
-            Status,
-            limits(
-                f"one of {', '.join(get_args(Status))}",
-                description="Only jobs that have this status now.",
-            ),
-        ]
-        | None
-    ) = None
-    type: Annotated[str, limits("a job type", description="Only jobs of this type.")] | None = None
     order: Annotated[
         Literal["oldest", "newest"],
         limits(
@@ -131,21 +120,17 @@ def add_job_routes(app: Quart, queue: JobQueue, registry: Registry, uploads: Upl
     @app.get("/jobs")
     @takes(JobListQuery)
     async def list_jobs(query: JobListQuery) -> Response:
-        if query.type is not None:
-            registry.lookup(query.type)  # a misspelt name would look like a type without jobs
-        jobs = await queue.list(
-            status=query.status,
-            job_type=query.type,
+        page = await queue.page(
             after=str(query.cursor) if query.cursor else None,
-            limit=query.limit + 1,
+            limit=query.limit,
             newest_first=query.order == "newest",
+            **query.filters(registry),
         )
-        page = jobs[: query.limit]
         headers = {}
-        if len(jobs) > len(page):
-            rest = {**request.args.to_dict(), "limit": query.limit, "cursor": page[-1].id}
-            headers["Link"] = f'</jobs?{urlencode(rest)}>; rel="next"'
-        body = msgspec.json.encode(page)
+        if page.next is not None:
+            rest = {**request.args.to_dict(flat=False), "limit": query.limit, "cursor": page.next}
+            headers["Link"] = f'</jobs?{urlencode(rest, doseq=True)}>; rel="next"'
+        body = msgspec.json.encode(page.jobs)
         etag = tag_of(body, headers.get("Link", "").encode())
         return conditional_response(etag, lambda: body, JSON, headers)
 

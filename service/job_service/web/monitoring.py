@@ -1,37 +1,76 @@
-"""The routes for those who operate the service: its metrics, workers, schedules and health."""
+"""The routes for those who operate the service: metrics, history, workers, schedules, health."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Annotated, Final
 
 from msgspec import Struct
 from quart import Quart, Response
 
+from job_service.jobs.queueing.options import limits
 from job_service.jobs.state.detail import ScheduleView, WorkerView
+from job_service.telemetry.history import SECONDS, History
 from job_service.telemetry.metrics import MetricsSnapshot
-from job_service.web.problems import Problem
-from job_service.web.refusals import NOT_READY, STORE_UNAVAILABLE
+from job_service.telemetry.notices import KEPT
+from job_service.tokens import Role
+from job_service.web.asgi import present_request
+from job_service.web.queries import Query, takes
 from job_service.web.responses import fresh_json
 
+_OF_THE_PAST: Final = f"a whole number of seconds from 1 to {SECONDS}"
 
-class Health(Struct):
-    """The service is alive, or ready."""
 
-    status: Literal["ok"] = "ok"
+class HistoryQuery(Query, frozen=True):
+    """Of `GET /history`."""
+
+    seconds: Annotated[
+        int, limits(_OF_THE_PAST, description="How far back to go.", ge=1, le=SECONDS)
+    ] = SECONDS
+    step: Annotated[
+        int, limits(_OF_THE_PAST, description="Seconds of one step.", ge=1, le=SECONDS)
+    ] = 60
+
+
+class NoticesQuery(Query, frozen=True):
+    """Of `GET /notices`."""
+
+    limit: Annotated[
+        int,
+        limits(f"a whole number from 1 to {KEPT}", description="How many at most.", ge=1, le=KEPT),
+    ] = KEPT
+
+
+class Caller(Struct, omit_defaults=True):
+    """What the token of this request may do, and its name. Without tokens, everybody may do all."""
+
+    role: Role
+    name: str | None = None
 
 
 def add_monitoring_routes(
     app: Quart,
     read_metrics: Callable[[], MetricsSnapshot],
+    history: History,
     read_workers: Callable[[], list[WorkerView]],
     read_schedules: Callable[[], list[ScheduleView]],
-    is_ready: Callable[[], bool],
-    store_trouble: Callable[[], str | None],
 ) -> None:
-    """`/metrics`, `/workers`, `/schedules`, `/health` and `/health/ready`. They change nothing."""
+    """Metrics, history, notices, workers, schedules, and what the caller may do.
+
+    They change nothing.
+    """
 
     @app.get("/metrics")
     async def get_metrics() -> Response:
         return fresh_json(read_metrics())
+
+    @app.get("/history")
+    @takes(HistoryQuery)
+    async def get_history(query: HistoryQuery) -> Response:
+        return fresh_json(history.read(query.seconds, query.step))
+
+    @app.get("/notices")
+    @takes(NoticesQuery)
+    async def list_notices(query: NoticesQuery) -> Response:
+        return fresh_json(history.notices.last(query.limit))
 
     @app.get("/workers")
     async def list_workers() -> Response:
@@ -41,14 +80,7 @@ def add_monitoring_routes(
     async def list_schedules() -> Response:
         return fresh_json(read_schedules())
 
-    @app.get("/health")
-    async def check_health() -> Response:
-        return fresh_json(Health())
-
-    @app.get("/health/ready")
-    async def check_readiness() -> Response:
-        if not is_ready():
-            raise Problem(NOT_READY)
-        if store_trouble() is not None:  # which the log tells; this call needs no token
-            raise Problem(STORE_UNAVAILABLE)
-        return fresh_json(Health())
+    @app.get("/whoami")
+    async def get_caller() -> Response:
+        caller = present_request().caller
+        return fresh_json(Caller(caller.role, caller.name))

@@ -39,7 +39,7 @@ class Query(Struct, frozen=True, forbid_unknown_fields=True):
     """The query of a call that takes no parameters. Others add a field for each of theirs.
 
     A field is annotated with `limits`. A list may be given as one parameter with commas, repeated,
-    or both.
+    or both; a list of texts, which may have commas themselves, only repeated.
     """
 
 
@@ -98,7 +98,8 @@ def _value(parameter: structs.FieldInfo, texts: list[str]) -> Any:
     name, plain = parameter.encode_name, _plain(parameter.type)
     value: object = texts[0]
     if get_origin(plain) is list:
-        value = [part for text in texts for part in text.split(",")]
+        is_of_texts = get_args(plain) == (str,)
+        value = texts if is_of_texts else [part for text in texts for part in text.split(",")]
     elif len(texts) > 1:
         raise malformed(f"query parameter {_shown(name)} is given more than once")
     elif plain in _NUMBERS and _NUMBERS[plain].fullmatch(texts[0]):

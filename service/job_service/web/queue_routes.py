@@ -7,6 +7,7 @@ from quart import Quart, Response
 
 from job_service.jobs.queueing.options import limits
 from job_service.jobs.queueing.queue import JobQueue
+from job_service.web.asgi import present_request
 from job_service.web.queries import Query, takes
 from job_service.web.responses import fresh_json
 
@@ -47,17 +48,18 @@ def add_queue_routes(app: Quart, queue: JobQueue) -> None:
     @app.post("/queue/pause")
     @takes(QueueQuery)
     async def pause_queue(query: QueueQuery) -> Response:
-        return fresh_json(await queue.pause(query.type))
+        return fresh_json(await queue.pause(query.type, by=present_request().caller.name))
 
     @app.post("/queue/resume")
     @takes(QueueQuery)
     async def resume_queue(query: QueueQuery) -> Response:
-        return fresh_json(await queue.resume(query.type))
+        return fresh_json(await queue.resume(query.type, by=present_request().caller.name))
 
     @app.post("/store/backup")
     @takes(BackupQuery)
     async def back_up_store(query: BackupQuery) -> Response:
-        return fresh_json(Backup(query.to, await queue.back_up(query.to)))
+        size = await queue.back_up(query.to, by=present_request().caller.name)
+        return fresh_json(Backup(query.to, size))
 
     @app.get("/nodes")
     async def list_nodes() -> Response:

@@ -90,6 +90,12 @@ NO_TOKEN: Final = Refusal(
     "send a valid token in the header Authorization: Bearer …",
     headers={"WWW-Authenticate": 'Bearer realm="job-service"'},
 )
+ROLE_TOO_LOW: Final = Refusal(
+    HTTPStatus.FORBIDDEN,
+    "The token's role does not allow this call.",
+    "this call needs the role operate, and your token has the role read",
+    "role-too-low",
+)
 FOREIGN_ORIGIN: Final = Refusal(
     HTTPStatus.FORBIDDEN,
     "A browser sent it from a page of another origin, and `--allow-origin` does not name that.",

@@ -19,6 +19,7 @@ from job_service.jobs.queueing.options import (
     MaxRetries,
     Priority,
     RunAt,
+    Tags,
     UniqueKey,
 )
 from job_service.jobs.queueing.queue import JobQueue
@@ -54,6 +55,7 @@ class Submission(msgspec.Struct, forbid_unknown_fields=True):
     run_at: RunAt | None = None
     unique_key: UniqueKey | None = None
     after: After | None = None
+    tags: Tags | None = None
 
     def options(self) -> JobOptions:
         """The options that are set, as the queue takes them."""

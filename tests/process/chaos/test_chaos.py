@@ -13,7 +13,10 @@ from tests.process.killing.lives import forked_from
 from tests.stores.postgres.cluster import Cluster, running_cluster, why_there_is_none
 
 # httpx leaves the body of a request that was cut off to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.slow,
+]
 
 
 @pytest.fixture

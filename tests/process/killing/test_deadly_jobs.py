@@ -20,6 +20,7 @@ ERROR = "the process ended each of the 3 times while it had this job in hand"
 DEADLINE_SECONDS = 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "guilty",
     [

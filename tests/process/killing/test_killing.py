@@ -16,7 +16,10 @@ SHORT_GRACE = ("--grace", "0.02")
 SEED = 1
 
 # httpx leaves the body of a request that was cut off to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.slow,
+]
 
 
 async def test_kills_lose_nothing(lives: Lives) -> None:

@@ -9,12 +9,18 @@ import psycopg
 import pytest
 import trio
 
-from job_service import Draft
+from job_service import Draft, Snooze
 from job_service.errors import QueueFull
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import Retry
 from job_service.jobs.state.detail import JobSummary
-from job_service.telemetry.events import JobCompleted, JobCreated, JobMisfit, JobStarted
+from job_service.telemetry.events import (
+    JobCancelled,
+    JobCompleted,
+    JobCreated,
+    JobMisfit,
+    JobStarted,
+)
 from tests.stores.postgres.service import Service, services
 
 HOUR = 3_600.0
@@ -155,6 +161,37 @@ async def test_a_running_job_is_cancelled_from_anywhere(database: str) -> None:
             assert (await nodes[-1].ended(job.id)).status == "cancelled"
 
 
+@pytest.mark.parametrize("concurrency", [None, 1])
+async def test_a_running_job_that_is_called_off_starts_no_more(
+    database: str, concurrency: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even if its attempt ends before its process has heard of that."""
+    registry = Registry()
+    gate = trio.Event()
+
+    @registry.job("poll", concurrency=concurrency)
+    async def poll() -> None:
+        await gate.wait()
+        raise Snooze(0.1)
+
+    async def hear_nothing() -> None:
+        await trio.lowlevel.checkpoint()
+
+    async with services(database, registry, 1) as (holder,):
+        monkeypatch.setattr(holder.store, "_hear", hear_nothing)
+        job = await holder.queue.submit("poll")
+        with trio.fail_after(20):
+            while not holder.said(JobStarted):
+                await trio.sleep(0.01)
+        async with services(database, registry, 1, workers=0) as (other,):
+            assert (await other.queue.cancel(job.id, by="alice")).status == "processing"
+            gate.set()
+            ended = await other.ended(job.id)
+            assert (ended.status, ended.attempt) == ("cancelled", 1)
+        assert holder.said(JobCancelled) == [job.id]
+        assert [e.by for e in holder.events if isinstance(e, JobCancelled)] == ["alice"]
+
+
 async def test_waiting_jobs_are_cancelled_from_anywhere(database: str, registry: Registry) -> None:
     """One, or all of a type."""
     async with services(database, registry) as (one, two, three):
@@ -246,6 +283,20 @@ async def test_a_job_that_fits_only_elsewhere_is_left_to_others(database: str) -
             assert (await new.ended(row[0])).status == "completed"
         assert old.said(JobMisfit) == [row[0]]
         assert old.said(JobStarted) == []
+
+
+async def test_a_front_end_runs_no_job(database: str, registry: Registry) -> None:
+    """It says that nobody is there to run it, until somebody is."""
+    async with services(database, registry, 1, workers=0) as (front_end,):
+        job = await front_end.queue.submit("email")
+        with trio.fail_after(20):
+            while (await front_end.queue.get(job.id)).waits_because == "waits for a free worker":
+                await trio.sleep(0.01)
+        why = (await front_end.queue.get(job.id)).waits_because
+        assert why == "no process that is up has a handler for email"
+        async with services(database, registry, 1) as (worker,):
+            assert (await front_end.ended(job.id)).status == "completed"
+            assert worker.said(JobCompleted) == [job.id]
 
 
 async def test_a_draining_process_leaves_what_waits_to_others(database: str) -> None:

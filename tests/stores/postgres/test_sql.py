@@ -61,6 +61,24 @@ async def test_a_unique_key_is_the_same_from_sql(database: str, registry: Regist
         assert again.run_at is not None
 
 
+async def test_a_job_from_sql_is_found_by_its_key_and_tags(
+    database: str, registry: Registry
+) -> None:
+    """As one that came in another way."""
+    async with services(database, registry, number=1) as (service,):
+        with psycopg.connect(database) as connection:
+            arguments = r"""'email', '"ada"', unique_key => 'a\b', tags => '{x,"c:\\d",x}'"""
+            job_id = submit(connection, arguments)
+            connection.commit()
+            with pytest.raises(psycopg.errors.RaiseException, match="up to 10 tags"):
+                submit(connection, "'email', tags => '{a,\"\"}'")
+        queue = service.queue
+        assert [job.id for job in await queue.list(unique_key="a\\b")] == [job_id]
+        assert [job.id for job in await queue.list(tag="x")] == [job_id]
+        (job,) = await queue.list(tag="c:\\d")
+        assert job.tags == ("x", "c:\\d", "x")
+
+
 async def test_two_that_come_at_once_with_one_key_are_one(
     database: str, registry: Registry
 ) -> None:

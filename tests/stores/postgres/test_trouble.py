@@ -10,8 +10,10 @@ from psycopg.conninfo import conninfo_to_dict
 
 from job_service.errors import StoreRefused, StoreUnavailable
 from job_service.jobs.registration.registry import Registry
-from job_service.stores.postgres import transaction
-from job_service.stores.postgres.connection import Connection
+from job_service.jobs.state.model import Job
+from job_service.stores.postgres import idleness, schema, transaction, writing
+from job_service.stores.postgres.connection import Connection, connect
+from job_service.stores.postgres.node import new_id, register
 from job_service.stores.postgres.rescuing import Rescue
 from job_service.stores.postgres.writing import Claim
 from job_service.telemetry.events import (
@@ -241,10 +243,88 @@ async def test_what_ended_while_the_lease_was_lost_is_not_believed(
         assert first.said(JobLost) == [job.id]
 
 
-async def test_a_commit_that_a_crash_has_lost_is_known_to_have_failed(database: str) -> None:
-    """A server that crashed gives the number of such a transaction to another one, later."""
-    writer = transaction.Writer(database, utc_now, lambda _: None)
-    assert not await writer.has_committed("1000000000")
+async def test_a_job_that_was_called_off_is_not_rescued(database: str, cluster: Cluster) -> None:
+    """Its process has died before it heard of that."""
+    registry = Registry()
+
+    @registry.job("slow")
+    async def slow() -> None:
+        await trio.sleep_forever()
+
+    options: dict[str, Any] = {"number": 1, "lease_seconds": LEASE_SECONDS}
+    async with (
+        services(database, registry, workers=0, **options) as (other,),
+        services(database, registry, workers=1, **options) as (first,),
+    ):
+        job = await first.queue.submit("slow")
+        with trio.fail_after(20):
+            while not first.said(JobStarted):
+                await trio.sleep(0.01)
+        await first.store.settled()
+        name = str(first.store.node)
+        await trio.to_thread.run_sync(
+            cluster.execute,
+            "UPDATE job_service.jobs SET cancel_reason = 'not needed'; "
+            f"UPDATE job_service.nodes SET lease_until = '-infinity' WHERE id = '{name}'",
+            str(conninfo_to_dict(database)["dbname"]),
+        )
+        await other.store._ask(Rescue(3, 0.0))
+        ended = await other.ended(job.id)
+        assert (ended.status, ended.attempt) == ("cancelled", 1)
+        assert not other.said(JobRescued)
+
+
+async def test_a_process_that_takes_no_jobs_is_not_ready(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says so when jobs are ready for its free workers, and none has started for a while."""
+    registry = Registry()
+
+    @registry.job("email")
+    async def email() -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def claim_nothing(*_: object) -> list[Job]:
+        return []
+
+    monkeypatch.setattr(idleness, "IDLE_SECONDS", 0.5)
+    async with (
+        services(database, registry, 1, workers=0) as (front_end,),
+        services(database, registry, 1) as (service,),
+    ):
+        with monkeypatch.context() as patch, trio.fail_after(20):
+            patch.setattr(writing, "claim", claim_nothing)
+            job = await front_end.queue.submit("email")
+            while service.store.why_idle is None:
+                await trio.sleep(0.01)
+            assert "jobs are ready and workers are free" in service.store.why_idle
+        assert (await front_end.ended(job.id)).status == "completed"
+        with trio.fail_after(20):
+            while service.store.why_idle is not None:
+                await trio.sleep(0.01)
+
+
+async def test_a_commit_that_a_crash_has_lost_is_known_to_have_failed(own_cluster: Cluster) -> None:
+    """A server that crashed gives its own number of such a transaction to another one, later."""
+    url, node = own_cluster.new_database(), new_id()
+    async with await connect(url) as connection:
+        await schema.migrate(connection)
+        await register(connection, node, seconds=60)
+    writer = transaction.Writer(url, utc_now, lambda _: None)
+
+    def crash() -> None:
+        own_cluster.stop()
+        own_cluster.start()
+        for number in range(3):
+            own_cluster.execute(f"CREATE TABLE committed_{number} ()")
+
+    async def pause(tx: transaction.Transaction) -> None:
+        await tx.rows("INSERT INTO job_service.pauses VALUES ('email')")
+        await trio.to_thread.run_sync(crash)
+
+    with pytest.raises(psycopg.OperationalError):
+        await writer.run(node, pause)
+    assert await writer.run(node, lambda tx: tx.rows("SELECT FROM job_service.pauses")) == []
     await writer.close()
 
 

@@ -14,7 +14,7 @@ from job_service.jobs.state.model import Draft, Edit, Job
 from job_service.stores.contract import Tick
 from job_service.stores.record import record_of
 from job_service.stores.sqlite.store import SqliteStore
-from job_service.telemetry.events import JobFailed, JobMisfit, JobRescued, StoreOpened
+from job_service.telemetry.events import JobCancelled, JobFailed, JobMisfit, JobRescued, StoreOpened
 from tests.conftest import assert_balanced
 from tests.stores.sqlite.conftest import as_after_a_crash, opened_file
 from tests.stores.workshop import START, Workshop
@@ -120,10 +120,13 @@ async def test_what_was_being_called_off_at_the_crash_is(path: Path) -> None:
         job_id = await shop.new()
         after = await shop.new(after=(job_id,))
         await shop.start(job_id)
-        assert (await shop.store.cancel(job_id, "requested")).cancel_requested
+        assert (await shop.store.cancel(job_id, "requested", "alice")).cancel_requested
         crashed = as_after_a_crash(path)
     async with opened_file(crashed) as restarted:
         assert (await restarted.store.get(job_id)).status == "cancelled"
+        assert [event.by for event in restarted.events if isinstance(event, JobCancelled)] == [
+            "alice"
+        ]
         assert (await restarted.store.get(after)).status == "failed"
         assert restarted.waiting == {}
         await restarted.check()

@@ -4,18 +4,22 @@ import math
 from collections.abc import Callable
 from datetime import datetime
 
+from job_service.jobs.queueing.keyed import KeyedQueue
 from job_service.jobs.queueing.later import LaterJobs
 from job_service.jobs.queueing.ready import ReadyQueue
+from job_service.jobs.state.limits import NO_LIMITS, Limits
 from job_service.jobs.state.model import Job
+
+_Queue = ReadyQueue | KeyedQueue  # of one type
 
 
 class Backlog:
     """Ready jobs by priority and then first in, first out; later ones by when they are due.
 
-    A job type whose jobs may have to be held back, because `limit_of` bounds how many run at a
-    time or because it is paused, has a queue of its own, so that they never stand in the way of
-    others. So have all jobs that this program can't run: those of types whose limit is 0, and
-    those whose ids are in `misfits`. And so have suspects, jobs in whose last attempt the process
+    A job type whose jobs may have to be held back, because it has limits or because it is paused,
+    has a queue of its own, so that they never stand in the way of others. So have all jobs that
+    this program can't run: those of types for which `limits_of` gives None, and those whose ids are
+    in `misfits`. And so have suspects, jobs in whose last attempt the process
     died: they go first and one at a time, so that the one that does it again is found out.
 
     There is no bound on all this: submissions are bounded where they come in, and a retry must
@@ -23,17 +27,21 @@ class Backlog:
     clock, which may be set, and goes on while the machine is suspended.
     """
 
-    def __init__(self, limit_of: Callable[[str], int | None]) -> None:
+    def __init__(
+        self, limits_of: Callable[[str], Limits | None], monotonic: Callable[[], float]
+    ) -> None:
         self.paused = False
         self.misfits: set[str] = set()
-        self._limit_of = limit_of
+        self._limits_of = limits_of
+        self._monotonic = monotonic
         self._paused_types: set[str] = set()
         self._common = ReadyQueue()
         self._unfit = ReadyQueue(limit=0)
         self._suspects = ReadyQueue(limit=1)
-        self._of_type: dict[str, ReadyQueue] = {}  # which is `_common` for most
-        self._own: dict[str, ReadyQueue] = {}  # those of `_of_type` that are not
-        self._waiting: dict[str, ReadyQueue] = {}  # those of `_own` that have jobs in them
+        self._of_type: dict[str, _Queue] = {}  # which is `_common` for most
+        self._own: dict[str, _Queue] = {}  # those of `_of_type` that are not
+        self._waiting: dict[str, _Queue] = {}  # those of `_own` that have jobs in them
+        self._rated: list[KeyedQueue] = []  # those of `_own` whose jobs may start only so often
         self.delayed = LaterJobs[float]()
         self.dated = LaterJobs[datetime]()
 
@@ -69,6 +77,22 @@ class Backlog:
         """When the job that has waited longest became ready; infinity if none waits."""
         return min(queue.oldest for queue in (self._common, self._suspects, *self._own.values()))
 
+    @property
+    def has_rates(self) -> bool:
+        """Whether jobs of any type may start only so often."""
+        return bool(self._rated)
+
+    @property
+    def next_look(self) -> float:
+        """When `look_again` may let more jobs start, on the monotonic clock; infinity if never."""
+        return min((queue.next_look for queue in self._rated), default=math.inf)
+
+    def look_again(self) -> None:
+        """See which rates let more jobs start now."""
+        now = self._monotonic()
+        for queue in self._rated:
+            queue.look_again(now)
+
     def starts_any_by(self, deadline: float, date: datetime) -> bool:
         """Whether one of the later jobs is due by then, and can start.
 
@@ -84,9 +108,9 @@ class Backlog:
 
     def is_unfit(self, job: Job) -> bool:
         """Whether this program can't run the job, whatever else it waits for."""
-        return job.id in self.misfits or job in self._unfit or self._limit_of(job.type) == 0
+        return job.id in self.misfits or job in self._unfit or self._limits_of(job.type) is None
 
-    def queue_of(self, job: Job) -> ReadyQueue:
+    def queue_of(self, job: Job) -> _Queue:
         """Where a fit job is once it is ready, among others that it may have to wait for."""
         return self._suspects if job.is_suspect else self._of_type[job.type]
 
@@ -121,19 +145,22 @@ class Backlog:
         queue = min((self._common, *startable), key=_rank)
         job = queue.take()
         if job is not None and queue is not self._common:
-            queue.running.add(job.id)
+            queue.occupy(job)
             self._note_whether_empty(job.type, queue)
         return job
+
+    def began(self, job: Job, at: float) -> None:
+        """A job that was taken has started, which counts if its type has a rate."""
+        queue = self._own.get(job.type)
+        if isinstance(queue, KeyedQueue):
+            queue.began(job, at)
 
     def release(self, job: Job) -> bool:
         """The job, which may have been taken, runs no more; whether that makes room for others."""
         was_suspect = job.id in self._suspects.running
         self._suspects.running.discard(job.id)
         queue = self._own.get(job.type)
-        if queue is None or job.id not in queue.running:
-            return was_suspect
-        queue.running.remove(job.id)
-        return True
+        return was_suspect if queue is None else queue.release(job) or was_suspect
 
     def take_due(self, now: float, date: datetime, limit: int) -> list[Job]:
         """Those of the later jobs that are due, in the order of their times; up to `limit`."""
@@ -189,32 +216,40 @@ class Backlog:
         if job is not None:
             suspects.running.add(job.id)
             if (queue := self._own.get(job.type)) is not None:
-                queue.running.add(job.id)
+                queue.occupy(job)
         return job
 
     def _type_may_start(self, job: Job) -> bool:
         queue = self._own.get(job.type)
-        return job.type not in self._paused_types and (queue is None or queue.may_start)
+        return job.type not in self._paused_types and (queue is None or queue.may_start_one(job))
 
     def _is_free(self, job: Job) -> bool:
         return not self.is_paused(job) and not self.is_unfit(job)
 
-    def _open_queue(self, job_type: str) -> ReadyQueue:
-        queue, limit = self._common, self._limit_of(job_type)
-        if limit == 0:  # not for ever: its handler may still be registered
+    def _open_queue(self, job_type: str) -> _Queue:
+        queue: _Queue = self._common
+        limits, is_paused = self._limits_of(job_type), job_type in self._paused_types
+        if limits is None:  # not for ever: its handler may still be registered
             return self._unfit
-        is_paused = job_type in self._paused_types
-        if limit is not None or is_paused:
-            queue = self._own[job_type] = ReadyQueue(math.inf if limit is None else limit)
+        if limits != NO_LIMITS or is_paused:
+            queue = self._own[job_type] = self._queue_for(limits)
             queue.paused = is_paused
         self._of_type[job_type] = queue
         return queue
 
-    def _note_whether_empty(self, job_type: str, queue: ReadyQueue) -> None:
+    def _queue_for(self, limits: Limits) -> _Queue:
+        if not limits.takes_turns:
+            return ReadyQueue(math.inf if limits.concurrency is None else limits.concurrency)
+        queue = KeyedQueue(limits, self._monotonic)
+        if limits.starts is not None:
+            self._rated.append(queue)
+        return queue
+
+    def _note_whether_empty(self, job_type: str, queue: _Queue) -> None:
         # What is empty must cost nothing when the next job is chosen.
         if not len(queue):
             self._waiting.pop(job_type, None)
 
 
-def _rank(queue: ReadyQueue) -> tuple[int, float, str]:
+def _rank(queue: _Queue) -> tuple[int, float, str]:
     return queue.rank

@@ -7,7 +7,7 @@ from datetime import timedelta
 import trio
 
 from job_service.jobs.queueing.backlog import Backlog
-from job_service.jobs.queueing.fitness import concurrency_of, why_unfit
+from job_service.jobs.queueing.fitness import limits_of, why_unfit
 from job_service.jobs.queueing.waiting import why_it_waits
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import LONGEST_WAIT_SECONDS
@@ -39,12 +39,15 @@ class Dispatcher:
         self._registry = registry
         self._store = store
         self._clock = store.clock
-        self._backlog = Backlog(lambda job_type: concurrency_of(registry, job_type))
+        self._backlog = Backlog(
+            lambda job_type: limits_of(registry, job_type), store.clock.monotonic
+        )
         self._threads_awaited = threads_awaited
         self._on_failure = on_failure
         self._changed = trio.lowlevel.ParkingLot()
         self._workers: trio.MemorySendChannel[Job] | None = None
         self._free_workers = 0
+        self._next_look = math.inf  # at rates, on the monotonic clock
         self._held_because: str | None = None
         self._closes_at: float | None = None
         store.attach(self)
@@ -111,6 +114,12 @@ class Dispatcher:
         self._free_workers += 1
         self._hand_over()
 
+    def began(self, job: Job, at: float) -> None:
+        """A job has started, at this moment of the monotonic clock, if that matters to its type."""
+        if self._backlog.has_rates:
+            self._backlog.began(job, at)
+            self._mind_rates()
+
     def pause(self, job_type: str | None) -> bool:
         """Start no job, or none of this type, until `resume`; whether that is new."""
         changed = self._backlog.pause(job_type)
@@ -157,18 +166,24 @@ class Dispatcher:
         if self._workers is None or not self._may_start:
             return Demand()
         registry = self._registry
-        limits = {name: concurrency_of(registry, name) for name in registry.names}
+        limits = {name: registry.lookup(name).limits for name in registry.names}
         return Demand(self._free_workers, self._backlog.ready - self._backlog.held, limits)
+
+    @property
+    def oldest_ready(self) -> float | None:
+        """When the job that has waited longest for a worker became ready; None if none waits."""
+        oldest = self._backlog.oldest_ready
+        return oldest if oldest < math.inf else None
 
     def view(self) -> BacklogView:
         """What holds the pending jobs back."""
-        backlog, oldest = self._backlog, self._backlog.oldest_ready
+        backlog = self._backlog
         return BacklogView(
             paused=backlog.paused,
             paused_types=backlog.paused_types,
             later=backlog.later,
             unfit=backlog.unfit,
-            oldest_ready=oldest if oldest < math.inf else None,
+            oldest_ready=self.oldest_ready,
         )
 
     def close(self, deadline: float) -> None:
@@ -185,15 +200,18 @@ class Dispatcher:
         """Dispatch until drained, then close `workers`, which tells them to stop.
 
         The channel must have a place for each of them. Jobs that can't start before the drain's
-        deadline are left in the store, pending.
+        deadline are left in the store, pending. If there are no workers, nothing starts here.
         """
         with workers:
-            self._workers = workers
+            if workers.statistics().max_buffer_size > 0:
+                self._workers = workers
             try:
                 while True:
                     due = self._take_due()
                     for job in due:
                         self._make_ready(job)
+                    if self._backlog.has_rates:
+                        self._backlog.look_again()
                     self._hand_over()
                     if len(due) == _DUE_IN_ONE_GO:  # let others run before the rest
                         await trio.lowlevel.checkpoint()
@@ -211,15 +229,25 @@ class Dispatcher:
             seconds = (next_date - self._clock.now()).total_seconds()
             look = trio.current_time() + min(seconds, self._clock.look_seconds)
             deadline = look if deadline is None else min(look, deadline)
+        if self._backlog.has_rates and (next_look := self._backlog.next_look) < math.inf:
+            self._next_look = next_look
+            look = trio.current_time() + next_look - self._clock.monotonic()
+            deadline = look if deadline is None else min(look, deadline)
         if deadline is None:
             await self._changed.park()  # the common case spares the scope
         else:
             with trio.CancelScope(deadline=deadline):
                 await self._changed.park()
+        self._next_look = math.inf
 
     def _look_again(self) -> None:
         if self._changed:
             self._changed.unpark_all()
+
+    def _mind_rates(self) -> None:
+        """Be awake when the rates let more jobs start."""
+        if self._backlog.next_look < self._next_look:
+            self._look_again()
 
     def _note_why_unfit(self, job: Job) -> str | None:
         """Hold the job back if its payload, which is of an older program, does not fit any more.
@@ -266,6 +294,8 @@ class Dispatcher:
         self._store.apply(enqueue(job, self._clock, at_once=at_once, kind=kind))
         if self._free_workers:
             self._hand_over()
+        elif self._backlog.has_rates:
+            self._mind_rates()
 
     def _hand_over(self) -> None:
         if self._workers is None or not self._may_start:
@@ -274,6 +304,8 @@ class Dispatcher:
             while self._free_workers and (job := self._backlog.take()) is not None:
                 self._free_workers -= 1
                 self._workers.send_nowait(job)
+            if self._backlog.has_rates:
+                self._mind_rates()
             if self._free_workers:
                 self._store.note_demand()
         except trio.BrokenResourceError:  # the last worker has left

@@ -2,18 +2,16 @@
 
 from job_service.errors import InvalidPayload, UnknownJobType
 from job_service.jobs.registration.registry import Registry
+from job_service.jobs.state.limits import Limits
 from job_service.jobs.state.model import Job
 
 
-def concurrency_of(registry: Registry, job_type: str) -> int | None:
-    """How many jobs of a type may run at a time.
-
-    None if that has no bound, and 0 if the type is not registered.
-    """
+def limits_of(registry: Registry, job_type: str) -> Limits | None:
+    """What bounds the jobs of a type; None if it is not registered."""
     try:
-        return registry.lookup(job_type).concurrency
+        return registry.lookup(job_type).limits
     except UnknownJobType:
-        return 0
+        return None
 
 
 def why_unfit(registry: Registry, job: Job) -> str | None:

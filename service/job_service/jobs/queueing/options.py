@@ -13,6 +13,8 @@ from job_service.jobs.state.model import DEFAULT_PRIORITY, FIRST_PRIORITY, LAST_
 
 MAX_UNIQUE_KEY_CHARS: Final = 255
 MAX_PREDECESSORS: Final = 1_000
+MAX_TAGS: Final = 10
+MAX_TAG_CHARS: Final = 64
 
 # JSON writes a whole number also as 3.0; Python does not take that for an int.
 Number = TypeVar("Number", int, float)
@@ -91,6 +93,15 @@ After = Annotated[
     ),
 ]
 
+Tags = Annotated[
+    Sequence[Annotated[str, Meta(min_length=1, max_length=MAX_TAG_CHARS)]],
+    limits(
+        f"a list of at most {MAX_TAGS} texts of 1 to {MAX_TAG_CHARS} characters",
+        description="Words by which the job can be found.",
+        max_length=MAX_TAGS,
+    ),
+]
+
 
 class JobOptions(TypedDict, total=False):
     """Each option may be left out, or be None, which is the same; its annotation says the rest."""
@@ -101,6 +112,7 @@ class JobOptions(TypedDict, total=False):
     run_at: RunAt | None
     unique_key: UniqueKey | None
     after: After | None
+    tags: Tags | None
 
 
 OPTIONS: Final[dict[str, Any]] = dict(JobOptions.__annotations__)
@@ -115,6 +127,7 @@ class _DraftOptions(msgspec.Struct, gc=False):
     run_at: RunAt | None
     unique_key: UniqueKey | None
     after: After
+    tags: Tags
 
 
 def check_options(options: JobOptions, now: datetime) -> None:
@@ -128,6 +141,7 @@ def check_options(options: JobOptions, now: datetime) -> None:
         options.get("run_at"),
         options.get("unique_key"),
         options.get("after") or (),
+        options.get("tags") or (),
         now,
     )
 
@@ -155,7 +169,9 @@ def check_draft(draft: Draft, now: datetime) -> None:
         for name, annotation in _DraftOptions.__annotations__.items():
             _check(name, getattr(draft, name), annotation)
         raise
-    _check_beyond_types(draft.delay_seconds, draft.run_at, draft.unique_key, draft.after, now)
+    _check_beyond_types(
+        draft.delay_seconds, draft.run_at, draft.unique_key, draft.after, draft.tags, now
+    )
 
 
 def _check(name: str, value: object, annotation: Any) -> None:
@@ -170,12 +186,15 @@ def _check_beyond_types(
     run_at: datetime | None,
     unique_key: str | None,
     after: Sequence[str],
+    tags: Sequence[str],
     now: datetime,
 ) -> None:
     if unique_key is not None:
         _require_unicode("unique_key", unique_key)
     for job_id in after:
         _require_unicode("after", job_id)
+    for tag in tags:
+        _require_unicode("tags", tag)
     if run_at is None:
         return
     if delay_seconds is not None:

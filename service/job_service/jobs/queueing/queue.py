@@ -9,9 +9,10 @@ from typing import Unpack
 
 import msgspec
 import trio
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from job_service.errors import InvalidIdempotencyKey
+from job_service.jobs.queueing.filters import JobFilters, job_filter
 from job_service.jobs.queueing.options import (
     JobOptions,
     check_draft,
@@ -28,6 +29,7 @@ from job_service.jobs.state.detail import (
     QueueView,
     TypeView,
 )
+from job_service.jobs.state.job_filter import JobPage
 from job_service.jobs.state.model import DEFAULT_PRIORITY, TRANSITIONS, Draft, Edit, Status
 from job_service.stores.contract import KeyedRequest, Store
 
@@ -50,6 +52,9 @@ class JobQueue:
     the same `idempotency_key`, 1 to 255 visible ASCII characters of your choice. For a day, the
     same call with that key makes no new job: it returns the first one, `replayed`, even during a
     drain. Another call with it raises IdempotencyKeyReused. A call that raises is not remembered.
+
+    Whoever calls `cancel`, `cancel_all`, `retry`, `pause`, `resume` or `back_up` for somebody may
+    give their name: `by`. The event that tells of it has that name.
 
     Raises StoreUnavailable, in each async method, while a store in a file can't keep anything.
     """
@@ -120,8 +125,9 @@ class JobQueue:
         registered = self._registry.lookup(job_type)
         text = registered.absent_payload if payload is UNSET else encode_payload(payload)
         registered.check_payload(text)
+        limit_key = None if registered.per is None else registered.limit_key(text)
         if not options:
-            return Draft(job_type, text, registered.retry.max_retries)
+            return Draft(job_type, text, registered.retry.max_retries, limit_key=limit_key)
         check_options(options, self._store.clock.now())
         max_retries, priority = options.get("max_retries"), options.get("priority")
         return Draft(
@@ -133,9 +139,13 @@ class JobQueue:
             options.get("run_at"),
             options.get("unique_key"),
             tuple(dict.fromkeys(options.get("after") or ())),
+            limit_key=limit_key,
+            tags=tuple(dict.fromkeys(options.get("tags") or ())),
         )
 
-    async def retry(self, job_id: str, *, idempotency_key: str | None = None) -> JobSummary:
+    async def retry(
+        self, job_id: str, *, idempotency_key: str | None = None, by: str | None = None
+    ) -> JobSummary:
         """Run a job again that has ended, at once, as a new job whose `retry_of` names it.
 
         Raises UnknownJob, NotFinished, QueueFull, QueueClosed, InvalidIdempotencyKey or
@@ -146,7 +156,7 @@ class JobQueue:
             # Whoever asks for a lone surrogate is to hear that there is no such job.
             asked = job_id.encode(errors="surrogatepass")
             request = await _request(idempotency_key, "retry", asked)
-        return await self._store.run_again(job_id, request)
+        return await self._store.run_again(job_id, request, by)
 
     async def get(self, job_id: str) -> JobDetail:
         """All there is to know of a job. Raises UnknownJob."""
@@ -162,28 +172,57 @@ class JobQueue:
     async def list(
         self,
         *,
-        status: Status | None = None,
-        job_type: str | None = None,
         after: str | None = None,
         limit: int = 100,
         newest_first: bool = False,
+        **filters: Unpack[JobFilters],
     ) -> Sequence[JobSummary]:
-        """Up to `limit` jobs of this status and type, in the order of their creation.
+        """Up to `limit` jobs of which all `filters` are true, in the order of their creation.
 
-        The oldest come first, or the newest. The page begins with the job that follows in this
-        order on the one whose id is `after`.
+        The oldest come first, or the newest. The list begins with the job that follows in this
+        order on the one whose id is `after`. Fewer than `limit` are all. Each page of the store on
+        the way is of another moment: a search that finds little in many jobs takes many of them.
+
+        Raises InvalidOption.
         """
-        return await self._store.page(
-            status=status, job_type=job_type, after=after, limit=limit, newest_first=newest_first
-        )
+        page = await self.page(after=after, limit=limit, newest_first=newest_first, **filters)
+        jobs = page.jobs
+        while page.next is not None and len(jobs) < limit:
+            page = await self.page(
+                after=page.next, limit=limit - len(jobs), newest_first=newest_first, **filters
+            )
+            jobs += page.jobs
+        return jobs
 
-    async def run_now(self, job_id: str) -> JobDetail:
+    async def page(
+        self,
+        *,
+        after: str | None = None,
+        limit: int = 100,
+        newest_first: bool = False,
+        **filters: Unpack[JobFilters],
+    ) -> JobPage:
+        """As `list`, but as far as one moment goes, and with the id to go on after.
+
+        So a page may have fewer jobs than `limit`, or none, and yet not be the last one.
+        """
+        try:
+            wanted = job_filter(**filters)
+        except BaseException:
+            await trio.lowlevel.checkpoint()
+            raise
+        if limit < 1:
+            await trio.lowlevel.checkpoint()
+            return JobPage([], after)
+        return await self._store.page(wanted, after=after, limit=limit, newest_first=newest_first)
+
+    async def run_now(self, job_id: str, *, by: str | None = None) -> JobDetail:
         """Let a job wait no longer for its time: one that is for later, was snoozed or is retried.
 
         One that is ready already stays as it is; pauses and limits hold it back as before. Raises
         UnknownJob, NotPending if it runs or has ended, or WaitsForJobs.
         """
-        return await self._store.edit(job_id, Edit(run_now=True))
+        return await self._store.edit(job_id, Edit(run_now=True, by=by))
 
     async def edit(
         self,
@@ -192,6 +231,7 @@ class JobQueue:
         run_at: datetime | None = None,
         priority: int | None = None,
         payload: object = UNSET,
+        by: str | None = None,
     ) -> JobDetail:
         """Give a job that waits another time, priority or payload; what is left out stays.
 
@@ -207,22 +247,31 @@ class JobQueue:
         except BaseException:
             await trio.lowlevel.checkpoint()
             raise
-        text = None
+        wanted = Edit(run_at, priority, by=by)
         if payload is not UNSET:
             registered = self._registry.lookup((await self._store.get(job_id)).type)
             text = encode_payload(payload)
             registered.check_payload(text)
-        return await self._store.edit(job_id, Edit(run_at, priority, text))
+            key = None if registered.per is None else registered.limit_key(text)
+            wanted = structs.replace(wanted, payload=text, limit_key=key)
+        return await self._store.edit(job_id, wanted)
 
-    async def cancel(self, job_id: str, reason: str = "requested") -> JobDetail:
+    async def cancel(
+        self, job_id: str, reason: str = "requested", *, by: str | None = None
+    ) -> JobDetail:
         """Cancel a job: a pending one at once, a running one at its handler's next checkpoint.
 
         Raises UnknownJob, or AlreadyFinished if it has ended.
         """
-        return await self._store.cancel(job_id, reason)
+        return await self._store.cancel(job_id, reason, by)
 
     async def cancel_all(
-        self, job_type: str, *, status: Status | None = None, reason: str = "requested"
+        self,
+        job_type: str,
+        *,
+        status: Status | None = None,
+        reason: str = "requested",
+        by: str | None = None,
     ) -> Cancellations:
         """Cancel all jobs of this type, or only those that are pending, or processing.
 
@@ -230,31 +279,31 @@ class JobQueue:
         who is cancelled has done a part of it. Raises UnknownJobType.
         """
         await _require(self._registry, job_type)
-        return await self._store.cancel_all(job_type, status, reason)
+        return await self._store.cancel_all(job_type, status, reason, by)
 
-    async def pause(self, job_type: str | None = None) -> QueueView:
+    async def pause(self, job_type: str | None = None, *, by: str | None = None) -> QueueView:
         """Start no more jobs, or none of this type, until `resume`. Running jobs go on.
 
         The pause of the queue and the pauses of types are independent. Raises UnknownJobType.
         """
         await _require(self._registry, job_type)
-        return await self._store.pause(job_type)
+        return await self._store.pause(job_type, by)
 
-    async def resume(self, job_type: str | None = None) -> QueueView:
+    async def resume(self, job_type: str | None = None, *, by: str | None = None) -> QueueView:
         """End the pause of the queue, or of this type, if there is one. Raises UnknownJobType."""
         await _require(self._registry, job_type)
-        return await self._store.resume(job_type)
+        return await self._store.resume(job_type, by)
 
     async def view(self) -> QueueView:
         """How many jobs wait, and for what."""
         return await self._store.view()
 
-    async def back_up(self, destination: str | Path) -> int:
+    async def back_up(self, destination: str | Path, *, by: str | None = None) -> int:
         """Copy all that the store keeps to a new file, and give its size in bytes.
 
         Jobs go on meanwhile. Raises BackupRefused, as if jobs are in memory, or StoreUnavailable.
         """
-        return await self._store.back_up(Path(destination))
+        return await self._store.back_up(Path(destination), by)
 
     async def nodes(self) -> Sequence[NodeView]:
         """The processes that share the store, the oldest first; none if it can't be shared."""
@@ -273,7 +322,7 @@ class JobQueue:
                     runs_in=job_type.runs_in,
                     max_retries=job_type.retry.max_retries,
                     timeout_seconds=job_type.timeout,
-                    concurrency=job_type.concurrency,
+                    concurrency=job_type.limits.concurrency,
                     paused=name in paused,
                     **counts.get(name, dict.fromkeys(TRANSITIONS, 0)),
                 )

@@ -37,7 +37,7 @@ class ReadyQueue:
         """What its next job is to be compared by: priority, when it became ready, and age."""
         for priority, lane in enumerate(self._lanes):
             if lane:
-                return priority, *_place(next(iter(lane.values())))
+                return priority, *place_of(next(iter(lane.values())))
         return LAST_PRIORITY, math.inf, ""
 
     @property
@@ -72,12 +72,33 @@ class ReadyQueue:
     def __contains__(self, job: Job) -> bool:
         return job.id in self._lanes[job.priority]
 
+    def may_start_one(self, job: Job) -> bool:  # noqa: ARG002 (any is as good as another)
+        """Whether the limits let this job start, which may be elsewhere."""
+        return self.may_start
+
+    def occupy(self, job: Job) -> None:
+        """A job that was taken, here or elsewhere, takes a place and is about to start."""
+        self.running.add(job.id)
+
+    def release(self, job: Job) -> bool:
+        """The job takes no place any more; whether it did."""
+        if job.id not in self.running:
+            return False
+        self.running.remove(job.id)
+        return True
+
+    def why_held(self, job: Job) -> str | None:
+        """Which limit keeps the job from starting, if one does."""
+        if len(self.running) < self.limit:
+            return None
+        return f"{job.type} runs {len(self.running)} of at most {self.limit}"
+
     def count_before(self, job: Job) -> int:
         """How many of its jobs come before this one, which may be elsewhere; up to MANY."""
         sooner = sum(map(len, self._lanes[: job.priority]))
-        place = _place(job)
+        place = place_of(job)
         for other in islice(self._lanes[job.priority].values(), max(0, MANY - sooner)):
-            if _place(other) >= place:
+            if place_of(other) >= place:
                 break
             sooner += 1
         return min(sooner, MANY)
@@ -95,5 +116,6 @@ class ReadyQueue:
                 to.add(job)
 
 
-def _place(job: Job) -> tuple[float, str]:
+def place_of(job: Job) -> tuple[float, str]:
+    """What jobs of one priority are ordered by: when they became ready, and then their age."""
     return job.ready_monotonic or 0.0, job.id

@@ -25,10 +25,10 @@ def why_it_waits(job: Job, backlog: Backlog, due_in_seconds: float, threads_awai
         return "the queue is paused"
     if queue.paused:
         return f"{job.type} is paused"
-    if not queue.may_start and job.is_suspect:
+    if job.is_suspect and not queue.may_start:
         return "held back: its process died while it ran, and such jobs run one at a time"
-    if not queue.may_start:
-        return f"held back: {job.type} runs {len(queue.running)} of at most {queue.limit}"
+    if (limit := queue.why_held(job)) is not None:
+        return f"held back: {limit}"
     if threads_awaited:
         return f"waits for one of {_count(threads_awaited, 'abandoned thread')} to return"
     ahead = backlog.count_ahead_of(job)

@@ -11,13 +11,16 @@ from job_service.failures.report import describe
 from job_service.jobs.registration.context import JobContext
 from job_service.jobs.registration.handler import awaited, kind_of, name_of, place_of
 from job_service.jobs.registration.hooks import Hooks
+from job_service.jobs.registration.limit_key import Per, check_per, limit_key_of
 from job_service.jobs.registration.numbers import require_integer, require_seconds
 from job_service.jobs.registration.payload import PayloadDecoder
 from job_service.jobs.registration.placement import RunsIn, where_to_run
 from job_service.jobs.registration.pydantic_models import written_to_be_read
+from job_service.jobs.registration.rate import Rate
 from job_service.jobs.registration.resource import RegisteredResource, ResourcePlace
 from job_service.jobs.registration.retry import LONGEST_WAIT_SECONDS, Retry
 from job_service.jobs.registration.signature import read_signature
+from job_service.jobs.state.limits import NO_LIMITS, Limits
 from job_service.nesting import TOO_DEEP, is_too_deep
 
 MAX_NAME_CHARS = 100
@@ -27,9 +30,9 @@ MAX_NAME_CHARS = 100
 class JobType:
     """One registered handler and the terms on which it runs.
 
-    `timeout` bounds each attempt, in seconds; None sets no bound. `concurrency` is how many jobs of
-    this type may run at the same time; None leaves that to the number of workers. `absent_payload`
-    is the JSON text that stands for a payload which was left out.
+    `timeout` bounds each attempt, in seconds; None sets no bound. `absent_payload` is the JSON text
+    that stands for a payload which was left out. `limits` hold for the jobs of this type, or of
+    each key that `per` gives for a payload.
 
     `hooks` are those of its registry, and those with which that has included it.
     """
@@ -38,13 +41,14 @@ class JobType:
     handler: Callable[..., Any]
     retry: Retry
     timeout: float | None
-    concurrency: int | None
     runs_in: RunsIn
     payload_decoder: PayloadDecoder
     payload_parameter: str | None
     absent_payload: bytes
     context_parameter: str | None
     resource_parameters: tuple[str, ...]
+    limits: Limits = NO_LIMITS
+    per: Per | None = None
     hooks: Hooks = Hooks()  # noqa: RUF009 (it is immutable)
 
     @property
@@ -69,6 +73,16 @@ class JobType:
         except BaseException as error:  # from a payload type that checks itself
             raise InvalidPayload(describe(error)) from error
 
+    def limit_key(self, payload: bytes) -> str | None:
+        """The key for which the limits of a job with this payload hold; None if it has none.
+
+        The payload is one that `check_payload` has let pass. Raises InvalidPayload if `per` gives
+        no key for it.
+        """
+        if self.per is None:
+            return None
+        return limit_key_of(self.per, self.payload_decoder.decode(payload))
+
     def arguments(
         self, payload: bytes, make_context: Callable[[], JobContext], resources: Mapping[str, Any]
     ) -> dict[str, Any]:
@@ -91,30 +105,35 @@ def job_type_of(
     retry: Retry | None,
     timeout: float | None,
     concurrency: int | None,
+    rate: Rate | None,
+    per: Per | None,
     runs_in: RunsIn | None,
 ) -> JobType:
     """The job type of a handler, on terms that `check_terms` has let pass.
 
     Raises what `read_signature` and `where_to_run` do, and TypeError if the handler can't run there
-    with what it takes.
+    with what it takes, or takes no payload that `per` could look at.
     """
     signature = read_signature(handler, resources)
     place = where_to_run(handler, runs_in)
     for resource in signature.resources:
         _require_reachable(handler, place, resource, resources[resource].runs_in)
+    if per is not None and signature.payload is None:
+        raise TypeError(f"per has no payload to look at: {name_of(handler)} takes none")
     is_wrapper_on_loop = place == "loop" and kind_of(handler) == "wrapper"
     return JobType(
         name=name,
         handler=awaited(handler) if is_wrapper_on_loop else handler,
         retry=retry or Retry(),
         timeout=timeout,
-        concurrency=concurrency,
         runs_in=place,
         payload_decoder=signature.decoder,
         payload_parameter=signature.payload,
         absent_payload=signature.absent,
         context_parameter=signature.context,
         resource_parameters=signature.resources,
+        limits=_limits(concurrency, rate, is_per_key=per is not None),
+        per=per,
     )
 
 
@@ -133,13 +152,30 @@ def _require_reachable(
     raise TypeError(f"{name_of(handler)} can't take {resource}: {problem}{place_of(handler)}")
 
 
-def check_terms(name: object, retry: object, timeout: object, concurrency: object) -> None:
+def _limits(concurrency: int | None, rate: Rate | None, *, is_per_key: bool) -> Limits:
+    if rate is None:
+        return Limits(concurrency, is_per_key=is_per_key)
+    return Limits(concurrency, rate.starts, rate.per_seconds, is_per_key)
+
+
+def check_terms(
+    name: object,
+    *,
+    retry: object,
+    timeout: object,
+    concurrency: object,
+    rate: object,
+    per: object,
+) -> None:
     """Raise TypeError or ValueError if a job type can't have this name or these terms."""
     _check_name(name)
     if timeout is not None:
         require_seconds("timeout", timeout, LONGEST_WAIT_SECONDS)
     if concurrency is not None:
         require_integer("concurrency", concurrency, 1)
+    if rate is not None and not isinstance(rate, Rate):
+        raise TypeError(f"rate must be a Rate, such as Rate(100, per_seconds=60), not {rate!r}")
+    check_per(per)
     if retry is not None and not isinstance(retry, Retry):
         raise TypeError(f"retry must be a Retry, such as Retry(max_retries=5), not {retry!r}")
 

@@ -10,7 +10,9 @@ from job_service.errors import InvalidPayload, UnknownJobType
 from job_service.jobs.registration.handler import own_name_of
 from job_service.jobs.registration.hooks import Hooks, around_of, on_failure_of
 from job_service.jobs.registration.job_type import JobType, check_terms, job_type_of
+from job_service.jobs.registration.limit_key import Per
 from job_service.jobs.registration.placement import RunsIn
+from job_service.jobs.registration.rate import Rate
 from job_service.jobs.registration.resource import (
     RegisteredResource,
     ResourcePlace,
@@ -30,6 +32,8 @@ class TypeOptions(TypedDict, total=False):
     retry: Retry | None
     timeout: float | None
     concurrency: int | None
+    rate: Rate | None
+    per: Per | None
     runs_in: RunsIn | None
 
 
@@ -195,6 +199,8 @@ class Registry:
         retry: Retry | None = None,
         timeout: float | None = None,
         concurrency: int | None = None,
+        rate: Rate | None = None,
+        per: Per | None = None,
         runs_in: RunsIn | None = None,
     ) -> Callable[[Handler], Handler]:
         """Register the decorated function as the handler of the job type `name`.
@@ -206,7 +212,12 @@ class Registry:
 
         `retry` says when a failed attempt is repeated: by default as `Retry()` does. `timeout`
         bounds each attempt, in seconds, up to 10 years. `concurrency` is how many jobs of this type
-        may run at the same time. Without them there is no bound but the number of workers.
+        may run at the same time, and `rate` how many may start in a time. Without them there is no
+        bound but the number of workers.
+
+        `per` gives the limit key of a payload, a text or an int, such as whose job it is. Then both
+        bounds hold for the jobs of each key apart, and keys that have jobs ready take turns. It is
+        called when a job is submitted, so it must not block; what it raises refuses the payload.
 
         An `async def` runs on the event loop, a `def` in a thread. With `runs_in="process"` a `def`
         runs in a process, which imports it by its name or unpickles it; to interrupt an attempt,
@@ -218,12 +229,12 @@ class Registry:
         also be a partial, a method of an object, or an object that can be called.
 
         Raises ValueError if the name is taken or has not 1 to 100 printable characters, or if the
-        timeout or the concurrency is out of its range; TypeError if one of them is of the wrong
-        type, or if the function can't be such a handler; and ImportError if it needs a process and
-        trio-parallel is not installed.
+        timeout or the concurrency is out of its range; TypeError if an option is of the wrong type,
+        if `per` is given and the handler takes no payload, or if the function can't be such a
+        handler; and ImportError if it needs a process and trio-parallel is not installed.
         """
         _refuse_function(name, 'job("name")')
-        check_terms(name, retry, timeout, concurrency)
+        check_terms(name, retry=retry, timeout=timeout, concurrency=concurrency, rate=rate, per=per)
 
         def register(handler: Handler) -> Handler:
             self._add(
@@ -234,6 +245,8 @@ class Registry:
                     retry=retry,
                     timeout=timeout,
                     concurrency=concurrency,
+                    rate=rate,
+                    per=per,
                     runs_in=runs_in,
                 )
             )

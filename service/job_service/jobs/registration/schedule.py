@@ -152,6 +152,7 @@ def schedule_of(job_type: JobType, payload: object, times: Cron | Every, overlap
     try:
         text = job_type.absent_payload if payload is UNSET else encode_payload(payload)
         job_type.check_payload(text)
+        job_type.limit_key(text)
     except InvalidPayload as error:
         problem = f"its handler does not take its payload: {error}"
         if payload is UNSET:

@@ -92,6 +92,11 @@ class Engine:
         return self._store.weight
 
     @property
+    def oldest_ready(self) -> float | None:
+        """When the job that has waited longest for a worker became ready; None if none waits."""
+        return self._dispatcher.oldest_ready
+
+    @property
     def started(self) -> bool:
         """Whether workers have run; false until all resources are open."""
         return self._started

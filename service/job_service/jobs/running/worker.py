@@ -153,8 +153,8 @@ class Worker:
         self._job, self._last_attempt = job, attempt
         self._may_be_interrupted = False
         try:
-            if job.is_recovered:  # perhaps it ends the process, which must be counted then
-                await self._store.settled()
+            if job.is_recovered or job_type.limits.starts is not None:
+                await self._let_know(job, attempt)
             if job_type.timeout is not None:
                 self._end_by(trio.current_time() + job_type.timeout)
             make_context = partial(self._context, job_type, job, attempt)
@@ -184,6 +184,12 @@ class Worker:
             if self._may_be_interrupted:
                 self._cancellation_deadline.forget(self)
                 self._scope.deadline = math.inf
+
+    async def _let_know(self, job: Job, attempt: Attempt) -> None:
+        """See to it that this start is counted."""
+        self._dispatcher.began(job, attempt.started_monotonic)
+        if job.is_recovered:  # perhaps it ends the process, which must be counted then
+            await self._store.settled()
 
     def _end(self, attempt: Attempt, verdict: Callable[[], AttemptEnd]) -> None:
         """Hand over what became of the attempt, unless its job has gone on or ended without it."""

@@ -8,7 +8,7 @@ job that has gone on without it is refused.
 from collections.abc import Callable
 from typing import Literal
 
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from job_service.jobs.state.changes import (
     AttemptEnd,
@@ -48,11 +48,11 @@ def start(job: Job, worker_id: str, interrupt: Callable[[], None], clock: Clock)
     return Start(job, "processing", event, attempt)
 
 
-def request_cancel(job: Job, reason: str) -> CancelRequest:
-    """The running attempt is to be interrupted."""
+def request_cancel(job: Job, reason: str, by: str | None = None) -> CancelRequest:
+    """The running attempt is to be interrupted; `by` is the name of who wants that."""
     if job.status != "processing" or job.attempts[-1].is_over:
         raise IllegalTransition(job.id, job.status, "cancelled")
-    return CancelRequest(job, "processing", reason)
+    return CancelRequest(job, "processing", reason, by)
 
 
 def complete(job: Job, attempt: Attempt, result: bytes, clock: Clock) -> AttemptEnd:
@@ -159,6 +159,8 @@ def cut_short(
         error=UNSET if error is None else error,
         traceback=UNSET if traceback is None else traceback,
     )
+    if isinstance(event, JobCancelled) and job.cancel_by is not None:
+        event = structs.replace(event, by=job.cancel_by)
     return AttemptEnd(job, to, event, attempt, to, now, run_seconds, error, traceback)
 
 
@@ -205,7 +207,11 @@ def rescue(job: Job, clock: Clock, max_losses: int) -> AttemptEnd:
     error = "the process ended while it had this job in hand"
     if job.cancel_reason is not None:
         cancelled = JobCancelled(
-            timestamp=now, job_id=job.id, job_type=job.type, reason=job.cancel_reason
+            timestamp=now,
+            job_id=job.id,
+            job_type=job.type,
+            reason=job.cancel_reason,
+            by=UNSET if job.cancel_by is None else job.cancel_by,
         )
         return AttemptEnd(job, "cancelled", cancelled, attempt, "lost", now, None, error)
     if losses >= max_losses:

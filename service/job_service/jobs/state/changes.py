@@ -52,6 +52,7 @@ class Edited(Transition, frozen=True, gc=False):
     run_at: datetime | None
     priority: int | None
     payload: bytes | None
+    limit_key: str | None  # of the payload, if that changes
     is_moved: bool
 
 
@@ -105,3 +106,4 @@ class CancelRequest(Change, frozen=True, gc=False):
     """The running attempt is to be interrupted; its worker says what became of it."""
 
     reason: str
+    by: str | None

@@ -2,6 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
+from collections.abc import Collection
 from typing import cast
 
 from job_service.jobs.state.model import TERMINAL, TRANSITIONS, Job, Status
@@ -59,14 +60,19 @@ class Chunk:
         self.jobs, self.kept, self.forgotten = merged.jobs, merged.kept, merged.forgotten
         self.of_type, self.entered = merged.of_type, merged.entered
 
-    def matching(self, status: Status | None, job_type: str | None) -> int:
-        """The bits of the jobs of this status and type."""
-        if job_type is not None:
-            bits = self.of_type.get(job_type, 0)
+    def matching(self, statuses: Collection[Status] = (), types: Collection[str] = ()) -> int:
+        """The bits of the jobs of any of these statuses and types; nothing stands for all."""
+        if types:
+            bits = 0
+            for job_type in types:
+                bits |= self.of_type.get(job_type, 0)
         else:
             bits = _ALL_BITS >> (CHUNK - len(self.jobs))
-        if status is not None and bits:
-            bits &= self._of_status(status)
+        if statuses and bits:
+            of_these = 0
+            for status in statuses:
+                of_these |= self._of_status(status)
+            bits &= of_these
         return bits & ~self.forgotten
 
     def _of_status(self, status: Status) -> int:

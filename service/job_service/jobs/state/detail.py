@@ -27,7 +27,7 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `after`, the first 10 are here, and `after_count` says how many there are. `cancel_requested`
     says that a running job is being cancelled. `retry_of` is the job that this one runs again, and
     `schedule` the schedule that made it. `scheduled_for` is the tick for which that was, also if
-    the job runs another one again.
+    the job runs another one again. `tags` are what its submission was marked with.
 
     `replayed` says that an earlier request with the same idempotency key has made the job;
     `duplicate`, that it holds the unique key of the submission that it answers.
@@ -52,6 +52,7 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     retry_of: str | None = None
     schedule: str | None = None
     scheduled_for: datetime | None = None
+    tags: tuple[str, ...] = ()
     replayed: bool = False
     duplicate: bool = False
 
@@ -108,9 +109,9 @@ def summarize(job: Job) -> JobSummary:
         cancel_requested=job.status == "processing" and job.cancel_reason is not None,
         snoozes=job.snoozes,
         progress=job.meter.latest if job.meter is not None else None,
-        error=job.attempts[-1].error if job.attempts else job.failure,
+        error=job.error,
     )
-    if job.after or job.retry_of is not None or job.schedule is not None:
+    if job.after or job.retry_of is not None or job.schedule is not None or job.tags:
         return msgspec.structs.replace(
             summary,
             after=job.after[:SHOWN_PREDECESSORS],
@@ -118,6 +119,7 @@ def summarize(job: Job) -> JobSummary:
             retry_of=job.retry_of,
             schedule=job.schedule,
             scheduled_for=job.scheduled_for,
+            tags=job.tags,
         )
     return summary
 

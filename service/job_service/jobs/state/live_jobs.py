@@ -147,7 +147,7 @@ class LiveJobs:
         if change.priority is not None:
             job.priority = change.priority
         if change.payload is not None:
-            job.payload = change.payload
+            job.payload, job.limit_key = change.payload, change.limit_key
             self.index.reweigh(job)
         if change.is_moved:
             job.ready_monotonic = None
@@ -245,7 +245,7 @@ class LiveJobs:
     def _interrupt(self, change: CancelRequest) -> None:
         job = change.job
         if job.status == "processing" and not job.attempts[-1].is_over:
-            job.cancel_reason = change.reason
+            job.cancel_reason, job.cancel_by = change.reason, change.by
             job.attempts[-1].interrupt()
 
     def _offer(self, job: Job) -> None:

@@ -113,18 +113,24 @@ class Draft(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     retry_of: str | None = None  # the finished job that it runs again
     schedule: str | None = None  # the one that made it
     scheduled_for: datetime | None = None  # its tick, or that of the job it runs again
+    limit_key: str | None = None  # for which the limits of its type hold, if they do per key
+    tags: tuple[str, ...] = ()
+    by: str | None = None  # who runs that one again, if they have a name
 
 
 class Edit(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What is to be changed of a job that waits; what is None stays. `payload` is JSON text.
 
-    With `run_now` it waits for its time no longer, whatever `run_at` it had.
+    A payload comes with its own `limit_key`. With `run_now` the job waits for its time no longer,
+    whatever `run_at` it had. `by` is who asks for it.
     """
 
     run_at: datetime | None = None
     priority: int | None = None
     payload: bytes | None = None
+    limit_key: str | None = None
     run_now: bool = False
+    by: str | None = None
 
 
 class Job(msgspec.Struct, eq=False, gc=False):
@@ -149,6 +155,8 @@ class Job(msgspec.Struct, eq=False, gc=False):
     retry_of: str | None = None
     schedule: str | None = None
     scheduled_for: datetime | None = None
+    limit_key: str | None = None
+    tags: tuple[str, ...] = ()
     due_monotonic: float | None = None  # while others keep it from waiting for its delay
     row: int = -1  # its place in the table
     weight: int = 0  # bytes of memory, when it was last weighed
@@ -164,6 +172,7 @@ class Job(msgspec.Struct, eq=False, gc=False):
     result: bytes | None = None
     finished_at: datetime | None = None
     cancel_reason: str | None = None  # set while a running attempt is being interrupted
+    cancel_by: str | None = None  # who wants that, if they have a name
     ending: Ending | None = None  # made for those who ask for it, if any do
     awaits: "dict[str, Job] | None" = None  # those of `after` that have not ended yet, by id
     successors: "dict[str, Job] | None" = None  # those that await it, by id
@@ -178,6 +187,11 @@ class Job(msgspec.Struct, eq=False, gc=False):
         """
         counted = self.runs - self.snoozes - self.interruptions - self.losses
         return counted if self.status == "pending" else max(0, counted - 1)
+
+    @property
+    def error(self) -> str | None:
+        """Why its last attempt failed, or why it failed without one."""
+        return self.attempts[-1].error if self.attempts else self.failure
 
     @property
     def is_suspect(self) -> bool:

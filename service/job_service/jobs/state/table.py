@@ -9,10 +9,19 @@ single job that waits for long would keep the room of a thousand.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
 
 from job_service.jobs.state.chunk import BITS, CHUNK, SPARSE, Chunk
+from job_service.jobs.state.job_filter import JobFilter, Span
 from job_service.jobs.state.model import TRANSITIONS, Job, Status
+
+
+class Found(NamedTuple):
+    """Some jobs, and the id up to which they were looked for; None if that is the end."""
+
+    jobs: list[Job]
+    edge: str | None
 
 
 class JobTable:
@@ -79,45 +88,64 @@ class JobTable:
 
     def page(
         self,
+        wanted: JobFilter,
         *,
-        status: Status | None,
-        job_type: str | None,
         after: str | None,
         limit: int,
         newest_first: bool = False,
-    ) -> list[Job]:
-        """Up to `limit` jobs of this status and type, in the order of their creation.
+        looks: int | None = None,
+    ) -> Found:
+        """Up to `limit` jobs that the filter means, in the order of their creation.
 
         The oldest come first, or the newest. The page begins with the next job in that order after
-        the one whose id is `after`.
+        the one whose id is `after`. No more than so many `looks` are taken at single jobs.
         """
         found: list[Job] = []
-        numbers = self._numbers if status in (None, "pending") else self._entered[status]
-        first = len(numbers) - 1 if newest_first else 0
-        if after is not None:
-            first = max(0, bisect_right(numbers, after, key=self._first_id) - 1)
-        for number in reversed(numbers[: first + 1]) if newest_first else numbers[first:]:
+        if wanted.is_empty or limit <= 0:
+            return Found(found, None)
+        span, has_rest, looked = wanted.span(after, newest_first=newest_first), wanted.has_rest, 0
+        numbers = self._numbers_between(span, wanted.among)
+        for number in reversed(numbers) if newest_first else numbers:
             chunk = self._chunks[number]
-            bits = chunk.matching(status, job_type)
-            if after is not None and bits and number == numbers[first]:
-                bits &= chunk.before(after) if newest_first else chunk.behind(after)
+            bits = chunk.matching(wanted.among, wanted.types)
+            if span.behind is not None and bits and number == numbers[0]:
+                bits &= chunk.behind(span.behind)
+            if span.before is not None and bits and number == numbers[-1]:
+                bits &= chunk.before(span.before)
             while bits:
-                if len(found) >= limit:
-                    return found
                 job, bits = chunk.pop(bits, newest=newest_first)
-                found.append(job)
-        return found
+                if not has_rest or wanted.is_rest_true_of(job):
+                    found.append(job)
+                    if len(found) == limit:
+                        return Found(found, job.id)
+                looked += 1
+                if looked == looks:
+                    return Found(found, job.id)
+        return Found(found, None)
 
     def count(self) -> dict[str, dict[Status, int]]:
         """How many jobs of each type have which status."""
         counts: dict[str, dict[Status, int]] = {}
         for chunk in self._chunks.values():
-            of_status = {status: chunk.matching(status, None) for status in TRANSITIONS}
+            of_status = {status: chunk.matching((status,)) for status in TRANSITIONS}
             for job_type, of_type in chunk.of_type.items():
                 of_this_type = counts.setdefault(job_type, dict.fromkeys(TRANSITIONS, 0))
                 for status, bits in of_status.items():
                     of_this_type[status] += (bits & of_type).bit_count()
         return counts
+
+    def _numbers_between(self, span: Span, statuses: Collection[Status]) -> list[int]:
+        """Of the chunks that may have jobs with such ids and any of these statuses."""
+        numbers = self._numbers
+        if statuses and "pending" not in statuses:
+            entered = [self._entered[status] for status in statuses]
+            numbers = entered[0] if len(entered) == 1 else sorted(set().union(*entered))
+        start, end = 0, len(numbers)
+        if span.behind is not None:
+            start = max(0, bisect_right(numbers, span.behind, key=self._first_id) - 1)
+        if span.before is not None:
+            end = bisect_left(numbers, span.before, key=self._first_id)
+        return numbers[start:end]
 
     def _begin_chunk(self, job: Job) -> Chunk:
         full = self._newest

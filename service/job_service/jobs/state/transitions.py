@@ -6,10 +6,9 @@ What may happen to a job that runs is decided in `attempt_transitions`.
 
 from collections.abc import Sequence
 from datetime import UTC, timedelta
-from typing import Literal
 
 import uuid_utils
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from job_service.jobs.state.changes import Creation, Edited, Readiness, UnstartedEnd
 from job_service.jobs.state.clock import Clock
@@ -20,6 +19,7 @@ from job_service.jobs.state.model import (
     Edit,
     IllegalTransition,
     Job,
+    Status,
 )
 from job_service.telemetry.events import (
     JobAbandoned,
@@ -54,6 +54,8 @@ def create(draft: Draft, clock: Clock, predecessors: Sequence[Job] = ()) -> Crea
         retry_of=draft.retry_of,
         schedule=draft.schedule,
         scheduled_for=draft.scheduled_for,
+        limit_key=draft.limit_key,
+        tags=draft.tags,
         due_monotonic=due_monotonic,
     )
     event = JobCreated(
@@ -66,6 +68,8 @@ def create(draft: Draft, clock: Clock, predecessors: Sequence[Job] = ()) -> Crea
         after=job.after[:SHOWN_PREDECESSORS] or UNSET,
         after_count=len(job.after) if len(job.after) > SHOWN_PREDECESSORS else UNSET,
         schedule=job.schedule if job.schedule is not None else UNSET,
+        retry_of=job.retry_of if job.retry_of is not None else UNSET,
+        by=draft.by if draft.by is not None else UNSET,
     )
     return Creation(job, "pending", event, predecessors)
 
@@ -103,7 +107,10 @@ def edit(job: Job, wanted: Edit, clock: Clock) -> Edited:
     elif wanted.run_at is not None:
         run_at = max(wanted.run_at.astimezone(UTC), now)
     ready = job.ready_monotonic
-    is_moved = run_at is not None or (wanted.priority is not None and ready is not None)
+    is_rekeyed = wanted.payload is not None and wanted.limit_key != job.limit_key
+    is_reordered = ready is not None and (wanted.priority is not None or is_rekeyed)
+    is_moved = run_at is not None or is_reordered
+    is_unready = ready is not None and is_moved
     event = JobEdited(
         timestamp=now,
         job_id=job.id,
@@ -111,11 +118,15 @@ def edit(job: Job, wanted: Edit, clock: Clock) -> Edited:
         run_at=UNSET if run_at is None else run_at,
         priority=UNSET if wanted.priority is None else wanted.priority,
         payload_bytes=UNSET if wanted.payload is None else len(wanted.payload),
-        wait_seconds=UNSET
-        if ready is None or not is_moved
-        else round(clock.monotonic() - ready, 6),
+        wait_seconds=round(clock.monotonic() - (ready or 0.0), 6) if is_unready else UNSET,
+        by=UNSET if wanted.by is None else wanted.by,
     )
-    return Edited(job, "pending", event, run_at, wanted.priority, wanted.payload, is_moved)
+    return Edited(
+        *(job, "pending", event, run_at, wanted.priority),
+        payload=wanted.payload,
+        limit_key=wanted.limit_key,
+        is_moved=is_moved,
+    )
 
 
 def fail_unstarted(job: Job, error: str, clock: Clock) -> UnstartedEnd:
@@ -127,32 +138,37 @@ def fail_unstarted(job: Job, error: str, clock: Clock) -> UnstartedEnd:
     return UnstartedEnd(job, "failed", event, now, error)
 
 
-def cancel(job: Job, reason: str, clock: Clock) -> UnstartedEnd:
-    """A client called the pending job off."""
-    return _end_early(job, "cancelled", JobCancelled, reason, clock)
+def cancel(job: Job, reason: str, clock: Clock, by: str | None = None) -> UnstartedEnd:
+    """A client called the pending job off; `by` is their name."""
+    event = JobCancelled(
+        timestamp=clock.now(),
+        job_id=job.id,
+        job_type=job.type,
+        reason=reason,
+        wait_seconds=_wait_seconds(job, clock),
+        by=UNSET if by is None else by,
+    )
+    return _end_early(job, "cancelled", event)
 
 
 def abandon(job: Job, reason: str, clock: Clock) -> UnstartedEnd:
     """The service ends and leaves the pending job behind."""
-    return _end_early(job, "abandoned", JobAbandoned, reason, clock)
-
-
-def _end_early(
-    job: Job,
-    to: Literal["cancelled", "abandoned"],
-    kind: type[JobCancelled] | type[JobAbandoned],
-    reason: str,
-    clock: Clock,
-) -> UnstartedEnd:
-    if job.status != "pending":
-        raise IllegalTransition(job.id, job.status, to)
-    now = clock.now()
-    ready = job.ready_monotonic
-    event = kind(
-        timestamp=now,
+    event = JobAbandoned(
+        timestamp=clock.now(),
         job_id=job.id,
         job_type=job.type,
         reason=reason,
-        wait_seconds=UNSET if ready is None else round(clock.monotonic() - ready, 6),
+        wait_seconds=_wait_seconds(job, clock),
     )
-    return UnstartedEnd(job, to, event, now)
+    return _end_early(job, "abandoned", event)
+
+
+def _end_early(job: Job, to: Status, event: JobCancelled | JobAbandoned) -> UnstartedEnd:
+    if job.status != "pending":
+        raise IllegalTransition(job.id, job.status, to)
+    return UnstartedEnd(job, to, event, event.timestamp)
+
+
+def _wait_seconds(job: Job, clock: Clock) -> float | UnsetType:
+    ready = job.ready_monotonic
+    return UNSET if ready is None else round(clock.monotonic() - ready, 6)

@@ -12,10 +12,10 @@ _ATTEMPT_BYTES = 400  # of the record of one, with its times; every job has one
 
 
 def submitted_bytes(job: Draft | Job) -> int:
-    """What comes with a submission: the payload and the ids that it is to come after."""
-    if not job.after:
+    """What comes with a submission: the payload, the ids that it is to come after, its tags."""
+    if not job.after and not job.tags:
         return len(job.payload)
-    return len(job.payload) + sum(map(getsizeof, job.after))
+    return len(job.payload) + sum(map(getsizeof, (*job.after, *job.tags)))
 
 
 def weight_in_bytes(job: Job) -> int:
@@ -24,8 +24,8 @@ def weight_in_bytes(job: Job) -> int:
     weight = len(job.payload)
     if len(attempts) > 1:
         weight += _ATTEMPT_BYTES * (len(attempts) - 1)
-    if job.after:
-        weight += sum(map(getsizeof, job.after))
+    if job.after or job.tags:
+        weight += sum(map(getsizeof, (*job.after, *job.tags)))
     if job.result is not None:
         weight += len(job.result)
     for attempt in attempts:

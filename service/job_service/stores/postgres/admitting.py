@@ -16,6 +16,7 @@ from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.model import TERMINAL, Job, Status
 from job_service.stores.admission import Admission
 from job_service.stores.contract import Tick
+from job_service.stores.labels import labels_of
 from job_service.stores.postgres.claiming import lock_of, take_locks
 from job_service.stores.postgres.elsewhere import Elsewhere
 from job_service.stores.postgres.known_requests import KnownRequests
@@ -23,6 +24,7 @@ from job_service.stores.postgres.rows import (
     WHOLE,
     insertion,
     insertion_of_finished,
+    is_storable,
     job_of,
     text_of,
 )
@@ -252,6 +254,12 @@ async def _keep(tx: Transaction, made: Sequence[Job], submissions: Iterable[Subm
             )
     if ended := [job for job in made if job.status in TERMINAL]:
         await tx.do(insertion_of_finished(ended))
+    labels = [(text_of(label), job.id) for job in made for label in labels_of(job)]
+    if labels:
+        await tx.rows(
+            "INSERT INTO job_service.labels SELECT * FROM unnest(%s::text[], %s::text[])",
+            *map(list, zip(*labels, strict=True)),
+        )
     for tick in [each.tick for each in submissions if each.tick and each.is_tick_new]:
         await tx.rows(
             """
@@ -260,8 +268,3 @@ async def _keep(tx: Transaction, made: Sequence[Job], submissions: Iterable[Subm
             """,
             *tick,
         )
-
-
-def is_storable(job_id: str) -> bool:
-    """Whether a job may have this id: a client may ask for anything."""
-    return job_id.isascii() and "\0" not in job_id

@@ -1,6 +1,6 @@
 """What one transaction writes of the jobs that this process holds, and which it has lost."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -28,10 +28,14 @@ _ENDS: Final = (JobCompleted, JobFailed, JobCancelled, JobReleased, JobRetried, 
 
 
 class Written(NamedTuple):
-    """The ids of jobs that this process has lost, and the ended ones that others await."""
+    """The ids of jobs that this process has lost, and the ended ones that others await.
+
+    `called_off` have not ended, and others want that, each for a reason, and who.
+    """
 
     lost: set[str]
     awaited: Sequence[Job]
+    called_off: Mapping[str, tuple[str, str | None]]
 
 
 class Batch:
@@ -59,20 +63,22 @@ class Batch:
         self.asks = [item for unit in units for item in unit.beside if item is not None]
         edited = {job.id for unit in units for job in unit.edited}
         edited_jobs = [job for job in written if job.id in edited]
-        self.statements = [
-            *([editing(edited_jobs, node)] if edited_jobs else []),
-            *([finishing(self.ended, node)] if self.ended else []),
-            *([changing(waiting, node)] if waiting else []),
-        ]
+        self._editing = editing(edited_jobs, node) if edited_jobs else None
+        self._finishing = finishing(self.ended, node) if self.ended else None
+        self._changing = changing(waiting, node) if waiting else None
 
     async def write(self, tx: Transaction) -> Written:
         """Write them."""
-        kept = dict[str, bool]()
-        for statement in self.statements:
-            kept.update(await tx.do(statement))
+        if self._editing:
+            await tx.do(self._editing)
+        ended = dict[str, bool](await tx.do(self._finishing)) if self._finishing else {}
+        waiting = await tx.do(self._changing) if self._changing else []
         return Written(
-            lost=self.jobs.keys() - kept.keys(),
-            awaited=[job for job in self.ended if kept.get(job.id)],
+            lost=self.jobs.keys() - ended.keys() - {row[0] for row in waiting},
+            awaited=[job for job in self.ended if ended.get(job.id)],
+            called_off={
+                job_id: (reason, by) for job_id, reason, by in waiting if reason is not None
+            },
         )
 
 

@@ -37,6 +37,7 @@ class CallOff:
     def __init__(
         self,
         reason: str,
+        by: str | None,
         *,
         job_id: str | None = None,
         job_type: str | None = None,
@@ -44,6 +45,7 @@ class CallOff:
         newest: str | None = None,
     ) -> None:
         self.reason = reason
+        self.by = by
         self._job_id = job_id
         self._job_type = job_type
         self._status = status
@@ -68,17 +70,18 @@ class CallOff:
         elsewhere = Elsewhere(clock)
         for job in free:
             elsewhere.take_in(job)
-            elsewhere.apply(cancel(job, self.reason, clock))
+            elsewhere.apply(cancel(job, self.reason, clock, self.by))
         if free:
             await tx.do(finishing(free, None))
         ids = [job_of(record, "", 0).id for record, _ in held]
         if ids:
             await tx.rows(
                 """
-                UPDATE job_service.jobs SET cancel_reason = coalesce(cancel_reason, %s)
-                WHERE id = ANY(%s)
+                UPDATE job_service.jobs SET cancel_reason = %s, cancel_by = %s
+                WHERE id = ANY(%s) AND cancel_reason IS NULL
                 """,
                 text_of(self.reason),
+                self.by,
                 ids,
             )
         self.ended = free

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from hashlib import blake2b
 from typing import Final
 
+from job_service.jobs.state.limits import Limits
 from job_service.jobs.state.model import Job
 from job_service.stores.contract import Demand
 from job_service.stores.postgres.rows import job_of
@@ -84,8 +85,10 @@ async def claim(
     return [job_of(*row[3:]) for row in rows]
 
 
-async def _rooms(tx: Transaction, limits: Mapping[str, int | None]) -> dict[str, int]:
-    limited = {name: limit for name, limit in limits.items() if limit is not None}
+async def _rooms(tx: Transaction, limits: Mapping[str, Limits]) -> dict[str, int]:
+    limited = {
+        name: each.concurrency for name, each in limits.items() if each.concurrency is not None
+    }
     rooms = dict.fromkeys(limits, _MANY) | limited
     if limited:
         await take_locks(tx, {lock_of("limit", name) for name in limited})

@@ -16,6 +16,8 @@ from psycopg import pq
 from psycopg.abc import PQGen
 from psycopg.waiting import Ready, Wait
 
+from job_service.stores.postgres.pooling import is_pooled, libpq_url
+
 T = TypeVar("T")
 
 CONNECT_SECONDS: Final = 5
@@ -24,17 +26,19 @@ ANSWER_SECONDS: Final = 30.0  # that the server may take for one answer
 # an empty table may be used on a full one. With these it goes by the indexes, whatever it believes.
 # A process that stands still in the middle of a transaction keeps its locks for as long as the
 # server lets it idle, and until then nobody can give its jobs back.
-_SETTINGS: Final = """
-    SET jit = off;
-    SET enable_seqscan = off;
-    SET enable_hashjoin = off;
-    SET enable_mergejoin = off;
-    SET timezone = 'UTC';
-    SET synchronous_commit = on;
-    SET statement_timeout = '20s';
-    SET lock_timeout = '10s';
-    SET idle_in_transaction_session_timeout = '5s'
-"""
+_SETTINGS: Final = {
+    "jit": "off",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "synchronous_commit": "on",
+    "statement_timeout": "20s",
+    "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "5s",
+}
+_OF_SESSION: Final = "".join(f"SET {name} = '{value}';" for name, value in _SETTINGS.items())
+_OF_TRANSACTION: Final = _OF_SESSION.replace("SET ", "SET LOCAL ")
+_TIMEZONE: Final = "SET timezone = 'UTC'"  # which poolers keep for each client
 
 
 class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
@@ -42,6 +46,7 @@ class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
 
     def __init__(self, pgconn: "psycopg.pq.abc.PGconn") -> None:
         super().__init__(pgconn)
+        self.beginning = "BEGIN;"  # of each transaction
         self.lock = trio.Lock()  # type: ignore[assignment]  # used in the same way as asyncio's
 
     async def wait(self, gen: PQGen[T], *_: object, **__: object) -> T:
@@ -60,10 +65,19 @@ async def connect(conninfo: str) -> Connection:
 
     It is made in a thread, because libpq waits for the name server by itself.
     """
-    pgconn = await trio.to_thread.run_sync(_connect, conninfo, abandon_on_cancel=True)
+    pgconn = await trio.to_thread.run_sync(_connect, libpq_url(conninfo), abandon_on_cancel=True)
     connection = Connection(pgconn)
-    await connection.set_autocommit(True)
-    await connection.execute(_SETTINGS)
+    try:
+        await connection.set_autocommit(True)
+        await connection.execute(_TIMEZONE)
+        if is_pooled(conninfo):
+            connection.prepare_threshold = None
+            connection.beginning += _OF_TRANSACTION
+        else:
+            await connection.execute(_OF_SESSION)
+    except BaseException:
+        pgconn.finish()
+        raise
     return connection
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from job_service.jobs.state.clock import Clock
-from job_service.jobs.state.model import Job
+from job_service.jobs.state.model import TERMINAL, Job
 from job_service.stores.durable import DurableStore
 from job_service.stores.postgres.batch import Batch, released
 from job_service.stores.unit_of_work import UnitOfWork
@@ -102,6 +102,11 @@ class Holder(DurableStore):
                 attempt.interrupt()
         self._runner.attempt_ended(job, None)
         self._runner.discard(job)
+
+    def _call_off_here(self, job: Job, reason: str, by: str | None) -> None:
+        """Call off a job, as others have asked for, unless it has ended or left meanwhile."""
+        if self._jobs.get(job.id) is job and job.status not in TERMINAL:
+            self._call_off(job, reason, by)
 
     def _jobs_held(self) -> set[str]:
         """The ids of all jobs in memory. What has ended is there until that is kept and told."""

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import psycopg
@@ -12,6 +13,7 @@ import trio
 from job_service.failures.report import describe
 from job_service.jobs.state.capacity import Capacity, Totals
 from job_service.jobs.state.clock import Clock
+from job_service.jobs.state.limits import NO_LIMITS
 from job_service.stores.commit import CannotKeep
 from job_service.stores.contract import Demand
 from job_service.stores.postgres import node as nodes
@@ -24,7 +26,7 @@ from job_service.stores.postgres.rescuing import Rescue
 from job_service.stores.postgres.signals import READY_EVERY_SECONDS
 from job_service.stores.postgres.submission import Submission
 from job_service.stores.postgres.transaction import InDoubt, Writer, at_once
-from job_service.stores.postgres.writing import MOST_AHEAD, Done, Means, Work
+from job_service.stores.postgres.writing import MOST_AHEAD, Claim, Done, Means, Work
 from job_service.stores.unit_of_work import UnitOfWork
 from job_service.telemetry.events import Event, JobsClaimed, utc_now
 
@@ -71,7 +73,7 @@ class Member(Holder):
         )
         self._writer = Writer(conninfo, self.clock.now, self._learn_time)
         self._paused: set[str] = set()
-        self._in_doubt: tuple[str, Batch, Done] | None = None
+        self._in_doubt: tuple[InDoubt, Batch, Done] | None = None
         self._must_look_for_strays = False
         self._expects_more = False
         self._ended_lately = 0
@@ -89,7 +91,7 @@ class Member(Holder):
             return
         while True:
             self._limited = {
-                name for name, limit in self._runner.demand().limits.items() if limit is not None
+                name for name, each in self._runner.demand().limits.items() if each != NO_LIMITS
             }
             batch = Batch(units, self.node, self._stays, lost)
             self._let_go_of_given(batch)
@@ -102,7 +104,7 @@ class Member(Holder):
             except psycopg.Error as error:
                 self._must_look_for_strays = True
                 if isinstance(error, InDoubt):
-                    self._in_doubt = error.number, batch, work.done
+                    self._in_doubt = error, batch, work.done
                 raise CannotKeep(describe(error)) from error
             else:
                 break
@@ -116,9 +118,9 @@ class Member(Holder):
         """
         if self._in_doubt is None:
             return units
-        number, batch, done = self._in_doubt
+        doubt, batch, done = self._in_doubt
         try:
-            has_committed = await self._writer.has_committed(number)
+            has_committed = await self._writer.has_committed(doubt.node, doubt.number)
         except psycopg.Error as error:
             raise CannotKeep(describe(error)) from error
         self._in_doubt = None
@@ -141,6 +143,8 @@ class Member(Holder):
             raise CannotKeep(describe(error)) from error
         for job_id in done.lost:
             strike(units, batch.jobs[job_id], self.clock.now())
+        for call in done.calls:
+            self._tell_of(units[-1], call, done)
 
     def _means(self, batch: Batch) -> Means:
         demand = self._runner.demand()
@@ -189,6 +193,7 @@ class Member(Holder):
                 unit.told += done.followed.told.get(job.id, ())
             for ask in unit.beside:
                 self._tell_of(unit, ask, done)
+        self._tell_of_called_off(units[-1], batch, done)
         if done.totals is not None:
             self._limits.totals = done.totals
             if self._limits.is_full:
@@ -203,10 +208,20 @@ class Member(Holder):
             unit.told += [(self._take_new, job) for job in ask.taken]
         elif isinstance(ask, EditElsewhere):
             unit.told += ask.told
+        elif isinstance(ask, Claim):
+            ask.taken = len(done.claimed)
         elif isinstance(ask, CallOff | Rescue):
             unit.told += ask.told
             for job in ask.ended:
                 unit.told += done.followed.told.get(job.id, ())
+
+    def _tell_of_called_off(self, unit: UnitOfWork, batch: Batch, done: Done) -> None:
+        """Others have called jobs off while this process wrote what had become of them."""
+        for call in done.calls:
+            self._tell_of(unit, call, done)
+        for job_id, (reason, by) in done.called_off.items():
+            call_off = partial(self._call_off_here, reason=reason, by=by)
+            unit.told.append((call_off, batch.jobs[job_id]))
 
     def _note_claimed(self, unit: UnitOfWork, done: Done) -> None:
         now = self.clock.now()

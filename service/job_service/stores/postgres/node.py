@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 import psycopg
 
 from job_service.stores.postgres.connection import Connection
+from job_service.stores.postgres.pooling import libpq_url
 
 NodeId = UUID
 
@@ -28,8 +29,11 @@ _REGISTER: Final = """
     VALUES (%s, %s, %s, %s, clock_timestamp() + make_interval(secs => %s))
 """
 _RENEW: Final = """
-    UPDATE job_service.nodes SET lease_until = clock_timestamp() + make_interval(secs => %s)
-    WHERE id = %s
+    BEGIN;
+    SET LOCAL statement_timeout = {milliseconds};
+    UPDATE job_service.nodes SET lease_until = clock_timestamp() + make_interval(secs => {seconds})
+    WHERE id = '{node}';
+    COMMIT
 """
 
 
@@ -94,18 +98,20 @@ class Lease:
         """Renew it no more."""
         self._stopped.set()
 
+    def _renewal(self) -> str:
+        milliseconds = int(1_000 * self._seconds / _RENEWALS)
+        return _RENEW.format(milliseconds=milliseconds, seconds=self._seconds, node=self._node())
+
     def _run(self) -> None:
         while not self._stopped.is_set():
             try:
                 with psycopg.connect(
-                    self._conninfo,
+                    libpq_url(self._conninfo),
                     autocommit=True,
                     connect_timeout=max(2, int(self._seconds / _RENEWALS)),
                 ) as connection:
-                    milliseconds = int(1_000 * self._seconds / _RENEWALS)
-                    connection.execute(f"SET statement_timeout = {milliseconds}".encode())
                     while not self._stopped.wait(self._seconds / _RENEWALS):
                         if self._is_awake():
-                            connection.execute(_RENEW, [self._seconds, self._node()])
+                            connection.execute(self._renewal().encode())
             except psycopg.Error:  # the writer finds out what is the matter, and tells it
                 self._stopped.wait(min(RETRY_SECONDS, self._seconds / _RENEWALS))

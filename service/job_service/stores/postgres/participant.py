@@ -1,7 +1,7 @@
 """What a process does for as long as it shares the store: look, listen and lend a hand."""
 
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Final, TypeVar
 
@@ -12,6 +12,7 @@ from msgspec import UNSET
 from job_service.errors import JobServiceError, StoreRefused, StoreUnavailable
 from job_service.failures.report import describe
 from job_service.jobs.state.clock import Clock
+from job_service.jobs.state.limits import NO_LIMITS
 from job_service.jobs.state.model import TERMINAL, Job, Status
 from job_service.stores.contract import Tick
 from job_service.stores.location import PostgresLocation
@@ -21,7 +22,9 @@ from job_service.stores.postgres.awaited import Awaited
 from job_service.stores.postgres.connection import Connection, connect
 from job_service.stores.postgres.editing import decode
 from job_service.stores.postgres.holder import STAYS_SECONDS
+from job_service.stores.postgres.idleness import Idleness
 from job_service.stores.postgres.member import Member
+from job_service.stores.postgres.pooling import is_pooled
 from job_service.stores.postgres.reading import Reader
 from job_service.stores.postgres.rescuing import Rescue
 from job_service.stores.postgres.retention import EVERY_SECONDS, keep_house
@@ -73,10 +76,15 @@ class Participant(Member):
         self._max_losses = max_losses
         self._reader = Reader(conninfo)
         self._awaited = Awaited()
+        self._idleness = Idleness(self.clock.monotonic)
         self._must_hear = trio.Event()
         self._told_types: tuple[nodes.NodeId, list[str]] = self.node, []
         self._own_pauses = 0  # that are not kept yet
         self._turned_at = 0.0  # on the monotonic clock, when the loop was seen to turn
+
+    @property
+    def why_idle(self) -> str | None:
+        return self._idleness.why
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
@@ -142,7 +150,8 @@ class Participant(Member):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._claim_now_and_then)
             nursery.start_soon(self._hear_now_and_then)
-            nursery.start_soon(listen, self._conninfo, self._note_word)
+            if not is_pooled(self._conninfo):
+                nursery.start_soon(listen, self._conninfo, self._note_word)
             nursery.start_soon(self._rescue_now_and_then)
             nursery.start_soon(self._say_ready_later)
             nursery.start_soon(self._awaited.look, self._reader, self._jobs.__contains__)
@@ -163,11 +172,18 @@ class Participant(Member):
         while True:
             self._may_claim = trio.Event()
             with suppress(StoreUnavailable):
-                if await self._finds_any_to_claim():
-                    await self._ask(Claim())
+                self._idleness.note_look(in_vain=await self._claims_in_vain())
             with trio.move_on_after(pause * random.uniform(0.5, 1.0)) as waiting:
                 await self._may_claim.wait()
             pause = min(2 * pause, POLL_SECONDS) if waiting.cancelled_caught else FIRST_POLL_SECONDS
+
+    async def _claims_in_vain(self) -> bool:
+        """Take jobs if there are any; whether it got none, although some could have been taken."""
+        if not await self._finds_any_to_claim():
+            return False
+        claim = Claim()
+        await self._ask(claim)
+        return claim.taken == 0 and await self._finds_any_without_limit()
 
     async def _finds_any_to_claim(self) -> bool:
         demand = self._runner.demand()
@@ -178,7 +194,19 @@ class Participant(Member):
             )
         if demand.workers <= demand.waiting:
             return False
-        return await self._question(self._reader.any_ready(demand.limits, self.clock.now()))
+        return await self._is_any_ready(demand.limits)
+
+    async def _finds_any_without_limit(self) -> bool:
+        """Whether jobs were left that this process could have taken."""
+        demand = self._runner.demand()
+        if demand.workers <= demand.waiting:
+            return False
+        return await self._is_any_ready(
+            name for name, limits in demand.limits.items() if limits == NO_LIMITS
+        )
+
+    async def _is_any_ready(self, types: Iterable[str]) -> bool:
+        return await self._question(self._reader.any_ready(types, self.clock.now(), self._misfits))
 
     async def _hear_now_and_then(self) -> None:
         while True:
@@ -193,10 +221,10 @@ class Participant(Member):
     async def _hear(self) -> None:
         """Do what others have said: pause, go on, call off jobs, and change them."""
         await self._hear_of_pauses()
-        for job_id, reason in await self._question(self._reader.called_off(self.node)):
+        for job_id, reason, by in await self._question(self._reader.called_off(self.node)):
             job = self._jobs.get(job_id)
-            if job is not None and job.status not in TERMINAL:
-                self._call_off(job, reason)
+            if job is not None:
+                self._call_off_here(job, reason, by)
         for job_id, wanted in await self._question(self._reader.to_edit(self.node)):
             job = self._jobs.get(job_id)
             if job is not None and job.status == "pending":

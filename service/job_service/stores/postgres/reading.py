@@ -8,43 +8,22 @@ import psycopg
 import trio
 
 from job_service.jobs.state.detail import NodeView
-from job_service.jobs.state.model import TERMINAL, TRANSITIONS, Job, Status
+from job_service.jobs.state.job_filter import JobFilter
+from job_service.jobs.state.model import TRANSITIONS, Job, Status
 from job_service.stores.postgres.connection import Connection, connect
+from job_service.stores.postgres.listing import Listing
 from job_service.stores.postgres.rows import job_of
 from job_service.stores.record import decode
 
 T = TypeVar("T")
 
 _JOB: Final = """
-    SELECT record, payload, rescues, NULL, node, cancel_reason,
+    SELECT record, payload, rescues, NULL, node, cancel_reason, cancel_by,
         ARRAY(SELECT predecessor FROM job_service.edges WHERE successor = id ORDER BY predecessor)
     FROM job_service.jobs WHERE id = %(id)s
     UNION ALL
-    SELECT record, payload, 0, result, NULL, NULL, '{}'
+    SELECT record, payload, 0, result, NULL, NULL, NULL, '{}'
     FROM job_service.finished WHERE id = %(id)s
-"""
-_UNFINISHED: Final = """
-    SELECT id, record FROM job_service.jobs
-    WHERE (%(status)s::text IS NULL OR status = %(status)s)
-        AND (%(status)s::text IS DISTINCT FROM 'processing' OR node IS NOT NULL)
-        AND (%(type)s::text IS NULL OR type = %(type)s)
-        AND (%(after)s::text IS NULL OR id {sign} %(after)s)
-    ORDER BY id {order} LIMIT %(limit)s
-"""
-# Of each type and status that there is, the index has the jobs in the order of their ids.
-_FINISHED: Final = """
-    SELECT found.id, found.record
-    FROM (
-        SELECT type, status FROM job_service.counts
-        WHERE status = ANY(%(statuses)s) AND (%(type)s::text IS NULL OR type = %(type)s)
-        GROUP BY type, status HAVING sum(jobs) > 0
-    ) AS pair, LATERAL (
-        SELECT id, record FROM job_service.finished
-        WHERE type = pair.type AND status = pair.status
-            AND (%(after)s::text IS NULL OR id {sign} %(after)s)
-        ORDER BY id {order} LIMIT %(limit)s
-    ) AS found
-    ORDER BY found.id {order} LIMIT %(limit)s
 """
 _WAITING: Final = """
     SELECT count(*) FILTER (WHERE awaits > 0),
@@ -60,6 +39,7 @@ _ANY_READY: Final = """
                 SELECT FROM job_service.jobs
                 WHERE type = wanted.type AND priority = p.priority
                     AND node IS NULL AND awaits = 0 AND run_at <= %(now)s
+                    AND id <> ALL(%(without)s)
                 LIMIT 1
             ) AS ready
         WHERE NOT EXISTS (SELECT FROM job_service.pauses WHERE job_type IN ('', wanted.type))
@@ -111,10 +91,10 @@ class Reader:
         rows = await self._rows(_JOB, {"id": job_id})
         if not rows:
             return None
-        record, payload, rescues, result, node, cancel_reason, awaits = rows[0]
+        record, payload, rescues, result, node, cancel_reason, cancel_by, awaits = rows[0]
         job = job_of(record, payload, rescues, result)
         if cancel_reason is not None and job.cancel_reason is None:
-            job.cancel_reason = cancel_reason
+            job.cancel_reason, job.cancel_by = cancel_reason, cancel_by
         return Found(job, node, awaits)
 
     async def ended(self, ids: Collection[str]) -> list[str]:
@@ -126,26 +106,14 @@ class Reader:
         return [job_id for (job_id,) in rows]
 
     async def page(
-        self,
-        *,
-        status: Status | None,
-        job_type: str | None,
-        after: str | None,
-        limit: int,
-        newest_first: bool,
-    ) -> list[Job]:
-        """Up to `limit` jobs of this status and type, by id, without payloads and results."""
-        values: dict[str, object] = {"type": job_type, "after": after, "limit": limit}
-        values |= {"status": status, "statuses": [status] if status else sorted(TERMINAL)}
-        queries = [
-            *([_UNFINISHED] if status not in TERMINAL else []),
-            *([_FINISHED] if status in (None, *TERMINAL) else []),
-        ]
-        sign, order = ("<", "DESC") if newest_first else (">", "ASC")
-        query = " UNION ALL ".join(f"({each.format(sign=sign, order=order)})" for each in queries)
-        query = f"SELECT id, record FROM ({query}) AS jobs ORDER BY id {order} LIMIT %(limit)s"
-        rows = await self._rows(query, values)
-        return [job_of(record, "", 0) for _, record in rows]
+        self, wanted: JobFilter, *, after: str | None, limit: int, newest_first: bool
+    ) -> tuple[list[Job], str | None]:
+        """Up to `limit` jobs that are meant, by id, without payloads and results.
+
+        With them comes the id up to which they were looked for, or None if that is the end.
+        """
+        listing = Listing(wanted, after=after, limit=limit, newest_first=newest_first)
+        return await self.do(listing.read)
 
     async def counts(self) -> dict[str, dict[Status, int]]:
         """How many jobs of each type have which status."""
@@ -164,9 +132,10 @@ class Reader:
         ((blocked, later, oldest_due),) = await self._rows(_WAITING, {"now": now})
         return Waiting(blocked, later, oldest_due)
 
-    async def any_ready(self, types: Iterable[str], now: datetime) -> bool:
-        """Whether any job of these types could be claimed, but for limits."""
-        ((any_ready,),) = await self._rows(_ANY_READY, {"types": list(types), "now": now})
+    async def any_ready(self, types: Iterable[str], now: datetime, without: Iterable[str]) -> bool:
+        """Whether any job of these types could be claimed but for limits, beside `without`."""
+        values = {"types": list(types), "now": now, "without": list(without)}
+        ((any_ready,),) = await self._rows(_ANY_READY, values)
         return bool(any_ready)
 
     async def nodes(self, asked: object) -> list[NodeView]:
@@ -210,16 +179,16 @@ class Reader:
         rows = await self._rows("SELECT schedule, at, job_id FROM job_service.ticks")
         return [(schedule, at, job_id) for schedule, at, job_id in rows]
 
-    async def called_off(self, node: object) -> Sequence[tuple[str, str]]:
-        """The jobs of this node that others want it to call off, each with the reason."""
+    async def called_off(self, node: object) -> Sequence[tuple[str, str, str | None]]:
+        """The jobs of this node that others want it to call off, each with the reason, and who."""
         rows = await self._rows(
             """
-            SELECT id, cancel_reason FROM job_service.jobs
+            SELECT id, cancel_reason, cancel_by FROM job_service.jobs
             WHERE node = %(node)s AND cancel_reason IS NOT NULL
             """,
             {"node": node},
         )
-        return [(job_id, reason) for job_id, reason in rows]
+        return [(job_id, reason, by) for job_id, reason, by in rows]
 
     async def to_edit(self, node: object) -> Sequence[tuple[str, str]]:
         """The jobs of this node that others want it to change, each with what is wanted."""

@@ -7,6 +7,7 @@ from msgspec import structs
 from job_service.jobs.state.attempt_transitions import rescue
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.model import TERMINAL, Job
+from job_service.jobs.state.transitions import cancel
 from job_service.stores.postgres.elsewhere import Elsewhere
 from job_service.stores.postgres.rows import WHOLE, changing, finishing, job_of
 from job_service.stores.postgres.transaction import Transaction
@@ -20,7 +21,10 @@ _END_NODES: Final = """
         FOR UPDATE SKIP LOCKED
     ) RETURNING id
 """
-_JOBS: Final = f"SELECT {WHOLE} FROM job_service.jobs WHERE node = %s ORDER BY id FOR UPDATE"
+_JOBS: Final = f"""
+    SELECT cancel_reason, cancel_by, {WHOLE} FROM job_service.jobs
+    WHERE node = %s ORDER BY id FOR UPDATE
+"""
 
 
 class Rescue:
@@ -47,11 +51,15 @@ class Rescue:
         waiting: list[tuple[Job, bool]] = []
         ended: list[Job] = []
         elsewhere = Elsewhere(clock)
-        for row in await tx.rows(_JOBS, node):
+        for reason, by, *row in await tx.rows(_JOBS, node):
             job = job_of(*row)
+            if job.cancel_reason is None:
+                job.cancel_reason, job.cancel_by = reason, by
             elsewhere.take_in(job)
             if job.status == "processing":
                 elsewhere.apply(rescue(job, clock, self._max_losses))
+            elif job.cancel_reason is not None:
+                elsewhere.apply(cancel(job, job.cancel_reason, clock, job.cancel_by))
             if job.status in TERMINAL:
                 ended.append(job)
                 self.told.append(JobsClaimed(timestamp=tx.now, jobs=1))

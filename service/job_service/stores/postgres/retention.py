@@ -21,6 +21,8 @@ _TRIM: Final = """
     ), remembered AS (
         UPDATE job_service.keyed_jobs SET status = gone.status, finished_at = gone.finished_at
         FROM gone WHERE keyed_jobs.job_id = gone.id
+    ), unlabelled AS (
+        DELETE FROM job_service.labels AS labels USING gone WHERE labels.id = gone.id
     )
     SELECT count(*) FROM gone
 """
@@ -35,6 +37,12 @@ _FOLD: Final = """
     ORDER BY type, status
     ON CONFLICT (stripe, type, status) DO UPDATE
         SET jobs = kept.jobs + excluded.jobs, bytes = kept.bytes + excluded.bytes
+"""
+# As long as a process that is away may want to know whether its last one has committed.
+_FORGET_TRANSACTIONS: Final = """
+    DELETE FROM job_service.transactions
+    WHERE began_at < clock_timestamp() - interval '7 days'
+        AND node NOT IN (SELECT id FROM job_service.nodes)
 """
 
 
@@ -64,4 +72,5 @@ async def keep_house(connection: Connection, now: datetime, retain_seconds: floa
             deleted = 0 if found is None else found[0]
     await connection.execute("DELETE FROM job_service.keys WHERE until <= %s", [now])
     await connection.execute("DELETE FROM job_service.keyed_jobs WHERE until <= %s", [now])
+    await connection.execute(_FORGET_TRANSACTIONS)
     await connection.execute(_FOLD)

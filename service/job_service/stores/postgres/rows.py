@@ -46,7 +46,7 @@ _CHANGE: Final = """
     FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::int[], %s::text[], %s::bool[],
         %s::int[]) AS new (id, status, run_at, bytes, record, stays, rescues)
     WHERE jobs.id = new.id AND jobs.node IS NOT DISTINCT FROM %s
-    RETURNING jobs.id, false
+    RETURNING jobs.id, jobs.cancel_reason, jobs.cancel_by
 """
 _EDIT: Final = """
     UPDATE job_service.jobs AS jobs SET
@@ -135,7 +135,7 @@ def finishing(jobs: Iterable[Job], node: object) -> Statement:
 def changing(jobs: Iterable[tuple[Job, bool]], node: object, rescues: int = 0) -> Statement:
     """Keep what has become of jobs that this node holds, and whether it goes on to hold each.
 
-    Gives their ids.
+    Gives their ids, each with the reason for which others want it called off, or None, and who.
     """
     return Statement(
         _CHANGE,
@@ -168,6 +168,11 @@ def job_of(record: str, payload: str, rescues: int, result: str | None = None) -
 def text_of(text: str) -> str:
     """A text as PostgreSQL has it, which takes any character but one."""
     return text.replace("\\", "\\\\").replace("\0", "\\0")
+
+
+def is_storable(job_id: str) -> bool:
+    """Whether a job may have this id: a client may ask for anything."""
+    return job_id.isascii() and "\0" not in job_id
 
 
 def _array_of(values: Iterable[object]) -> str:

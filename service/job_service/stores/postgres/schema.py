@@ -31,6 +31,7 @@ CREATE TABLE job_service.jobs (
     node uuid,
     rescues int NOT NULL DEFAULT 0,
     cancel_reason text,
+    cancel_by text,
     edit text,
     bytes int NOT NULL,
     record text NOT NULL,
@@ -61,6 +62,11 @@ CREATE TABLE job_service.finished (
 CREATE INDEX finished_by_status ON job_service.finished (type, status, id);
 CREATE INDEX finished_by_end ON job_service.finished (finished_at, id);
 
+CREATE TABLE job_service.labels (
+    label text COLLATE "C", id text COLLATE "C", PRIMARY KEY (label, id)
+);
+CREATE INDEX labels_by_job ON job_service.labels (id);
+
 CREATE TABLE job_service.edges (
     predecessor text COLLATE "C", successor text COLLATE "C",
     PRIMARY KEY (predecessor, successor)
@@ -89,6 +95,13 @@ CREATE TABLE job_service.nodes (
     started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     lease_until timestamptz NOT NULL
 ) WITH (fillfactor = 50);
+
+-- The last transaction of each node that has committed; it outlives the node.
+CREATE TABLE job_service.transactions (
+    node uuid PRIMARY KEY,
+    number bigint NOT NULL,
+    began_at timestamptz NOT NULL DEFAULT clock_timestamp()
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 
 CREATE TABLE job_service.counts (
     stripe int, type text COLLATE "C", status text,
@@ -141,7 +154,8 @@ CREATE FUNCTION job_service.submit(
     priority int DEFAULT 5,
     run_at timestamptz DEFAULT NULL,
     unique_key text DEFAULT NULL,
-    max_retries int DEFAULT 3
+    max_retries int DEFAULT 3,
+    tags text[] DEFAULT '{}'
 ) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     moment timestamptz := clock_timestamp();
@@ -157,6 +171,10 @@ BEGIN
     IF submit.type IS NULL OR priority NOT BETWEEN 0 AND 9 OR max_retries NOT BETWEEN 0 AND 1000
     THEN
         RAISE 'a job needs a type, a priority from 0 to 9, and max_retries from 0 to 1000';
+    ELSIF cardinality(tags) > 10
+        OR EXISTS (SELECT FROM unnest(tags) AS tag WHERE length(tag) BETWEEN 1 AND 64 IS NOT true)
+    THEN
+        RAISE 'a job may have up to 10 tags of 1 to 64 characters';
     END IF;
     LOOP
         INSERT INTO job_service.jobs (id, type, status, priority, created_at, run_at, unique_key,
@@ -169,12 +187,20 @@ BEGIN
                 'max_retries', submit.max_retries,
                 'created_at', to_char(moment AT TIME ZONE 'UTC', iso),
                 'run_at', to_char(due AT TIME ZONE 'UTC', iso),
-                'priority', submit.priority, 'unique_key', submit.unique_key
+                'priority', submit.priority, 'unique_key', submit.unique_key,
+                'tags', to_json(submit.tags)
             ))::text,
             submit.payload::text
         )
         ON CONFLICT DO NOTHING;
         IF FOUND THEN
+            INSERT INTO job_service.labels
+            SELECT replace(label, '\', '\\'), new_id
+            FROM (
+                SELECT 'key:' || submit.unique_key WHERE submit.unique_key IS NOT NULL
+                UNION
+                SELECT 'tag:' || tag FROM unnest(submit.tags) AS tag
+            ) AS those (label);
             PERFORM pg_notify('job_service', 'ready');
             RETURN new_id;
         END IF;

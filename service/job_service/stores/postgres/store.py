@@ -27,15 +27,16 @@ from job_service.jobs.state.detail import (
     detail_of,
     summarize,
 )
+from job_service.jobs.state.job_filter import JobFilter, JobPage, page_of
 from job_service.jobs.state.model import TERMINAL, Draft, Edit, Status
 from job_service.stores.contract import KeyedRequest
 from job_service.stores.live_store import draft_like, no_such_job
-from job_service.stores.postgres.admitting import is_storable
 from job_service.stores.postgres.awaited import EVERY_SECONDS
 from job_service.stores.postgres.calling_off import CallOff
 from job_service.stores.postgres.editing import EditElsewhere
 from job_service.stores.postgres.participant import Participant, finished
 from job_service.stores.postgres.reading import Found
+from job_service.stores.postgres.rows import is_storable
 from job_service.stores.postgres.submission import Submission
 from job_service.stores.unit_of_work import Pause
 from job_service.telemetry.events import QueuePaused, QueueResumed
@@ -66,23 +67,25 @@ class PostgresStore(Participant):
             self._ticks[submission.tick.schedule] = submission.tick
         return [self._with_progress(job) for job in submission.jobs]
 
-    async def run_again(self, job_id: str, request: KeyedRequest | None = None) -> JobSummary:
+    async def run_again(
+        self, job_id: str, request: KeyedRequest | None = None, by: str | None = None
+    ) -> JobSummary:
         await self._require_open()
         job = self._jobs.get(job_id) or (await self._find(job_id)).job
         if job.status not in TERMINAL:
             await self._committer.kept()
             raise NotFinished(summarize(job))
-        return (await self.submit([draft_like(job)], request))[0]
+        return (await self.submit([draft_like(job, by)], request))[0]
 
-    async def cancel(self, job_id: str, reason: str) -> JobDetail:
+    async def cancel(self, job_id: str, reason: str, by: str | None = None) -> JobDetail:
         await self._require_open()
         job = self._jobs.get(job_id)
         if job is None:
-            return await self._cancel_elsewhere(job_id, reason)
+            return await self._cancel_elsewhere(job_id, reason, by)
         if job.status in TERMINAL:
             await self._committer.kept()
             raise AlreadyFinished(summarize(job))
-        self._call_off(job, reason)
+        self._call_off(job, reason, by)
         return await self._when_kept(self._detail(job))
 
     async def edit(self, job_id: str, wanted: Edit) -> JobDetail:
@@ -98,40 +101,45 @@ class PostgresStore(Participant):
         await self._committer.kept()
         return await self.get(job_id)
 
-    async def cancel_all(self, job_type: str, status: Status | None, reason: str) -> Cancellations:
+    async def cancel_all(
+        self, job_type: str, status: Status | None, reason: str, by: str | None = None
+    ) -> Cancellations:
         await self._require_open()
-        newest = await self._question(
-            self._reader.page(
-                status=None, job_type=job_type, after=None, limit=1, newest_first=True
-            )
+        of_type = JobFilter(types=(job_type,))
+        newest, _ = await self._question(
+            self._reader.page(of_type, after=None, limit=1, newest_first=True)
         )
         cancelled = interrupted = 0
         while newest:
-            some = CallOff(reason, job_type=job_type, status=status, newest=newest[0].id)
+            some = CallOff(reason, by, job_type=job_type, status=status, newest=newest[0].id)
             await self._ask(some)
             cancelled += some.cancelled
             interrupted += some.interrupted
             if some.is_over:
                 break
-        here = await self._call_off_all(job_type, status, reason)
+        here = await self._call_off_all(job_type, status, reason, by)
         await self._committer.kept()
         return Cancellations(
             cancelled=cancelled + here.cancelled, interrupted=interrupted + here.interrupted
         )
 
-    async def pause(self, job_type: str | None) -> QueueView:
+    async def pause(self, job_type: str | None, by: str | None = None) -> QueueView:
         await self._require_open()
         if self._runner.pause(job_type):
             self._paused = self._paused | {job_type or ""}
-            event = QueuePaused(timestamp=self.clock.now(), job_type=job_type or UNSET)
+            event = QueuePaused(
+                timestamp=self.clock.now(), job_type=job_type or UNSET, by=by or UNSET
+            )
             await self._say_word(Pause(job_type, paused=True), event)
         return await self.view()
 
-    async def resume(self, job_type: str | None) -> QueueView:
+    async def resume(self, job_type: str | None, by: str | None = None) -> QueueView:
         await self._require_open()
         if self._runner.resume(job_type):
             self._paused = self._paused - {job_type or ""}
-            event = QueueResumed(timestamp=self.clock.now(), job_type=job_type or UNSET)
+            event = QueueResumed(
+                timestamp=self.clock.now(), job_type=job_type or UNSET, by=by or UNSET
+            )
             await self._say_word(Pause(job_type, paused=False), event)
         return await self.view()
 
@@ -162,26 +170,14 @@ class PostgresStore(Participant):
         return found
 
     async def page(
-        self,
-        *,
-        status: Status | None,
-        job_type: str | None,
-        after: str | None,
-        limit: int,
-        newest_first: bool,
-    ) -> list[JobSummary]:
+        self, wanted: JobFilter, *, after: str | None, limit: int, newest_first: bool
+    ) -> JobPage:
         await self._require_open()
         await self._committer.kept()
-        jobs = await self._question(
-            self._reader.page(
-                status=status,
-                job_type=job_type,
-                after=after,
-                limit=limit,
-                newest_first=newest_first,
-            )
+        jobs, edge = await self._question(
+            self._reader.page(wanted, after=after, limit=limit + 1, newest_first=newest_first)
         )
-        return [self._with_progress(summarize(job)) for job in jobs]
+        return page_of([self._with_progress(summarize(job)) for job in jobs], limit, edge)
 
     async def view(self) -> QueueView:
         await self._require_open()
@@ -217,16 +213,20 @@ class PostgresStore(Participant):
         await self._require_open()
         return await self._question(self._reader.nodes(self.node))
 
-    async def back_up(self, destination: Path) -> int:  # noqa: ARG002 (it is refused anywhere)
+    async def back_up(
+        self,
+        destination: Path,  # noqa: ARG002 (it is refused anywhere)
+        by: str | None = None,  # noqa: ARG002
+    ) -> int:
         await trio.lowlevel.checkpoint()
         raise BackupRefused("jobs are kept in PostgreSQL here: use pg_dump")
 
-    async def _cancel_elsewhere(self, job_id: str, reason: str) -> JobDetail:
+    async def _cancel_elsewhere(self, job_id: str, reason: str, by: str | None) -> JobDetail:
         """Call off a job that this process does not hold."""
         found = await self._find(job_id)
         if found.job.status in TERMINAL:
             raise AlreadyFinished(summarize(found.job))
-        call = CallOff(reason, job_id=job_id)
+        call = CallOff(reason, by, job_id=job_id)
         await self._ask(call)
         if call.says_word and found.job.status == "pending":
             with trio.move_on_after(WORD_SECONDS):

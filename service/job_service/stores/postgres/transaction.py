@@ -8,30 +8,37 @@ import psycopg
 import trio
 from psycopg.errors import (
     DeadlockDetected,
-    InvalidParameterValue,
+    LockNotAvailable,
     SerializationFailure,
     UniqueViolation,
 )
 
 from job_service.stores.postgres.connection import Connection, connect
 from job_service.stores.postgres.node import LeaseOver, NodeId
+from job_service.stores.postgres.pooling import libpq_url
 from job_service.stores.postgres.rows import Statement
 
 T = TypeVar("T")
 
 _TRIES: Final = 10  # of a transaction that is in the way of others
-_HOLD_NODE: Final = """
-    SELECT pg_current_xact_id()::text, clock_timestamp() FROM job_service.nodes
-    WHERE id = '{node}' FOR KEY SHARE
+_HOLD_NODE: Final = "SELECT id FROM job_service.nodes WHERE id = '{node}' FOR KEY SHARE"
+# The server's own number of a transaction would not do: one that a crash has lost is given again.
+_NUMBER: Final = f"""
+    WITH node AS ({_HOLD_NODE})
+    INSERT INTO job_service.transactions AS last (node, number) SELECT id, 1 FROM node
+    ON CONFLICT (node) DO UPDATE SET number = last.number + 1, began_at = excluded.began_at
+    RETURNING number, began_at
 """
+_LAST: Final = "SELECT number FROM job_service.transactions WHERE node = %s FOR UPDATE NOWAIT"
 _DOUBT_SECONDS: Final = 3.0  # that the server may take to say whether it has committed
 
 
 class InDoubt(psycopg.OperationalError):
     """The connection broke during the commit of a transaction, and the server does not answer."""
 
-    def __init__(self, number: str) -> None:
+    def __init__(self, node: NodeId, number: int) -> None:
         super().__init__("the connection broke during a commit")
+        self.node = node
         self.number = number
 
 
@@ -107,23 +114,25 @@ class Writer:
             await connection.execute("COMMIT")
         except psycopg.Error:
             await self._undo(connection)
-            if not await self.has_committed(number):
+            if not await self.has_committed(node, number):
                 raise
         return result
 
-    async def _begin(self, connection: Connection, node: NodeId) -> str:
-        """The number of the transaction. Whoever wants to take this node away waits for its end.
+    async def _begin(self, connection: Connection, node: NodeId) -> int:
+        """The transaction's number. Whoever wants to take this node away waits for its end.
 
         Raises LeaseOver if somebody has.
         """
         # As one text, which spares a way to the server and back.
-        cursor = await connection.execute(("BEGIN;" + _HOLD_NODE.format(node=node)).encode())
-        cursor.nextset()
+        beginning = connection.beginning + _NUMBER.format(node=node)
+        cursor = await connection.execute(beginning.encode())
+        while cursor.nextset():
+            pass
         found: Sequence[Any] | None = await cursor.fetchone()
         if found is None:
             raise LeaseOver
         self._learn_time(found[1])
-        return str(found[0])
+        return int(found[0])
 
     async def _undo(self, connection: Connection) -> None:
         """Undo what was done; a connection that can't do that is given up."""
@@ -133,7 +142,7 @@ class Writer:
             self._connection = None
             connection.pgconn.finish()
 
-    async def has_committed(self, number: str) -> bool:
+    async def has_committed(self, node: NodeId, number: int) -> bool:
         """Whether a transaction has, that was to commit when the connection broke.
 
         Raises InDoubt if the server does not say so in time.
@@ -143,18 +152,15 @@ class Writer:
                 try:
                     if self._connection is None:
                         self._connection = await connect(self._conninfo)
-                    cursor = await self._connection.execute(
-                        "SELECT pg_xact_status(%s::text::xid8)", [number]
-                    )
-                    found = await cursor.fetchone()
-                    if found is None or found[0] != "in progress":
-                        return found is not None and found[0] == "committed"
-                except InvalidParameterValue:  # the number is still to come: it was lost in a crash
-                    return False
+                    cursor = await self._connection.execute(_LAST, [node])
+                    last = await cursor.fetchone()
+                    return last is not None and last[0] >= number
+                except LockNotAvailable:
+                    pass  # it has not ended yet
                 except psycopg.OperationalError:
                     await self.close()
                 await trio.sleep(0.05)
-        raise InDoubt(number)
+        raise InDoubt(node, number)
 
 
 class _AtOnce(Transaction):
@@ -182,7 +188,9 @@ def at_once(
 
     Raises LeaseOver, psycopg.Error and what `work` raises.
     """
-    with psycopg.connect(conninfo, connect_timeout=2) as connection:
+    with psycopg.connect(
+        libpq_url(conninfo), connect_timeout=2, prepare_threshold=None
+    ) as connection:
         if not connection.execute(_HOLD_NODE.format(node=node).encode()).fetchall():
             raise LeaseOver
         try:

@@ -1,12 +1,13 @@
 """All that is done in one transaction: what was decided is kept, and the rest is decided."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
 from job_service.jobs.state.capacity import Capacity, Totals
 from job_service.jobs.state.clock import Clock
+from job_service.jobs.state.limits import NO_LIMITS
 from job_service.jobs.state.model import Job
 from job_service.stores.contract import Demand
 from job_service.stores.postgres.admitting import Terms, admit, totals_of
@@ -26,7 +27,9 @@ MOST_AHEAD: Final = 500  # jobs that are claimed before a worker is free for the
 
 
 class Claim:
-    """Take jobs for the workers that are free."""
+    """Take jobs for the workers that are free; `taken` is how many, in the end."""
+
+    taken = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,9 @@ class Done:
     """What a transaction has led to, beside what was written: it is told when it has committed."""
 
     lost: set[str] = field(default_factory=set)
+    # Ids of held jobs, and why, and by whom.
+    called_off: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
+    calls: Sequence[CallOff] = ()  # of jobs that were given back
     followed: Followed = field(default_factory=Followed)
     claimed: Sequence[Job] = ()
     wanted: int = 0  # jobs to claim
@@ -85,6 +91,12 @@ class Work:
             await self._give_back(tx, means.held)
         written = await self.batch.write(tx)
         done.lost, ended = written.lost, list(written.awaited)
+        done.called_off = written.called_off
+        done.calls = [
+            CallOff(*written.called_off[job.id], job_id=job.id)
+            for job in self.batch.given
+            if job.id in written.called_off
+        ]
         done.any_ready = any(job.run_at <= tx.now for job in self.batch.given)
         says_word = await self._do_asks(tx, done, ended)
         submissions = [ask for ask in self.batch.asks if isinstance(ask, Submission)]
@@ -110,7 +122,7 @@ class Work:
     async def _do_asks(self, tx: Transaction, done: Done, ended: list[Job]) -> bool:
         """Do what else is asked for; whether there is a word for other processes."""
         says_word = False
-        for ask in self.batch.asks:
+        for ask in (*self.batch.asks, *done.calls):
             if isinstance(ask, CallOff | Rescue):
                 await ask.do(tx, self._means.clock)
                 ended += ask.ended
@@ -151,7 +163,7 @@ class Work:
         def holds(job: Job) -> bool:
             if not can_hold or self._free <= 0 or job.run_at > stays_until:
                 return False
-            if limits.get(job.type, 0) is not None or job.type in means.paused:
+            if limits.get(job.type) != NO_LIMITS or job.type in means.paused:
                 return False
             self._free -= 1
             return True

@@ -7,6 +7,7 @@ from typing import Final, Self
 
 import msgspec
 
+from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import TERMINAL, Status
 from job_service.stores.sqlite import upkeep, writing
 from job_service.stores.sqlite.connection import open_connection
@@ -86,28 +87,18 @@ class JobFile:
         return dict(self._db.execute(query, [_text(ids)]).fetchall())
 
     def page(
-        self,
-        *,
-        status: Status | None,
-        job_type: str | None,
-        after: str | None,
-        limit: int,
-        newest_first: bool,
-    ) -> list[JobRow]:
-        """Up to `limit` jobs of this status and type, by id, without their results.
+        self, wanted: JobFilter, *, after: str | None, limit: int, newest_first: bool
+    ) -> tuple[list[JobRow], str | None]:
+        """Up to `limit` jobs that are meant, by id, without their results.
 
-        The page begins behind the id `after`, which may be kept no more.
+        The page begins behind the id `after`, which may be kept no more. The id up to which the
+        jobs were looked for comes with them, or None if that is the end.
         """
-        ids = ids_of_page(
-            self._db,
-            status=status,
-            job_type=job_type,
-            after=after,
-            limit=limit,
-            newest_first=newest_first,
+        ids, edge = ids_of_page(
+            self._db, wanted, after=after, limit=limit, newest_first=newest_first
         )
         rows = self.summaries(ids)
-        return [rows[job_id] for job_id in ids]
+        return [rows[job_id] for job_id in ids], edge
 
     def counts(self) -> dict[str, dict[Status, int]]:
         """How many jobs of each type have which status. It looks at each job."""

@@ -1,21 +1,30 @@
 """Finds the jobs of a page at the cost of what is on it, however many jobs are kept.
 
-The index has the jobs of one status and one type in the order of their ids. A page of all jobs of a
-status, or of a type, is therefore put together from a page of each such pair.
+One index has the jobs of one status and one type in the order of their ids. A page of all jobs of a
+status, or of a type, is therefore put together from a page of each such pair. Another index has the
+jobs of one unique key or tag in that order.
+
+What no index says, a part of an id or of an error, is asked of each job in turn. So that this takes
+no longer than a moment, a page ends after so many looks, with the id of the last job looked at.
 """
 
 import sqlite3
-from typing import Final, get_args
+from typing import Any, Final, NamedTuple, get_args
 
 import msgspec
 
+from job_service.jobs.state.job_filter import JobFilter, fold
 from job_service.jobs.state.model import Status
+from job_service.stores.labels import labels_wanted
+
+LOOKS_AT_IDS: Final = 20_000  # about a millisecond, as the index has them
+LOOKS_AT_RECORDS: Final = 2_000
 
 _STATUSES: Final[tuple[Status, ...]] = get_args(Status)
-_OLDEST: Final = ""
-_NEWEST: Final = "\U0010ffff"  # comes after any id
+_BEHIND_NONE: Final = ""
+_BEFORE_NONE: Final = "\U0010ffff"  # comes after any id
 
-_OF_ALL: Final = "SELECT id FROM jobs WHERE id {sign} :after ORDER BY id {order} LIMIT :limit"
+_OF_ALL: Final = "SELECT id FROM jobs WHERE {within} ORDER BY id {order} LIMIT :limit"
 
 _OF_PAIRS: Final = """
     SELECT found.value
@@ -27,11 +36,51 @@ _OF_PAIRS: Final = """
                 WHERE
                     status = json_extract(pair.value, '$[0]')
                     AND type = json_extract(pair.value, '$[1]')
-                    AND id {sign} :after
+                    AND {within} {rest}
                 ORDER BY id {order} LIMIT :limit
             )
         )) AS found
     ORDER BY found.value {order} LIMIT :limit
+"""
+# Each pair may be looked at as often. Behind the first one whose looks are over, others may go on.
+_EDGE_OF_PAIRS: Final = """
+    SELECT {first}(edge) FROM (
+        SELECT (
+            SELECT id FROM jobs
+            WHERE
+                status = json_extract(pair.value, '$[0]')
+                AND type = json_extract(pair.value, '$[1]')
+                AND {within}
+            ORDER BY id {order} LIMIT 1 OFFSET max(:looks / json_array_length(:pairs), 1) - 1
+        ) AS edge
+        FROM json_each(:pairs) AS pair
+    )
+"""
+# CROSS has SQLite begin with the labels.
+_OF_LABEL: Final = """
+    SELECT id FROM labels CROSS JOIN jobs USING (id)
+    WHERE label = :label AND {within} {rest}
+    ORDER BY id {order} LIMIT :limit
+"""
+_EDGE_OF_LABEL: Final = """
+    SELECT id FROM labels
+    WHERE label = :label AND {within} ORDER BY id {order} LIMIT 1 OFFSET :looks - 1
+"""
+
+_HAS_STATUS: Final = "AND status IN (SELECT value FROM json_each(:statuses))"
+_HAS_TYPE: Final = "AND type IN (SELECT value FROM json_each(:types))"
+_HAS_OTHER_LABEL: Final = """
+    AND EXISTS (SELECT 1 FROM labels AS other WHERE other.label = :other AND other.id = jobs.id)
+"""
+_HAS_ID_PART: Final = "AND instr(id, :id_part) > 0"
+_HAS_ERROR: Final = """
+    AND instr(
+        lower(
+            CASE WHEN json_type(record, '$.attempts') IS NULL THEN json_extract(record, '$.failure')
+            ELSE json_extract(record, '$.attempts[#-1].error') END
+        ),
+        :error
+    ) > 0
 """
 
 # Each type is the next one after the last that was found, which takes one search.
@@ -46,32 +95,92 @@ _TYPES: Final = """
 """
 
 
+class FoundIds(NamedTuple):
+    """The ids of some jobs, and the one up to which they were looked for; None if to the end."""
+
+    ids: list[str]
+    edge: str | None
+
+
 def ids_of_page(
     connection: sqlite3.Connection,
+    wanted: JobFilter,
     *,
-    status: Status | None,
-    job_type: str | None,
     after: str | None,
     limit: int,
     newest_first: bool,
-) -> list[str]:
-    """The ids of up to `limit` jobs of this status and type behind the id `after`, in order."""
-    sign, order, start = ("<", "DESC", _NEWEST) if newest_first else (">", "ASC", _OLDEST)
-    values: dict[str, str | int] = {"after": after or start, "limit": limit}
-    query = _OF_ALL
-    if status is not None or job_type is not None:
-        query = _OF_PAIRS
-        statuses = _STATUSES if status is None else (status,)
-        values["pairs"] = msgspec.json.encode(
-            [
-                (each, name)
-                for each in statuses
-                for name in (_types(connection, each) if job_type is None else (job_type,))
-            ]
-        ).decode()
-    found = connection.execute(query.format(sign=sign, order=order), values)
-    return [job_id for (job_id,) in found.fetchall()]
+) -> FoundIds:
+    """The ids of up to `limit` jobs that are meant, behind the id `after`, in order."""
+    if wanted.is_empty:
+        return FoundIds([], None)
+    values, rest = _rest_of(wanted)
+    span = wanted.span(after, newest_first=newest_first)
+    values |= {
+        "behind": span.behind or _BEHIND_NONE,
+        "before": span.before or _BEFORE_NONE,
+        "limit": limit,
+        "looks": LOOKS_AT_RECORDS if wanted.error is not None else LOOKS_AT_IDS,
+    }
+    if "label" in values:
+        query, query_edge = _OF_LABEL, _EDGE_OF_LABEL
+    elif rest or wanted.among or wanted.types:
+        query, query_edge = _OF_PAIRS, _EDGE_OF_PAIRS
+        values["pairs"] = _json(_pairs(connection, wanted))
+    else:
+        query, query_edge = _OF_ALL, ""
+
+    def found_by(query: str, edge: str | None) -> list[str | None]:
+        text = query.format(
+            within=_within(edge, newest_first=newest_first),
+            rest=rest,
+            order="DESC" if newest_first else "ASC",
+            first="max" if newest_first else "min",
+        )
+        return [found for (found,) in connection.execute(text, {**values, "edge": edge})]
+
+    edge = next(iter(found_by(query_edge, None)), None) if rest else None
+    return FoundIds([job_id for job_id in found_by(query, edge) if job_id is not None], edge)
+
+
+def _within(edge: str | None, *, newest_first: bool) -> str:
+    if edge is None:
+        return "id > :behind AND id < :before"
+    return "id >= :edge AND id < :before" if newest_first else "id > :behind AND id <= :edge"
+
+
+def _rest_of(wanted: JobFilter) -> tuple[dict[str, Any], str]:
+    """What must be asked of each job that the index gives, as values and a part of a query."""
+    values, rest = dict[str, Any](), list[str]()
+    if labels := labels_wanted(wanted):
+        values |= {"label": labels[0], "other": labels[-1]}
+        rest += [_HAS_OTHER_LABEL] if len(labels) > 1 else []
+        if wanted.among:
+            values["statuses"] = _json(wanted.among)
+            rest.append(_HAS_STATUS)
+        if wanted.types:
+            values["types"] = _json(wanted.types)
+            rest.append(_HAS_TYPE)
+    if wanted.id_part is not None:
+        values["id_part"] = fold(wanted.id_part)
+        rest.append(_HAS_ID_PART)
+    if wanted.error is not None:
+        values["error"] = fold(wanted.error)
+        rest.append(_HAS_ERROR)
+    return values, " ".join(rest)
+
+
+def _pairs(connection: sqlite3.Connection, wanted: JobFilter) -> list[tuple[Status, str]]:
+    """Each status with each type that such a job may have."""
+    return [
+        (status, job_type)
+        for status in wanted.among or _STATUSES
+        for job_type in wanted.types or _types(connection, status)
+    ]
 
 
 def _types(connection: sqlite3.Connection, status: Status) -> list[str]:
     return [name for (name,) in connection.execute(_TYPES, {"status": status}).fetchall()]
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

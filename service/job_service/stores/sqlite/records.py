@@ -8,6 +8,7 @@ import msgspec
 from job_service.jobs.state.detail import JobSummary
 from job_service.jobs.state.model import Job
 from job_service.stores.contract import KeyedRequest, Tick
+from job_service.stores.labels import labels_of
 from job_service.stores.record import decode, encode, record_of, restore
 from job_service.stores.sqlite import rows
 from job_service.stores.unit_of_work import Pause, Remembered, UnitOfWork
@@ -19,16 +20,18 @@ _decode_summaries = msgspec.json.Decoder(list[JobSummary]).decode
 def batch_of(units: Iterable[UnitOfWork], keyed: Container[str]) -> rows.Batch:
     """All that these units have changed, as it is now. Keys tell of `keyed` jobs."""
     changed = dict[str, Job]()
-    with_payload, ended, beside = list[Job](), list[Job](), list[object]()
+    created, edited, ended = list[Job](), list[Job](), list[Job]()
+    beside = list[object]()
     for unit in units:
         changed |= unit.jobs
-        with_payload += unit.created
-        with_payload += unit.edited
+        created += unit.created
+        edited += unit.edited
         ended += unit.ended
         beside += unit.beside
     return rows.Batch(
         jobs=[_row(job) for job in changed.values()],
-        payloads=[(job.id, job.payload.decode()) for job in with_payload],
+        payloads=[(job.id, job.payload.decode()) for job in (*created, *edited)],
+        labels=[(label, job.id) for job in created for label in labels_of(job)],
         keys=[_key_row(item) for item in beside if isinstance(item, Remembered)],
         keyed_ends=[_keyed_end(job) for job in ended if job.id in keyed],
         pauses=[(item.job_type or "", item.paused) for item in beside if isinstance(item, Pause)],

@@ -66,9 +66,10 @@ class Tick(NamedTuple):
 class Batch(msgspec.Struct):
     """What one transaction keeps: jobs that are new or have changed, and what came with them.
 
-    `payloads` are pairs of a job's id and its payload, given once, with the new job. `pauses` are
-    pairs of a job type, "" for the whole queue, and whether it is paused now. `ended` is how many
-    of the jobs had not ended in the last batch that they were in, and have now.
+    `payloads` are pairs of a job's id and its payload, and `labels` pairs of a label and the id of
+    a job that has it: both are given once, with the new job. `pauses` are pairs of a job type, ""
+    for the whole queue, and whether it is paused now. `ended` is how many of the jobs had not ended
+    in the last batch that they were in, and have now.
     """
 
     jobs: list[JobRow] = []
@@ -78,6 +79,7 @@ class Batch(msgspec.Struct):
     pauses: list[tuple[str, bool]] = []
     ticks: list[Tick] = []
     ended: int = 0
+    labels: list[tuple[str, str]] = []
 
 
 class RememberedKeys(NamedTuple):

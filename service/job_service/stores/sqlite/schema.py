@@ -64,8 +64,34 @@ _TABLES: Final = (
     """,
 )
 
+# By which unique keys and tags jobs are found, also when they have ended.
+_LABELS: Final = (
+    """
+    CREATE TABLE labels (
+        label TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (label, id)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX labels_by_job ON labels (id)",
+    """
+    CREATE TRIGGER labels_go_with_jobs AFTER DELETE ON jobs BEGIN
+        DELETE FROM labels WHERE id = OLD.id;
+    END
+    """,
+    """
+    INSERT INTO labels
+    SELECT 'key:' || json_extract(record, '$.unique_key'), id FROM jobs
+    WHERE json_extract(record, '$.unique_key') IS NOT NULL
+    """,
+)
+
+
+def _label(connection: sqlite3.Connection) -> None:
+    for statement in _LABELS:
+        connection.execute(statement)
+
+
 # Each takes a database from the version that is its place here to the next one.
-_MIGRATIONS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (_create,)
+_MIGRATIONS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (_create, _label)
 
 VERSION: Final = len(_MIGRATIONS)
 

@@ -18,7 +18,8 @@ from job_service.jobs.state.attempt_transitions import rescue
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.dependencies import why_unstarted
 from job_service.jobs.state.detail import JobSummary, summarize
-from job_service.jobs.state.model import Ending, Job, Status
+from job_service.jobs.state.job_filter import JobFilter, JobPage, page_of
+from job_service.jobs.state.model import Ending, Job
 from job_service.jobs.state.transitions import fail_unstarted
 from job_service.stores.commit import CannotKeep
 from job_service.stores.contract import Tick
@@ -35,6 +36,7 @@ from job_service.stores.unit_of_work import UnitOfWork
 from job_service.telemetry.events import (
     Event,
     QueuePaused,
+    StoreBackedUp,
     StoreFailed,
     StoreOpened,
 )
@@ -125,29 +127,25 @@ class SqliteStore(SoleStore):
         self._read_whole.set()
 
     async def page(
-        self,
-        *,
-        status: Status | None,
-        job_type: str | None,
-        after: str | None,
-        limit: int,
-        newest_first: bool,
-    ) -> list[JobSummary]:
+        self, wanted: JobFilter, *, after: str | None, limit: int, newest_first: bool
+    ) -> JobPage:
         await self._require_open()
-        page = await self._ask(
-            JobFile.page,
-            status=status,
-            job_type=job_type,
-            after=after,
-            limit=limit,
-            newest_first=newest_first,
+        rows, edge = await self._ask(
+            JobFile.page, wanted, after=after, limit=limit + 1, newest_first=newest_first
         )
-        return [self._with_progress(summarize(summarized(row))) for row in page]
+        jobs = [self._with_progress(summarize(summarized(row))) for row in rows]
+        return page_of(jobs, limit, edge)
 
-    async def back_up(self, destination: Path) -> int:
+    async def back_up(self, destination: Path, by: str | None = None) -> int:
         await self._require_open()
         async with self._backup_lock:
-            return await self._ask(JobFile.backup, destination, self._file.do_what_waits)
+            size = await self._ask(JobFile.backup, destination, self._file.do_what_waits)
+        self._say(
+            StoreBackedUp(
+                timestamp=self.clock.now(), path=str(destination), bytes=size, by=by or UNSET
+            )
+        )
+        return size
 
     async def _write(self, units: Sequence[UnitOfWork]) -> None:
         batch = batch_of(units, self._submissions.keyed)

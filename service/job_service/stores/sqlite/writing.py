@@ -41,6 +41,7 @@ _JOBS: Final = _Insert(
     """,
 )
 _PAYLOADS: Final = _Insert(2, "INSERT OR REPLACE INTO payloads VALUES", "")
+_LABELS: Final = _Insert(2, "INSERT OR IGNORE INTO labels VALUES", "")
 _KEYS: Final = _Insert(4, "INSERT OR REPLACE INTO keys VALUES", "")
 # No key that is made later than this end tells of the job. If there is none at all, neither does
 # any: the row is ignored, because it has no `until`.
@@ -58,6 +59,7 @@ def write(connection: sqlite3.Connection, batch: Batch) -> None:
             connection.execute(f"PRAGMA user_version = {version}")  # which it is already
         _insert(connection, _JOBS, batch.jobs)
         _insert(connection, _PAYLOADS, batch.payloads)
+        _insert(connection, _LABELS, batch.labels)
         _insert(connection, _KEYS, batch.keys)
         _insert(connection, _KEYED_ENDS, batch.keyed_ends)
         _insert(connection, _TICKS, batch.ticks)

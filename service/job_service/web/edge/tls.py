@@ -5,7 +5,6 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 from socket import MSG_PEEK
-from typing import TypeVar, TypeVarTuple
 
 import trio
 
@@ -17,68 +16,42 @@ from job_service.telemetry.events import (
     Event,
     utc_now,
 )
+from job_service.watched_files import WatchedFiles, in_thread
 from job_service.web.edge.listeners import reason
 
-LOOK_SECONDS = 1.0
-
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"  # of TLS 1.2: none with CBC, all with forward secrecy
-
-T = TypeVar("T")
-Ts = TypeVarTuple("Ts")
-Signature = tuple[tuple[int, int, int], ...]
 
 
 class Keys:
     """The certificate and key of each handshake. Raises CannotListen if they can't be used.
 
-    If new files can't be used, the pair from before stays. Files are read in a thread, because
-    their disk may be slow or hang.
+    If new files can't be used, the pair from before stays.
     """
 
     def __init__(self, certfile: str, keyfile: str) -> None:
         self._files = certfile, keyfile
-        self._signature = self._look()
-        self._is_asked = False
+        self._watched = WatchedFiles(certfile, keyfile)
         self.context = load_tls(certfile, keyfile)
 
     def reload_soon(self) -> None:
         """Load the files anew even if they look the same. May be called by a signal handler."""
-        self._is_asked = True
+        self._watched.reload_soon()
 
     async def watch(self, emit: Callable[[Event], None]) -> None:
         """Load the files anew whenever they have changed, or `reload_soon` was called.
 
-        Never returns. When the first file changes, the second may not be written yet. So a change
-        counts only if the files look the same twice in a row.
+        Never returns.
         """
-        before = self._signature
-        while True:
-            await trio.sleep(LOOK_SECONDS)
-            now = await _in_thread(self._look)
-            has_changed = now == before != self._signature
-            before = now
-            if has_changed or self._is_asked:
-                self._is_asked = False
-                self._signature = now
-                await self._reload(emit)
 
-    async def _reload(self, emit: Callable[[Event], None]) -> None:
-        try:
-            self.context = await _in_thread(load_tls, *self._files)
-        except CannotListen as error:
-            emit(CertificateReloadFailed(timestamp=utc_now(), error=str(error)))
-        else:
-            emit(CertificateReloaded(timestamp=utc_now(), certfile=self._files[0]))
+        async def reload() -> None:
+            try:
+                self.context = await in_thread(load_tls, *self._files)
+            except CannotListen as error:
+                emit(CertificateReloadFailed(timestamp=utc_now(), error=str(error)))
+            else:
+                emit(CertificateReloaded(timestamp=utc_now(), certfile=self._files[0]))
 
-    def _look(self) -> Signature:
-        return tuple(map(_signature, self._files))
-
-
-async def _in_thread(function: Callable[[*Ts], T], *args: *Ts) -> T:
-    """Call it in a thread of its own, for which handlers can't keep it waiting. Cancellable."""
-    return await trio.to_thread.run_sync(
-        function, *args, abandon_on_cancel=True, limiter=trio.CapacityLimiter(1)
-    )
+        await self._watched.watch(reload)
 
 
 def load_tls(certfile: str, keyfile: str) -> ssl.SSLContext:
@@ -127,15 +100,6 @@ def _failure(error: trio.BrokenResourceError) -> str:
     if isinstance(cause, ssl.SSLError) and cause.reason:
         return cause.reason.replace("_", " ").lower()
     return describe(cause or error)
-
-
-def _signature(path: str) -> tuple[int, int, int]:
-    """What changes when a file is written or replaced."""
-    try:
-        status = Path(path).stat()
-    except OSError:
-        return 0, 0, 0
-    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _are_swapped(certfile: str, keyfile: str) -> bool:

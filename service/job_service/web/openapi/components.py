@@ -19,10 +19,13 @@ from job_service.jobs.state.detail import (
 from job_service.jobs.state.job_log import AttemptLog, LogLine
 from job_service.jobs.state.progress import Progress
 from job_service.telemetry.events import EVENTS
+from job_service.telemetry.history import HistoryView
 from job_service.telemetry.metrics import MetricsSnapshot
+from job_service.telemetry.notices import Notice
 from job_service.telemetry.schemas import Schema, as_written
 from job_service.web.edits import JobEdit
-from job_service.web.monitoring import Health
+from job_service.web.health import Health
+from job_service.web.monitoring import Caller
 from job_service.web.problems import ProblemDetails
 from job_service.web.queue_routes import Backup
 from job_service.web.submissions import BatchReceipt
@@ -33,7 +36,8 @@ REFERENCE: Final = "#/components/schemas/{name}"
 ANSWERS: Final[list[type[Struct]]] = [
     *(JobSummary, JobDetail, AttemptDetail, AttemptLog, LogLine, Progress, BatchReceipt),
     *(Cancellations, QueueView, Backup, NodeView, TypeView),
-    *(WorkerView, ScheduleView, MetricsSnapshot, Health, ProblemDetails),
+    *(WorkerView, ScheduleView, MetricsSnapshot, HistoryView, Notice, Caller, Health),
+    ProblemDetails,
 ]
 
 

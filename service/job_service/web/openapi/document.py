@@ -15,6 +15,7 @@ from werkzeug.routing import Rule
 
 from job_service.jobs.registration.registry import Registry
 from job_service.telemetry.schemas import Schema
+from job_service.tokens import ROLES
 from job_service.web.dashboard.pages import FILES
 from job_service.web.guards import needs_token
 from job_service.web.openapi import examples, headers
@@ -36,6 +37,7 @@ from job_service.web.refusals import (
     Refusal,
 )
 from job_service.web.responses import JSON
+from job_service.web.roles import NEEDED, role_too_low
 from job_service.web.submissions import MAX_BATCH_JOBS, NDJSON
 
 Document = dict[str, Any]
@@ -127,6 +129,8 @@ class _Provider(OpenAPIProvider):
             described["security"] = []
         elif self._needs_token:
             refusals.append(NO_TOKEN)
+            if (needed := NEEDED[operation.id]) not in (None, ROLES[0]):
+                refusals.append(role_too_low(needed))
         for status, some in groupby(sorted(refusals, key=_status), key=_status):
             described["responses"][str(status)] = _problems(list(some))
         return described

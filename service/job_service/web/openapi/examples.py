@@ -17,8 +17,10 @@ from job_service.jobs.state.detail import (
     WorkerView,
 )
 from job_service.jobs.state.job_log import AttemptLog, LogLine
-from job_service.telemetry.events import JobStarted
+from job_service.telemetry.events import JobStarted, LoopStalled
+from job_service.telemetry.history import HistoryView
 from job_service.telemetry.metrics import MetricsSnapshot
+from job_service.telemetry.notices import Notice
 from job_service.web.queue_routes import Backup
 from job_service.web.refusals import EXAMPLE_ID
 from job_service.web.submissions import BatchReceipt
@@ -114,6 +116,7 @@ _NUMBERS: Final[dict[str, Any]] = {
     "jobs_created": 10,
     "jobs_completed": 7,
     "jobs_in_progress": 1,
+    "jobs_started": 8,
     "jobs_pending": 2,
     "workers_running": 10,
     "queue_capacity": 1000,
@@ -122,6 +125,33 @@ _NUMBERS: Final[dict[str, Any]] = {
     "uptime_seconds": 3600.5,
 }
 METRICS: Final = MetricsSnapshot(**_NUMBERS)
+_STEPS: Final[dict[str, Any]] = {
+    **{name: [0, 0] for name in HistoryView.__struct_fields__},
+    "ended_at": _T1,
+    "step_seconds": 60,
+    "jobs_created": [3, 7],
+    "jobs_started": [3, 5],
+    "jobs_completed": [3, 4],
+    "jobs_pending": [1, 2],
+    "jobs_in_progress": [1, 1],
+    "wait_seconds_total": [0.25, 1.0],
+}
+NOTICES: Final = [
+    Notice(
+        first_at=_T0,
+        times=2,
+        event=LoopStalled(
+            timestamp=_T1,
+            stalled_seconds=0.75,
+            where="shop/reports.py:12 in render",
+            over=True,
+            job_id=EXAMPLE_ID,
+            job_type="report",
+            worker_id="worker-1",
+        ),
+    )
+]
+HISTORY: Final = HistoryView(**_STEPS)
 QUEUE: Final = QueueView(
     paused=False,
     paused_types=["report"],

@@ -3,8 +3,11 @@
 from typing import Any, Final
 
 from job_service.jobs.state.detail import NodeView, QueueView, ScheduleView, TypeView, WorkerView
+from job_service.telemetry.history import HistoryView
 from job_service.telemetry.metrics import MetricsSnapshot
-from job_service.web.monitoring import Health
+from job_service.telemetry.notices import Notice
+from job_service.web.health import Health
+from job_service.web.monitoring import Caller
 from job_service.web.openapi import examples
 from job_service.web.openapi.job_operations import JOB_OPERATIONS
 from job_service.web.openapi.operation import (
@@ -127,6 +130,30 @@ OPERATIONS: Final[Operations] = {
         "Read the metrics",
         "Counters since the start, and gauges.",
         {200: Answer("The metrics at this moment.", MetricsSnapshot, examples.METRICS)},
+    ),
+    ("GET", "/history"): Operation(
+        "get_history",
+        "operations",
+        "See how the metrics came to be what they are",
+        "The last hour at most, in steps of a minute, or of as many seconds as `step` says.",
+        {200: Answer("The steps, the oldest first.", HistoryView, examples.HISTORY)},
+        (malformed_as("step must be a whole number of seconds from 1 to 3600"),),
+    ),
+    ("GET", "/whoami"): Operation(
+        "get_caller",
+        "operations",
+        "See what your token may do",
+        "Without tokens, everybody has the role `operate`.",
+        {200: Answer("The token of this request.", Caller, Caller("submit", "shop"))},
+    ),
+    ("GET", "/notices"): Operation(
+        "list_notices",
+        "operations",
+        "See what happened out of the ordinary",
+        "The last such events, the newest first, however long ago they were. What comes again "
+        "within a minute is one notice with a count.",
+        {200: Answer("The notices.", list[Notice], examples.NOTICES)},
+        (malformed_as("limit must be a whole number from 1 to 100"),),
     ),
     ("GET", "/health"): Operation(
         "check_health",

@@ -2,6 +2,7 @@
 
 import { pause, resume } from "./actions.js";
 import { Problem, read } from "./api.js";
+import { showCaller } from "./caller.js";
 import { $, setAttribute, setText } from "./dom.js";
 import { clock, count, duration } from "./format.js";
 import { take } from "./history.js";
@@ -65,6 +66,7 @@ function setState(state, reason) {
 }
 
 async function onBeat(signal) {
+  if (counted === null) await showCaller(signal);
   if (counted === null || !ready) await lookIfReady(signal);
   try {
     await showAll(signal);

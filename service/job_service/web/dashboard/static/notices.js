@@ -5,6 +5,8 @@ import { clock, count, duration, plural } from "./format.js";
 
 const KEPT = 40;
 
+const who = (event) => (event.by ? ` by ${event.by}` : "");
+
 const TEXTS = {
   service_draining: (e) =>
     `${e.reason}: draining, with ${plural(e.jobs_pending, "job")} pending and ${count(e.jobs_in_progress)} in progress`,
@@ -22,14 +24,16 @@ const TEXTS = {
     `The queue is full with ${plural(e.queue_capacity, "job")}: more are rejected`,
   queue_freed: (e) =>
     `The queue has room again, after ${duration(e.full_seconds)}; ${plural(e.jobs_rejected, "job")} rejected`,
-  queue_paused: (e) => `${e.job_type ?? "The queue"} was paused`,
-  queue_resumed: (e) => `${e.job_type ?? "The queue"} was resumed`,
+  queue_paused: (e) => `${e.job_type ?? "The queue"} was paused${who(e)}`,
+  queue_resumed: (e) => `${e.job_type ?? "The queue"} was resumed${who(e)}`,
+  store_backed_up: (e) => `All jobs were copied to ${e.path}${who(e)}`,
   loop_stalled: (e) =>
     `The event loop ${e.over ? "was stalled" : "is stalled"} for ${duration(e.stalled_seconds)}${e.job_type ? ` by ${e.job_type}` : ""}, at ${e.where}`,
   connection_failed: (e) => `A connection failed: ${e.error}`,
   request_failed: (e) => `${e.method} ${e.path} failed: ${e.error}`,
   log_lines_dropped: (e) => `${plural(e.lines, "log line")} dropped`,
   certificate_reload_failed: (e) => `The certificate could not be reloaded: ${e.error}`,
+  token_reload_failed: (e) => `The tokens could not be reloaded: ${e.error}`,
   log_reopen_failed: (e) => `The log could not be reopened: ${e.error}`,
   observer_detached: (e) => `An observer of events failed: ${e.error}`,
 };

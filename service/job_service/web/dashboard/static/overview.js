@@ -227,7 +227,7 @@ const createType = () =>
     {},
     make("th", { scope: "row" }),
     ...[1, 2, 3].map(() => make("td", { class: "number" })),
-    make("td", { class: "number" }, make("button", { type: "button", class: "small" })),
+    make("td", { class: "number" }, make("button", { type: "button", "data-needs": "operate", class: "small" })),
   );
 
 const createSchedule = () =>

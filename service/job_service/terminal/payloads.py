@@ -1,24 +1,15 @@
-"""What somebody has typed, as values: a payload, or a moment."""
+"""Reads the payload that somebody types, or names a file of."""
 
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 from msgspec import DecodeError, Raw, json
 
-from job_service.errors import InvalidOption, InvalidPayload
+from job_service.errors import InvalidPayload
 from job_service.nesting import TOO_DEEP, is_too_deep
 
 
-def moment_of(text: str) -> datetime:
-    """The moment that `--run-at` names. Raises InvalidOption."""
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)  # without an offset: of local time
-    except (ValueError, OverflowError) as error:
-        raise InvalidOption(f"--run-at must be such as 2026-12-24T18:00:00Z, not {text}") from error
-
-
-def payload_of(payload: str) -> Raw:
+def read_payload(payload: str) -> Raw:
     """The JSON text itself, or that of a file or of stdin. Raises InvalidPayload."""
     try:
         if payload == "-":

@@ -1,0 +1,128 @@
+"""What jobs may be sought by: as arguments of calls, checked, and as the value that stores take."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Final, TypedDict, get_args
+
+import msgspec
+
+from job_service.errors import InvalidOption
+from job_service.jobs.queueing.options import MAX_TAG_CHARS, MAX_UNIQUE_KEY_CHARS, limits, must_be
+from job_service.jobs.state.job_filter import JobFilter
+from job_service.jobs.state.model import Status
+
+MAX_ERROR_PART_CHARS: Final = 200
+
+_ID_CHARS: Final = 36
+
+StatusesSought = Annotated[
+    Sequence[Status],
+    limits(
+        f"one or more of {', '.join(get_args(Status))}",
+        description="Only jobs that have one of these statuses now.",
+    ),
+]
+TypesSought = Annotated[
+    Sequence[str], limits("one or more job types", description="Only jobs of these types.")
+]
+IdPartSought = Annotated[
+    str,
+    limits(
+        f"a part of an id, 1 to {_ID_CHARS} characters",
+        description="Only jobs that have this anywhere in their id.",
+        min_length=1,
+        max_length=_ID_CHARS,
+    ),
+]
+KeySought = Annotated[
+    str,
+    limits(
+        f"a text of 1 to {MAX_UNIQUE_KEY_CHARS} characters",
+        description="Only jobs with this unique key, also those that have ended.",
+        min_length=1,
+        max_length=MAX_UNIQUE_KEY_CHARS,
+    ),
+]
+TagSought = Annotated[
+    str,
+    limits(
+        f"a text of 1 to {MAX_TAG_CHARS} characters",
+        description="Only jobs with this tag.",
+        min_length=1,
+        max_length=MAX_TAG_CHARS,
+    ),
+]
+_MOMENT: Final = "a date and time with an offset, such as 2026-12-24T18:00:00Z"
+CreatedAfter = Annotated[
+    datetime,
+    limits(_MOMENT, description="Only jobs that were created then or later.", tz=True),
+]
+CreatedBefore = Annotated[
+    datetime, limits(_MOMENT, description="Only jobs that were created earlier.", tz=True)
+]
+ErrorSought = Annotated[
+    str,
+    limits(
+        f"a text of 1 to {MAX_ERROR_PART_CHARS} characters",
+        description="Only jobs that have this in the error of their last attempt, in any case.",
+        min_length=1,
+        max_length=MAX_ERROR_PART_CHARS,
+    ),
+]
+
+
+class JobFilters(TypedDict, total=False):
+    """What jobs are sought by. What is left out or None is not asked for.
+
+    A job must be all of what is said, and one of several statuses or types. Times are those of the
+    ids, to the millisecond. Case means nothing in `id_part` and, of ASCII letters, in `error`.
+    """
+
+    status: Status | StatusesSought | None
+    job_type: str | TypesSought | None
+    id_part: IdPartSought | None
+    unique_key: KeySought | None
+    tag: TagSought | None
+    created_after: CreatedAfter | None
+    created_before: CreatedBefore | None
+    error: ErrorSought | None
+
+
+def job_filter(
+    *,
+    status: Status | Sequence[Status] | None = None,
+    job_type: str | Sequence[str] | None = None,
+    id_part: str | None = None,
+    unique_key: str | None = None,
+    tag: str | None = None,
+    created_after: datetime | None = None,
+    created_before: datetime | None = None,
+    error: str | None = None,
+) -> JobFilter:
+    """The filter that these say. Raises InvalidOption if one is not what `JobFilters` says."""
+    return JobFilter(
+        statuses=_checked("status", _several(status), StatusesSought) or (),
+        types=_checked("job_type", _several(job_type), TypesSought) or (),
+        id_part=_checked("id_part", id_part, IdPartSought),
+        unique_key=_checked("unique_key", unique_key, KeySought),
+        tag=_checked("tag", tag, TagSought),
+        created_after=_checked("created_after", created_after, CreatedAfter),
+        created_before=_checked("created_before", created_before, CreatedBefore),
+        error=_checked("error", error, ErrorSought),
+    )
+
+
+def _several(value: str | Sequence[str] | None) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else tuple(dict.fromkeys(value))
+
+
+def _checked(name: str, value: Any, annotation: Any) -> Any:
+    if value is None:
+        return None
+    try:
+        msgspec.convert(value, annotation)
+    except msgspec.ValidationError as error:
+        raise InvalidOption(f"{name} must be {must_be(annotation)}") from error
+    return value

@@ -1,0 +1,66 @@
+"""The parameters that say which jobs are meant, for each call that is about some of them."""
+
+from typing import Annotated, get_args
+
+from job_service.jobs.queueing.filters import (
+    CreatedAfter,
+    CreatedBefore,
+    ErrorSought,
+    IdPartSought,
+    JobFilters,
+    KeySought,
+    TagSought,
+)
+from job_service.jobs.queueing.options import limits
+from job_service.jobs.registration.registry import Registry
+from job_service.jobs.state.model import Status
+from job_service.web.queries import Query
+
+
+class JobFilterQuery(Query, frozen=True):
+    """Which jobs are meant. What is left out is not asked for."""
+
+    status: (
+        Annotated[
+            list[Status],
+            limits(
+                f"one of {', '.join(get_args(Status))}",
+                description=(
+                    "Only jobs that have this status now. Repeat it for several, or separate them "
+                    "with commas."
+                ),
+            ),
+        ]
+        | None
+    ) = None
+    type: (
+        Annotated[
+            list[str],
+            limits("a job type", description="Only jobs of this type. Repeat it for several."),
+        ]
+        | None
+    ) = None
+    id: IdPartSought | None = None
+    unique_key: KeySought | None = None
+    tag: TagSought | None = None
+    created_after: CreatedAfter | None = None
+    created_before: CreatedBefore | None = None
+    error: ErrorSought | None = None
+
+    def filters(self, registry: Registry) -> JobFilters:
+        """The same for the queue.
+
+        Raises UnknownJobType: a name that is misspelt would look like a type without jobs.
+        """
+        for name in self.type or ():
+            registry.lookup(name)
+        return {
+            "status": self.status,
+            "job_type": self.type,
+            "id_part": self.id,
+            "unique_key": self.unique_key,
+            "tag": self.tag,
+            "created_after": self.created_after,
+            "created_before": self.created_before,
+            "error": self.error,
+        }

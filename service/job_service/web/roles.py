@@ -1,0 +1,60 @@
+"""Which role each call needs: one table, by the names that calls have in the documentation."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from job_service.tokens import Role, Token
+from job_service.web.problems import Problem
+from job_service.web.refusals import ROLE_TOO_LOW, Refusal
+
+# None: the call needs no token.
+NEEDED: Final[Mapping[str, Role | None]] = {
+    "submit_job": "submit",
+    "submit_batch": "submit",
+    "list_jobs": "read",
+    "get_job": "read",
+    "edit_job": "operate",
+    "run_job_now": "operate",
+    "cancel_jobs": "operate",
+    "cancel_job": "operate",
+    "retry_job": "operate",
+    "stream_events": "read",
+    "get_queue": "read",
+    "pause_queue": "operate",
+    "resume_queue": "operate",
+    "back_up_store": "operate",
+    "list_nodes": "read",
+    "list_types": "read",
+    "list_workers": "read",
+    "list_schedules": "read",
+    "get_metrics": "read",
+    "get_history": "read",
+    "list_notices": "read",
+    "get_caller": "read",
+    "get_openapi": "read",
+    "read_docs": "read",
+    "check_health": None,
+    "check_readiness": None,
+    "open_dashboard": None,
+    "get_dashboard_file": None,
+}
+
+
+def require_role(call: str, caller: Token) -> None:
+    """Raise Problem, 403, if the caller's role is too low. A call that is not known needs most."""
+    if caller.role == "operate":
+        return
+    needed = NEEDED.get(call, "operate")
+    if needed is not None and not caller.allows(needed):
+        refusal = role_too_low(needed)
+        has = f"and your token has the role {caller.role}"
+        raise Problem(refusal, f"this call needs the role {needed}, {has}")
+
+
+def role_too_low(needed: Role) -> Refusal:
+    """The problem of a call that needs this role."""
+    scope = f'Bearer realm="job-service", error="insufficient_scope", scope="{needed}"'
+    return ROLE_TOO_LOW._replace(
+        detail=f"this call needs the role {needed}, and your token has the role read",
+        headers={"WWW-Authenticate": scope},  # RFC 6750, section 3
+    )

@@ -1,0 +1,84 @@
+"""What a page costs, however many jobs the file has."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from job_service.jobs.state.job_filter import JobFilter
+from job_service.stores.sqlite import listing
+from job_service.stores.sqlite.job_file import JobFile
+
+SOUGHT = (
+    JobFilter(),
+    JobFilter(statuses=("completed", "failed")),
+    JobFilter(types=("email", "letter")),
+    JobFilter(statuses=("failed",), types=("letter",)),
+    JobFilter(id_part="-000"),
+    JobFilter(id_part="zz"),
+    JobFilter(id_part="00000007-0000"),
+    JobFilter(error="zz"),
+    JobFilter(error="no", statuses=("failed",)),
+    JobFilter(unique_key="9"),
+    JobFilter(tag="all"),
+    JobFilter(tag="all", statuses=("pending",)),
+    JobFilter(tag="all", unique_key="9"),
+    JobFilter(tag="all", types=("none",), id_part="zz", error="zz"),
+    JobFilter(created_after=datetime(2020, 1, 1, tzinfo=UTC), error="zz"),
+)
+
+
+@pytest.mark.parametrize("wanted", SOUGHT)
+def test_a_page_costs_the_same_however_many_jobs_are_kept(
+    file: JobFile, wanted: JobFilter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted in SQLite's own steps, with 2,000 jobs and with 16,000; whatever is sought."""
+    monkeypatch.setattr(listing, "LOOKS_AT_IDS", 12)
+    monkeypatch.setattr(listing, "LOOKS_AT_RECORDS", 12)
+    taken = list[int]()
+    for kept in (2_000, 16_000):
+        fill(file, kept)
+        taken += [_steps(file, wanted, newest_first=newest) for newest in (False, True)]
+    assert max(taken[2:]) <= 1.2 * max(taken[:2]) + 20
+
+
+FILL = (
+    """
+    INSERT OR IGNORE INTO jobs
+    WITH RECURSIVE some (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM some WHERE n < ?)
+    SELECT
+        printf('%08x-0000-7000-8000-000000000000', n),
+        iif(n % 3, 'email', 'letter'),
+        iif(n % 100, 'completed', 'failed'),
+        5, '', '', 'z',
+        iif(n % 100, '{}', '{"attempts":[{"error":"no"}]}'),
+        NULL
+    FROM some
+    """,
+    "INSERT OR IGNORE INTO labels SELECT 'tag:all', id FROM jobs LIMIT ?",
+    """
+    INSERT OR IGNORE INTO labels SELECT 'key:9', id FROM jobs
+    WHERE id IN ('00000009-0000-7000-8000-000000000000', '000003e8-0000-7000-8000-000000000000')
+    LIMIT ?
+    """,
+)
+
+
+def fill(file: JobFile, number: int) -> None:
+    """As many jobs in all, of two types; every hundredth has failed, and the others completed."""
+    for statement in FILL:
+        file._db.execute(statement, [number])
+
+
+def _steps(file: JobFile, wanted: JobFilter, *, newest_first: bool) -> int:
+    """How many steps of its virtual machine SQLite takes for a page, in hundreds."""
+    hundreds = 0
+
+    def count() -> int:
+        nonlocal hundreds
+        hundreds += 1
+        return 0
+
+    file._db.set_progress_handler(count, 100)
+    file.page(wanted, after=None, limit=20, newest_first=newest_first)
+    file._db.set_progress_handler(None, 100)
+    return hundreds

@@ -1,0 +1,97 @@
+"""The file of tokens is read again when it changes, and a broken one changes nothing."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from job_service import token_file, watched_files
+from job_service.settings import Settings
+from job_service.telemetry.events import TokenReloadFailed, TokensReloaded
+from job_service.token_file import TokenFile
+from job_service.tokens import Token, Tokens, strongest
+from job_service.watched_files import LOOK_SECONDS
+from tests.conftest import Record
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A file with one token."""
+    file = tmp_path / "tokens"
+    file.write_text("grafana read first\n")
+    return file
+
+
+@pytest.fixture
+def record() -> Record:
+    """What is told."""
+    return Record()
+
+
+@pytest.fixture
+def tokens(
+    file: Path,
+    record: Record,
+    nursery: trio.Nursery,
+    monkeypatch: pytest.MonkeyPatch,
+    autojump_clock: trio.testing.MockClock,
+) -> Tokens:
+    """The tokens of a service that watches the file, beside one of its own; without threads."""
+
+    async def call(function: Callable[..., object], *args: object) -> object:
+        await trio.lowlevel.checkpoint()
+        return function(*args)
+
+    for module in (token_file, watched_files):
+        monkeypatch.setattr(module, "in_thread", call)
+    settings = Settings(tokens=("own",), token_file=str(file))
+    tokens = Tokens(settings.accepted_tokens)
+    watching = TokenFile(tokens, settings.tokens, str(file))
+    nursery.start_soon(watching.watch, record.observe)
+    return tokens
+
+
+async def test_a_changed_file_counts_without_a_restart(
+    file: Path, tokens: Tokens, record: Record
+) -> None:
+    """New tokens come in, those that are gone come in no more, and a role may change."""
+    assert tokens.find(b"first") == Token("first", "read", "grafana")
+    file.write_text("grafana submit first\nalice operate second\n")
+    await trio.sleep(10 * LOOK_SECONDS)
+    assert tokens.find(b"first") == Token("first", "submit", "grafana")
+    assert tokens.find(b"second") == Token("second", "operate", "alice")
+    assert tokens.find(b"own") == Token("own")
+    (event,) = record.of(TokensReloaded)
+    assert (event.token_file, event.tokens) == (str(file), 3)
+
+    file.write_text("alice operate second\n")
+    await trio.sleep(10 * LOOK_SECONDS)
+    assert tokens.find(b"first") is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "grafana read first\ngrafana read s3cret\n", "s3cret read\n", "own\n", None],
+)
+async def test_a_broken_file_changes_nothing(
+    file: Path, tokens: Tokens, record: Record, text: str | None
+) -> None:
+    """The old tokens still count, and a line says why, without a token in it."""
+    if text is None:
+        file.unlink()
+    else:
+        file.write_text(text)
+    await trio.sleep(10 * LOOK_SECONDS)
+    assert tokens.find(b"first") is not None
+    (event,) = record.of(TokenReloadFailed)
+    assert "s3cret" not in event.error
+    assert not record.of(TokensReloaded)
+
+
+def test_a_command_on_the_same_machine_takes_the_token_that_may_do_most() -> None:
+    """Of the file that the service has, so that `job-service pause` needs no other."""
+    tokens = Settings(tokens=("a read one", "b submit two", "c operate three", "four"))
+    assert strongest(tokens.accepted_tokens) == "three"
+    assert strongest(()) is None
