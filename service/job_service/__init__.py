@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         NodeView,
         QueueView,
         ScheduleView,
+        TypeQueue,
         TypeView,
         WorkerView,
     )
@@ -104,6 +105,7 @@ __all__ = [
     "StoreRefused",
     "StoreUnavailable",
     "TypeOptions",
+    "TypeQueue",
     "TypeView",
     "Unauthorized",
     "UnexpectedAnswer",
@@ -138,6 +140,7 @@ _HOMES = {
     "NodeView": "job_service.jobs.state.detail",
     "QueueView": "job_service.jobs.state.detail",
     "ScheduleView": "job_service.jobs.state.detail",
+    "TypeQueue": "job_service.jobs.state.detail",
     "TypeView": "job_service.jobs.state.detail",
     "WorkerView": "job_service.jobs.state.detail",
     "AttemptLog": "job_service.jobs.state.job_log",

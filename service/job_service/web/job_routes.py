@@ -20,6 +20,7 @@ from job_service.web.job_answers import created, etag_of, replayed
 from job_service.web.job_filters import JobFilterQuery
 from job_service.web.queries import Query, takes
 from job_service.web.responses import JSON, conditional_response, tag_of
+from job_service.web.sensitive import visible
 from job_service.web.submissions import (
     Batches,
     BatchReceipt,
@@ -43,6 +44,19 @@ class JobListQuery(JobFilterQuery, frozen=True):
             description="Which end to start from. A cursor keeps the order that it comes from.",
         ),
     ] = "oldest"
+    include: (
+        Annotated[
+            list[Literal["excerpts"]],
+            limits(
+                "excerpts",
+                description=(
+                    "Tell of each job how its payload begins, `payload_excerpt`, and why it waits, "
+                    "`waits_because`."
+                ),
+            ),
+        ]
+        | None
+    ) = None
     limit: Annotated[
         int,
         limits(
@@ -104,7 +118,8 @@ def add_job_routes(app: Quart, queue: JobQueue, registry: Registry, uploads: Upl
             idempotency_key=key,
             **submission.options(),
         )
-        return created(await _after_wait(queue, job, query.wait))
+        told = await _after_wait(queue, job, query.wait)
+        return created(visible(told, incoming.caller, registry))
 
     @app.post("/jobs/batch")
     async def submit_batch() -> Response:
@@ -126,11 +141,16 @@ def add_job_routes(app: Quart, queue: JobQueue, registry: Registry, uploads: Upl
             newest_first=query.order == "newest",
             **query.filters(registry),
         )
+        jobs = page.jobs
+        if query.include:
+            caller = present_request().caller
+            told = await queue.with_excerpts(jobs)
+            jobs = [visible(job, caller, registry) for job in told]
         headers = {}
         if page.next is not None:
             rest = {**request.args.to_dict(flat=False), "limit": query.limit, "cursor": page.next}
             headers["Link"] = f'</jobs?{urlencode(rest, doseq=True)}>; rel="next"'
-        body = msgspec.json.encode(page.jobs)
+        body = msgspec.json.encode(jobs)
         etag = tag_of(body, headers.get("Link", "").encode())
         return conditional_response(etag, lambda: body, JSON, headers)
 
@@ -138,6 +158,7 @@ def add_job_routes(app: Quart, queue: JobQueue, registry: Registry, uploads: Upl
     @takes(WaitQuery)
     async def get_job(query: WaitQuery, job_id: str) -> Response:
         job = await (queue.get(job_id) if query.wait is None else queue.wait(job_id, query.wait))
+        job = visible(job, present_request().caller, registry)
         return conditional_response(etag_of(job), lambda: msgspec.json.encode(job), JSON, {})
 
 

@@ -256,6 +256,19 @@ class JobQueue:
             wanted = structs.replace(wanted, payload=text, limit_key=key)
         return await self._store.edit(job_id, wanted)
 
+    async def with_excerpts(self, jobs: Sequence[JobSummary]) -> Sequence[JobSummary]:
+        """The same, each with how its payload begins and why it waits; but for those forgotten."""
+        excerpts = await self._store.excerpts([job.id for job in jobs])
+        return [
+            msgspec.structs.replace(
+                job,
+                payload_excerpt=excerpts[job.id].payload,
+                waits_because=excerpts[job.id].waits_because,
+            )
+            for job in jobs
+            if job.id in excerpts
+        ]
+
     async def cancel(
         self, job_id: str, reason: str = "requested", *, by: str | None = None
     ) -> JobDetail:
@@ -295,7 +308,7 @@ class JobQueue:
         return await self._store.resume(job_type, by)
 
     async def view(self) -> QueueView:
-        """How many jobs wait, and for what."""
+        """How many jobs wait, and for what, at the moment at which the call returns."""
         return await self._store.view()
 
     async def back_up(self, destination: str | Path, *, by: str | None = None) -> int:
@@ -323,6 +336,7 @@ class JobQueue:
                     max_retries=job_type.retry.max_retries,
                     timeout_seconds=job_type.timeout,
                     concurrency=job_type.limits.concurrency,
+                    sensitive=job_type.sensitive,
                     paused=name in paused,
                     **counts.get(name, dict.fromkeys(TRANSITIONS, 0)),
                 )

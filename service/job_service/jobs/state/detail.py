@@ -1,7 +1,7 @@
 """Jobs, workers, types and schedules as programs see them: frozen copies, the API's JSON, too."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -15,6 +15,8 @@ from job_service.jobs.state.model import (
     Status,
 )
 from job_service.jobs.state.progress import Progress
+
+EXCERPT_CHARS: Final = 200
 
 
 class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -30,7 +32,9 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     the job runs another one again. `tags` are what its submission was marked with.
 
     `replayed` says that an earlier request with the same idempotency key has made the job;
-    `duplicate`, that it holds the unique key of the submission that it answers.
+    `duplicate`, that it holds the unique key of the submission that it answers. Where it is asked
+    for, `waits_because` says why a pending job is not running now, and `payload_excerpt` is how the
+    JSON text of the payload begins.
     """
 
     id: str
@@ -55,6 +59,8 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tags: tuple[str, ...] = ()
     replayed: bool = False
     duplicate: bool = False
+    waits_because: str | None = None
+    payload_excerpt: str | None = None
 
 
 class AttemptDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -79,14 +85,14 @@ class AttemptDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 class JobDetail(JobSummary, frozen=True, kw_only=True, omit_defaults=True):
     """A job, with all there is to know of it. `payload` and `result` are JSON text.
 
-    `waits_because` says why a pending job is not running now. `after` has all jobs. Of more than 20
-    attempts that snoozed, `attempts` has the first and the last 10. `edits` counts how often the
-    job was changed while it waited.
+    If they are `hidden`, because the job type is sensitive, `payload` is null and `result` absent.
+    `after` has all jobs. Of more than 20 attempts that snoozed, `attempts` has the first and the
+    last 10. `edits` counts how often the job was changed while it waited.
     """
 
-    waits_because: str | None = None
     payload: msgspec.Raw
     result: msgspec.Raw | None = None
+    hidden: bool = False
     attempts: list[AttemptDetail]
     edits: int = 0
 
@@ -126,10 +132,14 @@ def summarize(job: Job) -> JobSummary:
 
 def detail_of(job: Job, waits_because: str | None = None) -> JobDetail:
     """The job as it is now, with all there is to know of it."""
-    summary = {**msgspec.structs.asdict(summarize(job)), "after": job.after, "after_count": 0}
+    summary = {
+        **msgspec.structs.asdict(summarize(job)),
+        "after": job.after,
+        "after_count": 0,
+        "waits_because": waits_because,
+    }
     return JobDetail(
         **summary,
-        waits_because=waits_because,
         payload=msgspec.Raw(job.payload),
         result=msgspec.Raw(job.result) if job.result is not None else None,
         attempts=[_attempt_detail(attempt) for attempt in job.attempts],
@@ -182,6 +192,22 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_asked: bool = False
 
 
+class TypeQueue(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The jobs of one type that have not ended.
+
+    `oldest_ready_seconds` is how long the oldest of its `ready` jobs has been ready.
+    `seconds_to_empty` is how long it takes to start them all, if as many begin a second as in the
+    last minute, and no others come in. It is absent if that is not known, as when none has begun.
+    """
+
+    type: str
+    pending: int
+    ready: int
+    processing: int
+    oldest_ready_seconds: float | None = None
+    seconds_to_empty: float | None = None
+
+
 class QueueView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How many jobs wait, and for what; and what is paused.
 
@@ -189,6 +215,7 @@ class QueueView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ones for other jobs, and `unfit` ones for a program that can run them. `oldest_ready_seconds` is
     how long the oldest ready job has been ready. `capacity` bounds how many jobs may wait. `store`
     is where jobs are kept, without a password, and `finished` how many it keeps that have ended.
+    `types` has each job type of which there are jobs that have not ended.
     """
 
     paused: bool
@@ -203,13 +230,14 @@ class QueueView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     oldest_ready_seconds: float | None = None
     store: str
     finished: int | None = None
+    types: list[TypeQueue]
 
 
 class TypeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A job type: the terms on which its jobs run, and how many jobs it has in each state.
 
     Jobs that have ended count for as long as they are kept. `concurrency` is how many may run at
-    the same time.
+    the same time. Of a `sensitive` one, payloads and results are for those who may operate.
     """
 
     type: str
@@ -217,6 +245,7 @@ class TypeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     max_retries: int
     timeout_seconds: float | None = None
     concurrency: int | None = None
+    sensitive: bool = False
     paused: bool
     pending: int
     processing: int
@@ -226,11 +255,33 @@ class TypeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     abandoned: int
 
 
-class Cancellations(msgspec.Struct, frozen=True, kw_only=True):
-    """How many pending jobs were cancelled, and how many running jobs are being interrupted."""
+class Cancellations(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How many pending jobs were cancelled, and how many running jobs are being interrupted.
+
+    If there may be more, `next` is where to go on.
+    """
 
     cancelled: int
     interrupted: int
+    next: str | None = None
+
+
+class MadeReady(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How many jobs wait no longer for their time. If there may be more, `next` goes on."""
+
+    made_ready: int
+    next: str | None = None
+
+
+class Retries(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How many jobs run again, as new ones. If there may be more, `next` is where to go on.
+
+    If the queue has become `full`, try again from there a little later.
+    """
+
+    retried: int
+    full: bool = False
+    next: str | None = None
 
 
 class ScheduleView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
