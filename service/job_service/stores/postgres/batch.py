@@ -10,7 +10,7 @@ from msgspec import UNSET
 from job_service.jobs.state.limits import NO_LIMITS, Limits
 from job_service.jobs.state.model import TERMINAL, Job
 from job_service.stores.postgres.node import NodeId
-from job_service.stores.postgres.rows import changing, finishing
+from job_service.stores.postgres.rows import changing, editing, finishing
 from job_service.stores.postgres.transaction import Transaction
 from job_service.stores.postgres.usage import note_starts
 from job_service.stores.unit_of_work import Call, UnitOfWork
@@ -69,6 +69,9 @@ class Batch:
             job for job in written if job.attempts and limits.get(job.type, NO_LIMITS).starts
         ]
         self._limits = limits
+        edited = {job.id for unit in units for job in unit.edited}
+        edited_jobs = [job for job in written if job.id in edited]
+        self._editing = editing(edited_jobs, node) if edited_jobs else None
         self._finishing = finishing(self.ended, node) if self.ended else None
         self._changing = changing(waiting, node) if waiting else None
 
@@ -76,6 +79,8 @@ class Batch:
         """Write them."""
         if self._rated and (starts := note_starts(self._rated, self._limits, tx.now)) is not None:
             await tx.do(starts)
+        if self._editing:
+            await tx.do(self._editing)
         ended = dict[str, bool](await tx.do(self._finishing)) if self._finishing else {}
         waiting = await tx.do(self._changing) if self._changing else []
         return Written(

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from job_service.jobs.state.limits import NO_LIMITS, Limits
 from job_service.jobs.state.model import Job
-from job_service.stores.postgres.rows import Statement, text_of
+from job_service.stores.postgres.rows import Statement, text_of_key
 
 MANY: Final = 1_000_000
 
@@ -86,11 +86,6 @@ class Usages:
         """How many more jobs may be taken of those keys of which any place is taken."""
         used, limits = self._used.get(job_type, {}), self._limits[job_type]
         return {key: usage.room(limits) for key, usage in used.items() if key is not None}
-
-
-def text_of_key(job: Job) -> str | None:
-    """The limit key of a job as the tables have it."""
-    return None if job.limit_key is None else text_of(job.limit_key)
 
 
 def limited(limits: Mapping[str, Limits]) -> list[str]:
