@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final, TypedDict, TypeVar, get_args
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta
 
 from job_service.errors import InvalidOption
 from job_service.jobs.registration.retry import LONGEST_WAIT_SECONDS, MAX_RETRIES_LIMIT
@@ -144,6 +144,20 @@ def check_options(options: JobOptions, now: datetime) -> None:
         options.get("tags") or (),
         now,
     )
+
+
+def check_edit(
+    run_at: datetime | None, priority: int | None, payload: object, now: datetime
+) -> None:
+    """Raise InvalidOption if nothing is to be changed of a job, or it can't be changed so."""
+    if run_at is None and priority is None and payload is UNSET:
+        raise InvalidOption("nothing is to be changed: give run_at, priority or payload")
+    check_options(JobOptions(run_at=run_at, priority=priority), now)
+
+
+def check_delay(seconds: float) -> None:
+    """Raise InvalidOption if no job can be delayed for so long."""
+    _check("delay_seconds", seconds, DelaySeconds)
 
 
 def check_draft(draft: Draft, now: datetime) -> None:

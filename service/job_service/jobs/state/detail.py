@@ -87,13 +87,14 @@ class JobDetail(JobSummary, frozen=True, kw_only=True, omit_defaults=True):
 
     If they are `hidden`, because the job type is sensitive, `payload` is null and `result` absent.
     `after` has all jobs. Of more than 20 attempts that snoozed, `attempts` has the first and the
-    last 10.
+    last 10. `edits` counts how often the job was changed while it waited.
     """
 
     payload: msgspec.Raw
     result: msgspec.Raw | None = None
     hidden: bool = False
     attempts: list[AttemptDetail]
+    edits: int = 0
 
 
 def summarize(job: Job) -> JobSummary:
@@ -142,6 +143,7 @@ def detail_of(job: Job, waits_because: str | None = None) -> JobDetail:
         payload=msgspec.Raw(job.payload),
         result=msgspec.Raw(job.result) if job.result is not None else None,
         attempts=[_attempt_detail(attempt) for attempt in job.attempts],
+        edits=job.edits,
     )
 
 
@@ -255,11 +257,33 @@ class TypeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     abandoned: int
 
 
-class Cancellations(msgspec.Struct, frozen=True, kw_only=True):
-    """How many pending jobs were cancelled, and how many running jobs are being interrupted."""
+class Cancellations(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How many pending jobs were cancelled, and how many running jobs are being interrupted.
+
+    If there may be more, `next` is where to go on.
+    """
 
     cancelled: int
     interrupted: int
+    next: str | None = None
+
+
+class MadeReady(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How many jobs wait no longer for their time. If there may be more, `next` goes on."""
+
+    made_ready: int
+    next: str | None = None
+
+
+class Retries(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How many jobs run again, as new ones. If there may be more, `next` is where to go on.
+
+    If the queue has become `full`, try again from there a little later.
+    """
+
+    retried: int
+    full: bool = False
+    next: str | None = None
 
 
 class ScheduleView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -8,7 +8,7 @@ from msgspec import UNSET
 
 from job_service.jobs.state.model import TERMINAL, Job
 from job_service.stores.postgres.node import NodeId
-from job_service.stores.postgres.rows import changing, finishing
+from job_service.stores.postgres.rows import changing, editing, finishing
 from job_service.stores.postgres.transaction import Transaction
 from job_service.stores.unit_of_work import Call, UnitOfWork
 from job_service.telemetry.events import (
@@ -61,11 +61,16 @@ class Batch:
         waiting = [(job, stays(job)) for job in written if job.status not in TERMINAL]
         self.given = [job for job, stays in waiting if not stays]
         self.asks = [item for unit in units for item in unit.beside if item is not None]
+        edited = {job.id for unit in units for job in unit.edited}
+        edited_jobs = [job for job in written if job.id in edited]
+        self._editing = editing(edited_jobs, node) if edited_jobs else None
         self._finishing = finishing(self.ended, node) if self.ended else None
         self._changing = changing(waiting, node) if waiting else None
 
     async def write(self, tx: Transaction) -> Written:
         """Write them."""
+        if self._editing:
+            await tx.do(self._editing)
         ended = dict[str, bool](await tx.do(self._finishing)) if self._finishing else {}
         waiting = await tx.do(self._changing) if self._changing else []
         return Written(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.model import TERMINAL, Job
@@ -32,7 +32,7 @@ class Holder(DurableStore):
     ) -> None:
         super().__init__(emit, clock, capacity=capacity, capacity_bytes=capacity_bytes)
         self._stays_seconds = min(stays_seconds, 1e9)  # no later date could be written
-        self._misfits: set[str] = set()
+        self._misfits: dict[str, int] = {}  # ids, and how often each was changed before
         self._limited: Collection[str] = ()  # job types
         self._given: set[str] = set()  # jobs that are given back, as soon as that is kept
         self._is_leaving = False
@@ -59,12 +59,6 @@ class Holder(DurableStore):
                 batch.units[-1].told.append(released(job, self.clock.now()))
             self._runner.discard(job)
 
-    def _without_return(self, job: Job, told: Any) -> Any:
-        """An attempt of this job has ended for its runner, but the job does not come back."""
-        if isinstance(told, tuple) and told[1] is job:
-            return (self._runner.attempt_ended, job, None)
-        return told
-
     def _take_new(self, job: Job) -> None:
         self._live.index.add(job)
         due, job.due_monotonic = job.due_monotonic, None
@@ -75,7 +69,7 @@ class Holder(DurableStore):
         why = self._runner.recover(job)
         if why is not None:
             now = self.clock.now()
-            self._misfits.add(job.id)
+            self._misfits[job.id] = job.edits
             self._emit(JobMisfit(timestamp=now, job_id=job.id, job_type=job.type, error=why))
             self._give_back([job])
 
@@ -88,6 +82,13 @@ class Holder(DurableStore):
     def _give_back(self, jobs: Sequence[Job]) -> None:
         unit = UnitOfWork()
         unit.jobs = {job.id: job for job in jobs}
+        self._committer.add(unit)
+
+    def _write_anew(self, job: Job) -> None:
+        """Keep a job that waits as it is, which answers whoever wanted it to be changed."""
+        unit = UnitOfWork()
+        unit.jobs[job.id] = job
+        unit.edited.append(job)
         self._committer.add(unit)
 
     def _lose(self, job: Job) -> None:

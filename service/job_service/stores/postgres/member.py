@@ -20,6 +20,7 @@ from job_service.stores.postgres import node as nodes
 from job_service.stores.postgres.batch import Batch, strike
 from job_service.stores.postgres.calling_off import CallOff
 from job_service.stores.postgres.connection import connect
+from job_service.stores.postgres.editing import EditElsewhere
 from job_service.stores.postgres.holder import Holder
 from job_service.stores.postgres.rescuing import Rescue
 from job_service.stores.postgres.signals import READY_EVERY_SECONDS
@@ -205,6 +206,8 @@ class Member(Holder):
         if isinstance(ask, Submission):
             unit.told += ask.told
             unit.told += [(self._take_new, job) for job in ask.taken]
+        elif isinstance(ask, EditElsewhere):
+            unit.told += ask.told
         elif isinstance(ask, Claim):
             ask.taken = len(done.claimed)
         elif isinstance(ask, CallOff | Rescue):

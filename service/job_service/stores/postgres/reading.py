@@ -13,6 +13,7 @@ from job_service.jobs.state.model import TRANSITIONS, Job, Status
 from job_service.stores.postgres.connection import Connection, connect
 from job_service.stores.postgres.listing import Listing
 from job_service.stores.postgres.rows import job_of
+from job_service.stores.record import decode
 
 T = TypeVar("T")
 
@@ -70,6 +71,12 @@ class Found(NamedTuple):
     job: Job
     node: object | None
     awaits: Sequence[str]
+
+
+class Asked(NamedTuple):
+    """The node that is to change a job; None if it has given the job back before it did."""
+
+    node: object | None
 
 
 class FoundExcerpt(NamedTuple):
@@ -209,6 +216,26 @@ class Reader:
             {"node": node},
         )
         return [(job_id, reason, by) for job_id, reason, by in rows]
+
+    async def to_edit(self, node: object) -> Sequence[tuple[str, str]]:
+        """The jobs of this node that others want it to change, each with what is wanted."""
+        rows = await self._rows(
+            "SELECT id, edit FROM job_service.jobs WHERE node = %(node)s AND edit IS NOT NULL",
+            {"node": node},
+        )
+        return [(job_id, wanted) for job_id, wanted in rows]
+
+    async def asked(self, job_id: str) -> Asked | None:
+        """Who is still to change this job; None if that is done, or is not to be done any more."""
+        query = "SELECT node FROM job_service.jobs WHERE id = %(id)s AND edit IS NOT NULL"
+        rows = await self._rows(query, {"id": job_id})
+        return Asked(*rows[0]) if rows else None
+
+    async def edits(self, ids: Collection[str]) -> dict[str, int]:
+        """How often those of these jobs were changed that have not ended."""
+        query = "SELECT id, record FROM job_service.jobs WHERE id = ANY(%(ids)s)"
+        rows = await self._rows(query, {"ids": list(ids)})
+        return {job_id: decode(record).edits for job_id, record in rows}
 
     async def do(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """What this gives with the connection, which nobody else uses meanwhile."""

@@ -41,11 +41,19 @@ _CHANGE: Final = """
     UPDATE job_service.jobs AS jobs SET
         status = new.status, run_at = new.run_at, bytes = new.bytes, record = new.record,
         node = CASE WHEN new.stays THEN jobs.node END,
+        edit = CASE WHEN new.status = 'pending' THEN jobs.edit END,
         rescues = jobs.rescues + new.rescues
     FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::int[], %s::text[], %s::bool[],
         %s::int[]) AS new (id, status, run_at, bytes, record, stays, rescues)
     WHERE jobs.id = new.id AND jobs.node IS NOT DISTINCT FROM %s
     RETURNING jobs.id, jobs.cancel_reason, jobs.cancel_by
+"""
+_EDIT: Final = """
+    UPDATE job_service.jobs AS jobs SET
+        priority = new.priority, payload = new.payload, edit = NULL
+    FROM unnest(%s::text[], %s::smallint[], %s::text[]) AS new (id, priority, payload)
+    WHERE jobs.id = new.id AND jobs.node IS NOT DISTINCT FROM %s
+    RETURNING jobs.id, false
 """
 
 
@@ -137,6 +145,14 @@ def changing(jobs: Iterable[tuple[Job, bool]], node: object, rescues: int = 0) -
         ],
         node,
     )
+
+
+def editing(jobs: Iterable[Job], node: object) -> Statement:
+    """Keep what of waiting jobs `changing` does not, because only clients change it.
+
+    Gives their ids.
+    """
+    return Statement(_EDIT, [(job.id, job.priority, job.payload.decode()) for job in jobs], node)
 
 
 def job_of(record: str, payload: str, rescues: int, result: str | None = None) -> Job:

@@ -32,6 +32,7 @@ CREATE TABLE job_service.jobs (
     rescues int NOT NULL DEFAULT 0,
     cancel_reason text,
     cancel_by text,
+    edit text,
     bytes int NOT NULL,
     record text NOT NULL,
     payload text NOT NULL
@@ -43,6 +44,7 @@ CREATE INDEX jobs_by_type ON job_service.jobs (type, id);
 CREATE UNIQUE INDEX jobs_by_key ON job_service.jobs (type, unique_key)
     WHERE unique_key IS NOT NULL;
 CREATE INDEX jobs_to_call_off ON job_service.jobs (node) WHERE cancel_reason IS NOT NULL;
+CREATE INDEX jobs_to_edit ON job_service.jobs (node) WHERE edit IS NOT NULL;
 
 CREATE TABLE job_service.finished (
     id text COLLATE "C" PRIMARY KEY,

@@ -9,7 +9,14 @@ from typing import Final
 import trio
 from msgspec import UNSET, structs
 
-from job_service.errors import AlreadyFinished, BackupRefused, NotFinished, UnknownJob
+from job_service.errors import (
+    AlreadyFinished,
+    BackupRefused,
+    JobServiceError,
+    NotFinished,
+    NotPending,
+    UnknownJob,
+)
 from job_service.jobs.state.dependencies import why_blocked
 from job_service.jobs.state.detail import (
     EXCERPT_CHARS,
@@ -23,10 +30,12 @@ from job_service.jobs.state.detail import (
     summarize,
 )
 from job_service.jobs.state.job_filter import JobFilter, JobPage, page_of
-from job_service.jobs.state.model import TERMINAL, Draft, Status
+from job_service.jobs.state.model import TERMINAL, Draft, Edit, Status
 from job_service.stores.contract import Excerpt, KeyedRequest
 from job_service.stores.live_store import draft_like, no_such_job, oldest_of, seconds_to_empty
+from job_service.stores.postgres.awaited import EVERY_SECONDS
 from job_service.stores.postgres.calling_off import CallOff
+from job_service.stores.postgres.editing import EditElsewhere
 from job_service.stores.postgres.pace import starts_per_second
 from job_service.stores.postgres.participant import Participant, finished
 from job_service.stores.postgres.reading import Found, Waiting
@@ -81,6 +90,19 @@ class PostgresStore(Participant):
             raise AlreadyFinished(summarize(job))
         self._call_off(job, reason, by)
         return await self._when_kept(self._detail(job))
+
+    async def edit(self, job_id: str, wanted: Edit) -> JobDetail:
+        await self._require_open()
+        job = self._jobs.get(job_id)
+        if job is None:
+            return await self._edit_elsewhere(job_id, wanted)
+        try:
+            self._edit(job, wanted)
+        except JobServiceError:
+            await self._committer.kept()  # which the error may tell of
+            raise
+        await self._committer.kept()
+        return await self.get(job_id)
 
     async def cancel_all(
         self, job_type: str, status: Status | None, reason: str, by: str | None = None
@@ -245,6 +267,29 @@ class PostgresStore(Participant):
             with trio.move_on_after(WORD_SECONDS):
                 await self._awaited.ended(job_id)
         return await self.get(job_id)
+
+    async def _edit_elsewhere(self, job_id: str, wanted: Edit) -> JobDetail:
+        """Change a job that this process does not hold."""
+        before = (await self._find(job_id)).job
+        if before.status != "pending":
+            raise NotPending(summarize(before))
+        change = EditElsewhere(job_id, wanted)
+        await self._ask_to_edit(change)
+        with trio.move_on_after(WORD_SECONDS):
+            while change.says_word and (asked := await self._question(self._reader.asked(job_id))):
+                if asked.node is None:  # it was given back meanwhile
+                    await self._ask_to_edit(change)
+                else:
+                    await trio.sleep(EVERY_SECONDS)
+        job = await self.get(job_id)
+        if job.status != "pending" and job.edits == before.edits and not wanted.run_now:
+            raise NotPending(job)
+        return job
+
+    async def _ask_to_edit(self, change: EditElsewhere) -> None:
+        await self._ask(change)
+        if change.refusal is not None:
+            raise change.refusal
 
     async def _find(self, job_id: str) -> Found:
         """A job as it is kept. Raises UnknownJob or StoreUnavailable."""
