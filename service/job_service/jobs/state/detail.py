@@ -87,9 +87,11 @@ class JobDetail(JobSummary, frozen=True, kw_only=True, omit_defaults=True):
 
     If they are `hidden`, because the job type is sensitive, `payload` is null and `result` absent.
     `after` has all jobs. Of more than 20 attempts that snoozed, `attempts` has the first and the
-    last 10. `edits` counts how often the job was changed while it waited.
+    last 10. `edits` counts how often the job was changed while it waited. `limit_key` is the one
+    for which the limits of its type hold, if they do per key.
     """
 
+    limit_key: str | None = None
     payload: msgspec.Raw
     result: msgspec.Raw | None = None
     hidden: bool = False
@@ -140,6 +142,7 @@ def detail_of(job: Job, waits_because: str | None = None) -> JobDetail:
     }
     return JobDetail(
         **summary,
+        limit_key=job.limit_key,
         payload=msgspec.Raw(job.payload),
         result=msgspec.Raw(job.result) if job.result is not None else None,
         attempts=[_attempt_detail(attempt) for attempt in job.attempts],
@@ -237,8 +240,10 @@ class TypeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A job type: the terms on which its jobs run, and how many jobs it has in each state.
 
     Jobs that have ended count for as long as they are kept. `concurrency` is how many may run at
-    the same time. `is_limited` says whether that or another limit may hold its jobs back. Of a
-    `sensitive` one, payloads and results are for those who may operate.
+    the same time, and in any `rate_seconds`, at most `rate_starts` may start. If `per_key`, that
+    holds for the jobs of each limit key, and keys take turns. `is_limited` says whether any of this
+    may hold its jobs back. Of a `sensitive` one, payloads and results are for those who may
+    operate.
     """
 
     type: str
@@ -246,6 +251,9 @@ class TypeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     max_retries: int
     timeout_seconds: float | None = None
     concurrency: int | None = None
+    rate_starts: int | None = None
+    rate_seconds: float | None = None
+    per_key: bool = False
     sensitive: bool = False
     is_limited: bool = False
     paused: bool
