@@ -153,6 +153,13 @@ async def test_a_unix_socket_and_tls_are_spoken(
             await call(running.url, "metrics", client={"patience_seconds": 0})
 
 
+async def test_a_password_for_a_proxy_is_not_shown(call: Call) -> None:
+    """An error names the service without what comes before its host."""
+    patience = {"patience_seconds": 0}
+    with pytest.raises(Unreachable, match=r"no service answers at http://127\.0\.0\.1:9: "):
+        await call("http://ada:s3cret@127.0.0.1:9", "metrics", client=patience)
+
+
 @pytest.mark.parametrize(
     ("url", "token"),
     [

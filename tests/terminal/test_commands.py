@@ -113,6 +113,8 @@ def test_a_submission_with_a_key_is_made_once(give: Give) -> None:
         (["jobs", "--url", "localhost"], "--url must be such as http://127.0.0.1:8080"),
         (["jobs", "--url", "http://a..b"], "--url must be such as http://127.0.0.1:8080"),
         (["jobs", "--url", "http://a/\x00"], "--url can't be http://a/\\x00: "),
+        (["jobs", "--url", "ftp://ada:s3cret@b"], "or unix:/run/jobs.socket, not ftp://b"),
+        (["jobs", "--watch", "--json"], "--watch and --json exclude each other"),
         (["jobs", "--token", "two words"], "--token must not have spaces"),
         (["cancel"], "name jobs by their ids, or all of a type"),
         (["cancel", "id", "--type", "echo"], "name jobs by their ids, or all of a type"),

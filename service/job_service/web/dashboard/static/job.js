@@ -74,6 +74,8 @@ function show(text) {
   $("job-waits").hidden = !job.waits_because;
   setText($("job-waits"), sentence(job.waits_because ?? ""));
   showProgress();
+  $("payload").hidden = job.hidden === true;
+  $("payload-hidden").hidden = job.hidden !== true;
   const hasResult = job.result !== undefined;
   $("result").hidden = !hasResult;
   $("result-empty").hidden = hasResult;
@@ -83,7 +85,7 @@ function show(text) {
     showJson($("payload"), written.payload);
     if (hasResult) showJson($("result"), written.result);
   }
-  setText($("result-empty"), ended ? "None." : "Not yet.");
+  setText($("result-empty"), job.hidden ? $("payload-hidden").textContent : ended ? "None." : "Not yet.");
   showAttempts();
 }
 
