@@ -292,8 +292,8 @@ class JobQueue:
                     max_retries=job_type.retry.max_retries,
                     timeout_seconds=job_type.timeout,
                     concurrency=job_type.limits.concurrency,
-                    is_limited=job_type.limits != NO_LIMITS,
                     sensitive=job_type.sensitive,
+                    is_limited=job_type.limits != NO_LIMITS,
                     paused=name in paused,
                     **counts.get(name, dict.fromkeys(TRANSITIONS, 0)),
                 )

@@ -155,7 +155,8 @@ function facts(seconds) {
     job.run_at && ["Due", clock(job.run_at)],
     job.priority !== undefined && ["Priority", count(job.priority)],
     job.snoozes && ["Came back later", plural(job.snoozes, "time")],
-    job.unique_key && ["Unique key", job.unique_key],
+    job.unique_key && ["Unique key", [linkToAll("unique_key", job.unique_key)]],
+    job.tags && ["Tags", job.tags.map((tag) => linkToAll("tag", tag))],
     job.schedule && ["Schedule", job.schedule],
     job.scheduled_for && ["Scheduled for", clock(job.scheduled_for)],
     job.retry_of && ["Runs again", [linkTo(job.retry_of)]],
@@ -164,6 +165,9 @@ function facts(seconds) {
 }
 
 const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+const linkToAll = (name, value) =>
+  make("a", { href: `#/?${new URLSearchParams({ [name]: value })}` }, value);
 
 const linkTo = (job) => make("a", { href: `#/jobs/${job}`, class: "id" }, job);
 
