@@ -74,7 +74,9 @@ async def test_who_may_operate_sees_them_and_no_other(guarded: Api) -> None:
         assert (CANARY.encode() in answer.body) == (role == "operate")
     job_id = answer.json["id"]
     for role in ROLES:
-        for path in (f"/jobs/{job_id}", f"/jobs/{job_id}?wait=1", "/jobs"):
+        for path in (
+            *(f"/jobs/{job_id}", f"/jobs/{job_id}?wait=1", "/jobs", "/jobs?include=excerpts"),
+        ):
             answer = await ask(guarded, path, role)
             may_see = role == "operate" and path != "/jobs"
             assert (CANARY.encode() in answer.body) == may_see
@@ -84,6 +86,15 @@ async def test_who_may_operate_sees_them_and_no_other(guarded: Api) -> None:
     job = (await ask(guarded, f"/jobs/{job_id}", "operate")).json
     assert (job["payload"]["number"], job["result"]) == (CANARY, f"paid with {CANARY}")
     assert "hidden" not in job
+
+
+async def test_a_list_tells_how_they_begin_only_to_who_may_operate(guarded: Api) -> None:
+    """And only if they ask for it."""
+    await ask(guarded, "/jobs", "submit", "POST", {"type": "echo", "payload": {"number": CANARY}})
+    for role in ROLES:
+        listed = await ask(guarded, "/jobs?include=excerpts", role)
+        assert (CANARY in listed.body.decode()) == (role == "operate")
+        assert CANARY not in (await ask(guarded, "/jobs", role)).body.decode()
 
 
 async def test_other_job_types_hide_nothing(guarded: Api) -> None:

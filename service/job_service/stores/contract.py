@@ -87,6 +87,13 @@ class Demand(NamedTuple):
     limits: Mapping[str, Limits] = MappingProxyType({})
 
 
+class Excerpt(NamedTuple):
+    """How the JSON text of a job's payload begins, and why the job waits, if it does."""
+
+    payload: str
+    waits_because: str | None = None
+
+
 class Runner(live_jobs.JobReceiver, Protocol):
     """Who brings the jobs of a store to workers. Nothing here may wait."""
 
@@ -296,6 +303,12 @@ class Store(Protocol):
         The oldest come first, or the newest. The page begins with the next job in that order after
         the one whose id is `after`, which may be kept no more. The cost is bounded, however many
         jobs are kept: the page is short if many were looked at in vain.
+        """
+
+    async def excerpts(self, ids: Sequence[str]) -> Mapping[str, Excerpt]:
+        """What is to be told of these jobs beside their summaries; of those that are kept, by id.
+
+        Of a payload, that is EXCERPT_CHARS characters.
         """
 
     async def view(self) -> QueueView:

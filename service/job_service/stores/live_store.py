@@ -9,6 +9,7 @@ from job_service.jobs.state.attempt_transitions import request_cancel
 from job_service.jobs.state.changes import Change
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.detail import (
+    EXCERPT_CHARS,
     Cancellations,
     JobDetail,
     NodeView,
@@ -21,10 +22,11 @@ from job_service.jobs.state.live_jobs import LiveJobs
 from job_service.jobs.state.model import Draft, Job, Status
 from job_service.jobs.state.transitions import cancel
 from job_service.stores.admission import LiveAdmission
-from job_service.stores.contract import BacklogView, Demand, Runner, TypeBacklog
+from job_service.stores.contract import BacklogView, Demand, Excerpt, Runner, TypeBacklog
 from job_service.telemetry.events import Event
 
 _CANCELLED_IN_ONE_GO = 100
+_EXPLAINED_IN_ONE_GO = 20  # jobs: why one waits may take a look at a thousand others
 _LOOKED_AT = 100  # jobs, for the oldest that is ready
 
 
@@ -139,6 +141,21 @@ class LiveStore(ABC):
     def _detail(self, job: Job) -> JobDetail:
         waits = job.status == "pending"
         return detail_of(job, self._runner.why_it_waits(job) if waits else None)
+
+    def _excerpt(self, job: Job) -> Excerpt:
+        start = job.payload[: 4 * EXCERPT_CHARS].decode(errors="ignore")[:EXCERPT_CHARS]
+        waits = job.status == "pending"
+        return Excerpt(start, self._runner.why_it_waits(job) if waits else None)
+
+    async def _excerpts_of_live(self, ids: Sequence[str]) -> dict[str, Excerpt]:
+        """Of those of these jobs that this process holds."""
+        found = dict[str, Excerpt]()
+        for number, job_id in enumerate(ids):
+            if number % _EXPLAINED_IN_ONE_GO == 0:
+                await trio.lowlevel.checkpoint()
+            if (job := self._jobs.get(job_id)) is not None:
+                found[job_id] = self._excerpt(job)
+        return found
 
     def _count_by_type(self) -> Mapping[str, Mapping[Status, int]]:
         """How many jobs of each type have which status."""

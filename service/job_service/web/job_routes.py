@@ -47,6 +47,19 @@ class JobListQuery(JobFilterQuery, frozen=True):
             description="Which end to start from. A cursor keeps the order that it comes from.",
         ),
     ] = "oldest"
+    include: (
+        Annotated[
+            list[Literal["excerpts"]],
+            limits(
+                "excerpts",
+                description=(
+                    "Tell of each job how its payload begins, `payload_excerpt`, and why it waits, "
+                    "`waits_because`."
+                ),
+            ),
+        ]
+        | None
+    ) = None
     limit: Annotated[
         int,
         limits(
@@ -162,11 +175,15 @@ def add_job_routes(app: Quart, queue: JobQueue, registry: Registry) -> None:
             newest_first=query.order == "newest",
             **query.filters(registry),
         )
+        jobs: list[JobSummary] = page.jobs
+        if query.include:
+            caller = present_request().caller
+            jobs = [visible(job, caller, registry) for job in await queue.with_excerpts(jobs)]
         headers = {}
         if page.next is not None:
             rest = {**request.args.to_dict(flat=False), "limit": query.limit, "cursor": page.next}
             headers["Link"] = f'</jobs?{urlencode(rest, doseq=True)}>; rel="next"'
-        body = msgspec.json.encode(page.jobs)
+        body = msgspec.json.encode(jobs)
         etag = tag_of(body, headers.get("Link", "").encode())
         return conditional_response(etag, lambda: body, JSON, headers)
 

@@ -24,6 +24,7 @@ from job_service.jobs.state.detail import (
     TypeView,
 )
 from job_service.jobs.state.job_filter import JobPage
+from job_service.jobs.state.limits import NO_LIMITS
 from job_service.jobs.state.model import DEFAULT_PRIORITY, TRANSITIONS, Draft, Status
 from job_service.stores.contract import KeyedRequest, Store
 
@@ -210,6 +211,19 @@ class JobQueue:
             return JobPage([], after)
         return await self._store.page(wanted, after=after, limit=limit, newest_first=newest_first)
 
+    async def with_excerpts(self, jobs: Sequence[JobSummary]) -> Sequence[JobSummary]:
+        """The same, each with how its payload begins and why it waits; but for those forgotten."""
+        excerpts = await self._store.excerpts([job.id for job in jobs])
+        return [
+            msgspec.structs.replace(
+                job,
+                payload_excerpt=excerpts[job.id].payload,
+                waits_because=excerpts[job.id].waits_because,
+            )
+            for job in jobs
+            if job.id in excerpts
+        ]
+
     async def cancel(
         self, job_id: str, reason: str = "requested", *, by: str | None = None
     ) -> JobDetail:
@@ -278,6 +292,7 @@ class JobQueue:
                     timeout_seconds=job_type.timeout,
                     concurrency=job_type.limits.concurrency,
                     sensitive=job_type.sensitive,
+                    is_limited=job_type.limits != NO_LIMITS,
                     paused=name in paused,
                     **counts.get(name, dict.fromkeys(TRANSITIONS, 0)),
                 )

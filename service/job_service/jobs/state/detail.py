@@ -1,7 +1,7 @@
 """Jobs, workers, types and schedules as programs see them: frozen copies, the API's JSON, too."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -15,6 +15,8 @@ from job_service.jobs.state.model import (
     Status,
 )
 from job_service.jobs.state.progress import Progress
+
+EXCERPT_CHARS: Final = 200
 
 
 class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -30,7 +32,9 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     the job runs another one again. `tags` are what its submission was marked with.
 
     `replayed` says that an earlier request with the same idempotency key has made the job;
-    `duplicate`, that it holds the unique key of the submission that it answers.
+    `duplicate`, that it holds the unique key of the submission that it answers. Where it is asked
+    for, `waits_because` says why a pending job is not running now, and `payload_excerpt` is how the
+    JSON text of the payload begins.
     """
 
     id: str
@@ -55,6 +59,8 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tags: tuple[str, ...] = ()
     replayed: bool = False
     duplicate: bool = False
+    waits_because: str | None = None
+    payload_excerpt: str | None = None
 
 
 class AttemptDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -80,11 +86,10 @@ class JobDetail(JobSummary, frozen=True, kw_only=True, omit_defaults=True):
     """A job, with all there is to know of it. `payload` and `result` are JSON text.
 
     If they are `hidden`, because the job type is sensitive, `payload` is null and `result` absent.
-    `waits_because` says why a pending job is not running now. `after` has all jobs. Of more than 20
-    attempts that snoozed, `attempts` has the first and the last 10.
+    `after` has all jobs. Of more than 20 attempts that snoozed, `attempts` has the first and the
+    last 10.
     """
 
-    waits_because: str | None = None
     payload: msgspec.Raw
     result: msgspec.Raw | None = None
     hidden: bool = False
@@ -126,10 +131,14 @@ def summarize(job: Job) -> JobSummary:
 
 def detail_of(job: Job, waits_because: str | None = None) -> JobDetail:
     """The job as it is now, with all there is to know of it."""
-    summary = {**msgspec.structs.asdict(summarize(job)), "after": job.after, "after_count": 0}
+    summary = {
+        **msgspec.structs.asdict(summarize(job)),
+        "after": job.after,
+        "after_count": 0,
+        "waits_because": waits_because,
+    }
     return JobDetail(
         **summary,
-        waits_because=waits_because,
         payload=msgspec.Raw(job.payload),
         result=msgspec.Raw(job.result) if job.result is not None else None,
         attempts=[_attempt_detail(attempt) for attempt in job.attempts],
@@ -226,7 +235,8 @@ class TypeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A job type: the terms on which its jobs run, and how many jobs it has in each state.
 
     Jobs that have ended count for as long as they are kept. `concurrency` is how many may run at
-    the same time. Of a `sensitive` one, payloads and results are for those who may operate.
+    the same time. `is_limited` says whether that or another limit may hold its jobs back. Of a
+    `sensitive` one, payloads and results are for those who may operate.
     """
 
     type: str
@@ -235,6 +245,7 @@ class TypeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     timeout_seconds: float | None = None
     concurrency: int | None = None
     sensitive: bool = False
+    is_limited: bool = False
     paused: bool
     pending: int
     processing: int

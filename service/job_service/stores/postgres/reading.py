@@ -24,6 +24,14 @@ _JOB: Final = """
     SELECT record, payload, 0, result, NULL, NULL, NULL, '{}'
     FROM job_service.finished WHERE id = %(id)s
 """
+_EXCERPTS: Final = """
+    SELECT id, left(payload, %(chars)s), type, CASE status WHEN 'pending' THEN run_at END, node,
+        ARRAY(SELECT predecessor FROM job_service.edges WHERE successor = id ORDER BY predecessor)
+    FROM job_service.jobs WHERE id = ANY(%(ids)s)
+    UNION ALL
+    SELECT id, left(payload, %(chars)s), type, NULL, NULL, '{}'
+    FROM job_service.finished WHERE id = ANY(%(ids)s)
+"""
 _WAITING: Final = """
     SELECT type, count(*) FILTER (WHERE awaits > 0),
         count(*) FILTER (WHERE awaits = 0 AND run_at > %(now)s),
@@ -60,6 +68,20 @@ class Found(NamedTuple):
     """A job as it is kept, the node that holds it, if any, and the jobs that it awaits."""
 
     job: Job
+    node: object | None
+    awaits: Sequence[str]
+
+
+class FoundExcerpt(NamedTuple):
+    """How a payload begins, and what a pending job has to do with nodes, other jobs and its time.
+
+    `run_at` is None of a job that is not pending.
+    """
+
+    id: str
+    payload: str
+    type: str
+    run_at: datetime | None
     node: object | None
     awaits: Sequence[str]
 
@@ -108,6 +130,11 @@ class Reader:
         """
         listing = Listing(wanted, after=after, limit=limit, newest_first=newest_first)
         return await self.do(listing.read)
+
+    async def excerpts(self, ids: Collection[str], chars: int) -> list[FoundExcerpt]:
+        """The start of the payload of each of these jobs, and what the pending ones wait for."""
+        rows = await self._rows(_EXCERPTS, {"ids": list(ids), "chars": chars})
+        return [FoundExcerpt(*row) for row in rows]
 
     async def counts(self) -> dict[str, dict[Status, int]]:
         """How many jobs of each type have which status."""

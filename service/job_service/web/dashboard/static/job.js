@@ -157,7 +157,8 @@ function facts(seconds) {
     job.run_at && ["Due", clockInZone(job.run_at)],
     job.priority !== undefined && ["Priority", count(job.priority)],
     job.snoozes && ["Came back later", plural(job.snoozes, "time")],
-    job.unique_key && ["Unique key", job.unique_key],
+    job.unique_key && ["Unique key", [linkToAll("unique_key", job.unique_key)]],
+    job.tags && ["Tags", job.tags.map((tag) => linkToAll("tag", tag))],
     job.schedule && ["Schedule", job.schedule],
     job.scheduled_for && ["Scheduled for", clockInZone(job.scheduled_for)],
     job.retry_of && ["Runs again", [linkTo(job.retry_of)]],
@@ -166,6 +167,9 @@ function facts(seconds) {
 }
 
 const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+const linkToAll = (name, value) =>
+  make("a", { href: `#/?${new URLSearchParams({ [name]: value })}` }, value);
 
 const linkTo = (job) => make("a", { href: `#/jobs/${job}`, class: "id" }, job);
 
