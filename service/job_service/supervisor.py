@@ -86,6 +86,7 @@ class Supervisor:
             why_idle=lambda: self._store.why_idle,
             emit=telemetry.emit,
             access=access,
+            root_path=settings.root_path,
         )
         self._token_file: TokenFile | None = None
         if settings.token_file is not None:

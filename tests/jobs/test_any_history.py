@@ -117,7 +117,7 @@ class History:
         assert self.rig.store._live.index._holders == {}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     life=lives,
     end=ends,

@@ -238,7 +238,7 @@ async def test_types_tell_their_terms_and_their_jobs(limited: None, running_api:
     terms = {"runs_in": "loop", "max_retries": 3, "paused": False}
     assert echo == {"type": "echo", **terms, **no_jobs, "completed": 1}
     assert email == {"type": "email", **terms, "max_retries": 5, **no_jobs}
-    limited_terms = {**terms, "timeout_seconds": 2.5, "concurrency": 1}
+    limited_terms = {**terms, "timeout_seconds": 2.5, "concurrency": 1, "is_limited": True}
     assert told == {"type": "limited", **limited_terms, **no_jobs, "pending": 2, "processing": 1}
     (waiting, _) = await running_api.listed("?type=limited&status=pending")
     job = await running_api.read_job(waiting)

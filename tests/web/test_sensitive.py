@@ -88,6 +88,15 @@ async def test_who_may_operate_sees_them_and_no_other(guarded: Api) -> None:
     assert "hidden" not in job
 
 
+async def test_a_list_tells_how_they_begin_only_to_who_may_operate(guarded: Api) -> None:
+    """And only if they ask for it."""
+    await ask(guarded, "/jobs", "submit", "POST", {"type": "echo", "payload": {"number": CANARY}})
+    for role in ROLES:
+        listed = await ask(guarded, "/jobs?include=excerpts", role)
+        assert (CANARY in listed.body.decode()) == (role == "operate")
+        assert CANARY not in (await ask(guarded, "/jobs", role)).body.decode()
+
+
 async def test_other_job_types_hide_nothing(guarded: Api) -> None:
     """It is said at the registration, type by type."""
     body = {"type": "plain", "payload": {"number": CANARY}}

@@ -24,6 +24,7 @@ from job_service.jobs.state.detail import (
     TypeView,
 )
 from job_service.jobs.state.job_filter import JobPage
+from job_service.jobs.state.limits import NO_LIMITS
 from job_service.jobs.state.model import DEFAULT_PRIORITY, TRANSITIONS, Draft, Status
 from job_service.stores.contract import KeyedRequest, Store
 
@@ -291,6 +292,7 @@ class JobQueue:
                     timeout_seconds=job_type.timeout,
                     concurrency=job_type.limits.concurrency,
                     sensitive=job_type.sensitive,
+                    is_limited=job_type.limits != NO_LIMITS,
                     paused=name in paused,
                     **counts.get(name, dict.fromkeys(TRANSITIONS, 0)),
                 )

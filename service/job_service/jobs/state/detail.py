@@ -235,7 +235,8 @@ class TypeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A job type: the terms on which its jobs run, and how many jobs it has in each state.
 
     Jobs that have ended count for as long as they are kept. `concurrency` is how many may run at
-    the same time. Of a `sensitive` one, payloads and results are for those who may operate.
+    the same time. `is_limited` says whether that or another limit may hold its jobs back. Of a
+    `sensitive` one, payloads and results are for those who may operate.
     """
 
     type: str
@@ -244,6 +245,7 @@ class TypeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     timeout_seconds: float | None = None
     concurrency: int | None = None
     sensitive: bool = False
+    is_limited: bool = False
     paused: bool
     pending: int
     processing: int

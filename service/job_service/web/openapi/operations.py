@@ -190,7 +190,7 @@ OPERATIONS: Final[Operations] = {
         "read_docs",
         "documentation",
         "Read this document as a page",
-        "",
+        "If a token is needed and none is sent, it is a page that asks for one.",
         Answer("The page.", str, media_type=HTML),
     ),
     ("GET", "/"): fixed(
