@@ -33,7 +33,7 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     the job runs another one again. `tags` are what its submission was marked with.
 
     `replayed` says that an earlier request with the same idempotency key has made the job;
-    `duplicate`, that it holds the unique key of the submission that it answers. Where it is asked
+    `duplicate`, that it holds the unique key of the submission that it answers. If they are asked
     for, `waits_because` says why a pending job is not running now, and `payload_excerpt` is how the
     JSON text of the payload begins.
     """
