@@ -13,7 +13,8 @@ from tests.web.conftest import MakeApi
 
 WHOLE_OR_TYPE = pytest.mark.parametrize("query", ["", "?type=echo"], ids=["queue", "type"])
 
-NOTHING_WAITS = {
+NONE_WAITS = {"pending": 0, "ready": 0, "processing": 0, "seconds_to_empty": 0.0}
+NOTHING_WAITS: dict[str, Any] = {
     "paused": False,
     "paused_types": [],
     "capacity": 100,
@@ -24,7 +25,7 @@ NOTHING_WAITS = {
     "unfit": 0,
     "processing": 0,
     "store": "memory",
-    "types": [],
+    "types": [{"type": name, **NONE_WAITS} for name in ("echo", "email", "endless", "flaky")],
 }
 
 
@@ -75,7 +76,7 @@ async def test_the_queue_tells_what_waits_and_for_what(
         **NOTHING_WAITS,
         **numbers,
         "oldest_ready_seconds": 5,
-        "types": [echo, endless],
+        "types": [echo, NOTHING_WAITS["types"][1], endless, NOTHING_WAITS["types"][3]],
     }
 
 

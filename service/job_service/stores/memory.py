@@ -35,7 +35,7 @@ from job_service.stores.live_store import LiveStore, draft_like, no_such_job
 from job_service.telemetry.events import Event, QueuePaused, QueueResumed
 
 GIVE_WAY_SECONDS = 0.002
-LOOKS: Final = 5_000  # at jobs, for one page: a few milliseconds, in which nobody else has a turn
+LOOKS: Final = 2_000  # at jobs, for one page: a few milliseconds, in which nobody else has a turn
 
 
 class MemoryStore(LiveStore):

@@ -28,6 +28,7 @@ from job_service.jobs.state.detail import (
     NodeView,
     QueueView,
     TypeView,
+    with_types,
 )
 from job_service.jobs.state.job_filter import JobPage
 from job_service.jobs.state.limits import NO_LIMITS
@@ -303,16 +304,16 @@ class JobQueue:
         The pause of the queue and the pauses of types are independent. Raises UnknownJobType.
         """
         await _require(self._registry, job_type)
-        return await self._store.pause(job_type, by)
+        return with_types(await self._store.pause(job_type, by), self._registry.names)
 
     async def resume(self, job_type: str | None = None, *, by: str | None = None) -> QueueView:
         """End the pause of the queue, or of this type, if there is one. Raises UnknownJobType."""
         await _require(self._registry, job_type)
-        return await self._store.resume(job_type, by)
+        return with_types(await self._store.resume(job_type, by), self._registry.names)
 
     async def view(self) -> QueueView:
         """How many jobs wait, and for what, at the moment at which the call returns."""
-        return await self._store.view()
+        return with_types(await self._store.view(), self._registry.names)
 
     async def back_up(self, destination: str | Path, *, by: str | None = None) -> int:
         """Copy all that the store keeps to a new file, and give its size in bytes.

@@ -1,5 +1,6 @@
 """Jobs, workers, types and schedules as programs see them: frozen copies, the API's JSON, too."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, Literal
 
@@ -32,7 +33,7 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     the job runs another one again. `tags` are what its submission was marked with.
 
     `replayed` says that an earlier request with the same idempotency key has made the job;
-    `duplicate`, that it holds the unique key of the submission that it answers. Where it is asked
+    `duplicate`, that it holds the unique key of the submission that it answers. If they are asked
     for, `waits_because` says why a pending job is not running now, and `payload_excerpt` is how the
     JSON text of the payload begins.
     """
@@ -218,7 +219,7 @@ class QueueView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ones for other jobs, and `unfit` ones for a program that can run them. `oldest_ready_seconds` is
     how long the oldest ready job has been ready. `capacity` bounds how many jobs may wait. `store`
     is where jobs are kept, without a password, and `finished` how many it keeps that have ended.
-    `types` has each job type of which there are jobs that have not ended.
+    `types` has each job type, those without a handler only if they have jobs that have not ended.
     """
 
     paused: bool
@@ -234,6 +235,16 @@ class QueueView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     store: str
     finished: int | None = None
     types: list[TypeQueue]
+
+
+def with_types(view: QueueView, names: Iterable[str]) -> QueueView:
+    """The view, with these job types in it whether or not there are jobs of them."""
+    types = {
+        name: TypeQueue(type=name, pending=0, ready=0, processing=0, seconds_to_empty=0.0)
+        for name in names
+    }
+    types |= {each.type: each for each in view.types}
+    return msgspec.structs.replace(view, types=[types[name] for name in sorted(types)])
 
 
 class TypeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
