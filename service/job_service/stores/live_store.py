@@ -185,8 +185,8 @@ class LiveStore(ABC):
         return found
 
     def _count_by_type(self) -> Mapping[str, Mapping[Status, int]]:
-        """How many jobs of each type have which status."""
-        return self._jobs.count()
+        """How many jobs of each type wait and run."""
+        return self._jobs.count(("pending", "processing"))
 
     def _view(self) -> QueueView:
         backlog, counts = self._runner.view(), self._count_by_type()
