@@ -86,10 +86,11 @@ class JobDetail(JobSummary, frozen=True, kw_only=True, omit_defaults=True):
     """A job, with all there is to know of it. `payload` and `result` are JSON text.
 
     If they are `hidden`, because the job type is sensitive, `payload` is null and `result` absent.
-    `after` has all jobs. Of more than 20 attempts that snoozed, `attempts` has the first and the
-    last 10.
+    `cancelled_by` is the name of who has cancelled it. `after` has all jobs. Of more than 20
+    attempts that snoozed, `attempts` has the first and the last 10.
     """
 
+    cancelled_by: str | None = None
     payload: msgspec.Raw
     result: msgspec.Raw | None = None
     hidden: bool = False
@@ -139,6 +140,7 @@ def detail_of(job: Job, waits_because: str | None = None) -> JobDetail:
     }
     return JobDetail(
         **summary,
+        cancelled_by=job.cancel_by if job.status == "cancelled" else None,
         payload=msgspec.Raw(job.payload),
         result=msgspec.Raw(job.result) if job.result is not None else None,
         attempts=[_attempt_detail(attempt) for attempt in job.attempts],
