@@ -24,11 +24,13 @@ from job_service import (
     JobServiceError,
     JobSummary,
     NotFinished,
+    NotPending,
     QueueFull,
     Registry,
     SettingsError,
     Snooze,
     UnknownJobType,
+    WaitsForJobs,
 )
 from job_service.client import AsyncJobClient, JobClient
 
@@ -54,6 +56,7 @@ SURFACE = [
         "MetricsSnapshot",
         "NodeView",
         "NotFinished",
+        "NotPending",
         "Progress",
         "QueueClosed",
         "QueueFull",
@@ -61,7 +64,7 @@ SURFACE = [
     *("QueueView", "Rate", "Registry", "ResourceFailed", "Retry", "RunningService", "ScheduleView"),
     *("Settings", "SettingsError", "Snooze", "Status", "StoreRefused", "StoreUnavailable"),
     *("TypeOptions", "TypeQueue", "TypeView", "Unauthorized", "UnexpectedAnswer", "UnknownJob"),
-    *("UnknownJobType", "UnknownPredecessor", "Unreachable", "WorkerView"),
+    *("UnknownJobType", "UnknownPredecessor", "Unreachable", "WaitsForJobs", "WorkerView"),
     *("collect_garbage_on_schedule", "host"),
 ]
 
@@ -168,6 +171,8 @@ RAISED: list[Exception] = [
     UnknownJobType("mial", ["mail"]),
     AlreadyFinished(summary()),
     NotFinished(summary()),
+    NotPending(summary()),
+    WaitsForJobs(summary()),
     SettingsError("port", "must be lower"),
     Snooze(5),
     OutOfStock(item="tea", left=0),

@@ -13,6 +13,7 @@ from job_service.errors import (
     InvalidPayload,
     JobServiceError,
     NotFinished,
+    NotPending,
     QueueClosed,
     QueueFull,
     ResourceFailed,
@@ -25,6 +26,7 @@ from job_service.errors import (
     UnknownJobType,
     UnknownPredecessor,
     Unreachable,
+    WaitsForJobs,
 )
 
 TYPE_CHECKING = False  # as in `typing`, which takes longer to import than this
@@ -85,6 +87,7 @@ __all__ = [
     "MetricsSnapshot",
     "NodeView",
     "NotFinished",
+    "NotPending",
     "Progress",
     "QueueClosed",
     "QueueFull",
@@ -110,6 +113,7 @@ __all__ = [
     "UnknownJobType",
     "UnknownPredecessor",
     "Unreachable",
+    "WaitsForJobs",
     "WorkerView",
     "collect_garbage_on_schedule",
     "host",

@@ -23,7 +23,7 @@ from job_service.jobs.state.detail import (
     summarize,
 )
 from job_service.jobs.state.job_filter import JobFilter, JobPage, page_of
-from job_service.jobs.state.model import TERMINAL, Draft, IllegalTransition, Job, Status
+from job_service.jobs.state.model import TERMINAL, Draft, Edit, IllegalTransition, Job, Status
 from job_service.jobs.state.transitions import abandon
 from job_service.jobs.state.weight import (
     DEFAULT_QUEUE_BYTES,
@@ -35,7 +35,7 @@ from job_service.stores.live_store import LiveStore, draft_like, no_such_job
 from job_service.telemetry.events import Event, QueuePaused, QueueResumed
 
 GIVE_WAY_SECONDS = 0.002
-LOOKS: Final = 5_000  # at jobs, for one page: a few milliseconds, in which nobody else has a turn
+LOOKS: Final = 2_000  # at jobs, for one page: a few milliseconds, in which nobody else has a turn
 
 
 class MemoryStore(LiveStore):
@@ -146,6 +146,15 @@ class MemoryStore(LiveStore):
             if job.status in TERMINAL:
                 raise AlreadyFinished(summarize(job))
             self._call_off(job, reason, by)
+            return self._detail(job)
+        finally:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+
+    async def edit(self, job_id: str, wanted: Edit) -> JobDetail:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        try:
+            job = self._find(job_id)
+            self._edit(job, wanted)
             return self._detail(job)
         finally:
             await trio.lowlevel.cancel_shielded_checkpoint()

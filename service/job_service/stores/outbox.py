@@ -16,6 +16,7 @@ from job_service.telemetry.events import (
     JobCancelled,
     JobCompleted,
     JobCreated,
+    JobEdited,
     JobEnqueued,
     JobEvent,
     JobFailed,
@@ -32,7 +33,7 @@ _MOVES: Final = (JobStarted, JobRetried, JobSnoozed, JobReleased, JobRescued)
 # That a job is ready is found anew, and decided when all is told that came before of that job.
 _AT_ONCE: Final = frozenset({JobEnqueued, JobRecovered})
 # All others, such as of progress, tell what need not be kept.
-_KEPT: Final = frozenset({JobCreated, *_MOVES, *_ENDS})
+_KEPT: Final = frozenset({JobCreated, JobEdited, *_MOVES, *_ENDS})
 
 
 class Outbox:
@@ -68,6 +69,8 @@ class Outbox:
                     unit.ended.append(job)
                 elif kind is JobCreated:
                     unit.created.append(job)
+                elif kind is JobEdited:
+                    unit.edited.append(job)
 
     def add(self, job: Job, ready_in: float | None) -> None:
         """Tell the runner later."""
@@ -95,6 +98,7 @@ def withdraw(units: deque[UnitOfWork], live: LiveJobs) -> list[object]:
         unit.told = [each for each in unit.told if _job_id_of(each) not in ids]
         unit.jobs = {job_id: job for job_id, job in unit.jobs.items() if job_id not in ids}
         unit.ended = [job for job in unit.ended if job.id not in ids]
+        unit.edited = [job for job in unit.edited if job.id not in ids]
     for job in reversed(withdrawn):
         live.withdraw(job)
     return undone

@@ -26,6 +26,7 @@ from job_service.web.dashboard.pages import add_dashboard
 from job_service.web.event_stream import add_event_routes
 from job_service.web.guards import Access, Guards
 from job_service.web.health import add_health_routes
+from job_service.web.job_actions import add_job_actions
 from job_service.web.job_routes import add_job_routes
 from job_service.web.monitoring import add_monitoring_routes
 from job_service.web.openapi.routes import add_documentation
@@ -34,6 +35,7 @@ from job_service.web.problems import install_error_handlers
 from job_service.web.queries import check_query
 from job_service.web.queue_routes import add_queue_routes
 from job_service.web.roles import require_role
+from job_service.web.uploads import Uploads
 
 FAILURE_LINE_SECONDS = 1.0
 MAX_PATH_CHARS = 1_000
@@ -164,7 +166,9 @@ def create_app(
     install_error_handlers(app, root_path)
     if root_path:
         app.after_request(partial(put_below, root_path))
-    add_job_routes(app, queue, registry)
+    uploads = Uploads()
+    add_job_routes(app, queue, registry, uploads)
+    add_job_actions(app, queue, uploads)
     add_queue_routes(app, queue)
     add_monitoring_routes(app, read_metrics, history, list_workers, list_schedules)
     add_health_routes(app, is_ready, store_trouble, why_idle)

@@ -159,6 +159,7 @@ function facts(seconds) {
     job.snoozes && ["Came back later", plural(job.snoozes, "time")],
     job.unique_key && ["Unique key", [linkToAll("unique_key", job.unique_key)]],
     job.tags && ["Tags", job.tags.map((tag) => linkToAll("tag", tag))],
+    job.limit_key && ["Limit key", job.limit_key],
     job.schedule && ["Schedule", job.schedule],
     job.cancelled_by && ["Cancelled by", job.cancelled_by],
     job.scheduled_for && ["Scheduled for", clockInZone(job.scheduled_for)],
