@@ -1,6 +1,6 @@
 """The client in Python, in its three ways to be called, against a service that is served."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from job_service import (
     WaitsForJobs,
 )
 from job_service.client import AsyncJobClient, JobClient
+from job_service.stores import memory
 from tests.certificates import Certificate
 from tests.client.conftest import Call, Serve
 
@@ -82,6 +83,34 @@ async def test_jobs_are_cancelled_run_again_and_listed(serve: Serve, call: Call)
         assert [other.id for other in rest] == [job.id]
         await call(running.url, "submit", "sleep", 600, delay_seconds=600)
         assert (await call(running.url, "cancel_all", "sleep", status="pending")).cancelled == 1
+
+
+async def test_jobs_are_found_by_what_is_known_of_them(
+    serve: Serve, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many pages of the service it takes to find as many as were asked for."""
+    async with serve() as running:
+        jobs = [
+            (await call(running.url, "submit", "double", number, tags=["a&b"] * (number % 2))).id
+            for number in range(6)
+        ]
+        failed = (await call(running.url, "submit_and_wait", "fail")).id
+        monkeypatch.setattr(memory, "LOOKS", 2)
+        for filters, expected in (
+            ({"tag": "a&b"}, jobs[1::2]),
+            ({"tag": "a&b", "limit": 2}, jobs[1:4:2]),
+            ({"status": ["completed", "failed"], "job_type": ["fail", "double"]}, [*jobs, failed]),
+            ({"job_type": "fail", "status": "failed", "error": "no"}, [failed]),
+            ({"id_part": jobs[4][9:]}, [jobs[4]]),
+            ({"unique_key": "k"}, []),
+            ({"created_after": datetime.now(UTC) + timedelta(days=1)}, []),
+            ({"created_before": datetime.now(UTC) + timedelta(days=1), "tag": "a&b"}, jobs[1::2]),
+        ):
+            found = await call(running.url, "list", **filters)
+            assert [job.id for job in found] == expected, filters
+        for bad in ({"created_after": datetime.now()}, {"tag": ""}, {"status": "done"}):  # noqa: DTZ005
+            with pytest.raises(InvalidOption):
+                await call(running.url, "list", **bad)
 
 
 async def test_jobs_that_wait_are_changed_and_run_now(serve: Serve, call: Call) -> None:

@@ -221,6 +221,29 @@ def test_jobs_are_listed(give: Give, client: JobClient) -> None:
     client.cancel(running.id)
 
 
+def test_jobs_are_found_by_what_is_known_of_them(give: Give, client: JobClient) -> None:
+    """By each option alone, and by several at once."""
+    marked = give("submit", "echo", "--tag", "found", "--tag", "b c", "--wait", "--json").out
+    failed = client.submit_and_wait("fail", tags=["found"], unique_key="found here").id
+    job_id = msgspec.json.decode(marked)["id"]
+    assert msgspec.json.decode(marked)["tags"] == ["found", "b c"]
+    assert "found, b c" in give("show", job_id).out
+    for options, expected in (
+        (["--tag", "found"], [failed, job_id]),
+        (["--tag", "found", "--status", "failed", "--status", "cancelled"], [failed]),
+        (["--tag", "found", "--type", "echo", "--type", "fail"], [failed, job_id]),
+        (["--tag", "found", "--error", "LUCK"], [failed]),
+        (["--unique-key", "found here"], [failed]),
+        (["--id", job_id[-12:]], [job_id]),
+        (["--tag", "found", "--since", "2026-01-01"], [failed, job_id]),
+        (["--tag", "found", "--until", "2026-01-01T00:00:00Z"], []),
+    ):
+        lines = give("jobs", *options, "--json").out.splitlines()
+        assert [msgspec.json.decode(line)["id"] for line in lines] == expected, options
+    status, _, error = give("jobs", "--since", "yesterday")
+    assert (status, "--since must be such as" in error) == (2, True)
+
+
 def test_jobs_are_cancelled_and_run_again(give: Give, client: JobClient) -> None:
     """By their ids, or all of a type."""
     jobs = [client.submit("echo", number, delay_seconds=600) for number in range(3)]

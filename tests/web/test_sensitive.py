@@ -74,7 +74,9 @@ async def test_who_may_operate_sees_them_and_no_other(guarded: Api) -> None:
         assert (CANARY.encode() in answer.body) == (role == "operate")
     job_id = answer.json["id"]
     for role in ROLES:
-        for path in (f"/jobs/{job_id}", f"/jobs/{job_id}?wait=1", "/jobs"):
+        for path in (
+            *(f"/jobs/{job_id}", f"/jobs/{job_id}?wait=1", "/jobs", "/jobs?include=excerpts"),
+        ):
             answer = await ask(guarded, path, role)
             may_see = role == "operate" and path != "/jobs"
             assert (CANARY.encode() in answer.body) == may_see
@@ -162,7 +164,13 @@ async def test_no_error_quotes_them_anywhere(guarded: Api, job_type: str) -> Non
     assert CANARY not in attempts + job.get("error", "")
     assert CANARY not in all_told(guarded)
     for role in ("read", "submit"):
-        for path in (f"/jobs/{job_id}", "/jobs", "/types", "/openapi.json", "/metrics"):
+        for path in (
+            f"/jobs/{job_id}",
+            "/jobs?include=excerpts",
+            "/types",
+            "/openapi.json",
+            "/metrics",
+        ):
             assert CANARY not in (await ask(guarded, path, role)).body.decode()
 
 

@@ -33,9 +33,9 @@ from job_service.stores.contract import BacklogView, Demand, Excerpt, Portion, R
 from job_service.telemetry.events import Event
 
 _IN_ONE_GO: Final = 100  # jobs that are changed before others have their turn
-LOOKS: Final = 5_000  # at jobs, before others have their turn, too: a few milliseconds
+LOOKS: Final = 2_000  # at jobs, before others have their turn, too: a few milliseconds
+_EXPLAINED_IN_ONE_GO = 20  # jobs: why one waits may take a look at a thousand others
 _LOOKED_AT = 100  # jobs, for the oldest that is ready
-_LOOKED_AT_IN_ONE_GO = 20  # why a job waits may take a look at a thousand others
 
 
 class LiveStore(ABC):
@@ -189,10 +189,6 @@ class LiveStore(ABC):
         waits = job.status == "pending"
         return detail_of(job, self._runner.why_it_waits(job) if waits else None)
 
-    def _count_by_type(self) -> Mapping[str, Mapping[Status, int]]:
-        """How many jobs of each type have which status."""
-        return self._jobs.count()
-
     def _excerpt(self, job: Job) -> Excerpt:
         start = job.payload[: 4 * EXCERPT_CHARS].decode(errors="ignore")[:EXCERPT_CHARS]
         waits = job.status == "pending"
@@ -202,11 +198,15 @@ class LiveStore(ABC):
         """Of those of these jobs that this process holds."""
         found = dict[str, Excerpt]()
         for number, job_id in enumerate(ids):
-            if number % _LOOKED_AT_IN_ONE_GO == 0:
+            if number % _EXPLAINED_IN_ONE_GO == 0:
                 await trio.lowlevel.checkpoint()
             if (job := self._jobs.get(job_id)) is not None:
                 found[job_id] = self._excerpt(job)
         return found
+
+    def _count_by_type(self) -> Mapping[str, Mapping[Status, int]]:
+        """How many jobs of each type have which status."""
+        return self._jobs.count()
 
     def _view(self) -> QueueView:
         backlog, counts = self._runner.view(), self._count_by_type()

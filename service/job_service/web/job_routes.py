@@ -141,11 +141,10 @@ def add_job_routes(app: Quart, queue: JobQueue, registry: Registry, uploads: Upl
             newest_first=query.order == "newest",
             **query.filters(registry),
         )
-        jobs = page.jobs
+        jobs: list[JobSummary] = page.jobs
         if query.include:
             caller = present_request().caller
-            told = await queue.with_excerpts(jobs)
-            jobs = [visible(job, caller, registry) for job in told]
+            jobs = [visible(job, caller, registry) for job in await queue.with_excerpts(jobs)]
         headers = {}
         if page.next is not None:
             rest = {**request.args.to_dict(flat=False), "limit": query.limit, "cursor": page.next}

@@ -17,12 +17,14 @@ Told = TypeVar("Told", bound=JobSummary)
 
 def visible(job: Told, caller: Token, registry: Registry) -> Told:
     """The job as this caller may see it: with or without its payload and its result."""
-    if caller.role == "operate" or not _is_sensitive(job.type, registry):
+    is_detail = isinstance(job, JobDetail)
+    if caller.role == "operate" or not (is_detail or job.payload_excerpt is not None):
         return job
-    job = structs.replace(job, payload_excerpt=None)
-    if not isinstance(job, JobDetail):
+    if not _is_sensitive(job.type, registry):
         return job
-    return structs.replace(job, payload=_NULL, result=None, hidden=True)
+    if is_detail:
+        return structs.replace(job, payload=_NULL, result=None, hidden=True)
+    return structs.replace(job, payload_excerpt=None)
 
 
 def _is_sensitive(job_type: str, registry: Registry) -> bool:

@@ -24,7 +24,7 @@ async def test_what_waits_waits_on_as_it_was(path: Path) -> None:
     """Its priority, its time, its unique key, its attempts and all that is counted of it."""
     async with opened_file(path) as shop:
         plain = await shop.new(priority=2)
-        later = await shop.new(delay_seconds=60.0, unique_key="mail 7")
+        later = await shop.new(delay_seconds=60.0, unique_key="mail 7", limit_key="acme")
         dated = await shop.new(run_at=START + timedelta(days=1))
         tried = await shop.new()
         await shop.run_and_forget(tried, "retry")

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta
 
 from job_service.errors import InvalidOption
+from job_service.jobs.registration.limit_key import MAX_LIMIT_KEY_CHARS
 from job_service.jobs.registration.retry import LONGEST_WAIT_SECONDS, MAX_RETRIES_LIMIT
 from job_service.jobs.state.model import DEFAULT_PRIORITY, FIRST_PRIORITY, LAST_PRIORITY, Draft
 
@@ -103,6 +104,17 @@ Tags = Annotated[
 ]
 
 
+LimitKey = Annotated[
+    str,
+    limits(
+        f"a text of 1 to {MAX_LIMIT_KEY_CHARS} characters",
+        description="For which key the limits of its type hold.",
+        min_length=1,
+        max_length=MAX_LIMIT_KEY_CHARS,
+    ),
+]
+
+
 class JobOptions(TypedDict, total=False):
     """Each option may be left out, or be None, which is the same; its annotation says the rest."""
 
@@ -128,6 +140,7 @@ class _DraftOptions(msgspec.Struct, gc=False):
     unique_key: UniqueKey | None
     after: After
     tags: Tags
+    limit_key: LimitKey | None
 
 
 def check_options(options: JobOptions, now: datetime) -> None:
@@ -169,6 +182,8 @@ def check_draft(draft: Draft, now: datetime) -> None:
         for name, annotation in _DraftOptions.__annotations__.items():
             _check(name, getattr(draft, name), annotation)
         raise
+    if draft.limit_key is not None:
+        _require_unicode("limit_key", draft.limit_key)
     _check_beyond_types(
         draft.delay_seconds, draft.run_at, draft.unique_key, draft.after, draft.tags, now
     )

@@ -31,8 +31,10 @@ from job_service.jobs.state.detail import (
     QueueView,
     Retries,
     TypeView,
+    with_types,
 )
 from job_service.jobs.state.job_filter import JobFilter, JobPage
+from job_service.jobs.state.limits import NO_LIMITS
 from job_service.jobs.state.model import (
     DEFAULT_PRIORITY,
     TERMINAL,
@@ -360,16 +362,16 @@ class JobQueue:
         The pause of the queue and the pauses of types are independent. Raises UnknownJobType.
         """
         await _require(self._registry, job_type)
-        return await self._store.pause(job_type, by)
+        return with_types(await self._store.pause(job_type, by), self._registry.names)
 
     async def resume(self, job_type: str | None = None, *, by: str | None = None) -> QueueView:
         """End the pause of the queue, or of this type, if there is one. Raises UnknownJobType."""
         await _require(self._registry, job_type)
-        return await self._store.resume(job_type, by)
+        return with_types(await self._store.resume(job_type, by), self._registry.names)
 
     async def view(self) -> QueueView:
         """How many jobs wait, and for what, at the moment at which the call returns."""
-        return await self._store.view()
+        return with_types(await self._store.view(), self._registry.names)
 
     async def back_up(self, destination: str | Path, *, by: str | None = None) -> int:
         """Copy all that the store keeps to a new file, and give its size in bytes.
@@ -396,7 +398,11 @@ class JobQueue:
                     max_retries=job_type.retry.max_retries,
                     timeout_seconds=job_type.timeout,
                     concurrency=job_type.limits.concurrency,
+                    rate_starts=job_type.limits.starts,
+                    rate_seconds=job_type.limits.per_seconds if job_type.limits.starts else None,
+                    per_key=job_type.limits.is_per_key,
                     sensitive=job_type.sensitive,
+                    is_limited=job_type.limits != NO_LIMITS,
                     paused=name in paused,
                     **counts.get(name, dict.fromkeys(TRANSITIONS, 0)),
                 )

@@ -1,10 +1,11 @@
 """The jobs that a process holds in a store that it shares: how they come, stay and go."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
 from job_service.jobs.state.clock import Clock
+from job_service.jobs.state.limits import NO_LIMITS, Limits
 from job_service.jobs.state.model import TERMINAL, Job
 from job_service.stores.durable import DurableStore
 from job_service.stores.postgres.batch import Batch, released
@@ -33,7 +34,7 @@ class Holder(DurableStore):
         super().__init__(emit, clock, capacity=capacity, capacity_bytes=capacity_bytes)
         self._stays_seconds = min(stays_seconds, 1e9)  # no later date could be written
         self._misfits: dict[str, int] = {}  # ids, and how often each was changed before
-        self._limited: Collection[str] = ()  # job types
+        self._type_limits: Mapping[str, Limits] = {}
         self._given: set[str] = set()  # jobs that are given back, as soon as that is kept
         self._is_leaving = False
 
@@ -42,7 +43,7 @@ class Holder(DurableStore):
             return True
         if self._is_leaving or job.id in self._given or job.id in self._misfits:
             return False
-        if job.type in self._limited:
+        if self._type_limits.get(job.type, NO_LIMITS) != NO_LIMITS:
             return False
         return job.run_at <= self.clock.now() + timedelta(seconds=self._stays_seconds)
 

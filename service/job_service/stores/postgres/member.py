@@ -13,7 +13,6 @@ import trio
 from job_service.failures.report import describe
 from job_service.jobs.state.capacity import Capacity, Totals
 from job_service.jobs.state.clock import Clock
-from job_service.jobs.state.limits import NO_LIMITS
 from job_service.stores.commit import CannotKeep
 from job_service.stores.contract import Demand
 from job_service.stores.postgres import node as nodes
@@ -90,10 +89,8 @@ class Member(Holder):
         if (units := await self._resolve_doubt(units)) == []:
             return
         while True:
-            self._limited = {
-                name for name, each in self._runner.demand().limits.items() if each != NO_LIMITS
-            }
-            batch = Batch(units, self.node, self._stays, lost)
+            self._type_limits = self._runner.demand().limits or self._type_limits
+            batch = Batch(units, self.node, self._stays, lost, self._type_limits)
             self._let_go_of_given(batch)
             work = Work(batch, self._means(batch))
             try:
@@ -134,7 +131,7 @@ class Member(Holder):
         return [unit for unit in units if unit not in batch.units]
 
     def _write_at_once(self, units: Sequence[UnitOfWork]) -> None:
-        batch = Batch(units, self.node, lambda _: False)
+        batch = Batch(units, self.node, lambda _: False, limits=self._type_limits)
         batch.asks = []  # whoever asks gets no answer any more
         work = Work(batch, replace(self._means(batch), demand=Demand()))
         try:

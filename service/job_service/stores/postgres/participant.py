@@ -196,6 +196,7 @@ class Participant(Member):
             await self._question(
                 self._reader.do(lambda connection: nodes.tell_types(connection, *told))
             )
+            await self._question(self._reader.do(self._forget_keys))
         if demand.workers <= demand.waiting:
             return False
         return await self._is_any_ready(demand.limits)
@@ -305,6 +306,18 @@ class Participant(Member):
 
     async def _tidy(self, connection: Connection) -> None:
         await keep_house(connection, self.clock.now(), self._retain_seconds)
+        await self._forget_keys(connection)
+
+    async def _forget_keys(self, connection: Connection) -> None:
+        """Jobs that were submitted with a limit key wait without one, if their type has none."""
+        types = [name for name, each in self._runner.demand().limits.items() if not each.is_per_key]
+        await connection.execute(
+            """
+            UPDATE job_service.jobs SET limit_key = NULL
+            WHERE type = ANY(%s) AND node IS NULL AND awaits = 0 AND limit_key IS NOT NULL
+            """,
+            [types],
+        )
 
     # How they ask the database.
 

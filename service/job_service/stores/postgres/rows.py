@@ -11,9 +11,10 @@ WHOLE: Final = "record, payload, rescues"  # what `job_of` takes
 
 _INSERT: Final = """
     INSERT INTO job_service.jobs (id, type, status, priority, created_at, run_at, unique_key,
-        awaits, node, bytes, record, payload)
+        limit_key, awaits, node, bytes, record, payload)
     SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::smallint[], %s::timestamptz[],
-        %s::timestamptz[], %s::text[], %s::int[], %s::uuid[], %s::int[], %s::text[], %s::text[])
+        %s::timestamptz[], %s::text[], %s::text[], %s::int[], %s::uuid[], %s::int[], %s::text[],
+        %s::text[])
 """
 _FINISH: Final = """
     WITH gone AS (
@@ -50,8 +51,9 @@ _CHANGE: Final = """
 """
 _EDIT: Final = """
     UPDATE job_service.jobs AS jobs SET
-        priority = new.priority, payload = new.payload, edit = NULL
-    FROM unnest(%s::text[], %s::smallint[], %s::text[]) AS new (id, priority, payload)
+        priority = new.priority, limit_key = new.limit_key, payload = new.payload, edit = NULL
+    FROM unnest(%s::text[], %s::smallint[], %s::text[], %s::text[])
+        AS new (id, priority, limit_key, payload)
     WHERE jobs.id = new.id AND jobs.node IS NOT DISTINCT FROM %s
     RETURNING jobs.id, false
 """
@@ -78,6 +80,7 @@ def insertion(jobs: Iterable[tuple[Job, object]]) -> Statement:
                 job.created_at,
                 job.run_at,
                 None if job.unique_key is None else text_of(job.unique_key),
+                text_of_key(job),
                 len(job.awaits or ()),
                 node,
                 weight_in_bytes(job),
@@ -152,7 +155,8 @@ def editing(jobs: Iterable[Job], node: object) -> Statement:
 
     Gives their ids.
     """
-    return Statement(_EDIT, [(job.id, job.priority, job.payload.decode()) for job in jobs], node)
+    rows = [(job.id, job.priority, text_of_key(job), job.payload.decode()) for job in jobs]
+    return Statement(_EDIT, rows, node)
 
 
 def job_of(record: str, payload: str, rescues: int, result: str | None = None) -> Job:
@@ -168,6 +172,11 @@ def job_of(record: str, payload: str, rescues: int, result: str | None = None) -
 def text_of(text: str) -> str:
     """A text as PostgreSQL has it, which takes any character but one."""
     return text.replace("\\", "\\\\").replace("\0", "\\0")
+
+
+def text_of_key(job: Job) -> str | None:
+    """The limit key of a job as the tables have it."""
+    return None if job.limit_key is None else text_of(job.limit_key)
 
 
 def is_storable(job_id: str) -> bool:

@@ -29,6 +29,7 @@ from job_service.jobs.state.detail import (
     summarize,
 )
 from job_service.jobs.state.job_filter import JobFilter, JobPage, page_of
+from job_service.jobs.state.limits import NO_LIMITS, whose
 from job_service.jobs.state.model import TERMINAL, Draft, Edit, Status
 from job_service.stores.contract import Excerpt, KeyedRequest
 from job_service.stores.live_store import draft_like, no_such_job, oldest_of, seconds_to_empty
@@ -38,9 +39,10 @@ from job_service.stores.postgres.editing import EditElsewhere
 from job_service.stores.postgres.pace import starts_per_second
 from job_service.stores.postgres.participant import finished
 from job_service.stores.postgres.reading import Found, Waiting
-from job_service.stores.postgres.rows import is_storable
+from job_service.stores.postgres.rows import is_storable, text_of_key
 from job_service.stores.postgres.submission import Submission
 from job_service.stores.postgres.sweeper import Sweeper
+from job_service.stores.postgres.usage import Usages
 from job_service.stores.unit_of_work import Pause
 from job_service.telemetry.events import QueuePaused, QueueResumed
 
@@ -165,10 +167,10 @@ class PostgresStore(Sweeper):
         storable = list(filter(is_storable, ids))
         found = await self._question(self._reader.excerpts(storable, EXCERPT_CHARS))
         elsewhere = dict[str, Excerpt]()
-        for job_id, payload, job_type, run_at, node, awaits in found:
+        for job_id, payload, job_type, run_at, node, awaits, key in found:
             why = None
             if run_at is not None and job_id not in self._jobs:
-                why = await self._why_it_waits(job_type, run_at, node, awaits)
+                why = await self._why_it_waits(job_type, key, run_at, node, awaits)
             elsewhere[job_id] = Excerpt(payload, why)
         return elsewhere | await self._excerpts_of_live(ids)
 
@@ -282,11 +284,18 @@ class PostgresStore(Sweeper):
         job = found.job
         if job.status != "pending":
             return detail_of(job)
-        waits = await self._why_it_waits(job.type, job.run_at, found.node, found.awaits)
+        waits = await self._why_it_waits(
+            job.type, text_of_key(job), job.run_at, found.node, found.awaits
+        )
         return detail_of(job, waits)
 
     async def _why_it_waits(
-        self, job_type: str, run_at: datetime, node: object | None, awaits: Sequence[str]
+        self,
+        job_type: str,
+        limit_key: str | None,
+        run_at: datetime,
+        node: object | None,
+        awaits: Sequence[str],
     ) -> str:
         """Of a pending job that this process does not hold."""
         if awaits:
@@ -299,7 +308,18 @@ class PostgresStore(Sweeper):
             return f"{job_type} is paused" if job_type in self._paused else "the queue is paused"
         if not await self._question(self._reader.can_run(job_type)):
             return f"no process that is up has a handler for {job_type}"
+        if (limit := await self._limit_that_holds(job_type, limit_key)) is not None:
+            return f"held back: {limit}"
         return "waits for a free worker"
+
+    async def _limit_that_holds(self, job_type: str, limit_key: str | None) -> str | None:
+        """The limit that keeps ready jobs of nobody from starting, if this process knows it."""
+        limits = self._type_limits.get(job_type, NO_LIMITS)
+        if limits == NO_LIMITS:
+            return None
+        now, key = self.clock.now(), limit_key if limits.is_per_key else None
+        usages = Usages({job_type: limits}, await self._question(self._reader.usage(job_type, now)))
+        return usages.of(job_type, key).why_held(limits, whose(job_type, key), now)
 
     def _with_progress(self, summary: JobSummary) -> JobSummary:
         job = self._jobs.get(summary.id)
