@@ -15,9 +15,11 @@ JOB = "/jobs/01890000-0000-7000-8000-000000000000"
 CALLS: dict[str, tuple[str, Role]] = {
     "submit_job": ("/jobs", "submit"),
     "submit_batch": ("/jobs/batch", "submit"),
-    "edit_job": (JOB, "operate"),
-    "run_job_now": (f"{JOB}/run-now", "operate"),
     "cancel_jobs": ("/jobs/cancel?type=echo", "operate"),
+    "run_jobs_now": ("/jobs/run-now?type=echo", "operate"),
+    "retry_jobs": ("/jobs/retry?type=echo", "operate"),
+    "run_job_now": (f"{JOB}/run-now", "operate"),
+    "edit_job": (JOB, "operate"),
     "cancel_job": (f"{JOB}/cancel", "operate"),
     "retry_job": (f"{JOB}/retry", "operate"),
     "pause_queue": ("/queue/pause", "operate"),
