@@ -114,6 +114,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     schedule: str | None = None  # the one that made it
     scheduled_for: datetime | None = None  # its tick, or that of the job it runs again
     limit_key: str | None = None  # for which the limits of its type hold, if they do per key
+    debounce_seconds: float | None = None  # as a delay, also of the job that has its unique key
     tags: tuple[str, ...] = ()
     by: str | None = None  # who runs that one again, if they have a name
 

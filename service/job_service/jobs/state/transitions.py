@@ -36,9 +36,9 @@ def create(draft: Draft, clock: Clock, predecessors: Sequence[Job] = ()) -> Crea
     """A submission is accepted; `predecessors` are the jobs that the draft's `after` names."""
     now = clock.now()
     run_at, due_monotonic = now, None
-    if draft.delay_seconds:
-        run_at += timedelta(seconds=draft.delay_seconds)
-        due_monotonic = clock.monotonic() + draft.delay_seconds
+    if delay := draft.delay_seconds or draft.debounce_seconds:
+        run_at += timedelta(seconds=delay)
+        due_monotonic = clock.monotonic() + delay
     elif draft.run_at is not None and draft.run_at > now:
         run_at = draft.run_at.astimezone(UTC)
     job = Job(
