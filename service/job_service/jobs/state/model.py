@@ -173,7 +173,7 @@ class Job(msgspec.Struct, eq=False, gc=False):
     result: bytes | None = None
     finished_at: datetime | None = None
     cancel_reason: str | None = None  # set while a running attempt is being interrupted
-    cancel_by: str | None = None  # who wants that, if they have a name
+    cancel_by: str | None = None  # who wants it cancelled, or has cancelled it, if they have a name
     ending: Ending | None = None  # made for those who ask for it, if any do
     awaits: "dict[str, Job] | None" = None  # those of `after` that have not ended yet, by id
     successors: "dict[str, Job] | None" = None  # those that await it, by id

@@ -148,7 +148,7 @@ def cancel(job: Job, reason: str, clock: Clock, by: str | None = None) -> Unstar
         wait_seconds=_wait_seconds(job, clock),
         by=UNSET if by is None else by,
     )
-    return _end_early(job, "cancelled", event)
+    return _end_early(job, "cancelled", event, by)
 
 
 def abandon(job: Job, reason: str, clock: Clock) -> UnstartedEnd:
@@ -163,10 +163,12 @@ def abandon(job: Job, reason: str, clock: Clock) -> UnstartedEnd:
     return _end_early(job, "abandoned", event)
 
 
-def _end_early(job: Job, to: Status, event: JobCancelled | JobAbandoned) -> UnstartedEnd:
+def _end_early(
+    job: Job, to: Status, event: JobCancelled | JobAbandoned, by: str | None = None
+) -> UnstartedEnd:
     if job.status != "pending":
         raise IllegalTransition(job.id, job.status, to)
-    return UnstartedEnd(job, to, event, event.timestamp)
+    return UnstartedEnd(job, to, event, event.timestamp, by=by)
 
 
 def _wait_seconds(job: Job, clock: Clock) -> float | UnsetType:
