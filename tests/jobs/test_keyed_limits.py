@@ -11,7 +11,7 @@ import trio.testing
 
 from job_service import Draft, InvalidOption, InvalidPayload, Rate, Registry, Retry
 from tests.conftest import Rig
-from tests.jobs.steps import MakeRig, running, virtual_clock
+from tests.jobs.steps import MakeRig, abandoned, running, virtual_clock
 
 Autojump = trio.testing.MockClock
 
@@ -186,6 +186,17 @@ async def test_a_start_counts_from_when_it_was_and_not_from_when_it_was_let_thro
         await rig.queue.cancel(jobs[0].id)
         await trio.testing.wait_all_tasks_blocked()
         assert rated == [0, 0, 0]
+
+
+async def test_a_drain_gives_those_that_a_rate_holds_back_its_time(
+    registry: Registry, rated: list[float], autojump_clock: Autojump
+) -> None:
+    """Then it leaves the rest behind."""
+    async with running(registry, workers=2, grace=15) as rig:
+        await rig.queue.submit_all([rig.queue.check("call")] * 7)
+    assert rated == [0, 0, 0, 10, 10, 10]
+    assert (trio.current_time(), rig.engine.outcome) == (15, "grace_over")
+    assert abandoned(rig) == [("call", "grace_over", False)]
 
 
 async def test_a_rate_may_hold_for_each_key(registry: Registry, autojump_clock: Autojump) -> None:
