@@ -31,14 +31,20 @@ def record() -> Record:
 
 
 @pytest.fixture
-def tokens(
-    file: Path,
+def settings(file: Path) -> Settings:
+    """The settings of a service that has the file, and a token besides."""
+    return Settings(tokens=("own",), token_file=str(file))
+
+
+@pytest.fixture
+def watch(
+    settings: Settings,
     record: Record,
     nursery: trio.Nursery,
     monkeypatch: pytest.MonkeyPatch,
     autojump_clock: trio.testing.MockClock,
-) -> Tokens:
-    """The tokens of a service that watches the file, beside one of its own; without threads."""
+) -> Callable[[], Tokens]:
+    """Start to watch the file, without threads; gives the tokens that the service takes."""
 
     async def call(function: Callable[..., object], *args: object) -> object:
         await trio.lowlevel.checkpoint()
@@ -46,11 +52,20 @@ def tokens(
 
     for module in (token_file, watched_files):
         monkeypatch.setattr(module, "in_thread", call)
-    settings = Settings(tokens=("own",), token_file=str(file))
-    tokens = Tokens(settings.accepted_tokens)
-    watching = TokenFile(tokens, settings.tokens, str(file))
-    nursery.start_soon(watching.watch, record.observe)
-    return tokens
+
+    def start() -> Tokens:
+        tokens, seen = Tokens(settings.accepted_tokens), settings.token_reading.seen
+        watching = TokenFile(tokens, settings.tokens, settings.token_file or "", seen)
+        nursery.start_soon(watching.watch, record.observe)
+        return tokens
+
+    return start
+
+
+@pytest.fixture
+def tokens(watch: Callable[[], Tokens]) -> Tokens:
+    """The tokens of a service that watches the file."""
+    return watch()
 
 
 async def test_a_changed_file_counts_without_a_restart(
@@ -88,6 +103,19 @@ async def test_a_broken_file_changes_nothing(
     (event,) = record.of(TokenReloadFailed)
     assert "s3cret" not in event.error
     assert not record.of(TokensReloaded)
+
+
+async def test_a_token_that_is_revoked_while_the_service_starts_is_gone(
+    file: Path, watch: Callable[[], Tokens], record: Record
+) -> None:
+    """As while the job types are imported: the file is read anew, though it changes no more."""
+    file.write_text("grafana read second-token\n")
+    tokens = watch()
+    assert tokens.find(b"first") is not None
+    await trio.sleep(10 * LOOK_SECONDS)
+    assert tokens.find(b"first") is None
+    assert tokens.find(b"second-token") is not None
+    assert len(record.of(TokensReloaded)) == 1
 
 
 def test_a_command_on_the_same_machine_takes_the_token_that_may_do_most() -> None:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from job_service.errors import SettingsError
 from job_service.telemetry.events import Event, TokenReloadFailed, TokensReloaded, utc_now
@@ -13,11 +14,19 @@ from job_service.tokens import (
     parse_token,
     parse_tokens,
 )
-from job_service.watched_files import WatchedFiles, in_thread
+from job_service.watched_files import Signature, WatchedFiles, in_thread, look
 
 
-def read_tokens(texts: Sequence[str], file: str | None) -> tuple[Token, ...]:
-    """The tokens that these texts are, and those of the file. Raises SettingsError."""
+class TokenReading(NamedTuple):
+    """The tokens that were read, and how their file looked just before, if there is one."""
+
+    tokens: tuple[Token, ...]
+    seen: Signature
+
+
+def read_tokens(texts: Sequence[str], file: str | None) -> TokenReading:
+    """Read the tokens that these texts are, and those of the file. Raises SettingsError."""
+    seen = () if file is None else look(file)
     tokens: list[Token] = []
     for text in texts:
         try:
@@ -28,17 +37,21 @@ def read_tokens(texts: Sequence[str], file: str | None) -> tuple[Token, ...]:
     for token in () if file is None else _read_file(file):
         tokens.append(token)
         _require_new(tokens, "token_file")
-    return tuple(tokens)
+    return TokenReading(tuple(tokens), seen)
 
 
 class TokenFile:
-    """Keeps `tokens` as the texts and the file have them, which are read already."""
+    """Keeps `tokens` as the texts and the file have them.
 
-    def __init__(self, tokens: Tokens, texts: Sequence[str], file: str) -> None:
+    They are read already, when the file looked as `seen`. It may have changed since: a service
+    imports its job types in between.
+    """
+
+    def __init__(self, tokens: Tokens, texts: Sequence[str], file: str, seen: Signature) -> None:
         self._tokens = tokens
         self._texts = texts
         self._file = file
-        self._watched = WatchedFiles(file)
+        self._watched = WatchedFiles(file, seen=seen)
 
     def reload_soon(self) -> None:
         """Read the file anew. May be called by a signal handler."""
@@ -52,7 +65,7 @@ class TokenFile:
 
         async def reload() -> None:
             try:
-                tokens = await in_thread(read_tokens, self._texts, self._file)
+                tokens, _ = await in_thread(read_tokens, self._texts, self._file)
             except SettingsError as error:
                 emit(TokenReloadFailed(timestamp=utc_now(), error=str(error)))
             else:
