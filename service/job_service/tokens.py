@@ -49,6 +49,11 @@ class Tokens:
     def replace(self, tokens: Iterable[Token]) -> None:
         """Take these from now on, and no others."""
         self._tokens = [(token.secret.encode(), token) for token in tokens]
+        self._secrets = frozenset(token.secret for _, token in self._tokens)
+
+    def still_take(self, token: Token) -> bool:
+        """Whether who came in with this one could come in again."""
+        return not self._secrets or token.secret in self._secrets
 
     def find(self, given: bytes) -> Token | None:
         """The token that a client has sent, if it is one of these.
