@@ -53,6 +53,7 @@ SURFACE = [
     *(
         "JobSummary",
         "LogLine",
+        "MadeReady",
         "MetricsSnapshot",
         "NodeView",
         "NotFinished",
@@ -61,7 +62,8 @@ SURFACE = [
         "QueueClosed",
         "QueueFull",
     ),
-    *("QueueView", "Rate", "Registry", "ResourceFailed", "Retry", "RunningService", "ScheduleView"),
+    *("QueueView", "Rate", "Registry", "ResourceFailed", "Retries", "Retry", "RunningService"),
+    "ScheduleView",
     *("Settings", "SettingsError", "Snooze", "Status", "StoreRefused", "StoreUnavailable"),
     *("TypeOptions", "TypeQueue", "TypeView", "Unauthorized", "UnexpectedAnswer", "UnknownJob"),
     *("UnknownJobType", "UnknownPredecessor", "Unreachable", "WaitsForJobs", "WorkerView"),

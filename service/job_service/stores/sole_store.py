@@ -14,12 +14,14 @@ from job_service.jobs.state.detail import (
     Cancellations,
     JobDetail,
     JobSummary,
+    MadeReady,
     QueueView,
     detail_of,
     summarize,
 )
+from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import TERMINAL, Draft, Edit, Job, Status
-from job_service.stores.contract import KeyedRequest, Tick
+from job_service.stores.contract import ALL, KeyedRequest, Portion, Tick
 from job_service.stores.durable import DurableStore
 from job_service.stores.kept_counts import KeptCounts
 from job_service.stores.live_store import draft_like
@@ -111,10 +113,16 @@ class SoleStore(DurableStore):
         return await self._when_kept(self._detail(job))
 
     async def cancel_all(
-        self, job_type: str, status: Status | None, reason: str, by: str | None = None
+        self, wanted: JobFilter, reason: str, by: str | None = None, portion: Portion = ALL
     ) -> Cancellations:
         await self._require_open()
-        return await self._when_kept(await self._call_off_all(job_type, status, reason, by))
+        return await self._when_kept(await self._call_off_all(wanted, reason, by, portion))
+
+    async def run_now_all(
+        self, wanted: JobFilter, by: str | None = None, portion: Portion = ALL
+    ) -> MadeReady:
+        await self._require_open()
+        return await self._when_kept(await self._run_now_all(wanted, by, portion))
 
     async def pause(self, job_type: str | None, by: str | None = None) -> QueueView:
         await self._require_open()

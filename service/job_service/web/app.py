@@ -168,7 +168,7 @@ def create_app(
         app.after_request(partial(put_below, root_path))
     uploads = Uploads()
     add_job_routes(app, queue, registry, uploads)
-    add_job_actions(app, queue, uploads)
+    add_job_actions(app, queue, registry, uploads)
     add_queue_routes(app, queue)
     add_monitoring_routes(app, read_metrics, history, list_workers, list_schedules)
     add_health_routes(app, is_ready, store_trouble, why_idle)

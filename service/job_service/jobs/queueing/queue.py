@@ -12,6 +12,7 @@ import trio
 from msgspec import UNSET, structs
 
 from job_service.errors import InvalidIdempotencyKey
+from job_service.jobs.queueing.bulk import filter_of, retry_all
 from job_service.jobs.queueing.filters import JobFilters, job_filter
 from job_service.jobs.queueing.options import (
     JobOptions,
@@ -25,15 +26,24 @@ from job_service.jobs.state.detail import (
     Cancellations,
     JobDetail,
     JobSummary,
+    MadeReady,
     NodeView,
     QueueView,
+    Retries,
     TypeView,
     with_types,
 )
-from job_service.jobs.state.job_filter import JobPage
+from job_service.jobs.state.job_filter import JobFilter, JobPage
 from job_service.jobs.state.limits import NO_LIMITS
-from job_service.jobs.state.model import DEFAULT_PRIORITY, TRANSITIONS, Draft, Edit, Status
-from job_service.stores.contract import KeyedRequest, Store
+from job_service.jobs.state.model import (
+    DEFAULT_PRIORITY,
+    TERMINAL,
+    TRANSITIONS,
+    Draft,
+    Edit,
+    Status,
+)
+from job_service.stores.contract import KeyedRequest, Portion, Store
 
 _KEY = re.compile(r"[!-~]{1,255}")  # visible ASCII
 
@@ -78,7 +88,8 @@ class JobQueue:
         `payload` is anything that msgspec or pydantic can write as JSON, or JSON text as a
         `msgspec.Raw`. If it is left out, it is the default of the handler's parameter, or null. If
         another job holds the `unique_key`, no job is made, and that job is returned as a
-        `duplicate`.
+        `duplicate`. With `debounce_seconds`, it gets this payload and waits so long from now, if it
+        has not begun.
 
         Raises UnknownJobType, InvalidPayload, InvalidOption, UnknownPredecessor, QueueFull,
         BatchTooLarge, QueueClosed, InvalidIdempotencyKey or IdempotencyKeyReused, and then nothing
@@ -142,6 +153,7 @@ class JobQueue:
             options.get("unique_key"),
             tuple(dict.fromkeys(options.get("after") or ())),
             limit_key=limit_key,
+            debounce_seconds=options.get("debounce_seconds"),
             tags=tuple(dict.fromkeys(options.get("tags") or ())),
         )
 
@@ -282,19 +294,69 @@ class JobQueue:
 
     async def cancel_all(
         self,
-        job_type: str,
+        job_type: str | None = None,
+        /,
         *,
-        status: Status | None = None,
+        after: str | None = None,
+        limit: int | None = None,
         reason: str = "requested",
         by: str | None = None,
+        **filters: Unpack[JobFilters],
     ) -> Cancellations:
-        """Cancel all jobs of this type, or only those that are pending, or processing.
+        """Cancel all jobs of this type, or of which all `filters` are true, that have not ended.
 
-        Jobs that are submitted meanwhile are not cancelled. Other tasks run in between; a caller
-        who is cancelled has done a part of it. Raises UnknownJobType.
+        The newest come first, and jobs that are submitted meanwhile are not cancelled. Other tasks
+        run in between; a caller who is cancelled has done a part of it, and may do it again. With a
+        `limit` it is done for so many jobs, and goes on `after` the `next` of its answer.
+
+        Raises UnknownJobType, or InvalidOption, as if nothing says which jobs are meant.
         """
-        await _require(self._registry, job_type)
-        return await self._store.cancel_all(job_type, status, reason, by)
+        wanted = await _meant(self._registry, job_type, filters, "pending", "processing")
+        return await self._store.cancel_all(wanted, reason, by, Portion(after, limit))
+
+    async def run_now_all(
+        self,
+        job_type: str | None = None,
+        /,
+        *,
+        after: str | None = None,
+        limit: int | None = None,
+        by: str | None = None,
+        **filters: Unpack[JobFilters],
+    ) -> MadeReady:
+        """Let all pending jobs that are meant wait no longer for their time, as `run_now` does.
+
+        Those that are ready, or wait for other jobs, are passed over. All else is as with
+        `cancel_all`.
+        """
+        wanted = await _meant(self._registry, job_type, filters, "pending")
+        return await self._store.run_now_all(wanted, by, Portion(after, limit))
+
+    async def retry_all(
+        self,
+        job_type: str | None = None,
+        /,
+        *,
+        after: str | None = None,
+        limit: int | None = None,
+        idempotency_key: str | None = None,
+        by: str | None = None,
+        **filters: Unpack[JobFilters],
+    ) -> Retries:
+        """Run all jobs again that are meant, as `retry` does; if no status is said, failed ones.
+
+        It stops if the queue is full. A job is run again once: if the same is asked for again
+        within a day, with the same `idempotency_key` or without one both times, it is passed over.
+        All else is as with `cancel_all`.
+
+        Raises QueueClosed, and InvalidIdempotencyKey, too.
+        """
+        ended = await _meant(self._registry, job_type, filters, *sorted(TERMINAL))
+        if not filters.get("status"):
+            ended = structs.replace(ended, statuses=("failed",))
+        if idempotency_key is not None:
+            await _request(idempotency_key)
+        return await retry_all(self._store, ended, idempotency_key, by, Portion(after, limit))
 
     async def pause(self, job_type: str | None = None, *, by: str | None = None) -> QueueView:
         """Start no more jobs, or none of this type, until `resume`. Running jobs go on.
@@ -348,6 +410,22 @@ class JobQueue:
                 )
             )
         return views
+
+
+async def _meant(
+    registry: Registry, job_type: str | None, filters: JobFilters, *statuses: Status
+) -> JobFilter:
+    """The jobs that these say, if they have one of these statuses. Raises as `cancel_all`."""
+    if job_type is not None:
+        filters = {**filters, "job_type": job_type}
+    try:
+        wanted = filter_of(filters, statuses)
+        for name in wanted.types:
+            registry.lookup(name)
+    except BaseException:
+        await trio.lowlevel.checkpoint()
+        raise
+    return wanted
 
 
 async def _require(registry: Registry, job_type: str | None) -> None:

@@ -10,8 +10,10 @@ from job_service.jobs.state.detail import (
     Cancellations,
     JobDetail,
     JobSummary,
+    MadeReady,
     NodeView,
     QueueView,
+    Retries,
     ScheduleView,
     TypeQueue,
     TypeView,
@@ -37,7 +39,7 @@ REFERENCE: Final = "#/components/schemas/{name}"
 
 ANSWERS: Final[list[type[Struct]]] = [
     *(JobSummary, JobDetail, AttemptDetail, AttemptLog, LogLine, Progress, BatchReceipt),
-    *(Cancellations, QueueView, TypeQueue, Backup, NodeView, TypeView),
+    *(Cancellations, MadeReady, Retries, QueueView, TypeQueue, Backup, NodeView, TypeView),
     *(WorkerView, ScheduleView, MetricsSnapshot, Overview, HistoryView, Notice, Caller, Health),
     ProblemDetails,
 ]
