@@ -20,7 +20,6 @@ CALLS: dict[str, tuple[str, Role]] = {
     "cancel_jobs": ("/jobs/cancel?type=echo", "operate"),
     "run_jobs_now": ("/jobs/run-now?type=echo", "operate"),
     "retry_jobs": ("/jobs/retry?type=echo", "operate"),
-    "run_job_now": (f"{JOB}/run-now", "operate"),
     "edit_job": (JOB, "operate"),
     "cancel_job": (f"{JOB}/cancel", "operate"),
     "retry_job": (f"{JOB}/retry", "operate"),
