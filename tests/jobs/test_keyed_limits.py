@@ -199,17 +199,6 @@ async def test_a_start_counts_from_when_it_was_and_not_from_when_it_was_let_thro
         assert rated == [0, 0, 0]
 
 
-async def test_a_drain_gives_those_that_a_rate_holds_back_its_time(
-    registry: Registry, rated: list[float], autojump_clock: Autojump
-) -> None:
-    """Then it leaves the rest behind."""
-    async with running(registry, workers=2, grace=15) as rig:
-        await rig.queue.submit_all([rig.queue.check("call")] * 7)
-    assert rated == [0, 0, 0, 10, 10, 10]
-    assert (trio.current_time(), rig.engine.outcome) == (15, "grace_over")
-    assert abandoned(rig) == [("call", "grace_over", False)]
-
-
 async def test_a_rate_may_hold_for_each_key(registry: Registry, autojump_clock: Autojump) -> None:
     """What one has used up, another has not."""
     begun = defaultdict[str, list[float]](list)

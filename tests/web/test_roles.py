@@ -81,7 +81,8 @@ async def test_a_call_that_asks_for_no_token_does_nothing_that_needs_one(
     monkeypatch.setattr(guards, "needs_token", lambda _path: False)
     for call, (path, _) in CALLS.items():
         with guarded.nothing_changes():
-            answer = await ask(guarded, path, "to-operate", "POST")
+            method = "PATCH" if call == "edit_job" else "POST"
+            answer = await ask(guarded, path, "to-operate", method)
         assert answer.status == 401, call
     assert (await guarded.ask("/health")).status == 200
 
