@@ -355,3 +355,26 @@ async def test_a_stop_before_all_is_read_releases_nothing(path: Path) -> None:
         with pytest.raises(UnknownJob):
             await restarted.store.get("nothing")
         await restarted.check()
+
+
+async def test_a_job_that_was_put_off_in_vain_waits_on_as_it_is_then(
+    path: Path, disk: Disk
+) -> None:
+    """Whoever put it off is refused, and the job is not lost: it has the payload, kept or not."""
+
+    def draft(payload: bytes) -> Draft:
+        return Draft("email", payload, 3, unique_key="ada", debounce_seconds=60.0)
+
+    async with opened_file(path) as shop:
+        (job,) = await shop.submit(draft(b"1"))
+        disk.failing = {"write"}
+        with pytest.raises(StoreUnavailable):
+            await shop.submit(draft(b"2"), Draft("email", b"4", 3), draft(b"3"))
+        disk.failing = set()
+        await shop.store.settled()
+        assert list(shop.waiting) == [job.id]
+        assert bytes((await shop.store.get(job.id)).payload) == b"3"
+        await shop.check()
+        crashed = as_after_a_crash(path)
+    async with opened_file(crashed) as restarted:
+        assert bytes((await restarted.store.get(job.id)).payload) == b"3"

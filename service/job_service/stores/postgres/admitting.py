@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 from job_service.jobs.state.capacity import Capacity, Totals
 from job_service.jobs.state.changes import Creation
 from job_service.jobs.state.clock import Clock
-from job_service.jobs.state.model import TERMINAL, Job, Status
+from job_service.jobs.state.model import TERMINAL, Edit, Job, Status
+from job_service.jobs.state.transitions import edit
 from job_service.stores.admission import Admission
 from job_service.stores.contract import Tick
 from job_service.stores.labels import labels_of
@@ -74,10 +75,14 @@ class _Sum:
 
 
 class Admitted(NamedTuple):
-    """Whether any new jobs are ready and held by nobody, and how many have ended at once."""
+    """Whether any new jobs are ready and held by nobody, and how many have ended at once.
+
+    `put_off` has the ids of jobs that are still to be changed, and for which submission.
+    """
 
     any_ready: bool
     ended: int
+    put_off: Sequence[tuple[Submission, str, Edit]]
 
 
 async def admit(tx: Transaction, submissions: Sequence[Submission], terms: Terms) -> Admitted:
@@ -91,6 +96,17 @@ async def admit(tx: Transaction, submissions: Sequence[Submission], terms: Terms
     new = Elsewhere(terms.clock)
     totals = _Sum(await _totals_for(tx, wanted, terms), new)
     made: list[Job] = []
+    to_put_off: list[tuple[str, Edit]] = []
+    put_off: list[tuple[Submission, str, Edit]] = []
+
+    def change(job: Job, wanted: Edit) -> bool:
+        if job.status != "pending":
+            return False
+        if new.get(job.id) is job:
+            new.apply(edit(job, wanted, terms.clock))
+        else:
+            to_put_off.append((job.id, wanted))
+        return True
 
     def make(creation: Creation) -> None:
         made.append(creation.job)
@@ -105,6 +121,7 @@ async def admit(tx: Transaction, submissions: Sequence[Submission], terms: Terms
         find=lambda job_id: new.get(job_id) or predecessors.get(job_id),
         holder=lambda job_type, key: new.holder(job_type, key) or holders.get((job_type, key)),
         make=make,
+        put_off=change,
     )
     admission.is_closed = terms.is_closed
     ticks = await _last_ticks(tx, submissions)
@@ -127,6 +144,8 @@ async def admit(tx: Transaction, submissions: Sequence[Submission], terms: Terms
                 submission.tick = Tick(submission.schedule, job.created_at, job.id)
                 submission.is_tick_new = True
         submission.told = new.take_told()
+        put_off += [(submission, *each) for each in to_put_off]
+        to_put_off.clear()
         _part(submission, made[first:], terms, tx.now)
     await _keep(tx, made, submissions)
     await known.keep(tx)
@@ -135,12 +154,22 @@ async def admit(tx: Transaction, submissions: Sequence[Submission], terms: Terms
     return Admitted(
         any_ready=any(not job.awaits and job.run_at <= tx.now for job in left),
         ended=sum(job.status in TERMINAL for job in made),
+        put_off=put_off,
     )
 
 
 def _part(submission: Submission, made: Iterable[Job], terms: Terms, now: datetime) -> None:
     waiting = [job for job in made if job.status == "pending"]
-    submission.taken = [job for job in waiting if not job.awaits and terms.holds(job)]
+    debounced = {
+        (draft.type, draft.unique_key)
+        for draft in submission.drafts
+        if draft.debounce_seconds is not None  # any process may have to put it off
+    }
+    submission.taken = [
+        job
+        for job in waiting
+        if not job.awaits and (job.type, job.unique_key) not in debounced and terms.holds(job)
+    ]
     if left := len(waiting) - len(submission.taken):
         submission.told.append(JobsReleased(timestamp=now, jobs=left))
 
