@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+import psycopg
 import trio
 from msgspec import UNSET, structs
 
@@ -15,6 +16,7 @@ from job_service.errors import (
     JobServiceError,
     NotFinished,
     NotPending,
+    StoreUnavailable,
     UnknownJob,
 )
 from job_service.jobs.state.dependencies import why_blocked
@@ -31,12 +33,13 @@ from job_service.jobs.state.detail import (
 )
 from job_service.jobs.state.job_filter import JobFilter, JobPage, page_of
 from job_service.jobs.state.limits import NO_LIMITS, whose
-from job_service.jobs.state.model import TERMINAL, Draft, Edit, Status
+from job_service.jobs.state.model import TERMINAL, Draft, Edit, Job, Status
 from job_service.stores.contract import Excerpt, KeyedRequest
 from job_service.stores.live_store import draft_like, no_such_job, oldest_of, seconds_to_empty
 from job_service.stores.postgres.awaited import EVERY_SECONDS
 from job_service.stores.postgres.calling_off import CallOff
 from job_service.stores.postgres.editing import EditElsewhere
+from job_service.stores.postgres.listing import Listing
 from job_service.stores.postgres.pace import starts_per_second
 from job_service.stores.postgres.participant import Participant, finished
 from job_service.stores.postgres.reading import Found, Waiting
@@ -111,9 +114,7 @@ class PostgresStore(Participant):
     ) -> Cancellations:
         await self._require_open()
         of_type = JobFilter(types=(job_type,))
-        newest, _ = await self._question(
-            self._reader.page(of_type, after=None, limit=1, newest_first=True)
-        )
+        newest, _ = await self._found(Listing(of_type, after=None, limit=1, newest_first=True))
         cancelled = interrupted = 0
         while newest:
             some = CallOff(reason, by, job_type=job_type, status=status, newest=newest[0].id)
@@ -179,8 +180,8 @@ class PostgresStore(Participant):
     ) -> JobPage:
         await self._require_open()
         await self._committer.kept()
-        jobs, edge = await self._question(
-            self._reader.page(wanted, after=after, limit=limit + 1, newest_first=newest_first)
+        jobs, edge = await self._found(
+            Listing(wanted, after=after, limit=limit + 1, newest_first=newest_first)
         )
         return page_of([self._with_progress(summarize(job)) for job in jobs], limit, edge)
 
@@ -292,6 +293,16 @@ class PostgresStore(Participant):
         await self._ask(change)
         if change.refusal is not None:
             raise change.refusal
+
+    async def _found(self, listing: Listing) -> tuple[list[Job], str | None]:
+        """What the listing reads. Raises StoreUnavailable."""
+        return await self._question(self._read_in_time(listing))
+
+    async def _read_in_time(self, listing: Listing) -> tuple[list[Job], str | None]:
+        try:
+            return await self._pages.do(listing.read)
+        except psycopg.errors.QueryCanceled as error:  # which says nothing of the store itself
+            raise StoreUnavailable("the database takes too long to find these jobs") from error
 
     async def _find(self, job_id: str) -> Found:
         """A job as it is kept. Raises UnknownJob or StoreUnavailable."""
