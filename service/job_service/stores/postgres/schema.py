@@ -36,6 +36,7 @@ CREATE TABLE job_service.jobs (
     edit text,
     bytes int NOT NULL,
     record text NOT NULL,
+    error text,
     payload text NOT NULL
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 CREATE INDEX jobs_to_claim ON job_service.jobs (type, priority, run_at, id)
@@ -58,6 +59,7 @@ CREATE TABLE job_service.finished (
     run_at timestamptz NOT NULL,
     finished_at timestamptz NOT NULL,
     record text NOT NULL,
+    error text,
     payload text NOT NULL,
     result text,
     bytes int NOT NULL DEFAULT 0

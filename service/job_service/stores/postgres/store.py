@@ -36,6 +36,7 @@ from job_service.stores.live_store import draft_like, no_such_job, oldest_of, se
 from job_service.stores.postgres.awaited import EVERY_SECONDS
 from job_service.stores.postgres.calling_off import CallOff
 from job_service.stores.postgres.editing import EditElsewhere
+from job_service.stores.postgres.listing import Listing
 from job_service.stores.postgres.pace import starts_per_second
 from job_service.stores.postgres.participant import finished
 from job_service.stores.postgres.reading import Found, Waiting
@@ -157,8 +158,8 @@ class PostgresStore(Sweeper):
     ) -> JobPage:
         await self._require_open()
         await self._committer.kept()
-        jobs, edge = await self._question(
-            self._reader.page(wanted, after=after, limit=limit + 1, newest_first=newest_first)
+        jobs, edge = await self._found(
+            Listing(wanted, after=after, limit=limit + 1, newest_first=newest_first)
         )
         return page_of([self._with_progress(summarize(job)) for job in jobs], limit, edge)
 

@@ -6,6 +6,7 @@ from datetime import datetime
 import msgspec
 
 from job_service.jobs.state.detail import JobSummary
+from job_service.jobs.state.job_filter import folded_error
 from job_service.jobs.state.model import Job
 from job_service.stores.contract import KeyedRequest, Tick
 from job_service.stores.labels import labels_of
@@ -82,6 +83,7 @@ def _row(job: Job) -> rows.JobRow:
         None if job.finished_at is None else text_of(job.finished_at),
         encode(record_of(job)).decode(),
         None if job.result is None else job.result.decode(),
+        folded_error(job),
     )
 
 
