@@ -89,6 +89,14 @@ class NotFinished(JobServiceError):
         self.job = job
 
 
+class UnknownGroup(JobServiceError):
+    """There is no group with this id, or it has ended and is no longer kept."""
+
+
+class GroupConflict(JobServiceError):
+    """The group has ended, so it can't be cancelled; or what has not failed can't be retried."""
+
+
 class SettingsError(JobServiceError, ValueError):
     """A setting has a value that it can't have; `setting` is its name."""
 

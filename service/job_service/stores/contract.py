@@ -28,6 +28,7 @@ from job_service.jobs.state import live_jobs
 from job_service.jobs.state.changes import Change
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.detail import Cancellations, JobDetail, JobSummary, NodeView, QueueView
+from job_service.jobs.state.group import Group, GroupView
 from job_service.jobs.state.job_filter import JobFilter, JobPage
 from job_service.jobs.state.limits import Limits
 from job_service.jobs.state.model import Draft, Job, Status
@@ -204,12 +205,17 @@ class Store(Protocol):
         request: KeyedRequest | None = None,
         schedule: str | None = None,
         not_since: datetime | None = None,
+        group: Group | None = None,
     ) -> Sequence[JobSummary]:
         """Make a job of each draft, in their order, or none at all; kept on return.
 
         If a `schedule` submits, this tick is kept in the same act: when the first job was made, and
         its id. If another process has had a tick of this schedule at `not_since` or later, no job
         is made and none is given, and `last_ticks` has that one.
+
+        If the drafts are those of a `group`, it is made with them. In the act in which the last of
+        its jobs ends, and whichever process does that, the group ends, and the job that is to
+        follow is made. There is always a place for that one.
 
         If another job holds a draft's unique key, that one is given, `duplicate`. Such a draft
         needs no place, no bytes and no predecessor. The jobs of a `request` that was made before
@@ -252,6 +258,23 @@ class Store(Protocol):
         who is cancelled has done a part.
         """
 
+    async def cancel_group(
+        self, group_id: str, reason: str, by: str | None = None
+    ) -> Cancellations:
+        """Call off all jobs of a group that have not ended.
+
+        Raises UnknownGroup, or GroupConflict if all have. Other tasks run between portions of them:
+        a caller who is cancelled has done a part.
+        """
+
+    async def retry_group(
+        self, group_id: str, request: KeyedRequest | None = None, by: str | None = None
+    ) -> Sequence[JobSummary]:
+        """Make a group of jobs like those of this one that did not complete; else as `submit`.
+
+        Raises UnknownGroup, too, and GroupConflict if it has not ended, or no such job is kept.
+        """
+
     async def pause(self, job_type: str | None, by: str | None = None) -> QueueView:
         """Start no job, or none of this type, until `resume`; kept on return."""
 
@@ -275,6 +298,12 @@ class Store(Protocol):
 
         Raises UnknownJob if it is not kept when the wait begins. It may be kept no more at the end.
         """
+
+    async def group(self, group_id: str) -> GroupView:
+        """A group as it is now. Raises UnknownGroup."""
+
+    async def wait_for_group(self, group_id: str, seconds: float) -> GroupView:
+        """As `group`, as soon as it has ended, or after so many seconds. Raises UnknownGroup."""
 
     async def page(
         self, wanted: JobFilter, *, after: str | None, limit: int, newest_first: bool

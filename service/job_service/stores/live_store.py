@@ -96,10 +96,16 @@ class LiveStore(ABC):
         self, job_type: str, status: Status | None, reason: str, by: str | None
     ) -> Cancellations:
         """Call off jobs of a type, portion by portion; it begins without a checkpoint."""
+        return await self._call_off_each(self._unfinished(job_type), status, reason, by)
+
+    async def _call_off_each(
+        self, jobs: Sequence[Job], status: Status | None, reason: str, by: str | None
+    ) -> Cancellations:
+        """Call off these jobs, the last one first, those that have a status or all of them."""
         cancelled = interrupted = 0
         # Those that wait first, and the newest of them first: none is to start because another was
         # interrupted, nor to fail because the one that it comes after was cancelled.
-        for number, job in enumerate(reversed(self._unfinished(job_type)), 1):
+        for number, job in enumerate(reversed(jobs), 1):
             if job.status == "pending" and status != "processing":
                 cancelled += 1
                 self._call_off(job, reason, by)
@@ -169,6 +175,11 @@ def draft_like(job: Job, by: str | None) -> Draft:
         tags=job.tags,
         by=by,
     )
+
+
+def no_such_group(group_id: str) -> str:
+    """What to say of a group that is asked for in vain."""
+    return f"there is no group {group_id[:100]}, or it is no longer kept"
 
 
 def no_such_job(job_id: str) -> str:

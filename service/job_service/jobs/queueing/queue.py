@@ -1,17 +1,15 @@
 """The facade for jobs, for routes and for programs that embed the service."""
 
-import re
 from collections.abc import Iterable, Sequence
-from hashlib import blake2b
 from pathlib import Path
 from typing import Unpack
 
-import msgspec
 import trio
 from msgspec import UNSET
 
-from job_service.errors import InvalidIdempotencyKey
 from job_service.jobs.queueing.filters import JobFilters, job_filter
+from job_service.jobs.queueing.group_queue import GroupQueue
+from job_service.jobs.queueing.keyed_requests import keyed_request
 from job_service.jobs.queueing.options import JobOptions, check_draft, check_options
 from job_service.jobs.registration.job_type import encode_payload
 from job_service.jobs.registration.registry import Registry
@@ -25,9 +23,7 @@ from job_service.jobs.state.detail import (
 )
 from job_service.jobs.state.job_filter import JobPage
 from job_service.jobs.state.model import DEFAULT_PRIORITY, TRANSITIONS, Draft, Status
-from job_service.stores.contract import KeyedRequest, Store
-
-_KEY = re.compile(r"[!-~]{1,255}")  # visible ASCII
+from job_service.stores.contract import Store
 
 
 class JobQueue:
@@ -50,10 +46,13 @@ class JobQueue:
     Whoever calls `cancel`, `cancel_all`, `retry`, `pause`, `resume` or `back_up` for somebody may
     give their name: `by`. The event that tells of it has that name.
 
+    `groups` has the same for many jobs that are one thing; see `GroupQueue`.
+
     Raises StoreUnavailable, in each async method, while a store in a file can't keep anything.
     """
 
     def __init__(self, registry: Registry, store: Store) -> None:
+        self.groups = GroupQueue(store)
         self._registry = registry
         self._store = store
 
@@ -83,7 +82,7 @@ class JobQueue:
             raise
         request = None
         if idempotency_key is not None:
-            request = await _request(idempotency_key, "submit", draft)
+            request = await keyed_request(idempotency_key, "submit", draft)
         return (await self._store.submit((draft,), request))[0]
 
     async def submit_all(
@@ -108,7 +107,7 @@ class JobQueue:
             raise
         request = None
         if idempotency_key is not None:
-            request = await _request(idempotency_key, "submit_all", wanted)
+            request = await keyed_request(idempotency_key, "submit_all", wanted)
         return await self._store.submit(wanted, request)
 
     def check(self, job_type: str, payload: object = UNSET, **options: Unpack[JobOptions]) -> Draft:
@@ -149,7 +148,7 @@ class JobQueue:
         if idempotency_key is not None:
             # Whoever asks for a lone surrogate is to hear that there is no such job.
             asked = job_id.encode(errors="surrogatepass")
-            request = await _request(idempotency_key, "retry", asked)
+            request = await keyed_request(idempotency_key, "retry", asked)
         return await self._store.run_again(job_id, request, by)
 
     async def get(self, job_id: str) -> JobDetail:
@@ -292,11 +291,3 @@ async def _require(registry: Registry, job_type: str | None) -> None:
     except BaseException:
         await trio.lowlevel.checkpoint()
         raise
-
-
-async def _request(key: str, *asked: object) -> KeyedRequest:
-    """The request that has this idempotency key. Raises InvalidIdempotencyKey."""
-    if not _KEY.fullmatch(key):
-        await trio.lowlevel.checkpoint()
-        raise InvalidIdempotencyKey("an idempotency key has 1 to 255 visible ASCII characters")
-    return KeyedRequest(key, blake2b(msgspec.msgpack.encode(asked), digest_size=16).digest())

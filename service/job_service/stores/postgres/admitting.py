@@ -13,13 +13,15 @@ from typing import Final, NamedTuple
 from job_service.jobs.state.capacity import Capacity, Totals
 from job_service.jobs.state.changes import Creation
 from job_service.jobs.state.clock import Clock
+from job_service.jobs.state.group import Group, creation_of
 from job_service.jobs.state.model import TERMINAL, Job, Status
 from job_service.stores.admission import Admission
 from job_service.stores.contract import Tick
-from job_service.stores.labels import labels_of
 from job_service.stores.postgres.claiming import lock_of, take_locks
 from job_service.stores.postgres.elsewhere import Elsewhere
+from job_service.stores.postgres.groups import keep_groups
 from job_service.stores.postgres.known_requests import KnownRequests
+from job_service.stores.postgres.labelling import keep_labels
 from job_service.stores.postgres.rows import (
     WHOLE,
     insertion,
@@ -74,10 +76,10 @@ class _Sum:
 
 
 class Admitted(NamedTuple):
-    """Whether any new jobs are ready and held by nobody, and how many have ended at once."""
+    """Whether any new jobs are ready and held by nobody, and those that have ended at once."""
 
     any_ready: bool
-    ended: int
+    ended: Sequence[Job]
 
 
 async def admit(tx: Transaction, submissions: Sequence[Submission], terms: Terms) -> Admitted:
@@ -91,6 +93,7 @@ async def admit(tx: Transaction, submissions: Sequence[Submission], terms: Terms
     new = Elsewhere(terms.clock)
     totals = _Sum(await _totals_for(tx, wanted, terms), new)
     made: list[Job] = []
+    groups: list[Group] = []
 
     def make(creation: Creation) -> None:
         made.append(creation.job)
@@ -127,14 +130,18 @@ async def admit(tx: Transaction, submissions: Sequence[Submission], terms: Terms
                 submission.tick = Tick(submission.schedule, job.created_at, job.id)
                 submission.is_tick_new = True
         submission.told = new.take_told()
+        if submission.group is not None and len(made) > first:
+            groups.append(submission.group)
+            submission.told.append(creation_of(submission.group))
         _part(submission, made[first:], terms, tx.now)
     await _keep(tx, made, submissions)
+    await keep_groups(tx, groups)
     await known.keep(tx)
     taken = {job.id for each in submissions for job in each.taken}
     left = [job for job in made if job.status == "pending" and job.id not in taken]
     return Admitted(
         any_ready=any(not job.awaits and job.run_at <= tx.now for job in left),
-        ended=sum(job.status in TERMINAL for job in made),
+        ended=[job for job in made if job.status in TERMINAL],
     )
 
 
@@ -254,12 +261,7 @@ async def _keep(tx: Transaction, made: Sequence[Job], submissions: Iterable[Subm
             )
     if ended := [job for job in made if job.status in TERMINAL]:
         await tx.do(insertion_of_finished(ended))
-    labels = [(text_of(label), job.id) for job in made for label in labels_of(job)]
-    if labels:
-        await tx.rows(
-            "INSERT INTO job_service.labels SELECT * FROM unnest(%s::text[], %s::text[])",
-            *map(list, zip(*labels, strict=True)),
-        )
+    await keep_labels(tx, made)
     for tick in [each.tick for each in submissions if each.tick and each.is_tick_new]:
         await tx.rows(
             """

@@ -9,6 +9,7 @@ from typing import Any, Final
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.model import Job, Status
 from job_service.jobs.state.transitions import cancel
+from job_service.stores.labels import label_of_group
 from job_service.stores.postgres.elsewhere import Elsewhere
 from job_service.stores.postgres.rows import WHOLE, finishing, job_of, text_of
 from job_service.stores.postgres.transaction import Transaction
@@ -27,8 +28,16 @@ _SOME: Final = f"""
 """
 
 
+_SOME_OF_GROUP: Final = f"""
+    SELECT node, status, {WHOLE} FROM job_service.jobs
+    WHERE id IN (SELECT id FROM job_service.labels WHERE label = %s)
+        AND node IS DISTINCT FROM %s AND cancel_reason IS NULL
+    ORDER BY id DESC LIMIT {PORTION} FOR UPDATE
+"""
+
+
 class CallOff:
-    """One job, or the jobs of a type that came up to the one with the id `newest`.
+    """One job, the jobs of a group, or those of a type that came up to the one with id `newest`.
 
     `cancelled` have ended, and to the processes of `asked` ones it was said. `is_over` says whether
     there is none left.
@@ -40,6 +49,7 @@ class CallOff:
         by: str | None,
         *,
         job_id: str | None = None,
+        group_id: str | None = None,
         job_type: str | None = None,
         status: Status | None = None,
         newest: str | None = None,
@@ -47,6 +57,7 @@ class CallOff:
         self.reason = reason
         self.by = by
         self._job_id = job_id
+        self._group_id = group_id
         self._job_type = job_type
         self._status = status
         self._newest = newest
@@ -94,6 +105,8 @@ class CallOff:
     async def _find(self, tx: Transaction) -> Sequence[tuple[Any, ...]]:
         if self._job_id is not None:
             return await tx.rows(_ONE, self._job_id)
+        if self._group_id is not None:
+            return await tx.rows(_SOME_OF_GROUP, label_of_group(self._group_id), tx.node)
         return await tx.rows(
             _SOME, self._job_type, self._newest, tx.node, self._status, self._status
         )

@@ -20,12 +20,14 @@ from job_service.jobs.state.detail import (
     detail_of,
     summarize,
 )
+from job_service.jobs.state.group import Group
 from job_service.jobs.state.job_filter import JobFilter, JobPage, page_of
 from job_service.jobs.state.model import TERMINAL, Draft, Status
 from job_service.stores.contract import KeyedRequest
 from job_service.stores.live_store import draft_like, no_such_job
 from job_service.stores.postgres.calling_off import CallOff
-from job_service.stores.postgres.participant import Participant, finished
+from job_service.stores.postgres.group_keeper import GroupKeeper
+from job_service.stores.postgres.participant import finished
 from job_service.stores.postgres.reading import Found
 from job_service.stores.postgres.rows import is_storable
 from job_service.stores.postgres.submission import Submission
@@ -35,7 +37,7 @@ from job_service.telemetry.events import QueuePaused, QueueResumed
 WORD_SECONDS: Final = 1.0  # that the process that holds a job has to call it off
 
 
-class PostgresStore(Participant):
+class PostgresStore(GroupKeeper):
     """Keeps all jobs in a database: at most `retain` that have ended, for up to `retain_seconds`.
 
     A job in hand whose process dies `max_losses` times fails. Meaning and errors of all methods are
@@ -48,9 +50,10 @@ class PostgresStore(Participant):
         request: KeyedRequest | None = None,
         schedule: str | None = None,
         not_since: datetime | None = None,
+        group: Group | None = None,
     ) -> Sequence[JobSummary]:
         await self._require_open()
-        submission = Submission(drafts, request, schedule, not_since)
+        submission = Submission(drafts, request, schedule, not_since, group)
         await self._ask(submission)
         if submission.refusal is not None:
             raise submission.refusal
