@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
+import hypothesis
 import msgspec
 import pytest
 import trio
@@ -35,6 +36,10 @@ from tests.certificates import Certificate, issue
 from tests.forking import Ancestor
 
 Kind = TypeVar("Kind", bound=Event)
+
+# A machine that is busy takes long for any example.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -163,6 +168,7 @@ class Rig:
             max_abandoned_threads=max_abandoned_threads,
             watch_asyncio=watch_asyncio,
             random_source=random.Random(0),
+            starts_per_second=self.history.starts_per_second,
         )
         self.history.watch(lambda: self.engine.oldest_ready)
         self._nursery = nursery

@@ -37,6 +37,7 @@ SETTINGS: list[tuple[str, str, object, str]] = [
     ("tokens", "secret, me read another", ("secret", "me read another"), "other"),
     ("allow_host", "a.test,B.test", ("a.test", "b.test"), "other"),
     ("allow_origin", "https://a.test", ("https://a.test",), "other"),
+    ("root_path", "/jobs", "/jobs", "/other"),
     ("log_format", "console", "console", "json"),
     ("log_level", "debug", "debug", "error"),
     ("stall_threshold", "0.5", 0.5, "nan"),

@@ -60,7 +60,7 @@ SURFACE = [
     ),
     *("QueueView", "Rate", "Registry", "ResourceFailed", "Retry", "RunningService", "ScheduleView"),
     *("Settings", "SettingsError", "Snooze", "Status", "StoreRefused", "StoreUnavailable"),
-    *("TypeOptions", "TypeView", "Unauthorized", "UnexpectedAnswer", "UnknownJob"),
+    *("TypeOptions", "TypeQueue", "TypeView", "Unauthorized", "UnexpectedAnswer", "UnknownJob"),
     *("UnknownJobType", "UnknownPredecessor", "Unreachable", "WorkerView"),
     *("collect_garbage_on_schedule", "host"),
 ]

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         NodeView,
         QueueView,
         ScheduleView,
+        TypeQueue,
         TypeView,
         WorkerView,
     )
@@ -101,6 +102,7 @@ __all__ = [
     "StoreRefused",
     "StoreUnavailable",
     "TypeOptions",
+    "TypeQueue",
     "TypeView",
     "Unauthorized",
     "UnexpectedAnswer",
@@ -134,6 +136,7 @@ _HOMES = {
     "NodeView": "job_service.jobs.state.detail",
     "QueueView": "job_service.jobs.state.detail",
     "ScheduleView": "job_service.jobs.state.detail",
+    "TypeQueue": "job_service.jobs.state.detail",
     "TypeView": "job_service.jobs.state.detail",
     "WorkerView": "job_service.jobs.state.detail",
     "AttemptLog": "job_service.jobs.state.job_log",

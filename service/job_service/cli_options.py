@@ -44,6 +44,8 @@ def _reading(setting: Field[Any], kind: Any) -> dict[str, Any]:
         return {"type": _Port(), "default": default}
     if setting.name == "store":
         return {"default": default, "metavar": "memory|sqlite:PATH|postgresql://…"}
+    if setting.name == "root_path":
+        return {"default": default, "show_default": False, "metavar": "PATH"}
     if setting.name.endswith("_bytes"):
         return {"callback": read_bytes, "default": in_mib(default), "metavar": "BYTES"}
     if kind is bool:

@@ -16,6 +16,7 @@ from job_service.token_file import read_tokens
 from job_service.tokens import Token
 
 _HOST_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")  # as a Host header is read, without a port
+_ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#]+")
 
 
@@ -97,6 +98,7 @@ class Settings:
     allow_origin: Annotated[
         tuple[str, ...], "Other sites whose pages may call, such as https://example.com."
     ] = ()
+    root_path: Annotated[str, "Path at which a proxy has the service, such as /jobs."] = ""
     log_format: Annotated[LogFormatChoice, "auto: console on a terminal, JSON elsewhere."] = "auto"
     log_level: Annotated[
         LogLevel, "Lowest level to log; the service's own start, drain and end are always logged."
@@ -121,6 +123,8 @@ class Settings:
         self._require("unix", self.unix != "", "must not be empty")
         for path in ("certfile", "keyfile", "log_file", "token_file"):
             self._make_absolute(path)
+        is_path = not self.root_path or _ROOT_PATH.fullmatch(self.root_path) is not None
+        self._require("root_path", is_path, "takes a path such as /jobs, with no slash at its end")
         shares_store = self._locate_store()
         alone = "must be 1 or more if no other process can run the jobs"
         self._require("workers", self.workers > 0 or shares_store, alone)

@@ -64,6 +64,7 @@ class Supervisor:
             workers=settings.workers,
             max_abandoned_threads=settings.max_abandoned_threads,
             watch_asyncio=telemetry.watch_asyncio,
+            starts_per_second=telemetry.history.starts_per_second,
         )
         self._events = ServiceEvents(
             telemetry,
@@ -85,6 +86,7 @@ class Supervisor:
             why_idle=lambda: self._store.why_idle,
             emit=telemetry.emit,
             access=access,
+            root_path=settings.root_path,
         )
         self._token_file: TokenFile | None = None
         if settings.token_file is not None:

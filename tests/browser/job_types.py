@@ -34,6 +34,12 @@ async def blocking() -> None:
     time.sleep(0.6)  # noqa: ASYNC251  # which is the point
 
 
+@registry.job("payroll", sensitive=True)
+async def pay(payload: Any) -> Any:
+    """Keeps a secret."""
+    return payload
+
+
 @registry.cron("0 3 1 1 *", tz="UTC")
 async def yearly() -> None:
     """Does not run while anybody tests."""

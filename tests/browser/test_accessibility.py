@@ -49,12 +49,19 @@ def test_every_view_can_be_read_by_everybody(
     new_context: Callable[..., BrowserContext], service: Service, look: str
 ) -> None:
     """Names, labels, landmarks, headings, contrast, targets and width: of all that there is."""
-    failed = service.run("flaky", {"failures": 1}, max_retries=0, unique_key="k" * 200)
+    failed = service.run(
+        "flaky", {"failures": 1}, max_retries=0, unique_key="k" * 200, tags=["t" * 64, "urgent"]
+    )
     running = service.submit("import")
     service.run("blocking")
     page = open_live(new_context(**LOOKS[look]).new_page(), service.url)
     expect(page.locator("#jobs tr").first).to_be_visible()
     expect(page.locator("#types tr").first).to_be_visible()
+    page.goto(f"{service.url}/#/?tag={'t' * 64}&error=attempt&since=3600")
+    expect(page.locator("#marks li")).to_have_count(2)
+    expect(page.locator("#jobs tr").first).to_contain_text("failed")
+    check(page)
+    page.goto(f"{service.url}/#/")
     service.run("fail", max_retries=0)
     expect(page.locator("#notices li").first).to_be_visible()
     check(page)
@@ -93,7 +100,16 @@ def test_where_the_focus_is_can_be_seen(dashboard: Page, service: Service) -> No
         assert focus["outlined"], focus
         reached.add(focus["what"])
         dashboard.keyboard.press("Tab")
-    assert reached >= {"skip", "pause", "filter-status", "filter-type", "find-id", "Pause echo"}
+    assert reached >= {
+        "skip",
+        "pause",
+        "tab-failed",
+        "filter-type",
+        "filter-since",
+        "find-by",
+        "find-text",
+        "Pause echo",
+    }
 
 
 def test_the_content_is_one_step_away(dashboard: Page) -> None:

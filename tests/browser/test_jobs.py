@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import Watch, open_live
 from tests.browser.job_types import MARKUP
@@ -37,7 +37,7 @@ def test_jobs_are_filtered_by_status_and_type(page: Page, start: Callable[..., S
     expect(page.locator("#jobs tr")).to_have_count(3)
     assert rows(page) == [sleep, echo, failed], "the newest first"
 
-    page.get_by_role("combobox", name="Status").select_option("completed")
+    tab(page, "completed").click()
     expect(page.locator("#jobs tr")).to_have_count(2)
     assert rows(page) == [sleep, echo]
     page.get_by_role("combobox", name="Type").select_option("echo")
@@ -45,8 +45,135 @@ def test_jobs_are_filtered_by_status_and_type(page: Page, start: Callable[..., S
     page.reload()
     expect(page.locator("#jobs tr")).to_have_count(1)
     assert rows(page) == [echo]
-    page.get_by_role("combobox", name="Status").select_option("abandoned")
+    tab(page, "abandoned").click()
     expect(page.locator("#jobs-empty")).to_have_text("No job matches these filters now.")
+
+
+def tab(page: Page, name: str) -> Locator:
+    """The tab of a status."""
+    return page.get_by_role("navigation", name="Jobs by status").locator(f"#tab-{name}")
+
+
+def find(page: Page, kind: str, text: str) -> None:
+    """Search for it."""
+    page.get_by_role("combobox", name="Find by").select_option(kind)
+    page.get_by_role("searchbox", name="What to find").fill(text)
+    page.get_by_role("button", name="Find", exact=True).click()
+
+
+def test_the_tabs_count_what_the_table_has(page: Page, start: Callable[..., Service]) -> None:
+    """Of all job types, and of the one that is chosen; and the tab that is chosen says so."""
+    service = start()
+    for number in range(5):
+        service.run("echo", number)
+    failed = [service.run("fail", max_retries=0) for _ in range(2)]
+    open_live(page, service.url)
+    for name, jobs in (("all", 7), ("completed", 5), ("failed", 2), ("pending", 0)):
+        expect(tab(page, name)).to_have_text(f"{name} {jobs}")
+        tab(page, name).click()
+        expect(tab(page, name)).to_have_attribute("aria-current", "true")
+        expect(page.locator("#jobs tr")).to_have_count(jobs)
+    tab(page, "all").click()
+    page.get_by_role("combobox", name="Type").select_option("fail")
+    expect(tab(page, "all")).to_have_text("all 2")
+    expect(tab(page, "completed")).to_have_text("completed 0")
+    assert rows(page) == failed[::-1]
+    service.run("fail", max_retries=0)
+    expect(tab(page, "failed")).to_have_text("failed 3")
+    expect(page.locator("#jobs tr")).to_have_count(3)
+
+
+def test_jobs_are_found_by_id_key_tag_and_error(page: Page, start: Callable[..., Service]) -> None:
+    """What is sought is in the address, so that a link leads to the same; it can be taken back."""
+    service = start()
+    urgent = service.run("echo", tags=["urgent"])
+    failed = service.run("fail", max_retries=0, tags=["urgent", "tenant 4/2"])
+    keyed = service.run("echo", unique_key="order & 7")
+    open_live(page, service.url)
+    for kind, text, expected in (
+        ("Unique key", "order & 7", [keyed]),
+        ("Id", failed[-9:].upper(), [failed]),
+        ("Tag", "tenant 4/2", [failed]),
+        ("Tag", "urgent", [failed, urgent]),
+    ):
+        page.goto(f"{service.url}/#/")
+        expect(page.locator("#jobs tr")).to_have_count(3)
+        find(page, kind, text)
+        expect(page.locator("#jobs tr")).to_have_count(len(expected))
+        assert rows(page) == expected
+        page.reload()
+        expect(page.locator("#jobs tr")).to_have_count(len(expected))
+        assert rows(page) == expected
+    find(page, "Error", "RUNTIMEerror")
+    expect(page.locator("#jobs tr")).to_have_count(1)
+    expect(tab(page, "failed")).to_have_text("failed ")
+    tab(page, "failed").click()
+    expect(page.locator("#marks li")).to_have_count(2)
+    page.get_by_role("button", name="Find without Tag urgent").click()
+    expect(page.locator("#marks")).to_have_text("Error: RUNTIMEerror✕")
+    assert rows(page) == [failed]
+    page.get_by_role("button", name="Find without Error RUNTIMEerror").click()
+    expect(page.locator("#marks")).to_be_hidden()
+    assert page.url == f"{service.url}/#/?status=failed"
+
+
+def test_what_can_t_be_found_says_why(
+    page: Page, start: Callable[..., Service], watch: Watch
+) -> None:
+    """And a search that some job may still match says how far it has come."""
+    watch.expected.append("400")
+    service = start()
+    service.run("echo")
+    open_live(page, service.url)
+    find(page, "Id", "x" * 40)
+    expect(page.locator("#jobs-empty")).to_contain_text("id must be a part of an id")
+    page.goto(f"{service.url}/#/")
+    find(page, "Tag", "nobody's")
+    expect(page.locator("#jobs-empty")).to_have_text("No job matches these filters now.")
+
+    def never_full(route: Route) -> None:
+        cursor = "01a213c0-eeee-714f-82d5-aee99f485e6d"
+        link = f'</jobs?cursor={cursor}>; rel="next"'
+        route.fulfill(json=[], headers={"Link": link})
+
+    page.route("**/jobs?*", never_full)
+    find(page, "Error", "rare")
+    expect(page.locator("#jobs-empty")).to_contain_text("Looked at the jobs back to 25 Nov")
+    expect(page.get_by_role("button", name="Older")).to_be_enabled()
+
+
+def test_the_table_shows_payloads_and_why_jobs_wait(
+    page: Page, start: Callable[..., Service]
+) -> None:
+    """In short; the page of the job has it all. On a phone, the reason is there, too."""
+    service = start()
+    job_id = service.submit("echo", {"to": "ada", "text": "x" * 500}, delay_seconds=3_600)
+    open_live(page, service.url)
+    row = page.locator("#jobs tr", has=page.locator(f"a[href='#/jobs/{job_id}']"))
+    expect(row.locator(".payload")).to_contain_text('{"to": "ada", "text": "xxx')
+    expect(row.locator(".detail")).to_contain_text("due in 3")
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(row.locator(".payload")).to_be_hidden()
+    expect(row.locator(".detail")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_tag_of_a_job_leads_to_all_jobs_that_have_it(
+    page: Page, start: Callable[..., Service]
+) -> None:
+    """And so does its unique key."""
+    service = start()
+    older = service.run("echo", tags=["a b"], unique_key="k")
+    newer = service.run("echo", tags=["a b", "c"])
+    service.run("echo")
+    open_job(page, service, older)
+    page.locator("#facts").get_by_role("link", name="a b").click()
+    expect(page.locator("#jobs tr")).to_have_count(2)
+    assert rows(page) == [newer, older]
+    open_job(page, service, older)
+    page.locator("#facts").get_by_role("link", name="k", exact=True).click()
+    expect(page.locator("#jobs tr")).to_have_count(1)
+    assert rows(page) == [older]
 
 
 def test_a_job_that_waits_has_taken_no_time(page: Page, start: Callable[..., Service]) -> None:
@@ -128,21 +255,19 @@ def test_rows_hold_still_under_the_pointer(dashboard: Page, service: Service) ->
 
 
 def test_a_job_is_found_by_its_id(dashboard: Page, service: Service, watch: Watch) -> None:
-    """Its id leads to its page; one that no job has leads to a word about that."""
+    """A whole id leads to the job's page; one that no job has leads to a word about that."""
     watch.expected.append("404")
     job_id = service.run("echo")
-    field = dashboard.get_by_role("searchbox", name="Id")
-    field.fill(f" {job_id} ")
+    field = dashboard.get_by_role("searchbox", name="What to find")
+    field.fill(f" {job_id.upper()} ")
     field.press("Enter")
     expect(dashboard.locator("#job-id")).to_have_text(job_id)
     expect(dashboard.locator("#job-status")).to_have_text("completed")
     dashboard.go_back()
-    field.fill("nobody")
-    dashboard.get_by_role("button", name="Open").click()
+    field.fill("01890000-0000-7000-8000-000000000000")
+    dashboard.get_by_role("button", name="Find", exact=True).click()
     expect(dashboard.locator("#job-empty")).to_contain_text("There is no such job")
-    dashboard.go_back()
-    field.fill("..")
-    field.press("Enter")
+    dashboard.goto(f"{service.url}/#/jobs/..")
     expect(dashboard.locator("#job-empty")).to_contain_text("There is no such job")
     expect(dashboard.locator("#connection")).to_have_text("Live")
 
@@ -299,13 +424,14 @@ def test_a_job_that_waits_says_why(page: Page, service: Service) -> None:
 def test_a_job_says_after_how_many_others_it_comes(
     page: Page, start: Callable[..., Service]
 ) -> None:
-    """All of them, though the table is told the first ten; its page has a link to each."""
+    """The table names the first, and its page has a link to each."""
     service = start()
     others = [service.submit("echo", delay_seconds=3_600) for _ in range(12)]
     one = service.submit("echo", after=others[:1])
     many = service.submit("echo", after=others)
     open_live(page, service.url)
-    for job_id, words in ((one, "after 1 other"), (many, "after 12 others")):
+    waits = f"waits for job {others[0]}"
+    for job_id, words in ((one, waits), (many, f"{waits} and 11 others")):
         row = page.locator("#jobs tr").filter(has=page.locator(f"a[href='#/jobs/{job_id}']"))
         expect(row.get_by_text(words, exact=True)).to_be_visible()
     open_job(page, service, many)

@@ -53,6 +53,24 @@ def test_who_may_only_read_sees_no_button_that_acts(
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+def test_what_is_sensitive_is_shown_to_operators_only(
+    new_context: Callable[..., BrowserContext], start: Callable[..., Service], watch: Watch
+) -> None:
+    """Others read why they do not see it."""
+    watch.expected.append("401")
+    service = start(*TOKENS)
+    job_id = service.run("payroll", "tweety")
+    for token, may in (("looks", False), ("acts", True)):
+        page = new_context().new_page()
+        enter(page, f"{service.url}/#/jobs/{job_id}", token)
+        expect(page.locator("#job-status")).to_have_text("completed")
+        for part in ("Payload", "Result"):
+            panel = page.locator("section", has=page.get_by_role("heading", name=part, exact=True))
+            told = '"tweety"' if may else "It is for those whose token may operate."
+            expect(panel.get_by_text(told)).to_be_visible()
+        assert ("tweety" in page.content()) == may
+
+
 def test_who_needs_no_token_may_do_all(dashboard: Page) -> None:
     """And the page has nobody to name."""
     expect(dashboard.get_by_role("button", name="Pause the queue")).to_be_visible()

@@ -1,5 +1,6 @@
 """The client in Python, in its three ways to be called, against a service that is served."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from job_service import (
     Unreachable,
 )
 from job_service.client import AsyncJobClient, JobClient
+from job_service.stores import memory
 from tests.certificates import Certificate
 from tests.client.conftest import Call, Serve
 
@@ -79,6 +81,34 @@ async def test_jobs_are_cancelled_run_again_and_listed(serve: Serve, call: Call)
         assert [other.id for other in rest] == [job.id]
         await call(running.url, "submit", "sleep", 600, delay_seconds=600)
         assert (await call(running.url, "cancel_all", "sleep", status="pending")).cancelled == 1
+
+
+async def test_jobs_are_found_by_what_is_known_of_them(
+    serve: Serve, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many pages of the service it takes to find as many as were asked for."""
+    async with serve() as running:
+        jobs = [
+            (await call(running.url, "submit", "double", number, tags=["a&b"] * (number % 2))).id
+            for number in range(6)
+        ]
+        failed = (await call(running.url, "submit_and_wait", "fail")).id
+        monkeypatch.setattr(memory, "LOOKS", 2)
+        for filters, expected in (
+            ({"tag": "a&b"}, jobs[1::2]),
+            ({"tag": "a&b", "limit": 2}, jobs[1:4:2]),
+            ({"status": ["completed", "failed"], "job_type": ["fail", "double"]}, [*jobs, failed]),
+            ({"job_type": "fail", "status": "failed", "error": "no"}, [failed]),
+            ({"id_part": jobs[4][9:]}, [jobs[4]]),
+            ({"unique_key": "k"}, []),
+            ({"created_after": datetime.now(UTC) + timedelta(days=1)}, []),
+            ({"created_before": datetime.now(UTC) + timedelta(days=1), "tag": "a&b"}, jobs[1::2]),
+        ):
+            found = await call(running.url, "list", **filters)
+            assert [job.id for job in found] == expected, filters
+        for bad in ({"created_after": datetime.now()}, {"tag": ""}, {"status": "done"}):  # noqa: DTZ005
+            with pytest.raises(InvalidOption):
+                await call(running.url, "list", **bad)
 
 
 async def test_the_queue_and_all_else_can_be_asked(serve: Serve, call: Call) -> None:
@@ -151,6 +181,13 @@ async def test_a_unix_socket_and_tls_are_spoken(
         await call(running.url, "metrics", client={"ssl_context": trust})
         with pytest.raises(Unreachable, match="certificate verify failed"):
             await call(running.url, "metrics", client={"patience_seconds": 0})
+
+
+async def test_a_password_for_a_proxy_is_not_shown(call: Call) -> None:
+    """An error names the service without what comes before its host."""
+    patience = {"patience_seconds": 0}
+    with pytest.raises(Unreachable, match=r"no service answers at http://127\.0\.0\.1:9: "):
+        await call("http://ada:s3cret@127.0.0.1:9", "metrics", client=patience)
 
 
 @pytest.mark.parametrize(

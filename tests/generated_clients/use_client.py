@@ -63,7 +63,7 @@ def use(client: AuthenticatedClient) -> None:
     assert len(accepted.ids) == 2
 
     # Look around.
-    listed = list_jobs.sync(client=client, type_="greet", order=ListJobsOrder.NEWEST, limit=1)
+    listed = list_jobs.sync(client=client, type_=["greet"], order=ListJobsOrder.NEWEST, limit=1)
     assert isinstance(listed, list)
     assert [job.id for job in listed] == accepted.ids[:1]
     metrics = get_metrics.sync(client=client)

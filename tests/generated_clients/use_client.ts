@@ -50,7 +50,7 @@ assert.equal(accepted.data?.ids.length, 2);
 
 // Look around.
 const listed = await jobs.GET("/jobs", {
-  params: { query: { type: "greet", order: "newest", limit: 1 } },
+  params: { query: { type: ["greet"], order: "newest", limit: 1 } },
 });
 assert.equal(listed.data?.[0]?.id, accepted.data?.ids[0]);
 const metrics = await jobs.GET("/metrics");

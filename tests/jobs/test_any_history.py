@@ -66,6 +66,10 @@ class History:
         assert view.later + view.blocked == states[WAITS]
         assert (now.jobs_claimed, now.jobs_released) == (0, 0)  # memory has no jobs of its own
         assert (view.oldest_ready_seconds is None) == (view.ready == 0)
+        for name in ("pending", "ready", "processing"):
+            assert sum(getattr(each, name) for each in view.types) == getattr(view, name), name
+        ages = [each.oldest_ready_seconds or 0.0 for each in view.types if each.ready]
+        assert max(ages, default=None) == view.oldest_ready_seconds
         assert (now.queue_paused, now.job_types_paused) == (view.paused, len(view.paused_types))
         told = self.ledger.told
         for kind in ("created", "completed", "failed", "cancelled", "abandoned", "retried"):
@@ -113,7 +117,7 @@ class History:
         assert self.rig.store._live.index._holders == {}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     life=lives,
     end=ends,

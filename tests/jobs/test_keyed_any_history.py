@@ -205,4 +205,4 @@ class AnyHistory(RuleBasedStateMachine):
 
 
 TestAnyHistory = AnyHistory.TestCase
-TestAnyHistory.settings = settings(stateful_step_count=40, max_examples=100, deadline=None)
+TestAnyHistory.settings = settings(stateful_step_count=40, max_examples=100)

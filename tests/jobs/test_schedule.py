@@ -51,7 +51,7 @@ def test_every_five_minutes_means_five_minutes_that_pass(start: datetime) -> Non
     assert ticks("*/5 * * * *", start, 48) == expected
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     start=st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 31)),  # noqa: DTZ001
     expression=st.sampled_from(["30 2 * * *", "*/5 * * * *", "15,45 1-3 * * *", "0 * * * SUN"]),
@@ -120,7 +120,7 @@ def numbers(field: str, end: int) -> set[int]:
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_at_every_change_of_clocks_it_ticks_as_debians_cron_does(data: st.DataObject) -> None:
     """In every zone, forward and back, by half an hour or by two."""
@@ -142,7 +142,7 @@ def test_at_every_change_of_clocks_it_ticks_as_debians_cron_does(data: st.DataOb
     assert list(found) == expected
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     change=st.deferred(lambda: st.sampled_from(changes())),
     minutes=st.integers(-300, 300),

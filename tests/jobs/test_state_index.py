@@ -221,7 +221,7 @@ class StateIndex(RuleBasedStateMachine):
         assert [job.id for job in page] == sorted(kept)
 
 
-StateIndex.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+StateIndex.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
 TestBooks = StateIndex.TestCase
 
 

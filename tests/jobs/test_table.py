@@ -150,7 +150,7 @@ def small_chunks() -> Any:
         yield
 
 
-ListedJobs.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+ListedJobs.TestCase.settings = settings(max_examples=60, stateful_step_count=30)
 TestListedJobs = ListedJobs.TestCase
 
 
@@ -169,7 +169,7 @@ class Watched(list[Job | None]):
             yield job
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     rare=st.lists(st.integers(0, 4_999), unique=True, max_size=5),
     limit=st.integers(1, 10),

@@ -278,7 +278,7 @@ async def live_through(store: str, history: list[Submit | Act]) -> None:
 
 
 @pytest.mark.parametrize("store", ["memory", "sqlite"])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(history=histories)
 def test_any_history_is_in_order(store: str, history: list[Submit | Act]) -> None:
     """Each step is answered as it must be, and after each of them all that is told agrees."""
@@ -286,7 +286,7 @@ def test_any_history_is_in_order(store: str, history: list[Submit | Act]) -> Non
 
 
 @pytest.mark.skipif(why_there_is_none() is not None, reason=why_there_is_none() or "")
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(history=histories)
 def test_any_history_is_in_order_on_a_server(history: list[Submit | Act]) -> None:
     """As with the other stores; fewer histories, because each takes a new database."""

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from job_service import Draft
-from job_service.jobs.state.detail import JobSummary
+from job_service.jobs.state.detail import EXCERPT_CHARS, JobSummary
 from job_service.jobs.state.job_filter import JobFilter
 from job_service.stores import memory
 from job_service.stores.postgres import listing as postgres
@@ -185,3 +185,26 @@ async def test_a_job_that_runs_again_keeps_its_tags(shop: Workshop) -> None:
     assert again.tags == ("marked", "élève")
     assert (await shop.store.get(again.id)).tags == ("marked", "élève")
     assert await found(shop, JobFilter(tag="élève")) == [job_id, again.id]
+
+
+async def test_an_excerpt_tells_how_a_payload_begins_and_why_a_job_waits(shop: Workshop) -> None:
+    """Of those that are asked for and kept; in characters, whatever each takes in bytes."""
+    texts = ['"short"', '"' + "é" * 300 + '"', '"' + "\U0001f389" * 300 + '"']
+    jobs = [(await shop.submit(Draft("email", text.encode(), 3)))[0].id for text in texts]
+    await shop.run(jobs[1])
+    await shop.start(jobs[2])
+    await shop.new()
+    excerpts = await shop.store.excerpts([*jobs, "no such job", "\0"])
+    assert {job_id: excerpt.payload for job_id, excerpt in excerpts.items()} == {
+        job_id: text[:EXCERPT_CHARS] for job_id, text in zip(jobs, texts, strict=True)
+    }
+    waiting = await shop.store.get(jobs[0])
+    assert [excerpts[job_id].waits_because for job_id in jobs] == [
+        waiting.waits_because,
+        None,
+        None,
+    ]
+    assert waiting.waits_because is not None
+    later = await shop.new(delay_seconds=90, after=(jobs[0],))
+    because = (await shop.store.excerpts([later]))[later].waits_because
+    assert because == (await shop.store.get(later)).waits_because

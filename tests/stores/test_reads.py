@@ -7,7 +7,8 @@ from job_service import Draft
 from job_service.errors import UnknownJob
 from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import Status
-from tests.stores.conftest import in_memory_only
+from job_service.stores.contract import BacklogView, TypeBacklog
+from tests.stores.conftest import held_by_one_process, in_memory_only
 from tests.stores.workshop import MakeWorkshop, Workshop
 
 
@@ -165,3 +166,57 @@ async def test_the_weight_is_that_of_the_texts_that_are_kept(make_workshop: Make
     assert shop.store.weight > waiting, "the result is kept, too"
     await shop.run(jobs[1], "fail")
     assert 3_000 <= shop.store.weight < 4_000, "the first is kept no more"
+
+
+async def test_what_waits_is_told_by_type(shop: Workshop) -> None:
+    """How many wait, are ready and run, and how long the oldest ready one has waited."""
+    running, *ready = [(await shop.submit(Draft("email", b"{}", 3)))[0].id for _ in range(3)]
+    await shop.start(running)
+    for job_id in ready:
+        await shop.make_ready(job_id)
+    shop.seconds += 2
+    (letter,) = await shop.submit(Draft("letter", b"{}", 3))
+    await shop.make_ready(letter.id)
+    await shop.submit(Draft("letter", b"{}", 3, delay_seconds=90.0))
+    await shop.submit(Draft("letter", b"{}", 3, after=(running,)))
+    shop.seconds += 1
+    view = await shop.store.view()
+    email, letters = view.types
+    assert (email.type, email.pending, email.ready, email.processing) == ("email", 2, 2, 1)
+    assert (letters.type, letters.pending, letters.ready, letters.processing) == ("letter", 3, 1, 0)
+    assert email.oldest_ready_seconds == pytest.approx(3, abs=0.01)
+    assert letters.oldest_ready_seconds == pytest.approx(1, abs=0.01)
+    assert email.seconds_to_empty is letters.seconds_to_empty is None
+    assert sum(each.pending for each in view.types) == view.pending
+    assert sum(each.processing for each in view.types) == view.processing
+
+
+async def test_a_type_without_unfinished_jobs_is_not_told(shop: Workshop) -> None:
+    """What has ended is not in the queue."""
+    await shop.run(await shop.new())
+    assert (await shop.store.view()).types == []
+
+
+@held_by_one_process
+async def test_the_time_to_empty_is_by_the_pace_of_the_type(shop: Workshop) -> None:
+    """So many are ready, and so many begin a second. If none is ready, it takes no time."""
+    for _ in range(3):
+        await shop.make_ready(await shop.new())
+    await shop.submit(Draft("letter", b"{}", 3, delay_seconds=90.0))
+    shop.pace = {"email": 0.5}
+    email, letter = (await shop.store.view()).types
+    assert (email.seconds_to_empty, letter.seconds_to_empty) == (6, 0)
+
+
+@held_by_one_process
+async def test_a_ready_job_behind_very_many_has_an_age_too(shop: Workshop) -> None:
+    """Its runner has not looked so far, and the store knows it by its creation."""
+    await shop.make_ready(await shop.new())
+    shop.seconds += 5
+
+    def view() -> BacklogView:
+        return BacklogView(types={"email": TypeBacklog()})
+
+    shop.view = view  # type: ignore[method-assign]  # of this runner only
+    (email,) = (await shop.store.view()).types
+    assert email.oldest_ready_seconds == pytest.approx(5)

@@ -23,7 +23,7 @@ from job_service.jobs.state.limits import NO_LIMITS
 from job_service.jobs.state.model import TERMINAL, Attempt, Draft, Job
 from job_service.jobs.state.progress import Progress
 from job_service.jobs.state.transitions import enqueue
-from job_service.stores.contract import BacklogView, Demand, KeyedRequest, Store
+from job_service.stores.contract import BacklogView, Demand, KeyedRequest, Store, TypeBacklog
 from job_service.stores.record import decode, encode, record_of, restore
 from job_service.telemetry.counting import Metrics
 from job_service.telemetry.events import (
@@ -77,6 +77,7 @@ class Workshop:
         self.interrupted: list[str] = []
         self.paused: set[str | None] = set()
         self.held_because: str | None = None
+        self.pace: dict[str, float] = {}  # of each type, so many jobs begin a second
         self.store: Store
 
     def now(self) -> datetime:
@@ -150,8 +151,17 @@ class Workshop:
 
     def view(self) -> BacklogView:
         """What is held back."""
-        types = sorted(each for each in self.paused if each is not None)
-        return BacklogView(None in self.paused, types)
+        paused = sorted(each for each in self.paused if each is not None)
+        types = {job.type for job in self.waiting.values()} | self.pace.keys()
+        return BacklogView(
+            None in self.paused, paused, types={name: self._backlog_of(name) for name in types}
+        )
+
+    def _backlog_of(self, job_type: str) -> TypeBacklog:
+        since = [job.ready_monotonic for job in self.waiting.values() if job.type == job_type]
+        ready = [moment for moment in since if moment is not None]
+        oldest = min(ready, default=None)
+        return TypeBacklog(len(since) - len(ready), oldest, self.pace.get(job_type, 0.0))
 
     # What a test does.
 

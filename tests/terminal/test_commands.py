@@ -113,6 +113,8 @@ def test_a_submission_with_a_key_is_made_once(give: Give) -> None:
         (["jobs", "--url", "localhost"], "--url must be such as http://127.0.0.1:8080"),
         (["jobs", "--url", "http://a..b"], "--url must be such as http://127.0.0.1:8080"),
         (["jobs", "--url", "http://a/\x00"], "--url can't be http://a/\\x00: "),
+        (["jobs", "--url", "ftp://ada:s3cret@b"], "or unix:/run/jobs.socket, not ftp://b"),
+        (["jobs", "--watch", "--json"], "--watch and --json exclude each other"),
         (["jobs", "--token", "two words"], "--token must not have spaces"),
         (["cancel"], "name jobs by their ids, or all of a type"),
         (["cancel", "id", "--type", "echo"], "name jobs by their ids, or all of a type"),
@@ -209,6 +211,29 @@ def test_jobs_are_listed(give: Give, client: JobClient) -> None:
     assert {job["status"] for job in listed} == {"failed"}
     assert give("jobs", "--oldest", "--limit", "1").out.splitlines()[1:] != lines[:1]
     client.cancel(running.id)
+
+
+def test_jobs_are_found_by_what_is_known_of_them(give: Give, client: JobClient) -> None:
+    """By each option alone, and by several at once."""
+    marked = give("submit", "echo", "--tag", "found", "--tag", "b c", "--wait", "--json").out
+    failed = client.submit_and_wait("fail", tags=["found"], unique_key="found here").id
+    job_id = msgspec.json.decode(marked)["id"]
+    assert msgspec.json.decode(marked)["tags"] == ["found", "b c"]
+    assert "found, b c" in give("show", job_id).out
+    for options, expected in (
+        (["--tag", "found"], [failed, job_id]),
+        (["--tag", "found", "--status", "failed", "--status", "cancelled"], [failed]),
+        (["--tag", "found", "--type", "echo", "--type", "fail"], [failed, job_id]),
+        (["--tag", "found", "--error", "LUCK"], [failed]),
+        (["--unique-key", "found here"], [failed]),
+        (["--id", job_id[-12:]], [job_id]),
+        (["--tag", "found", "--since", "2026-01-01"], [failed, job_id]),
+        (["--tag", "found", "--until", "2026-01-01T00:00:00Z"], []),
+    ):
+        lines = give("jobs", *options, "--json").out.splitlines()
+        assert [msgspec.json.decode(line)["id"] for line in lines] == expected, options
+    status, _, error = give("jobs", "--since", "yesterday")
+    assert (status, "--since must be such as" in error) == (2, True)
 
 
 def test_jobs_are_cancelled_and_run_again(give: Give, client: JobClient) -> None:

@@ -111,6 +111,18 @@ def test_a_job_may_wait_for_a_date(shop: Registry) -> None:
     assert job.attempts[0].started_at == tomorrow
 
 
+def test_a_job_may_be_that_of_a_tick(registry: Registry) -> None:
+    """The handler is told for which tick of its schedule it runs."""
+
+    @registry.job("report")
+    async def report(job: JobContext) -> str:
+        assert job.scheduled_for is not None
+        return job.scheduled_for.date().isoformat()
+
+    night = datetime(2026, 3, 29, 0, 30, tzinfo=UTC)
+    assert_completed(run_sync(registry, "report", scheduled_for=night), "2026-03-29")
+
+
 def test_only_what_the_handler_takes_is_opened(shop: Registry) -> None:
     """A handler can be tested though another one needs a database."""
     assert_completed(run_sync(shop, "alone"), None)

@@ -21,7 +21,7 @@ SUBMISSIONS = st.fixed_dictionaries(
 )
 FRAMES = st.sampled_from(job_types().names).map(lambda name: f'{{"type":"{name}","payload":')
 
-in_reason = settings(deadline=None, max_examples=40)
+in_reason = settings(max_examples=40)
 
 
 def check_post(body: bytes) -> None:

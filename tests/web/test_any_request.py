@@ -54,7 +54,7 @@ QUERIES = st.lists(st.tuples(st.sampled_from(PARAMETERS), ODD | RAW), max_size=3
 )
 ODD_IDS = ["1", "%00", "%ff", "..", "%2e", "a%2fb", "batch", "cancel", "x" * 5_000]
 
-in_reason = settings(deadline=None, max_examples=25)
+in_reason = settings(max_examples=25)
 
 
 EVERY_CALL = list(OPERATIONS)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.lowlevel
 import trio.testing
 
 from tests.web.api import Api, check_problem
@@ -71,3 +72,25 @@ async def test_what_was_out_of_the_ordinary_is_told_again(running_api: Api) -> N
     newest = (await running_api.ask("/notices?limit=1")).json
     assert newest == answer.json[:1]
     assert (await running_api.ask("/notices?limit=0")).status == 400
+
+
+async def test_the_numbers_of_an_overview_agree(running_api: Api) -> None:
+    """However busy it is: what waits and runs is the same in all three parts."""
+
+    async def ask_often() -> None:
+        for _ in range(50):
+            told = (await running_api.ask("/overview")).json
+            metrics, queue, workers = told["metrics"], told["queue"], told["workers"]
+            assert metrics["jobs_pending"] == queue["pending"]
+            assert metrics["jobs_in_progress"] == queue["processing"]
+            busy = sum(worker["state"] == "busy" for worker in workers)
+            assert busy >= metrics["jobs_in_progress"]
+            assert sum(each["pending"] for each in queue["types"]) == queue["pending"]
+        nursery.cancel_scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask_often)
+        while True:
+            for _ in range(10):
+                await running_api.rig.queue.submit("echo")
+            await trio.lowlevel.checkpoint()

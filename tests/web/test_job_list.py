@@ -89,6 +89,21 @@ async def test_jobs_are_found_by_whatever_is_known_of_them(running_api: Api) -> 
     assert await running_api.listed("?tag=urgent&status=processing") == []
 
 
+async def test_a_list_can_show_payloads_and_why_jobs_wait(running_api: Api) -> None:
+    """In short, and only if it is asked to."""
+    echo = await running_api.submit("echo", {"text": "x" * 300})
+    later = await running_api.submit("echo", delay_seconds=90)
+    await trio.testing.wait_all_tasks_blocked()
+    plain = (await running_api.ask("/jobs")).json
+    assert not any("payload_excerpt" in job or "waits_because" in job for job in plain)
+    first, second = (await running_api.ask("/jobs?include=excerpts")).json
+    assert (first["id"], first["payload_excerpt"]) == (echo, '{"text":"' + "x" * 191)
+    assert "waits_because" not in first
+    assert (second["payload_excerpt"], second["waits_because"]) == ("null", "due in 90 s")
+    assert second["id"] == later
+    check_problem(await running_api.ask("/jobs?include=result"), 400, "malformed")
+
+
 async def test_a_page_that_is_hard_to_find_is_short(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,7 +24,7 @@ from job_service.web.openapi import headers
 from job_service.web.openapi.document import build_document
 from job_service.web.openapi.operations import OPERATIONS
 from job_service.web.refusals import OF_ERRORS
-from tests.web.api import JSON, Api, taking
+from tests.web.api import JSON, Api, check_problem, taking
 from tests.web.conftest import MakeApi
 
 Document = dict[str, Any]
@@ -377,16 +377,33 @@ async def test_where_a_token_is_set_it_says_so(make_api: MakeApi) -> None:
     word = "w0rd"
     api = make_api(Access(tokens=taking(word)))
     assert (await api.ask("/openapi.json")).status == 401
-    assert (await api.ask("/docs")).status == 401
     guarded = (await api.ask("/openapi.json", headers={"Authorization": f"Bearer {word}"})).json
     assert guarded["security"] == [{"token": []}]
     for _, path, operation in documented(guarded):
+        if path == "/docs":  # which asks for it by itself
+            assert "401" in operation["responses"]
+            assert operation["security"] == [{}, {"token": []}]
+            continue
         is_open = not needs_token(path)
         assert ("401" in operation["responses"]) != is_open
         assert operation.get("security") == ([] if is_open else None)
     unguarded = (await make_api().ask("/openapi.json")).json
     assert "security" not in unguarded
     assert not any("401" in operation["responses"] for _, _, operation in documented(unguarded))
+
+
+async def test_the_page_asks_for_the_token_that_it_needs(make_api: MakeApi) -> None:
+    """Without one it holds no data; with a right one it is the page, and with a wrong one a 401."""
+    api = make_api(Access(tokens=taking("w0rd")))
+    asking = await api.ask("/docs")
+    assert asking.status == 200
+    assert b"This service asks for a token" in asking.body
+    assert b"email" not in asking.body
+    page = await api.ask("/docs", headers={"Authorization": "Bearer w0rd"})
+    assert b"email" in page.body
+    assert page.headers["ETag"] != asking.headers["ETag"]
+    assert page.headers["Vary"] == asking.headers["Vary"] == "Authorization"
+    check_problem(await api.ask("/docs", headers={"Authorization": "Bearer w1rd"}), 401)
 
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/docs"])
@@ -449,7 +466,7 @@ async def test_the_page_shows_every_call_and_its_links_lead_somewhere(
     page = _Page(text)
     assert {operation["operationId"] for _, _, operation in documented(document)} <= page.ids
     assert {f"schema-{name}" for name in document["components"]["schemas"]} <= page.ids
-    assert {link.removeprefix("#") for link in page.links} - page.ids == {"/openapi.json"}
+    assert {link.removeprefix("#") for link in page.links} - page.ids == {"openapi.json"}
     assert all(f"<h3><code>{name}</code></h3>" in text for name in api.rig.registry.names)
 
 

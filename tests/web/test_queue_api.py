@@ -23,6 +23,7 @@ NOTHING_WAITS = {
     "unfit": 0,
     "processing": 0,
     "store": "memory",
+    "types": [],
 }
 
 
@@ -36,7 +37,8 @@ async def act(api: Api, action: str, query: str = "") -> Any:
 async def view(api: Api) -> Any:
     """`GET /queue`, without the one number that goes on by itself."""
     queue = (await api.ask("/queue")).json
-    queue.pop("oldest_ready_seconds", None)
+    for each in (queue, *queue["types"]):
+        each.pop("oldest_ready_seconds", None)
     return queue
 
 
@@ -66,7 +68,14 @@ async def test_the_queue_tells_what_waits_and_for_what(
     answer = await running_api.ask("/queue")
     assert answer.headers["Cache-Control"] == "no-store"
     numbers = {"pending": 4, "ready": 1, "later": 1, "blocked": 2, "processing": 2}
-    assert answer.json == {**NOTHING_WAITS, **numbers, "oldest_ready_seconds": 5}
+    echo = {"type": "echo", "pending": 4, "ready": 1, "processing": 0, "oldest_ready_seconds": 5}
+    endless = {"type": "endless", "pending": 0, "ready": 0, "processing": 2, "seconds_to_empty": 0}
+    assert answer.json == {
+        **NOTHING_WAITS,
+        **numbers,
+        "oldest_ready_seconds": 5,
+        "types": [echo, endless],
+    }
 
 
 @WHOLE_OR_TYPE
@@ -229,7 +238,7 @@ async def test_types_tell_their_terms_and_their_jobs(limited: None, running_api:
     terms = {"runs_in": "loop", "max_retries": 3, "paused": False}
     assert echo == {"type": "echo", **terms, **no_jobs, "completed": 1}
     assert email == {"type": "email", **terms, "max_retries": 5, **no_jobs}
-    limited_terms = {**terms, "timeout_seconds": 2.5, "concurrency": 1}
+    limited_terms = {**terms, "timeout_seconds": 2.5, "concurrency": 1, "is_limited": True}
     assert told == {"type": "limited", **limited_terms, **no_jobs, "pending": 2, "processing": 1}
     (waiting, _) = await running_api.listed("?type=limited&status=pending")
     job = await running_api.read_job(waiting)

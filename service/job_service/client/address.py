@@ -1,6 +1,7 @@
 """Where the service is, and what it wants to see of those who come."""
 
 import os
+import re
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -14,7 +15,7 @@ _UNIX: Final = "unix:"
 
 
 class Address(NamedTuple):
-    """`url` as people write it; `base_url` for HTTP; and the Unix socket, if it is one."""
+    """`url` as people may see it; `base_url` for HTTP; and the Unix socket, if it is one."""
 
     url: str
     base_url: str
@@ -39,7 +40,7 @@ def find_service(url: str | None, token: str | None) -> Address:
             raise SettingsError("url", "must have the path of a socket after unix:")
         return Address(url, "http://localhost", path, headers)
     _check(url)
-    return Address(url.rstrip("/"), url.rstrip("/"), None, headers)
+    return Address(_without_password(url.rstrip("/")), url.rstrip("/"), None, headers)
 
 
 def _check(url: str) -> None:
@@ -52,5 +53,12 @@ def _check(url: str) -> None:
         is_one = False
     if not is_one:
         raise SettingsError(
-            "url", f"must be such as http://127.0.0.1:8080 or unix:/run/jobs.socket, not {url}"
+            "url",
+            "must be such as http://127.0.0.1:8080 or unix:/run/jobs.socket, "
+            f"not {_without_password(url)}",
         )
+
+
+def _without_password(url: str) -> str:
+    """The URL without the name and the password that a proxy may want to see."""
+    return re.sub(r"//[^/]*@", "//", url)

@@ -11,15 +11,17 @@ _FRAMES: Final = 40
 _PLACE_CHARS: Final = 200
 
 
-def outline(whole: TracebackType | None, line: str) -> str:
-    """What stands for a traceback that is too long to format, or whose error is broken."""
+def outline(
+    whole: TracebackType | None, line: str, because: str = "because it is too long or too odd"
+) -> str:
+    """What stands for a traceback that is not formatted as usual, and says why."""
     frames = list(traceback.walk_tb(whole))
     half = _FRAMES // 2
     outermost, innermost = frames[:half], frames[half:][-half:]
     left_out = len(frames) - len(outermost) - len(innermost)
     return "".join(
         [
-            "Traceback (in outline, because it is too long or too odd; most recent call last):\n",
+            f"Traceback (in outline, {because}; most recent call last):\n",
             *(_place(frame, number) for frame, number in outermost),
             f"  [{left_out} more]\n" if left_out else "",
             *(_place(frame, number) for frame, number in innermost),

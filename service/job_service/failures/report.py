@@ -23,8 +23,11 @@ from job_service.failures.names import (
 from job_service.failures.outline import MAX_LINE_CHARS, outline, source_of
 from job_service.failures.size import MAX_CHARS
 
+CONCEALED: Final = "what it says is concealed, because the job type is sensitive"
 MAX_TRACEBACK_CHARS: Final = 16_000
 MAX_KEPT_TRACEBACK_CHARS: Final = 4_000  # of each attempt, for as long as its job is kept
+
+_NAMED_ERRORS: Final = 10  # of a group
 
 # Python formats this in a few milliseconds. An error with more gets an outline.
 _MODEST_ERRORS: Final = 50
@@ -46,6 +49,14 @@ def report(error: BaseException, callers: tuple[str, ...] = ()) -> Report:
     messages = Messages()
     line = _line(error, messages)
     return Report(line, _traceback(error, callers, line, messages))
+
+
+def report_kind(error: BaseException, callers: tuple[str, ...] = ()) -> Report:
+    """As `report`, without a word of what the error says, because that may quote a secret."""
+    names = [full_name_of(type(leaf)) for leaf in islice(leaves(error), _NAMED_ERRORS)]
+    line = shortened(f"{', '.join(names)}: {CONCEALED}", MAX_ERROR_CHARS)
+    frames = _beyond(callers, traceback_of(error))
+    return Report(line, outline(frames, line, "without what its error says"))
 
 
 def describe(error: BaseException) -> str:

@@ -49,19 +49,31 @@ class Tick(NamedTuple):
     job_id: str | None = None
 
 
+class TypeBacklog(NamedTuple):
+    """The pending jobs of one type in this process.
+
+    `not_ready` ones are not due yet or unfit. `oldest_ready` is when the job that has waited
+    longest for a worker became ready, on the monotonic clock. It is None if none waits, or if too
+    many others come before it to look at. `starts_per_second` is how many begin here at present.
+    """
+
+    not_ready: int = 0
+    oldest_ready: float | None = None
+    starts_per_second: float = 0.0
+
+
 class BacklogView(NamedTuple):
     """What holds back the pending jobs of this process, beside other jobs.
 
     `later` ones are not due yet, and `unfit` ones could start in a program that can run them.
-    `oldest_ready` is when the job that has waited longest for a worker became ready, on the
-    monotonic clock; None if none waits.
+    `types` has each type of which there is anything to tell.
     """
 
     paused: bool = False
     paused_types: Sequence[str] = ()
     later: int = 0
     unfit: int = 0
-    oldest_ready: float | None = None
+    types: Mapping[str, TypeBacklog] = MappingProxyType({})
 
 
 class Demand(NamedTuple):
@@ -74,6 +86,13 @@ class Demand(NamedTuple):
     workers: int = 0
     waiting: int = 0
     limits: Mapping[str, Limits] = MappingProxyType({})
+
+
+class Excerpt(NamedTuple):
+    """How the JSON text of a job's payload begins, and why the job waits, if it does."""
+
+    payload: str
+    waits_because: str | None = None
 
 
 class Runner(live_jobs.JobReceiver, Protocol):
@@ -315,8 +334,18 @@ class Store(Protocol):
         jobs are kept: the page is short if many were looked at in vain.
         """
 
+    async def excerpts(self, ids: Sequence[str]) -> Mapping[str, Excerpt]:
+        """What is to be told of these jobs beside their summaries; of those that are kept, by id.
+
+        Of a payload, that is EXCERPT_CHARS characters.
+        """
+
     async def view(self) -> QueueView:
-        """How many jobs wait, and for what."""
+        """How many jobs wait, and for what.
+
+        Unless others share the store, it is of the moment at which the call returns, and what it
+        counts has been told.
+        """
 
     async def nodes(self) -> Sequence[NodeView]:
         """The processes that share the store; none if it is not one to be shared."""

@@ -1,23 +1,33 @@
 """What every store does with the jobs that this process holds."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import trio
 
 from job_service.jobs.state.attempt_transitions import request_cancel
 from job_service.jobs.state.changes import Change
 from job_service.jobs.state.clock import Clock
-from job_service.jobs.state.detail import Cancellations, JobDetail, NodeView, QueueView, detail_of
+from job_service.jobs.state.detail import (
+    EXCERPT_CHARS,
+    Cancellations,
+    JobDetail,
+    NodeView,
+    QueueView,
+    TypeQueue,
+    detail_of,
+)
 from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.live_jobs import LiveJobs
 from job_service.jobs.state.model import Draft, Job, Status
 from job_service.jobs.state.transitions import cancel
 from job_service.stores.admission import LiveAdmission
-from job_service.stores.contract import BacklogView, Demand, Runner
+from job_service.stores.contract import BacklogView, Demand, Excerpt, Runner, TypeBacklog
 from job_service.telemetry.events import Event
 
 _CANCELLED_IN_ONE_GO = 100
+_EXPLAINED_IN_ONE_GO = 20  # jobs: why one waits may take a look at a thousand others
+_LOOKED_AT = 100  # jobs, for the oldest that is ready
 
 
 class LiveStore(ABC):
@@ -138,27 +148,88 @@ class LiveStore(ABC):
         waits = job.status == "pending"
         return detail_of(job, self._runner.why_it_waits(job) if waits else None)
 
+    def _excerpt(self, job: Job) -> Excerpt:
+        start = job.payload[: 4 * EXCERPT_CHARS].decode(errors="ignore")[:EXCERPT_CHARS]
+        waits = job.status == "pending"
+        return Excerpt(start, self._runner.why_it_waits(job) if waits else None)
+
+    async def _excerpts_of_live(self, ids: Sequence[str]) -> dict[str, Excerpt]:
+        """Of those of these jobs that this process holds."""
+        found = dict[str, Excerpt]()
+        for number, job_id in enumerate(ids):
+            if number % _EXPLAINED_IN_ONE_GO == 0:
+                await trio.lowlevel.checkpoint()
+            if (job := self._jobs.get(job_id)) is not None:
+                found[job_id] = self._excerpt(job)
+        return found
+
+    def _count_by_type(self) -> Mapping[str, Mapping[Status, int]]:
+        """How many jobs of each type have which status."""
+        return self._jobs.count()
+
     def _view(self) -> QueueView:
-        backlog = self._runner.view()
+        backlog, counts = self._runner.view(), self._count_by_type()
+        pending = sum(of_type["pending"] for of_type in counts.values())
         not_ready = backlog.later + self.blocked + backlog.unfit
-        ready = self.pending - not_ready  # or on its way to a worker
-        waited = 0.0
-        if backlog.oldest_ready is not None:
-            waited = max(0.0, self.clock.monotonic() - backlog.oldest_ready)
+        ready = max(0, pending - not_ready)  # or on its way to a worker
+        types = [
+            self._view_of_type(name, of_type, backlog.types.get(name, TypeBacklog()))
+            for name, of_type in sorted(counts.items())
+            if of_type["pending"] or of_type["processing"]
+        ]
         return QueueView(
             paused=backlog.paused,
             paused_types=list(backlog.paused_types),
             capacity=self.capacity,
-            pending=self.pending,
+            pending=pending,
             ready=ready,
             later=backlog.later,
             blocked=self.blocked,
             unfit=backlog.unfit,
-            processing=self.processing,
-            oldest_ready_seconds=round(waited, 6) if ready else None,
+            processing=sum(of_type["processing"] for of_type in counts.values()),
+            oldest_ready_seconds=oldest_of(types),
             store=self.name,
             finished=self.finished,
+            types=types,
         )
+
+    def _view_of_type(
+        self, name: str, counts: Mapping[Status, int], backlog: TypeBacklog
+    ) -> TypeQueue:
+        blocked = self._live.dependencies.by_type[name]
+        ready = max(0, counts["pending"] - backlog.not_ready - blocked)
+        oldest = backlog.oldest_ready
+        if ready and oldest is None:  # so many come before it that they were not looked at
+            wanted = JobFilter(statuses=("pending",), types=(name,))
+            first = self._jobs.page(wanted, after=None, limit=_LOOKED_AT).jobs
+            since = [job.ready_monotonic for job in first if job.ready_monotonic is not None]
+            oldest = min(since, default=None)
+        return TypeQueue(
+            type=name,
+            pending=counts["pending"],
+            ready=ready,
+            processing=counts["processing"],
+            oldest_ready_seconds=self._seconds_since(oldest) if ready else None,
+            seconds_to_empty=seconds_to_empty(ready, backlog.starts_per_second),
+        )
+
+    def _seconds_since(self, moment: float | None) -> float | None:
+        """How long ago this moment of the monotonic clock is."""
+        if moment is None:
+            return None
+        return round(max(0.0, self.clock.monotonic() - moment), 6)
+
+
+def seconds_to_empty(ready: int, starts_per_second: float) -> float | None:
+    """How long it takes to start so many jobs; None if none starts."""
+    if ready == 0:
+        return 0.0
+    return round(ready / starts_per_second, 3) if starts_per_second > 0 else None
+
+
+def oldest_of(types: Iterable[TypeQueue]) -> float | None:
+    """How long the oldest of all ready jobs has been ready; None if none is."""
+    return max((each.oldest_ready_seconds or 0.0 for each in types if each.ready), default=None)
 
 
 def draft_like(job: Job, by: str | None) -> Draft:

@@ -31,7 +31,7 @@ from job_service.jobs.state.weight import (
     DEFAULT_RETAIN_BYTES,
     submitted_bytes,
 )
-from job_service.stores.contract import KeyedRequest, Runner, Tick
+from job_service.stores.contract import Excerpt, KeyedRequest, Runner, Tick
 from job_service.stores.group_store import GroupStore, KeptGroup
 from job_service.stores.live_store import draft_like, no_such_group, no_such_job
 from job_service.telemetry.events import Event, QueuePaused, QueueResumed
@@ -202,6 +202,10 @@ class MemoryStore(GroupStore):
             wanted, after=after, limit=limit + 1, newest_first=newest_first, looks=LOOKS
         )
         return page_of([summarize(job) for job in found.jobs], limit, found.edge)
+
+    async def excerpts(self, ids: Sequence[str]) -> Mapping[str, Excerpt]:
+        await trio.lowlevel.checkpoint()
+        return await self._excerpts_of_live(ids)
 
     async def view(self) -> QueueView:
         await trio.lowlevel.checkpoint()

@@ -21,6 +21,7 @@ from job_service.telemetry.events import (
     QueuePaused,
     QueueResumed,
     ServiceDraining,
+    StoreBackedUp,
     StoreRecovered,
     WorkerStopped,
 )
@@ -30,7 +31,7 @@ SAME_FOR: Final = timedelta(minutes=1)
 
 _INFOS: Final[tuple[type[Event], ...]] = (
     *(ServiceDraining, WorkerStopped, JobReleased, StoreRecovered),
-    *(QueueFreed, QueuePaused, QueueResumed),
+    *(QueueFreed, QueuePaused, QueueResumed, StoreBackedUp),
 )
 # Retries are in the metrics. A job that has failed for good is told here.
 NOTABLE: Final = frozenset(

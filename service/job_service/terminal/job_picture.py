@@ -16,7 +16,11 @@ _NAME_COLUMNS = 10
 
 def job_in_full(job: JobDetail, now: datetime) -> Picture:
     """What is known of it, then its payload, its result and its attempts with their logs."""
-    lines = [*_facts(job, now), *_document("payload", job.payload)]
+    lines = [*_facts(job, now)]
+    if job.hidden:
+        lines += ["", dim("payload and result are for those whose token may operate")]
+    else:
+        lines += _document("payload", job.payload)
     if job.result is not None:
         lines += _document("result", job.result)
     if job.attempts:

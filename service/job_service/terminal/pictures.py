@@ -10,6 +10,7 @@ from job_service.jobs.state.detail import (
     JobSummary,
     QueueView,
     ScheduleView,
+    TypeQueue,
     TypeView,
     WorkerView,
 )
@@ -90,14 +91,20 @@ def schedules(found: Iterable[ScheduleView], now: datetime) -> Picture:
     return table(*columns, rows=rows)
 
 
-def types(found: Iterable[TypeView]) -> Picture:
-    """A job type a row."""
+def types(found: Iterable[TypeView], queue: QueueView) -> Picture:
+    """A job type a row, with how long its oldest ready job waits and all of them will take."""
     names = ("pending", "processing", "completed", "failed", "cancelled", "abandoned")
+    queues = {each.type: each for each in queue.types}
     rows = (
-        (view.type, *(getattr(view, name) for name in names), "paused" if view.paused else "")
+        (
+            view.type,
+            *(getattr(view, name) for name in names),
+            *_latency(queues.get(view.type)),
+            "paused" if view.paused else "",
+        )
         for view in found
     )
-    return table("type", *names, "", rows=rows)
+    return table("type", *names, "oldest", "empty in", "", rows=rows)
 
 
 def workers(found: Iterable[WorkerView], now: datetime) -> Picture:
@@ -124,6 +131,16 @@ def queue(view: QueueView) -> str:
         view.store,
     ]
     return one_line(" · ".join(parts))
+
+
+def _latency(queue: TypeQueue | None) -> tuple[str, str]:
+    if queue is None or not queue.ready:
+        return "", ""
+    oldest, empty = queue.oldest_ready_seconds, queue.seconds_to_empty
+    return (
+        "" if oldest is None else duration(oldest),
+        "unknown" if empty is None else duration(empty),
+    )
 
 
 def _note(job: JobSummary) -> str:

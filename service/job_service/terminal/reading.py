@@ -49,6 +49,8 @@ def jobs(
         filters["created_after"] = moment("--since", created_after)
     if created_before is not None:
         filters["created_before"] = moment("--until", created_before)
+    if watch and session.as_json:
+        raise click.UsageError("--watch and --json exclude each other: `tail --json` follows jobs")
     client = session.reached() if watch else session.client
 
     def look() -> Sequence[JobSummary]:

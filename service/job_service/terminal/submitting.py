@@ -77,6 +77,8 @@ def submit(
         session.print_json(ended)
     elif ended.result is not None:
         click.echo(bytes(ended.result))
+    elif ended.hidden:
+        print_error("the result is for those whose token may operate")
     if ended.status == "completed":
         return OK
     print_error(f"job {job.id} {ended.status}" + (f": {ended.error}" if ended.error else ""))

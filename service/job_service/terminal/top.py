@@ -87,7 +87,7 @@ def _draw(now: Glance, before: Glance | None) -> pictures.Picture:
         pictures.queue(now.queue),
         *([click.style(troubles, fg="yellow")] if (troubles := _troubles(metrics)) else []),
         "",
-        *pictures.types(now.types),
+        *pictures.types(now.types, now.queue),
     ]
     if busy:
         lines += ["", *pictures.workers(busy, moment)]

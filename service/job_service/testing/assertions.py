@@ -61,6 +61,8 @@ def _lines(job: JobDetail) -> Iterator[str]:
     why = f" ({job.waits_because})" if job.waits_because else ""
     yield f"The job {job.type} {job.id}: {job.status}{why}"
     yield f"  payload: {bytes(job.payload).decode()}"
+    if job.tags:
+        yield f"  tags: {', '.join(job.tags)}"
     for attempt in job.attempts:
         yield f"  {_told(attempt)}"
     if not job.attempts and job.error is not None:

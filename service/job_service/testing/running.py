@@ -25,13 +25,15 @@ async def run(
     resources: Mapping[str, Any] | None = None,
     start: datetime = START,
     within: timedelta = LONGEST,
+    scheduled_for: datetime | None = None,
     **options: Unpack[JobOptions],
 ) -> JobDetail:
     """Run one job until it has ended, with all its retries, and give all there is to know of it.
 
     A failed job is no error here: look at its `status`, `attempts` and `result`. `resources` are
     fakes, by the names of the resources that they replace. Of the others, only those are opened
-    that the handler takes. No schedule ticks. All else is as with `virtual_service`.
+    that the handler takes. No schedule ticks; `scheduled_for` is the tick that the job is told it
+    was made for. All else is as with `virtual_service`.
 
     Raises UnknownJobType, InvalidPayload or InvalidOption; AssertionError if the job has not ended
     `within` so much virtual time; and what `virtual_service` raises.
@@ -39,7 +41,9 @@ async def run(
     __tracebackhide__ = True
     stage = alone(registry, job_type, resources or {})
     async with virtual_service(stage, start=start) as service:
-        return await service.run(job_type, payload, within=within, **options)
+        return await service.run(
+            job_type, payload, within=within, scheduled_for=scheduled_for, **options
+        )
 
 
 def run_sync(
@@ -50,11 +54,12 @@ def run_sync(
     resources: Mapping[str, Any] | None = None,
     start: datetime = START,
     within: timedelta = LONGEST,
+    scheduled_for: datetime | None = None,
     **options: Unpack[JobOptions],
 ) -> JobDetail:
     """What `run` does, for a test that is a plain `def`: it runs Trio itself."""
     __tracebackhide__ = True
-    one_job = partial(run, registry, job_type, payload, **options)
+    one_job = partial(run, registry, job_type, payload, scheduled_for=scheduled_for, **options)
     with ungrouped():
         return trio.run(
             partial(one_job, resources=resources, start=start, within=within), clock=MockClock()

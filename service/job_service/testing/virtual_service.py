@@ -9,7 +9,7 @@ from typing import Any, Final, Unpack
 
 import msgspec
 import trio
-from msgspec import UNSET
+from msgspec import UNSET, structs
 from trio.testing import active_thread_count
 
 from job_service.jobs.queueing.options import JobOptions
@@ -65,14 +65,17 @@ class VirtualService:
         payload: object = UNSET,
         *,
         within: timedelta = LONGEST,
+        scheduled_for: datetime | None = None,
         **options: Unpack[JobOptions],
     ) -> JobDetail:
         """Submit a job, wait until it has ended, retries and all, and give all there is to know.
 
-        Raises what `JobQueue.submit` does, and AssertionError if it has not ended `within` so much
-        virtual time.
+        With `scheduled_for`, it is as if a schedule had made it at this tick. Raises what
+        `JobQueue.submit` does, and AssertionError if it has not ended `within` so much virtual
+        time.
         """
-        job = await self.queue.submit(job_type, payload, **options)
+        draft = self.queue.check(job_type, payload, **options)
+        (job,) = await self.queue.submit_all([structs.replace(draft, scheduled_for=scheduled_for)])
         detail = await self.queue.wait(job.id, within.total_seconds())
         if detail.status not in TERMINAL:
             raise AssertionError(f"it has not ended within {within}. {story(detail)}")

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, ParamSpec
 
 import trio
@@ -28,6 +29,7 @@ from job_service.web.health import add_health_routes
 from job_service.web.job_routes import add_job_routes
 from job_service.web.monitoring import add_monitoring_routes
 from job_service.web.openapi.routes import add_documentation
+from job_service.web.overview import add_overview_route
 from job_service.web.problems import install_error_handlers
 from job_service.web.queries import check_query
 from job_service.web.queue_routes import add_queue_routes
@@ -126,6 +128,14 @@ class JobServiceApp(QuartTrio):
             )
 
 
+async def put_below(root_path: str, response: Response) -> Response:
+    """Called by Quart after each request: routes write where things are as from the app's root."""
+    for name in ("Location", "Link"):
+        if name in response.headers:
+            response.headers[name] = response.headers[name].replace("/", f"{root_path}/", 1)
+    return response
+
+
 def create_app(
     queue: JobQueue,
     *,
@@ -140,21 +150,26 @@ def create_app(
     access: Access,
     store_trouble: Callable[[], str | None] = lambda: None,
     why_idle: Callable[[], str | None] = lambda: None,
+    root_path: str = "",
 ) -> QuartTrio:
     """The HTTP API on `queue`. Nothing in it is global: each call makes an app of its own.
 
     `store_trouble` says why the store can't keep anything now, if it can't, and `why_idle` why jobs
-    that are ready do not start here, if they don't.
+    that are ready do not start here, if they don't. `root_path` is the path at which a proxy has
+    this app, which sees its requests without it.
     """
     app = JobServiceApp(emit, access)
     app.config["PROPAGATE_EXCEPTIONS"] = False
     app.url_map.merge_slashes = False  # or //jobs would be redirected, in HTML
-    install_error_handlers(app)
+    install_error_handlers(app, root_path)
+    if root_path:
+        app.after_request(partial(put_below, root_path))
     add_job_routes(app, queue, registry)
     add_queue_routes(app, queue)
     add_monitoring_routes(app, read_metrics, history, list_workers, list_schedules)
     add_health_routes(app, is_ready, store_trouble, why_idle)
+    add_overview_route(app, queue, read_metrics, list_workers)
     add_event_routes(app, feed)
-    add_documentation(app, registry, needs_token=bool(access.tokens))
+    add_documentation(app, registry, needs_token=bool(access.tokens), root_path=root_path)
     add_dashboard(app)
     return app

@@ -16,6 +16,7 @@ from job_service.web.refusals import FOREIGN_HOST, FOREIGN_ORIGIN, NO_HOST, NO_T
 from job_service.web.responses import empty_response
 
 OPEN_PATHS: Final = frozenset({"/health", "/health/ready"})
+DOCS: Final = "/docs"  # without a token, it is a page that asks for one
 DASHBOARD: Final = "/dashboard/"  # the path of its files, which hold no data
 LOCAL_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -52,7 +53,7 @@ class Access:
 
 def needs_token(path: str) -> bool:
     """Whether a call of this path needs a token, if there are tokens."""
-    return path not in OPEN_PATHS and path != "/" and not path.startswith(DASHBOARD)
+    return path not in OPEN_PATHS and path not in ("/", DOCS) and not path.startswith(DASHBOARD)
 
 
 class Guards:
@@ -84,7 +85,8 @@ class Guards:
                 return _preflight(origin)
             if incoming.method not in _SAFE_METHODS:
                 self._check_origin(origin, host, incoming)
-        if self._tokens and needs_token(incoming.path):
+        sends_token = incoming.path == DOCS and b"authorization" in fields
+        if self._tokens and (sends_token or needs_token(incoming.path)):
             incoming.caller = _caller(fields.get(b"authorization", b""), self._tokens)
         return None
 

@@ -20,6 +20,7 @@ from job_service.web.asgi import present_request
 from job_service.web.job_filters import JobFilterQuery
 from job_service.web.queries import Query, takes
 from job_service.web.responses import JSON, conditional_response, require_match, tag_of
+from job_service.web.sensitive import visible
 from job_service.web.submissions import (
     Batches,
     BatchReceipt,
@@ -46,6 +47,19 @@ class JobListQuery(JobFilterQuery, frozen=True):
             description="Which end to start from. A cursor keeps the order that it comes from.",
         ),
     ] = "oldest"
+    include: (
+        Annotated[
+            list[Literal["excerpts"]],
+            limits(
+                "excerpts",
+                description=(
+                    "Tell of each job how its payload begins, `payload_excerpt`, and why it waits, "
+                    "`waits_because`."
+                ),
+            ),
+        ]
+        | None
+    ) = None
     limit: Annotated[
         int,
         limits(
@@ -130,7 +144,8 @@ def add_job_routes(app: Quart, queue: JobQueue, registry: Registry) -> None:
             idempotency_key=key,
             **submission.options(),
         )
-        return _created(await _after_wait(queue, job, query.wait))
+        told = await _after_wait(queue, job, query.wait)
+        return _created(visible(told, incoming.caller, registry))
 
     @app.post("/jobs/batch")
     async def submit_batch() -> Response:
@@ -160,11 +175,15 @@ def add_job_routes(app: Quart, queue: JobQueue, registry: Registry) -> None:
             newest_first=query.order == "newest",
             **query.filters(registry),
         )
+        jobs: list[JobSummary] = page.jobs
+        if query.include:
+            caller = present_request().caller
+            jobs = [visible(job, caller, registry) for job in await queue.with_excerpts(jobs)]
         headers = {}
         if page.next is not None:
             rest = {**request.args.to_dict(flat=False), "limit": query.limit, "cursor": page.next}
             headers["Link"] = f'</jobs?{urlencode(rest, doseq=True)}>; rel="next"'
-        body = msgspec.json.encode(page.jobs)
+        body = msgspec.json.encode(jobs)
         etag = tag_of(body, headers.get("Link", "").encode())
         return conditional_response(etag, lambda: body, JSON, headers)
 
@@ -172,6 +191,7 @@ def add_job_routes(app: Quart, queue: JobQueue, registry: Registry) -> None:
     @takes(WaitQuery)
     async def get_job(query: WaitQuery, job_id: str) -> Response:
         job = await (queue.get(job_id) if query.wait is None else queue.wait(job_id, query.wait))
+        job = visible(job, present_request().caller, registry)
         return conditional_response(_etag(job), lambda: msgspec.json.encode(job), JSON, {})
 
     @app.post("/jobs/<job:job_id>/cancel")
@@ -212,13 +232,15 @@ async def _require_present_state(queue: JobQueue, job_id: str, *, of_ended_jobs:
 
 
 def _etag(job: JobDetail) -> str:
-    """The tag of its state; why it waits is a circumstance, because others change it.
+    """The tag of its state. Why it waits is a circumstance, because others change it, and so is
+    whether the caller may see all of it.
 
     Payload and result may be large, and need not be looked at: the payload stays the same, and the
     result comes together with the end.
     """
-    state = structs.replace(job, waits_because=None, payload=_NOTHING, result=None)
-    return tag_of(msgspec.json.encode(state), (job.waits_because or "").encode())
+    state = structs.replace(job, waits_because=None, payload=_NOTHING, result=None, hidden=False)
+    circumstances = (job.waits_because or "") + ("hidden" if job.hidden else "")
+    return tag_of(msgspec.json.encode(state), circumstances.encode())
 
 
 def _created(job: JobSummary) -> Response:

@@ -2,6 +2,8 @@
 
 import math
 import re
+from collections.abc import Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 
@@ -22,11 +24,6 @@ _NEW_PHRASES: Final = {
     HTTPStatus.UNPROCESSABLE_ENTITY: "Unprocessable Content",
 }
 
-# In the place of the framework's words, which are for people who type addresses into browsers.
-_OUR_WORDS: Final = {
-    HTTPStatus.NOT_FOUND: "there is no such path; see /docs",
-    BUG.status: BUG.detail,
-}
 
 # A detail may repeat what a client sent, and somebody may read it on a terminal after a JSON parser
 # has turned its escapes into characters again.
@@ -113,9 +110,14 @@ def problem_of(error: Problem | JobServiceError) -> Problem:
     return Problem(refusal, str(error), job_status=job_status)
 
 
-def install_error_handlers(app: Quart) -> None:
-    """Let `app` answer every error as a problem, its own and its framework's."""
-    app.register_error_handler(HTTPException, _answer_frameworks_error)
+def install_error_handlers(app: Quart, root_path: str) -> None:
+    """Let `app`, which is found at `root_path`, answer every error as a problem."""
+    # In the place of the framework's words, which are for people who type addresses into browsers.
+    our_words = {
+        HTTPStatus.NOT_FOUND: f"there is no such path; see {root_path}/docs",
+        BUG.status: BUG.detail,
+    }
+    app.register_error_handler(HTTPException, partial(_answer_frameworks_error, our_words))
     app.register_error_handler(Problem, _answer_error)
     for kind in OF_ERRORS:
         app.register_error_handler(kind, _answer_error)
@@ -125,9 +127,11 @@ async def _answer_error(error: Problem | JobServiceError) -> Response:
     return problem_of(error).response()
 
 
-async def _answer_frameworks_error(error: HTTPException) -> Response:
+async def _answer_frameworks_error(
+    our_words: Mapping[HTTPStatus, str], error: HTTPException
+) -> Response:
     status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
-    detail = _OUR_WORDS.get(status) or error.description or phrase(status)
+    detail = our_words.get(status) or error.description or phrase(status)
     headers = {}
     if isinstance(error, MethodNotAllowed):
         allowed = ", ".join(sorted(error.valid_methods or ()))

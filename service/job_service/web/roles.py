@@ -26,13 +26,14 @@ NEEDED: Final[Mapping[str, Role | None]] = {
     "list_workers": "read",
     "list_schedules": "read",
     "get_metrics": "read",
+    "get_overview": "read",
     "get_history": "read",
     "list_notices": "read",
     "get_caller": "read",
     "get_openapi": "read",
-    "read_docs": "read",
     "check_health": None,
     "check_readiness": None,
+    "read_docs": None,  # but a token that is sent must be right
     "open_dashboard": None,
     "get_dashboard_file": None,
 }

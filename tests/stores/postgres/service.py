@@ -36,7 +36,15 @@ class Service:
         bounds = {"capacity": 1_000, "capacity_bytes": 1_000_000, "retain": 10_000}
         self.store = PostgresStore(url, emit, **(bounds | options))
         log = Log(lambda _: None)
-        self.engine = Engine(registry, self.store, emit, log.logger, workers=workers)
+        self.pace: dict[str, float] = {}  # of each type, so many jobs begin a second
+        self.engine = Engine(
+            registry,
+            self.store,
+            emit,
+            log.logger,
+            workers=workers,
+            starts_per_second=lambda: self.pace,
+        )
 
     @property
     def queue(self) -> JobQueue:

@@ -142,5 +142,5 @@ class AnyBatches(RuleBasedStateMachine):
         assert self.file.check() == []
 
 
-AnyBatches.TestCase.settings = settings(max_examples=30, stateful_step_count=20, deadline=None)
+AnyBatches.TestCase.settings = settings(max_examples=30, stateful_step_count=20)
 TestAnyBatches = AnyBatches.TestCase

@@ -1,12 +1,14 @@
 """What a page costs, however many jobs the file has."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from job_service.jobs.state.job_filter import JobFilter
 from job_service.stores.sqlite import listing
 from job_service.stores.sqlite.job_file import JobFile
+from tests.stores.sqlite.sample import closing_file, job, job_id, new
 
 SOUGHT = (
     JobFilter(),
@@ -82,3 +84,19 @@ def _steps(file: JobFile, wanted: JobFilter, *, newest_first: bool) -> int:
     file.page(wanted, after=None, limit=20, newest_first=newest_first)
     file._db.set_progress_handler(None, 100)
     return hundreds
+
+
+def test_a_file_of_the_first_version_has_its_keys_found(tmp_path: Path) -> None:
+    """Which were in the records only."""
+    path = tmp_path / "jobs.db"
+    with closing_file(path) as file:
+        file.write(new(job(1, record='{"unique_key":"a b"}'), job(2, record="{}")))
+        for change in (
+            "DROP TRIGGER labels_go_with_jobs",
+            "DROP TABLE labels",
+            "PRAGMA user_version = 1",
+        ):
+            file._db.execute(change)
+    with closing_file(path) as file:
+        page, edge = file.page(JobFilter(unique_key="a b"), after=None, limit=9, newest_first=False)
+        assert ([row.id for row in page], edge) == ([job_id(1)], None)

@@ -233,7 +233,7 @@ async def live_through(history: list[Step]) -> None:
             await twins.take(Crash(in_trouble=False))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(history=histories)
 def test_any_history_is_as_in_memory(history: list[Step]) -> None:
     """Each answer, and all that is kept, whatever fails on the way."""

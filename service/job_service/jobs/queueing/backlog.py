@@ -1,6 +1,7 @@
 """The pending jobs in the order in which workers are to have them."""
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 
@@ -37,6 +38,7 @@ class Backlog:
         self._paused_types: set[str] = set()
         self._common = ReadyQueue()
         self._unfit = ReadyQueue(limit=0)
+        self._unfit_by_type = Counter[str]()
         self._suspects = ReadyQueue(limit=1)
         self._of_type: dict[str, _Queue] = {}  # which is `_common` for most
         self._own: dict[str, _Queue] = {}  # those of `_of_type` that are not
@@ -76,6 +78,21 @@ class Backlog:
     def oldest_ready(self) -> float:
         """When the job that has waited longest became ready; infinity if none waits."""
         return min(queue.oldest for queue in (self._common, self._suspects, *self._own.values()))
+
+    def not_ready_by_type(self) -> Counter[str]:
+        """How many jobs of each type are not due yet, or can't be run by this program."""
+        return self.delayed.by_type + self.dated.by_type + self._unfit_by_type
+
+    def oldest_by_type(self) -> dict[str, float]:
+        """When the job of each type that has waited longest became ready.
+
+        A type is missing if more than SCANNED others of its priority come first.
+        """
+        oldest = {name: queue.oldest for name, queue in self._own.items() if len(queue)}
+        for queue in (self._common, self._suspects):
+            for job_type, ready in queue.oldest_by_type().items():
+                oldest[job_type] = min(ready, oldest.get(job_type, math.inf))
+        return oldest
 
     @property
     def has_rates(self) -> bool:
@@ -131,7 +148,10 @@ class Backlog:
         queue.add(job)
         if queue is self._own.get(job.type):
             self._waiting[job.type] = queue
-        return queue is not self._unfit
+        if queue is self._unfit:
+            self._unfit_by_type[job.type] += 1
+            return False
+        return True
 
     def take(self) -> Job | None:
         """The ready job whose turn it is; None if none may start."""
@@ -172,7 +192,8 @@ class Backlog:
         self.misfits.discard(job.id)
         if self.delayed.discard(job) or self.dated.discard(job):
             return
-        self._unfit.discard(job)
+        if self._unfit.discard(job):
+            self._unfit_by_type[job.type] -= 1
         self._suspects.discard(job)
         queue = self._of_type.get(job.type)
         if queue is not None:

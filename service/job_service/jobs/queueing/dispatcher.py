@@ -1,7 +1,7 @@
 """Hands ready jobs to free workers, and holds back those that are not to start yet."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 import trio
@@ -13,7 +13,7 @@ from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import LONGEST_WAIT_SECONDS
 from job_service.jobs.state.model import Job
 from job_service.jobs.state.transitions import enqueue
-from job_service.stores.contract import BacklogView, Demand, Store
+from job_service.stores.contract import BacklogView, Demand, Store, TypeBacklog
 from job_service.telemetry.events import JobEnqueued, JobRecovered
 
 _DUE_IN_ONE_GO = 500
@@ -23,6 +23,7 @@ class Dispatcher:
     """Owns the backlog and is the only sender of the workers' channel. It is its store's runner.
 
     `on_failure` is called with each job that has failed for good, when that is kept.
+    `starts_per_second` tells how many jobs of each type have begun a second lately.
 
     A job leaves the backlog only when a worker asks for one, so what is in the channel is as good
     as taken: all that is not running can still be reordered, held back or cancelled, and no job
@@ -35,6 +36,7 @@ class Dispatcher:
         store: Store,
         threads_awaited: Callable[[], int],
         on_failure: Callable[[Job], None] = lambda _: None,
+        starts_per_second: Callable[[], Mapping[str, float]] = dict,
     ) -> None:
         self._registry = registry
         self._store = store
@@ -44,6 +46,7 @@ class Dispatcher:
         )
         self._threads_awaited = threads_awaited
         self._on_failure = on_failure
+        self._starts_per_second = starts_per_second
         self._changed = trio.lowlevel.ParkingLot()
         self._workers: trio.MemorySendChannel[Job] | None = None
         self._free_workers = 0
@@ -176,8 +179,16 @@ class Dispatcher:
             paused_types=backlog.paused_types,
             later=backlog.later,
             unfit=backlog.unfit,
-            oldest_ready=self.oldest_ready,
+            types=self._types(),
         )
+
+    def _types(self) -> dict[str, TypeBacklog]:
+        oldest, starts = self._backlog.oldest_by_type(), self._starts_per_second()
+        not_ready = self._backlog.not_ready_by_type()
+        return {
+            name: TypeBacklog(not_ready[name], oldest.get(name), starts.get(name, 0.0))
+            for name in {*not_ready, *oldest, *starts}
+        }
 
     def close(self, deadline: float) -> None:
         """Stop once all jobs are done that can start before `deadline`, on Trio's clock."""

@@ -1,6 +1,7 @@
 """Jobs that wait for their time, by when it comes."""
 
 import heapq
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -16,6 +17,7 @@ class LaterJobs(Generic[Time]):
     """Jobs and when they are due, on one clock: seconds on Trio's, or moments on the wall's."""
 
     def __init__(self) -> None:
+        self.by_type = Counter[str]()  # how many there are
         self._jobs: dict[str, Job] = {}
         self._due: list[tuple[Time, str]] = []  # a heap; entries whose job has left are skipped
 
@@ -32,6 +34,7 @@ class LaterJobs(Generic[Time]):
     def add(self, job: Job, due: Time) -> None:
         """Keep a job until `due`."""
         self._jobs[job.id] = job
+        self.by_type[job.type] += 1
         heapq.heappush(self._due, (due, job.id))
 
     def take_due(self, now: Time, limit: int) -> list[Job]:
@@ -39,6 +42,7 @@ class LaterJobs(Generic[Time]):
         due: list[Job] = []
         while len(due) < limit and (time := self.next_due) is not None and time <= now:
             due.append(self._jobs.pop(heapq.heappop(self._due)[1]))
+            self.by_type[due[-1].type] -= 1
         return due
 
     def any_by(self, deadline: Time, fits: Callable[[Job], bool]) -> bool:
@@ -53,6 +57,7 @@ class LaterJobs(Generic[Time]):
         """Drop a job; whether it was here."""
         if self._jobs.pop(job.id, None) is None:
             return False
+        self.by_type[job.type] -= 1
         if len(self._due) > 2 * len(self._jobs) + _STALE_ENTRIES:
             self._due = [entry for entry in self._due if entry[1] in self._jobs]
             heapq.heapify(self._due)

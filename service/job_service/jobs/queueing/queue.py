@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Unpack
 
 import trio
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from job_service.jobs.queueing.filters import JobFilters, job_filter
 from job_service.jobs.queueing.group_queue import GroupQueue
@@ -22,6 +22,7 @@ from job_service.jobs.state.detail import (
     TypeView,
 )
 from job_service.jobs.state.job_filter import JobPage
+from job_service.jobs.state.limits import NO_LIMITS
 from job_service.jobs.state.model import DEFAULT_PRIORITY, TRANSITIONS, Draft, Status
 from job_service.stores.contract import Store
 
@@ -209,6 +210,19 @@ class JobQueue:
             return JobPage([], after)
         return await self._store.page(wanted, after=after, limit=limit, newest_first=newest_first)
 
+    async def with_excerpts(self, jobs: Sequence[JobSummary]) -> Sequence[JobSummary]:
+        """The same, each with how its payload begins and why it waits; but for those forgotten."""
+        excerpts = await self._store.excerpts([job.id for job in jobs])
+        return [
+            structs.replace(
+                job,
+                payload_excerpt=excerpts[job.id].payload,
+                waits_because=excerpts[job.id].waits_because,
+            )
+            for job in jobs
+            if job.id in excerpts
+        ]
+
     async def cancel(
         self, job_id: str, reason: str = "requested", *, by: str | None = None
     ) -> JobDetail:
@@ -248,7 +262,7 @@ class JobQueue:
         return await self._store.resume(job_type, by)
 
     async def view(self) -> QueueView:
-        """How many jobs wait, and for what."""
+        """How many jobs wait, and for what, at the moment at which the call returns."""
         return await self._store.view()
 
     async def back_up(self, destination: str | Path, *, by: str | None = None) -> int:
@@ -276,6 +290,8 @@ class JobQueue:
                     max_retries=job_type.retry.max_retries,
                     timeout_seconds=job_type.timeout,
                     concurrency=job_type.limits.concurrency,
+                    sensitive=job_type.sensitive,
+                    is_limited=job_type.limits != NO_LIMITS,
                     paused=name in paused,
                     **counts.get(name, dict.fromkeys(TRANSITIONS, 0)),
                 )

@@ -8,6 +8,7 @@ from itertools import islice
 from job_service.jobs.state.model import LAST_PRIORITY, Job
 
 MANY = 1_000  # it is not worth the time to count more that come before a job
+SCANNED = 10_000  # takes about a millisecond
 
 
 class ReadyQueue:
@@ -45,6 +46,19 @@ class ReadyQueue:
         """When the job that has waited longest became ready; infinity if none waits."""
         heads = [next(iter(lane.values())) for lane in self._lanes if lane]
         return min((head.ready_monotonic or 0.0 for head in heads), default=math.inf)
+
+    def oldest_by_type(self) -> dict[str, float]:
+        """When the job of each type that has waited longest became ready.
+
+        Of each priority it looks at the first SCANNED jobs only.
+        """
+        oldest: dict[str, float] = {}
+        for lane in self._lanes:
+            for job in islice(lane.values(), SCANNED):
+                ready = job.ready_monotonic or 0.0
+                if ready < oldest.get(job.type, math.inf):
+                    oldest[job.type] = ready
+        return oldest
 
     def add(self, job: Job) -> None:
         """Put a job behind all others of its priority."""
@@ -103,10 +117,12 @@ class ReadyQueue:
             sooner += 1
         return min(sooner, MANY)
 
-    def discard(self, job: Job) -> None:
-        """Drop a job, if it is here."""
-        if self._lanes[job.priority].pop(job.id, None) is not None:
-            self._size -= 1
+    def discard(self, job: Job) -> bool:
+        """Drop a job; whether it was here."""
+        if self._lanes[job.priority].pop(job.id, None) is None:
+            return False
+        self._size -= 1
+        return True
 
     def move_type(self, job_type: str, to: "ReadyQueue") -> None:
         """Move all jobs of one type, in their order; that takes a look at each that is here."""

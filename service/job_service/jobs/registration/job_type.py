@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
 
 from job_service.errors import InvalidPayload
-from job_service.failures.report import describe
+from job_service.failures.report import Report, describe, report, report_kind
 from job_service.jobs.registration.context import JobContext
 from job_service.jobs.registration.handler import awaited, kind_of, name_of, place_of
 from job_service.jobs.registration.hooks import Hooks
@@ -25,6 +26,9 @@ from job_service.nesting import TOO_DEEP, is_too_deep
 
 MAX_NAME_CHARS = 100
 
+_NO_KEY = "its limit key can't be told; no more is told, because that is sensitive"
+_MISFIT = "it is not what the job type takes; no more is told, because that is sensitive"
+
 
 @dataclass(frozen=True, slots=True)
 class JobType:
@@ -32,7 +36,8 @@ class JobType:
 
     `timeout` bounds each attempt, in seconds; None sets no bound. `absent_payload` is the JSON text
     that stands for a payload which was left out. `limits` hold for the jobs of this type, or of
-    each key that `per` gives for a payload.
+    each key that `per` gives for a payload. If it is `sensitive`, nothing tells of its payloads and
+    results but to those who may operate the service.
 
     `hooks` are those of its registry, and those with which that has included it.
     """
@@ -49,6 +54,7 @@ class JobType:
     resource_parameters: tuple[str, ...]
     limits: Limits = NO_LIMITS
     per: Per | None = None
+    sensitive: bool = False
     hooks: Hooks = Hooks()  # noqa: RUF009 (it is immutable)
 
     @property
@@ -66,22 +72,30 @@ class JobType:
         try:
             payload.decode()  # the decoder skips what its type does not name
             self.payload_decoder.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise InvalidPayload(str(error)) from error
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # from a payload type that checks itself
-            raise InvalidPayload(describe(error)) from error
+        except BaseException as error:
+            if self.sensitive and not _quotes_nothing(error):
+                raise InvalidPayload(_MISFIT) from None
+            if isinstance(error, msgspec.DecodeError | UnicodeDecodeError):
+                raise InvalidPayload(str(error)) from error
+            raise InvalidPayload(describe(error)) from error  # of a payload type that checks itself
 
     def limit_key(self, payload: bytes) -> str | None:
         """The key for which the limits of a job with this payload hold; None if it has none.
 
-        The payload is one that `check_payload` has let pass. Raises InvalidPayload if `per` gives
-        no key for it.
+        The payload is one that `check_payload` has let pass. Of a sensitive one the key is a
+        digest, because keys are shown. Raises InvalidPayload if `per` gives no key for it.
         """
         if self.per is None:
             return None
-        return limit_key_of(self.per, self.payload_decoder.decode(payload))
+        try:
+            key = limit_key_of(self.per, self.payload_decoder.decode(payload))
+        except InvalidPayload:
+            if self.sensitive:
+                raise InvalidPayload(_NO_KEY) from None
+            raise
+        return blake2b(key.encode(), digest_size=16).hexdigest() if self.sensitive else key
 
     def arguments(
         self, payload: bytes, make_context: Callable[[], JobContext], resources: Mapping[str, Any]
@@ -108,6 +122,7 @@ def job_type_of(
     rate: Rate | None,
     per: Per | None,
     runs_in: RunsIn | None,
+    sensitive: bool,
 ) -> JobType:
     """The job type of a handler, on terms that `check_terms` has let pass.
 
@@ -134,6 +149,7 @@ def job_type_of(
         resource_parameters=signature.resources,
         limits=_limits(concurrency, rate, is_per_key=per is not None),
         per=per,
+        sensitive=sensitive,
     )
 
 
@@ -166,6 +182,7 @@ def check_terms(
     concurrency: object,
     rate: object,
     per: object,
+    sensitive: object,
 ) -> None:
     """Raise TypeError or ValueError if a job type can't have this name or these terms."""
     _check_name(name)
@@ -178,6 +195,8 @@ def check_terms(
     check_per(per)
     if retry is not None and not isinstance(retry, Retry):
         raise TypeError(f"retry must be a Retry, such as Retry(max_retries=5), not {retry!r}")
+    if not isinstance(sensitive, bool):
+        raise TypeError(f"sensitive must be True or False, not {sensitive!r}")
 
 
 def encode_payload(payload: object) -> bytes:
@@ -188,6 +207,17 @@ def encode_payload(payload: object) -> bytes:
         raise InvalidPayload(TOO_DEEP) from error
     except (TypeError, ValueError) as error:
         raise InvalidPayload(f"it can't be written as JSON: {error}") from error
+
+
+def teller_for(job_type: JobType) -> Callable[..., Report]:
+    """What says all that may be said of an error of this type's jobs, as `report` does."""
+    return report_kind if job_type.sensitive else report
+
+
+def _quotes_nothing(error: BaseException) -> bool:
+    """Whether a misfit is told in words of msgspec's that name types and fields, and no value."""
+    is_of_msgspec = type(error) is msgspec.ValidationError and error.__cause__ is None
+    return is_of_msgspec and str(error).startswith(("Expected ", "Object missing required field "))
 
 
 def _check_name(name: object) -> None:

@@ -35,6 +35,7 @@ class TypeOptions(TypedDict, total=False):
     rate: Rate | None
     per: Per | None
     runs_in: RunsIn | None
+    sensitive: bool
 
 
 class Registry:
@@ -202,6 +203,7 @@ class Registry:
         rate: Rate | None = None,
         per: Per | None = None,
         runs_in: RunsIn | None = None,
+        sensitive: bool = False,
     ) -> Callable[[Handler], Handler]:
         """Register the decorated function as the handler of the job type `name`.
 
@@ -224,6 +226,9 @@ class Registry:
         the process is killed. With `runs_in="asyncio"` an `async def` runs on a loop of asyncio's,
         in a thread of its own; to interrupt an attempt, its task is cancelled.
 
+        If it is `sensitive`, only who may operate the service sees payloads and results over HTTP,
+        and no text of an error quotes them: of what the handler raises, only the kind is told.
+
         A wrapper around an `async def`, made with `functools.wraps`, runs on the loop; with
         `runs_in="thread"` it runs in a thread, and must run the coroutine itself. A handler may
         also be a partial, a method of an object, or an object that can be called.
@@ -234,7 +239,15 @@ class Registry:
         handler; and ImportError if it needs a process and trio-parallel is not installed.
         """
         _refuse_function(name, 'job("name")')
-        check_terms(name, retry=retry, timeout=timeout, concurrency=concurrency, rate=rate, per=per)
+        check_terms(
+            name,
+            retry=retry,
+            timeout=timeout,
+            concurrency=concurrency,
+            rate=rate,
+            per=per,
+            sensitive=sensitive,
+        )
 
         def register(handler: Handler) -> Handler:
             self._add(
@@ -248,6 +261,7 @@ class Registry:
                     rate=rate,
                     per=per,
                     runs_in=runs_in,
+                    sensitive=sensitive,
                 )
             )
             return handler

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from job_service.jobs.registration.context import JobContext
 from job_service.jobs.registration.handler import boxed
 from job_service.jobs.registration.hooks import Around
-from job_service.jobs.registration.job_type import JobType
+from job_service.jobs.registration.job_type import JobType, teller_for
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.running.processes import Processes, open_processes
 from job_service.jobs.running.resources import as_context_manager, open_resources
@@ -74,9 +74,8 @@ class Calls:
         arguments = job_type.arguments(job.payload, make_context, self.resources)
         if job_type.runs_in == "loop":
             return await job_type.handler(**arguments)
-        [result] = await self._threads.call(
-            job, attempt, partial(boxed, job_type.handler, arguments)
-        )
+        call = partial(boxed, job_type.handler, arguments)
+        [result] = await self._threads.call(job, attempt, call, teller_for(job_type))
         return await result if isawaitable(result) else result  # whose decorator hid an async def
 
 

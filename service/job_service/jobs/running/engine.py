@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -39,6 +39,8 @@ CLOSING_SECONDS: Final = 1.0  # that resources have when the jobs were not left 
 class Engine:
     """Assembles the rooms a job goes through; `queue` is the way in.
 
+    `starts_per_second` tells how many jobs of each type have begun a second lately.
+
     Stopping it: `drain` lets it end by itself within a grace period, `stop` ends it now.
     """
 
@@ -53,6 +55,7 @@ class Engine:
         max_abandoned_threads: int = 100,
         watch_asyncio: "WatchTurns | None" = None,
         random_source: random.Random | None = None,
+        starts_per_second: Callable[[], Mapping[str, float]] = dict,
     ) -> None:
         self._registry = registry
         self._store = store
@@ -64,7 +67,11 @@ class Engine:
         self._threads = Threads(emit, self._clock, max_abandoned=max_abandoned_threads)
         self._failure_hooks = FailureHooks(registry, emit, self._clock)
         self._dispatcher = Dispatcher(
-            registry, store, lambda: self._threads.awaited, self._failure_hooks.job_failed
+            registry,
+            store,
+            lambda: self._threads.awaited,
+            self._failure_hooks.job_failed,
+            starts_per_second,
         )
         self._verdicts = Verdicts(
             self._clock,

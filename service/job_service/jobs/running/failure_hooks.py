@@ -11,8 +11,9 @@ import trio
 from msgspec import UNSET
 
 from job_service.errors import UnknownJobType
-from job_service.failures.report import Report, report
+from job_service.failures.report import Report
 from job_service.jobs.registration.hooks import OnFailure
+from job_service.jobs.registration.job_type import teller_for
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.running.cancellation import interruption_in
 from job_service.jobs.state.clock import Clock
@@ -126,7 +127,7 @@ class FailureHooks:
             if interruption is not None:
                 self._tell(hook, failed.job, Report(_TOO_LATE, ""))
                 raise interruption from None
-            problem = report(error)
+            problem = teller_for(self._registry.lookup(failed.job.type))(error)
         if problem is not None:
             self._tell(hook, failed.job, problem)
 

@@ -11,7 +11,7 @@ from msgspec import UNSET
 from trio._threads import PARENT_TASK_DATA
 
 from job_service.failures.groups import is_cancellation
-from job_service.failures.report import describe
+from job_service.failures.report import Report, report
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.model import Attempt, Job
 from job_service.telemetry.events import Event, ThreadAbandoned, ThreadReturned
@@ -44,9 +44,18 @@ class Threads:
         """Of how many threads workers wait for one to return; 0 while they don't."""
         return self._abandoned if self.too_many else 0
 
-    async def call(self, job: Job, attempt: Attempt, function: Callable[[], Result]) -> Result:
-        """What `function` returns, or raises, in a thread; cancelled, its thread is let go."""
-        thread = _JobThread(self, job, attempt)
+    async def call(
+        self,
+        job: Job,
+        attempt: Attempt,
+        function: Callable[[], Result],
+        tell: Callable[[BaseException], Report] = report,
+    ) -> Result:
+        """What `function` returns, or raises, in a thread; cancelled, its thread is let go.
+
+        `tell` says what there is to say of an error that it raises after that.
+        """
+        thread = _JobThread(self, job, attempt, tell)
         try:
             return await trio.to_thread.run_sync(
                 _run_in_fresh_thread,
@@ -77,9 +86,7 @@ class Threads:
         self._emit(ThreadAbandoned(timestamp=self._clock.now(), **_identity(job, attempt)))
         return self._clock.monotonic()
 
-    def has_returned(
-        self, job: Job, attempt: Attempt, since: float, error: BaseException | None
-    ) -> None:
+    def has_returned(self, job: Job, attempt: Attempt, since: float, error: str | None) -> None:
         """One that was let go has come to its end, perhaps with an error that nobody waits for."""
         self._abandoned -= 1
         seconds = round(self._clock.monotonic() - since, 6)
@@ -88,8 +95,7 @@ class Threads:
                 timestamp=self._clock.now(),
                 **_identity(job, attempt),
                 abandoned_seconds=seconds,
-                # It may just have asked whether anybody still wants it.
-                error=UNSET if error is None or is_cancellation(error) else describe(error),
+                error=UNSET if error is None else error,
             )
         )
         self._changed.unpark_all()
@@ -98,12 +104,19 @@ class Threads:
 class _JobThread:
     """One thread: to Trio the limiter that it takes a place of, because that hears of its end."""
 
-    def __init__(self, threads: Threads, job: Job, attempt: Attempt) -> None:
+    def __init__(
+        self,
+        threads: Threads,
+        job: Job,
+        attempt: Attempt,
+        tell: Callable[[BaseException], Report],
+    ) -> None:
         self.runs = False
         self.error: BaseException | None = None  # that it has ended with
         self._threads = threads
         self._job = job
         self._attempt = attempt
+        self._tell = tell
         self._let_go_at: float | None = None
 
     def let_go(self) -> None:
@@ -117,7 +130,9 @@ class _JobThread:
         self.runs = False
         error, self.error = self.error, None
         if self._let_go_at is not None:
-            self._threads.has_returned(self._job, self._attempt, self._let_go_at, error)
+            # It may just have asked whether anybody still wants it.
+            said = None if error is None or is_cancellation(error) else self._tell(error).line
+            self._threads.has_returned(self._job, self._attempt, self._let_go_at, said)
 
 
 def _run_in_fresh_thread(name: str, function: Callable[[], Result], known_as: _JobThread) -> Result:

@@ -15,9 +15,9 @@ import outcome
 import trio
 
 from job_service.failures.groups import is_a, is_cancellation, without_cancellation
-from job_service.failures.report import Report, describe, report
+from job_service.failures.report import Report, report
 from job_service.jobs.registration import handler
-from job_service.jobs.registration.job_type import JobType
+from job_service.jobs.registration.job_type import JobType, teller_for
 from job_service.jobs.registration.outcome import Discard, Snooze, asked_for
 from job_service.jobs.running.cancellation import CLEANUP_SECONDS
 from job_service.jobs.running.hints import explain
@@ -66,7 +66,9 @@ class Verdicts:
         self._expect_failure = expect_failure
         self._random_source = random_source
 
-    def on_return(self, job: Job, attempt: Attempt, result: object) -> AttemptEnd:
+    def on_return(
+        self, job: Job, attempt: Attempt, job_type: JobType, result: object
+    ) -> AttemptEnd:
         """The handler returned."""
         try:
             text = encode_result(result)
@@ -74,9 +76,9 @@ class Verdicts:
             raise
         except BaseException as error:
             # Its work is done, and doing it again would not make its result any better.
-            message = f"the result can't be written as JSON: {describe(error)}"
-            traceback = report(error, _CALLERS).traceback
-            return self._fail(job, attempt, Report(message, traceback), error)
+            told = teller_for(job_type)(error, _CALLERS)
+            told = told._replace(line=f"the result can't be written as JSON: {told.line}")
+            return self._fail(job, attempt, told, error)
         return complete(job, attempt, text, self._clock)
 
     def on_error(
@@ -95,7 +97,7 @@ class Verdicts:
         `interruption` is what of the error must go on, `interrupted` says that the attempt itself
         was cancelled, by a client or its timeout, and `stopping` that its worker is.
         """
-        told = _report(error)
+        told = _explained(without_cancellation(error), job_type)
         own_error = traceback = None  # which the handler has ended with, beside a cancellation
         if interruption is None or not is_cancellation(error):
             own_error, traceback = told
@@ -148,7 +150,7 @@ class Verdicts:
                 reason, job.retries + 1, self._random_source
             )
             if problem is not None:
-                message += f"; {problem}"
+                message += f"; {problem.partition(':')[0] if job_type.sensitive else problem}"
             message = said_before(message, job.attempts)
             return retry(job, attempt, message, traceback, delay, self._clock)
         return self._fail(job, attempt, Report(message, traceback), without_cancellation(reason))
@@ -159,7 +161,6 @@ class Verdicts:
         return end
 
 
-def _report(error: BaseException) -> Report:
-    error = without_cancellation(error)
-    told = report(error, _CALLERS)
+def _explained(error: BaseException, job_type: JobType) -> Report:
+    told = teller_for(job_type)(error, _CALLERS)
     return told._replace(line=explain(error, told.line))

@@ -174,7 +174,7 @@ class Worker:
         else:
             if not attempt.is_over:
                 try:  # what `_end` does, whose call would be seen in the time of each job
-                    change = self._verdicts.on_return(job, attempt, result)
+                    change = self._verdicts.on_return(job, attempt, job_type, result)
                 except IllegalTransition:
                     pass
                 else:

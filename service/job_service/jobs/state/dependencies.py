@@ -1,5 +1,6 @@
 """Which jobs come after which others, and what follows when one of those has ended."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from job_service.jobs.state.model import TERMINAL, Job
@@ -9,19 +10,19 @@ class Dependencies:
     """Keeps the jobs that await others. A job may only come after older ones: there is no cycle."""
 
     def __init__(self) -> None:
-        self._waiting = 0
+        self.by_type = Counter[str]()  # how many jobs await others
 
     @property
     def waiting(self) -> int:
         """How many jobs await others."""
-        return self._waiting
+        return self.by_type.total()
 
     def add(self, job: Job, predecessors: Sequence[Job]) -> None:
         """Let a new job await those of its predecessors that have not ended."""
         awaited = {other.id: other for other in predecessors if other.status not in TERMINAL}
         if awaited:
             job.awaits = awaited
-            self._waiting += 1
+            self.by_type[job.type] += 1
             for other in awaited.values():
                 if other.successors is None:
                     other.successors = {}
@@ -45,7 +46,7 @@ class Dependencies:
         """The job awaits nothing more."""
         awaited, job.awaits = job.awaits, None
         if awaited is not None:
-            self._waiting -= 1
+            self.by_type[job.type] -= 1
             for other in awaited.values():
                 if other.successors is not None:
                     other.successors.pop(job.id, None)

@@ -1,7 +1,7 @@
 """Jobs, workers, types and schedules as programs see them: frozen copies, the API's JSON, too."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -15,6 +15,8 @@ from job_service.jobs.state.model import (
     Status,
 )
 from job_service.jobs.state.progress import Progress
+
+EXCERPT_CHARS: Final = 200
 
 
 class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -31,7 +33,9 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     group that it is a job of, and `callback_of` the group on whose end it has followed.
 
     `replayed` says that an earlier request with the same idempotency key has made the job;
-    `duplicate`, that it holds the unique key of the submission that it answers.
+    `duplicate`, that it holds the unique key of the submission that it answers. Where it is asked
+    for, `waits_because` says why a pending job is not running now, and `payload_excerpt` is how the
+    JSON text of the payload begins.
     """
 
     id: str
@@ -58,6 +62,8 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     callback_of: str | None = None
     replayed: bool = False
     duplicate: bool = False
+    waits_because: str | None = None
+    payload_excerpt: str | None = None
 
 
 class AttemptDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -82,13 +88,14 @@ class AttemptDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 class JobDetail(JobSummary, frozen=True, kw_only=True, omit_defaults=True):
     """A job, with all there is to know of it. `payload` and `result` are JSON text.
 
-    `waits_because` says why a pending job is not running now. `after` has all jobs. Of more than 20
-    attempts that snoozed, `attempts` has the first and the last 10.
+    If they are `hidden`, because the job type is sensitive, `payload` is null and `result` absent.
+    `after` has all jobs. Of more than 20 attempts that snoozed, `attempts` has the first and the
+    last 10.
     """
 
-    waits_because: str | None = None
     payload: msgspec.Raw
     result: msgspec.Raw | None = None
+    hidden: bool = False
     attempts: list[AttemptDetail]
 
 
@@ -136,10 +143,14 @@ def summarize(job: Job) -> JobSummary:
 
 def detail_of(job: Job, waits_because: str | None = None) -> JobDetail:
     """The job as it is now, with all there is to know of it."""
-    summary = {**msgspec.structs.asdict(summarize(job)), "after": job.after, "after_count": 0}
+    summary = {
+        **msgspec.structs.asdict(summarize(job)),
+        "after": job.after,
+        "after_count": 0,
+        "waits_because": waits_because,
+    }
     return JobDetail(
         **summary,
-        waits_because=waits_because,
         payload=msgspec.Raw(job.payload),
         result=msgspec.Raw(job.result) if job.result is not None else None,
         attempts=[_attempt_detail(attempt) for attempt in job.attempts],
@@ -191,6 +202,22 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_asked: bool = False
 
 
+class TypeQueue(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The jobs of one type that have not ended.
+
+    `oldest_ready_seconds` is how long the oldest of its `ready` jobs has been ready.
+    `seconds_to_empty` is how long it takes to start them all, if as many begin a second as in the
+    last minute, and no others come in. It is absent if that is not known, as when none has begun.
+    """
+
+    type: str
+    pending: int
+    ready: int
+    processing: int
+    oldest_ready_seconds: float | None = None
+    seconds_to_empty: float | None = None
+
+
 class QueueView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How many jobs wait, and for what; and what is paused.
 
@@ -198,6 +225,7 @@ class QueueView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ones for other jobs, and `unfit` ones for a program that can run them. `oldest_ready_seconds` is
     how long the oldest ready job has been ready. `capacity` bounds how many jobs may wait. `store`
     is where jobs are kept, without a password, and `finished` how many it keeps that have ended.
+    `types` has each job type of which there are jobs that have not ended.
     """
 
     paused: bool
@@ -212,13 +240,15 @@ class QueueView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     oldest_ready_seconds: float | None = None
     store: str
     finished: int | None = None
+    types: list[TypeQueue]
 
 
 class TypeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A job type: the terms on which its jobs run, and how many jobs it has in each state.
 
     Jobs that have ended count for as long as they are kept. `concurrency` is how many may run at
-    the same time.
+    the same time. `is_limited` says whether that or another limit may hold its jobs back. Of a
+    `sensitive` one, payloads and results are for those who may operate.
     """
 
     type: str
@@ -226,6 +256,8 @@ class TypeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     max_retries: int
     timeout_seconds: float | None = None
     concurrency: int | None = None
+    sensitive: bool = False
+    is_limited: bool = False
     paused: bool
     pending: int
     processing: int

@@ -23,6 +23,7 @@ from job_service.stores.postgres.connection import Connection, connect
 from job_service.stores.postgres.holder import STAYS_SECONDS
 from job_service.stores.postgres.idleness import Idleness
 from job_service.stores.postgres.member import Member
+from job_service.stores.postgres.pace import tell_pace
 from job_service.stores.postgres.pooling import is_pooled
 from job_service.stores.postgres.reading import Reader
 from job_service.stores.postgres.rescuing import Rescue
@@ -155,6 +156,9 @@ class Participant(Member):
             nursery.start_soon(self._say_ready_later)
             nursery.start_soon(self._awaited.look, self._reader, self._jobs.__contains__)
             nursery.start_soon(self._keep_house)
+            nursery.start_soon(
+                tell_pace, self._reader, lambda: self.node, lambda: self._runner.view().types
+            )
 
     async def _turn(self) -> None:
         while True:

@@ -24,11 +24,20 @@ _JOB: Final = """
     SELECT record, payload, 0, result, NULL, NULL, NULL, '{}'
     FROM job_service.finished WHERE id = %(id)s
 """
+_EXCERPTS: Final = """
+    SELECT id, left(payload, %(chars)s), type, CASE status WHEN 'pending' THEN run_at END, node,
+        ARRAY(SELECT predecessor FROM job_service.edges WHERE successor = id ORDER BY predecessor)
+    FROM job_service.jobs WHERE id = ANY(%(ids)s)
+    UNION ALL
+    SELECT id, left(payload, %(chars)s), type, NULL, NULL, '{}'
+    FROM job_service.finished WHERE id = ANY(%(ids)s)
+"""
 _WAITING: Final = """
-    SELECT count(*) FILTER (WHERE awaits > 0),
+    SELECT type, count(*) FILTER (WHERE awaits > 0),
         count(*) FILTER (WHERE awaits = 0 AND run_at > %(now)s),
         min(run_at) FILTER (WHERE awaits = 0 AND run_at <= %(now)s)
     FROM job_service.jobs WHERE status = 'pending'
+    GROUP BY type
 """
 _ANY_READY: Final = """
     SELECT EXISTS (
@@ -63,12 +72,26 @@ class Found(NamedTuple):
     awaits: Sequence[str]
 
 
+class FoundExcerpt(NamedTuple):
+    """How a payload begins, and what a pending job has to do with nodes, other jobs and its time.
+
+    `run_at` is None of a job that is not pending.
+    """
+
+    id: str
+    payload: str
+    type: str
+    run_at: datetime | None
+    node: object | None
+    awaits: Sequence[str]
+
+
 class Waiting(NamedTuple):
     """How many jobs wait for others, how many for their time, and since when the oldest is due."""
 
-    blocked: int
-    later: int
-    oldest_due: datetime | None
+    blocked: int = 0
+    later: int = 0
+    oldest_due: datetime | None = None
 
 
 class Reader:
@@ -108,6 +131,11 @@ class Reader:
         listing = Listing(wanted, after=after, limit=limit, newest_first=newest_first)
         return await self.do(listing.read)
 
+    async def excerpts(self, ids: Collection[str], chars: int) -> list[FoundExcerpt]:
+        """The start of the payload of each of these jobs, and what the pending ones wait for."""
+        rows = await self._rows(_EXCERPTS, {"ids": list(ids), "chars": chars})
+        return [FoundExcerpt(*row) for row in rows]
+
     async def counts(self) -> dict[str, dict[Status, int]]:
         """How many jobs of each type have which status."""
         counts: dict[str, dict[Status, int]] = {}
@@ -120,10 +148,9 @@ class Reader:
             counts.setdefault(job_type, dict.fromkeys(TRANSITIONS, 0))[status] = jobs
         return counts
 
-    async def waiting(self, now: datetime) -> Waiting:
-        """What the pending jobs wait for."""
-        ((blocked, later, oldest_due),) = await self._rows(_WAITING, {"now": now})
-        return Waiting(blocked, later, oldest_due)
+    async def waiting(self, now: datetime) -> dict[str, Waiting]:
+        """What the pending jobs of each type wait for."""
+        return {row[0]: Waiting(*row[1:]) for row in await self._rows(_WAITING, {"now": now})}
 
     async def any_ready(self, types: Iterable[str], now: datetime, without: Iterable[str]) -> bool:
         """Whether any job of these types could be claimed but for limits, beside `without`."""

@@ -102,6 +102,7 @@ CREATE TABLE job_service.nodes (
     pid int NOT NULL,
     version text NOT NULL,
     job_types text[] NOT NULL DEFAULT '{}',
+    starts_per_second jsonb NOT NULL DEFAULT '{}',
     started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     lease_until timestamptz NOT NULL
 ) WITH (fillfactor = 50);

@@ -12,23 +12,26 @@ from msgspec import UNSET, structs
 from job_service.errors import AlreadyFinished, BackupRefused, NotFinished, UnknownJob
 from job_service.jobs.state.dependencies import why_blocked
 from job_service.jobs.state.detail import (
+    EXCERPT_CHARS,
     Cancellations,
     JobDetail,
     JobSummary,
     NodeView,
     QueueView,
+    TypeQueue,
     detail_of,
     summarize,
 )
 from job_service.jobs.state.group import Group
 from job_service.jobs.state.job_filter import JobFilter, JobPage, page_of
 from job_service.jobs.state.model import TERMINAL, Draft, Status
-from job_service.stores.contract import KeyedRequest
-from job_service.stores.live_store import draft_like, no_such_job
+from job_service.stores.contract import Excerpt, KeyedRequest
+from job_service.stores.live_store import draft_like, no_such_job, oldest_of, seconds_to_empty
 from job_service.stores.postgres.calling_off import CallOff
 from job_service.stores.postgres.group_keeper import GroupKeeper
+from job_service.stores.postgres.pace import starts_per_second
 from job_service.stores.postgres.participant import finished
-from job_service.stores.postgres.reading import Found
+from job_service.stores.postgres.reading import Found, Waiting
 from job_service.stores.postgres.rows import is_storable
 from job_service.stores.postgres.submission import Submission
 from job_service.stores.unit_of_work import Pause
@@ -160,29 +163,61 @@ class PostgresStore(GroupKeeper):
         )
         return page_of([self._with_progress(summarize(job)) for job in jobs], limit, edge)
 
+    async def excerpts(self, ids: Sequence[str]) -> Mapping[str, Excerpt]:
+        await self._require_open()
+        storable = list(filter(is_storable, ids))
+        found = await self._question(self._reader.excerpts(storable, EXCERPT_CHARS))
+        elsewhere = dict[str, Excerpt]()
+        for job_id, payload, job_type, run_at, node, awaits in found:
+            why = None
+            if run_at is not None and job_id not in self._jobs:
+                why = await self._why_it_waits(job_type, run_at, node, awaits)
+            elsewhere[job_id] = Excerpt(payload, why)
+        return elsewhere | await self._excerpts_of_live(ids)
+
     async def view(self) -> QueueView:
         await self._require_open()
         await self._committer.kept()
         counts = await self._question(self._reader.counts())
         waiting = await self._question(self._reader.waiting(self.clock.now()))
-        pending = sum(of_type["pending"] for of_type in counts.values())
-        ready = max(0, pending - waiting.blocked - waiting.later)
-        oldest = None
-        if ready and waiting.oldest_due is not None:
-            oldest = max(0.0, (self.clock.now() - waiting.oldest_due).total_seconds())
+        starts = await self._question(self._reader.do(starts_per_second))
+        types = [
+            self._view_of_waiting(
+                name, of_type, waiting.get(name, Waiting()), starts.get(name, 0.0)
+            )
+            for name, of_type in sorted(counts.items())
+            if of_type["pending"] > 0 or of_type["processing"] > 0
+        ]
         return QueueView(
             paused="" in self._paused,
             paused_types=sorted(self._paused - {""}),
             capacity=self.capacity,
-            pending=pending,
-            ready=ready,
-            later=waiting.later,
-            blocked=waiting.blocked,
+            pending=sum(each.pending for each in types),
+            ready=sum(each.ready for each in types),
+            later=sum(each.later for each in waiting.values()),
+            blocked=sum(each.blocked for each in waiting.values()),
             unfit=len(self._misfits),
-            processing=sum(of_type["processing"] for of_type in counts.values()),
-            oldest_ready_seconds=oldest,
+            processing=sum(each.processing for each in types),
+            oldest_ready_seconds=oldest_of(types),
             store=self.name,
             finished=finished(counts),
+            types=types,
+        )
+
+    def _view_of_waiting(
+        self, name: str, counts: Mapping[Status, int], waiting: Waiting, starts_per_second: float
+    ) -> TypeQueue:
+        ready = max(0, counts["pending"] - waiting.blocked - waiting.later)
+        oldest = None
+        if ready and waiting.oldest_due is not None:
+            oldest = max(0.0, (self.clock.now() - waiting.oldest_due).total_seconds())
+        return TypeQueue(
+            type=name,
+            pending=counts["pending"],
+            ready=ready,
+            processing=counts["processing"],
+            oldest_ready_seconds=oldest,
+            seconds_to_empty=seconds_to_empty(ready, starts_per_second),
         )
 
     async def counts(self) -> Mapping[str, dict[Status, int]]:
@@ -227,19 +262,24 @@ class PostgresStore(GroupKeeper):
         job = found.job
         if job.status != "pending":
             return detail_of(job)
-        if found.awaits:
-            why = why_blocked(found.awaits[0], len(found.awaits) - 1)
-        elif found.node is not None:
-            why = f"about to start on node {found.node}"
-        elif (seconds := (job.run_at - self.clock.now()).total_seconds()) > 0:
-            why = f"due in {math.ceil(seconds)} s"
-        elif self._paused & {"", job.type}:
-            why = f"{job.type} is paused" if job.type in self._paused else "the queue is paused"
-        elif not await self._question(self._reader.can_run(job.type)):
-            why = f"no process that is up has a handler for {job.type}"
-        else:
-            why = "waits for a free worker"
-        return detail_of(job, why)
+        waits = await self._why_it_waits(job.type, job.run_at, found.node, found.awaits)
+        return detail_of(job, waits)
+
+    async def _why_it_waits(
+        self, job_type: str, run_at: datetime, node: object | None, awaits: Sequence[str]
+    ) -> str:
+        """Of a pending job that this process does not hold."""
+        if awaits:
+            return why_blocked(awaits[0], len(awaits) - 1)
+        if node is not None:
+            return f"about to start on node {node}"
+        if (seconds := (run_at - self.clock.now()).total_seconds()) > 0:
+            return f"due in {math.ceil(seconds)} s"
+        if self._paused & {"", job_type}:
+            return f"{job_type} is paused" if job_type in self._paused else "the queue is paused"
+        if not await self._question(self._reader.can_run(job_type)):
+            return f"no process that is up has a handler for {job_type}"
+        return "waits for a free worker"
 
     def _with_progress(self, summary: JobSummary) -> JobSummary:
         job = self._jobs.get(summary.id)

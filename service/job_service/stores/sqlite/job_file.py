@@ -84,6 +84,11 @@ class JobFile:
         rows = self._db.execute(f"{_LISTED} {_THESE}", [_text(ids)]).fetchall()
         return {row[0]: JobRow(*row) for row in rows}
 
+    def payload_starts(self, ids: Sequence[str], chars: int) -> dict[str, str]:
+        """So many characters of the payload of each of these jobs that is kept, by id."""
+        query = f"SELECT id, substr(payload, 1, ?) FROM payloads WHERE id IN {_THESE}"
+        return dict(self._db.execute(query, [chars, _text(ids)]).fetchall())
+
     def statuses(self, ids: Sequence[str]) -> dict[str, Status]:
         """The status of each of these jobs that is kept, by id."""
         query = f"SELECT id, status FROM jobs WHERE id IN {_THESE}"

@@ -1,7 +1,7 @@
 """The store in a file of SQLite: what it tells is kept, and survives the process."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
 from datetime import datetime
 from functools import partial
@@ -17,12 +17,12 @@ from job_service.failures.report import describe
 from job_service.jobs.state.attempt_transitions import rescue
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.dependencies import why_unstarted
-from job_service.jobs.state.detail import JobSummary, summarize
+from job_service.jobs.state.detail import EXCERPT_CHARS, JobSummary, summarize
 from job_service.jobs.state.job_filter import JobFilter, JobPage, page_of
 from job_service.jobs.state.model import Ending, Job
 from job_service.jobs.state.transitions import fail_unstarted
 from job_service.stores.commit import CannotKeep
-from job_service.stores.contract import Tick
+from job_service.stores.contract import Excerpt, Tick
 from job_service.stores.group_store import KeptGroup
 from job_service.stores.live_store import no_such_group, no_such_job
 from job_service.stores.sole_store import SoleStore
@@ -143,6 +143,12 @@ class SqliteStore(SoleStore):
         )
         jobs = [self._with_progress(summarize(summarized(row))) for row in rows]
         return page_of(jobs, limit, edge)
+
+    async def excerpts(self, ids: Sequence[str]) -> Mapping[str, Excerpt]:
+        await self._require_open()
+        starts = await self._ask(JobFile.payload_starts, ids, EXCERPT_CHARS)
+        in_file = {job_id: Excerpt(start) for job_id, start in starts.items()}
+        return in_file | await self._excerpts_of_live(ids)
 
     async def back_up(self, destination: Path, by: str | None = None) -> int:
         await self._require_open()

@@ -13,6 +13,7 @@ from job_service.jobs.state.detail import (
     NodeView,
     QueueView,
     ScheduleView,
+    TypeQueue,
     TypeView,
     WorkerView,
 )
@@ -25,6 +26,7 @@ from job_service.telemetry.notices import Notice
 from job_service.telemetry.schemas import Schema, as_written
 from job_service.web.health import Health
 from job_service.web.monitoring import Caller
+from job_service.web.overview import Overview
 from job_service.web.problems import ProblemDetails
 from job_service.web.queue_routes import Backup
 from job_service.web.submissions import BatchReceipt
@@ -34,8 +36,8 @@ REFERENCE: Final = "#/components/schemas/{name}"
 
 ANSWERS: Final[list[type[Struct]]] = [
     *(JobSummary, JobDetail, AttemptDetail, AttemptLog, LogLine, Progress, BatchReceipt),
-    *(Cancellations, QueueView, Backup, NodeView, TypeView),
-    *(WorkerView, ScheduleView, MetricsSnapshot, HistoryView, Notice, Caller, Health),
+    *(Cancellations, QueueView, TypeQueue, Backup, NodeView, TypeView),
+    *(WorkerView, ScheduleView, MetricsSnapshot, Overview, HistoryView, Notice, Caller, Health),
     ProblemDetails,
 ]
 

@@ -17,7 +17,7 @@ from job_service.jobs.registration.registry import Registry
 from job_service.telemetry.schemas import Schema
 from job_service.tokens import ROLES
 from job_service.web.dashboard.pages import FILES
-from job_service.web.guards import needs_token
+from job_service.web.guards import DOCS, needs_token
 from job_service.web.openapi import headers
 from job_service.web.openapi.components import REFERENCE, answer_schemas, refer_to
 from job_service.web.openapi.job_types import describe_submissions
@@ -57,8 +57,10 @@ _IN_PATHS: Final[dict[str, Schema]] = {
 }
 
 
-def build_document(app: Quart, registry: Registry, *, needs_token: bool) -> Document:
-    """The document of the routes that `app` has now, and only of those."""
+def build_document(
+    app: Quart, registry: Registry, *, needs_token: bool, root_path: str = ""
+) -> Document:
+    """The document of the routes that `app`, found at `root_path`, has now, and only of those."""
     app.config.setdefault("QUART_SCHEMA_CONVERSION_PREFERENCE", "msgspec")
     app.config.setdefault("QUART_SCHEMA_CONVERT_CASING", False)
     # Without the app, because with it quart-schema would handle every answer.
@@ -70,7 +72,8 @@ def build_document(app: Quart, registry: Registry, *, needs_token: bool) -> Docu
         security_schemes={"token": HttpSecurityScheme("bearer")} if needs_token else None,
         security=[{"token": []}] if needs_token else None,
     )
-    return _Provider(app, settings, registry, needs_token=needs_token).schema()
+    document = _Provider(app, settings, registry, needs_token=needs_token).schema()
+    return {**document, "servers": [{"url": root_path}]} if root_path else document
 
 
 class _Provider(OpenAPIProvider):
@@ -125,15 +128,21 @@ class _Provider(OpenAPIProvider):
             refusals.append(REPEATED_HEADER if takes_any else UNKNOWN_PARAMETER)
         if method == "POST":
             refusals.append(FOREIGN_ORIGIN)
-        if not needs_token(path):
-            described["security"] = []
-        elif self._needs_token:
-            refusals.append(NO_TOKEN)
-            if (needed := NEEDED[operation.id]) not in (None, ROLES[0]):
-                refusals.append(role_too_low(needed))
+        refusals += self._describe_access(described, operation.id, path)
         for status, some in groupby(sorted(refusals, key=_status), key=_status):
             described["responses"][str(status)] = _problems(list(some))
         return described
+
+    def _describe_access(self, described: Schema, call: str, path: str) -> list[Refusal]:
+        """Say whether the call needs a token; gives the problems that it may have for that."""
+        is_open, needed = not needs_token(path), NEEDED[call]
+        if is_open and path != DOCS:
+            described["security"] = []
+        if not self._needs_token or (is_open and path != DOCS):
+            return []
+        if path == DOCS:
+            described["security"] = [{}, {"token": []}]
+        return [NO_TOKEN] if needed in (None, ROLES[0]) else [NO_TOKEN, role_too_low(needed)]
 
     def _parameters(self, operation: Operation, rule: Rule) -> Iterator[Schema]:
         for name in sorted(rule.arguments):

@@ -13,6 +13,7 @@ from job_service.jobs.state.detail import (
     NodeView,
     QueueView,
     ScheduleView,
+    TypeQueue,
     TypeView,
     WorkerView,
 )
@@ -21,6 +22,7 @@ from job_service.telemetry.events import JobStarted, LoopStalled
 from job_service.telemetry.history import HistoryView
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.telemetry.notices import Notice
+from job_service.web.overview import Overview
 from job_service.web.queue_routes import Backup
 from job_service.web.refusals import EXAMPLE_ID
 from job_service.web.submissions import BatchReceipt
@@ -152,7 +154,18 @@ QUEUE: Final = QueueView(
     oldest_ready_seconds=0.75,
     store="sqlite:/srv/jobs.db",
     finished=12_345,
+    types=[
+        TypeQueue(
+            type="echo",
+            pending=5,
+            ready=3,
+            processing=10,
+            oldest_ready_seconds=0.75,
+            seconds_to_empty=1.5,
+        )
+    ],
 )
+OVERVIEW: Final = Overview(METRICS, QUEUE, WORKERS)
 BACKUP: Final = Backup(path="/backup/jobs.db", bytes=41_943_040)
 TYPES: Final = [
     TypeView(

@@ -18,6 +18,7 @@ from job_service.web.openapi.operation import (
     fixed,
     malformed_as,
 )
+from job_service.web.overview import Overview
 from job_service.web.queue_routes import Backup
 from job_service.web.refusals import (
     BACKUP_REFUSED,
@@ -131,6 +132,14 @@ OPERATIONS: Final[Operations] = {
         "Counters since the start, and gauges.",
         {200: Answer("The metrics at this moment.", MetricsSnapshot, examples.METRICS)},
     ),
+    ("GET", "/overview"): Operation(
+        "get_overview",
+        "operations",
+        "See metrics, queue and workers at one moment",
+        "Their numbers agree, because nothing happens between them.",
+        {200: Answer("All of this moment.", Overview, examples.OVERVIEW)},
+        (STORE_UNAVAILABLE,),
+    ),
     ("GET", "/history"): Operation(
         "get_history",
         "operations",
@@ -181,7 +190,7 @@ OPERATIONS: Final[Operations] = {
         "read_docs",
         "documentation",
         "Read this document as a page",
-        "",
+        "If a token is needed and none is sent, it is a page that asks for one.",
         Answer("The page.", str, media_type=HTML),
     ),
     ("GET", "/"): fixed(

@@ -18,6 +18,13 @@ CONTENT_SECURITY_POLICY: Final = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
+# Of the page that asks for a token, and then takes in that one.
+ASKING_POLICY: Final = (
+    f"default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self'; "
+    f"style-src 'self' 'sha256-{STYLE_HASH}'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
 
 def render_page(document: dict[str, Any]) -> str:
     """The page of an OpenAPI document of ours."""

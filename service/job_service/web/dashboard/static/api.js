@@ -2,6 +2,7 @@
 
 import { askForToken } from "./dialogs.js";
 
+const ROOT = new URL("..", import.meta.url); // of the service, which may be below that of its host
 const TOKEN = "job-service-token";
 const PATIENCE = 10_000; // milliseconds
 
@@ -36,6 +37,11 @@ function token(wrong) {
   return asking;
 }
 
+/** Ask for a token now, unless this tab has one. */
+export async function requireToken() {
+  if (sessionStorage.getItem(TOKEN) === null) await token(false);
+}
+
 /** The successful response to a call. `signal` may abort it. Throws Problem or Unreachable. */
 export async function call(
   path,
@@ -47,7 +53,7 @@ export async function call(
     if (sent !== null) headers = { ...headers, Authorization: `Bearer ${sent}` };
     const signals = [signal, patience && AbortSignal.timeout(patience)].filter(Boolean);
     const response = await unreachable(
-      fetch(path, { method, headers, signal: AbortSignal.any(signals) }),
+      fetch(new URL(`.${path}`, ROOT), { method, headers, signal: AbortSignal.any(signals) }),
     );
     noteClock(response);
     if (response.ok) return response;
@@ -64,7 +70,7 @@ export async function call(
 /** The text that a GET answers, and the address of the next page, if there is one. */
 export async function readPage(path, signal) {
   const response = await call(path, { signal });
-  const next = /<([^>]+)>; rel="next"/.exec(response.headers.get("Link") ?? "");
+  const next = /<[^>]*(\/jobs\?[^>]+)>; rel="next"/.exec(response.headers.get("Link") ?? "");
   return { text: await unreachable(response.text()), next: next && next[1] };
 }
 

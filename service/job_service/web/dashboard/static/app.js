@@ -4,13 +4,15 @@ import { pause, resume } from "./actions.js";
 import { Problem, read } from "./api.js";
 import { showCaller } from "./caller.js";
 import { $, setAttribute, setText } from "./dom.js";
+import { offerTypes } from "./filters.js";
 import { clock, count, duration } from "./format.js";
-import { take } from "./history.js";
+import { forgetHistory, notePresent, readHistory, showHour } from "./history.js";
 import { openJob, showJob } from "./job.js";
-import { filterJobs, offerTypes, showJobs } from "./jobs.js";
+import { filterJobs, showJobs } from "./jobs.js";
 import { beatNow, connect } from "./live.js";
-import { NOTED, note, showNotices } from "./notices.js";
-import { showMetrics, showTypes, showWorkers } from "./overview.js";
+import { NOTED, expectNotices, showNotices } from "./notices.js";
+import { readTypes, redrawCharts, showMetrics, showTypes, showWorkers } from "./overview.js";
+import { showTroubles } from "./troubles.js";
 
 const STATES = {
   connecting: "Connecting",
@@ -24,7 +26,7 @@ let view = null; // "overview" or "job"
 let counted = null; // the metrics that were last shown; if they are the same, so are jobs and workers
 let paused = false;
 let ready = false; // whether the service took jobs when it was last asked
-let seenAt = null; // when the metrics were last read
+let seenAt = null; // when the service last told how it is
 let overviewAddress = "#/";
 
 function route() {
@@ -56,12 +58,16 @@ function route() {
 function setState(state, reason) {
   $("connection").dataset.state = state;
   setText($("connection"), STATES[state]);
-  $("lost").hidden = state !== "lost";
-  if (state !== "lost") return;
-  const asOf = seenAt ? `What you see is as of ${clock(seenAt)}.` : "";
+  // While nobody answers, that is the one thing known: all else is hidden until it is known again.
+  const lost = state === "lost";
+  document.body.toggleAttribute("data-lost", lost || (state === "connecting" && !$("lost").hidden));
+  if (state === "live") return;
+  if (lost) $("lost").hidden = false;
+  const asOf = seenAt ? ` All that you see is of that time, ${clock(seenAt)}.` : "";
+  const since = seenAt ? ` since ${clock(seenAt)}` : "";
   setText(
     $("lost"),
-    `${reason ? `The service says: ${reason}.` : "The service can't be reached."} ${asOf}`,
+    `${reason ? `The service says: ${reason}.` : `The service has not answered${since}.`}${asOf}`,
   );
 }
 
@@ -77,14 +83,25 @@ async function onBeat(signal) {
 }
 
 async function showAll(signal) {
-  const [metrics, queue] = await Promise.all([read("/metrics", signal), read("/queue", signal)]);
+  const [overview, types] = await Promise.all([
+    read("/overview", signal),
+    readTypes(signal),
+    readHistory(signal),
+    showNotices(signal),
+  ]);
+  const { metrics, queue, workers } = overview;
   seenAt = new Date();
-  take(metrics, queue);
+  $("lost").hidden = true;
+  document.body.removeAttribute("data-lost");
+  notePresent(metrics);
+  showTroubles(overview, types);
   showMetrics(metrics, queue);
+  showTypes(types, queue);
+  showWorkers(workers);
   showStore(queue);
   setText($("uptime"), `up ${duration(metrics.uptime_seconds)}`);
   showPause(queue);
-  showNotices();
+  offerTypes(types);
   const now = JSON.stringify({ ...metrics, uptime_seconds: 0 });
   if (view === "job") {
     await showJob(signal);
@@ -92,12 +109,7 @@ async function showAll(signal) {
     return;
   }
   const changed = now !== counted || metrics.jobs_in_progress > 0; // their progress may have changed
-  const [types] = await Promise.all([
-    showTypes(signal),
-    showJobs(signal, changed),
-    showWorkers(signal, changed),
-  ]);
-  if (types) offerTypes(types);
+  await showJobs(signal, changed);
   counted = now;
 }
 
@@ -141,6 +153,18 @@ $("pause").addEventListener("click", async () => {
   const queue = await (paused ? resume : pause)();
   if (queue) showPause(queue);
 });
+for (const [id, wantsHour] of [
+  ["minutes", false],
+  ["hour", true],
+]) {
+  $(id).addEventListener("click", () => {
+    showHour(wantsHour);
+    setAttribute($("minutes"), "aria-pressed", !wantsHour);
+    setAttribute($("hour"), "aria-pressed", wantsHour);
+    redrawCharts();
+    beatNow();
+  });
+}
 $("skip").addEventListener("click", (event) => {
   event.preventDefault(); // the address must stay
   $("main").focus();
@@ -153,9 +177,11 @@ connect({
   onState(state, reason) {
     setState(state, reason);
     counted = null;
+    forgetHistory();
+    expectNotices();
   },
   onEvent(event) {
-    note(event);
+    expectNotices();
     if (["service_draining", "store_failing"].includes(event.event)) ready = false;
   },
   onBeat,

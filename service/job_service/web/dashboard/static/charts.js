@@ -1,7 +1,8 @@
-// Line charts of the last minutes, drawn as SVG. Point at a chart to read its values there.
+// Line charts of the past, drawn as SVG. Point at a chart to read its values there.
 
 import { draw, make, setText } from "./dom.js";
-import { apart, samples, shownSeconds } from "./history.js";
+import { duration } from "./format.js";
+import { samples, shownSeconds } from "./history.js";
 
 const WIDTH = 600;
 const HEIGHT = 120;
@@ -57,28 +58,29 @@ export function chart(parent, { title, series, write, least }) {
   });
 
   function redraw() {
-    const last = samples.at(-1);
+    const all = samples();
+    const last = all.at(-1);
     if (!last) return;
     const seconds = shownSeconds();
     const start = last.at - seconds;
     const end = ceiling(
-      Math.max(least, ...samples.flatMap((sample) => series.map(({ key }) => sample[key] ?? 0))),
+      Math.max(least, ...all.flatMap((sample) => series.map(({ key }) => sample[key]))),
     );
     const x = (sample) => ((sample.at - start) / seconds) * WIDTH;
-    series.forEach(({ key }, index) => lines[index].setAttribute("d", path(key, x, end)));
-    area.setAttribute("d", filled(series[0].key, x, end));
+    series.forEach(({ key }, index) => lines[index].setAttribute("d", `M${points(all, key, x, end)}`));
+    area.setAttribute("d", filled(all, series[0].key, x, end));
     setText(peak, short(end));
     setText(middle, short(end / 2));
     setText(earliest, `${seconds / 60} min ago`);
 
-    const shown = pointed === null ? last : nearest(start + pointed * seconds);
+    const shown = pointed === null ? last : nearest(all, start + pointed * seconds);
     pointer.setAttribute("d", pointed === null ? "" : `M${x(shown)} 0V${HEIGHT}`);
-    setText(when, pointed === null ? "" : `${Math.round(last.at - shown.at)} s ago`);
+    setText(when, pointed === null ? "" : `${ago(last.at - shown.at)} ago`);
     series.forEach(({ key }, index) =>
-      setText(values[index], shown[key] === null ? "–" : write(shown[key])),
+      setText(values[index], write(shown[key])),
     );
     const now = series.map(({ label }, index) => `${label} ${values[index].textContent}`);
-    svg.setAttribute("aria-label", `${title} in the last minutes. Now: ${now.join(", ")}.`);
+    svg.setAttribute("aria-label", `${title} in the last ${seconds / 60} minutes. Now: ${now.join(", ")}.`);
   }
 
   return redraw;
@@ -90,42 +92,17 @@ function ceiling(value) {
   return [1, 2, 4, 10].map((step) => step * power).find((step) => step >= value * 0.9999);
 }
 
-/** The stretches of samples without a hole that have this value. */
-function stretches(key) {
-  const found = [];
-  let previous = null;
-  for (const sample of samples) {
-    if (sample[key] === null) {
-      previous = null;
-      continue;
-    }
-    if (previous === null || apart(previous, sample)) found.push([]);
-    found.at(-1).push(sample);
-    previous = sample;
-  }
-  return found;
-}
-
-function points(stretch, key, x, end) {
-  return stretch
+function points(all, key, x, end) {
+  return all
     .map((sample) => `${x(sample).toFixed(1)} ${((1 - sample[key] / end) * HEIGHT).toFixed(1)}`)
     .join("L");
 }
 
-function path(key, x, end) {
-  return stretches(key)
-    .map((stretch) => `M${points(stretch, key, x, end)}`)
-    .join("");
-}
+const filled = (all, key, x, end) =>
+  `M${x(all[0]).toFixed(1)} ${HEIGHT}L${points(all, key, x, end)}V${HEIGHT}Z`;
 
-function filled(key, x, end) {
-  return stretches(key)
-    .map((stretch) => `M${x(stretch[0])} ${HEIGHT}L${points(stretch, key, x, end)}V${HEIGHT}Z`)
-    .join("");
-}
+const nearest = (all, at) =>
+  all.reduce((best, sample) => (Math.abs(sample.at - at) < Math.abs(best.at - at) ? sample : best));
 
-function nearest(at) {
-  return samples.reduce((best, sample) =>
-    Math.abs(sample.at - at) < Math.abs(best.at - at) ? sample : best,
-  );
-}
+/** Whole seconds, and minutes if there are many. */
+const ago = (seconds) => (seconds < 120 ? `${Math.round(seconds)} s` : duration(seconds));

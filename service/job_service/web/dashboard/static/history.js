@@ -1,48 +1,105 @@
-// What the charts show: one sample a second of the last minutes, from how the metrics grew.
+// What the charts show: the last minutes by the second, or the last hour, as the service remembers it.
 
+import { read, since } from "./api.js";
+
+const SECONDS = { span: 300, step: 1 };
+const HOUR = { span: 3600, step: 20 };
 const SPANS = [60, 120, 180, 240];
-const WINDOW = 300; // seconds
-const HOLE = 3; // seconds without a sample that leave a hole in the charts
 
-export const samples = []; // the oldest first
+let seconds = null; // {endedAt, samples}, the last minutes
+let hour = null; // the same of the last hour, while that is shown
+let range = SECONDS;
+let present = null; // what is so now, which is not over yet
+
+/** The samples to draw, the oldest first; the last one is of this moment. */
+export function samples() {
+  const known = (range === HOUR ? hour : seconds)?.samples ?? [];
+  return known.length && present ? [...known, { ...known.at(-1), ...present }] : known;
+}
+
+/** The last second that is over, if there is one. */
+export const lastSecond = () => seconds?.samples.at(-1);
+
+/** What happened in the last minute: how much each counter grew. */
+export function lastMinute() {
+  const sums = { started: 0, completed: 0, failed: 0, retried: 0, rejected: 0, stalls: 0, errors: 0 };
+  for (const sample of seconds?.samples.slice(-60) ?? [])
+    for (const key in sums) sums[key] += sample[key];
+  return sums;
+}
 
 /** How many seconds the charts show: few at first, so that there is something to see. */
 export function shownSeconds() {
-  const age = samples.length ? samples.at(-1).at - samples[0].at : 0;
-  return SPANS.find((span) => span >= age) ?? WINDOW;
+  const all = samples();
+  const age = all.length ? all.at(-1).at - all[0].at : 0;
+  if (range === HOUR) return HOUR.span;
+  return SPANS.find((span) => span >= age) ?? SECONDS.span;
 }
 
-let before = null;
+/** Show the last hour, or only the last minutes. */
+export function showHour(wanted) {
+  range = wanted ? HOUR : SECONDS;
+}
 
-/** Take the metrics and the queue of this moment; gives the sample, with null for what is not known. */
-export function take(metrics, queue) {
-  const now = performance.now() / 1000;
-  const passed = before ? metrics.uptime_seconds - before.metrics.uptime_seconds : 0;
-  const continuous = passed > 0 && now - before.at < HOLE;
-  const gained = (key) => metrics[key] - before.metrics[key];
-  const sample = {
-    at: now,
+/** The service may be another one by now: read all of it anew. */
+export function forgetHistory() {
+  seconds = hour = null;
+}
+
+/** Read what has happened since the last reading. */
+export async function readHistory(signal) {
+  if (range !== HOUR) hour = null;
+  else if (hour === null || since(hour.endedAt) > HOUR.step) hour = await whole(HOUR, signal);
+  const missing = seconds === null ? SECONDS.span : Math.ceil(since(seconds.endedAt)) + 2;
+  if (missing >= SECONDS.span) {
+    seconds = await whole(SECONDS, signal);
+    return;
+  }
+  const told = await read(`/history?seconds=${missing}&step=1`, signal);
+  const later = Math.round((Date.parse(told.ended_at) - Date.parse(seconds.endedAt)) / 1000);
+  if (later < 0 || later > told.jobs_created.length) {
+    seconds = null; // a clock was set
+    return;
+  }
+  const last = seconds.samples.at(-1)?.at ?? moment(told.ended_at) - later;
+  const news = asSamples(told, last + later).slice(told.jobs_created.length - later);
+  seconds = { endedAt: told.ended_at, samples: [...seconds.samples, ...news].slice(-SECONDS.span) };
+}
+
+/** Note the gauges of this moment. */
+export function notePresent(metrics) {
+  present = {
+    at: performance.now() / 1000,
     pending: metrics.jobs_pending,
     running: metrics.jobs_in_progress,
-    oldest: queue.oldest_ready_seconds ?? 0,
-    created: continuous ? gained("jobs_created") / passed : null,
-    completed: continuous ? gained("jobs_completed") / passed : null,
-    failed: continuous ? gained("jobs_failed") / passed : null,
-    retried: continuous ? gained("jobs_retried") / passed : null,
-    wait: continuous ? meanWait(gained) : null,
+    oldest: metrics.jobs_oldest_ready_seconds,
   };
-  before = { at: now, metrics };
-  samples.push(sample);
-  while (samples[0].at < now - WINDOW) samples.shift();
-  return sample;
 }
 
-/** Whether `later` comes too long after `earlier` for a line between them. */
-export const apart = (earlier, later) => later.at - earlier.at > HOLE;
+async function whole({ span, step }, signal) {
+  const told = await read(`/history?seconds=${span}&step=${step}`, signal);
+  return { endedAt: told.ended_at, samples: asSamples(told, moment(told.ended_at)) };
+}
 
-/** Of the attempts that began in between; they are those that have ended and those that run more than before. */
-function meanWait(gained) {
-  const ended = ["jobs_completed", "jobs_failed", "jobs_retried", "jobs_snoozed"];
-  const begun = ended.reduce((sum, key) => sum + gained(key), gained("jobs_in_progress"));
-  return begun > 0 ? gained("wait_seconds_total") / begun : 0;
+/** A moment of the service's clock, on that of `performance`. */
+const moment = (iso) => performance.now() / 1000 - since(iso);
+
+/** One sample for each step; the last one ended `at`. */
+function asSamples(told, at) {
+  const { step_seconds: step, jobs_created: created } = told;
+  return created.map((_, index) => ({
+    at: at - (created.length - 1 - index) * step,
+    created: created[index] / step,
+    started: told.jobs_started[index] / step,
+    completed: told.jobs_completed[index] / step,
+    failed: told.jobs_failed[index] / step,
+    retried: told.jobs_retried[index] / step,
+    rejected: told.jobs_rejected[index] / step,
+    pending: told.jobs_pending[index],
+    running: told.jobs_in_progress[index],
+    oldest: told.jobs_oldest_ready_seconds[index],
+    wait: told.wait_seconds_total[index] / Math.max(1, told.jobs_started[index]),
+    stalls: told.loop_stalls[index],
+    errors: told.store_errors[index],
+  }));
 }

@@ -74,6 +74,8 @@ function show(text) {
   $("job-waits").hidden = !job.waits_because;
   setText($("job-waits"), sentence(job.waits_because ?? ""));
   showProgress();
+  $("payload").hidden = job.hidden === true;
+  $("payload-hidden").hidden = job.hidden !== true;
   const hasResult = job.result !== undefined;
   $("result").hidden = !hasResult;
   $("result-empty").hidden = hasResult;
@@ -83,7 +85,7 @@ function show(text) {
     showJson($("payload"), written.payload);
     if (hasResult) showJson($("result"), written.result);
   }
-  setText($("result-empty"), ended ? "None." : "Not yet.");
+  setText($("result-empty"), job.hidden ? $("payload-hidden").textContent : ended ? "None." : "Not yet.");
   showAttempts();
 }
 
@@ -153,7 +155,8 @@ function facts(seconds) {
     job.run_at && ["Due", clock(job.run_at)],
     job.priority !== undefined && ["Priority", count(job.priority)],
     job.snoozes && ["Came back later", plural(job.snoozes, "time")],
-    job.unique_key && ["Unique key", job.unique_key],
+    job.unique_key && ["Unique key", [linkToAll("unique_key", job.unique_key)]],
+    job.tags && ["Tags", job.tags.map((tag) => linkToAll("tag", tag))],
     job.schedule && ["Schedule", job.schedule],
     job.scheduled_for && ["Scheduled for", clock(job.scheduled_for)],
     job.retry_of && ["Runs again", [linkTo(job.retry_of)]],
@@ -162,6 +165,9 @@ function facts(seconds) {
 }
 
 const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+const linkToAll = (name, value) =>
+  make("a", { href: `#/?${new URLSearchParams({ [name]: value })}` }, value);
 
 const linkTo = (job) => make("a", { href: `#/jobs/${job}`, class: "id" }, job);
 

@@ -1,29 +1,22 @@
 // The table of jobs: filtered, page by page, the newest first. Its first page is live.
 
-import { Problem, readPage, since } from "./api.js";
+import { Problem, read, readPage, since } from "./api.js";
 import { $, fill, make, setAttribute, setText } from "./dom.js";
+import { areHard, areSet, filtersAsText, filtersToAsk, showTabs, takeFilters } from "./filters.js";
 import { between, clock, count, duration, percent } from "./format.js";
 import { beatNow } from "./live.js";
 
 const ROWS = 20;
+const MOST_PAGES = 5; // of the service, for one of this table
+const RARELY = 5; // beats between two searches for what is hard to find
 
-let filters = { status: "", type: "" };
 let cursors = []; // one for each page after the first, up to the one that is shown
 let next = null;
 let jobs = null; // those on the page; null if it must be read before anything can be shown
 let stale = false; // whether the service may list other jobs by now
 let pointed = false;
+let beats = 0;
 
-for (const name of ["status", "type"]) {
-  $(`filter-${name}`).addEventListener("change", (event) =>
-    go({ ...filters, [name]: event.target.value }),
-  );
-}
-$("find").addEventListener("submit", (event) => {
-  event.preventDefault();
-  const id = $("find-id").value.trim();
-  if (id) location.hash = `#/jobs/${id}`;
-});
 $("older").addEventListener("click", () => turn([...cursors, next]));
 $("newer").addEventListener("click", () => turn(cursors.slice(0, -1)));
 $("newest").addEventListener("click", () => turn([]));
@@ -42,12 +35,6 @@ function showHeld() {
   setText($("jobs-held"), cursors.length ? "" : held() ? "held while you point at it" : "live");
 }
 
-/** Go to the address of these filters, so that links and the back button lead to them. */
-function go(wanted) {
-  const query = new URLSearchParams(Object.entries(wanted).filter(([, value]) => value));
-  location.hash = query.size ? `#/?${query}` : "#/";
-}
-
 function turn(to) {
   cursors = to;
   jobs = null;
@@ -56,66 +43,76 @@ function turn(to) {
 
 /** Show the jobs that an address asks for. */
 export function filterJobs(query) {
-  const wanted = { status: query.get("status") ?? "", type: query.get("type") ?? "" };
-  if (wanted.status !== filters.status || wanted.type !== filters.type) {
-    filters = wanted;
-    cursors = [];
-  }
-  offerType(filters.type);
-  $("filter-status").value = filters.status;
-  $("filter-type").value = filters.type;
+  const before = filtersAsText();
+  takeFilters(query);
+  if (filtersAsText() !== before) cursors = [];
   jobs = null;
-}
-
-/** Offer these types to filter by. */
-export function offerTypes(types) {
-  types.forEach(({ type }) => offerType(type));
-}
-
-function offerType(type) {
-  const select = $("filter-type");
-  if (![...select.options].some(({ value }) => value === type))
-    select.append(make("option", {}, type));
 }
 
 /** Update the table, but neither while somebody points at it or uses it, nor on an older page. */
 export async function showJobs(signal, changed) {
   stale ||= changed;
   showHeld();
-  if (jobs === null || (stale && cursors.length === 0 && !held())) await load(signal);
+  const rarely = ++beats % RARELY === 0;
+  if (rarely && jobs?.some(({ status }) => status === "pending")) stale = true; // it waits for time
+  const due = stale && cursors.length === 0 && !held() && (rarely || !areHard());
+  if (jobs === null || due) await load(signal);
   else fill($("jobs"), jobs, createRow, updateRow);
 }
 
 async function load(signal) {
-  const query = new URLSearchParams({ order: "newest", limit: ROWS });
-  if (filters.status) query.set("status", filters.status);
-  if (filters.type) query.set("type", filters.type);
-  if (cursors.length) query.set("cursor", cursors.at(-1));
   stale = false;
-  const asked = [filters, cursors];
-  let page;
+  const asked = [filtersAsText(), cursors];
+  let [found, types] = [{ jobs: [], next: null, why: null }, null];
   try {
-    page = await readPage(`/jobs?${query}`, signal);
+    [found, types] = await Promise.all([readJobs(signal), read("/types", signal)]);
   } catch (error) {
-    if (!(error instanceof Problem)) throw error;
-    page = { text: "[]", next: null }; // the address has a filter that does not exist
+    if (!(error instanceof Problem) || error.status !== 400) throw error;
+    found.why = error.message; // the address has a filter that can't be
   }
-  if (asked[0] !== filters || asked[1] !== cursors) return; // somebody chose another page meanwhile
-  next = page.next && new URLSearchParams(page.next.split("?")[1]).get("cursor");
-  jobs = JSON.parse(page.text);
+  // Somebody may have chosen another page meanwhile.
+  if (asked[0] !== filtersAsText() || asked[1] !== cursors) return;
+  ({ jobs, next } = found);
+  showTabs(types);
   fill($("jobs"), jobs, createRow, updateRow);
-  $("jobs-empty").hidden = jobs.length > 0;
-  if (jobs.length === 0) setText($("jobs-empty"), nothing());
+  const words = found.why ?? comment();
+  $("jobs-empty").hidden = words === "";
+  setText($("jobs-empty"), words);
   setText($("page"), cursors.length ? `Page ${count(cursors.length + 1)}` : "");
   $("older").disabled = next === null;
   $("newer").disabled = $("newest").disabled = cursors.length === 0;
 }
 
-function nothing() {
+/** As many jobs as the table has rows, though the pages of the service may be short. */
+async function readJobs(signal) {
+  const found = { jobs: [], next: cursors.at(-1) ?? null, why: null };
+  for (let pages = 0; pages < MOST_PAGES; pages++) {
+    const query = filtersToAsk();
+    query.set("order", "newest");
+    query.set("include", "excerpts");
+    query.set("limit", ROWS - found.jobs.length);
+    if (found.next) query.set("cursor", found.next);
+    const page = await readPage(`/jobs?${query}`, signal);
+    found.jobs.push(...JSON.parse(page.text));
+    found.next = page.next && new URLSearchParams(page.next.split("?")[1]).get("cursor");
+    if (found.next === null || found.jobs.length === ROWS) break;
+  }
+  return found;
+}
+
+/** What is to be said below a table that is not full. */
+function comment() {
+  if (jobs.length === ROWS) return "";
+  if (next !== null)
+    return `Looked at the jobs back to ${clock(momentOf(next))}. “Older” looks further.`;
+  if (jobs.length > 0) return "";
   if (cursors.length) return "No older jobs.";
-  if (filters.status || filters.type) return "No job matches these filters now.";
+  if (areSet()) return "No job matches these filters now.";
   return "No jobs yet. Submit one with POST /jobs, and it is here within a second.";
 }
+
+/** When the job of this id was created: its first digits are milliseconds (RFC 9562). */
+const momentOf = (id) => new Date(parseInt(id.replaceAll("-", "").slice(0, 12), 16)).toISOString();
 
 function createRow() {
   return make(
@@ -124,9 +121,10 @@ function createRow() {
     make("td", {}, make("span", { class: "status" })),
     make("td", { class: "type" }),
     make("td", { class: "id" }, make("a", {}, "…", make("span", { class: "wide" }), make("span"))),
+    make("td", { class: "payload wide" }),
     make(
       "td",
-      { class: "detail wide" },
+      { class: "detail" },
       make("progress", { "aria-label": "Progress" }),
       make("span"),
     ),
@@ -136,16 +134,19 @@ function createRow() {
 }
 
 function updateRow(row, job) {
-  const [status, type, id, detail, created, took] = row.children;
+  const [status, type, id, payload, detail, created, took] = row.children;
   setText(status.firstElementChild, job.status);
   setAttribute(status.firstElementChild, "data-status", job.status);
   setText(type, job.type);
-  setAttribute(type, "title", job.type);
+  setAttribute(type, "title", [job.type, ...(job.tags ?? [])].join(", "));
   const link = id.firstElementChild;
   setText(link.firstElementChild, job.id.slice(-12, -6)); // ids of about the same time begin alike
   setText(link.lastElementChild, job.id.slice(-6));
   setAttribute(link, "title", job.id);
   setAttribute(link, "href", `#/jobs/${job.id}`);
+  const excerpt = job.payload_excerpt === "null" ? "" : (job.payload_excerpt ?? "");
+  setText(payload, excerpt);
+  setAttribute(payload, "title", excerpt);
   const [bar, text] = detail.children;
   const known = job.status === "processing" && job.progress?.total > 0;
   bar.hidden = !known;
@@ -174,12 +175,8 @@ function remark(job) {
     const far = total > 0 ? percent(done / total) : count(done);
     return note ? `${far}, ${note}` : far;
   }
+  if (job.waits_because) return job.waits_because;
   if (job.error) return job.error;
-  if (job.run_at) return `due at ${clock(job.run_at)}`;
-  if (job.after) {
-    const others = job.after_count ?? job.after.length;
-    return `after ${count(others)} other${others === 1 ? "" : "s"}`;
-  }
   if (job.attempt > 1)
     return `attempt ${job.attempt} of ${job.max_retries + 1 + (job.snoozes ?? 0)}`;
   return "";

@@ -1,9 +1,10 @@
-// Unusual events, from the stream; the same again is counted in one line.
+// What happened out of the ordinary, as the service remembers it, whoever looked meanwhile.
 
+import { read } from "./api.js";
 import { $, fill, make, setAttribute, setText } from "./dom.js";
 import { clock, count, duration, plural } from "./format.js";
 
-const KEPT = 40;
+const SHOWN = 40;
 
 const who = (event) => (event.by ? ` by ${event.by}` : "");
 
@@ -16,6 +17,8 @@ const TEXTS = {
   job_rescued: (e) => `${e.job_type} rescued: its process died in attempt ${e.attempt}`,
   job_released: (e) => `${e.job_type} released: ${e.reason}`,
   job_lost: (e) => `${e.job_type} lost to another process`,
+  hook_failed: (e) => `${e.hook} failed after ${e.job_type}: ${e.error}`,
+  thread_abandoned: (e) => `A thread of ${e.job_type} was let go, and still runs`,
   job_misfit: (e) => `${e.job_type} can't run: ${e.error}`,
   store_failing: (e) => `The store can't keep anything: ${e.error}`,
   store_recovered: (e) => `The store keeps jobs again, after ${duration(e.failing_seconds)}`,
@@ -41,38 +44,33 @@ const TEXTS = {
 /** The events that are worth a notice. How many jobs come and go is in the metrics. */
 export const NOTED = Object.keys(TEXTS);
 
-const notices = []; // the newest first
-let changed = false;
+let changed = true;
 
-/** Note an event, to show it with the next beat. */
-export function note(event) {
-  const kind = `${event.event} ${event.job_type ?? ""}`;
-  const newest = notices[0];
-  if (newest?.kind === kind) {
-    if (!event.over) newest.times += 1; // a stall's end is not another stall
-    newest.event = event;
-  } else {
-    notices.unshift({ kind, event, times: 1 });
-    notices.length = Math.min(notices.length, KEPT);
-  }
+/** There is something new to read with the next beat. */
+export function expectNotices() {
   changed = true;
 }
 
-/** Show the notices, if there is something new. */
-export function showNotices() {
+/** Read the notices and show them, if there is something new. */
+export async function showNotices(signal) {
   if (!changed) return;
   changed = false;
-  $("notices-empty").hidden = true;
-  fill($("notices"), notices, create, (row, { event, times }) => {
+  const notices = await read(`/notices?limit=${SHOWN}`, signal).catch((error) => {
+    changed = true;
+    throw error;
+  });
+  $("notices-empty").hidden = notices.length > 0;
+  fill($("notices"), notices, create, (row, { event, first_at: first, times }) => {
     const [time, body] = row.children;
     const [text, link, often] = body.children;
+    const words = TEXTS[event.event]?.(event) ?? event.event;
     setAttribute(row, "data-level", event.level);
     setAttribute(time, "datetime", event.timestamp);
     setText(time, clock(event.timestamp));
-    setText(text, event.job_id ? "" : TEXTS[event.event](event));
-    setText(link, event.job_id ? TEXTS[event.event](event) : "");
+    setText(text, event.job_id ? "" : words);
+    setText(link, event.job_id ? words : "");
     setAttribute(link, "href", event.job_id ? `#/jobs/${event.job_id}` : null);
-    setText(often, times > 1 ? `${count(times)} times` : "");
+    setText(often, times > 1 ? `${count(times)} times since ${clock(first)}` : "");
   });
 }
 

@@ -5,10 +5,11 @@ import { read, since } from "./api.js";
 import { chart } from "./charts.js";
 import { $, fill, make, setAttribute, setText } from "./dom.js";
 import { clock, count, duration, percent, rate } from "./format.js";
-import { samples } from "./history.js";
+import { lastSecond } from "./history.js";
 import { beatNow } from "./live.js";
 
 const RARELY = 5; // beats between two readings of what seldom changes
+const SOON = 1; // seconds for which it is not worth a word that a job is ready
 
 const FIGURES = [
   ["jobs_created", "Created", "created"],
@@ -86,11 +87,11 @@ for (const [key, label] of [
 
 /** Show the counters and the queue. */
 export function showMetrics(metrics, queue) {
-  const last = samples.at(-1);
+  const last = lastSecond();
   for (const [key, , colour] of FIGURES) {
     setText($(key), count(metrics[key]));
     if (key !== "jobs_in_progress")
-      setText($(`${key}-rate`), last[colour] === null ? "" : perSecond(last[colour]));
+      setText($(`${key}-rate`), last ? perSecond(last[colour]) : "");
   }
   for (const [key] of REST) setText($(key), count(metrics[key]));
   setText($("mean-wait"), mean(metrics.wait_seconds_total, metrics));
@@ -113,6 +114,11 @@ export function showMetrics(metrics, queue) {
   setAttribute($("busy"), "value", metrics.jobs_in_progress);
   setText($("stalls"), count(metrics.loop_stalls));
   $("stalls").classList.toggle("bad", metrics.loop_stalls > 0);
+  redrawCharts();
+}
+
+/** Draw all charts anew. */
+export function redrawCharts() {
   charts.forEach((redraw) => redraw());
 }
 
@@ -128,11 +134,8 @@ function mean(seconds, metrics) {
   return attempts > 0 ? duration(seconds / attempts) : "–";
 }
 
-let workers = null;
-
-/** Show what each worker does, and since when; read it anew if something has `changed`. */
-export async function showWorkers(signal, changed) {
-  if (changed || workers === null) workers = await read("/workers", signal);
+/** Show what each worker does, and since when. */
+export function showWorkers(workers) {
   fill($("workers"), workers, createWorker, (row, worker) => {
     const [name, what, link, when] = row.children;
     setAttribute(row, "data-state", worker.state);
@@ -155,29 +158,43 @@ const createWorker = () =>
   );
 
 let beats = 0;
+let known = []; // the types, as they were last read
 
-/** Show job types, schedules and processes, every few beats; gives the types if it has read them. */
-export async function showTypes(signal) {
-  if (beats++ % RARELY) return null;
-  const [types, schedules, nodes] = await Promise.all([
-    read("/types", signal),
-    read("/schedules", signal),
-    read("/nodes", signal),
-  ]);
+/** The job types. Every few beats they are read anew, and schedules and processes are shown. */
+export async function readTypes(signal) {
+  if (beats++ % RARELY === 0) {
+    const [types, schedules, nodes] = await Promise.all([
+      read("/types", signal),
+      read("/schedules", signal),
+      read("/nodes", signal),
+    ]);
+    known = types;
+    showSchedules(schedules);
+    showNodes(nodes);
+  }
+  return known;
+}
+
+/** Show the job types, with what of them waits and runs at this moment. */
+export function showTypes(types, queue) {
+  const unfinished = new Map(queue.types.map((each) => [each.type, each]));
   fill($("types"), types, createType, (row, type) => {
-    const [name, pending, running, failed, action] = row.children;
+    const [head, pending, running, failed, action] = row.children;
+    const [name, latency] = head.children;
+    const now = unfinished.get(type.type) ?? { pending: 0, processing: 0 };
     setText(name, type.type);
+    setText(latency, latencyOf(now));
     setAttribute(
-      name,
+      head,
       "title",
       `${type.type}: runs in the ${type.runs_in}${type.concurrency ? `, at most ${type.concurrency} at a time` : ""}`,
     );
-    setText(pending, count(type.pending));
+    setText(pending, count(now.pending));
     setText(
       running,
       type.concurrency
-        ? `${count(type.processing)} of ${type.concurrency}`
-        : count(type.processing),
+        ? `${count(now.processing)} of ${type.concurrency}`
+        : count(now.processing),
     );
     setText(failed, count(type.failed));
     const button = action.firstElementChild;
@@ -189,6 +206,16 @@ export async function showTypes(signal) {
       beatNow();
     };
   });
+}
+
+/** How long the oldest ready job of a type waits, and all of them will, if that is worth a word. */
+function latencyOf({ ready, oldest_ready_seconds: oldest = 0, seconds_to_empty: empty }) {
+  if (!ready || oldest < SOON) return "";
+  const left = empty === undefined ? "none starts" : `${duration(empty)} to go`;
+  return `oldest ${duration(oldest)}, ${left}`;
+}
+
+function showSchedules(schedules) {
   $("schedules-panel").hidden = schedules.length === 0;
   fill($("schedules"), schedules, createSchedule, (row, schedule) => {
     const [name, last, next, skipped] = row.children;
@@ -202,8 +229,6 @@ export async function showTypes(signal) {
     setText(next, schedule.next_run_at ? clock(schedule.next_run_at) : "–");
     setText(skipped, count(schedule.skipped));
   });
-  showNodes(nodes);
-  return types;
 }
 
 /** The processes that share the store, if it can be shared. */
@@ -225,7 +250,7 @@ const createType = () =>
   make(
     "tr",
     {},
-    make("th", { scope: "row" }),
+    make("th", { scope: "row" }, make("span"), make("small")),
     ...[1, 2, 3].map(() => make("td", { class: "number" })),
     make("td", { class: "number" }, make("button", { type: "button", "data-needs": "operate", class: "small" })),
   );

@@ -1,0 +1,147 @@
+// What the table of jobs is filtered by: the address says it; tabs, fields and marks change it.
+
+import { clockOffset } from "./api.js";
+import { $, fill, make, setAttribute, setText } from "./dom.js";
+import { count } from "./format.js";
+
+const STATUSES = ["pending", "processing", "completed", "failed", "cancelled", "abandoned"];
+const SOUGHT = { id: "Id", unique_key: "Unique key", tag: "Tag", error: "Error" };
+const IN_PART = ["id", "error"];
+const MARKED = { ...SOUGHT, type: "Type", since: "Seconds" };
+const SINCE = { 900: "15 minutes", 3600: "hour", 86400: "24 hours" };
+const NAMES = ["status", "type", ...Object.keys(SOUGHT), "since"];
+const WHOLE_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+let filters = new URLSearchParams();
+
+/** The filters as one text, which is the same as long as they are. */
+export const filtersAsText = () => filters.toString();
+
+/** Whether any job may be left out. */
+export const areSet = () => filters.size > 0;
+
+/** Whether jobs are sought that may be hard to find. */
+export const areHard = () => Object.keys(SOUGHT).some((name) => filters.has(name));
+
+/** Take the filters of an address, and show them. */
+export function takeFilters(query) {
+  filters = new URLSearchParams(
+    [...query].filter(([name, value]) => NAMES.includes(name) && value !== ""),
+  );
+  offerTypes(filters.getAll("type").map((type) => ({ type })));
+  $("filter-type").value = filters.getAll("type").length === 1 ? filters.get("type") : "";
+  $("filter-since").value = filters.get("since") in SINCE ? filters.get("since") : "";
+  showMarks();
+  showTabs(null);
+}
+
+/** The same as `GET /jobs` takes them. */
+export function filtersToAsk() {
+  const query = new URLSearchParams(filters);
+  const since = Number(query.get("since"));
+  query.delete("since");
+  if (since > 0) {
+    const moment = new Date(Date.now() + clockOffset - since * 1000);
+    query.set("created_after", moment.toISOString());
+  }
+  return query;
+}
+
+/** Offer these types to filter by. */
+export function offerTypes(types) {
+  const select = $("filter-type");
+  for (const { type } of types) {
+    if (![...select.options].some(({ value }) => value === type))
+      select.append(make("option", {}, type));
+  }
+}
+
+/** Show how many jobs each tab has, if the job types tell. */
+export function showTabs(types) {
+  const chosen = filters.getAll("type");
+  const told = types?.filter(({ type }) => chosen.length === 0 || chosen.includes(type));
+  const uncounted = areHard() || filters.has("since");
+  fill($("tabs"), ["", ...STATUSES], createTab, (item, status) => {
+    const link = item.firstElementChild;
+    const [name, number] = link.children;
+    setText(name, status || "all");
+    setAttribute(name, "data-status", status || null);
+    setAttribute(link, "id", `tab-${status || "all"}`);
+    setAttribute(link, "href", addressWith("status", status));
+    const statuses = filters.getAll("status");
+    const here = status ? statuses.includes(status) : statuses.length === 0;
+    setAttribute(link, "aria-current", here ? "true" : null);
+    if (uncounted) setText(number, "");
+    else if (told) {
+      const counted = status ? [status] : STATUSES;
+      const sum = (type) => counted.reduce((all, each) => all + type[each], 0);
+      setText(number, count(told.reduce((all, type) => all + sum(type), 0)));
+    }
+  });
+}
+
+const createTab = () =>
+  make("li", {}, make("a", {}, make("span"), " ", make("span", { class: "count" })));
+
+/** What else is asked for than tabs and fields show, each with a way to be rid of it. */
+function showMarks() {
+  const shown = [...filters].filter(([name]) => name in SOUGHT);
+  if (filters.getAll("type").length > 1)
+    shown.push(...[...filters].filter(([name]) => name === "type"));
+  if (filters.has("since") && !(filters.get("since") in SINCE))
+    shown.push(["since", filters.get("since")]);
+  $("marks").hidden = shown.length === 0;
+  fill($("marks"), shown, createMark, (item, [name, value]) => {
+    const [words, button] = item.children;
+    const what = MARKED[name];
+    setText(words, `${what}: ${value}`);
+    setAttribute(button, "aria-label", `Find without ${what} ${value}`);
+    button.onclick = () => {
+      const wanted = new URLSearchParams(filters);
+      wanted.delete(name, value);
+      location.hash = addressOf(wanted);
+    };
+  });
+}
+
+const createMark = () =>
+  make("li", {}, make("span"), make("button", { type: "button", class: "small" }, "✕"));
+
+function addressWith(name, value) {
+  const wanted = new URLSearchParams(filters);
+  if (value) wanted.set(name, value);
+  else wanted.delete(name);
+  return addressOf(wanted);
+}
+
+const addressOf = (wanted) => (wanted.size ? `#/?${wanted}` : "#/");
+
+for (const name of ["type", "since"]) {
+  $(`filter-${name}`).addEventListener("change", (event) => {
+    location.hash = addressWith(name, event.target.value);
+  });
+}
+for (const [seconds, words] of Object.entries(SINCE))
+  $("filter-since").append(make("option", { value: seconds }, `the last ${words}`));
+for (const [name, words] of Object.entries(SOUGHT))
+  $("find-by").append(make("option", { value: name }, words));
+
+const sayHow = () =>
+  setAttribute(
+    $("find-text"),
+    "placeholder",
+    IN_PART.includes($("find-by").value) ? "any part of it" : "the whole of it",
+  );
+$("find-by").addEventListener("change", sayHow);
+sayHow();
+
+$("find").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const [name, text] = [$("find-by").value, $("find-text").value.trim()];
+  if (text === "") return;
+  $("find-text").value = "";
+  location.hash =
+    name === "id" && WHOLE_ID.test(text)
+      ? `#/jobs/${text.toLowerCase()}`
+      : addressWith(name, text);
+});
