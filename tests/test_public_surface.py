@@ -42,6 +42,9 @@ SURFACE = [
         "CannotListen",
         "Discard",
         "Draft",
+        "GroupConflict",
+        "GroupQueue",
+        "GroupView",
         "IdempotencyKeyReused",
         "InvalidIdempotencyKey",
         "InvalidOption",
@@ -60,8 +63,15 @@ SURFACE = [
     ),
     *("QueueView", "Rate", "Registry", "ResourceFailed", "Retry", "RunningService", "ScheduleView"),
     *("Settings", "SettingsError", "Snooze", "Status", "StoreRefused", "StoreUnavailable"),
-    *("TypeOptions", "TypeQueue", "TypeView", "Unauthorized", "UnexpectedAnswer", "UnknownJob"),
-    *("UnknownJobType", "UnknownPredecessor", "Unreachable", "WorkerView"),
+    *("TypeOptions", "TypeQueue", "TypeView", "Unauthorized", "UnexpectedAnswer"),
+    *(
+        "UnknownGroup",
+        "UnknownJob",
+        "UnknownJobType",
+        "UnknownPredecessor",
+        "Unreachable",
+        "WorkerView",
+    ),
     *("collect_garbage_on_schedule", "host"),
 ]
 

@@ -7,7 +7,7 @@ import trio
 
 from job_service import Draft
 from job_service.errors import GroupConflict, QueueClosed, QueueFull, UnknownGroup
-from job_service.jobs.state.group import GroupView, members, new_group
+from job_service.jobs.state.group import GroupView, new_group
 from job_service.jobs.state.job_filter import JobFilter
 from job_service.stores.contract import KeyedRequest
 from job_service.telemetry.events import GroupCreated, GroupEndEvent, GroupEvent, JobCreated
@@ -29,8 +29,15 @@ async def submit(
     wanted = [EMAIL] * drafts if isinstance(drafts, int) else drafts
     group = new_group(len(wanted), shop.clock, on_complete, on_failure)
     request = None if key is None else KeyedRequest(key, b"group")
-    jobs = await shop.store.submit(members(group, wanted), request, group=group)
-    return jobs[0].group or "", [job.id for job in jobs]
+    group_id = (await shop.store.submit_group(group, wanted, request)).id
+    return group_id, await jobs_of(shop, group_id)
+
+
+async def jobs_of(shop: Workshop, group_id: str) -> list[str]:
+    """The ids of the jobs of a group, in their order."""
+    wanted = JobFilter(group=group_id)
+    page = await shop.store.page(wanted, after=None, limit=100, newest_first=False)
+    return [job.id for job in page.jobs]
 
 
 async def callbacks(shop: Workshop) -> list[bytes]:
@@ -139,7 +146,7 @@ async def test_a_group_is_made_as_a_whole_or_not_at_all(make_workshop: MakeWorks
     shop = await make_workshop(capacity=2)
     group = new_group(3, shop.clock, DONE)
     with pytest.raises(QueueFull):
-        await shop.store.submit(members(group, [EMAIL] * 3), group=group)
+        await shop.store.submit_group(group, [EMAIL] * 3)
     assert (await shop.everything(), told(shop)) == ([], [])
     with pytest.raises(UnknownGroup):
         await shop.store.group(group.id)
@@ -232,9 +239,9 @@ async def test_what_did_not_complete_runs_again_as_a_new_group(shop: Workshop) -
     await shop.run(failed, "fail")
     await shop.store.cancel(called_off, "requested")
     old = await shop.store.group(group_id)
-    again = await shop.store.retry_group(group_id, by="alice")
+    new = await shop.store.retry_group(group_id, by="alice")
+    again = [await shop.store.get(job_id) for job_id in await jobs_of(shop, new.id)]
     assert [job.retry_of for job in again] == [failed, called_off]
-    new = await shop.store.group(again[0].group or "")
     assert (new.jobs, new.retry_of, new.status) == (2, group_id, "running")
     created = [event for event in shop.events if isinstance(event, GroupCreated)]
     assert (created[-1].retry_of, created[-1].by) == (group_id, "alice")

@@ -224,17 +224,12 @@ class Store(Protocol):
         request: KeyedRequest | None = None,
         schedule: str | None = None,
         not_since: datetime | None = None,
-        group: Group | None = None,
     ) -> Sequence[JobSummary]:
         """Make a job of each draft, in their order, or none at all; kept on return.
 
         If a `schedule` submits, this tick is kept in the same act: when the first job was made, and
         its id. If another process has had a tick of this schedule at `not_since` or later, no job
         is made and none is given, and `last_ticks` has that one.
-
-        If the drafts are those of a `group`, it is made with them. In the act in which the last of
-        its jobs ends, and whichever process does that, the group ends, and the job that is to
-        follow is made. There is always a place for that one.
 
         If another job holds a draft's unique key, that one is given, `duplicate`. Such a draft
         needs no place, no bytes and no predecessor. The jobs of a `request` that was made before
@@ -249,6 +244,18 @@ class Store(Protocol):
 
         Raises UnknownPredecessor, IdempotencyKeyReused, QueueFull (BatchTooLarge if they never
         fit) or QueueClosed, and then nothing has changed but the count of what was turned away.
+        """
+
+    async def submit_group(
+        self, group: Group, drafts: Sequence[Draft], request: KeyedRequest | None = None
+    ) -> GroupView:
+        """Make the group, with a job of each draft, or nothing at all; else as `submit`.
+
+        In the act in which the last of its jobs ends, in whichever process that is, the group ends
+        and the job that is to follow is made. There is always a place for that one. The group of a
+        `request` that was made before is given, `replayed`, as it is now.
+
+        Raises UnknownGroup, too, if that one is no longer kept.
         """
 
     # Whoever asks for one of the following may give their name: `by`. The event tells it.
@@ -288,8 +295,8 @@ class Store(Protocol):
 
     async def retry_group(
         self, group_id: str, request: KeyedRequest | None = None, by: str | None = None
-    ) -> Sequence[JobSummary]:
-        """Make a group of jobs like those of this one that did not complete; else as `submit`.
+    ) -> GroupView:
+        """Make a group of jobs like those of this one that did not complete; as `submit_group`.
 
         Raises UnknownGroup, too, and GroupConflict if it has not ended, or no such job is kept.
         """

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 import trio
+from msgspec import structs
 
 from job_service.errors import GroupConflict
 from job_service.jobs.state.detail import Cancellations, JobSummary
@@ -37,7 +38,8 @@ class GroupStore(LiveStore):
         schedule: str | None = None,
         not_since: datetime | None = None,
         group: Group | None = None,
-    ) -> Sequence[JobSummary]: ...
+    ) -> Sequence[JobSummary]:
+        """As `contract.Store` has it; the jobs are those of a group, if there is one."""
 
     @abstractmethod
     async def _read_group(self, group_id: str) -> KeptGroup:
@@ -49,6 +51,14 @@ class GroupStore(LiveStore):
 
         Raises StoreUnavailable.
         """
+
+    async def submit_group(
+        self, group: Group, drafts: Sequence[Draft], request: KeyedRequest | None = None
+    ) -> GroupView:
+        jobs = await self.submit(members(group, drafts), request, group=group)
+        if jobs[0].group in (None, group.id):
+            return view_of(group, Standing(), 0)
+        return structs.replace(await self.group(jobs[0].group), replayed=True)
 
     async def group(self, group_id: str) -> GroupView:
         return view_of(*await self._read_group(group_id))
@@ -71,7 +81,7 @@ class GroupStore(LiveStore):
 
     async def retry_group(
         self, group_id: str, request: KeyedRequest | None = None, by: str | None = None
-    ) -> Sequence[JobSummary]:
+    ) -> GroupView:
         old, standing, _ = await self._read_group(group_id)
         if standing.status in ("running", "completed"):
             is_now = "still running" if standing.ended_at is None else "completed"
@@ -82,8 +92,7 @@ class GroupStore(LiveStore):
         group = new_group(
             len(jobs), self.clock, old.on_complete, old.on_failure, retry_of=old.id, by=by
         )
-        drafts = members(group, [draft_like(job, by) for job in jobs])
-        return await self.submit(drafts, request, group=group)
+        return await self.submit_group(group, [draft_like(job, by) for job in jobs], request)
 
     async def _wait_for_end(self, group_id: str) -> None:
         """Return when the group has ended. It may be cancelled."""

@@ -104,14 +104,14 @@ class CancelJobsQuery(Query, frozen=True):
 
 
 class WaitQuery(Query, frozen=True):
-    """Of `POST /jobs` and `GET /jobs/{job_id}`."""
+    """Of `POST /jobs`, `GET /jobs/{job_id}` and `GET /groups/{group_id}`."""
 
     wait: (
         Annotated[
             float,
             limits(
                 f"a number of seconds from 0 to {MAX_WAIT_SECONDS}",
-                description="Answer when the job has ended, but after this many seconds at most.",
+                description="Answer when it has ended, but after this many seconds at most.",
                 ge=0,
                 le=MAX_WAIT_SECONDS,
             ),
@@ -126,11 +126,11 @@ class JobPath(BaseConverter):
     regex = r"(?!(?:batch|cancel)\Z)[^/]+"
 
 
-def add_job_routes(app: Quart, queue: JobQueue, registry: Registry) -> None:
+def add_job_routes(
+    app: Quart, queue: JobQueue, registry: Registry, uploads: Uploads, batches: Batches
+) -> None:
     """`/jobs` and what is below it, on `queue`, for jobs of the types of `registry`."""
     app.url_map.converters["job"] = JobPath
-    uploads = Uploads()
-    batches = Batches(queue, uploads)
 
     @app.post("/jobs")
     @takes(WaitQuery)
@@ -156,7 +156,7 @@ def add_job_routes(app: Quart, queue: JobQueue, registry: Registry) -> None:
             ids=[job.id for job in jobs], duplicates=sum(job.duplicate for job in jobs)
         )
         response = Response(msgspec.json.encode(receipt), HTTPStatus.CREATED, content_type=JSON)
-        return _replayed(response) if jobs[0].replayed else response
+        return replayed(response) if jobs[0].replayed else response
 
     @app.post("/jobs/cancel")
     @takes(CancelJobsQuery)
@@ -250,9 +250,10 @@ def _created(job: JobSummary) -> Response:
         headers={"Location": f"/jobs/{job.id}"},
         content_type=JSON,
     )
-    return _replayed(response) if job.replayed else response
+    return replayed(response) if job.replayed else response
 
 
-def _replayed(response: Response) -> Response:
+def replayed(response: Response) -> Response:
+    """The same answer, which was given to the same request before."""
     response.headers["Idempotent-Replayed"] = "true"
     return response

@@ -3,13 +3,12 @@
 from collections.abc import Iterable
 
 import trio
-from msgspec import structs
 
 from job_service.errors import InvalidOption
 from job_service.jobs.queueing.keyed_requests import keyed_request
 from job_service.jobs.queueing.options import check_draft
 from job_service.jobs.state.detail import Cancellations
-from job_service.jobs.state.group import GroupView, members, new_group
+from job_service.jobs.state.group import GroupView, new_group
 from job_service.jobs.state.model import Draft
 from job_service.stores.contract import Store
 
@@ -58,9 +57,7 @@ class GroupQueue:
             asked = ("group", wanted, on_complete, on_failure)
             request = await keyed_request(idempotency_key, *asked)
         group = new_group(len(wanted), self._store.clock, on_complete, on_failure)
-        jobs = await self._store.submit(members(group, wanted), request, group=group)
-        view = await self._store.group(jobs[0].group or group.id)
-        return structs.replace(view, replayed=True) if jobs[0].replayed else view
+        return await self._store.submit_group(group, wanted, request)
 
     async def get(self, group_id: str) -> GroupView:
         """A group as it is now. Raises UnknownGroup."""
@@ -100,9 +97,7 @@ class GroupQueue:
         if idempotency_key is not None:
             asked = group_id.encode(errors="surrogatepass")
             request = await keyed_request(idempotency_key, "retry_group", asked)
-        jobs = await self._store.retry_group(group_id, request, by)
-        view = await self._store.group(jobs[0].group or "")
-        return structs.replace(view, replayed=True) if jobs[0].replayed else view
+        return await self._store.retry_group(group_id, request, by)
 
     def _check(self, drafts: list[Draft], callbacks: list[Draft]) -> None:
         """Raise InvalidOption if they make no group."""

@@ -17,6 +17,7 @@ from job_service.jobs.state.detail import (
     TypeView,
     WorkerView,
 )
+from job_service.jobs.state.group import GroupView
 from job_service.jobs.state.job_log import AttemptLog, LogLine
 from job_service.telemetry.events import JobStarted, LoopStalled
 from job_service.telemetry.history import HistoryView
@@ -64,6 +65,18 @@ CANCELLED: Final = structs.replace(
     DETAIL, status="cancelled", attempt=0, payload=Raw(b"null"), result=None, attempts=[]
 )
 BATCH: Final = BatchReceipt(ids=[EXAMPLE_ID])
+GROUP: Final = GroupView(
+    id=EXAMPLE_ID,
+    status="running",
+    created_at=_T0,
+    jobs=4,
+    pending=2,
+    processing=1,
+    completed=1,
+    failed=0,
+    cancelled=0,
+    progress=0.25,
+)
 CANCELLATIONS: Final = Cancellations(cancelled=4, interrupted=1)
 NODES: Final = [
     NodeView(
