@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from pydantic import BaseModel
 
-from job_service import JobContext, Registry, Retry
+from job_service import JobContext, Rate, Registry, Retry
 from job_service.check_registry import examine_registry, lines_of_registry
 from job_service.main import main
 from tests.jobs import process_handlers
@@ -41,7 +41,9 @@ async def bank() -> AsyncIterator[None]:
     yield
 
 
-@SHOP.job("charge", retry=Retry(max_retries=1), timeout=20, concurrency=3)
+@SHOP.job(
+    "charge", retry=Retry(max_retries=1), timeout=20, concurrency=3, rate=Rate(5, 60), per=repr
+)
 async def charge(order: Order, bank: None, job: JobContext) -> None:
     """Takes all there is."""
 
@@ -73,7 +75,10 @@ def test_a_registry_is_told_with_its_ticks() -> None:
     """Payloads, terms, resources, and when its schedules run next, over a change of the clocks."""
     assert lines_of(SHOP) == [
         "area     in a process, payload Square, 3 retries",
-        "charge   on the loop, payload Order, 1 retry, 20 s at most, 3 at a time, with bank",
+        (
+            "charge   on the loop, payload Order, 1 retry, 20 s at most, 3 at a time, 5 in 60 s, "
+            "for each key, with bank"
+        ),
         "nightly  on the loop, no payload, 3 retries",
         "often    on the loop, no payload, 3 retries",
         "sync     on asyncio's loop, no payload, 3 retries",

@@ -24,11 +24,13 @@ from job_service import (
     JobServiceError,
     JobSummary,
     NotFinished,
+    NotPending,
     QueueFull,
     Registry,
     SettingsError,
     Snooze,
     UnknownJobType,
+    WaitsForJobs,
 )
 from job_service.client import AsyncJobClient, JobClient
 
@@ -57,21 +59,16 @@ SURFACE = [
         "MetricsSnapshot",
         "NodeView",
         "NotFinished",
+        "NotPending",
         "Progress",
         "QueueClosed",
         "QueueFull",
     ),
     *("QueueView", "Rate", "Registry", "ResourceFailed", "Retry", "RunningService", "ScheduleView"),
     *("Settings", "SettingsError", "Snooze", "Status", "StoreRefused", "StoreUnavailable"),
-    *("TypeOptions", "TypeQueue", "TypeView", "Unauthorized", "UnexpectedAnswer"),
-    *(
-        "UnknownGroup",
-        "UnknownJob",
-        "UnknownJobType",
-        "UnknownPredecessor",
-        "Unreachable",
-        "WorkerView",
-    ),
+    *("TypeOptions", "TypeQueue", "TypeView", "Unauthorized", "UnexpectedAnswer", "UnknownGroup"),
+    *("UnknownJob", "UnknownJobType", "UnknownPredecessor", "Unreachable", "WaitsForJobs"),
+    "WorkerView",
     *("collect_garbage_on_schedule", "host"),
 ]
 
@@ -178,6 +175,8 @@ RAISED: list[Exception] = [
     UnknownJobType("mial", ["mail"]),
     AlreadyFinished(summary()),
     NotFinished(summary()),
+    NotPending(summary()),
+    WaitsForJobs(summary()),
     SettingsError("port", "must be lower"),
     Snooze(5),
     OutOfStock(item="tea", left=0),

@@ -14,6 +14,7 @@ from job_service.errors import (
     InvalidPayload,
     JobServiceError,
     NotFinished,
+    NotPending,
     QueueClosed,
     QueueFull,
     ResourceFailed,
@@ -27,6 +28,7 @@ from job_service.errors import (
     UnknownJobType,
     UnknownPredecessor,
     Unreachable,
+    WaitsForJobs,
 )
 
 TYPE_CHECKING = False  # as in `typing`, which takes longer to import than this
@@ -92,6 +94,7 @@ __all__ = [
     "MetricsSnapshot",
     "NodeView",
     "NotFinished",
+    "NotPending",
     "Progress",
     "QueueClosed",
     "QueueFull",
@@ -118,6 +121,7 @@ __all__ = [
     "UnknownJobType",
     "UnknownPredecessor",
     "Unreachable",
+    "WaitsForJobs",
     "WorkerView",
     "collect_garbage_on_schedule",
     "host",

@@ -38,6 +38,9 @@ class TypeReport(msgspec.Struct, kw_only=True, omit_defaults=True):
     max_retries: int
     timeout_seconds: float | None = None
     concurrency: int | None = None
+    rate_starts: int | None = None
+    rate_seconds: float | None = None
+    per_key: bool = False
     resources: tuple[str, ...] = ()
 
 
@@ -109,6 +112,9 @@ def _type_report(job_type: JobType) -> TypeReport:
         max_retries=job_type.retry.max_retries,
         timeout_seconds=job_type.timeout,
         concurrency=job_type.limits.concurrency,
+        rate_starts=job_type.limits.starts,
+        rate_seconds=job_type.limits.per_seconds if job_type.limits.starts else None,
+        per_key=job_type.limits.is_per_key,
         resources=job_type.resource_parameters,
     )
 
@@ -162,6 +168,10 @@ def _terms(job_type: TypeReport) -> Iterator[str]:
         yield f"{job_type.timeout_seconds:g} s at most"
     if job_type.concurrency is not None:
         yield f"{job_type.concurrency} at a time"
+    if job_type.rate_starts is not None:
+        yield f"{job_type.rate_starts} in {job_type.rate_seconds:g} s"
+    if job_type.per_key:
+        yield "for each key"
     if job_type.resources:
         yield f"with {' and '.join(job_type.resources)}"
 

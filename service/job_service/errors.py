@@ -97,6 +97,23 @@ class GroupConflict(JobServiceError):
     """The group has ended, so it can't be cancelled; or what has not failed can't be retried."""
 
 
+class NotPending(JobServiceError):
+    """The job waits no more, so nothing of it can be changed; `job` is how it is now."""
+
+    def __init__(self, job: "JobSummary") -> None:
+        is_now = "about to start" if job.status == "pending" else f"already {job.status}"
+        super().__init__(f"job {job.id} is {is_now}")
+        self.job = job
+
+
+class WaitsForJobs(JobServiceError):
+    """The job can't run now, because it waits for other jobs; `job` is how it is now."""
+
+    def __init__(self, job: "JobSummary") -> None:
+        super().__init__(f"job {job.id} waits for other jobs")
+        self.job = job
+
+
 class SettingsError(JobServiceError, ValueError):
     """A setting has a value that it can't have; `setting` is its name."""
 

@@ -36,7 +36,8 @@ def test_the_header_says_where_jobs_are_kept_and_how_many(page: Page, service: S
     expect(page.get_by_label("Store")).to_contain_text("memory")
 
     held = {"store": "sqlite:/srv/jobs.db", "pending": 1_200, "processing": 34, "finished": 56_789}
-    answer(page, "/queue", service.ask("/queue") | held)
+    overview = service.ask("/overview")
+    answer(page, "/overview", overview | {"queue": overview["queue"] | held})
     expect(page.locator("#store")).to_have_text("sqlite:/srv/jobs.db")
     expect(page.locator("#held")).to_have_text("1,234 unfinished, 56,789 finished jobs")
 
@@ -45,7 +46,9 @@ def test_jobs_that_no_handler_fits_are_told_apart(page: Page, service: Service) 
     """They are not ready. If there are none, as nearly always, nothing is said of them."""
     open_live(page, service.url)
     expect(page.locator("#pending-why")).to_have_text("0 ready, 0 later, 0 blocked")
-    answer(page, "/queue", service.ask("/queue") | {"pending": 1_002, "ready": 2, "unfit": 1_000})
+    overview = service.ask("/overview")
+    numbers = {"pending": 1_002, "ready": 2, "unfit": 1_000}
+    answer(page, "/overview", overview | {"queue": overview["queue"] | numbers})
     expect(page.locator("#pending-why")).to_have_text(
         "2 ready, 0 later, 0 blocked, 1,000 without a handler that fits"
     )
@@ -87,13 +90,13 @@ def test_a_store_that_fails_is_seen_and_so_is_its_recovery(
     open_live(page, service.url)
     expect(page.locator("#failing")).to_be_hidden()
 
-    page.route("**/queue", fail)
+    page.route("**/overview", fail)
     page.route("**/health/ready", fail)
     expect(page.locator("#failing")).to_be_visible()
     expect(page.locator("#draining")).to_be_hidden()
     connections = [url for url in watch.requests if "/events" in url]
     for _ in range(2):  # beats
-        with page.expect_response("**/queue"):
+        with page.expect_response("**/overview"):
             pass
     assert [url for url in watch.requests if "/events" in url] == connections, "it has reconnected"
 

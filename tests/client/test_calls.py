@@ -12,6 +12,7 @@ from job_service import (
     AlreadyFinished,
     InvalidOption,
     InvalidPayload,
+    NotPending,
     QueueFull,
     SettingsError,
     Unauthorized,
@@ -19,6 +20,7 @@ from job_service import (
     UnknownJob,
     UnknownJobType,
     Unreachable,
+    WaitsForJobs,
 )
 from job_service.client import AsyncJobClient, JobClient
 from job_service.stores import memory
@@ -109,6 +111,29 @@ async def test_jobs_are_found_by_what_is_known_of_them(
         for bad in ({"created_after": datetime.now()}, {"tag": ""}, {"status": "done"}):  # noqa: DTZ005
             with pytest.raises(InvalidOption):
                 await call(running.url, "list", **bad)
+
+
+async def test_jobs_that_wait_are_changed_and_run_now(serve: Serve, call: Call) -> None:
+    """As the queue does it, with its exceptions."""
+    async with serve(grace=0) as running:
+        job = await call(running.url, "submit", "double", 1, delay_seconds=600)
+        edited = await call(running.url, "edit", job.id, priority=2, payload=7)
+        assert (edited.priority, bytes(edited.payload)) == (2, b"7")
+        moment = job.created_at + timedelta(days=1)
+        edited = await call(running.url, "edit", job.id, run_at=moment, payload=600)
+        assert (edited.run_at, edited.edits) == (moment, 2)
+        after = await call(running.url, "submit", "double", 1, after=[job.id])
+        with pytest.raises(WaitsForJobs) as waits:
+            await call(running.url, "run_now", after.id)
+        assert waits.value.job.id == after.id
+        assert (await call(running.url, "run_now", job.id)).status == "pending"
+        ended = await call(running.url, "wait", job.id)
+        assert msgspec.json.decode(ended.result) == 1_200
+        with pytest.raises(NotPending, match="already completed"):
+            await call(running.url, "run_now", job.id)
+        with pytest.raises(NotPending, match="already completed") as raised:
+            await call(running.url, "edit", job.id, priority=3)
+        assert raised.value.job.priority == 2
 
 
 async def test_the_queue_and_all_else_can_be_asked(serve: Serve, call: Call) -> None:

@@ -6,7 +6,13 @@ import msgspec
 import pytest
 
 from job_service import errors
-from job_service.client.answers import ALREADY_FINISHED, NOT_FINISHED, error_of
+from job_service.client.answers import (
+    ALREADY_FINISHED,
+    NOT_FINISHED,
+    NOT_PENDING,
+    WAITS_FOR_JOBS,
+    error_of,
+)
 from job_service.client.batches import PORTION_BYTES, PORTION_JOBS, Submission, submit_all
 from job_service.client.calls import Calls
 from job_service.client.exchange import Answer, Conversation, NoAnswer, Request
@@ -15,12 +21,14 @@ from job_service.errors import (
     BatchTooLarge,
     JobServiceError,
     NotFinished,
+    NotPending,
     QueueClosed,
     QueueFull,
     StoreUnavailable,
     UnexpectedAnswer,
     UnknownJob,
     Unreachable,
+    WaitsForJobs,
 )
 from job_service.web.problems import Problem
 from job_service.web.refusals import (
@@ -247,6 +255,15 @@ def test_a_job_that_still_runs_is_told_with_the_error() -> None:
     assert raised.value.job.id == JOB["id"]
 
 
+def test_to_run_a_job_now_whose_answer_was_lost_is_no_error() -> None:
+    """It runs because of the first request. If it had begun before, that is an error."""
+    conflict = answer(409, {"type": NOT_PENDING, "detail": "no luck"})
+    runs = answer(200, {**DETAIL, "status": "processing"})
+    assert Talk(LOST, conflict, runs).lead(CALLS.run_now("job-1")).status == "processing"
+    with pytest.raises(NotPending, match="is already processing"):
+        Talk(conflict, runs).lead(CALLS.run_now("job-1"))
+
+
 @pytest.mark.parametrize(
     ("kind", "refusal"), OF_ERRORS.items(), ids=lambda x: getattr(x, "__name__", "")
 )
@@ -254,8 +271,9 @@ def test_each_problem_is_the_exception_that_it_was(
     kind: type[JobServiceError], refusal: Refusal
 ) -> None:
     """Of a queue over HTTP a program catches what it would catch of its own."""
-    if kind in (AlreadyFinished, NotFinished):
-        assert f"/problems/{refusal.kind}" in (ALREADY_FINISHED, NOT_FINISHED)
+    if kind in (AlreadyFinished, NotFinished, NotPending, WaitsForJobs):
+        with_jobs = ALREADY_FINISHED, NOT_FINISHED, NOT_PENDING, WAITS_FOR_JOBS
+        assert f"/problems/{refusal.kind}" in with_jobs
         return
     said = Problem(refusal, "no luck")
     body = {"type": f"/problems/{refusal.kind}", "detail": said.detail}

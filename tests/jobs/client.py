@@ -10,10 +10,12 @@ from hypothesis import note
 from job_service.errors import (
     AlreadyFinished,
     NotFinished,
+    NotPending,
     QueueClosed,
     QueueFull,
     UnknownJob,
     UnknownPredecessor,
+    WaitsForJobs,
 )
 from job_service.jobs.queueing.options import JobOptions
 from job_service.jobs.state.detail import JobSummary
@@ -23,14 +25,17 @@ from tests.jobs.steps import ENDINGS
 from tests.jobs.strategies import (
     Cancel,
     CancelAll,
+    Change,
     Pause,
     Repeat,
     Resume,
     RunAgain,
+    RunNow,
     Step,
     Submission,
     Submit,
     TimePasses,
+    may_be_endless,
 )
 from tests.jobs.virtual_time import moment
 
@@ -60,12 +65,10 @@ class Client:
                 await self.submit(step)
             case Repeat(which) if self._repeatable:
                 await self.repeat(*self._repeatable[which % len(self._repeatable)])
-            case Cancel(which) if self.ids:
-                await self.cancel(self.id_of(which))
+            case Cancel(which) | RunNow(which) | Change(which) | RunAgain(which) if self.ids:
+                await self.act_on(self.id_of(which), step)
             case CancelAll():
                 await self.cancel_all(step)
-            case RunAgain(which) if self.ids:
-                await self.run_again(self.id_of(which))
             case Pause(job_type):
                 await self.pause(job_type)
             case Resume(job_type):
@@ -73,6 +76,18 @@ class Client:
             case TimePasses(seconds):
                 await trio.sleep(seconds)
                 await trio.testing.wait_all_tasks_blocked()
+
+    async def act_on(self, job_id: str, step: Cancel | RunNow | Change | RunAgain) -> None:
+        """Do this to one job."""
+        match step:
+            case Cancel():
+                await self.cancel(job_id)
+            case RunNow():
+                await self.run_now(job_id)
+            case Change():
+                await self.change(job_id, step)
+            case RunAgain():
+                await self.run_again(job_id)
 
     async def submit(self, step: Submit) -> None:
         """Either all of it is answered, with new jobs or those that hold the keys, or none."""
@@ -149,6 +164,39 @@ class Client:
             assert detail.status == ("processing" if before == RUNS else "cancelled")
             assert detail.cancel_requested == (before == RUNS)
             self.ledger.called_off.add(job_id)
+
+    async def run_now(self, job_id: str) -> None:
+        """It is ready, if it waits for nothing but its time."""
+        before = self.ledger.jobs[job_id].state
+        try:
+            detail = await self.queue.run_now(job_id)
+        except UnknownJob:
+            assert self.is_forgotten(job_id)
+        except NotPending:
+            assert before in {RUNS, *ENDINGS}
+        except WaitsForJobs:
+            assert before == WAITS
+            assert self.ledger.awaits_others(job_id)
+        else:
+            assert before in (WAITS, READY)
+            assert detail.status == "pending"
+
+    async def change(self, job_id: str, step: Change) -> None:
+        """It is as it is wanted, if it waits, and not already on its way to a worker."""
+        before = self.ledger.jobs[job_id].state
+        run_at = None if step.seconds is None else moment(trio.current_time() + step.seconds)
+        try:
+            detail = await self.queue.edit(
+                job_id, run_at=run_at, priority=step.priority, payload=list(step.acts)
+            )
+        except UnknownJob:
+            assert self.is_forgotten(job_id)
+        except NotPending:
+            assert before in {READY, RUNS, *ENDINGS}  # READY if it is on its way to a worker
+        else:
+            assert before in (WAITS, READY)
+            assert step.priority in (None, detail.priority)
+            self.has_endless_jobs |= may_be_endless(step.acts)
 
     async def cancel_all(self, step: CancelAll) -> None:
         """What waited has been called off, all of it; of what ran, what was not already."""

@@ -15,6 +15,7 @@ from job_service.telemetry.events import (
     JobCompleted,
     JobCreated,
     JobDuplicate,
+    JobEdited,
     JobEnqueued,
     JobEvent,
     JobFailed,
@@ -143,6 +144,8 @@ class Ledger:
         if job.id in self.called_off:
             assert isinstance(event, JobCompleted | JobCancelled | JobAbandoned)
         match event:
+            case JobEdited():
+                self._edited(job, event)
             case JobEnqueued():
                 assert job.state == WAITS
                 assert event.timestamp >= job.not_before, "it is too early"
@@ -150,12 +153,21 @@ class Ledger:
                 job.state = READY
             case JobStarted():
                 self._started(job, event)
-            case JobRetried(timestamp=now, retry_in_seconds=seconds):
-                job.state, job.not_before = WAITS, now + timedelta(seconds=seconds)
-            case JobSnoozed(timestamp=now, snooze_seconds=seconds):
+            case (
+                JobRetried(timestamp=now, retry_in_seconds=seconds)
+                | JobSnoozed(timestamp=now, snooze_seconds=seconds)
+            ):
                 job.state, job.not_before = WAITS, now + timedelta(seconds=seconds)
             case JobCompleted() | JobFailed() | JobCancelled() | JobAbandoned():
                 self._ended(job, event)
+
+    def _edited(self, job: Entry, event: JobEdited) -> None:
+        assert job.state in (WAITS, READY)
+        if event.wait_seconds is not UNSET:
+            assert job.state == READY
+            job.state = WAITS
+        if event.run_at is not UNSET:
+            job.not_before = event.run_at
 
     def _started(self, job: Entry, event: JobStarted) -> None:
         assert job.state == READY
@@ -182,6 +194,10 @@ class Ledger:
         if isinstance(event, JobAbandoned):
             assert self.is_ending
         job.state = event.event
+
+    def awaits_others(self, job_id: str) -> bool:
+        """Whether one of the jobs that it comes after has not ended."""
+        return any(not self.jobs[other].has_ended for other in self.jobs[job_id].after)
 
     def obstacles(self, job: Entry) -> list[Entry]:
         """Those of the jobs that it comes after which have ended, and not completed."""

@@ -83,6 +83,11 @@ def job_types() -> Registry:
     return registry
 
 
+def may_be_endless(acts: tuple[Act, ...]) -> bool:
+    """Whether one of them is ended only by an interruption."""
+    return any(act in ("never ends", "swallows its cancellation") for act, _ in acts)
+
+
 @dataclass(frozen=True)
 class Submission:
     """A job to be submitted, to start in so many `seconds`, or at the moment that is `by_date`.
@@ -102,7 +107,7 @@ class Submission:
     @property
     def may_be_endless(self) -> bool:
         """Whether it may come to an act that only an interruption ends."""
-        return any(act in ("never ends", "swallows its cancellation") for act, _ in self.acts)
+        return may_be_endless(self.acts)
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,23 @@ class Cancel:
     """A client calls a job off."""
 
     which: int
+
+
+@dataclass(frozen=True)
+class RunNow:
+    """A client wants a job to wait no longer."""
+
+    which: int
+
+
+@dataclass(frozen=True)
+class Change:
+    """A client gives a job another payload, and perhaps another time or priority."""
+
+    which: int
+    acts: tuple[Act, ...]
+    seconds: float | None
+    priority: int | None
 
 
 @dataclass(frozen=True)
@@ -164,7 +186,9 @@ class TimePasses:
     seconds: float
 
 
-Step = Submit | Repeat | Cancel | CancelAll | RunAgain | Pause | Resume | TimePasses
+Step = (
+    Submit | Repeat | Cancel | RunNow | Change | CancelAll | RunAgain | Pause | Resume | TimePasses
+)
 
 
 @dataclass(frozen=True)
@@ -210,6 +234,17 @@ kinds: list[st.SearchStrategy[Step]] = [
     *[submit_batch] * 2,
     *[time_passes] * 5,
     *[st.builds(Cancel, which)] * 2,
+    *[st.builds(RunNow, which)] * 2,
+    *[
+        st.builds(
+            Change,
+            which,
+            st.lists(acts, max_size=2).map(tuple),
+            st.sampled_from([None, 0.0, 5.0, 60.0]),
+            st.sampled_from([None, 0, 9]),
+        )
+    ]
+    * 2,
     st.builds(CancelAll, st.sampled_from(TYPES), st.sampled_from([None, "pending", "processing"])),
     st.builds(RunAgain, which),
     st.builds(Repeat, which),

@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from job_service import InvalidPayload, Rate, Registry, Retry
+from job_service import Draft, InvalidOption, InvalidPayload, Rate, Registry, Retry
 from tests.conftest import Rig
 from tests.jobs.steps import MakeRig, running, virtual_clock
 
@@ -250,6 +250,23 @@ async def test_an_int_is_a_key_as_well(
     registry.job("count", per=lambda n: n)(lambda n: n)
     rig = make_rig()
     assert rig.queue.check("count", 7).limit_key == rig.queue.check("count", "7").limit_key == "7"
+
+
+@pytest.mark.parametrize(
+    ("key", "problem"),
+    [
+        ("", "limit_key must be a text of 1 to 255 characters"),
+        (7, "limit_key must be a text of 1 to 255 characters"),
+        ("\ud800", "limit_key must be Unicode text"),
+    ],
+)
+async def test_a_draft_that_was_made_by_hand_needs_a_key_that_can_be_one(
+    key: Any, problem: str, registry: Registry, make_rig: MakeRig
+) -> None:
+    """Nobody calls `per` for it."""
+    rig = make_rig()
+    with pytest.raises(InvalidOption, match=problem):
+        await rig.queue.submit_all([Draft("email", b"null", 0, limit_key=key)])
 
 
 def _raises(_: object) -> str:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from itertools import pairwise
 from typing import cast, get_args
@@ -16,12 +17,14 @@ from job_service import Draft
 from job_service.errors import (
     AlreadyFinished,
     NotFinished,
+    NotPending,
     QueueClosed,
     QueueFull,
     UnknownJob,
     UnknownPredecessor,
+    WaitsForJobs,
 )
-from job_service.jobs.state.model import TERMINAL, TRANSITIONS
+from job_service.jobs.state.model import TERMINAL, TRANSITIONS, Edit
 from tests.stores.conftest import KEEP_NOTHING, STORES, opened
 from tests.stores.postgres.cluster import why_there_is_none
 from tests.stores.workshop import How, Workshop
@@ -31,14 +34,15 @@ RETAIN = 3
 
 # What a log may say next of a job; nothing after an end.
 NEXT = {
-    "created": {"enqueued", "cancelled", "failed", "abandoned"},
-    "enqueued": {"started", "cancelled", "abandoned"},
+    "created": {"edited", "enqueued", "cancelled", "failed", "abandoned"},
+    "edited": {"edited", "enqueued", "started", "cancelled", "failed", "abandoned"},
+    "enqueued": {"edited", "started", "cancelled", "abandoned"},
     "started": {"completed", "failed", "retried", "snoozed", "cancelled", "abandoned"},
-    "retried": {"enqueued", "cancelled", "abandoned"},
-    "snoozed": {"enqueued", "cancelled", "abandoned"},
+    "retried": {"edited", "enqueued", "cancelled", "abandoned"},
+    "snoozed": {"edited", "enqueued", "cancelled", "abandoned"},
 }
 STATUS = {"created": "pending", "enqueued": "pending", "started": "processing"}
-STATUS |= {"retried": "pending", "snoozed": "pending"}
+STATUS |= {"retried": "pending", "snoozed": "pending", "edited": "pending"}
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,9 @@ acts = st.builds(
     Act,
     st.sampled_from(
         [
-            *("ready", "start", "start", "start", *get_args(How), *get_args(How)),
-            *("call off", "call off all", "run again", "repeat", "time passes", "close"),
+            *("ready", "ready", "ready", "start", "start", "start", *get_args(How), *get_args(How)),
+            *("call off", "edit", "put off", "run now", "call off all", "run again", "repeat"),
+            *("time passes", "close"),
         ]
     ),
     st.integers(0, 9),
@@ -187,6 +192,8 @@ class History:
                     assert number == self.shop.told(job_id).count("started")
             case "call off":
                 await self.call_off(job_id)
+            case "edit" | "put off" | "run now":
+                await self.edit(job_id, self.edit_named(what))
             case "call off all":
                 done = await self.store.cancel_all("email", "pending", "requested")
                 assert done.interrupted == 0
@@ -206,6 +213,31 @@ class History:
         else:
             assert job.status in ("cancelled", "processing")
             assert job.cancel_requested == (job_id in self.shop.running)
+
+    def edit_named(self, what: str) -> Edit:
+        """What a client wants to be changed."""
+        if what == "edit":
+            return Edit(priority=len(self.ids) % 10, payload=b"[]")
+        if what == "put off":
+            return Edit(run_at=self.shop.now() + timedelta(seconds=9))
+        return Edit(run_now=True)
+
+    async def edit(self, job_id: str, wanted: Edit) -> None:
+        """It is as it is wanted, if it waits."""
+        try:
+            job = await self.store.edit(job_id, wanted)
+        except UnknownJob:
+            assert job_id not in {job.id for job in await self.shop.everything()}
+        except NotPending:
+            assert self.status_of(job_id) != "pending"
+        except WaitsForJobs:
+            assert wanted.run_now
+            assert job_id not in self.shop.waiting
+        else:
+            assert self.status_of(job_id) == job.status == "pending"
+            assert wanted.priority in (None, job.priority)
+            assert wanted.run_at in (None, job.run_at)
+            assert wanted.payload in (None, bytes(job.payload))
 
     async def run_again(self, job_id: str) -> None:
         """It has ended, and a new one like it is made."""

@@ -62,6 +62,7 @@ class Workshop:
 
     `waiting` has the jobs that the store has told its runner to bring to workers, `ready_in` in how
     many seconds it said that each is ready, and `running` those with an attempt, each by its id.
+    Those that are `on_their_way` to a worker can't be taken back.
     """
 
     def __init__(self) -> None:
@@ -75,6 +76,7 @@ class Workshop:
         self.running: dict[str, tuple[Job, Attempt]] = {}
         self.recovered: list[str] = []
         self.interrupted: list[str] = []
+        self.on_their_way: set[str] = set()
         self.paused: set[str | None] = set()
         self.held_because: str | None = None
         self.pace: dict[str, float] = {}  # of each type, so many jobs begin a second
@@ -109,6 +111,14 @@ class Workshop:
         if job.awaits is None:
             self.add(job, None)
         return None
+
+    def take_back(self, job: Job) -> bool:
+        """It is to wait anew, unless a worker has it."""
+        assert job.status == "pending"
+        if job.ready_monotonic is not None and job.id in self.on_their_way:
+            return False
+        self.waiting.pop(job.id, None)
+        return True
 
     def hold(self, why: str | None) -> None:
         """Start nothing while the store is in trouble."""
@@ -246,6 +256,9 @@ class Workshop:
         assert_balanced(now)
         store = self.store
         assert (now.jobs_pending, now.jobs_in_progress) == (store.pending, store.processing)
+        assert now.jobs_ready == sum(
+            job.ready_monotonic is not None for job in self.waiting.values()
+        )
         # If the store is shared, no process holds the jobs that await others.
         blocked_elsewhere = view.blocked - store.blocked
         assert blocked_elsewhere in (0, view.blocked)

@@ -74,6 +74,7 @@ VALUES: dict[str, Any] = {
     "over": True,
     "path": "/jobs",
     "pid": 4711,
+    "payload_bytes": 20,
     "priority": 5,
     "queue_bytes": 1_048_576,
     "queue_capacity": 100,

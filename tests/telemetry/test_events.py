@@ -49,6 +49,11 @@ VOCABULARY = {
         "job_id job_type",
         "run_at priority unique_key after after_count schedule retry_of group by",
     ),
+    "job_edited": (
+        "info",
+        "job_id job_type",
+        "run_at priority payload_bytes wait_seconds by",
+    ),
     "job_duplicate": ("info", "job_id job_type unique_key", ""),
     "job_enqueued": ("info", "job_id job_type", "attempt"),
     "job_started": ("info", "job_id job_type worker_id attempt wait_seconds", ""),

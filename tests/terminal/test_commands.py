@@ -14,6 +14,8 @@ import pytest
 from job_service.client import JobClient
 from tests.terminal.conftest import Give, served
 
+WHOLE_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
+
 
 def test_a_job_is_submitted_and_its_id_printed(give: Give, client: JobClient) -> None:
     """And nothing else, so that a script can go on with it."""
@@ -119,6 +121,11 @@ def test_a_submission_with_a_key_is_made_once(give: Give) -> None:
         (["cancel"], "name jobs by their ids, or all of a type"),
         (["cancel", "id", "--type", "echo"], "name jobs by their ids, or all of a type"),
         (["cancel", "id", "--status", "pending"], "name jobs by their ids, or all of a type"),
+        (["run-now"], "Missing argument 'ID...'"),
+        (["edit", WHOLE_ID], "nothing is to be changed"),
+        (["edit", WHOLE_ID, "--delay", "-1"], "delay_seconds must be a number of seconds"),
+        (["edit", WHOLE_ID, "--delay", "1", "--run-at", "2030-01-01"], "exclude each other"),
+        (["edit", WHOLE_ID, "--payload", "{"], "the payload is no JSON"),
         (["retry"], "Missing argument 'ID...'"),
         (["tail", "--event", "nothing"], "event must be some of"),
         (["pause", "telegram"], "there is no job type 'telegram'"),
@@ -254,6 +261,23 @@ def test_jobs_are_cancelled_and_run_again(give: Give, client: JobClient) -> None
     assert (status, err) == (1, f"job-service: job {waiting.id} is still pending\n")
     assert msgspec.json.decode(give("cancel", waiting.id, "--json").out)["status"] == "cancelled"
     assert give("cancel", "--type", "echo", "--json").out == '{"cancelled":0,"interrupted":0}\n'
+
+
+def test_jobs_that_wait_are_changed_and_run_now(give: Give, client: JobClient) -> None:
+    """By any part of their ids."""
+    jobs = [client.submit("echo", number, delay_seconds=600) for number in range(2)]
+    out = give("edit", jobs[0].id[-8:], "--priority", "2", "--payload", '"another"').out
+    assert out.startswith(f"{jobs[0].id} is pending, ")
+    assert out.endswith(", priority 2\n")
+    out = give("edit", jobs[0].id, "--run-at", "2030-01-01T12:00:00Z", "--json").out
+    edited = msgspec.json.decode(out)
+    assert (edited["run_at"], edited["payload"]) == ("2030-01-01T12:00:00Z", "another")
+    assert give("edit", jobs[1].id, "--delay", "60").out.endswith(", priority 5\n")
+    out = give("run-now", *(job.id for job in jobs)).out
+    assert out == f"{jobs[0].id} is pending, priority 2\n{jobs[1].id} is pending, priority 5\n"
+    assert client.wait(jobs[0].id).status == "completed"
+    status, _, err = give("run-now", jobs[0].id)
+    assert (status, err) == (1, f"job-service: job {jobs[0].id} is already completed\n")
 
 
 def test_the_queue_is_paused_and_resumed(give: Give) -> None:

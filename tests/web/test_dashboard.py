@@ -5,6 +5,8 @@ from html.parser import HTMLParser
 
 import pytest
 
+from job_service.telemetry.events import EVENTS
+from job_service.telemetry.notices import NOTABLE
 from job_service.web.dashboard.pages import FILES
 from job_service.web.guards import Access
 from tests.web.api import Api, check_problem, taking
@@ -128,3 +130,10 @@ async def test_it_is_for_the_same_hosts_as_all_else(make_api: MakeApi) -> None:
     api = make_api(Access(hosts=frozenset({"localhost"})))
     check_problem(await api.ask("/", headers={"Host": "evil.example"}), 421)
     assert (await api.ask("/", headers={"Host": "localhost:8080"})).status == 200
+
+
+def test_each_notice_has_its_words() -> None:
+    """Whatever the service tells as out of the ordinary, the page says in words of its own."""
+    script = FILES["notices.js"].body.decode()
+    names = {name for name, kind in EVENTS.items() if kind in NOTABLE}
+    assert names == set(re.findall(r"^  (\w+): \(e\) =>", script, re.MULTILINE))

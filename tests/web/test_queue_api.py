@@ -6,13 +6,15 @@ import pytest
 import trio
 import trio.testing
 
+from job_service.jobs.registration.rate import Rate
 from job_service.jobs.registration.registry import Registry
 from tests.web.api import Answer, Api, check_problem
 from tests.web.conftest import MakeApi
 
 WHOLE_OR_TYPE = pytest.mark.parametrize("query", ["", "?type=echo"], ids=["queue", "type"])
 
-NOTHING_WAITS = {
+NONE_WAITS = {"pending": 0, "ready": 0, "processing": 0, "seconds_to_empty": 0.0}
+NOTHING_WAITS: dict[str, Any] = {
     "paused": False,
     "paused_types": [],
     "capacity": 100,
@@ -23,7 +25,7 @@ NOTHING_WAITS = {
     "unfit": 0,
     "processing": 0,
     "store": "memory",
-    "types": [],
+    "types": [{"type": name, **NONE_WAITS} for name in ("echo", "email", "endless", "flaky")],
 }
 
 
@@ -74,7 +76,7 @@ async def test_the_queue_tells_what_waits_and_for_what(
         **NOTHING_WAITS,
         **numbers,
         "oldest_ready_seconds": 5,
-        "types": [echo, endless],
+        "types": [echo, NOTHING_WAITS["types"][1], endless, NOTHING_WAITS["types"][3]],
     }
 
 
@@ -243,6 +245,19 @@ async def test_types_tell_their_terms_and_their_jobs(limited: None, running_api:
     (waiting, _) = await running_api.listed("?type=limited&status=pending")
     job = await running_api.read_job(waiting)
     assert job["waits_because"] == "held back: limited runs 1 of at most 1"
+
+
+async def test_types_tell_what_holds_per_key_and_per_time(registry: Registry, api: Api) -> None:
+    """And a job shows its key."""
+
+    @registry.job("fair", concurrency=2, rate=Rate(5, per_seconds=60), per=lambda of: of)
+    async def run_fair(of: str) -> None: ...
+
+    told = next(each for each in (await api.ask("/types")).json if each["type"] == "fair")
+    limits = {"concurrency": 2, "rate_starts": 5, "rate_seconds": 60.0, "per_key": True}
+    assert told | limits == told
+    job = await api.submit("fair", "acme")
+    assert (await api.read_job(job))["limit_key"] == "acme"
 
 
 async def test_reading_them_changes_nothing(api: Api) -> None:

@@ -164,7 +164,13 @@ async def test_no_error_quotes_them_anywhere(guarded: Api, job_type: str) -> Non
     assert CANARY not in attempts + job.get("error", "")
     assert CANARY not in all_told(guarded)
     for role in ("read", "submit"):
-        for path in (f"/jobs/{job_id}", "/jobs", "/types", "/openapi.json", "/metrics"):
+        for path in (
+            f"/jobs/{job_id}",
+            "/jobs?include=excerpts",
+            "/types",
+            "/openapi.json",
+            "/metrics",
+        ):
             assert CANARY not in (await ask(guarded, path, role)).body.decode()
 
 

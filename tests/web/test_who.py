@@ -35,7 +35,11 @@ def told(api: Api, event: str) -> list[object]:
 async def test_each_action_names_who_did_it(guarded: Api) -> None:
     """In the log and in the stream of events."""
     first = (await post(guarded, "/jobs")).json["id"]
+    headers = {**JSON, "Authorization": "Bearer hers"}
+    await guarded.ask(f"/jobs/{first}", "PATCH", headers, b'{"priority": 1}')
     await post(guarded, f"/jobs/{first}/cancel")
+    later = (await post(guarded, "/jobs")).json["id"]
+    await post(guarded, f"/jobs/{later}/run-now")
     again = (await post(guarded, f"/jobs/{first}/retry")).json["id"]
     await post(guarded, "/jobs")
     await post(guarded, "/jobs/cancel?type=echo")
@@ -43,13 +47,14 @@ async def test_each_action_names_who_did_it(guarded: Api) -> None:
     await post(guarded, "/queue/resume?type=echo")
     await post(guarded, "/queue/pause?type=echo")
     await post(guarded, "/queue/resume")
-    assert told(guarded, "job_created") == [None, "alice", None]
+    assert told(guarded, "job_created") == [None, None, "alice", None]
+    assert told(guarded, "job_edited") == ["alice", "alice"]
     assert told(guarded, "job_cancelled") == ["alice", "alice"]
     assert told(guarded, "queue_paused") == ["alice", "alice"]
     assert told(guarded, "queue_resumed") == ["alice"]
     created = [line for line in guarded.rig.lines if line["event"] == "job_created"]
-    assert [line.get("retry_of") for line in created] == [None, first, None]
-    assert created[1]["job_id"] == again
+    assert [line.get("retry_of") for line in created] == [None, None, first, None]
+    assert created[2]["job_id"] == again
 
 
 async def test_a_token_without_a_name_is_nobody(guarded: Api) -> None:

@@ -31,6 +31,8 @@ from job_service.jobs.state.detail import JobDetail
 
 ALREADY_FINISHED: Final = "/problems/already-finished"
 NOT_FINISHED: Final = "/problems/not-finished"
+NOT_PENDING: Final = "/problems/not-pending"
+WAITS_FOR_JOBS: Final = "/problems/waits-for-jobs"
 
 _NEXT: Final = re.compile(r'<([^>]*)>; *rel="?next"?')
 

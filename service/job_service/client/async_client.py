@@ -5,6 +5,7 @@ import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
+from datetime import datetime
 from typing import Self, TypeVar, Unpack
 
 import anyio
@@ -132,6 +133,29 @@ class AsyncJobClient:
             for job in page:
                 yield job
             last = page[-1].id
+
+    async def run_now(self, job_id: str) -> JobDetail:
+        """Let a job wait no longer for its time: one that is for later, was snoozed or is retried.
+
+        One that is ready already stays as it is. Raises UnknownJob, NotPending if it runs or has
+        ended, or WaitsForJobs.
+        """
+        return await self._run(self._calls.run_now(job_id))
+
+    async def edit(
+        self,
+        job_id: str,
+        *,
+        run_at: datetime | None = None,
+        priority: int | None = None,
+        payload: object = UNSET,
+    ) -> JobDetail:
+        """Give a job that waits another time, priority or payload; what is left out stays.
+
+        Raises UnknownJob, NotPending if it runs or has ended, UnknownJobType, InvalidPayload,
+        InvalidOption, or QueueFull if there is no room for a longer payload.
+        """
+        return await self._run(self._calls.edit(job_id, run_at, priority, payload))
 
     async def cancel(self, job_id: str) -> JobDetail:
         """As JobClient.cancel."""

@@ -3,15 +3,19 @@
 import math
 import uuid
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from job_service.client.answers import (
     ALREADY_FINISHED,
     NOT_FINISHED,
+    NOT_PENDING,
+    WAITS_FOR_JOBS,
     next_cursor,
     problem_in,
     read,
@@ -20,7 +24,14 @@ from job_service.client.answers import (
 from job_service.client.exchange import Answer, Conversation, Request
 from job_service.client.filters import query_of
 from job_service.client.patience import answered
-from job_service.errors import AlreadyFinished, InvalidOption, NotFinished, UnexpectedAnswer
+from job_service.errors import (
+    AlreadyFinished,
+    InvalidOption,
+    NotFinished,
+    NotPending,
+    UnexpectedAnswer,
+    WaitsForJobs,
+)
 from job_service.jobs.queueing.filters import JobFilters
 from job_service.jobs.queueing.options import JobOptions
 from job_service.jobs.registration.job_type import encode_payload
@@ -91,6 +102,29 @@ class Calls:
             raise NotFinished((yield from self.get(job_id)))
         job: JobSummary = read(answer, JobSummary)
         return job
+
+    def run_now(self, job_id: str) -> Conversation[JobDetail]:
+        """`POST /jobs/{job_id}/run-now`."""
+        answer = yield from self._ask(self._post(f"{_path(job_id)}/run-now"))
+        if problem_in(answer).type == NOT_PENDING and answer.may_be_second:
+            return (yield from self.get(job_id))  # it runs because of the first request
+        return (yield from self._pending(job_id, answer))
+
+    def edit(
+        self, job_id: str, run_at: datetime | None, priority: int | None, payload: object
+    ) -> Conversation[JobDetail]:
+        """`PATCH /jobs/{job_id}`."""
+        body = edit_json(run_at, priority, payload)
+        answer = yield from self._ask(replace(self._post(_path(job_id), body), method="PATCH"))
+        return (yield from self._pending(job_id, answer))
+
+    def _pending(self, job_id: str, answer: Answer) -> Conversation[JobDetail]:
+        """The job that waits. Raises the exception of a problem."""
+        if problem_in(answer).type == NOT_PENDING:
+            raise NotPending((yield from self.get(job_id)))
+        if problem_in(answer).type == WAITS_FOR_JOBS:
+            raise WaitsForJobs((yield from self.get(job_id)))
+        return read_job(answer)
 
     def cancel(self, job_id: str) -> Conversation[JobDetail]:
         """`POST /jobs/{job_id}/cancel`."""
@@ -255,7 +289,19 @@ def submission_json(job_type: str, payload: object, options: JobOptions) -> byte
     fields: dict[str, object] = {"type": job_type}
     if payload is not UNSET:
         fields["payload"] = msgspec.Raw(encode_payload(payload))
-    fields |= {name: value for name, value in options.items() if value is not None}
+    return _fields_json(fields | dict(options))
+
+
+def edit_json(run_at: datetime | None, priority: int | None, payload: object) -> bytes:
+    """A change of a job as the API takes it. Raises InvalidPayload or InvalidOption."""
+    fields: dict[str, object] = {"run_at": run_at, "priority": priority}
+    if payload is not UNSET:
+        fields["payload"] = msgspec.Raw(encode_payload(payload))
+    return _fields_json(fields)
+
+
+def _fields_json(given: dict[str, object]) -> bytes:
+    fields = {name: value for name, value in given.items() if value is not None}
     for name, value in fields.items():
         if isinstance(value, float) and not math.isfinite(value):  # which JSON has as null
             raise InvalidOption(f"{name} must be a number, not {value}")

@@ -5,6 +5,7 @@ import ssl
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from datetime import datetime
 from typing import Self, TypeVar, Unpack
 
 import httpx
@@ -168,6 +169,29 @@ class JobClient:
         while page := self.list(after=last, limit=1_000, newest_first=newest_first, **filters):
             yield from page
             last = page[-1].id
+
+    def run_now(self, job_id: str) -> JobDetail:
+        """Let a job wait no longer for its time: one that is for later, was snoozed or is retried.
+
+        One that is ready already stays as it is. Raises UnknownJob, NotPending if it runs or has
+        ended, or WaitsForJobs.
+        """
+        return self._run(self._calls.run_now(job_id))
+
+    def edit(
+        self,
+        job_id: str,
+        *,
+        run_at: datetime | None = None,
+        priority: int | None = None,
+        payload: object = UNSET,
+    ) -> JobDetail:
+        """Give a job that waits another time, priority or payload; what is left out stays.
+
+        Raises UnknownJob, NotPending if it runs or has ended, UnknownJobType, InvalidPayload,
+        InvalidOption, or QueueFull if there is no room for a longer payload.
+        """
+        return self._run(self._calls.edit(job_id, run_at, priority, payload))
 
     def cancel(self, job_id: str) -> JobDetail:
         """Cancel a job: a pending one at once, a running one at its handler's next checkpoint.

@@ -31,7 +31,7 @@ from job_service.jobs.state.detail import Cancellations, JobDetail, JobSummary, 
 from job_service.jobs.state.group import Group, GroupView
 from job_service.jobs.state.job_filter import JobFilter, JobPage
 from job_service.jobs.state.limits import Limits
-from job_service.jobs.state.model import Draft, Job, Status
+from job_service.jobs.state.model import Draft, Edit, Job, Status
 
 
 class KeyedRequest(msgspec.Struct, frozen=True):
@@ -104,6 +104,12 @@ class Runner(live_jobs.JobReceiver, Protocol):
         If `job.awaits` is None, it waits for nothing but its time and a worker. Returns why this
         program can't run it: it may be of a type that the program does not have, or no longer fit
         its type. None if it can.
+        """
+
+    def take_back(self, job: Job, /) -> bool:
+        """The pending job, which awaits no other, is not to start until it is added again.
+
+        False if it can't be taken back, because a worker is about to begin it.
         """
 
     def hold(self, why: str | None, /) -> None:
@@ -273,6 +279,14 @@ class Store(Protocol):
         """Call a pending job off, or have the attempt of a running one interrupted, once.
 
         Raises UnknownJob or AlreadyFinished. As in `run_again`, its checkpoint comes last.
+        """
+
+    async def edit(self, job_id: str, wanted: Edit) -> JobDetail:
+        """Change a pending job; one that is ready already is as `run_now` wants it.
+
+        Raises UnknownJob, NotPending, WaitsForJobs if one that awaits others is to run now, or
+        QueueFull if there is no room for a longer payload. As in `run_again`, its checkpoint comes
+        last.
         """
 
     async def cancel_all(

@@ -19,7 +19,7 @@ from job_service.stores.contract import Runner, Tick
 from job_service.stores.group_store import GroupStore
 from job_service.stores.live_store import Nobody
 from job_service.stores.outbox import Outbox, abandonments, withdraw
-from job_service.stores.unit_of_work import UnitOfWork
+from job_service.stores.unit_of_work import Call, UnitOfWork
 from job_service.telemetry.events import Event
 
 T = TypeVar("T")
@@ -84,6 +84,20 @@ class DurableStore(GroupStore):
         if type(change) is CancelRequest:  # of which no event tells
             unit.jobs[change.job.id] = change.job
         self._committer.add(unit)
+
+    def _take_back(self, job: Job) -> bool:
+        if not super()._take_back(job):
+            return False
+        for unit in self._committer.waiting:  # what is not told yet must not bring it back either
+            if job.id in unit.jobs:
+                unit.told = [self._without_return(job, told) for told in unit.told]
+        return True
+
+    def _without_return(self, job: Job, told: Event | Call) -> Event | Call:
+        """An attempt of this job has ended for its runner, but the job does not come back."""
+        if isinstance(told, tuple) and told[1] is job:
+            return (self._runner.attempt_ended, job, None)
+        return told
 
     def leave_behind(self, reason_of: Callable[[Job], str]) -> None:
         # What was in hand at a crash is still to be rescued, as long as not all is read.

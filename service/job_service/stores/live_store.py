@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import trio
 
+from job_service.errors import NotPending, QueueFull, WaitsForJobs
 from job_service.jobs.state.attempt_transitions import request_cancel
+from job_service.jobs.state.capacity import Capacity
 from job_service.jobs.state.changes import Change
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.detail import (
@@ -16,11 +18,12 @@ from job_service.jobs.state.detail import (
     QueueView,
     TypeQueue,
     detail_of,
+    summarize,
 )
 from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.live_jobs import LiveJobs
-from job_service.jobs.state.model import Draft, Job, Status
-from job_service.jobs.state.transitions import cancel
+from job_service.jobs.state.model import Draft, Edit, Job, Status
+from job_service.jobs.state.transitions import cancel, edit
 from job_service.stores.admission import LiveAdmission
 from job_service.stores.contract import BacklogView, Demand, Excerpt, Runner, TypeBacklog
 from job_service.telemetry.events import Event
@@ -131,6 +134,23 @@ class LiveStore(ABC):
             self.apply(cancel(job, reason, self.clock, by))
         elif job.cancel_reason is None:
             self.apply(request_cancel(job, reason, by))
+
+    def _edit(self, job: Job, wanted: Edit) -> None:
+        """Raises NotPending, WaitsForJobs or QueueFull."""
+        if job.status != "pending":
+            raise NotPending(summarize(job))
+        if wanted.run_now and job.awaits is not None:
+            raise WaitsForJobs(summarize(job))
+        if wanted.run_now and job.ready_monotonic is not None:
+            return
+        require_room(self._live.capacity, job, wanted)
+        change = edit(job, wanted, self.clock)
+        if change.is_moved and job.awaits is None and not self._take_back(job):
+            raise NotPending(summarize(job))
+        self.apply(change)
+
+    def _take_back(self, job: Job) -> bool:
+        return self._runner.take_back(job)
 
     def _unfinished(self, job_type: str) -> list[Job]:
         """The jobs of this type that run, and then those that wait, each the oldest first."""
@@ -248,6 +268,16 @@ def draft_like(job: Job, by: str | None) -> Draft:
     )
 
 
+def require_room(capacity: Capacity, job: Job, wanted: Edit) -> None:
+    """Raise QueueFull if there is no room for what its payload grows by."""
+    more = 0 if wanted.payload is None else len(wanted.payload) - len(job.payload)
+    free = max(0, capacity.room_bytes)
+    if more > free:
+        raise QueueFull(
+            f"the queue is full: {free} of {capacity.limit_bytes} bytes are free, not {more}"
+        )
+
+
 def no_such_group(group_id: str) -> str:
     """What to say of a group that is asked for in vain."""
     return f"there is no group {group_id[:100]}, or it is no longer kept"
@@ -272,6 +302,9 @@ class Nobody:
 
     def recover(self, *_: object) -> None:
         pass
+
+    def take_back(self, *_: object) -> bool:
+        return True
 
     def hold(self, *_: object) -> None:
         pass

@@ -18,6 +18,7 @@ from job_service.telemetry.events import (
     JobCancelled,
     JobCompleted,
     JobCreated,
+    JobEdited,
     JobEnqueued,
     JobEvent,
     JobFailed,
@@ -34,7 +35,7 @@ _MOVES: Final = (JobStarted, JobRetried, JobSnoozed, JobReleased, JobRescued)
 # That a job is ready is found anew, and decided when all is told that came before of that job.
 _AT_ONCE: Final = frozenset({JobEnqueued, JobRecovered})
 # All others, such as of progress, tell what need not be kept.
-_KEPT: Final = frozenset({JobCreated, *_MOVES, *_ENDS})
+_KEPT: Final = frozenset({JobCreated, JobEdited, *_MOVES, *_ENDS})
 
 
 class Outbox:
@@ -70,6 +71,8 @@ class Outbox:
                     unit.ended.append(job)
                 elif kind is JobCreated:
                     unit.created.append(job)
+                elif kind is JobEdited:
+                    unit.edited.append(job)
 
     def keep_group(self, group_id: str, standing: Standing) -> None:
         """A group has changed in the call that is under way."""
@@ -109,6 +112,7 @@ def withdraw(units: deque[UnitOfWork], live: LiveJobs) -> list[object]:
         unit.jobs = {job_id: job for job_id, job in unit.jobs.items() if job_id not in ids}
         unit.created = [job for job in unit.created if job.id not in ids]
         unit.ended = [job for job in unit.ended if job.id not in ids]
+        unit.edited = [job for job in unit.edited if job.id not in ids]
         unit.groups = {key: each for key, each in unit.groups.items() if key not in ids}
     for job in reversed(withdrawn):
         live.withdraw(job)

@@ -73,6 +73,7 @@ class JobRecord(
     failure: str | None = None
     cancel_reason: str | None = None
     cancel_by: str | None = None
+    edits: int = 0
 
 
 def record_of(job: Job) -> JobRecord:
@@ -103,6 +104,7 @@ def record_of(job: Job) -> JobRecord:
         failure=job.failure,
         cancel_reason=job.cancel_reason,
         cancel_by=job.cancel_by,
+        edits=job.edits,
     )
 
 
@@ -128,6 +130,7 @@ def restore(record: JobRecord, payload: bytes, result: bytes | None = None) -> J
         callback_of=record.callback_of,
         status=record.status,
         is_recovered=True,
+        edits=record.edits,
     )
     if record.runs or record.status != "pending":  # else, as of most, there is nothing to add
         job.attempts = tuple(map(_attempt, record.attempts))

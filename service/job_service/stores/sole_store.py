@@ -8,7 +8,7 @@ from datetime import datetime
 import trio
 from msgspec import UNSET
 
-from job_service.errors import AlreadyFinished, NotFinished
+from job_service.errors import AlreadyFinished, JobServiceError, NotFinished
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.detail import (
     Cancellations,
@@ -19,7 +19,7 @@ from job_service.jobs.state.detail import (
     summarize,
 )
 from job_service.jobs.state.group import Group
-from job_service.jobs.state.model import TERMINAL, Draft, Job, Status
+from job_service.jobs.state.model import TERMINAL, Draft, Edit, Job, Status
 from job_service.stores.contract import KeyedRequest, Tick
 from job_service.stores.durable import DurableStore
 from job_service.stores.group_store import KeptGroup
@@ -101,6 +101,16 @@ class SoleStore(DurableStore):
             await self._committer.kept()
             raise AlreadyFinished(summarize(job))
         self._call_off(job, reason, by)
+        return await self._when_kept(self._detail(job))
+
+    async def edit(self, job_id: str, wanted: Edit) -> JobDetail:
+        await self._require_open()
+        job = self._jobs.get(job_id) or await self._read(job_id)
+        try:
+            self._edit(job, wanted)
+        except JobServiceError:
+            await self._committer.kept()  # which the error may tell of
+            raise
         return await self._when_kept(self._detail(job))
 
     async def cancel_all(

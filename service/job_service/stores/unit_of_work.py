@@ -35,26 +35,21 @@ class Remembered(NamedTuple):
 class UnitOfWork:
     """All that one call has done, which is kept as a whole or not at all.
 
-    `jobs` are those that it changed, `created` those of them that it made, and `ended` those that
-    it gave their end. `groups` are those that it changed, as they were after it. `beside` is what
-    else is to be kept. `told` is what tells of it. A submission is one for which somebody waits,
-    and may make no job.
+    `jobs` are those that it changed, `created` those of them that it made, `edited` those to which
+    a client gave another payload or priority, and `ended` those that it gave their end. `groups`
+    are those that it changed, as they were after it. `beside` is what else is to be kept. `told` is
+    what tells of it. A submission is one for which somebody waits, and may make no job.
     """
 
     __slots__ = (
-        "awaited",
-        "beside",
-        "created",
-        "ended",
-        "groups",
-        "is_submission",
-        "jobs",
+        *("awaited", "beside", "created", "edited", "ended", "groups", "is_submission", "jobs"),
         "told",
     )
 
     def __init__(self) -> None:
         self.jobs: dict[str, Job] = {}
         self.created: list[Job] = []
+        self.edited: list[Job] = []
         self.ended: list[Job] = []
         self.groups: dict[str, Standing] = {}
         self.beside: list[object] = []

@@ -19,6 +19,7 @@ from job_service.telemetry.events import (
     JobCompleted,
     JobCreated,
     JobDuplicate,
+    JobEdited,
     JobEnqueued,
     JobFailed,
     JobLost,
@@ -120,6 +121,11 @@ def _jobs_released(metrics: LiveMetrics, event: JobsReleased) -> None:
 
 def _job_enqueued(metrics: LiveMetrics, _: JobEnqueued | JobRecovered) -> None:
     metrics.jobs_ready += 1
+
+
+def _job_edited(metrics: LiveMetrics, event: JobEdited) -> None:
+    if not isinstance(event.wait_seconds, UnsetType):
+        metrics.jobs_ready -= 1
 
 
 def _job_started(metrics: LiveMetrics, event: JobStarted) -> None:
@@ -259,6 +265,7 @@ _COUNTS: Final[dict[type[Event], Callable[[LiveMetrics, Any], None]]] = {
     JobCreated: _job_created,
     JobRecovered: _job_enqueued,
     JobEnqueued: _job_enqueued,
+    JobEdited: _job_edited,
     JobStarted: _job_started,
     JobCompleted: _job_completed,
     JobRetried: _job_retried,

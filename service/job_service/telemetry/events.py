@@ -147,6 +147,21 @@ class JobCreated(JobEvent, frozen=True, kw_only=True):
     by: str | UnsetType = UNSET
 
 
+class JobEdited(JobEvent, frozen=True, kw_only=True):
+    """The job was changed on request while it waited: these are its new values.
+
+    If it was to run now, `run_at` is that moment. Of a new payload only the size is told. A job
+    that was ready, and waits anew for its turn, has `wait_seconds`. `by` is who asked for it.
+    """
+
+    event: Literal["job_edited"] = "job_edited"
+    run_at: datetime | UnsetType = UNSET
+    priority: int | UnsetType = UNSET
+    payload_bytes: int | UnsetType = UNSET
+    wait_seconds: float | UnsetType = UNSET
+    by: str | UnsetType = UNSET
+
+
 class JobDuplicate(JobEvent, frozen=True, kw_only=True):
     """A submission made no job, because this job holds its unique key."""
 

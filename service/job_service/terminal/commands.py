@@ -5,12 +5,16 @@ from typing import Final
 import click
 
 from job_service.terminal.acting import cancel, pause, resume, retry
+from job_service.terminal.editing import edit, run_now
 from job_service.terminal.reading import jobs, schedules, show
 from job_service.terminal.submitting import submit
 from job_service.terminal.tailing import tail
 from job_service.terminal.top import top
 
-_ALL: Final = (submit, jobs, show, cancel, retry, pause, resume, schedules, tail, top)
+_ALL: Final = (
+    *(submit, jobs, show, run_now, edit, cancel, retry),
+    *(pause, resume, schedules, tail, top),
+)
 
 
 def commands() -> dict[str, click.Command]:

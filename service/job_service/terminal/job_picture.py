@@ -44,6 +44,7 @@ def _facts(job: JobDetail, now: datetime) -> Iterator[str]:
         "finished": local(job.finished_at),
         "priority": str(job.priority),
         "unique key": job.unique_key,
+        "limit key": job.limit_key,
         "tags": ", ".join(job.tags),
         "after": ", ".join(job.after),
         "retry of": job.retry_of,

@@ -1,19 +1,17 @@
 """`job-service submit`: one job, and what comes of it if somebody waits."""
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
-from msgspec import UNSET, DecodeError, Raw, json
+from msgspec import UNSET
 
 from job_service.client import JobClient
-from job_service.errors import InvalidPayload, JobServiceError
+from job_service.errors import JobServiceError
 from job_service.jobs.queueing.options import JobOptions  # noqa: TC001
-from job_service.nesting import TOO_DEEP, is_too_deep
 from job_service.standard_streams import print_error
 from job_service.terminal.moments import moment
+from job_service.terminal.payloads import read_payload
 from job_service.terminal.session import FAILED, OK, Session, asks_service
 from job_service.terminal.waiting import wait_for
 
@@ -64,7 +62,7 @@ def submit(
         "tags": options["tags"] or None,
         "max_retries": options["max_retries"],
     }
-    client, body = session.client, UNSET if payload is None else _read(payload)
+    client, body = session.client, UNSET if payload is None else read_payload(payload)
     job = client.submit(job_type, body, idempotency_key=idempotency_key, **given)
     if not wait:
         if session.as_json:
@@ -83,23 +81,3 @@ def submit(
         return OK
     print_error(f"job {job.id} {ended.status}" + (f": {ended.error}" if ended.error else ""))
     return FAILED
-
-
-def _read(payload: str) -> Raw:
-    """The JSON text itself, or that of a file or of stdin."""
-    try:
-        if payload == "-":
-            text = sys.stdin.buffer.read() if sys.stdin is not None else b""  # it was closed
-        elif payload.startswith("@"):
-            text = Path(payload[1:]).read_bytes()
-        else:
-            text = payload.encode()
-        if is_too_deep(text):
-            raise InvalidPayload(f"the payload can't be taken: {TOO_DEEP}")
-        json.decode(text)
-    except OSError as error:
-        source = "stdin" if payload == "-" else payload[1:] or "@"
-        raise InvalidPayload(f"{source}: {error.strerror}") from error
-    except (DecodeError, UnicodeError) as error:
-        raise InvalidPayload(f"the payload is no JSON: {error}") from error
-    return Raw(text)

@@ -27,6 +27,7 @@ from job_service.web.event_stream import add_event_routes
 from job_service.web.group_routes import add_group_routes
 from job_service.web.guards import Access, Guards
 from job_service.web.health import add_health_routes
+from job_service.web.job_actions import add_job_actions
 from job_service.web.job_routes import add_job_routes
 from job_service.web.monitoring import add_monitoring_routes
 from job_service.web.openapi.routes import add_documentation
@@ -170,6 +171,7 @@ def create_app(
     uploads = Uploads()
     batches = Batches(queue, uploads)
     add_job_routes(app, queue, registry, uploads, batches)
+    add_job_actions(app, queue, uploads)
     add_group_routes(app, queue, batches)
     add_queue_routes(app, queue)
     add_monitoring_routes(app, read_metrics, history, list_workers, list_schedules)

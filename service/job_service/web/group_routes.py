@@ -8,7 +8,8 @@ from quart import Quart, Response
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.state.group import GroupView
 from job_service.web.asgi import present_request
-from job_service.web.job_routes import WaitQuery, replayed
+from job_service.web.job_answers import replayed
+from job_service.web.job_routes import WaitQuery
 from job_service.web.queries import takes
 from job_service.web.responses import JSON, conditional_response, tag_of
 from job_service.web.submissions import Batches, read_idempotency_key

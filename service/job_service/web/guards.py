@@ -166,7 +166,7 @@ def _preflight(origin: str) -> Response:
         HTTPStatus.NO_CONTENT,
         {
             "Access-Control-Allow-Origin": origin,
-            "Access-Control-Allow-Methods": "GET, POST",
+            "Access-Control-Allow-Methods": "GET, POST, PATCH",
             "Access-Control-Allow-Headers": _SENDABLE_HEADERS,
             "Access-Control-Max-Age": "600",
         },

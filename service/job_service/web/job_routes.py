@@ -1,7 +1,7 @@
-"""The routes of jobs: decode the request, call the queue, encode its answer."""
+"""The routes that submit and read jobs: decode the request, call the queue, encode its answer."""
 
 from http import HTTPStatus
-from typing import Annotated, Final, Literal, get_args
+from typing import Annotated, Final, Literal
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -14,12 +14,12 @@ from job_service.errors import StoreUnavailable, UnknownJob
 from job_service.jobs.queueing.options import limits
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.registration.registry import Registry
-from job_service.jobs.state.detail import JobDetail, JobSummary
-from job_service.jobs.state.model import TERMINAL
+from job_service.jobs.state.detail import JobSummary
 from job_service.web.asgi import present_request
+from job_service.web.job_answers import created, etag_of, replayed
 from job_service.web.job_filters import JobFilterQuery
 from job_service.web.queries import Query, takes
-from job_service.web.responses import JSON, conditional_response, require_match, tag_of
+from job_service.web.responses import JSON, conditional_response, tag_of
 from job_service.web.sensitive import visible
 from job_service.web.submissions import (
     Batches,
@@ -32,9 +32,6 @@ from job_service.web.uploads import Uploads
 DEFAULT_PAGE: Final = 100
 MAX_PAGE: Final = 1_000
 MAX_WAIT_SECONDS: Final = 60
-
-_NOTHING: Final = msgspec.Raw(b"null")
-_Unfinished = Literal["pending", "processing"]
 
 
 class JobListQuery(JobFilterQuery, frozen=True):
@@ -75,28 +72,6 @@ class JobListQuery(JobFilterQuery, frozen=True):
             limits(
                 "the one of a Link header",
                 description="The start of the page, from the `Link` header of the page before.",
-            ),
-        ]
-        | None
-    ) = None
-
-
-class CancelJobsQuery(Query, frozen=True):
-    """Of `POST /jobs/cancel`."""
-
-    type: Annotated[
-        str,
-        limits(
-            "the type whose jobs to cancel, as in ?type=email",
-            description="The type whose jobs to cancel.",
-        ),
-    ]
-    status: (
-        Annotated[
-            _Unfinished,
-            limits(
-                f"one of {', '.join(get_args(_Unfinished))}",
-                description="Only those that have this status.",
             ),
         ]
         | None
@@ -145,7 +120,7 @@ def add_job_routes(
             **submission.options(),
         )
         told = await _after_wait(queue, job, query.wait)
-        return _created(visible(told, incoming.caller, registry))
+        return created(visible(told, incoming.caller, registry))
 
     @app.post("/jobs/batch")
     async def submit_batch() -> Response:
@@ -157,14 +132,6 @@ def add_job_routes(
         )
         response = Response(msgspec.json.encode(receipt), HTTPStatus.CREATED, content_type=JSON)
         return replayed(response) if jobs[0].replayed else response
-
-    @app.post("/jobs/cancel")
-    @takes(CancelJobsQuery)
-    async def cancel_jobs(query: CancelJobsQuery) -> Response:
-        done = await queue.cancel_all(
-            query.type, status=query.status, by=present_request().caller.name
-        )
-        return Response(msgspec.json.encode(done), content_type=JSON)
 
     @app.get("/jobs")
     @takes(JobListQuery)
@@ -192,21 +159,7 @@ def add_job_routes(
     async def get_job(query: WaitQuery, job_id: str) -> Response:
         job = await (queue.get(job_id) if query.wait is None else queue.wait(job_id, query.wait))
         job = visible(job, present_request().caller, registry)
-        return conditional_response(_etag(job), lambda: msgspec.json.encode(job), JSON, {})
-
-    @app.post("/jobs/<job:job_id>/cancel")
-    async def cancel_job(job_id: str) -> Response:
-        await _require_present_state(queue, job_id, of_ended_jobs=False)
-        job = await queue.cancel(job_id, by=present_request().caller.name)
-        return Response(msgspec.json.encode(job), content_type=JSON)
-
-    @app.post("/jobs/<job:job_id>/retry")
-    async def retry_job(job_id: str) -> Response:
-        incoming = present_request()
-        key = read_idempotency_key(incoming)
-        await _require_present_state(queue, job_id, of_ended_jobs=True)
-        job = await queue.retry(job_id, idempotency_key=key, by=incoming.caller.name)
-        return _created(job)
+        return conditional_response(etag_of(job), lambda: msgspec.json.encode(job), JSON, {})
 
 
 async def _after_wait(queue: JobQueue, job: JobSummary, seconds: float | None) -> JobSummary:
@@ -222,38 +175,3 @@ async def _after_wait(queue: JobQueue, job: JobSummary, seconds: float | None) -
     except (UnknownJob, StoreUnavailable):
         return job
     return structs.replace(detail, replayed=job.replayed, duplicate=job.duplicate)
-
-
-async def _require_present_state(queue: JobQueue, job_id: str, *, of_ended_jobs: bool) -> None:
-    if "If-Match" in request.headers:
-        job = await queue.get(job_id)
-        if (job.status in TERMINAL) == of_ended_jobs:  # or it is a 409: RFC 9110, section 13.2.1
-            require_match(_etag(job))
-
-
-def _etag(job: JobDetail) -> str:
-    """The tag of its state. Why it waits is a circumstance, because others change it, and so is
-    whether the caller may see all of it.
-
-    Payload and result may be large, and need not be looked at: the payload stays the same, and the
-    result comes together with the end.
-    """
-    state = structs.replace(job, waits_because=None, payload=_NOTHING, result=None, hidden=False)
-    circumstances = (job.waits_because or "") + ("hidden" if job.hidden else "")
-    return tag_of(msgspec.json.encode(state), circumstances.encode())
-
-
-def _created(job: JobSummary) -> Response:
-    response = Response(
-        msgspec.json.encode(job),
-        HTTPStatus.OK if job.duplicate else HTTPStatus.CREATED,
-        headers={"Location": f"/jobs/{job.id}"},
-        content_type=JSON,
-    )
-    return replayed(response) if job.replayed else response
-
-
-def replayed(response: Response) -> Response:
-    """The same answer, which was given to the same request before."""
-    response.headers["Idempotent-Replayed"] = "true"
-    return response

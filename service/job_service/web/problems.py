@@ -11,7 +11,14 @@ from msgspec import UNSET, Struct, UnsetType, json
 from quart import Quart, Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from job_service.errors import AlreadyFinished, JobServiceError, NotFinished, StoreUnavailable
+from job_service.errors import (
+    AlreadyFinished,
+    JobServiceError,
+    NotFinished,
+    NotPending,
+    StoreUnavailable,
+    WaitsForJobs,
+)
 from job_service.jobs.state.model import Status
 from job_service.telemetry.text import UNSAFE
 from job_service.web.refusals import BUG, MALFORMED, OF_ERRORS, Refusal, retry_after
@@ -102,7 +109,7 @@ def problem_of(error: Problem | JobServiceError) -> Problem:
     if isinstance(error, Problem):
         return error
     job_status: Status | UnsetType = UNSET
-    if isinstance(error, AlreadyFinished | NotFinished):
+    if isinstance(error, AlreadyFinished | NotFinished | NotPending | WaitsForJobs):
         job_status = error.job.status
     refusal = OF_ERRORS[type(error)]
     if isinstance(error, StoreUnavailable):

@@ -21,6 +21,7 @@ from job_service.errors import (
     InvalidPayload,
     JobServiceError,
     NotFinished,
+    NotPending,
     QueueClosed,
     QueueFull,
     StoreUnavailable,
@@ -28,6 +29,7 @@ from job_service.errors import (
     UnknownJob,
     UnknownJobType,
     UnknownPredecessor,
+    WaitsForJobs,
 )
 from job_service.jobs.state.model import Status
 
@@ -135,6 +137,20 @@ NOT_FINISHED: Final = Refusal(
     "not-finished",
     job_status="processing",
 )
+NOT_PENDING: Final = Refusal(
+    HTTPStatus.CONFLICT,
+    "The job waits no more: it runs, has ended, or is about to start; `job_status` says which.",
+    f"job {EXAMPLE_ID} is already processing",
+    "not-pending",
+    job_status="processing",
+)
+WAITS_FOR_JOBS: Final = Refusal(
+    HTTPStatus.CONFLICT,
+    "The job can't run now, because it waits for other jobs.",
+    f"job {EXAMPLE_ID} waits for other jobs",
+    "waits-for-jobs",
+    job_status="pending",
+)
 GROUP_CONFLICT: Final = Refusal(
     HTTPStatus.CONFLICT,
     "The group has ended, so it can't be cancelled; or it has no jobs to run again.",
@@ -174,6 +190,9 @@ NOT_THE_MEDIA_TYPE: Final = Refusal(
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     "`Content-Type` does not name the media type that this call takes.",
     "send the job as JSON, with the header Content-Type: application/json",
+)
+NOT_AN_EDIT: Final = NOT_THE_MEDIA_TYPE._replace(
+    detail="send what to change as JSON, with the header Content-Type: application/json"
 )
 NOT_A_BATCH: Final = NOT_THE_MEDIA_TYPE._replace(
     detail="send the jobs as JSON: a line each, with the header "
@@ -254,6 +273,8 @@ OF_ERRORS: Final[Mapping[type[JobServiceError], Refusal]] = {
     GroupConflict: GROUP_CONFLICT,
     UnknownPredecessor: UNKNOWN_PREDECESSOR,
     AlreadyFinished: ALREADY_FINISHED,
+    NotPending: NOT_PENDING,
+    WaitsForJobs: WAITS_FOR_JOBS,
     NotFinished: NOT_FINISHED,
     IdempotencyKeyReused: KEY_REUSED,
     BatchTooLarge: BATCH_TOO_LARGE,

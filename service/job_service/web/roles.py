@@ -17,6 +17,8 @@ NEEDED: Final[Mapping[str, Role | None]] = {
     "retry_group": "operate",
     "list_jobs": "read",
     "get_job": "read",
+    "edit_job": "operate",
+    "run_job_now": "operate",
     "cancel_jobs": "operate",
     "cancel_job": "operate",
     "retry_job": "operate",

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from io import BytesIO
 from time import perf_counter
-from typing import Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 import trio
@@ -47,7 +47,7 @@ CHECKED_AT_A_TIME = 4
 TURN_SECONDS = 0.002
 
 _NONE: Final = msgspec.Raw(b"null")
-_MAX_DEPTH = MAX_DEPTH + 1  # of a job around its payload
+MAX_JOB_DEPTH: Final = MAX_DEPTH + 1  # of a job around its payload
 _WHITESPACE = b" \t\r\n"  # of JSON
 _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')  # RFC 8941, section 3.3.3
 
@@ -69,10 +69,14 @@ class Submission(msgspec.Struct, forbid_unknown_fields=True):
         """The options that are set, as the queue takes them."""
         options = {name: value for name in OPTIONS if (value := getattr(self, name)) is not None}
         for name in ("max_retries", "priority"):
-            value = options.get(name)
-            if isinstance(value, float) and value.is_integer():
-                options[name] = int(value)
+            if name in options:
+                options[name] = as_whole(options[name])
         return cast("JobOptions", options)
+
+
+def as_whole(number: Any) -> Any:
+    """The same as an int, if it is a whole number; JSON may write it as 3.0."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
 class GroupSubmission(msgspec.Struct, forbid_unknown_fields=True):
@@ -109,7 +113,7 @@ _split = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 async def read_submission(incoming: IncomingRequest, uploads: Uploads) -> Submission:
     """The job in the body of the request. Raises Problem."""
-    _require_content(incoming, NOT_THE_MEDIA_TYPE, JSON)
+    require_content(incoming, NOT_THE_MEDIA_TYPE, JSON)
     return _parse(await uploads.read(incoming, MAX_JOB_BYTES))
 
 
@@ -128,7 +132,7 @@ class Batches:
         they run every few milliseconds. An array is taken apart in one go, so it may be no longer
         than one job.
         """
-        if _require_content(incoming, NOT_A_BATCH, NDJSON, JSON) == NDJSON:
+        if require_content(incoming, NOT_A_BATCH, NDJSON, JSON) == NDJSON:
             async with self._uploads.hold(incoming, MAX_BATCH_BYTES) as body, self._places:
                 return await self._check("line", _lines(body))
         async with self._uploads.hold(incoming, MAX_JOB_BYTES) as body, self._places:
@@ -136,7 +140,7 @@ class Batches:
 
     async def read_group(self, incoming: IncomingRequest) -> GroupDrafts:
         """The group in the body of the request; else as `read` of an array."""
-        _require_content(incoming, NOT_A_GROUP, JSON)
+        require_content(incoming, NOT_A_GROUP, JSON)
         async with self._uploads.hold(incoming, MAX_JOB_BYTES) as body, self._places:
             group = _parse_group(body)
             return GroupDrafts(
@@ -190,7 +194,7 @@ def _lines(body: bytes) -> Iterable[bytes]:
 
 
 def _members(body: bytes) -> Iterable[bytes]:
-    if is_too_deep(body, _MAX_DEPTH + 1):
+    if is_too_deep(body, MAX_JOB_DEPTH + 1):
         raise malformed(f"not an array of jobs: a payload is nested more than {MAX_DEPTH} deep")
     try:
         return map(bytes, _split(body))
@@ -199,7 +203,7 @@ def _members(body: bytes) -> Iterable[bytes]:
 
 
 def _parse_group(body: bytes) -> GroupSubmission:
-    if is_too_deep(body, _MAX_DEPTH + 2):
+    if is_too_deep(body, MAX_JOB_DEPTH + 2):
         raise malformed(f"not a group: a payload is nested more than {MAX_DEPTH} deep")
     try:
         return _decode_group(body)
@@ -207,7 +211,8 @@ def _parse_group(body: bytes) -> GroupSubmission:
         raise malformed(f"not a group: {error}") from error
 
 
-def _require_content(incoming: IncomingRequest, refusal: Refusal, *wanted: str) -> str:
+def require_content(incoming: IncomingRequest, refusal: Refusal, *wanted: str) -> str:
+    """The media type of the body, one of those that are wanted. Raises Problem, 415."""
     media_type = incoming.fields.get(b"content-type", b"").partition(b";")[0]
     found = media_type.strip().lower().decode("latin-1")
     if found not in wanted:
@@ -220,7 +225,7 @@ def _require_content(incoming: IncomingRequest, refusal: Refusal, *wanted: str) 
 
 
 def _parse(text: bytes) -> Submission:
-    if is_too_deep(text, _MAX_DEPTH):
+    if is_too_deep(text, MAX_JOB_DEPTH):
         raise malformed(f"not a job: its payload is nested more than {MAX_DEPTH} deep")
     try:
         return _decode(text)

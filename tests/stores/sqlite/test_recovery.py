@@ -10,7 +10,7 @@ import trio
 from job_service.errors import IdempotencyKeyReused, QueueFull, StoreUnavailable
 from job_service.jobs.queueing.dispatcher import Dispatcher
 from job_service.jobs.registration.registry import Registry
-from job_service.jobs.state.model import Draft, Job
+from job_service.jobs.state.model import Draft, Edit, Job
 from job_service.stores.contract import Tick
 from job_service.stores.record import record_of
 from job_service.stores.sqlite.store import SqliteStore
@@ -24,16 +24,19 @@ async def test_what_waits_waits_on_as_it_was(path: Path) -> None:
     """Its priority, its time, its unique key, its attempts and all that is counted of it."""
     async with opened_file(path) as shop:
         plain = await shop.new(priority=2)
-        later = await shop.new(delay_seconds=60.0, unique_key="mail 7")
+        later = await shop.new(delay_seconds=60.0, unique_key="mail 7", limit_key="acme")
         dated = await shop.new(run_at=START + timedelta(days=1))
         tried = await shop.new()
         await shop.run_and_forget(tried, "retry")
         await shop.run_and_forget(tried, "snooze")
+        edited = await shop.new()
+        await shop.make_ready(edited)
+        await shop.store.edit(edited, Edit(START + timedelta(days=2), 7, b"[7]"))
         before = {job_id: record_of(job) for job_id, job in shop.waiting.items()}
         details = {job_id: await shop.store.get(job_id) for job_id in before}
         crashed = as_after_a_crash(path)
     async with opened_file(crashed, start_at=100) as restarted:
-        assert restarted.recovered == [plain, later, dated, tried]
+        assert restarted.recovered == [plain, later, dated, tried, edited]
         assert {job_id: record_of(job) for job_id, job in restarted.waiting.items()} == before
         for job_id, detail in details.items():
             assert await restarted.store.get(job_id) == detail

@@ -62,7 +62,7 @@ class Dispatcher:
 
     def add(self, job: Job, ready_in: float | None) -> None:
         """The pending job waits for nothing but its time and a worker, from now on."""
-        if job.retry_of is not None:
+        if job.retry_of is not None or job.is_recovered:
             self._note_why_unfit(job)
         if job.run_at is job.created_at:  # as most are
             self._make_ready(job, at_once=not job.after)
@@ -72,6 +72,13 @@ class Dispatcher:
             self._add_later(job, ready_in)
         else:
             self._make_ready(job)
+
+    def take_back(self, job: Job) -> bool:
+        """The pending job is not to start until it is added again; false if it is about to."""
+        if job.ready_monotonic is not None and job not in self._backlog.queue_of(job):
+            return False  # it is on its way to a worker
+        self._backlog.discard(job)
+        return True
 
     def recover(self, job: Job) -> str | None:
         """A pending job comes in from what is kept. Returns why this program can't run it."""

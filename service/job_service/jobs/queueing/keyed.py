@@ -18,7 +18,7 @@ from job_service.jobs.queueing.key_group import KeyGroup
 from job_service.jobs.queueing.ready import MANY, place_of
 from job_service.jobs.queueing.ring import Ring
 from job_service.jobs.queueing.start_window import StartWindow
-from job_service.jobs.state.limits import Limits
+from job_service.jobs.state.limits import Limits, whose
 from job_service.jobs.state.model import LAST_PRIORITY, Job
 
 
@@ -136,14 +136,11 @@ class KeyedQueue:
         group = self._groups.get(self._key_of(job))
         if group is None or group.may_start:
             return None
-        whose = job.type if group.key is None else f"{job.type} for {group.key}"
+        of = whose(job.type, group.key)
         if not group.has_place:
-            return f"{whose} runs {len(group.running)} of at most {self._limits.concurrency}"
-        rate = f"the rate of {self._limits.starts} per {self._limits.per_seconds:g} s"
-        seconds = math.inf if group.window is None else group.window.next_room - self._monotonic()
-        if seconds == math.inf:  # those that were let through have not started
-            return f"{rate} of {whose} is reached"
-        return f"{rate} of {whose} is reached; next in {max(0, math.ceil(seconds))} s"
+            return self._limits.why_full(of, len(group.running))
+        next_room = math.inf if group.window is None else group.window.next_room
+        return self._limits.why_fast(of, next_room - self._monotonic())
 
     def count_before(self, job: Job) -> int:
         """About how many jobs come before this one, which may be elsewhere; up to MANY."""

@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Annotated, Any, Final, TypedDict, TypeVar, get_args
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta
 
 from job_service.errors import InvalidOption
+from job_service.jobs.registration.limit_key import MAX_LIMIT_KEY_CHARS
 from job_service.jobs.registration.retry import LONGEST_WAIT_SECONDS, MAX_RETRIES_LIMIT
 from job_service.jobs.state.model import DEFAULT_PRIORITY, FIRST_PRIORITY, LAST_PRIORITY, Draft
 
@@ -103,6 +104,17 @@ Tags = Annotated[
 ]
 
 
+LimitKey = Annotated[
+    str,
+    limits(
+        f"a text of 1 to {MAX_LIMIT_KEY_CHARS} characters",
+        description="For which key the limits of its type hold.",
+        min_length=1,
+        max_length=MAX_LIMIT_KEY_CHARS,
+    ),
+]
+
+
 class JobOptions(TypedDict, total=False):
     """Each option may be left out, or be None, which is the same; its annotation says the rest."""
 
@@ -128,6 +140,7 @@ class _DraftOptions(msgspec.Struct, gc=False):
     unique_key: UniqueKey | None
     after: After
     tags: Tags
+    limit_key: LimitKey | None
 
 
 def check_options(options: JobOptions, now: datetime) -> None:
@@ -146,6 +159,20 @@ def check_options(options: JobOptions, now: datetime) -> None:
     )
 
 
+def check_edit(
+    run_at: datetime | None, priority: int | None, payload: object, now: datetime
+) -> None:
+    """Raise InvalidOption if nothing is to be changed of a job, or it can't be changed so."""
+    if run_at is None and priority is None and payload is UNSET:
+        raise InvalidOption("nothing is to be changed: give run_at, priority or payload")
+    check_options(JobOptions(run_at=run_at, priority=priority), now)
+
+
+def check_delay(seconds: float) -> None:
+    """Raise InvalidOption if no job can be delayed for so long."""
+    _check("delay_seconds", seconds, DelaySeconds)
+
+
 def check_draft(draft: Draft, now: datetime) -> None:
     """Raise InvalidOption if an option of the draft is wrong, or two contradict."""
     # All in one call, because each on its own takes msgspec ten times as long.
@@ -155,6 +182,8 @@ def check_draft(draft: Draft, now: datetime) -> None:
         for name, annotation in _DraftOptions.__annotations__.items():
             _check(name, getattr(draft, name), annotation)
         raise
+    if draft.limit_key is not None:
+        _require_unicode("limit_key", draft.limit_key)
     _check_beyond_types(
         draft.delay_seconds, draft.run_at, draft.unique_key, draft.after, draft.tags, now
     )

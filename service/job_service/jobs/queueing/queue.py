@@ -1,6 +1,7 @@
 """The facade for jobs, for routes and for programs that embed the service."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Unpack
 
@@ -10,7 +11,12 @@ from msgspec import UNSET, structs
 from job_service.jobs.queueing.filters import JobFilters, job_filter
 from job_service.jobs.queueing.group_queue import GroupQueue
 from job_service.jobs.queueing.keyed_requests import keyed_request
-from job_service.jobs.queueing.options import JobOptions, check_draft, check_options
+from job_service.jobs.queueing.options import (
+    JobOptions,
+    check_draft,
+    check_edit,
+    check_options,
+)
 from job_service.jobs.registration.job_type import encode_payload
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.state.detail import (
@@ -20,10 +26,11 @@ from job_service.jobs.state.detail import (
     NodeView,
     QueueView,
     TypeView,
+    with_types,
 )
 from job_service.jobs.state.job_filter import JobPage
 from job_service.jobs.state.limits import NO_LIMITS
-from job_service.jobs.state.model import DEFAULT_PRIORITY, TRANSITIONS, Draft, Status
+from job_service.jobs.state.model import DEFAULT_PRIORITY, TRANSITIONS, Draft, Edit, Status
 from job_service.stores.contract import Store
 
 
@@ -35,9 +42,9 @@ class JobQueue:
     whenever the job does not fit.
 
     A caller who is cancelled has done nothing, or in `cancel_all` perhaps a part. If jobs are kept
-    in a file, one who is cancelled while that is written has done the whole. `cancel` and `retry`
-    have their checkpoint at the end, and `cancel_all` begins its work without one. So nothing
-    happens between what a caller has just read and the call.
+    in a file, one who is cancelled while that is written has done the whole. `cancel`, `retry` and
+    `run_now` have their checkpoint at the end, and `cancel_all` begins its work without one. So
+    nothing happens between what a caller has just read and the call.
 
     If you can't know whether a call of `submit`, `submit_all` or `retry` arrived, repeat it with
     the same `idempotency_key`, 1 to 255 visible ASCII characters of your choice. For a day, the
@@ -210,6 +217,46 @@ class JobQueue:
             return JobPage([], after)
         return await self._store.page(wanted, after=after, limit=limit, newest_first=newest_first)
 
+    async def run_now(self, job_id: str, *, by: str | None = None) -> JobDetail:
+        """Let a job wait no longer for its time: one that is for later, was snoozed or is retried.
+
+        One that is ready already stays as it is; pauses and limits hold it back as before. Raises
+        UnknownJob, NotPending if it runs or has ended, or WaitsForJobs.
+        """
+        return await self._store.edit(job_id, Edit(run_now=True, by=by))
+
+    async def edit(
+        self,
+        job_id: str,
+        *,
+        run_at: datetime | None = None,
+        priority: int | None = None,
+        payload: object = UNSET,
+        by: str | None = None,
+    ) -> JobDetail:
+        """Give a job that waits another time, priority or payload; what is left out stays.
+
+        A ready job with another time or priority goes behind all others of its priority. The
+        payload is checked as that of a submission is.
+
+        Raises UnknownJob, NotPending if it runs or has ended, UnknownJobType, InvalidPayload,
+        InvalidOption, or QueueFull if there is no room for a longer payload; and then nothing has
+        changed.
+        """
+        try:
+            check_edit(run_at, priority, payload, self._store.clock.now())
+        except BaseException:
+            await trio.lowlevel.checkpoint()
+            raise
+        wanted = Edit(run_at, priority, by=by)
+        if payload is not UNSET:
+            registered = self._registry.lookup((await self._store.get(job_id)).type)
+            text = encode_payload(payload)
+            registered.check_payload(text)
+            key = None if registered.per is None else registered.limit_key(text)
+            wanted = structs.replace(wanted, payload=text, limit_key=key)
+        return await self._store.edit(job_id, wanted)
+
     async def with_excerpts(self, jobs: Sequence[JobSummary]) -> Sequence[JobSummary]:
         """The same, each with how its payload begins and why it waits; but for those forgotten."""
         excerpts = await self._store.excerpts([job.id for job in jobs])
@@ -254,16 +301,16 @@ class JobQueue:
         The pause of the queue and the pauses of types are independent. Raises UnknownJobType.
         """
         await _require(self._registry, job_type)
-        return await self._store.pause(job_type, by)
+        return with_types(await self._store.pause(job_type, by), self._registry.names)
 
     async def resume(self, job_type: str | None = None, *, by: str | None = None) -> QueueView:
         """End the pause of the queue, or of this type, if there is one. Raises UnknownJobType."""
         await _require(self._registry, job_type)
-        return await self._store.resume(job_type, by)
+        return with_types(await self._store.resume(job_type, by), self._registry.names)
 
     async def view(self) -> QueueView:
         """How many jobs wait, and for what, at the moment at which the call returns."""
-        return await self._store.view()
+        return with_types(await self._store.view(), self._registry.names)
 
     async def back_up(self, destination: str | Path, *, by: str | None = None) -> int:
         """Copy all that the store keeps to a new file, and give its size in bytes.
@@ -290,6 +337,9 @@ class JobQueue:
                     max_retries=job_type.retry.max_retries,
                     timeout_seconds=job_type.timeout,
                     concurrency=job_type.limits.concurrency,
+                    rate_starts=job_type.limits.starts,
+                    rate_seconds=job_type.limits.per_seconds if job_type.limits.starts else None,
+                    per_key=job_type.limits.is_per_key,
                     sensitive=job_type.sensitive,
                     is_limited=job_type.limits != NO_LIMITS,
                     paused=name in paused,

@@ -43,6 +43,19 @@ class Readiness(Transition, frozen=True, gc=False):
     since: float
 
 
+class Edited(Transition, frozen=True, gc=False):
+    """A client changed a job that waits; what is None stays.
+
+    A job that `is_moved` waits anew for its time and its turn.
+    """
+
+    run_at: datetime | None
+    priority: int | None
+    payload: bytes | None
+    limit_key: str | None  # of the payload, if that changes
+    is_moved: bool
+
+
 class Start(Transition, frozen=True, gc=False):
     """A worker begins `attempt`."""
 

@@ -1,5 +1,6 @@
 """Jobs, workers, types and schedules as programs see them: frozen copies, the API's JSON, too."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, Literal
 
@@ -33,7 +34,7 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     group that it is a job of, and `callback_of` the group on whose end it has followed.
 
     `replayed` says that an earlier request with the same idempotency key has made the job;
-    `duplicate`, that it holds the unique key of the submission that it answers. Where it is asked
+    `duplicate`, that it holds the unique key of the submission that it answers. If they are asked
     for, `waits_because` says why a pending job is not running now, and `payload_excerpt` is how the
     JSON text of the payload begins.
     """
@@ -90,13 +91,16 @@ class JobDetail(JobSummary, frozen=True, kw_only=True, omit_defaults=True):
 
     If they are `hidden`, because the job type is sensitive, `payload` is null and `result` absent.
     `after` has all jobs. Of more than 20 attempts that snoozed, `attempts` has the first and the
-    last 10.
+    last 10. `edits` counts how often the job was changed while it waited. `limit_key` is the one
+    for which the limits of its type hold, if they do per key.
     """
 
+    limit_key: str | None = None
     payload: msgspec.Raw
     result: msgspec.Raw | None = None
     hidden: bool = False
     attempts: list[AttemptDetail]
+    edits: int = 0
 
 
 def summarize(job: Job) -> JobSummary:
@@ -151,9 +155,11 @@ def detail_of(job: Job, waits_because: str | None = None) -> JobDetail:
     }
     return JobDetail(
         **summary,
+        limit_key=job.limit_key,
         payload=msgspec.Raw(job.payload),
         result=msgspec.Raw(job.result) if job.result is not None else None,
         attempts=[_attempt_detail(attempt) for attempt in job.attempts],
+        edits=job.edits,
     )
 
 
@@ -225,7 +231,7 @@ class QueueView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ones for other jobs, and `unfit` ones for a program that can run them. `oldest_ready_seconds` is
     how long the oldest ready job has been ready. `capacity` bounds how many jobs may wait. `store`
     is where jobs are kept, without a password, and `finished` how many it keeps that have ended.
-    `types` has each job type of which there are jobs that have not ended.
+    `types` has each job type, those without a handler only if they have jobs that have not ended.
     """
 
     paused: bool
@@ -243,12 +249,24 @@ class QueueView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     types: list[TypeQueue]
 
 
+def with_types(view: QueueView, names: Iterable[str]) -> QueueView:
+    """The view, with these job types in it whether or not there are jobs of them."""
+    types = {
+        name: TypeQueue(type=name, pending=0, ready=0, processing=0, seconds_to_empty=0.0)
+        for name in names
+    }
+    types |= {each.type: each for each in view.types}
+    return msgspec.structs.replace(view, types=[types[name] for name in sorted(types)])
+
+
 class TypeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A job type: the terms on which its jobs run, and how many jobs it has in each state.
 
     Jobs that have ended count for as long as they are kept. `concurrency` is how many may run at
-    the same time. `is_limited` says whether that or another limit may hold its jobs back. Of a
-    `sensitive` one, payloads and results are for those who may operate.
+    the same time, and in any `rate_seconds`, at most `rate_starts` may start. If `per_key`, that
+    holds for the jobs of each limit key, and keys take turns. `is_limited` says whether any of this
+    may hold its jobs back. Of a `sensitive` one, payloads and results are for those who may
+    operate.
     """
 
     type: str
@@ -256,6 +274,9 @@ class TypeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     max_retries: int
     timeout_seconds: float | None = None
     concurrency: int | None = None
+    rate_starts: int | None = None
+    rate_seconds: float | None = None
+    per_key: bool = False
     sensitive: bool = False
     is_limited: bool = False
     paused: bool
@@ -267,11 +288,33 @@ class TypeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     abandoned: int
 
 
-class Cancellations(msgspec.Struct, frozen=True, kw_only=True):
-    """How many pending jobs were cancelled, and how many running jobs are being interrupted."""
+class Cancellations(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How many pending jobs were cancelled, and how many running jobs are being interrupted.
+
+    If there may be more, `next` is where to go on.
+    """
 
     cancelled: int
     interrupted: int
+    next: str | None = None
+
+
+class MadeReady(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How many jobs wait no longer for their time. If there may be more, `next` goes on."""
+
+    made_ready: int
+    next: str | None = None
+
+
+class Retries(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How many jobs run again, as new ones. If there may be more, `next` is where to go on.
+
+    If the queue has become `full`, try again from there a little later.
+    """
+
+    retried: int
+    full: bool = False
+    next: str | None = None
 
 
 class ScheduleView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,6 +1,8 @@
 """How many jobs of one type, or of one key of it, may run or start; stores and queues go by it."""
 
+import math
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 
@@ -22,6 +24,24 @@ class Limits:
     def takes_turns(self) -> bool:
         """Whether more must be known of its jobs than how many run."""
         return self.is_per_key or self.starts is not None
+
+    def until(self, start: datetime) -> datetime:
+        """How long a start counts."""
+        return start + timedelta(seconds=self.per_seconds)
+
+    def why_full(self, whose: str, running: int) -> str:
+        """What to say of a type or key of which so many run."""
+        return f"{whose} runs {running} of at most {self.concurrency}"
+
+    def why_fast(self, whose: str, seconds: float) -> str:
+        """What to say of a type or key that may start its next job in so many seconds."""
+        told = f"the rate of {self.starts} per {self.per_seconds:g} s of {whose} is reached"
+        return told if seconds == math.inf else f"{told}; next in {max(0, math.ceil(seconds))} s"
+
+
+def whose(job_type: str, key: str | None) -> str:
+    """A type or one of its keys, in a sentence."""
+    return job_type if key is None else f"{job_type} for {key}"
 
 
 NO_LIMITS: Final = Limits()

@@ -16,6 +16,7 @@ from job_service.jobs.state.changes import (
     CancelRequest,
     Change,
     Creation,
+    Edited,
     LineLogged,
     ProgressReport,
     Readiness,
@@ -77,6 +78,7 @@ class LiveJobs:
         self._appliers: dict[type[Change], Callable[[Any], None]] = {
             Creation: self._create,
             Readiness: self._make_ready,
+            Edited: self._edit,
             Start: self._start,
             AttemptEnd: self._end_attempt,
             UnstartedEnd: self._end_unstarted,
@@ -138,6 +140,24 @@ class LiveJobs:
             return
         change.job.ready_monotonic = change.since
         self._emit(change.event)
+
+    def _edit(self, change: Edited) -> None:
+        job = change.job
+        if job.status != "pending":
+            return
+        job.edits += 1
+        if change.run_at is not None:
+            job.run_at, job.due_monotonic = change.run_at, None
+        if change.priority is not None:
+            job.priority = change.priority
+        if change.payload is not None:
+            job.payload, job.limit_key = change.payload, change.limit_key
+            self.index.reweigh(job)
+        if change.is_moved:
+            job.ready_monotonic = None
+        self._emit(change.event)
+        if change.is_moved and job.awaits is None:
+            self.runner.add(job, None)
 
     def _start(self, change: Start) -> None:
         job, attempt = change.job, change.attempt

@@ -120,6 +120,21 @@ class Draft(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     callback_of: str | None = None  # the group on whose end it follows
 
 
+class Edit(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What is to be changed of a job that waits; what is None stays. `payload` is JSON text.
+
+    A payload comes with its own `limit_key`. With `run_now` the job waits for its time no longer,
+    whatever `run_at` it had. `by` is who asks for it.
+    """
+
+    run_at: datetime | None = None
+    priority: int | None = None
+    payload: bytes | None = None
+    limit_key: str | None = None
+    run_now: bool = False
+    by: str | None = None
+
+
 class Job(msgspec.Struct, eq=False, gc=False):
     """One job as the process that runs it holds it; only `LiveJobs` changes one.
 
@@ -166,6 +181,7 @@ class Job(msgspec.Struct, eq=False, gc=False):
     awaits: "dict[str, Job] | None" = None  # those of `after` that have not ended yet, by id
     successors: "dict[str, Job] | None" = None  # those that await it, by id
     failure: str | None = None  # why it failed without an attempt
+    edits: int = 0  # how often it was changed while it waited
 
     @property
     def retries(self) -> int:

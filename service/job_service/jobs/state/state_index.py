@@ -73,6 +73,11 @@ class StateIndex:
         if job.ending is not None:
             job.ending.come(to, now)
 
+    def reweigh(self, job: Job) -> None:
+        """A job that waits has another payload."""
+        before, job.weight = job.weight, weight_in_bytes(job)
+        self.unfinished_bytes += job.weight - before
+
     def _free_key(self, job: Job) -> None:
         """Let others have its unique key.
 

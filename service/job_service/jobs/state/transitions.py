@@ -10,12 +10,13 @@ from datetime import UTC, timedelta
 import uuid_utils
 from msgspec import UNSET, UnsetType
 
-from job_service.jobs.state.changes import Creation, Readiness, UnstartedEnd
+from job_service.jobs.state.changes import Creation, Edited, Readiness, UnstartedEnd
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.model import (
     DEFAULT_PRIORITY,
     SHOWN_PREDECESSORS,
     Draft,
+    Edit,
     IllegalTransition,
     Job,
     Status,
@@ -24,6 +25,7 @@ from job_service.telemetry.events import (
     JobAbandoned,
     JobCancelled,
     JobCreated,
+    JobEdited,
     JobEnqueued,
     JobFailed,
     JobRecovered,
@@ -92,6 +94,42 @@ def enqueue(
         attempt=job.runs + 1 if job.runs else UNSET,
     )
     return Readiness(job, "pending", event, clock.monotonic())
+
+
+def edit(job: Job, wanted: Edit, clock: Clock) -> Edited:
+    """A client changes the pending job. A time that has passed is now.
+
+    If it is ready and gets another time or priority, it is ready anew when its turn has come.
+    """
+    if job.status != "pending":
+        raise IllegalTransition(job.id, job.status, "pending")
+    now = clock.now()
+    run_at = None
+    if wanted.run_now:
+        run_at = now
+    elif wanted.run_at is not None:
+        run_at = max(wanted.run_at.astimezone(UTC), now)
+    ready = job.ready_monotonic
+    is_rekeyed = wanted.payload is not None and wanted.limit_key != job.limit_key
+    is_reordered = ready is not None and (wanted.priority is not None or is_rekeyed)
+    is_moved = run_at is not None or is_reordered
+    is_unready = ready is not None and is_moved
+    event = JobEdited(
+        timestamp=now,
+        job_id=job.id,
+        job_type=job.type,
+        run_at=UNSET if run_at is None else run_at,
+        priority=UNSET if wanted.priority is None else wanted.priority,
+        payload_bytes=UNSET if wanted.payload is None else len(wanted.payload),
+        wait_seconds=round(clock.monotonic() - (ready or 0.0), 6) if is_unready else UNSET,
+        by=UNSET if wanted.by is None else wanted.by,
+    )
+    return Edited(
+        *(job, "pending", event, run_at, wanted.priority),
+        payload=wanted.payload,
+        limit_key=wanted.limit_key,
+        is_moved=is_moved,
+    )
 
 
 def fail_unstarted(job: Job, error: str, clock: Clock) -> UnstartedEnd:

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from msgspec import UNSET
 
+from job_service.jobs.state.limits import NO_LIMITS, Limits
 from job_service.jobs.state.model import TERMINAL, Job
 from job_service.stores.postgres.node import NodeId
-from job_service.stores.postgres.rows import changing, finishing
+from job_service.stores.postgres.rows import changing, editing, finishing
 from job_service.stores.postgres.transaction import Transaction
+from job_service.stores.postgres.usage import note_starts
 from job_service.stores.unit_of_work import Call, UnitOfWork
 from job_service.telemetry.events import (
     Event,
@@ -44,7 +47,7 @@ class Batch:
     """The jobs that some units have changed, as they are now, but for those that are `lost`.
 
     `stays` says of one that waits whether this process goes on to hold it. `asks` are what else the
-    units want of the database.
+    units want of the database. `limits` are those of job types, whose starts may have to be kept.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Batch:
         node: NodeId,
         stays: Callable[[Job], bool],
         lost: Collection[str] = (),
+        limits: Mapping[str, Limits] = MappingProxyType({}),
     ) -> None:
         self.units = units
         self.jobs: dict[str, Job] = {}
@@ -63,11 +67,22 @@ class Batch:
         waiting = [(job, stays(job)) for job in written if job.status not in TERMINAL]
         self.given = [job for job, stays in waiting if not stays]
         self.asks = [item for unit in units for item in unit.beside if item is not None]
+        self._rated = [
+            job for job in written if job.attempts and limits.get(job.type, NO_LIMITS).starts
+        ]
+        self._limits = limits
+        edited = {job.id for unit in units for job in unit.edited}
+        edited_jobs = [job for job in written if job.id in edited]
+        self._editing = editing(edited_jobs, node) if edited_jobs else None
         self._finishing = finishing(self.ended, node) if self.ended else None
         self._changing = changing(waiting, node) if waiting else None
 
     async def write(self, tx: Transaction) -> Written:
         """Write them."""
+        if self._rated and (starts := note_starts(self._rated, self._limits, tx.now)) is not None:
+            await tx.do(starts)
+        if self._editing:
+            await tx.do(self._editing)
         ended = dict[str, bool](await tx.do(self._finishing)) if self._finishing else {}
         waiting = await tx.do(self._changing) if self._changing else []
         return Written(

@@ -8,10 +8,17 @@ from job_service.jobs.state.limits import Limits
 from job_service.jobs.state.model import Job
 from job_service.stores.contract import Demand
 from job_service.stores.postgres.rows import job_of
+from job_service.stores.postgres.taking_turns import (
+    Candidate,
+    candidates,
+    keep_turns,
+    types_with_jobs,
+)
 from job_service.stores.postgres.transaction import Transaction
+from job_service.stores.postgres.usage import MANY, USAGE, Usage, Usages, limited
 
 # Each type and priority is a range of one index, of which only the beginning is read. `counts`
-# says for which types it is worth looking.
+# says for which types it is worth looking. Jobs with limit keys have been looked for before.
 _CLAIM: Final = """
     WITH wanted AS (
         SELECT type, room FROM unnest(%(types)s::text[], %(rooms)s::int[]) AS wanted (type, room)
@@ -27,22 +34,31 @@ _CLAIM: Final = """
             row_number() OVER (PARTITION BY wanted.type ORDER BY priority, job.run_at, job.id) AS n
         FROM wanted, generate_series(0, 9) AS p (priority), LATERAL (
             SELECT id, run_at FROM job_service.jobs
-            WHERE type = wanted.type AND jobs.priority = p.priority
+            WHERE type = wanted.type AND jobs.priority = p.priority AND limit_key IS NULL
                 AND node IS NULL AND awaits = 0 AND run_at <= %(now)s AND id <> ALL(%(without)s)
             ORDER BY run_at, id LIMIT least(wanted.room, %(jobs)s)
             FOR UPDATE SKIP LOCKED
         ) AS job
+        {more}
     ), taken AS (
-        SELECT id FROM found WHERE n <= room ORDER BY priority, run_at, id LIMIT %(jobs)s
+        SELECT * FROM found WHERE n <= room ORDER BY priority, run_at, n, id LIMIT %(jobs)s
     )
     UPDATE job_service.jobs AS jobs SET node = %(node)s FROM taken WHERE jobs.id = taken.id
-    RETURNING jobs.priority, jobs.run_at, jobs.id, record, payload, rescues
+    RETURNING taken.priority, taken.run_at, taken.n, jobs.id, record, payload, rescues
 """
-_RUNNING: Final = """
-    SELECT type, count(*) FROM job_service.jobs
-    WHERE node IS NOT NULL AND type = ANY(%s) GROUP BY type
-"""
-_MANY: Final = 1_000_000
+_CLAIM_PLAIN: Final = _CLAIM.format(more="")
+_CLAIM_WITH_KEYS: Final = _CLAIM.format(
+    more="""
+        UNION ALL
+        SELECT keyed.* FROM (
+            SELECT id, %(many)s, keyed.priority, due, turn FROM unnest(
+                %(keyed)s::text[], %(priorities)s::int[], %(dues)s::timestamptz[], %(turns)s::int[]
+            ) AS keyed (id, priority, due, turn) JOIN job_service.jobs AS jobs USING (id)
+            WHERE node IS NULL AND awaits = 0
+            FOR UPDATE OF jobs SKIP LOCKED
+        ) AS keyed
+    """
+)
 
 
 def lock_of(kind: str, *texts: str) -> int:
@@ -66,32 +82,62 @@ async def claim(
 
     None of `without` is taken, because this program can't run them.
 
-    Of a type with a limit no more are taken than may run, with those that any process holds. Who
-    takes jobs of such a type has a lock on it until the commit, so this is to come last.
+    Of a type or key with a limit no more are taken than may run, or may start, with those that any
+    process holds. Who takes jobs of such a type has a lock on it until the commit, so this is to
+    come last.
     """
-    rooms = await _rooms(tx, demand.limits)
-    rows = await tx.named(
-        _CLAIM,
-        {
-            "types": list(rooms),
-            "rooms": list(rooms.values()),
-            "jobs": jobs,
-            "now": tx.now,
-            "without": list(without),
-            "node": tx.node,
-        },
-    )
-    rows.sort()
-    return [job_of(*row[3:]) for row in rows]
-
-
-async def _rooms(tx: Transaction, limits: Mapping[str, Limits]) -> dict[str, int]:
-    limited = {
-        name: each.concurrency for name, each in limits.items() if each.concurrency is not None
+    limits = demand.limits
+    usages = await _usages(tx, limits)
+    keyed = await _keyed(tx, limits, usages, jobs, without)
+    values: dict[str, object] = {
+        "types": list(limits),
+        "rooms": [usages.of(name).room(each) for name, each in limits.items()],
+        "jobs": jobs,
+        "now": tx.now,
+        "without": list(without),
+        "node": tx.node,
     }
-    rooms = dict.fromkeys(limits, _MANY) | limited
-    if limited:
-        await take_locks(tx, {lock_of("limit", name) for name in limited})
-        for name, running in await tx.rows(_RUNNING, list(limited)):
-            rooms[name] -= running
-    return rooms
+    if keyed:
+        values |= {
+            "many": MANY,
+            "keyed": [each.id for each in keyed],
+            "priorities": [each.priority for each in keyed],
+            "dues": [each.due for each in keyed],
+            "turns": [each.turn for each in keyed],
+        }
+    rows = await tx.named(_CLAIM_WITH_KEYS if keyed else _CLAIM_PLAIN, values)
+    rows.sort()
+    if keyed:
+        taken = {row[3] for row in rows}
+        await keep_turns(tx, [each for each in keyed if each.id in taken])
+    return [job_of(*row[4:]) for row in rows]
+
+
+async def _usages(tx: Transaction, limits: Mapping[str, Limits]) -> Usages:
+    types = limited(limits)
+    if not types:
+        return Usages(limits, ())
+    await take_locks(tx, {lock_of("limit", name) for name in types})
+    return Usages(limits, await tx.named(USAGE, {"types": types, "now": tx.now}))
+
+
+async def _keyed(
+    tx: Transaction,
+    limits: Mapping[str, Limits],
+    usages: Usages,
+    jobs: int,
+    without: Collection[str],
+) -> list[Candidate]:
+    """The next jobs of each type whose keys take turns."""
+    types = [name for name, each in limits.items() if each.is_per_key]
+    found = list[Candidate]()
+    for name in await types_with_jobs(tx, types):
+        found += await candidates(
+            tx,
+            name,
+            jobs=jobs,
+            room=Usage().room(limits[name]),
+            rooms=usages.rooms(name),
+            without=without,
+        )
+    return found

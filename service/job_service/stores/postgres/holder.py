@@ -1,10 +1,11 @@
 """The jobs that a process holds in a store that it shares: how they come, stay and go."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from job_service.jobs.state.clock import Clock
+from job_service.jobs.state.limits import NO_LIMITS, Limits
 from job_service.jobs.state.model import TERMINAL, Job
 from job_service.stores.durable import DurableStore
 from job_service.stores.postgres.batch import Batch, released
@@ -32,8 +33,8 @@ class Holder(DurableStore):
     ) -> None:
         super().__init__(emit, clock, capacity=capacity, capacity_bytes=capacity_bytes)
         self._stays_seconds = min(stays_seconds, 1e9)  # no later date could be written
-        self._misfits: set[str] = set()
-        self._limited: Collection[str] = ()  # job types
+        self._misfits: dict[str, int] = {}  # ids, and how often each was changed before
+        self._type_limits: Mapping[str, Limits] = {}
         self._given: set[str] = set()  # jobs that are given back, as soon as that is kept
         self._is_leaving = False
 
@@ -42,7 +43,7 @@ class Holder(DurableStore):
             return True
         if self._is_leaving or job.id in self._given or job.id in self._misfits:
             return False
-        if job.type in self._limited:
+        if self._type_limits.get(job.type, NO_LIMITS) != NO_LIMITS:
             return False
         return job.run_at <= self.clock.now() + timedelta(seconds=self._stays_seconds)
 
@@ -59,12 +60,6 @@ class Holder(DurableStore):
                 batch.units[-1].told.append(released(job, self.clock.now()))
             self._runner.discard(job)
 
-    def _without_return(self, job: Job, told: Any) -> Any:
-        """An attempt of this job has ended for its runner, but the job does not come back."""
-        if isinstance(told, tuple) and told[1] is job:
-            return (self._runner.attempt_ended, job, None)
-        return told
-
     def _take_new(self, job: Job) -> None:
         self._live.index.add(job)
         due, job.due_monotonic = job.due_monotonic, None
@@ -75,7 +70,7 @@ class Holder(DurableStore):
         why = self._runner.recover(job)
         if why is not None:
             now = self.clock.now()
-            self._misfits.add(job.id)
+            self._misfits[job.id] = job.edits
             self._emit(JobMisfit(timestamp=now, job_id=job.id, job_type=job.type, error=why))
             self._give_back([job])
 
@@ -88,6 +83,13 @@ class Holder(DurableStore):
     def _give_back(self, jobs: Sequence[Job]) -> None:
         unit = UnitOfWork()
         unit.jobs = {job.id: job for job in jobs}
+        self._committer.add(unit)
+
+    def _write_anew(self, job: Job) -> None:
+        """Keep a job that waits as it is, which answers whoever wanted it to be changed."""
+        unit = UnitOfWork()
+        unit.jobs[job.id] = job
+        unit.edited.append(job)
         self._committer.add(unit)
 
     def _lose(self, job: Job) -> None:

@@ -18,7 +18,7 @@ from job_service.stores.labels import labels_wanted
 from job_service.stores.postgres.connection import Connection
 from job_service.stores.postgres.rows import is_storable, job_of, text_of
 
-LOOKS_AT_IDS: Final = 20_000
+LOOKS_AT_IDS: Final = 20_000  # in an index
 LOOKS_AT_RECORDS: Final = 2_000
 
 # Rows are compared as wholes, because of `type = …` the planner may still take the primary key, and
@@ -127,7 +127,7 @@ class Listing:
             "behind": span.behind or "",
             "before": span.before or "~",  # comes after any id
             "limit": limit,
-            "looks": LOOKS_AT_RECORDS if wanted.error is not None else LOOKS_AT_IDS,
+            "looks": LOOKS_AT_IDS,
             "statuses": list(wanted.among),
             "ended": self._ended,
             "types": [name for name in wanted.types if "\0" not in name],
@@ -136,6 +136,9 @@ class Listing:
             "id_part": fold(wanted.id_part or ""),
             "error": fold(wanted.error or "").replace("\0", "\ufffd"),
         }
+
+        if wanted.error is not None or self._labels:
+            self._values["looks"] = LOOKS_AT_RECORDS
 
     async def read(self, connection: Connection) -> tuple[list[Job], str | None]:
         """Up to `limit` jobs in order, without payloads and results.

@@ -13,13 +13,13 @@ import trio
 from job_service.failures.report import describe
 from job_service.jobs.state.capacity import Capacity, Totals
 from job_service.jobs.state.clock import Clock
-from job_service.jobs.state.limits import NO_LIMITS
 from job_service.stores.commit import CannotKeep
 from job_service.stores.contract import Demand
 from job_service.stores.postgres import node as nodes
 from job_service.stores.postgres.batch import Batch, strike
 from job_service.stores.postgres.calling_off import CallOff
 from job_service.stores.postgres.connection import connect
+from job_service.stores.postgres.editing import EditElsewhere
 from job_service.stores.postgres.holder import Holder
 from job_service.stores.postgres.rescuing import Rescue
 from job_service.stores.postgres.signals import READY_EVERY_SECONDS
@@ -89,10 +89,8 @@ class Member(Holder):
         if (units := await self._resolve_doubt(units)) == []:
             return
         while True:
-            self._limited = {
-                name for name, each in self._runner.demand().limits.items() if each != NO_LIMITS
-            }
-            batch = Batch(units, self.node, self._stays, lost)
+            self._type_limits = self._runner.demand().limits or self._type_limits
+            batch = Batch(units, self.node, self._stays, lost, self._type_limits)
             self._let_go_of_given(batch)
             work = Work(batch, self._means(batch))
             try:
@@ -133,7 +131,7 @@ class Member(Holder):
         return [unit for unit in units if unit not in batch.units]
 
     def _write_at_once(self, units: Sequence[UnitOfWork]) -> None:
-        batch = Batch(units, self.node, lambda _: False)
+        batch = Batch(units, self.node, lambda _: False, limits=self._type_limits)
         batch.asks = []  # whoever asks gets no answer any more
         work = Work(batch, replace(self._means(batch), demand=Demand()))
         try:
@@ -207,6 +205,8 @@ class Member(Holder):
         if isinstance(ask, Submission):
             unit.told += ask.told
             unit.told += [(self._take_new, job) for job in ask.taken]
+        elif isinstance(ask, EditElsewhere):
+            unit.told += ask.told
         elif isinstance(ask, Claim):
             ask.taken = len(done.claimed)
         elif isinstance(ask, CallOff | Rescue):

@@ -9,7 +9,7 @@ import psycopg
 import trio
 from msgspec import UNSET
 
-from job_service.errors import StoreRefused, StoreUnavailable
+from job_service.errors import JobServiceError, StoreRefused, StoreUnavailable
 from job_service.failures.report import describe
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.limits import NO_LIMITS
@@ -20,6 +20,7 @@ from job_service.stores.postgres import node as nodes
 from job_service.stores.postgres import schema
 from job_service.stores.postgres.awaited import Awaited
 from job_service.stores.postgres.connection import Connection, connect
+from job_service.stores.postgres.editing import decode
 from job_service.stores.postgres.holder import STAYS_SECONDS
 from job_service.stores.postgres.idleness import Idleness
 from job_service.stores.postgres.member import Member
@@ -195,6 +196,7 @@ class Participant(Member):
             await self._question(
                 self._reader.do(lambda connection: nodes.tell_types(connection, *told))
             )
+            await self._question(self._reader.do(self._forget_keys))
         if demand.workers <= demand.waiting:
             return False
         return await self._is_any_ready(demand.limits)
@@ -222,12 +224,29 @@ class Participant(Member):
                 self._leave()  # nothing starts here any more
 
     async def _hear(self) -> None:
-        """Do what others have said: pause, go on, and call off jobs."""
+        """Do what others have said: pause, go on, call off jobs, and change them."""
         await self._hear_of_pauses()
         for job_id, reason, by in await self._question(self._reader.called_off(self.node)):
             job = self._jobs.get(job_id)
             if job is not None:
                 self._call_off_here(job, reason, by)
+        for job_id, wanted in await self._question(self._reader.to_edit(self.node)):
+            job = self._jobs.get(job_id)
+            if job is not None and job.status == "pending":
+                with suppress(JobServiceError):  # it is about to start, say
+                    self._edit(job, decode(wanted))
+                self._write_anew(job)
+        await self._committer.kept()  # else the same is heard again
+        await self._look_at_misfits()
+
+    async def _look_at_misfits(self) -> None:
+        """Those that were changed may fit now; those that have ended need not be known any more."""
+        if known := dict(self._misfits):
+            edits = await self._question(self._reader.edits(known))
+            for job_id, number in known.items():
+                if edits.get(job_id) != number:
+                    self._misfits.pop(job_id, None)
+                    self._may_claim.set()
 
     async def _hear_of_pauses(self) -> None:
         before = self._paused
@@ -287,6 +306,18 @@ class Participant(Member):
 
     async def _tidy(self, connection: Connection) -> None:
         await keep_house(connection, self.clock.now(), self._retain_seconds)
+        await self._forget_keys(connection)
+
+    async def _forget_keys(self, connection: Connection) -> None:
+        """Jobs that were submitted with a limit key wait without one, if their type has none."""
+        types = [name for name, each in self._runner.demand().limits.items() if not each.is_per_key]
+        await connection.execute(
+            """
+            UPDATE job_service.jobs SET limit_key = NULL
+            WHERE type = ANY(%s) AND node IS NULL AND awaits = 0 AND limit_key IS NOT NULL
+            """,
+            [types],
+        )
 
     # How they ask the database.
 

@@ -13,6 +13,8 @@ from job_service.jobs.state.model import TRANSITIONS, Job, Status
 from job_service.stores.postgres.connection import Connection, connect
 from job_service.stores.postgres.listing import Listing
 from job_service.stores.postgres.rows import job_of
+from job_service.stores.postgres.usage import USAGE
+from job_service.stores.record import decode
 
 T = TypeVar("T")
 
@@ -26,10 +28,11 @@ _JOB: Final = """
 """
 _EXCERPTS: Final = """
     SELECT id, left(payload, %(chars)s), type, CASE status WHEN 'pending' THEN run_at END, node,
-        ARRAY(SELECT predecessor FROM job_service.edges WHERE successor = id ORDER BY predecessor)
+        ARRAY(SELECT predecessor FROM job_service.edges WHERE successor = id ORDER BY predecessor),
+        limit_key
     FROM job_service.jobs WHERE id = ANY(%(ids)s)
     UNION ALL
-    SELECT id, left(payload, %(chars)s), type, NULL, NULL, '{}'
+    SELECT id, left(payload, %(chars)s), type, NULL, NULL, '{}', NULL
     FROM job_service.finished WHERE id = ANY(%(ids)s)
 """
 _WAITING: Final = """
@@ -42,14 +45,26 @@ _WAITING: Final = """
 _ANY_READY: Final = """
     SELECT EXISTS (
         SELECT
-        FROM unnest(%(types)s::text[]) AS wanted (type), generate_series(0, 9) AS p (priority),
-            LATERAL (
+        FROM unnest(%(types)s::text[]) AS wanted (type), LATERAL (
+            (
+                SELECT FROM generate_series(0, 9) AS p (priority), LATERAL (
+                    SELECT FROM job_service.jobs
+                    WHERE type = wanted.type AND priority = p.priority AND limit_key IS NULL
+                        AND node IS NULL AND awaits = 0 AND run_at <= %(now)s
+                        AND id <> ALL(%(without)s)
+                    LIMIT 1
+                ) AS first
+                LIMIT 1
+            )
+            UNION ALL
+            (
                 SELECT FROM job_service.jobs
-                WHERE type = wanted.type AND priority = p.priority
+                WHERE type = wanted.type AND limit_key IS NOT NULL
                     AND node IS NULL AND awaits = 0 AND run_at <= %(now)s
                     AND id <> ALL(%(without)s)
                 LIMIT 1
-            ) AS ready
+            )
+        ) AS ready
         WHERE NOT EXISTS (SELECT FROM job_service.pauses WHERE job_type IN ('', wanted.type))
     )
 """
@@ -72,6 +87,12 @@ class Found(NamedTuple):
     awaits: Sequence[str]
 
 
+class Asked(NamedTuple):
+    """The node that is to change a job; None if it has given the job back before it did."""
+
+    node: object | None
+
+
 class FoundExcerpt(NamedTuple):
     """How a payload begins, and what a pending job has to do with nodes, other jobs and its time.
 
@@ -84,6 +105,7 @@ class FoundExcerpt(NamedTuple):
     run_at: datetime | None
     node: object | None
     awaits: Sequence[str]
+    limit_key: str | None
 
 
 class Waiting(NamedTuple):
@@ -158,6 +180,10 @@ class Reader:
         ((any_ready,),) = await self._rows(_ANY_READY, values)
         return bool(any_ready)
 
+    async def usage(self, job_type: str, now: datetime) -> Sequence[tuple[Any, ...]]:
+        """What is used of the limits of a type, for `Usages`."""
+        return await self._rows(USAGE, {"types": [job_type], "now": now})
+
     async def nodes(self, asked: object) -> list[NodeView]:
         """The processes whose lease is not over; the one that is `asked` is marked."""
         return [
@@ -209,6 +235,26 @@ class Reader:
             {"node": node},
         )
         return [(job_id, reason, by) for job_id, reason, by in rows]
+
+    async def to_edit(self, node: object) -> Sequence[tuple[str, str]]:
+        """The jobs of this node that others want it to change, each with what is wanted."""
+        rows = await self._rows(
+            "SELECT id, edit FROM job_service.jobs WHERE node = %(node)s AND edit IS NOT NULL",
+            {"node": node},
+        )
+        return [(job_id, wanted) for job_id, wanted in rows]
+
+    async def asked(self, job_id: str) -> Asked | None:
+        """Who is still to change this job; None if that is done, or is not to be done any more."""
+        query = "SELECT node FROM job_service.jobs WHERE id = %(id)s AND edit IS NOT NULL"
+        rows = await self._rows(query, {"id": job_id})
+        return Asked(*rows[0]) if rows else None
+
+    async def edits(self, ids: Collection[str]) -> dict[str, int]:
+        """How often those of these jobs were changed that have not ended."""
+        query = "SELECT id, record FROM job_service.jobs WHERE id = ANY(%(ids)s)"
+        rows = await self._rows(query, {"ids": list(ids)})
+        return {job_id: decode(record).edits for job_id, record in rows}
 
     async def do(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """What this gives with the connection, which nobody else uses meanwhile."""

@@ -78,6 +78,7 @@ async def keep_house(connection: Connection, now: datetime, retain_seconds: floa
             found = await cursor.fetchone()
             deleted = 0 if found is None else found[0]
     await connection.execute("DELETE FROM job_service.keys WHERE until <= %s", [now])
+    await connection.execute("DELETE FROM job_service.starts WHERE until <= %s", [now])
     await connection.execute("DELETE FROM job_service.keyed_jobs WHERE until <= %s", [now])
     await connection.execute(_FORGET_GROUPS, [MAX_ENDED_GROUPS])
     await connection.execute(_FORGET_TRANSACTIONS)

@@ -11,9 +11,10 @@ WHOLE: Final = "record, payload, rescues"  # what `job_of` takes
 
 _INSERT: Final = """
     INSERT INTO job_service.jobs (id, type, status, priority, created_at, run_at, unique_key,
-        awaits, node, bytes, record, payload)
+        limit_key, awaits, node, bytes, record, payload)
     SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::smallint[], %s::timestamptz[],
-        %s::timestamptz[], %s::text[], %s::int[], %s::uuid[], %s::int[], %s::text[], %s::text[])
+        %s::timestamptz[], %s::text[], %s::text[], %s::int[], %s::uuid[], %s::int[], %s::text[],
+        %s::text[])
 """
 _FINISH: Final = """
     WITH gone AS (
@@ -41,11 +42,20 @@ _CHANGE: Final = """
     UPDATE job_service.jobs AS jobs SET
         status = new.status, run_at = new.run_at, bytes = new.bytes, record = new.record,
         node = CASE WHEN new.stays THEN jobs.node END,
+        edit = CASE WHEN new.status = 'pending' THEN jobs.edit END,
         rescues = jobs.rescues + new.rescues
     FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::int[], %s::text[], %s::bool[],
         %s::int[]) AS new (id, status, run_at, bytes, record, stays, rescues)
     WHERE jobs.id = new.id AND jobs.node IS NOT DISTINCT FROM %s
     RETURNING jobs.id, jobs.cancel_reason, jobs.cancel_by
+"""
+_EDIT: Final = """
+    UPDATE job_service.jobs AS jobs SET
+        priority = new.priority, limit_key = new.limit_key, payload = new.payload, edit = NULL
+    FROM unnest(%s::text[], %s::smallint[], %s::text[], %s::text[])
+        AS new (id, priority, limit_key, payload)
+    WHERE jobs.id = new.id AND jobs.node IS NOT DISTINCT FROM %s
+    RETURNING jobs.id, false
 """
 
 
@@ -70,6 +80,7 @@ def insertion(jobs: Iterable[tuple[Job, object]]) -> Statement:
                 job.created_at,
                 job.run_at,
                 None if job.unique_key is None else text_of(job.unique_key),
+                text_of_key(job),
                 len(job.awaits or ()),
                 node,
                 weight_in_bytes(job),
@@ -139,6 +150,15 @@ def changing(jobs: Iterable[tuple[Job, bool]], node: object, rescues: int = 0) -
     )
 
 
+def editing(jobs: Iterable[Job], node: object) -> Statement:
+    """Keep what of waiting jobs `changing` does not, because only clients change it.
+
+    Gives their ids.
+    """
+    rows = [(job.id, job.priority, text_of_key(job), job.payload.decode()) for job in jobs]
+    return Statement(_EDIT, rows, node)
+
+
 def job_of(record: str, payload: str, rescues: int, result: str | None = None) -> Job:
     """The job of a row.
 
@@ -152,6 +172,11 @@ def job_of(record: str, payload: str, rescues: int, result: str | None = None) -
 def text_of(text: str) -> str:
     """A text as PostgreSQL has it, which takes any character but one."""
     return text.replace("\\", "\\\\").replace("\0", "\\0")
+
+
+def text_of_key(job: Job) -> str | None:
+    """The limit key of a job as the tables have it."""
+    return None if job.limit_key is None else text_of(job.limit_key)
 
 
 def is_storable(job_id: str) -> bool:

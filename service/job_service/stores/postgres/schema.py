@@ -26,23 +26,28 @@ CREATE TABLE job_service.jobs (
     created_at timestamptz NOT NULL,
     run_at timestamptz NOT NULL,
     unique_key text,
+    limit_key text COLLATE "C",
     awaits int NOT NULL DEFAULT 0,
     is_awaited boolean NOT NULL DEFAULT false,
     node uuid,
     rescues int NOT NULL DEFAULT 0,
     cancel_reason text,
     cancel_by text,
+    edit text,
     bytes int NOT NULL,
     record text NOT NULL,
     payload text NOT NULL
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 CREATE INDEX jobs_to_claim ON job_service.jobs (type, priority, run_at, id)
-    WHERE node IS NULL AND awaits = 0;
+    WHERE node IS NULL AND awaits = 0 AND limit_key IS NULL;
+CREATE INDEX jobs_in_turn ON job_service.jobs (type, priority, limit_key, run_at, id)
+    WHERE node IS NULL AND awaits = 0 AND limit_key IS NOT NULL;
 CREATE INDEX jobs_by_node ON job_service.jobs (node, type) WHERE node IS NOT NULL;
 CREATE INDEX jobs_by_type ON job_service.jobs (type, id);
 CREATE UNIQUE INDEX jobs_by_key ON job_service.jobs (type, unique_key)
     WHERE unique_key IS NOT NULL;
 CREATE INDEX jobs_to_call_off ON job_service.jobs (node) WHERE cancel_reason IS NOT NULL;
+CREATE INDEX jobs_to_edit ON job_service.jobs (node) WHERE edit IS NOT NULL;
 
 CREATE TABLE job_service.finished (
     id text COLLATE "C" PRIMARY KEY,
@@ -95,6 +100,20 @@ CREATE TABLE job_service.pauses (job_type text PRIMARY KEY);
 CREATE TABLE job_service.ticks (
     schedule text PRIMARY KEY, at timestamptz NOT NULL, job_id text
 );
+
+CREATE TABLE job_service.last_turns (
+    type text COLLATE "C", priority smallint, limit_key text COLLATE "C" NOT NULL,
+    PRIMARY KEY (type, priority)
+) WITH (fillfactor = 50);
+CREATE TABLE job_service.starts (
+    job_id text COLLATE "C",
+    attempt int,
+    type text COLLATE "C" NOT NULL,
+    limit_key text COLLATE "C",
+    until timestamptz NOT NULL,
+    PRIMARY KEY (job_id, attempt)
+);
+CREATE INDEX starts_by_type ON job_service.starts (type, until);
 
 CREATE TABLE job_service.nodes (
     id uuid PRIMARY KEY,
@@ -166,6 +185,7 @@ CREATE FUNCTION job_service.submit(
     run_at timestamptz DEFAULT NULL,
     unique_key text DEFAULT NULL,
     max_retries int DEFAULT 3,
+    limit_key text DEFAULT NULL,
     tags text[] DEFAULT '{}'
 ) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -186,19 +206,23 @@ BEGIN
         OR EXISTS (SELECT FROM unnest(tags) AS tag WHERE length(tag) BETWEEN 1 AND 64 IS NOT true)
     THEN
         RAISE 'a job may have up to 10 tags of 1 to 64 characters';
+    ELSIF length(submit.limit_key) NOT BETWEEN 1 AND 255 THEN
+        RAISE 'a limit key has 1 to 255 characters';
     END IF;
     LOOP
         INSERT INTO job_service.jobs (id, type, status, priority, created_at, run_at, unique_key,
-            bytes, record, payload)
+            limit_key, bytes, record, payload)
         VALUES (
             new_id, submit.type, 'pending', submit.priority, moment, due,
-            replace(submit.unique_key, '\', '\\'), octet_length(submit.payload::text),
+            replace(submit.unique_key, '\', '\\'), replace(submit.limit_key, '\', '\\'),
+            octet_length(submit.payload::text),
             json_strip_nulls(json_build_object(
                 'version', 1, 'id', new_id, 'type', submit.type, 'status', 'pending',
                 'max_retries', submit.max_retries,
                 'created_at', to_char(moment AT TIME ZONE 'UTC', iso),
                 'run_at', to_char(due AT TIME ZONE 'UTC', iso),
                 'priority', submit.priority, 'unique_key', submit.unique_key,
+                'limit_key', submit.limit_key,
                 'tags', to_json(submit.tags)
             ))::text,
             submit.payload::text

@@ -9,7 +9,14 @@ from typing import Final
 import trio
 from msgspec import UNSET, structs
 
-from job_service.errors import AlreadyFinished, BackupRefused, NotFinished, UnknownJob
+from job_service.errors import (
+    AlreadyFinished,
+    BackupRefused,
+    JobServiceError,
+    NotFinished,
+    NotPending,
+    UnknownJob,
+)
 from job_service.jobs.state.dependencies import why_blocked
 from job_service.jobs.state.detail import (
     EXCERPT_CHARS,
@@ -24,16 +31,20 @@ from job_service.jobs.state.detail import (
 )
 from job_service.jobs.state.group import Group
 from job_service.jobs.state.job_filter import JobFilter, JobPage, page_of
-from job_service.jobs.state.model import TERMINAL, Draft, Status
+from job_service.jobs.state.limits import NO_LIMITS, whose
+from job_service.jobs.state.model import TERMINAL, Draft, Edit, Status
 from job_service.stores.contract import Excerpt, KeyedRequest
 from job_service.stores.live_store import draft_like, no_such_job, oldest_of, seconds_to_empty
+from job_service.stores.postgres.awaited import EVERY_SECONDS
 from job_service.stores.postgres.calling_off import CallOff
+from job_service.stores.postgres.editing import EditElsewhere
 from job_service.stores.postgres.group_keeper import GroupKeeper
 from job_service.stores.postgres.pace import starts_per_second
 from job_service.stores.postgres.participant import finished
 from job_service.stores.postgres.reading import Found, Waiting
-from job_service.stores.postgres.rows import is_storable
+from job_service.stores.postgres.rows import is_storable, text_of_key
 from job_service.stores.postgres.submission import Submission
+from job_service.stores.postgres.usage import Usages
 from job_service.stores.unit_of_work import Pause
 from job_service.telemetry.events import QueuePaused, QueueResumed
 
@@ -84,6 +95,19 @@ class PostgresStore(GroupKeeper):
             raise AlreadyFinished(summarize(job))
         self._call_off(job, reason, by)
         return await self._when_kept(self._detail(job))
+
+    async def edit(self, job_id: str, wanted: Edit) -> JobDetail:
+        await self._require_open()
+        job = self._jobs.get(job_id)
+        if job is None:
+            return await self._edit_elsewhere(job_id, wanted)
+        try:
+            self._edit(job, wanted)
+        except JobServiceError:
+            await self._committer.kept()  # which the error may tell of
+            raise
+        await self._committer.kept()
+        return await self.get(job_id)
 
     async def cancel_all(
         self, job_type: str, status: Status | None, reason: str, by: str | None = None
@@ -168,10 +192,10 @@ class PostgresStore(GroupKeeper):
         storable = list(filter(is_storable, ids))
         found = await self._question(self._reader.excerpts(storable, EXCERPT_CHARS))
         elsewhere = dict[str, Excerpt]()
-        for job_id, payload, job_type, run_at, node, awaits in found:
+        for job_id, payload, job_type, run_at, node, awaits, key in found:
             why = None
             if run_at is not None and job_id not in self._jobs:
-                why = await self._why_it_waits(job_type, run_at, node, awaits)
+                why = await self._why_it_waits(job_type, key, run_at, node, awaits)
             elsewhere[job_id] = Excerpt(payload, why)
         return elsewhere | await self._excerpts_of_live(ids)
 
@@ -249,6 +273,29 @@ class PostgresStore(GroupKeeper):
                 await self._awaited.ended(job_id)
         return await self.get(job_id)
 
+    async def _edit_elsewhere(self, job_id: str, wanted: Edit) -> JobDetail:
+        """Change a job that this process does not hold."""
+        before = (await self._find(job_id)).job
+        if before.status != "pending":
+            raise NotPending(summarize(before))
+        change = EditElsewhere(job_id, wanted)
+        await self._ask_to_edit(change)
+        with trio.move_on_after(WORD_SECONDS):
+            while change.says_word and (asked := await self._question(self._reader.asked(job_id))):
+                if asked.node is None:  # it was given back meanwhile
+                    await self._ask_to_edit(change)
+                else:
+                    await trio.sleep(EVERY_SECONDS)
+        job = await self.get(job_id)
+        if job.status != "pending" and job.edits == before.edits and not wanted.run_now:
+            raise NotPending(job)
+        return job
+
+    async def _ask_to_edit(self, change: EditElsewhere) -> None:
+        await self._ask(change)
+        if change.refusal is not None:
+            raise change.refusal
+
     async def _find(self, job_id: str) -> Found:
         """A job as it is kept. Raises UnknownJob or StoreUnavailable."""
         found = await self._question(self._reader.job(job_id)) if is_storable(job_id) else None
@@ -262,11 +309,18 @@ class PostgresStore(GroupKeeper):
         job = found.job
         if job.status != "pending":
             return detail_of(job)
-        waits = await self._why_it_waits(job.type, job.run_at, found.node, found.awaits)
+        waits = await self._why_it_waits(
+            job.type, text_of_key(job), job.run_at, found.node, found.awaits
+        )
         return detail_of(job, waits)
 
     async def _why_it_waits(
-        self, job_type: str, run_at: datetime, node: object | None, awaits: Sequence[str]
+        self,
+        job_type: str,
+        limit_key: str | None,
+        run_at: datetime,
+        node: object | None,
+        awaits: Sequence[str],
     ) -> str:
         """Of a pending job that this process does not hold."""
         if awaits:
@@ -279,7 +333,18 @@ class PostgresStore(GroupKeeper):
             return f"{job_type} is paused" if job_type in self._paused else "the queue is paused"
         if not await self._question(self._reader.can_run(job_type)):
             return f"no process that is up has a handler for {job_type}"
+        if (limit := await self._limit_that_holds(job_type, limit_key)) is not None:
+            return f"held back: {limit}"
         return "waits for a free worker"
+
+    async def _limit_that_holds(self, job_type: str, limit_key: str | None) -> str | None:
+        """The limit that keeps ready jobs of nobody from starting, if this process knows it."""
+        limits = self._type_limits.get(job_type, NO_LIMITS)
+        if limits == NO_LIMITS:
+            return None
+        now, key = self.clock.now(), limit_key if limits.is_per_key else None
+        usages = Usages({job_type: limits}, await self._question(self._reader.usage(job_type, now)))
+        return usages.of(job_type, key).why_held(limits, whose(job_type, key), now)
 
     def _with_progress(self, summary: JobSummary) -> JobSummary:
         job = self._jobs.get(summary.id)

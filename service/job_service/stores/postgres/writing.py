@@ -14,6 +14,7 @@ from job_service.stores.postgres.admitting import Terms, admit, totals_of
 from job_service.stores.postgres.batch import Batch
 from job_service.stores.postgres.calling_off import CallOff
 from job_service.stores.postgres.claiming import claim
+from job_service.stores.postgres.editing import EditElsewhere
 from job_service.stores.postgres.following import Followed, follow
 from job_service.stores.postgres.groups import count_ends
 from job_service.stores.postgres.rescuing import Rescue
@@ -142,7 +143,10 @@ class Work:
                 await ask.do(tx, self._means.clock)
                 ended += ask.ended
                 members += ask.ended
-            if isinstance(ask, CallOff):
+            if isinstance(ask, EditElsewhere):
+                await ask.do(tx, self._means.clock, self._means.capacity)
+                done.any_ready = done.any_ready or ask.any_ready
+            if isinstance(ask, CallOff | EditElsewhere):
                 says_word = says_word or ask.says_word
             elif isinstance(ask, Rescue):
                 done.any_ready = done.any_ready or ask.any_ready

@@ -17,7 +17,8 @@ from job_service.jobs.state.job_filter import JobFilter, fold
 from job_service.jobs.state.model import Status
 from job_service.stores.labels import labels_wanted
 
-LOOKS_AT_IDS: Final = 20_000  # about a millisecond, as the index has them
+# Of either, a few milliseconds: nothing is committed meanwhile.
+LOOKS_AT_IDS: Final = 20_000  # in an index
 LOOKS_AT_RECORDS: Final = 2_000
 
 _STATUSES: Final[tuple[Status, ...]] = get_args(Status)
@@ -122,8 +123,10 @@ def ids_of_page(
         "behind": span.behind or _BEHIND_NONE,
         "before": span.before or _BEFORE_NONE,
         "limit": limit,
-        "looks": LOOKS_AT_RECORDS if wanted.error is not None else LOOKS_AT_IDS,
+        "looks": LOOKS_AT_IDS,
     }
+    if wanted.error is not None or "label" in values:
+        values["looks"] = LOOKS_AT_RECORDS
     if "label" in values:
         query, query_edge = _OF_LABEL, _EDGE_OF_LABEL
     elif rest or wanted.among or wanted.types:

@@ -23,18 +23,20 @@ _decode_standing = msgspec.json.Decoder(Standing).decode
 def batch_of(units: Iterable[UnitOfWork], keyed: Container[str]) -> rows.Batch:
     """All that these units have changed, as it is now. Keys tell of `keyed` jobs."""
     changed = dict[str, Job]()
-    created, ended, beside = list[Job](), list[Job](), list[object]()
+    created, edited, ended = list[Job](), list[Job](), list[Job]()
+    beside = list[object]()
     groups = dict[str, Standing]()
     for unit in units:
         changed |= unit.jobs
         created += unit.created
+        edited += unit.edited
         ended += unit.ended
         beside += unit.beside
         if unit.groups:
             groups |= unit.groups
     return rows.Batch(
         jobs=[_row(job) for job in changed.values()],
-        payloads=[(job.id, job.payload.decode()) for job in created],
+        payloads=[(job.id, job.payload.decode()) for job in (*created, *edited)],
         labels=[(label, job.id) for job in created for label in labels_of(job)],
         keys=[_key_row(item) for item in beside if isinstance(item, Remembered)],
         keyed_ends=[_keyed_end(job) for job in ended if job.id in keyed],

@@ -33,13 +33,14 @@ _JOBS: Final = _Insert(
     """
     ON CONFLICT DO UPDATE SET
         status = excluded.status,
+        priority = excluded.priority,
         run_at = excluded.run_at,
         finished_at = excluded.finished_at,
         record = excluded.record,
         result = excluded.result
     """,
 )
-_PAYLOADS: Final = _Insert(2, "INSERT INTO payloads VALUES", "ON CONFLICT DO NOTHING")
+_PAYLOADS: Final = _Insert(2, "INSERT OR REPLACE INTO payloads VALUES", "")
 _LABELS: Final = _Insert(2, "INSERT OR IGNORE INTO labels VALUES", "")
 _KEYS: Final = _Insert(4, "INSERT OR REPLACE INTO keys VALUES", "")
 # No key that is made later than this end tells of the job. If there is none at all, neither does

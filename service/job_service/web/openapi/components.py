@@ -25,6 +25,7 @@ from job_service.telemetry.history import HistoryView
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.telemetry.notices import Notice
 from job_service.telemetry.schemas import Schema, as_written
+from job_service.web.edits import JobEdit
 from job_service.web.health import Health
 from job_service.web.monitoring import Caller
 from job_service.web.overview import Overview
@@ -46,8 +47,10 @@ ANSWERS: Final[list[type[Struct]]] = [
 def answer_schemas() -> dict[str, Schema]:
     """The named schemas of all answers of the service."""
     kinds = [*ANSWERS, *EVENTS.values()]
-    _, named = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
+    _, named = msgspec.json.schema_components([*kinds, JobEdit], ref_template=REFERENCE)
+    edit = {**named["JobEdit"], "minProperties": 1}
     named = {kind.__name__: as_written(kind, named[kind.__name__]) for kind in kinds}
+    named["JobEdit"] = edit
     events_by_name = {name: refer_to(kind.__name__) for name, kind in EVENTS.items()}
     named["Event"] = {
         "title": "Event",

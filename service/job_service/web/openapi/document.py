@@ -18,7 +18,7 @@ from job_service.telemetry.schemas import Schema
 from job_service.tokens import ROLES
 from job_service.web.dashboard.pages import FILES
 from job_service.web.guards import DOCS, needs_token
-from job_service.web.openapi import headers
+from job_service.web.openapi import examples, headers
 from job_service.web.openapi.components import REFERENCE, answer_schemas, refer_to
 from job_service.web.openapi.job_types import describe_submissions
 from job_service.web.openapi.operation import Answer, Operation
@@ -127,7 +127,7 @@ class _Provider(OpenAPIProvider):
         if MALFORMED.kind not in {refusal.kind for refusal in refusals}:
             takes_any = self._query_of(rule) is AnyQuery
             refusals.append(REPEATED_HEADER if takes_any else UNKNOWN_PARAMETER)
-        if method == "POST":
+        if method != "GET":
             refusals.append(FOREIGN_ORIGIN)
         refusals += self._describe_access(described, operation.id, path)
         for status, some in groupby(sorted(refusals, key=_status), key=_status):
@@ -158,8 +158,11 @@ class _Provider(OpenAPIProvider):
 
     def _request_body(self, kind: str) -> Schema:
         submission = refer_to("Submission")
-        if kind == "job":
-            content: Schema = {JSON: {"schema": submission, "examples": self._examples}}
+        if kind == "edit":
+            schema = refer_to("JobEdit")
+            content: Schema = {JSON: {"schema": schema, "example": examples.EDIT}}
+        elif kind == "job":
+            content = {JSON: {"schema": submission, "examples": self._examples}}
         else:
             jobs = [example["value"] for example in self._examples.values()]
             # For lines, too, it is that of all together, as OpenAPI 3.2 has it.
@@ -187,7 +190,7 @@ class _Provider(OpenAPIProvider):
         if answer.makes_job:
             described["links"] = {
                 name: {"operationId": name, "parameters": {"job_id": "$response.body#/id"}}
-                for name in ("get_job", "cancel_job", "retry_job")
+                for name in ("get_job", "edit_job", "run_job_now", "cancel_job", "retry_job")
             }
         return described
 
@@ -239,7 +242,7 @@ def _problems(refusals: list[Refusal]) -> Schema:
         "content": {
             PROBLEM_CONTENT_TYPE: {
                 "schema": refer_to("ProblemDetails"),
-                "examples": _examples(refusals),
+                "examples": _examples_of(refusals),
             }
         },
     }
@@ -248,14 +251,14 @@ def _problems(refusals: list[Refusal]) -> Schema:
     return described
 
 
-def _examples(refusals: list[Refusal]) -> Schema:
-    examples: Schema = {}
+def _examples_of(refusals: list[Refusal]) -> Schema:
+    found: Schema = {}
     for refusal in refusals:
         name = refusal.kind or phrase(refusal.status).lower().replace(" ", "-")
-        if name in examples:
-            name += f"-{len(examples) + 1}"
-        examples[name] = {"value": _example(refusal)}
-    return examples
+        if name in found:
+            name += f"-{len(found) + 1}"
+        found[name] = {"value": _example(refusal)}
+    return found
 
 
 def _example(refusal: Refusal) -> Any:

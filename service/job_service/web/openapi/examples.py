@@ -64,6 +64,19 @@ DETAIL: Final = JobDetail(
 CANCELLED: Final = structs.replace(
     DETAIL, status="cancelled", attempt=0, payload=Raw(b"null"), result=None, attempts=[]
 )
+EDIT: Final[dict[str, Any]] = {"run_at": "2026-01-31T18:00:00Z", "priority": 2}
+EDITED: Final = structs.replace(
+    CANCELLED,
+    status="pending",
+    finished_at=None,
+    run_at=datetime(2026, 1, 31, 18, 0, 0, 0, UTC),
+    priority=2,
+    waits_because="due in 30600 s",
+    edits=1,
+)
+MADE_READY: Final = structs.replace(
+    EDITED, run_at=_T1, priority=5, waits_because="waits for a free worker"
+)
 BATCH: Final = BatchReceipt(ids=[EXAMPLE_ID])
 GROUP: Final = GroupView(
     id=EXAMPLE_ID,
@@ -186,6 +199,9 @@ TYPES: Final = [
         runs_in="loop",
         max_retries=3,
         concurrency=2,
+        rate_starts=100,
+        rate_seconds=60.0,
+        per_key=True,
         paused=False,
         pending=5,
         processing=2,

@@ -1,4 +1,4 @@
-"""The calls of jobs, described: submit, list, read, cancel, run again."""
+"""The calls of jobs, described: submit, list, read, change, cancel, run again."""
 
 from typing import Final
 
@@ -23,7 +23,9 @@ from job_service.web.refusals import (
     KEY_REUSED,
     MALFORMED,
     NOT_A_BATCH,
+    NOT_AN_EDIT,
     NOT_FINISHED,
+    NOT_PENDING,
     NOT_THE_MEDIA_TYPE,
     QUEUE_FULL,
     SLOW_BODY,
@@ -33,6 +35,7 @@ from job_service.web.refusals import (
     UNKNOWN_JOB,
     UNKNOWN_JOB_TYPE,
     UNKNOWN_PREDECESSOR,
+    WAITS_FOR_JOBS,
     Refusal,
 )
 from job_service.web.submissions import (
@@ -160,6 +163,33 @@ JOB_OPERATIONS: Final[Operations] = {
             *(UNKNOWN_JOB, CHANGED, STORE_UNAVAILABLE),
         ),
         headers=CONDITIONAL,
+    ),
+    ("PATCH", "/jobs/{job_id}"): Operation(
+        "edit_job",
+        "jobs",
+        "Change a job that waits",
+        "Another time, priority or payload, as it would be checked with a submission. What is left "
+        "out stays. A job that is ready and gets another time or priority goes behind all others "
+        "of its priority.",
+        {200: Answer("The job, as it is now.", JobDetail, examples.EDITED)},
+        (
+            malformed_as("nothing is to be changed: give run_at, priority or payload"),
+            *(UNKNOWN_JOB_TYPE, INVALID_PAYLOAD, UNKNOWN_JOB, NOT_PENDING, CHANGED),
+            *(SLOW_BODY, TOO_LARGE, TOO_MANY_UPLOADS, NOT_AN_EDIT, COMPRESSED),
+            *(QUEUE_FULL, STORE_UNAVAILABLE),
+        ),
+        headers=("If-Match",),
+        body="edit",
+    ),
+    ("POST", "/jobs/{job_id}/run-now"): Operation(
+        "run_job_now",
+        "jobs",
+        "Run a job now",
+        "It waits no longer for its time: a job for later, or one that was snoozed or is retried. "
+        "Pauses and limits still hold it back. A job that is ready stays as it is.",
+        {200: Answer("The job, as it is now.", JobDetail, examples.MADE_READY)},
+        (UNKNOWN_JOB, NOT_PENDING, WAITS_FOR_JOBS, CHANGED, STORE_UNAVAILABLE),
+        headers=("If-Match",),
     ),
     ("POST", "/jobs/{job_id}/cancel"): Operation(
         "cancel_job",

@@ -80,7 +80,7 @@ export function chart(parent, { title, series, write, least }) {
       setText(values[index], write(shown[key])),
     );
     const now = series.map(({ label }, index) => `${label} ${values[index].textContent}`);
-    svg.setAttribute("aria-label", `${title} in the last ${seconds / 60} minutes. Now: ${now.join(", ")}.`);
+    svg.setAttribute("aria-label", `${title} in the last ${seconds > 600 ? "hour" : "minutes"}. Now: ${now.join(", ")}.`);
   }
 
   return redraw;

@@ -34,6 +34,15 @@ export function clock(iso) {
   return `${moment.toLocaleDateString("en-GB", { day: "numeric", month: "short" })} ${time}`;
 }
 
+const zones = new Intl.DateTimeFormat("en-GB", { timeZoneName: "short" });
+
+/** The time zone that all times are written in, as it is called at this moment. */
+export const zoneAt = (iso) =>
+  zones.formatToParts(new Date(iso)).find(({ type }) => type === "timeZoneName").value;
+
+/** The same as `clock`, with the time zone. */
+export const clockInZone = (iso) => `${clock(iso)} ${zoneAt(iso)}`;
+
 /** The same to the millisecond. */
 export const exactly = (iso) => `${clock(iso)}.${iso.slice(20, 23).padEnd(3, "0")}`;
 

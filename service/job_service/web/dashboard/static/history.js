@@ -13,7 +13,8 @@ let present = null; // what is so now, which is not over yet
 
 /** The samples to draw, the oldest first; the last one is of this moment. */
 export function samples() {
-  const known = (range === HOUR ? hour : seconds)?.samples ?? [];
+  const steps = range === HOUR && hour?.samples.length ? hour : seconds;
+  const known = steps?.samples ?? [];
   return known.length && present ? [...known, { ...known.at(-1), ...present }] : known;
 }
 

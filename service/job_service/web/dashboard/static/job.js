@@ -2,8 +2,9 @@
 
 import { cancel, retry } from "./actions.js";
 import { Problem, readPage, since } from "./api.js";
+import { makeCopyButton } from "./copying.js";
 import { $, fill, make, setAttribute, setText } from "./dom.js";
-import { between, clock, count, duration, exact, exactly, plural } from "./format.js";
+import { between, clock, clockInZone, count, duration, exact, exactly, plural, zoneAt } from "./format.js";
 import { beatNow } from "./live.js";
 import { moments, showBand } from "./timeline.js";
 
@@ -74,10 +75,10 @@ function show(text) {
   $("job-waits").hidden = !job.waits_because;
   setText($("job-waits"), sentence(job.waits_because ?? ""));
   showProgress();
-  $("payload").hidden = job.hidden === true;
+  $("payload").hidden = $("copy-payload").hidden = job.hidden === true;
   $("payload-hidden").hidden = job.hidden !== true;
   const hasResult = job.result !== undefined;
-  $("result").hidden = !hasResult;
+  $("result").hidden = $("copy-result").hidden = !hasResult;
   $("result-empty").hidden = hasResult;
   // They may be large, and stay the same once they are there.
   if (before === null || (hasResult && before.result === undefined)) {
@@ -127,6 +128,7 @@ function showTimes() {
         row.lastElementChild.replaceChildren(...value);
     },
   );
+  setText($("zone"), `times in ${zoneAt(job.created_at)}`);
   showBand($("band"), job, seconds);
   fill(
     $("timeline"),
@@ -148,17 +150,18 @@ function facts(seconds) {
   const unended = job.attempts.filter(({ outcome }) => ["lost", "interrupted"].includes(outcome));
   const free = unended.length + (job.snoozes ?? 0); // attempts that cost no retry
   return [
-    ["Created", clock(job.created_at)],
-    ended ? ["Ended", clock(job.finished_at)] : ["Ended", "not yet"],
+    ["Created", clockInZone(job.created_at)],
+    ended ? ["Ended", clockInZone(job.finished_at)] : ["Ended", "not yet"],
     [ended ? "Took" : "Age", duration(seconds)],
     ["Attempts", `${count(job.attempt ?? 0)} of at most ${count(job.max_retries + 1 + free)}`],
-    job.run_at && ["Due", clock(job.run_at)],
+    job.run_at && ["Due", clockInZone(job.run_at)],
     job.priority !== undefined && ["Priority", count(job.priority)],
     job.snoozes && ["Came back later", plural(job.snoozes, "time")],
     job.unique_key && ["Unique key", [linkToAll("unique_key", job.unique_key)]],
     job.tags && ["Tags", job.tags.map((tag) => linkToAll("tag", tag))],
+    job.limit_key && ["Limit key", job.limit_key],
     job.schedule && ["Schedule", job.schedule],
-    job.scheduled_for && ["Scheduled for", clock(job.scheduled_for)],
+    job.scheduled_for && ["Scheduled for", clockInZone(job.scheduled_for)],
     job.retry_of && ["Runs again", [linkTo(job.retry_of)]],
     job.after && ["After", job.after.map(linkTo)],
   ].filter(Boolean);
@@ -175,8 +178,11 @@ function showAttempts() {
   $("attempts-empty").hidden = job.attempts.length > 0;
   setText(
     $("attempts-empty"),
-    job.failure || job.status !== "pending" ? "None: it never ran." : "None yet.",
+    job.status === "pending" ? "None yet." : "None: it never ran.",
   );
+  const failedUnrun = job.error !== undefined && job.attempts.length === 0;
+  $("job-error").hidden = !failedUnrun;
+  setText($("job-error"), failedUnrun ? job.error : "");
   fill($("attempts"), job.attempts, createAttempt, (row, attempt) => {
     const [head, error, log, details] = row.children;
     const [title, status, where] = head.children;
@@ -192,6 +198,7 @@ function showAttempts() {
     setText(log.lastElementChild, attempt.log ? written(attempt.log) : "");
     details.hidden = attempt.traceback === undefined;
     setText(details.lastElementChild, attempt.traceback ?? "");
+    if (job.status === "failed" && attempt === job.attempts.at(-1)) details.open = true;
   });
 }
 
@@ -228,5 +235,11 @@ const createAttempt = () =>
     ),
     make("p", { class: "error" }),
     make("details", { open: "" }, make("summary", {}, "Log"), make("pre", { tabindex: "0" })),
-    make("details", {}, make("summary", {}, "Traceback"), make("pre", { tabindex: "0" })),
+    make(
+      "details",
+      {},
+      make("summary", {}, "Traceback"),
+      makeCopyButton("the traceback"),
+      make("pre", { tabindex: "0" }),
+    ),
   );

@@ -180,19 +180,20 @@ export function showTypes(types, queue) {
   const unfinished = new Map(queue.types.map((each) => [each.type, each]));
   fill($("types"), types, createType, (row, type) => {
     const [head, pending, running, failed, action] = row.children;
-    const [name, latency] = head.children;
+    const [name, latency, terms] = head.children;
     const now = unfinished.get(type.type) ?? { pending: 0, processing: 0 };
     setText(name, type.type);
     setText(latency, latencyOf(now));
+    setText(terms, limitsOf(type));
     setAttribute(
       head,
       "title",
-      `${type.type}: runs in the ${type.runs_in}${type.concurrency ? `, at most ${type.concurrency} at a time` : ""}`,
+      [`${type.type}: runs in the ${type.runs_in}`, limitsOf(type)].filter(Boolean).join(", "),
     );
     setText(pending, count(now.pending));
     setText(
       running,
-      type.concurrency
+      type.concurrency && !type.per_key
         ? `${count(now.processing)} of ${type.concurrency}`
         : count(now.processing),
     );
@@ -246,11 +247,20 @@ function showNodes(nodes) {
   });
 }
 
+const limitsOf = (type) =>
+  [
+    type.concurrency && `at most ${count(type.concurrency)} at a time`,
+    type.rate_starts && `${count(type.rate_starts)} starts per ${duration(type.rate_seconds)}`,
+    type.per_key && (type.concurrency || type.rate_starts ? "for each key" : "keys take turns"),
+  ]
+    .filter(Boolean)
+    .join(", ");
+
 const createType = () =>
   make(
     "tr",
     {},
-    make("th", { scope: "row" }, make("span"), make("small")),
+    make("th", { scope: "row" }, make("span"), make("small"), make("small", { class: "limits" })),
     ...[1, 2, 3].map(() => make("td", { class: "number" })),
     make("td", { class: "number" }, make("button", { type: "button", "data-needs": "operate", class: "small" })),
   );

@@ -1,0 +1,90 @@
+"""The page of a job says what went wrong at once, in which time zone, and lets it be copied."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.browser.conftest import DESKTOP
+from tests.browser.service import Service
+
+pytestmark = pytest.mark.xdist_group("browser")  # one process, and one browser
+
+PHONE = {"width": 390, "height": 844}
+SIZES = pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+
+
+def open_job(page: Page, service: Service, job_id: str) -> None:
+    """Go to its page."""
+    page.goto(f"{service.url}/#/jobs/{job_id}")
+    expect(page.locator("#job-id")).to_have_text(job_id)
+    expect(page.locator("#job-body")).to_be_visible()
+
+
+@SIZES
+def test_the_last_traceback_of_a_failed_job_is_open(
+    new_context: Callable[..., BrowserContext], service: Service, viewport: dict[str, int]
+) -> None:
+    """Those before it are one click away."""
+    job_id = service.run("markup", max_retries=1)
+    page = new_context(viewport=viewport).new_page()
+    open_job(page, service, job_id)
+    tracebacks = page.locator("#attempts details", has_text="Traceback")
+    expect(tracebacks).to_have_count(2)
+    expect(tracebacks.first.locator("pre")).to_be_hidden()
+    expect(tracebacks.last.locator("pre")).to_be_visible()
+    expect(tracebacks.last.locator("pre")).to_contain_text("ValueError")
+
+
+@SIZES
+def test_the_error_of_a_job_that_never_ran_is_shown(
+    new_context: Callable[..., BrowserContext], service: Service, viewport: dict[str, int]
+) -> None:
+    """It says which job it came after."""
+    first = service.submit("echo", delay_seconds=600)
+    after = service.submit("echo", after=[first])
+    service.ask(f"/jobs/{first}/cancel", method="POST")
+    page = new_context(viewport=viewport).new_page()
+    open_job(page, service, after)
+    expect(page.locator("#job-error")).to_be_visible()
+    expect(page.locator("#job-error")).to_contain_text(first)
+    expect(page.locator("#attempts-empty")).to_have_text("None: it never ran.")
+
+
+def test_times_have_their_zone(
+    new_context: Callable[..., BrowserContext], service: Service
+) -> None:
+    """It is that of the browser, as it is at that moment."""
+    job_id = service.run("echo", "hello")
+    for zone, short in (("UTC", "UTC"), ("Asia/Kolkata", "GMT+5:30")):
+        page = new_context(timezone_id=zone).new_page()
+        open_job(page, service, job_id)
+        for fact in ("Created", "Ended"):
+            shown = page.locator("#facts div", has=page.get_by_text(fact, exact=True))
+            expect(shown).to_contain_text(short)
+        expect(page.locator("#zone")).to_have_text(f"times in {short}")
+
+
+def test_what_is_shown_can_be_copied(
+    new_context: Callable[..., BrowserContext], service: Service
+) -> None:
+    """The id, the payload, the result, and the traceback."""
+    context = new_context(permissions=["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    job_id = service.run("echo", {"text": "hello"})
+    open_job(page, service, job_id)
+    for what, copied in (
+        ("id", job_id),
+        ("payload", '{\n  "text": "hello"\n}'),
+        ("result", '{\n  "text": "hello"\n}'),
+    ):
+        page.get_by_role("button", name=f"Copy the {what}").click()
+        expect(page.locator("#said")).to_have_text("Copied.")
+        assert page.evaluate("navigator.clipboard.readText()") == copied
+    failed = service.run("markup", max_retries=0)
+    open_job(page, service, failed)
+    expect(page.get_by_role("button", name="Copy the result")).to_be_hidden()
+    page.get_by_role("button", name="Copy the traceback").click()
+    expect(page.locator("#said")).to_have_text("Copied.")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith("Traceback (most recent call last):")
