@@ -1,11 +1,9 @@
 """The command `check`: whether a file of jobs is sound, and whether its jobs fit a program."""
 
 import sqlite3
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
@@ -13,21 +11,11 @@ from job_service.errors import StoreRefused
 from job_service.jobs.queueing.fitness import why_unfit
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.state.model import TRANSITIONS, Job, Status
+from job_service.misfits import MisfitCount, Misfits, lines_of_misfits
 from job_service.stores.sqlite.connection import open_connection, refusal
 from job_service.stores.sqlite.job_file import JobFile
 from job_service.stores.sqlite.records import job_of
 from job_service.stores.sqlite.schema import VERSION, number_of, version_of
-
-_SHOWN: Final = 20  # kinds of misfits
-
-
-class Misfits(msgspec.Struct):
-    """So many jobs of a type that the program can't run, for the same reason; one is `example`."""
-
-    type: str
-    error: str
-    jobs: int
-    example: str
 
 
 class Report(msgspec.Struct, kw_only=True):
@@ -81,11 +69,7 @@ def lines_of(report: Report) -> Iterator[str]:
         yield ", ".join(f"{jobs:,} {status}" for status, jobs in report.counts.items())
     for problem in report.problems:
         yield f"wrong: {problem}"
-    for misfits in (report.misfits or [])[:_SHOWN]:
-        jobs = "1 job" if misfits.jobs == 1 else f"{misfits.jobs:,} jobs"
-        yield f"misfit: {jobs} of type {misfits.type}, such as {misfits.example}: {misfits.error}"
-    if len(report.misfits or []) > _SHOWN:
-        yield "misfit: there are more kinds; --json shows them all"
+    yield from lines_of_misfits(report.misfits or [])
     yield _verdict(report)
 
 
@@ -95,16 +79,12 @@ def _read(file: JobFile, report: Report, registry: Registry | None) -> None:
         for status, jobs in of_type.items():
             report.counts[status] = report.counts.get(status, 0) + jobs
     report.problems += file.check()
-    misfits, examples = Counter[tuple[str, str]](), dict[tuple[str, str], str]()
+    misfits = MisfitCount()
     for job in _unfinished(file, report):
         if registry is not None and (why := why_unfit(registry, job)) is not None:
-            misfits[job.type, why] += 1
-            examples.setdefault((job.type, why), job.id)
+            misfits.add(job.type, why, job.id)
     if registry is not None:
-        report.misfits = [
-            Misfits(job_type, why, jobs, examples[job_type, why])
-            for (job_type, why), jobs in misfits.most_common()
-        ]
+        report.misfits = misfits.all()
 
 
 def _unfinished(file: JobFile, report: Report) -> Iterator[Job]:

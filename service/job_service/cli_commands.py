@@ -9,10 +9,11 @@ from typing import Any, Final
 
 import click
 
-from job_service.errors import SettingsError
+from job_service.errors import JobServiceError, SettingsError, Unreachable
 from job_service.jobs.registration.registry import Registry
 from job_service.registries import load_registries
 from job_service.settings import Settings
+from job_service.standard_streams import print_error
 from job_service.terminal.signals import ended_by_signals
 
 
@@ -73,19 +74,25 @@ def migrate(settings: Settings, plan: bool) -> int:
 
 @click.command("check")
 @click.argument("target", metavar="FILE|MODULE:NAME", type=_FILE_OR_REGISTRY)
+@click.option("--url", allow_from_autoenv=False, help="A service whose waiting jobs are to fit.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
 @click.pass_obj
-def check(registry: Registry | None, target: Path | str, as_json: bool) -> int:
+def check(registry: Registry | None, target: Path | str, url: str | None, as_json: bool) -> int:
     """Look through a file of jobs, or at a registry.
 
     It changes nothing. Of a FILE it tells whether it is sound, how many jobs have which status, and
     which of them the handlers of --jobs can't run. A service may run on it. Of a registry it tells
     the job types with their payloads, the schedules with their next ticks, and what could not work.
+    With --url it tells instead which jobs that wait in a running service the registry could not
+    run. JOB_SERVICE_TOKEN is the token for that.
+
     Exit status: 0 if all is well; 1 if the file is not sound, a job does not fit, or something
-    could not work; 2 if there is no such file or registry.
+    could not work; 2 if there is no such file or registry; 3 if no service answers.
     """
     with ended_by_signals():
         if isinstance(target, Path):
+            if url is not None:
+                raise click.UsageError("--url is for MODULE:NAME")
             from job_service.check import examine, lines_of  # no service needs it
 
             report = examine(target, registry)
@@ -96,8 +103,27 @@ def check(registry: Registry | None, target: Path | str, as_json: bool) -> int:
             loaded = load_registries([target])
         except SettingsError as error:  # which was given by no flag here
             raise click.UsageError(str(error)) from error
+        if url is not None:
+            return _check_waiting(url, loaded, as_json)
         found = examine_registry(target, loaded)
         return _tell(found, found.is_well, lines_of_registry(found), as_json)
+
+
+def _check_waiting(url: str, registry: Registry, as_json: bool) -> int:
+    """Whether a registry can run what waits in a service; gives the exit status."""
+    from job_service.check_waiting import examine_waiting, lines_of_waiting  # no service needs it
+
+    try:
+        report = examine_waiting(url, registry)
+    except Unreachable as error:
+        print_error(str(error))
+        return 3
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from error
+    except JobServiceError as error:
+        print_error(str(error))
+        return 1
+    return _tell(report, report.is_well, lines_of_waiting(report), as_json)
 
 
 def _tell(report: object, is_well: bool, lines: Iterable[str], as_json: bool) -> int:

@@ -29,6 +29,19 @@ async def test_who_cancels_a_job_is_named(shop: Workshop) -> None:
     assert names_in(shop, JobCancelled) == ["alice", UNSET, "bob"]
 
 
+async def test_a_job_tells_who_has_cancelled_it(shop: Workshop) -> None:
+    """If they have a name, and only if it was cancelled: it may have completed all the same."""
+    waiting, running, completed = [await shop.new() for _ in range(3)]
+    assert (await shop.store.cancel(waiting, "requested", "alice")).cancelled_by == "alice"
+    for job_id in (running, completed):
+        await shop.start(job_id)
+        assert (await shop.store.cancel(job_id, "requested", "bob")).cancelled_by is None
+    await shop.end(running, "cancel")
+    await shop.end(completed)
+    told = [(await shop.store.get(job_id)).cancelled_by for job_id in (waiting, running, completed)]
+    assert told == ["alice", "bob", None]
+
+
 async def test_who_cancels_all_jobs_of_a_type_is_named_with_each(shop: Workshop) -> None:
     """Those that wait, and those that run."""
     running = await shop.new()

@@ -19,6 +19,8 @@ CALLS: dict[str, tuple[str, Role]] = {
     "submit_group": ("/groups", "submit"),
     "cancel_group": (f"{GROUP}/cancel", "operate"),
     "retry_group": (f"{GROUP}/retry", "operate"),
+    "edit_job": (JOB, "operate"),
+    "run_job_now": (f"{JOB}/run-now", "operate"),
     "cancel_jobs": ("/jobs/cancel?type=echo", "operate"),
     "cancel_job": (f"{JOB}/cancel", "operate"),
     "retry_job": (f"{JOB}/retry", "operate"),
@@ -26,6 +28,9 @@ CALLS: dict[str, tuple[str, Role]] = {
     "resume_queue": ("/queue/resume", "operate"),
     "back_up_store": ("/store/backup?to=/nowhere/copy", "operate"),
 }
+
+
+SAFE = {"GET", "HEAD", "OPTIONS"}
 
 
 @pytest.fixture
@@ -48,8 +53,8 @@ async def test_each_route_has_its_role(api: Api) -> None:
 
 
 async def test_nothing_that_changes_something_is_for_readers(api: Api) -> None:
-    """Each POST needs more than the role `read`, and is tried below."""
-    changing = {r.endpoint for r in api.app.url_map.iter_rules() if "POST" in (r.methods or ())}
+    """Each call that may change something needs more than the role `read`, and is tried below."""
+    changing = {r.endpoint for r in api.app.url_map.iter_rules() if (r.methods or set()) - SAFE}
     assert changing == set(CALLS)
     assert {call: NEEDED[call] for call in CALLS} == {c: role for c, (_, role) in CALLS.items()}
 
@@ -59,11 +64,12 @@ async def test_nothing_that_changes_something_is_for_readers(api: Api) -> None:
 async def test_a_role_that_is_too_low_is_told_so(guarded: Api, call: str, role: Role) -> None:
     """A 403 says which role is needed, and which the token has; nothing has happened."""
     path, needed = CALLS[call]
+    method = "PATCH" if call == "edit_job" else "POST"
     if ROLES.index(role) >= ROLES.index(needed):
-        assert (await ask(guarded, path, f"to-{role}", "POST")).status != 403
+        assert (await ask(guarded, path, f"to-{role}", method)).status != 403
         return
     with guarded.nothing_changes():
-        answer = await ask(guarded, path, f"to-{role}", "POST")
+        answer = await ask(guarded, path, f"to-{role}", method)
     detail = check_problem(answer, 403, "role-too-low")
     assert detail == f"this call needs the role {needed}, and your token has the role {role}"
     assert f'scope="{needed}"' in answer.headers["WWW-Authenticate"]

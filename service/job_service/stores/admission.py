@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from types import MappingProxyType
 from typing import NoReturn
 
@@ -15,7 +16,7 @@ from job_service.jobs.state.dependencies import failed_dependency
 from job_service.jobs.state.detail import JobSummary, summarize
 from job_service.jobs.state.group import Group
 from job_service.jobs.state.live_jobs import LiveJobs
-from job_service.jobs.state.model import Draft, Ending, Job
+from job_service.jobs.state.model import Draft, Edit, Ending, Job
 from job_service.jobs.state.transitions import create
 from job_service.jobs.state.weight import submitted_bytes
 from job_service.stores.contract import KeyedRequest
@@ -27,7 +28,7 @@ class Admission:
     """Knows the bounds and the unique keys of jobs, which are in memory or elsewhere.
 
     `find` gives a job to come after, `holder` the one that has a unique key, by its type and that
-    key, and `make` makes a job.
+    key, and `make` makes a job. `put_off` changes a job that waits, or says that it can't.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Admission:
         find: Callable[[str], Job | None],
         holder: Callable[[str, str], Job | None],
         make: Callable[[Creation], None],
+        put_off: Callable[[Job, Edit], bool],
     ) -> None:
         self.find = find
         self.is_closed = False
@@ -47,6 +49,7 @@ class Admission:
         self._clock = clock
         self._holder_of = holder
         self._make_job = make
+        self._put_off = put_off
 
     def accept(self, draft: Draft) -> JobSummary:
         """Make a job of it. Raises UnknownPredecessor, QueueFull or QueueClosed."""
@@ -62,13 +65,13 @@ class Admission:
     def accept_all(self, drafts: Sequence[Draft]) -> Sequence[JobSummary]:
         """Make a job of each, or none at all. Raises as `accept` does."""
         new = self._without_duplicates(drafts)
-        size = sum(submitted_bytes(draft) for draft, _ in new)
-        if new and not self._capacity.fits(len(new), size):
+        size = sum(submitted_bytes(draft) for draft, _ in new) + self._growth(drafts)
+        if (new or size) and not self._capacity.fits(len(new), size):
             self._refuse_full(drafts, len(new), size)
         # All are decided before the first is made, because deciding may raise.
         creations = iter([create(draft, self._clock, after) for draft, after in new])
         return [
-            self._make(next(creations)) if holder is None else self._duplicate(holder)
+            self._make(next(creations)) if holder is None else self._give(holder, draft)
             for draft in drafts
             for holder in [self._holder(draft)]
         ]
@@ -82,10 +85,11 @@ class Admission:
         held = set[tuple[str, str]]()
         for draft in drafts:
             key = None if draft.unique_key is None else (draft.type, draft.unique_key)
-            if key is not None and (key in held or self._holder(draft) is not None):
-                continue
-            if self.is_closed:
+            is_held = key is not None and (key in held or self._holder(draft) is not None)
+            if self.is_closed and (not is_held or draft.debounce_seconds is not None):
                 self._refuse_closed(drafts)
+            if is_held:
+                continue
             predecessors = self._predecessors(draft)
             new.append((draft, predecessors))
             # One that fails at once, because of its predecessor, does not keep its key.
@@ -112,6 +116,24 @@ class Admission:
     def _make(self, creation: Creation) -> JobSummary:
         self._make_job(creation)
         return summarize(creation.job)
+
+    def _growth(self, drafts: Sequence[Draft]) -> int:
+        """By how many bytes jobs grow that get the payloads of these drafts."""
+        return sum(
+            max(0, len(draft.payload) - len(holder.payload))
+            for draft in drafts
+            if draft.debounce_seconds is not None and (holder := self._holder(draft)) is not None
+        )
+
+    def _give(self, holder: Job, draft: Draft) -> JobSummary:
+        """The job that holds the draft's unique key; put off, if that is wanted and in time."""
+        if draft.debounce_seconds is None:
+            return self._duplicate(holder)
+        due = self._clock.now() + timedelta(seconds=draft.debounce_seconds)
+        wanted = Edit(due, payload=draft.payload, limit_key=draft.limit_key)
+        if not self._put_off(holder, wanted):
+            return self._duplicate(holder)
+        return structs.replace(summarize(holder), run_at=due, duplicate=True)
 
     def _duplicate(self, holder: Job) -> JobSummary:
         self._emit(
@@ -160,7 +182,13 @@ class Admission:
 class LiveAdmission(Admission):
     """Decides on the jobs in memory, and knows the idempotency keys of requests."""
 
-    def __init__(self, live: LiveJobs, emit: Callable[[Event], None], clock: Clock) -> None:
+    def __init__(
+        self,
+        live: LiveJobs,
+        emit: Callable[[Event], None],
+        clock: Clock,
+        put_off: Callable[[Job, Edit], bool],
+    ) -> None:
         super().__init__(
             live.capacity,
             emit,
@@ -168,6 +196,7 @@ class LiveAdmission(Admission):
             find=live.index.jobs.get,
             holder=live.index.holder,
             make=live.apply,
+            put_off=put_off,
         )
         self._live = live
         self._jobs = live.index.jobs

@@ -88,9 +88,15 @@ class DurableStore(GroupStore):
     def _take_back(self, job: Job) -> bool:
         if not super()._take_back(job):
             return False
-        for unit in self._committer.waiting:  # what is not told yet must not bring it back either
+        # What is not told yet must not bring it back either.
+        for unit in (*self._committer.waiting, self._outbox.unit):
             if job.id in unit.jobs:
-                unit.told = [self._without_return(job, told) for told in unit.told]
+                coming = (self._runner.add, job)
+                unit.told = [
+                    self._without_return(job, told)
+                    for told in unit.told
+                    if not isinstance(told, tuple) or told[:2] != coming
+                ]
         return True
 
     def _without_return(self, job: Job, told: Event | Call) -> Event | Call:

@@ -65,7 +65,7 @@ class LiveStore(ABC):
         )
         self._jobs = self._live.index.jobs
         self._counts = self._live.index.counts
-        self._admission = LiveAdmission(self._live, emit, clock)
+        self._admission = LiveAdmission(self._live, emit, clock, self._put_off)
 
     @property
     def why_idle(self) -> str | None:
@@ -149,6 +149,13 @@ class LiveStore(ABC):
             raise NotPending(summarize(job))
         self.apply(change)
 
+    def _put_off(self, job: Job, wanted: Edit) -> bool:
+        """Change a job that waits, in the act that is under way; whether that is in time."""
+        if job.status != "pending" or (job.awaits is None and not self._take_back(job)):
+            return False
+        self._live.apply(edit(job, wanted, self.clock))
+        return True
+
     def _take_back(self, job: Job) -> bool:
         return self._runner.take_back(job)
 
@@ -184,8 +191,8 @@ class LiveStore(ABC):
         return found
 
     def _count_by_type(self) -> Mapping[str, Mapping[Status, int]]:
-        """How many jobs of each type have which status."""
-        return self._jobs.count()
+        """How many jobs of each type wait and run."""
+        return self._jobs.count(("pending", "processing"))
 
     def _view(self) -> QueueView:
         backlog, counts = self._runner.view(), self._count_by_type()

@@ -42,23 +42,24 @@ class Outbox:
     """Takes the events of the live jobs, and what their runner must know, into the unit under way.
 
     A job of which an event tells has changed, and is to be kept with the unit. `find` gives it.
-    `say` is called at once with what need not wait for that.
+    `say` is called at once with what need not wait for that. `unit` is the one under way, or else
+    the last one.
     """
 
     def __init__(self, say: Callable[[Event], None], runner: JobReceiver) -> None:
         self._say = say
         self.runner = runner
         self.find: Callable[[str], Job | None] = lambda _: None
-        self._unit = UnitOfWork()
+        self.unit = UnitOfWork()
 
     def begin(self) -> UnitOfWork:
         """A call is under way from now on: what follows is its."""
-        self._unit = unit = UnitOfWork()
+        self.unit = unit = UnitOfWork()
         return unit
 
     def emit(self, event: Event) -> None:
         """An event of the call that is under way."""
-        unit, kind = self._unit, type(event)
+        unit, kind = self.unit, type(event)
         if kind in _AT_ONCE:
             self._say(event)
             return
@@ -76,19 +77,19 @@ class Outbox:
 
     def keep_group(self, group_id: str, standing: Standing) -> None:
         """A group has changed in the call that is under way."""
-        self._unit.groups[group_id] = standing
+        self.unit.groups[group_id] = standing
 
     def add(self, job: Job, ready_in: float | None) -> None:
         """Tell the runner later."""
-        self._unit.told.append((self.runner.add, job, ready_in))
+        self.unit.told.append((self.runner.add, job, ready_in))
 
     def attempt_ended(self, job: Job, ready_in: float | None) -> None:
         """Tell the runner later."""
-        self._unit.told.append((self.runner.attempt_ended, job, ready_in))
+        self.unit.told.append((self.runner.attempt_ended, job, ready_in))
 
     def discard(self, job: Job) -> None:
         """Tell the runner later."""
-        self._unit.told.append((self.runner.discard, job))
+        self.unit.told.append((self.runner.discard, job))
 
 
 def withdraw(units: deque[UnitOfWork], live: LiveJobs) -> list[object]:
@@ -105,9 +106,11 @@ def withdraw(units: deque[UnitOfWork], live: LiveJobs) -> list[object]:
     undone = list[object]()
     for unit in list(units):
         if unit.is_submission:
-            units.remove(unit)
             undone += unit.beside
-            continue
+            unit.beside = []
+            if not unit.edited:  # what a job was put off for stands: it can't be taken back
+                units.remove(unit)
+                continue
         unit.told = [each for each in unit.told if _id_of(each) not in ids]
         unit.jobs = {job_id: job for job_id, job in unit.jobs.items() if job_id not in ids}
         unit.created = [job for job in unit.created if job.id not in ids]

@@ -49,6 +49,7 @@ def _facts(job: JobDetail, now: datetime) -> Iterator[str]:
         "after": ", ".join(job.after),
         "retry of": job.retry_of,
         "schedule": job.schedule,
+        "by": job.cancelled_by,
         "error": job.error,
     }
     for name, value in facts.items():

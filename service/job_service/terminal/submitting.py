@@ -34,6 +34,7 @@ def _complete_types(_: click.Context, __: click.Parameter, begun: str) -> list[C
 @click.option("--delay", "delay_seconds", type=float, help="Seconds until it may start.")
 @click.option("--run-at", help="When it may start, such as 2026-12-24T18:00:00Z.")
 @click.option("--unique-key", help="No other job of its type has it until this one has ended.")
+@click.option("--debounce", type=float, help="Seconds from the last one with its unique key.")
 @click.option("--after", multiple=True, metavar="ID", help="Job that must complete before it.")
 @click.option("--tag", "tags", multiple=True, help="To find it by; up to ten of them.")
 @click.option("--max-retries", type=int, help="How often it is tried again.")
@@ -58,6 +59,7 @@ def submit(
         "delay_seconds": options["delay_seconds"],
         "run_at": None if run_at is None else moment("--run-at", run_at),
         "unique_key": options["unique_key"],
+        "debounce_seconds": options["debounce"],
         "after": options["after"] or None,
         "tags": options["tags"] or None,
         "max_retries": options["max_retries"],

@@ -14,6 +14,7 @@ from job_service.errors import JobServiceError
 from job_service.jobs.queueing.options import (
     OPTIONS,
     After,
+    DebounceSeconds,
     DelaySeconds,
     JobOptions,
     MaxRetries,
@@ -62,6 +63,7 @@ class Submission(msgspec.Struct, forbid_unknown_fields=True):
     delay_seconds: DelaySeconds | None = None
     run_at: RunAt | None = None
     unique_key: UniqueKey | None = None
+    debounce_seconds: DebounceSeconds | None = None
     after: After | None = None
     tags: Tags | None = None
 

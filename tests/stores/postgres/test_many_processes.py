@@ -381,3 +381,23 @@ async def test_each_process_tells_of_all(database: str) -> None:
         assert why == "no process that is up has a handler for fax"
         await letters.queue.cancel(job[0].id)
         assert (await letters.ended(job[0].id)).status == "cancelled"
+
+
+async def test_the_last_of_many_submissions_counts_whoever_is_asked(database: str) -> None:
+    """While the job waits, it has the payload of the last one; then it runs once."""
+    registry = Registry()
+    ran: list[int] = []
+
+    @registry.job("index")
+    async def index(number: int) -> None:
+        await trio.lowlevel.checkpoint()
+        ran.append(number)
+
+    async with services(database, registry) as processes:
+        for number in range(9):
+            job = await processes[number % 3].queue.submit(
+                "index", number, unique_key="page", debounce_seconds=1
+            )
+        assert (await processes[0].ended(job.id)).status == "completed"
+        assert len(list(await processes[1].queue.list())) == 1
+    assert ran == [8]

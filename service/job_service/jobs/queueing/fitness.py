@@ -16,10 +16,15 @@ def limits_of(registry: Registry, job_type: str) -> Limits | None:
 
 def why_unfit(registry: Registry, job: Job) -> str | None:
     """What keeps the job from being run until another program comes that can; None if nothing."""
+    return why_payload_unfit(registry, job.type, job.payload)
+
+
+def why_payload_unfit(registry: Registry, job_type: str, payload: bytes) -> str | None:
+    """The same of a job of this type with this payload."""
     try:
-        registry.lookup(job.type).check_payload(job.payload)
+        registry.lookup(job_type).check_payload(payload)
     except UnknownJobType:
-        return f"no handler is registered for {job.type}"
+        return f"no handler is registered for {job_type}"
     except InvalidPayload as error:
-        return f"its payload does not fit {job.type} any more: {error}"
+        return f"its payload does not fit {job_type} any more: {error}"
     return None

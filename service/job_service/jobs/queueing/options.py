@@ -65,6 +65,18 @@ DelaySeconds = Annotated[
         le=LONGEST_WAIT_SECONDS,
     ),
 ]
+DebounceSeconds = Annotated[
+    float,
+    limits(
+        f"a number of seconds above 0, up to {LONGEST_WAIT_SECONDS}",
+        description=(
+            "Seconds until it may start, counted anew from each submission with its `unique_key`, "
+            "of which the last payload counts. Not together with `delay_seconds` or `run_at`."
+        ),
+        gt=0,
+        le=LONGEST_WAIT_SECONDS,
+    ),
+]
 RunAt = Annotated[
     datetime,
     limits(
@@ -123,6 +135,7 @@ class JobOptions(TypedDict, total=False):
     delay_seconds: DelaySeconds | None
     run_at: RunAt | None
     unique_key: UniqueKey | None
+    debounce_seconds: DebounceSeconds | None
     after: After | None
     tags: Tags | None
 
@@ -138,6 +151,7 @@ class _DraftOptions(msgspec.Struct, gc=False):
     delay_seconds: DelaySeconds | None
     run_at: RunAt | None
     unique_key: UniqueKey | None
+    debounce_seconds: DebounceSeconds | None
     after: After
     tags: Tags
     limit_key: LimitKey | None
@@ -149,6 +163,10 @@ def check_options(options: JobOptions, now: datetime) -> None:
         if name not in OPTIONS:
             raise InvalidOption(f"there is no option {name}")
         _check(name, value, OPTIONS[name])
+    if options.get("debounce_seconds") is not None:
+        _check_debouncing(
+            options.get("unique_key"), options.get("delay_seconds"), options.get("run_at")
+        )
     _check_beyond_types(
         options.get("delay_seconds"),
         options.get("run_at"),
@@ -184,6 +202,8 @@ def check_draft(draft: Draft, now: datetime) -> None:
         raise
     if draft.limit_key is not None:
         _require_unicode("limit_key", draft.limit_key)
+    if draft.debounce_seconds is not None:
+        _check_debouncing(draft.unique_key, draft.delay_seconds, draft.run_at)
     _check_beyond_types(
         draft.delay_seconds, draft.run_at, draft.unique_key, draft.after, draft.tags, now
     )
@@ -194,6 +214,15 @@ def _check(name: str, value: object, annotation: Any) -> None:
         msgspec.convert(value, annotation)
     except msgspec.ValidationError as error:
         raise InvalidOption(f"{name} must be {must_be(annotation)}") from error
+
+
+def _check_debouncing(
+    unique_key: str | None, delay_seconds: float | None, run_at: datetime | None
+) -> None:
+    if unique_key is None:
+        raise InvalidOption("debounce_seconds needs a unique_key")
+    if delay_seconds is not None or run_at is not None:
+        raise InvalidOption("debounce_seconds excludes delay_seconds and run_at")
 
 
 def _check_beyond_types(

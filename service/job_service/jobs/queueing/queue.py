@@ -77,7 +77,8 @@ class JobQueue:
         `payload` is anything that msgspec or pydantic can write as JSON, or JSON text as a
         `msgspec.Raw`. If it is left out, it is the default of the handler's parameter, or null. If
         another job holds the `unique_key`, no job is made, and that job is returned as a
-        `duplicate`.
+        `duplicate`. With `debounce_seconds`, it gets this payload and waits so long from now, if it
+        has not begun.
 
         Raises UnknownJobType, InvalidPayload, InvalidOption, UnknownPredecessor, QueueFull,
         BatchTooLarge, QueueClosed, InvalidIdempotencyKey or IdempotencyKeyReused, and then nothing
@@ -141,6 +142,7 @@ class JobQueue:
             options.get("unique_key"),
             tuple(dict.fromkeys(options.get("after") or ())),
             limit_key=limit_key,
+            debounce_seconds=options.get("debounce_seconds"),
             tags=tuple(dict.fromkeys(options.get("tags") or ())),
         )
 

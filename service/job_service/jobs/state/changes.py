@@ -80,10 +80,14 @@ class AttemptEnd(Transition, frozen=True, gc=False):
 
 
 class UnstartedEnd(Transition, frozen=True, gc=False):
-    """The job ends without a run that is under way; `failure` says why, if it has failed."""
+    """The job ends without a run that is under way; `failure` says why, if it has failed.
+
+    `by` is the name of who called it off.
+    """
 
     finished_at: datetime
     failure: str | None = None
+    by: str | None = None
 
 
 class ProgressReport(Change, frozen=True, gc=False):

@@ -90,11 +90,13 @@ class JobDetail(JobSummary, frozen=True, kw_only=True, omit_defaults=True):
     """A job, with all there is to know of it. `payload` and `result` are JSON text.
 
     If they are `hidden`, because the job type is sensitive, `payload` is null and `result` absent.
-    `after` has all jobs. Of more than 20 attempts that snoozed, `attempts` has the first and the
-    last 10. `edits` counts how often the job was changed while it waited. `limit_key` is the one
-    for which the limits of its type hold, if they do per key.
+    `cancelled_by` is the name of who has cancelled it. `after` has all jobs. Of more than 20
+    attempts that snoozed, `attempts` has the first and the last 10. `edits` counts how often the
+    job was changed while it waited. `limit_key` is the one for which the limits of its type hold,
+    if they do per key.
     """
 
+    cancelled_by: str | None = None
     limit_key: str | None = None
     payload: msgspec.Raw
     result: msgspec.Raw | None = None
@@ -155,6 +157,7 @@ def detail_of(job: Job, waits_because: str | None = None) -> JobDetail:
     }
     return JobDetail(
         **summary,
+        cancelled_by=job.cancel_by if job.status == "cancelled" else None,
         limit_key=job.limit_key,
         payload=msgspec.Raw(job.payload),
         result=msgspec.Raw(job.result) if job.result is not None else None,

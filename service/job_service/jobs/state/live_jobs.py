@@ -222,7 +222,7 @@ class LiveJobs:
 
     def _end_alone(self, change: UnstartedEnd) -> None:
         job = change.job
-        job.failure = change.failure
+        job.failure, job.cancel_by = change.failure, change.by
         job.ready_monotonic = None
         self.dependencies.discard(job)
         self.index.move(job, change.to, change.finished_at)

@@ -114,6 +114,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     schedule: str | None = None  # the one that made it
     scheduled_for: datetime | None = None  # its tick, or that of the job it runs again
     limit_key: str | None = None  # for which the limits of its type hold, if they do per key
+    debounce_seconds: float | None = None  # as a delay, also of the job that has its unique key
     tags: tuple[str, ...] = ()
     by: str | None = None  # who runs that one again, if they have a name
     group: str | None = None  # the one that it is a job of
@@ -176,7 +177,7 @@ class Job(msgspec.Struct, eq=False, gc=False):
     result: bytes | None = None
     finished_at: datetime | None = None
     cancel_reason: str | None = None  # set while a running attempt is being interrupted
-    cancel_by: str | None = None  # who wants that, if they have a name
+    cancel_by: str | None = None  # who wants it cancelled, or has cancelled it, if they have a name
     ending: Ending | None = None  # made for those who ask for it, if any do
     awaits: "dict[str, Job] | None" = None  # those of `after` that have not ended yet, by id
     successors: "dict[str, Job] | None" = None  # those that await it, by id

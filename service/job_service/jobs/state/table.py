@@ -24,6 +24,9 @@ class Found(NamedTuple):
     edge: str | None
 
 
+CountsByType = dict[str, dict[Status, int]]
+
+
 class JobTable:
     """All jobs that are not forgotten yet.
 
@@ -123,11 +126,11 @@ class JobTable:
                     return Found(found, job.id)
         return Found(found, None)
 
-    def count(self) -> dict[str, dict[Status, int]]:
-        """How many jobs of each type have which status."""
-        counts: dict[str, dict[Status, int]] = {}
+    def count(self, statuses: Collection[Status] = tuple(TRANSITIONS)) -> CountsByType:
+        """How many jobs of each type have which of these statuses."""
+        counts: CountsByType = {}
         for chunk in self._chunks.values():
-            of_status = {status: chunk.matching((status,)) for status in TRANSITIONS}
+            of_status = {status: chunk.matching((status,)) for status in statuses}
             for job_type, of_type in chunk.of_type.items():
                 of_this_type = counts.setdefault(job_type, dict.fromkeys(TRANSITIONS, 0))
                 for status, bits in of_status.items():

@@ -36,9 +36,9 @@ def create(draft: Draft, clock: Clock, predecessors: Sequence[Job] = ()) -> Crea
     """A submission is accepted; `predecessors` are the jobs that the draft's `after` names."""
     now = clock.now()
     run_at, due_monotonic = now, None
-    if draft.delay_seconds:
-        run_at += timedelta(seconds=draft.delay_seconds)
-        due_monotonic = clock.monotonic() + draft.delay_seconds
+    if delay := draft.delay_seconds or draft.debounce_seconds:
+        run_at += timedelta(seconds=delay)
+        due_monotonic = clock.monotonic() + delay
     elif draft.run_at is not None and draft.run_at > now:
         run_at = draft.run_at.astimezone(UTC)
     job = Job(
@@ -151,7 +151,7 @@ def cancel(job: Job, reason: str, clock: Clock, by: str | None = None) -> Unstar
         wait_seconds=_wait_seconds(job, clock),
         by=UNSET if by is None else by,
     )
-    return _end_early(job, "cancelled", event)
+    return _end_early(job, "cancelled", event, by)
 
 
 def abandon(job: Job, reason: str, clock: Clock) -> UnstartedEnd:
@@ -166,10 +166,12 @@ def abandon(job: Job, reason: str, clock: Clock) -> UnstartedEnd:
     return _end_early(job, "abandoned", event)
 
 
-def _end_early(job: Job, to: Status, event: JobCancelled | JobAbandoned) -> UnstartedEnd:
+def _end_early(
+    job: Job, to: Status, event: JobCancelled | JobAbandoned, by: str | None = None
+) -> UnstartedEnd:
     if job.status != "pending":
         raise IllegalTransition(job.id, job.status, to)
-    return UnstartedEnd(job, to, event, event.timestamp)
+    return UnstartedEnd(job, to, event, event.timestamp, by=by)
 
 
 def _wait_seconds(job: Job, clock: Clock) -> float | UnsetType:

@@ -13,8 +13,9 @@ from typing import Final, NamedTuple
 from job_service.jobs.state.capacity import Capacity, Totals
 from job_service.jobs.state.changes import Creation
 from job_service.jobs.state.clock import Clock
-from job_service.jobs.state.group import Group, creation_of
-from job_service.jobs.state.model import TERMINAL, Job, Status
+from job_service.jobs.state.group import creation_of
+from job_service.jobs.state.model import TERMINAL, Edit, Job, Status
+from job_service.jobs.state.transitions import edit
 from job_service.stores.admission import Admission
 from job_service.stores.contract import Tick
 from job_service.stores.postgres.claiming import lock_of, take_locks
@@ -76,10 +77,14 @@ class _Sum:
 
 
 class Admitted(NamedTuple):
-    """Whether any new jobs are ready and held by nobody, and those that have ended at once."""
+    """Whether any new jobs are ready and held by nobody, and those that have ended at once.
+
+    `put_off` has the ids of jobs that are still to be changed, and for which submission.
+    """
 
     any_ready: bool
     ended: Sequence[Job]
+    put_off: Sequence[tuple[Submission, str, Edit]]
 
 
 async def admit(tx: Transaction, submissions: Sequence[Submission], terms: Terms) -> Admitted:
@@ -93,7 +98,17 @@ async def admit(tx: Transaction, submissions: Sequence[Submission], terms: Terms
     new = Elsewhere(terms.clock)
     totals = _Sum(await _totals_for(tx, wanted, terms), new)
     made: list[Job] = []
-    groups: list[Group] = []
+    to_put_off: list[tuple[str, Edit]] = []
+    put_off: list[tuple[Submission, str, Edit]] = []
+
+    def change(job: Job, wanted: Edit) -> bool:
+        if job.status != "pending":
+            return False
+        if new.get(job.id) is job:
+            new.apply(edit(job, wanted, terms.clock))
+        else:
+            to_put_off.append((job.id, wanted))
+        return True
 
     def make(creation: Creation) -> None:
         made.append(creation.job)
@@ -108,6 +123,7 @@ async def admit(tx: Transaction, submissions: Sequence[Submission], terms: Terms
         find=lambda job_id: new.get(job_id) or predecessors.get(job_id),
         holder=lambda job_type, key: new.holder(job_type, key) or holders.get((job_type, key)),
         make=make,
+        put_off=change,
     )
     admission.is_closed = terms.is_closed
     ticks = await _last_ticks(tx, submissions)
@@ -130,24 +146,34 @@ async def admit(tx: Transaction, submissions: Sequence[Submission], terms: Terms
                 submission.tick = Tick(submission.schedule, job.created_at, job.id)
                 submission.is_tick_new = True
         submission.told = new.take_told()
-        if submission.group is not None and len(made) > first:
-            groups.append(submission.group)
-            submission.told.append(creation_of(submission.group))
+        put_off += [(submission, *each) for each in to_put_off]
+        to_put_off.clear()
         _part(submission, made[first:], terms, tx.now)
     await _keep(tx, made, submissions)
-    await keep_groups(tx, groups)
     await known.keep(tx)
     taken = {job.id for each in submissions for job in each.taken}
     left = [job for job in made if job.status == "pending" and job.id not in taken]
     return Admitted(
         any_ready=any(not job.awaits and job.run_at <= tx.now for job in left),
         ended=[job for job in made if job.status in TERMINAL],
+        put_off=put_off,
     )
 
 
-def _part(submission: Submission, made: Iterable[Job], terms: Terms, now: datetime) -> None:
+def _part(submission: Submission, made: Sequence[Job], terms: Terms, now: datetime) -> None:
+    if submission.group is not None and made:
+        submission.told.append(creation_of(submission.group))
     waiting = [job for job in made if job.status == "pending"]
-    submission.taken = [job for job in waiting if not job.awaits and terms.holds(job)]
+    debounced = {
+        (draft.type, draft.unique_key)
+        for draft in submission.drafts
+        if draft.debounce_seconds is not None  # any process may have to put it off
+    }
+    submission.taken = [
+        job
+        for job in waiting
+        if not job.awaits and (job.type, job.unique_key) not in debounced and terms.holds(job)
+    ]
     if left := len(waiting) - len(submission.taken):
         submission.told.append(JobsReleased(timestamp=now, jobs=left))
 
@@ -262,6 +288,9 @@ async def _keep(tx: Transaction, made: Sequence[Job], submissions: Iterable[Subm
     if ended := [job for job in made if job.status in TERMINAL]:
         await tx.do(insertion_of_finished(ended))
     await keep_labels(tx, made)
+    new = {job.group for job in made}
+    groups = [each.group for each in submissions if each.group is not None]
+    await keep_groups(tx, [group for group in groups if group.id in new])
     for tick in [each.tick for each in submissions if each.tick and each.is_tick_new]:
         await tx.rows(
             """

@@ -10,7 +10,7 @@ from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.limits import NO_LIMITS
 from job_service.jobs.state.model import Job
 from job_service.stores.contract import Demand
-from job_service.stores.postgres.admitting import Terms, admit, totals_of
+from job_service.stores.postgres.admitting import Admitted, Terms, admit, totals_of
 from job_service.stores.postgres.batch import Batch
 from job_service.stores.postgres.calling_off import CallOff
 from job_service.stores.postgres.claiming import claim
@@ -109,6 +109,7 @@ class Work:
             done.any_ready = done.any_ready or admitted.any_ready
             done.ended += len(admitted.ended)
             members += admitted.ended
+            says_word = await self._put_off(tx, done, admitted) or says_word
         if ended:
             done.followed = await follow(tx, ended, means.clock)
             done.any_ready = done.any_ready or done.followed.any_ready
@@ -132,6 +133,17 @@ class Work:
             groups = await count_ends(tx, members, self._means.clock)
             done.told_of_groups = groups.told
             done.any_ready = done.any_ready or groups.any_ready
+
+    async def _put_off(self, tx: Transaction, done: Done, admitted: Admitted) -> bool:
+        """Change jobs that wait, because of later submissions; whether other processes must."""
+        says_word = False
+        for submission, job_id, wanted in admitted.put_off:
+            change = EditElsewhere(job_id, wanted)
+            await change.do(tx, self._means.clock, self._means.capacity)
+            submission.told += change.told
+            done.any_ready = done.any_ready or change.any_ready
+            says_word = says_word or change.says_word
+        return says_word
 
     async def _do_asks(
         self, tx: Transaction, done: Done, ended: list[Job], members: list[Job]

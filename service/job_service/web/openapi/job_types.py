@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Iterable
+from itertools import combinations
 from typing import Any
 
 import msgspec
@@ -79,7 +80,13 @@ def _variant(job_type: JobType, payload: Schema, options: dict[str, Schema]) -> 
         "properties": {"type": {"const": job_type.name}, "payload": payload, **options},
         "required": required,
         "additionalProperties": False,
-        "not": {"required": ["delay_seconds", "run_at"]},
+        "not": {
+            "anyOf": [
+                {"required": [one, other]}
+                for one, other in combinations(("delay_seconds", "run_at", "debounce_seconds"), 2)
+            ]
+        },
+        "dependentRequired": {"debounce_seconds": ["unique_key"]},
     }
 
 

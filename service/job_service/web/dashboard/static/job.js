@@ -161,6 +161,7 @@ function facts(seconds) {
     job.tags && ["Tags", job.tags.map((tag) => linkToAll("tag", tag))],
     job.limit_key && ["Limit key", job.limit_key],
     job.schedule && ["Schedule", job.schedule],
+    job.cancelled_by && ["Cancelled by", job.cancelled_by],
     job.scheduled_for && ["Scheduled for", clockInZone(job.scheduled_for)],
     job.retry_of && ["Runs again", [linkTo(job.retry_of)]],
     job.after && ["After", job.after.map(linkTo)],
