@@ -56,6 +56,7 @@ SURFACE = [
     *(
         "JobSummary",
         "LogLine",
+        "MadeReady",
         "MetricsSnapshot",
         "NodeView",
         "NotFinished",
@@ -64,7 +65,8 @@ SURFACE = [
         "QueueClosed",
         "QueueFull",
     ),
-    *("QueueView", "Rate", "Registry", "ResourceFailed", "Retry", "RunningService", "ScheduleView"),
+    *("QueueView", "Rate", "Registry", "ResourceFailed", "Retries", "Retry", "RunningService"),
+    "ScheduleView",
     *("Settings", "SettingsError", "Snooze", "Status", "StoreRefused", "StoreUnavailable"),
     *("TypeOptions", "TypeQueue", "TypeView", "Unauthorized", "UnexpectedAnswer", "UnknownGroup"),
     *("UnknownJob", "UnknownJobType", "UnknownPredecessor", "Unreachable", "WaitsForJobs"),

@@ -20,14 +20,21 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
 from job_service.jobs.state import live_jobs
 from job_service.jobs.state.changes import Change
 from job_service.jobs.state.clock import Clock
-from job_service.jobs.state.detail import Cancellations, JobDetail, JobSummary, NodeView, QueueView
+from job_service.jobs.state.detail import (
+    Cancellations,
+    JobDetail,
+    JobSummary,
+    MadeReady,
+    NodeView,
+    QueueView,
+)
 from job_service.jobs.state.group import Group, GroupView
 from job_service.jobs.state.job_filter import JobFilter, JobPage
 from job_service.jobs.state.limits import Limits
@@ -60,6 +67,16 @@ class TypeBacklog(NamedTuple):
     not_ready: int = 0
     oldest_ready: float | None = None
     starts_per_second: float = 0.0
+
+
+class Portion(NamedTuple):
+    """Some of the jobs that are meant, the newest first: behind the id `after`, and so many."""
+
+    after: str | None = None
+    limit: int | None = None
+
+
+ALL: Final = Portion()
 
 
 class BacklogView(NamedTuple):
@@ -290,12 +307,20 @@ class Store(Protocol):
         """
 
     async def cancel_all(
-        self, job_type: str, status: Status | None, reason: str, by: str | None = None
+        self, wanted: JobFilter, reason: str, by: str | None = None, portion: Portion = ALL
     ) -> Cancellations:
-        """Call off the jobs of this type, or those of them that are pending or processing.
+        """Call off those of the jobs that are meant which have not ended.
 
-        Those that come in meanwhile are spared. Other tasks run between portions of them: a caller
-        who is cancelled has done a part.
+        The newest come first, so those that come in meanwhile are spared. Other tasks run between
+        portions of them: a caller who is cancelled has done a part. It may be done again.
+        """
+
+    async def run_now_all(
+        self, wanted: JobFilter, by: str | None = None, portion: Portion = ALL
+    ) -> MadeReady:
+        """Let those of the jobs that are meant wait no longer for their time; as `cancel_all`.
+
+        Those that are ready, or await other jobs, or do not wait, stay as they are.
         """
 
     async def cancel_group(

@@ -11,8 +11,9 @@ from msgspec import structs
 from job_service.errors import GroupConflict
 from job_service.jobs.state.detail import Cancellations, JobSummary
 from job_service.jobs.state.group import Group, GroupView, Standing, members, new_group, view_of
+from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import Draft, Job
-from job_service.stores.contract import KeyedRequest
+from job_service.stores.contract import ALL, KeyedRequest, Portion
 from job_service.stores.live_store import LiveStore, draft_like
 
 
@@ -40,6 +41,11 @@ class GroupStore(LiveStore):
         group: Group | None = None,
     ) -> Sequence[JobSummary]:
         """As `contract.Store` has it; the jobs are those of a group, if there is one."""
+
+    @abstractmethod
+    async def cancel_all(
+        self, wanted: JobFilter, reason: str, by: str | None = None, portion: Portion = ALL
+    ) -> Cancellations: ...
 
     @abstractmethod
     async def _read_group(self, group_id: str) -> KeptGroup:
@@ -77,7 +83,8 @@ class GroupStore(LiveStore):
         group, standing, _ = await self._read_group(group_id)
         if standing.ended_at is not None:
             raise GroupConflict(f"group {group.id} is already {standing.status}")
-        return await self._call_off_group(group_id, reason, by)
+        unended = JobFilter(group=group_id, statuses=("pending", "processing"))
+        return await self.cancel_all(unended, reason, by)
 
     async def retry_group(
         self, group_id: str, request: KeyedRequest | None = None, by: str | None = None
@@ -99,10 +106,3 @@ class GroupStore(LiveStore):
         live = self._live.groups.get(group_id)
         if live is not None:
             await live.ended.wait()
-
-    async def _call_off_group(self, group_id: str, reason: str, by: str | None) -> Cancellations:
-        """Call off all jobs of a group that have not ended."""
-        live = self._live.groups.get(group_id)
-        unended = [] if live is None else list(live.unended.values())
-        in_order = sorted(unended, key=lambda job: job.status == "pending")
-        return await self._call_off_each(in_order, None, reason, by)

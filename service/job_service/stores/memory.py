@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Final
 
 import trio
 from msgspec import UNSET
@@ -19,6 +18,7 @@ from job_service.jobs.state.detail import (
     Cancellations,
     JobDetail,
     JobSummary,
+    MadeReady,
     QueueView,
     summarize,
 )
@@ -31,13 +31,12 @@ from job_service.jobs.state.weight import (
     DEFAULT_RETAIN_BYTES,
     submitted_bytes,
 )
-from job_service.stores.contract import Excerpt, KeyedRequest, Runner, Tick
+from job_service.stores.contract import ALL, Excerpt, KeyedRequest, Portion, Runner, Tick
 from job_service.stores.group_store import GroupStore, KeptGroup
-from job_service.stores.live_store import draft_like, no_such_group, no_such_job
+from job_service.stores.live_store import LOOKS, draft_like, no_such_group, no_such_job
 from job_service.telemetry.events import Event, QueuePaused, QueueResumed
 
 GIVE_WAY_SECONDS = 0.002
-LOOKS: Final = 2_000  # at jobs, for one page: a few milliseconds, in which nobody else has a turn
 
 
 class MemoryStore(GroupStore):
@@ -169,12 +168,20 @@ class MemoryStore(GroupStore):
             await trio.lowlevel.cancel_shielded_checkpoint()
 
     async def cancel_all(
-        self, job_type: str, status: Status | None, reason: str, by: str | None = None
+        self, wanted: JobFilter, reason: str, by: str | None = None, portion: Portion = ALL
     ) -> Cancellations:
         await trio.lowlevel.checkpoint_if_cancelled()
-        cancellations = await self._call_off_all(job_type, status, reason, by)
+        cancellations = await self._call_off_all(wanted, reason, by, portion)
         await trio.lowlevel.cancel_shielded_checkpoint()
         return cancellations
+
+    async def run_now_all(
+        self, wanted: JobFilter, by: str | None = None, portion: Portion = ALL
+    ) -> MadeReady:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        made_ready = await self._run_now_all(wanted, by, portion)
+        await trio.lowlevel.cancel_shielded_checkpoint()
+        return made_ready
 
     async def pause(self, job_type: str | None, by: str | None = None) -> QueueView:
         await trio.lowlevel.checkpoint()

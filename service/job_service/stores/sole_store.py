@@ -14,13 +14,15 @@ from job_service.jobs.state.detail import (
     Cancellations,
     JobDetail,
     JobSummary,
+    MadeReady,
     QueueView,
     detail_of,
     summarize,
 )
 from job_service.jobs.state.group import Group
+from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import TERMINAL, Draft, Edit, Job, Status
-from job_service.stores.contract import KeyedRequest, Tick
+from job_service.stores.contract import ALL, KeyedRequest, Portion, Tick
 from job_service.stores.durable import DurableStore
 from job_service.stores.group_store import KeptGroup
 from job_service.stores.kept_counts import KeptCounts
@@ -114,10 +116,16 @@ class SoleStore(DurableStore):
         return await self._when_kept(self._detail(job))
 
     async def cancel_all(
-        self, job_type: str, status: Status | None, reason: str, by: str | None = None
+        self, wanted: JobFilter, reason: str, by: str | None = None, portion: Portion = ALL
     ) -> Cancellations:
         await self._require_open()
-        return await self._when_kept(await self._call_off_all(job_type, status, reason, by))
+        return await self._when_kept(await self._call_off_all(wanted, reason, by, portion))
+
+    async def run_now_all(
+        self, wanted: JobFilter, by: str | None = None, portion: Portion = ALL
+    ) -> MadeReady:
+        await self._require_open()
+        return await self._when_kept(await self._run_now_all(wanted, by, portion))
 
     async def pause(self, job_type: str | None, by: str | None = None) -> QueueView:
         await self._require_open()
@@ -183,9 +191,6 @@ class SoleStore(DurableStore):
         if live is None:
             return await self._read_ended_group(group_id)
         return await self._when_kept(KeptGroup(live.group, live.standing, live.processing))
-
-    async def _call_off_group(self, group_id: str, reason: str, by: str | None) -> Cancellations:
-        return await self._when_kept(await super()._call_off_group(group_id, reason, by))
 
     def _say(self, event: Event) -> None:
         self._kept_counts.observe(event)

@@ -98,7 +98,7 @@ class WaitQuery(Query, frozen=True):
 class JobPath(BaseConverter):
     """Any id, but not the name of another call, so that GET /jobs/batch is a 405 and no 404."""
 
-    regex = r"(?!(?:batch|cancel)\Z)[^/]+"
+    regex = r"(?!(?:batch|cancel|run-now|retry)\Z)[^/]+"
 
 
 def add_job_routes(

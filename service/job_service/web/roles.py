@@ -20,6 +20,8 @@ NEEDED: Final[Mapping[str, Role | None]] = {
     "edit_job": "operate",
     "run_job_now": "operate",
     "cancel_jobs": "operate",
+    "run_jobs_now": "operate",
+    "retry_jobs": "operate",
     "cancel_job": "operate",
     "retry_job": "operate",
     "stream_events": "read",

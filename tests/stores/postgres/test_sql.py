@@ -70,8 +70,10 @@ async def test_a_job_from_sql_is_found_by_its_key_and_tags(
             arguments = r"""'email', '"ada"', unique_key => 'a\b', tags => '{x,"c:\\d",x}'"""
             job_id = submit(connection, arguments)
             connection.commit()
-            with pytest.raises(psycopg.errors.RaiseException, match="up to 10 tags"):
-                submit(connection, "'email', tags => '{a,\"\"}'")
+            for tags in ('{a,""}', "{{a},{b}}"):
+                with pytest.raises(psycopg.errors.RaiseException, match="up to 10 tags"):
+                    submit(connection, f"'email', tags => '{tags}'")
+                connection.rollback()
         queue = service.queue
         assert [job.id for job in await queue.list(unique_key="a\\b")] == [job_id]
         assert [job.id for job in await queue.list(tag="x")] == [job_id]

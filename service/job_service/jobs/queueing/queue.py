@@ -8,6 +8,7 @@ from typing import Unpack
 import trio
 from msgspec import UNSET, structs
 
+from job_service.jobs.queueing.bulk import filter_of, retry_all
 from job_service.jobs.queueing.filters import JobFilters, job_filter
 from job_service.jobs.queueing.group_queue import GroupQueue
 from job_service.jobs.queueing.keyed_requests import keyed_request
@@ -23,15 +24,24 @@ from job_service.jobs.state.detail import (
     Cancellations,
     JobDetail,
     JobSummary,
+    MadeReady,
     NodeView,
     QueueView,
+    Retries,
     TypeView,
     with_types,
 )
-from job_service.jobs.state.job_filter import JobPage
+from job_service.jobs.state.job_filter import JobFilter, JobPage
 from job_service.jobs.state.limits import NO_LIMITS
-from job_service.jobs.state.model import DEFAULT_PRIORITY, TRANSITIONS, Draft, Edit, Status
-from job_service.stores.contract import Store
+from job_service.jobs.state.model import (
+    DEFAULT_PRIORITY,
+    TERMINAL,
+    TRANSITIONS,
+    Draft,
+    Edit,
+    Status,
+)
+from job_service.stores.contract import Portion, Store
 
 
 class JobQueue:
@@ -283,19 +293,69 @@ class JobQueue:
 
     async def cancel_all(
         self,
-        job_type: str,
+        job_type: str | None = None,
+        /,
         *,
-        status: Status | None = None,
+        after: str | None = None,
+        limit: int | None = None,
         reason: str = "requested",
         by: str | None = None,
+        **filters: Unpack[JobFilters],
     ) -> Cancellations:
-        """Cancel all jobs of this type, or only those that are pending, or processing.
+        """Cancel all jobs of this type, or of which all `filters` are true, that have not ended.
 
-        Jobs that are submitted meanwhile are not cancelled. Other tasks run in between; a caller
-        who is cancelled has done a part of it. Raises UnknownJobType.
+        The newest come first, and jobs that are submitted meanwhile are not cancelled. Other tasks
+        run in between; a caller who is cancelled has done a part of it, and may do it again. With a
+        `limit` it is done for so many jobs, and goes on `after` the `next` of its answer.
+
+        Raises UnknownJobType, or InvalidOption, as if nothing says which jobs are meant.
         """
-        await _require(self._registry, job_type)
-        return await self._store.cancel_all(job_type, status, reason, by)
+        wanted = await _meant(self._registry, job_type, filters, "pending", "processing")
+        return await self._store.cancel_all(wanted, reason, by, Portion(after, limit))
+
+    async def run_now_all(
+        self,
+        job_type: str | None = None,
+        /,
+        *,
+        after: str | None = None,
+        limit: int | None = None,
+        by: str | None = None,
+        **filters: Unpack[JobFilters],
+    ) -> MadeReady:
+        """Let all pending jobs that are meant wait no longer for their time, as `run_now` does.
+
+        Those that are ready, or wait for other jobs, are passed over. All else is as with
+        `cancel_all`.
+        """
+        wanted = await _meant(self._registry, job_type, filters, "pending")
+        return await self._store.run_now_all(wanted, by, Portion(after, limit))
+
+    async def retry_all(
+        self,
+        job_type: str | None = None,
+        /,
+        *,
+        after: str | None = None,
+        limit: int | None = None,
+        idempotency_key: str | None = None,
+        by: str | None = None,
+        **filters: Unpack[JobFilters],
+    ) -> Retries:
+        """Run all jobs again that are meant, as `retry` does; if no status is said, failed ones.
+
+        It stops if the queue is full. A job is run again once: if the same is asked for again
+        within a day, with the same `idempotency_key` or without one both times, it is passed over.
+        All else is as with `cancel_all`.
+
+        Raises QueueClosed, and InvalidIdempotencyKey, too.
+        """
+        ended = await _meant(self._registry, job_type, filters, *sorted(TERMINAL))
+        if not filters.get("status"):
+            ended = structs.replace(ended, statuses=("failed",))
+        if idempotency_key is not None:
+            await keyed_request(idempotency_key)
+        return await retry_all(self._store, ended, idempotency_key, by, Portion(after, limit))
 
     async def pause(self, job_type: str | None = None, *, by: str | None = None) -> QueueView:
         """Start no more jobs, or none of this type, until `resume`. Running jobs go on.
@@ -349,6 +409,22 @@ class JobQueue:
                 )
             )
         return views
+
+
+async def _meant(
+    registry: Registry, job_type: str | None, filters: JobFilters, *statuses: Status
+) -> JobFilter:
+    """The jobs that these say, if they have one of these statuses. Raises as `cancel_all`."""
+    if job_type is not None:
+        filters = {**filters, "job_type": job_type}
+    try:
+        wanted = filter_of(filters, statuses)
+        for name in wanted.types:
+            registry.lookup(name)
+    except BaseException:
+        await trio.lowlevel.checkpoint()
+        raise
+    return wanted
 
 
 async def _require(registry: Registry, job_type: str | None) -> None:

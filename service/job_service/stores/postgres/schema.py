@@ -202,7 +202,7 @@ BEGIN
     IF submit.type IS NULL OR priority NOT BETWEEN 0 AND 9 OR max_retries NOT BETWEEN 0 AND 1000
     THEN
         RAISE 'a job needs a type, a priority from 0 to 9, and max_retries from 0 to 1000';
-    ELSIF cardinality(tags) > 10
+    ELSIF cardinality(tags) > 10 OR array_ndims(tags) > 1
         OR EXISTS (SELECT FROM unnest(tags) AS tag WHERE length(tag) BETWEEN 1 AND 64 IS NOT true)
     THEN
         RAISE 'a job may have up to 10 tags of 1 to 64 characters';

@@ -20,7 +20,6 @@ from job_service.errors import (
 from job_service.jobs.state.dependencies import why_blocked
 from job_service.jobs.state.detail import (
     EXCERPT_CHARS,
-    Cancellations,
     JobDetail,
     JobSummary,
     NodeView,
@@ -44,6 +43,7 @@ from job_service.stores.postgres.participant import finished
 from job_service.stores.postgres.reading import Found, Waiting
 from job_service.stores.postgres.rows import is_storable, text_of_key
 from job_service.stores.postgres.submission import Submission
+from job_service.stores.postgres.sweeper import Sweeper
 from job_service.stores.postgres.usage import Usages
 from job_service.stores.unit_of_work import Pause
 from job_service.telemetry.events import QueuePaused, QueueResumed
@@ -51,7 +51,7 @@ from job_service.telemetry.events import QueuePaused, QueueResumed
 WORD_SECONDS: Final = 1.0  # that the process that holds a job has to call it off
 
 
-class PostgresStore(GroupKeeper):
+class PostgresStore(GroupKeeper, Sweeper):
     """Keeps all jobs in a database: at most `retain` that have ended, for up to `retain_seconds`.
 
     A job in hand whose process dies `max_losses` times fails. Meaning and errors of all methods are
@@ -108,28 +108,6 @@ class PostgresStore(GroupKeeper):
             raise
         await self._committer.kept()
         return await self.get(job_id)
-
-    async def cancel_all(
-        self, job_type: str, status: Status | None, reason: str, by: str | None = None
-    ) -> Cancellations:
-        await self._require_open()
-        of_type = JobFilter(types=(job_type,))
-        newest, _ = await self._question(
-            self._reader.page(of_type, after=None, limit=1, newest_first=True)
-        )
-        cancelled = interrupted = 0
-        while newest:
-            some = CallOff(reason, by, job_type=job_type, status=status, newest=newest[0].id)
-            await self._ask(some)
-            cancelled += some.cancelled
-            interrupted += some.interrupted
-            if some.is_over:
-                break
-        here = await self._call_off_all(job_type, status, reason, by)
-        await self._committer.kept()
-        return Cancellations(
-            cancelled=cancelled + here.cancelled, interrupted=interrupted + here.interrupted
-        )
 
     async def pause(self, job_type: str | None, by: str | None = None) -> QueueView:
         await self._require_open()
@@ -266,7 +244,7 @@ class PostgresStore(GroupKeeper):
         found = await self._find(job_id)
         if found.job.status in TERMINAL:
             raise AlreadyFinished(summarize(found.job))
-        call = CallOff(reason, by, job_id=job_id)
+        call = CallOff([job_id], reason, by)
         await self._ask(call)
         if call.says_word and found.job.status == "pending":
             with trio.move_on_after(WORD_SECONDS):
@@ -278,7 +256,7 @@ class PostgresStore(GroupKeeper):
         before = (await self._find(job_id)).job
         if before.status != "pending":
             raise NotPending(summarize(before))
-        change = EditElsewhere(job_id, wanted)
+        change = EditElsewhere([job_id], wanted)
         await self._ask_to_edit(change)
         with trio.move_on_after(WORD_SECONDS):
             while change.says_word and (asked := await self._question(self._reader.asked(job_id))):

@@ -96,7 +96,7 @@ class Work:
         done.lost, ended, members = written.lost, list(written.awaited), list(written.members)
         done.called_off = written.called_off
         done.calls = [
-            CallOff(*written.called_off[job.id], job_id=job.id)
+            CallOff([job.id], *written.called_off[job.id])
             for job in self.batch.given
             if job.id in written.called_off
         ]

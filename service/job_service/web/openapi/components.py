@@ -10,8 +10,10 @@ from job_service.jobs.state.detail import (
     Cancellations,
     JobDetail,
     JobSummary,
+    MadeReady,
     NodeView,
     QueueView,
+    Retries,
     ScheduleView,
     TypeQueue,
     TypeView,
@@ -38,7 +40,17 @@ REFERENCE: Final = "#/components/schemas/{name}"
 
 ANSWERS: Final[list[type[Struct]]] = [
     *(JobSummary, JobDetail, AttemptDetail, AttemptLog, LogLine, Progress, BatchReceipt),
-    *(GroupView, Cancellations, QueueView, TypeQueue, Backup, NodeView, TypeView),
+    *(
+        GroupView,
+        Cancellations,
+        MadeReady,
+        Retries,
+        QueueView,
+        TypeQueue,
+        Backup,
+        NodeView,
+        TypeView,
+    ),
     *(WorkerView, ScheduleView, MetricsSnapshot, Overview, HistoryView, Notice, Caller, Health),
     ProblemDetails,
 ]

@@ -10,8 +10,10 @@ from job_service.jobs.state.detail import (
     Cancellations,
     JobDetail,
     JobSummary,
+    MadeReady,
     NodeView,
     QueueView,
+    Retries,
     ScheduleView,
     TypeQueue,
     TypeView,
@@ -91,6 +93,8 @@ GROUP: Final = GroupView(
     progress=0.25,
 )
 CANCELLATIONS: Final = Cancellations(cancelled=4, interrupted=1)
+ALL_READY: Final = MadeReady(made_ready=4)
+RETRIES: Final = Retries(retried=1_000, next=EXAMPLE_ID)
 NODES: Final = [
     NodeView(
         node="7d0c6b0e-6f0b-4a57-9f61-5b1d3f0a2c11",
