@@ -72,6 +72,18 @@ CREATE TABLE job_service.labels (
 );
 CREATE INDEX labels_by_job ON job_service.labels (id);
 
+CREATE TABLE job_service.groups (
+    id text COLLATE "C" PRIMARY KEY,
+    jobs int NOT NULL,
+    completed int NOT NULL DEFAULT 0,
+    failed int NOT NULL DEFAULT 0,
+    cancelled int NOT NULL DEFAULT 0,
+    ended_at timestamptz,
+    callback_id text,
+    definition text NOT NULL
+) WITH (fillfactor = 70);
+CREATE INDEX groups_by_end ON job_service.groups (ended_at, id) WHERE ended_at IS NOT NULL;
+
 CREATE TABLE job_service.edges (
     predecessor text COLLATE "C", successor text COLLATE "C",
     PRIMARY KEY (predecessor, successor)
