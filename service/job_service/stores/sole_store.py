@@ -124,6 +124,9 @@ class SoleStore(DurableStore):
         await self._require_open()
         return await self._when_kept(await self._run_now_all(wanted, by, portion))
 
+    async def _end_portion(self) -> None:
+        await self._committer.kept()  # so that not too much waits in line
+
     async def pause(self, job_type: str | None, by: str | None = None) -> QueueView:
         await self._require_open()
         async with self._unit() as unit:
