@@ -223,6 +223,10 @@ class MemoryStore(LiveStore):
         await trio.lowlevel.checkpoint()
         return self._jobs.count()
 
+    async def view_and_counts(self) -> tuple[QueueView, Mapping[str, dict[Status, int]]]:
+        await trio.lowlevel.checkpoint()
+        return self._view(), self._jobs.count()
+
     def _find(self, job_id: str) -> Job:
         job = self._jobs.get(job_id)
         if job is None:
