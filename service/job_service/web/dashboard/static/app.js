@@ -6,6 +6,7 @@ import { showCaller } from "./caller.js";
 import { $, setAttribute, setText } from "./dom.js";
 import { offerTypes, showTabs } from "./filters.js";
 import { clock, count, duration } from "./format.js";
+import { showGroup } from "./groups.js";
 import { forgetHistory, notePresent, readHistory, showHour } from "./history.js";
 import { openJob, showJob } from "./job.js";
 import { filterJobs, showJobs } from "./jobs.js";
@@ -110,7 +111,7 @@ async function showAll(signal) {
     return;
   }
   const changed = now !== counted || metrics.jobs_in_progress > 0; // their progress may have changed
-  await showJobs(signal, changed);
+  await Promise.all([showGroup(signal), showJobs(signal, changed)]);
   counted = now;
 }
 
