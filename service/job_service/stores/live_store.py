@@ -159,8 +159,12 @@ class LiveStore(ABC):
             after, left = found.edge, left - len(found.jobs)
             if after is None:
                 return None
-            await trio.lowlevel.checkpoint()
+            await self._end_portion()
         return after
+
+    async def _end_portion(self) -> None:
+        """Let others have their turn before the next portion of many jobs."""
+        await trio.lowlevel.checkpoint()
 
     def _call_off(self, job: Job, reason: str, by: str | None) -> None:
         if job.status == "pending":

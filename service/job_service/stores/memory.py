@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import trio
 from msgspec import UNSET
@@ -37,6 +38,7 @@ from job_service.stores.live_store import LOOKS, draft_like, no_such_group, no_s
 from job_service.telemetry.events import Event, QueuePaused, QueueResumed
 
 GIVE_WAY_SECONDS = 0.002
+LOOKS_AT_ERRORS: Final = 500  # each of which may take ten times as long
 
 
 class MemoryStore(GroupStore):
@@ -214,8 +216,9 @@ class MemoryStore(GroupStore):
         self, wanted: JobFilter, *, after: str | None, limit: int, newest_first: bool
     ) -> JobPage:
         await trio.lowlevel.checkpoint()
+        looks = LOOKS if wanted.error is None else LOOKS_AT_ERRORS
         found = self._jobs.page(
-            wanted, after=after, limit=limit + 1, newest_first=newest_first, looks=LOOKS
+            wanted, after=after, limit=limit + 1, newest_first=newest_first, looks=looks
         )
         return page_of([summarize(job) for job in found.jobs], limit, found.edge)
 
@@ -238,6 +241,10 @@ class MemoryStore(GroupStore):
     async def counts(self) -> Mapping[str, dict[Status, int]]:
         await trio.lowlevel.checkpoint()
         return self._jobs.count()
+
+    async def view_and_counts(self) -> tuple[QueueView, Mapping[str, dict[Status, int]]]:
+        await trio.lowlevel.checkpoint()
+        return self._view(), self._jobs.count()
 
     async def _read_group(self, group_id: str) -> KeptGroup:
         await trio.lowlevel.checkpoint()

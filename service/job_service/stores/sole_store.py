@@ -127,6 +127,9 @@ class SoleStore(DurableStore):
         await self._require_open()
         return await self._when_kept(await self._run_now_all(wanted, by, portion))
 
+    async def _end_portion(self) -> None:
+        await self._committer.kept()  # so that not too much waits in line
+
     async def pause(self, job_type: str | None, by: str | None = None) -> QueueView:
         await self._require_open()
         async with self._unit() as unit:
@@ -176,6 +179,9 @@ class SoleStore(DurableStore):
         await self._require_open()
         await trio.lowlevel.checkpoint()
         return self._kept_counts.all()
+
+    async def view_and_counts(self) -> tuple[QueueView, Mapping[str, dict[Status, int]]]:
+        return await self.view(), self._kept_counts.all()
 
     def _count_by_type(self) -> Mapping[str, Mapping[Status, int]]:
         # As far as it was told, so that it agrees with the metrics, which are told the same.

@@ -107,7 +107,7 @@ class JobServiceApp(QuartTrio):
             path = self.url_map.bind("", path_info=incoming.path)
             raise MethodNotAllowed(path.allowed_methods())
         if rule is not None and incoming.method != "OPTIONS":
-            require_role(rule.endpoint, incoming.caller)
+            require_role(rule.endpoint, incoming.token)
             if incoming.query_string:
                 check_query(self.view_functions[rule.endpoint])
         return None
@@ -177,7 +177,7 @@ def create_app(
     add_monitoring_routes(app, read_metrics, history, list_workers, list_schedules)
     add_health_routes(app, is_ready, store_trouble, why_idle)
     add_overview_route(app, queue, read_metrics, list_workers)
-    add_event_routes(app, feed)
+    add_event_routes(app, feed, access.tokens)
     add_documentation(app, registry, needs_token=bool(access.tokens), root_path=root_path)
     add_dashboard(app)
     return app

@@ -109,8 +109,15 @@ def test_what_is_no_job_is_refused(database: str) -> None:
             pass
 
     trio.run(make_tables)
-    with (
-        psycopg.connect(database) as connection,
-        pytest.raises(psycopg.errors.RaiseException, match="a priority from 0 to 9"),
-    ):
-        submit(connection, "'email', priority => 10")
+    refused = {
+        "'email', priority => 10": "a priority from 0 to 9",
+        "'email', priority => NULL": "a priority from 0 to 9",
+        "'email', max_retries => NULL": "max_retries from 0 to 1000",
+        "NULL": "needs a type",
+        "'email', run_at => 'infinity'": "within the next 10 years",
+        "'email', run_at => '12000-01-01'": "within the next 10 years",
+    }
+    with psycopg.connect(database, autocommit=True) as connection:
+        for arguments, why in refused.items():
+            with pytest.raises(psycopg.errors.RaiseException, match=why):
+                submit(connection, arguments)

@@ -18,6 +18,7 @@ from job_service.jobs.queueing.options import (
     check_edit,
     check_options,
 )
+from job_service.jobs.queueing.words import require_words
 from job_service.jobs.registration.job_type import encode_payload
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.state.detail import (
@@ -61,8 +62,9 @@ class JobQueue:
     same call with that key makes no new job: it returns the first one, `replayed`, even during a
     drain. Another call with it raises IdempotencyKeyReused. A call that raises is not remembered.
 
-    Whoever calls `cancel`, `cancel_all`, `retry`, `pause`, `resume` or `back_up` for somebody may
-    give their name: `by`. The event that tells of it has that name.
+    Whoever changes something for somebody, as with `cancel` or `pause`, may give their
+    name: `by`, a text of 1 to 255 characters. The event that tells of it has that name.
+    Each of these calls raises InvalidOption if that is no name, or a `reason` no Unicode text.
 
     `groups` has the same for many jobs that are one thing; see `GroupQueue`.
 
@@ -109,8 +111,8 @@ class JobQueue:
     ) -> Sequence[JobSummary]:
         """Accept all drafts that `check` returned, in their order, or none of them.
 
-        Of a draft that was made without `check`, only the options are checked here. Its job waits
-        for as long as no handler has its type or takes its payload.
+        Of a draft that was made without `check`, only the options are checked here, and that all of
+        it can be kept. Its job waits for as long as no handler has its type or takes its payload.
 
         Raises InvalidOption, UnknownPredecessor, QueueFull if not all of them fit, BatchTooLarge if
         they never will, QueueClosed, InvalidIdempotencyKey or IdempotencyKeyReused, and then
@@ -164,6 +166,7 @@ class JobQueue:
         Raises UnknownJob, NotFinished, QueueFull, QueueClosed, InvalidIdempotencyKey or
         IdempotencyKeyReused, and then nothing has changed.
         """
+        await require_words(by)
         request = None
         if idempotency_key is not None:
             # Whoever asks for a lone surrogate is to hear that there is no such job.
@@ -235,6 +238,7 @@ class JobQueue:
         One that is ready already stays as it is; pauses and limits hold it back as before. Raises
         UnknownJob, NotPending if it runs or has ended, or WaitsForJobs.
         """
+        await require_words(by)
         return await self._store.edit(job_id, Edit(run_now=True, by=by))
 
     async def edit(
@@ -260,6 +264,7 @@ class JobQueue:
         except BaseException:
             await trio.lowlevel.checkpoint()
             raise
+        await require_words(by)
         wanted = Edit(run_at, priority, by=by)
         if payload is not UNSET:
             registered = self._registry.lookup((await self._store.get(job_id)).type)
@@ -289,6 +294,7 @@ class JobQueue:
 
         Raises UnknownJob, or AlreadyFinished if it has ended.
         """
+        await require_words(by, reason)
         return await self._store.cancel(job_id, reason, by)
 
     async def cancel_all(
@@ -310,6 +316,7 @@ class JobQueue:
 
         Raises UnknownJobType, or InvalidOption, as if nothing says which jobs are meant.
         """
+        await require_words(by, reason)
         wanted = await _meant(self._registry, job_type, filters, "pending", "processing")
         return await self._store.cancel_all(wanted, reason, by, Portion(after, limit))
 
@@ -328,6 +335,7 @@ class JobQueue:
         Those that are ready, or wait for other jobs, are passed over. All else is as with
         `cancel_all`.
         """
+        await require_words(by)
         wanted = await _meant(self._registry, job_type, filters, "pending")
         return await self._store.run_now_all(wanted, by, Portion(after, limit))
 
@@ -350,6 +358,7 @@ class JobQueue:
 
         Raises QueueClosed, and InvalidIdempotencyKey, too.
         """
+        await require_words(by)
         ended = await _meant(self._registry, job_type, filters, *sorted(TERMINAL))
         if not filters.get("status"):
             ended = structs.replace(ended, statuses=("failed",))
@@ -362,11 +371,13 @@ class JobQueue:
 
         The pause of the queue and the pauses of types are independent. Raises UnknownJobType.
         """
+        await require_words(by)
         await _require(self._registry, job_type)
         return with_types(await self._store.pause(job_type, by), self._registry.names)
 
     async def resume(self, job_type: str | None = None, *, by: str | None = None) -> QueueView:
         """End the pause of the queue, or of this type, if there is one. Raises UnknownJobType."""
+        await require_words(by)
         await _require(self._registry, job_type)
         return with_types(await self._store.resume(job_type, by), self._registry.names)
 
@@ -379,6 +390,7 @@ class JobQueue:
 
         Jobs go on meanwhile. Raises BackupRefused, as if jobs are in memory, or StoreUnavailable.
         """
+        await require_words(by)
         return await self._store.back_up(Path(destination), by)
 
     async def nodes(self) -> Sequence[NodeView]:
@@ -387,9 +399,12 @@ class JobQueue:
 
     async def types(self) -> Sequence[TypeView]:
         """All job types, and how many of their jobs are in which status."""
-        counts = await self._store.counts()
-        paused = (await self._store.view()).paused_types
-        views = []
+        return (await self.overview())[1]
+
+    async def overview(self) -> tuple[QueueView, Sequence[TypeView]]:
+        """`view` and `types` of one moment, at which the call returns, so that they agree."""
+        view, counts = await self._store.view_and_counts()
+        paused, views = view.paused_types, []
         for name in self._registry.names:
             job_type = self._registry.lookup(name)
             views.append(
@@ -408,7 +423,7 @@ class JobQueue:
                     **counts.get(name, dict.fromkeys(TRANSITIONS, 0)),
                 )
             )
-        return views
+        return with_types(view, self._registry.names), views
 
 
 async def _meant(

@@ -10,7 +10,7 @@ from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.model import Job, Status
 from job_service.jobs.state.transitions import cancel
 from job_service.stores.postgres.elsewhere import Elsewhere
-from job_service.stores.postgres.rows import WHOLE, finishing, job_of, text_of
+from job_service.stores.postgres.rows import WHOLE, finishing, job_of
 from job_service.stores.postgres.transaction import Transaction
 from job_service.telemetry.events import Event, JobsClaimed
 
@@ -69,7 +69,7 @@ class CallOff:
                 UPDATE job_service.jobs SET cancel_reason = %s, cancel_by = %s
                 WHERE id = ANY(%s) AND cancel_reason IS NULL
                 """,
-                text_of(self.reason),
+                self.reason,
                 self.by,
                 ids,
             )

@@ -36,6 +36,7 @@ CREATE TABLE job_service.jobs (
     edit text,
     bytes int NOT NULL,
     record text NOT NULL,
+    error text,
     payload text NOT NULL
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 CREATE INDEX jobs_to_claim ON job_service.jobs (type, priority, run_at, id)
@@ -58,6 +59,7 @@ CREATE TABLE job_service.finished (
     run_at timestamptz NOT NULL,
     finished_at timestamptz NOT NULL,
     record text NOT NULL,
+    error text,
     payload text NOT NULL,
     result text,
     bytes int NOT NULL DEFAULT 0
@@ -199,7 +201,9 @@ DECLARE
     iso text := 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"';
     holder text;
 BEGIN
-    IF submit.type IS NULL OR priority NOT BETWEEN 0 AND 9 OR max_retries NOT BETWEEN 0 AND 1000
+    -- Nothing passes that a process could not read: it would be in the way of all others.
+    IF submit.type IS NULL OR (priority BETWEEN 0 AND 9 AND max_retries BETWEEN 0 AND 1000)
+        IS NOT true
     THEN
         RAISE 'a job needs a type, a priority from 0 to 9, and max_retries from 0 to 1000';
     ELSIF cardinality(tags) > 10 OR array_ndims(tags) > 1
@@ -208,6 +212,8 @@ BEGIN
         RAISE 'a job may have up to 10 tags of 1 to 64 characters';
     ELSIF length(submit.limit_key) NOT BETWEEN 1 AND 255 THEN
         RAISE 'a limit key has 1 to 255 characters';
+    ELSIF due > moment + interval '10 years' THEN
+        RAISE 'run_at must be within the next 10 years';
     END IF;
     LOOP
         INSERT INTO job_service.jobs (id, type, status, priority, created_at, run_at, unique_key,

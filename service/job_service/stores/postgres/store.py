@@ -38,6 +38,7 @@ from job_service.stores.postgres.awaited import EVERY_SECONDS
 from job_service.stores.postgres.calling_off import CallOff
 from job_service.stores.postgres.editing import EditElsewhere
 from job_service.stores.postgres.group_keeper import GroupKeeper
+from job_service.stores.postgres.listing import Listing
 from job_service.stores.postgres.pace import starts_per_second
 from job_service.stores.postgres.participant import finished
 from job_service.stores.postgres.reading import Found, Waiting
@@ -160,8 +161,8 @@ class PostgresStore(GroupKeeper, Sweeper):
     ) -> JobPage:
         await self._require_open()
         await self._committer.kept()
-        jobs, edge = await self._question(
-            self._reader.page(wanted, after=after, limit=limit + 1, newest_first=newest_first)
+        jobs, edge = await self._found(
+            Listing(wanted, after=after, limit=limit + 1, newest_first=newest_first)
         )
         return page_of([self._with_progress(summarize(job)) for job in jobs], limit, edge)
 
@@ -178,9 +179,13 @@ class PostgresStore(GroupKeeper, Sweeper):
         return elsewhere | await self._excerpts_of_live(ids)
 
     async def view(self) -> QueueView:
-        await self._require_open()
-        await self._committer.kept()
-        counts = await self._question(self._reader.counts())
+        return (await self.view_and_counts())[0]
+
+    async def view_and_counts(self) -> tuple[QueueView, Mapping[str, dict[Status, int]]]:
+        counts = await self.counts()
+        return await self._view_with(counts), counts
+
+    async def _view_with(self, counts: Mapping[str, Mapping[Status, int]]) -> QueueView:
         waiting = await self._question(self._reader.waiting(self.clock.now()))
         starts = await self._question(self._reader.do(starts_per_second))
         types = [

@@ -7,6 +7,7 @@ import msgspec
 
 from job_service.jobs.state.detail import JobSummary
 from job_service.jobs.state.group import Group, Standing
+from job_service.jobs.state.job_filter import folded_error
 from job_service.jobs.state.model import Job
 from job_service.stores.contract import KeyedRequest, Tick
 from job_service.stores.labels import labels_of
@@ -95,6 +96,7 @@ def _row(job: Job) -> rows.JobRow:
         None if job.finished_at is None else text_of(job.finished_at),
         encode(record_of(job)).decode(),
         None if job.result is None else job.result.decode(),
+        folded_error(job),
     )
 
 

@@ -13,7 +13,8 @@ from job_service.jobs.state.model import Status
 class JobRow(NamedTuple):
     """A job without its payload. `record` is JSON text of all that has no column of its own.
 
-    `finished_at` is None until the job has ended. Lists of jobs come without `result`.
+    `finished_at` is None until the job has ended. `error` is what its last error is searched by;
+    it is only written. Lists of jobs come without `result`.
     """
 
     id: str
@@ -25,6 +26,7 @@ class JobRow(NamedTuple):
     finished_at: str | None
     record: str
     result: str | None
+    error: str | None = None
 
 
 class KeptJob(NamedTuple):

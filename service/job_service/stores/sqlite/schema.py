@@ -84,6 +84,21 @@ _LABELS: Final = (
     """,
 )
 
+# By what the last error of a job is searched. Jobs without one are not in the index, and the errors
+# are in it themselves, so no record is read on the way.
+_ERRORS: Final = (
+    "ALTER TABLE jobs ADD COLUMN error TEXT",
+    """
+    UPDATE jobs SET error = replace(lower(substr(
+        CASE WHEN json_type(record, '$.attempts') IS NULL THEN json_extract(record, '$.failure')
+        ELSE json_extract(record, '$.attempts[#-1].error') END,
+        1, 1000
+    )), char(0), char(65533))
+    WHERE status IN ('pending', 'failed', 'cancelled', 'abandoned')
+    """,
+    "CREATE INDEX jobs_by_error ON jobs (status, type, id, error) WHERE error IS NOT NULL",
+)
+
 
 # Apart, because SQLite writes a row anew when anything in it changes, and what a group is may be
 # long, while its standing changes with each job that ends.
@@ -112,13 +127,23 @@ def _label(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+def _keep_errors(connection: sqlite3.Connection) -> None:
+    for statement in _ERRORS:
+        connection.execute(statement)
+
+
 def _group(connection: sqlite3.Connection) -> None:
     for statement in _GROUPS:
         connection.execute(statement)
 
 
 # Each takes a database from the version that is its place here to the next one.
-_MIGRATIONS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (_create, _label, _group)
+_MIGRATIONS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (
+    _create,
+    _label,
+    _keep_errors,
+    _group,
+)
 
 VERSION: Final = len(_MIGRATIONS)
 

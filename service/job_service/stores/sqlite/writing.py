@@ -28,7 +28,7 @@ class _Insert(NamedTuple):
 
 
 _JOBS: Final = _Insert(
-    9,
+    10,
     "INSERT INTO jobs VALUES",
     """
     ON CONFLICT DO UPDATE SET
@@ -37,7 +37,8 @@ _JOBS: Final = _Insert(
         run_at = excluded.run_at,
         finished_at = excluded.finished_at,
         record = excluded.record,
-        result = excluded.result
+        result = excluded.result,
+        error = excluded.error
     """,
 )
 _PAYLOADS: Final = _Insert(2, "INSERT OR REPLACE INTO payloads VALUES", "")
