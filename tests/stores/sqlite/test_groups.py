@@ -15,6 +15,7 @@ from job_service.jobs.state.transitions import cancel
 from job_service.stores.sqlite.store import SqliteStore
 from job_service.telemetry.events import GroupEvent
 from tests.stores.sqlite.conftest import Disk, as_after_a_crash, opened_file
+from tests.stores.sqlite.sample import closing_file
 from tests.stores.workshop import Workshop
 
 EMAIL = Draft("email", b"{}", 3)
@@ -137,3 +138,18 @@ async def test_a_group_that_is_refused_was_never_made(path: Path, disk: Disk) ->
             await shop.store.group(group.id)
         assert shop.store.weight == 0
         await shop.check()
+
+
+async def test_of_groups_that_have_ended_the_last_ones_are_kept(path: Path) -> None:
+    """And all that have not ended, however old they are."""
+    async with opened_file(path) as shop:
+        ids = []
+        for ends in (False, True, True, True):
+            shop.seconds += 1
+            ids.append((await shop.store.submit_group(group_of(shop, 1), [EMAIL])).id)
+            if ends:
+                await shop.run((await jobs_of(shop, ids[-1]))[0])
+    with closing_file(path) as file:
+        file.forget_groups(2)
+        assert [group_id for group_id in ids if file.group(group_id)] == [ids[0], *ids[2:]]
+        assert file.check() == []

@@ -68,9 +68,10 @@ export async function showNotices(signal) {
     setAttribute(row, "data-level", event.level);
     setAttribute(time, "datetime", event.timestamp);
     setText(time, clock(event.timestamp));
-    setText(text, event.job_id ? "" : words);
-    setText(link, event.job_id ? words : "");
-    setAttribute(link, "href", event.job_id ? `#/jobs/${event.job_id}` : null);
+    const address = addressOf(event);
+    setText(text, address ? "" : words);
+    setText(link, address ? words : "");
+    setAttribute(link, "href", address);
     setText(often, times > 1 ? `${count(times)} times since ${clock(first)}` : "");
   });
 }
@@ -82,3 +83,9 @@ const create = () =>
     make("time"),
     make("div", {}, make("span"), make("a"), make("span", { class: "often" })),
   );
+
+/** Where to look at what it tells of, or null. */
+function addressOf({ job_id, group_id }) {
+  if (job_id) return `#/jobs/${job_id}`;
+  return group_id ? `#/?group=${group_id}` : null;
+}
