@@ -44,6 +44,9 @@ SURFACE = [
         "CannotListen",
         "Discard",
         "Draft",
+        "GroupConflict",
+        "GroupQueue",
+        "GroupView",
         "IdempotencyKeyReused",
         "InvalidIdempotencyKey",
         "InvalidOption",
@@ -65,8 +68,9 @@ SURFACE = [
     *("QueueView", "Rate", "Registry", "ResourceFailed", "Retries", "Retry", "RunningService"),
     "ScheduleView",
     *("Settings", "SettingsError", "Snooze", "Status", "StoreRefused", "StoreUnavailable"),
-    *("TypeOptions", "TypeQueue", "TypeView", "Unauthorized", "UnexpectedAnswer", "UnknownJob"),
-    *("UnknownJobType", "UnknownPredecessor", "Unreachable", "WaitsForJobs", "WorkerView"),
+    *("TypeOptions", "TypeQueue", "TypeView", "Unauthorized", "UnexpectedAnswer", "UnknownGroup"),
+    *("UnknownJob", "UnknownJobType", "UnknownPredecessor", "Unreachable", "WaitsForJobs"),
+    "WorkerView",
     *("collect_garbage_on_schedule", "host"),
 ]
 

@@ -88,6 +88,8 @@ async def test_a_reason_can_be_told(queue: JobQueue, reason: Any) -> None:
         ("type", NO_NAMES),
         ("retry_of", NO_NAMES),
         ("schedule", NO_NAMES),
+        ("group", NO_NAMES),
+        ("callback_of", NO_NAMES),
         ("limit_key", ["", "a" * 256, "\ud800", 5]),
         ("payload", [b"", b"\xff", "null", None]),
     ],

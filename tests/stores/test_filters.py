@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 from uuid import UUID
 
 import pytest
@@ -95,10 +96,12 @@ FILTERS: dict[str, Ask] = {
 
 LOOKS = (
     (memory, "LOOKS"),
+    (memory, "LOOKS_AT_ERRORS"),
     (sqlite, "LOOKS_AT_IDS"),
-    (sqlite, "LOOKS_AT_RECORDS"),
+    (sqlite, "LOOKS_AT_ROWS"),
+    (sqlite, "LOOKS_AT_ERRORS"),
     (postgres, "LOOKS_AT_IDS"),
-    (postgres, "LOOKS_AT_RECORDS"),
+    (postgres, "LOOKS_AT_ROWS"),
 )
 
 
@@ -161,6 +164,43 @@ async def test_the_filters_tell_jobs_apart(shop: Workshop) -> None:
         "nothing",
         "several types",
     }
+
+
+ERRORS = {
+    "ValueError: first\0second": ("FIRST", "first\0SECOND", "second"),
+    "ÄÖ \\u0000 É 100% '": ("Ä", "\\U0000", "100% '"),
+    "x" * 999 + "the rest": ("xt",),
+}
+NOT_FOUND = ("äö", "the rest", "zz", "\\0", "first second")
+
+
+@pytest.mark.parametrize("how", ["fail", "retry"])
+async def test_an_error_is_found_by_any_part_of_its_start(
+    shop: Workshop, how: Literal["fail", "retry"]
+) -> None:
+    """By its first 1,000 characters, of which any may be in it, until another attempt begins."""
+    for error, parts in ERRORS.items():
+        job_id = await shop.new()
+        await shop.start(job_id)
+        await shop.end(job_id, how, error)
+        assert (await shop.store.get(job_id)).error == error
+        for part in parts:
+            assert await found(shop, JobFilter(error=part)) == [job_id], part
+    for part in NOT_FOUND:
+        assert await found(shop, JobFilter(error=part)) == [], part
+    if how == "retry":
+        await shop.run(job_id)
+        assert await found(shop, JobFilter(error="xt")) == []
+
+
+async def test_the_reason_of_a_job_that_never_ran_is_found_as_its_error(shop: Workshop) -> None:
+    """In any state in which it can be."""
+    first = await shop.new()
+    second = await shop.new(after=(first,))
+    await shop.run(first, "fail")
+    (reason,) = [job.error for job in await shop.everything() if job.id == second]
+    assert reason is not None
+    assert await found(shop, JobFilter(error=reason[:200].upper())) == [second]
 
 
 async def test_what_is_forgotten_is_not_found(make_workshop: MakeWorkshop) -> None:

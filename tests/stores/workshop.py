@@ -213,16 +213,16 @@ class Workshop:
         job, attempt = self.running[job_id]
         await self.apply(progress(job, attempt, Progress(done, 10), self.clock))
 
-    async def end(self, job_id: str, how: How = "complete") -> None:
+    async def end(self, job_id: str, how: How = "complete", error: str = "ValueError: no") -> None:
         """Its attempt ends."""
         job, attempt = self.running[job_id]
         match how:
             case "complete":
                 change = complete(job, attempt, b'"250 OK"', self.clock)
             case "fail":
-                change = fail(job, attempt, "ValueError: no", "Traceback: no", self.clock)
+                change = fail(job, attempt, error, "Traceback: no", self.clock)
             case "retry":
-                change = retry(job, attempt, "ValueError: no", "Traceback: no", 5.0, self.clock)
+                change = retry(job, attempt, error, "Traceback: no", 5.0, self.clock)
             case "snooze":
                 change = snooze(job, attempt, 5.0, self.clock)
             case "cancel":

@@ -12,10 +12,14 @@ from tests.web.api import JSON, Answer, Api, check_problem, taking
 from tests.web.conftest import MakeApi
 
 JOB = "/jobs/01890000-0000-7000-8000-000000000000"
+GROUP = "/groups/01890000-0000-7000-8000-000000000000"
 # Each call that more than the role `read` is needed for.
 CALLS: dict[str, tuple[str, Role]] = {
     "submit_job": ("/jobs", "submit"),
     "submit_batch": ("/jobs/batch", "submit"),
+    "submit_group": ("/groups", "submit"),
+    "cancel_group": (f"{GROUP}/cancel", "operate"),
+    "retry_group": (f"{GROUP}/retry", "operate"),
     "run_job_now": (f"{JOB}/run-now", "operate"),
     "cancel_jobs": ("/jobs/cancel?type=echo", "operate"),
     "run_jobs_now": ("/jobs/run-now?type=echo", "operate"),

@@ -314,6 +314,11 @@ def require_room(capacity: Capacity, job: Job, wanted: Edit) -> None:
         )
 
 
+def no_such_group(group_id: str) -> str:
+    """What to say of a group that is asked for in vain."""
+    return f"there is no group {group_id[:100]}, or it is no longer kept"
+
+
 def no_such_job(job_id: str) -> str:
     """What to say of a job that is asked for in vain."""
     return f"there is no job {job_id}, or it is no longer kept"

@@ -19,10 +19,12 @@ from job_service.jobs.state.detail import (
     detail_of,
     summarize,
 )
+from job_service.jobs.state.group import Group
 from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import TERMINAL, Draft, Edit, Job, Status
 from job_service.stores.contract import ALL, KeyedRequest, Portion, Tick
 from job_service.stores.durable import DurableStore
+from job_service.stores.group_store import KeptGroup
 from job_service.stores.kept_counts import KeptCounts
 from job_service.stores.live_store import draft_like
 from job_service.stores.outbox import withdraw
@@ -71,11 +73,12 @@ class SoleStore(DurableStore):
         request: KeyedRequest | None = None,
         schedule: str | None = None,
         not_since: datetime | None = None,  # noqa: ARG002 (there is no other process)
+        group: Group | None = None,
     ) -> Sequence[JobSummary]:
         await self._require_open()
         await self._submissions.look_up_predecessors(drafts)
         async with self._unit() as unit:
-            jobs = self._submissions.accept(unit, drafts, request)
+            jobs = self._submissions.accept(unit, drafts, request, group)
             if schedule is not None:
                 tick = self._ticks[schedule] = Tick(schedule, jobs[0].created_at, jobs[0].id)
                 unit.beside.append(tick)
@@ -177,9 +180,23 @@ class SoleStore(DurableStore):
         await trio.lowlevel.checkpoint()
         return self._kept_counts.all()
 
+    async def view_and_counts(self) -> tuple[QueueView, Mapping[str, dict[Status, int]]]:
+        return await self.view(), self._kept_counts.all()
+
     def _count_by_type(self) -> Mapping[str, Mapping[Status, int]]:
         # As far as it was told, so that it agrees with the metrics, which are told the same.
         return self._kept_counts.all()
+
+    @abstractmethod
+    async def _read_ended_group(self, group_id: str) -> KeptGroup:
+        """A group that has ended. Raises UnknownGroup, or StoreUnavailable."""
+
+    async def _read_group(self, group_id: str) -> KeptGroup:
+        await self._require_open()
+        live = self._live.groups.get(group_id)
+        if live is None:
+            return await self._read_ended_group(group_id)
+        return await self._when_kept(KeptGroup(live.group, live.standing, live.processing))
 
     def _say(self, event: Event) -> None:
         self._kept_counts.observe(event)

@@ -11,6 +11,10 @@ from job_service.web.refusals import NO_TOKEN, ROLE_TOO_LOW, Refusal
 NEEDED: Final[Mapping[str, Role | None]] = {
     "submit_job": "submit",
     "submit_batch": "submit",
+    "submit_group": "submit",
+    "get_group": "read",
+    "cancel_group": "operate",
+    "retry_group": "operate",
     "list_jobs": "read",
     "get_job": "read",
     "edit_job": "operate",

@@ -35,7 +35,8 @@ def test_a_page_costs_the_same_however_many_jobs_are_kept(
 ) -> None:
     """Counted in SQLite's own steps, with 2,000 jobs and with 16,000; whatever is sought."""
     monkeypatch.setattr(listing, "LOOKS_AT_IDS", 12)
-    monkeypatch.setattr(listing, "LOOKS_AT_RECORDS", 12)
+    monkeypatch.setattr(listing, "LOOKS_AT_ROWS", 12)
+    monkeypatch.setattr(listing, "LOOKS_AT_ERRORS", 12)
     taken = list[int]()
     for kept in (2_000, 16_000):
         fill(file, kept)
@@ -51,9 +52,8 @@ FILL = (
         printf('%08x-0000-7000-8000-000000000000', n),
         iif(n % 3, 'email', 'letter'),
         iif(n % 100, 'completed', 'failed'),
-        5, '', '', 'z',
-        iif(n % 100, '{}', '{"attempts":[{"error":"no"}]}'),
-        NULL
+        5, '', '', 'z', '{}', NULL,
+        iif(n % 100, NULL, 'no')
     FROM some
     """,
     "INSERT OR IGNORE INTO labels SELECT 'tag:all', id FROM jobs LIMIT ?",
@@ -86,17 +86,47 @@ def _steps(file: JobFile, wanted: JobFilter, *, newest_first: bool) -> int:
     return hundreds
 
 
+_WITHOUT_GROUPS = ("DROP TABLE groups", "DROP TABLE group_definitions")
+
+
 def test_a_file_of_the_first_version_has_its_keys_found(tmp_path: Path) -> None:
     """Which were in the records only."""
     path = tmp_path / "jobs.db"
     with closing_file(path) as file:
         file.write(new(job(1, record='{"unique_key":"a b"}'), job(2, record="{}")))
         for change in (
+            *_WITHOUT_GROUPS,
             "DROP TRIGGER labels_go_with_jobs",
             "DROP TABLE labels",
+            "DROP INDEX jobs_by_error",
+            "ALTER TABLE jobs DROP COLUMN error",
             "PRAGMA user_version = 1",
         ):
             file._db.execute(change)
     with closing_file(path) as file:
         page, edge = file.page(JobFilter(unique_key="a b"), after=None, limit=9, newest_first=False)
         assert ([row.id for row in page], edge) == ([job_id(1)], None)
+
+
+def test_a_file_of_the_second_version_has_its_errors_found(tmp_path: Path) -> None:
+    """Which were in the records only: that of the last attempt, or of a job that had none."""
+    path = tmp_path / "jobs.db"
+    records = (
+        '{"attempts":[{"error":"first"},{"error":"Last É"}],"failure":"none"}',
+        '{"failure":"LAST É"}',
+        "{}",
+    )
+    with closing_file(path) as file:
+        jobs = [job(n, "failed", finished=n, record=text) for n, text in enumerate(records)]
+        file.write(new(*jobs))
+        for change in (
+            *_WITHOUT_GROUPS,
+            "DROP INDEX jobs_by_error",
+            "ALTER TABLE jobs DROP COLUMN error",
+            "PRAGMA user_version = 2",
+        ):
+            file._db.execute(change)
+    with closing_file(path) as file:
+        wanted = JobFilter(error="last É")
+        page, edge = file.page(wanted, after=None, limit=9, newest_first=False)
+        assert ([row.id for row in page], edge) == ([job_id(0), job_id(1)], None)

@@ -1,19 +1,17 @@
 """The facade for jobs, for routes and for programs that embed the service."""
 
-import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from hashlib import blake2b
 from pathlib import Path
 from typing import Unpack
 
-import msgspec
 import trio
 from msgspec import UNSET, structs
 
-from job_service.errors import InvalidIdempotencyKey
 from job_service.jobs.queueing.bulk import filter_of, retry_all
 from job_service.jobs.queueing.filters import JobFilters, job_filter
+from job_service.jobs.queueing.group_queue import GroupQueue
+from job_service.jobs.queueing.keyed_requests import keyed_request
 from job_service.jobs.queueing.options import (
     JobOptions,
     check_draft,
@@ -44,9 +42,7 @@ from job_service.jobs.state.model import (
     Edit,
     Status,
 )
-from job_service.stores.contract import KeyedRequest, Portion, Store
-
-_KEY = re.compile(r"[!-~]{1,255}")  # visible ASCII
+from job_service.stores.contract import Portion, Store
 
 
 class JobQueue:
@@ -70,10 +66,13 @@ class JobQueue:
     name: `by`, a text of 1 to 255 characters. The event that tells of it has that name.
     Each of these calls raises InvalidOption if that is no name, or a `reason` no Unicode text.
 
+    `groups` has the same for many jobs that are one thing; see `GroupQueue`.
+
     Raises StoreUnavailable, in each async method, while a store in a file can't keep anything.
     """
 
     def __init__(self, registry: Registry, store: Store) -> None:
+        self.groups = GroupQueue(store)
         self._registry = registry
         self._store = store
 
@@ -104,7 +103,7 @@ class JobQueue:
             raise
         request = None
         if idempotency_key is not None:
-            request = await _request(idempotency_key, "submit", draft)
+            request = await keyed_request(idempotency_key, "submit", draft)
         return (await self._store.submit((draft,), request))[0]
 
     async def submit_all(
@@ -129,7 +128,7 @@ class JobQueue:
             raise
         request = None
         if idempotency_key is not None:
-            request = await _request(idempotency_key, "submit_all", wanted)
+            request = await keyed_request(idempotency_key, "submit_all", wanted)
         return await self._store.submit(wanted, request)
 
     def check(self, job_type: str, payload: object = UNSET, **options: Unpack[JobOptions]) -> Draft:
@@ -172,7 +171,7 @@ class JobQueue:
         if idempotency_key is not None:
             # Whoever asks for a lone surrogate is to hear that there is no such job.
             asked = job_id.encode(errors="surrogatepass")
-            request = await _request(idempotency_key, "retry", asked)
+            request = await keyed_request(idempotency_key, "retry", asked)
         return await self._store.run_again(job_id, request, by)
 
     async def get(self, job_id: str) -> JobDetail:
@@ -279,7 +278,7 @@ class JobQueue:
         """The same, each with how its payload begins and why it waits; but for those forgotten."""
         excerpts = await self._store.excerpts([job.id for job in jobs])
         return [
-            msgspec.structs.replace(
+            structs.replace(
                 job,
                 payload_excerpt=excerpts[job.id].payload,
                 waits_because=excerpts[job.id].waits_because,
@@ -364,7 +363,7 @@ class JobQueue:
         if not filters.get("status"):
             ended = structs.replace(ended, statuses=("failed",))
         if idempotency_key is not None:
-            await _request(idempotency_key)
+            await keyed_request(idempotency_key)
         return await retry_all(self._store, ended, idempotency_key, by, Portion(after, limit))
 
     async def pause(self, job_type: str | None = None, *, by: str | None = None) -> QueueView:
@@ -400,9 +399,12 @@ class JobQueue:
 
     async def types(self) -> Sequence[TypeView]:
         """All job types, and how many of their jobs are in which status."""
-        counts = await self._store.counts()
-        paused = (await self._store.view()).paused_types
-        views = []
+        return (await self.overview())[1]
+
+    async def overview(self) -> tuple[QueueView, Sequence[TypeView]]:
+        """`view` and `types` of one moment, at which the call returns, so that they agree."""
+        view, counts = await self._store.view_and_counts()
+        paused, views = view.paused_types, []
         for name in self._registry.names:
             job_type = self._registry.lookup(name)
             views.append(
@@ -421,7 +423,7 @@ class JobQueue:
                     **counts.get(name, dict.fromkeys(TRANSITIONS, 0)),
                 )
             )
-        return views
+        return with_types(view, self._registry.names), views
 
 
 async def _meant(
@@ -448,11 +450,3 @@ async def _require(registry: Registry, job_type: str | None) -> None:
     except BaseException:
         await trio.lowlevel.checkpoint()
         raise
-
-
-async def _request(key: str, *asked: object) -> KeyedRequest:
-    """The request that has this idempotency key. Raises InvalidIdempotencyKey."""
-    if not _KEY.fullmatch(key):
-        await trio.lowlevel.checkpoint()
-        raise InvalidIdempotencyKey("an idempotency key has 1 to 255 visible ASCII characters")
-    return KeyedRequest(key, blake2b(msgspec.msgpack.encode(asked), digest_size=16).digest())

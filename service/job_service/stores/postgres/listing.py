@@ -2,7 +2,8 @@
 
 Of those that have ended, an index has the jobs of one type and one status in the order of their
 ids. So a page is put together from a page of each such pair that there is, and one of the jobs that
-have not ended. Another index has the jobs of one unique key or tag in that order.
+have not ended. Another index has the jobs of one unique key, group or tag in that order. All of
+these have only the ids; the records are read of those that are on the page in the end.
 
 What no index says, a part of an id or of an error, is asked of each job in turn. So that this takes
 no longer than a moment, a page ends after so many looks, with the id of the last job looked at.
@@ -12,25 +13,26 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
-from job_service.jobs.state.job_filter import JobFilter, fold
+from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import TERMINAL, Job, Status
 from job_service.stores.labels import labels_wanted
 from job_service.stores.postgres.connection import Connection
-from job_service.stores.postgres.rows import is_storable, job_of, text_of
+from job_service.stores.postgres.rows import job_of, text_of
 
 LOOKS_AT_IDS: Final = 20_000  # in an index
-LOOKS_AT_RECORDS: Final = 2_000
+LOOKS_AT_ROWS: Final = 2_000
+PAGE_SECONDS: Final = 2  # that the server may take for one of its queries; milliseconds are usual
 
 # Rows are compared as wholes, because of `type = …` the planner may still take the primary key, and
 # look at all jobs for the few of a rare type.
 _UNFINISHED: Final = """
-    SELECT id, record FROM job_service.jobs
+    SELECT id FROM job_service.jobs
     WHERE {within} {state} {rest} ORDER BY id {order} LIMIT %(limit)s
 """
 _UNFINISHED_OF_TYPES: Final = """
-    SELECT found.id, found.record
+    SELECT found.id
     FROM unnest(%(types)s::text[]) AS wanted (type), LATERAL (
-        SELECT id, record FROM job_service.jobs
+        SELECT id FROM job_service.jobs
         WHERE {within_type} {state} {rest}
         ORDER BY type {order}, id {order} LIMIT %(limit)s
     ) AS found
@@ -38,8 +40,8 @@ _UNFINISHED_OF_TYPES: Final = """
 """
 # They are few: OFFSET has the server find all of them by their nodes.
 _RUNNING: Final = """
-    SELECT id, record FROM (
-        SELECT id, type, record FROM job_service.jobs
+    SELECT id FROM (
+        SELECT id, type, error FROM job_service.jobs
         WHERE node IS NOT NULL AND status = 'processing' OFFSET 0
     ) AS running
     WHERE {within} {of_types} {rest} ORDER BY id {order} LIMIT %(limit)s
@@ -49,9 +51,9 @@ _PAIRS: Final = """
     WHERE status = ANY(%(ended)s) {of_types} GROUP BY type, status HAVING sum(jobs) > 0
 """
 _FINISHED: Final = f"""
-    SELECT found.id, found.record
+    SELECT found.id
     FROM ({_PAIRS}) AS pair, LATERAL (
-        SELECT id, record FROM job_service.finished
+        SELECT id FROM job_service.finished
         WHERE {{within_pair}} {{rest}}
         ORDER BY type {{order}}, status {{order}}, id {{order}} LIMIT %(limit)s
     ) AS found
@@ -73,10 +75,10 @@ _EDGE_OF_FINISHED: Final = f"""
     FROM ({_PAIRS}) AS pair
 """
 _OF_LABEL: Final = """
-    SELECT labels.id, job.record FROM job_service.labels AS labels, LATERAL (
-        SELECT type, status, record FROM job_service.jobs AS jobs WHERE jobs.id = labels.id
+    SELECT labels.id FROM job_service.labels AS labels, LATERAL (
+        SELECT type, status, error FROM job_service.jobs AS jobs WHERE jobs.id = labels.id
         UNION ALL
-        SELECT type, status, record FROM job_service.finished AS finished
+        SELECT type, status, error FROM job_service.finished AS finished
         WHERE finished.id = labels.id
     ) AS job
     WHERE label = %(label)s AND {within} {state} {rest}
@@ -91,24 +93,24 @@ _PROCESSING: Final[tuple[Status, ...]] = ("processing",)
 
 _HAS_STATUS: Final = "AND status = ANY(%(statuses)s)"
 _HAS_TYPE: Final = "AND type = ANY(%(types)s)"
-_HAS_OTHER_LABEL: Final = """
-    AND EXISTS (
-        SELECT FROM job_service.labels AS other
-        WHERE other.label = %(other)s AND other.id = labels.id
-    )
+_HAS_OTHER_LABELS: Final = """
+    AND (
+        SELECT count(*) FROM job_service.labels AS other
+        WHERE other.label = ANY(%(others)s) AND other.id = labels.id
+    ) = cardinality(%(others)s::text[])
 """
 _HAS_ID_PART: Final = "AND strpos(id, %(id_part)s) > 0"
-# PostgreSQL takes any character in JSON but one. `#>>` would not do: beside an array that has less
-# members, it finds no last one.
-_RECORD: Final = r"replace(record, '\u0000', '\ufffd')::json"
-_HAS_ERROR: Final = f"""
-    AND strpos(
-        lower(
-            CASE WHEN {_RECORD} -> 'attempts' IS NULL THEN {_RECORD} ->> 'failure'
-            ELSE {_RECORD} -> 'attempts' -> -1 ->> 'error' END COLLATE "C"
-        ),
-        %(error)s
-    ) > 0
+_HAS_ERROR: Final = "AND strpos(error, %(error)s) > 0"
+
+_RECORDS: Final = """
+    SELECT id, record FROM job_service.jobs WHERE id = ANY(%(ids)s)
+    UNION ALL
+    SELECT id, record FROM job_service.finished WHERE id = ANY(%(ids)s)
+"""
+# All queries of a page see the tables as they are in one moment.
+_BEGINNING: Final = f"""
+    SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+    SET LOCAL statement_timeout = '{PAGE_SECONDS}s'
 """
 
 
@@ -132,28 +134,37 @@ class Listing:
             "ended": self._ended,
             "types": [name for name in wanted.types if "\0" not in name],
             "label": text_of(self._labels[0]) if self._labels else None,
-            "other": text_of(self._labels[-1]) if self._labels else None,
-            "id_part": fold(wanted.id_part or ""),
-            "error": fold(wanted.error or "").replace("\0", "\ufffd"),
+            "others": [text_of(label) for label in self._labels[1:]],
+            "id_part": wanted.id_part,
+            "error": wanted.error,
         }
-
         if wanted.error is not None or self._labels:
-            self._values["looks"] = LOOKS_AT_RECORDS
+            self._values["looks"] = LOOKS_AT_ROWS
 
     async def read(self, connection: Connection) -> tuple[list[Job], str | None]:
         """Up to `limit` jobs in order, without payloads and results.
 
         With them comes the id up to which they were looked for, or None if that is the end. Raises
-        psycopg.Error.
+        psycopg.Error: QueryCanceled if the server takes too long.
         """
-        if self._wanted.is_empty or not is_storable(self._wanted.id_part or ""):
+        if self._wanted.is_empty:
             return [], None
+        await connection.execute(f"{connection.beginning}{_BEGINNING}")
+        try:
+            return await self._read(connection)
+        finally:
+            await connection.execute("ROLLBACK")
+
+    async def _read(self, connection: Connection) -> tuple[list[Job], str | None]:
         edge: str | None = None
         if self._may_look_in_vain:
             found = await self._rows(connection, self._query_of_edge, None)
             edge = found[0][0] if found else None
-        rows = await self._rows(connection, self._query, edge)
-        return [job_of(record, "", 0) for _, record in rows], edge
+        ids = [job_id for (job_id,) in await self._rows(connection, self._query, edge)]
+        if not ids:
+            return [], edge
+        records = dict(await (await connection.execute(_RECORDS, {"ids": ids})).fetchall())
+        return [job_of(records[job_id], "", 0) for job_id in ids], edge
 
     @property
     def _query(self) -> str:
@@ -167,7 +178,7 @@ class Listing:
             *([_FINISHED] if self._ended else []),
         ]
         return f"""
-            SELECT id, record FROM ({" UNION ALL ".join(f"({each})" for each in some)}) AS jobs
+            SELECT id FROM ({" UNION ALL ".join(f"({each})" for each in some)}) AS jobs
             ORDER BY id {{order}} LIMIT %(limit)s
         """
 
@@ -217,7 +228,7 @@ class Listing:
         """What must be asked of each job in turn."""
         return " ".join(
             [
-                *([_HAS_OTHER_LABEL] if len(self._labels) > 1 else []),
+                *([_HAS_OTHER_LABELS] if len(self._labels) > 1 else []),
                 *([_HAS_ID_PART] if self._wanted.id_part is not None else []),
                 *([_HAS_ERROR] if self._wanted.error is not None else []),
             ]

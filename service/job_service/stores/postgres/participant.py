@@ -76,6 +76,7 @@ class Participant(Member):
         self._retain_seconds = retain_seconds
         self._max_losses = max_losses
         self._reader = Reader(conninfo)
+        self._pages = Reader(conninfo)  # apart, because nothing else can wait for a search
         self._awaited = Awaited()
         self._idleness = Idleness(self.clock.monotonic)
         self._must_hear = trio.Event()
@@ -115,6 +116,7 @@ class Participant(Member):
             with trio.CancelScope(shield=True), suppress(psycopg.Error):
                 await self._reader.do(lambda connection: nodes.leave(connection, self.node))
                 await self._reader.close()
+                await self._pages.close()
                 await self._writer.close()
 
     async def recover(self) -> None:

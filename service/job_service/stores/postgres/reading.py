@@ -8,10 +8,8 @@ import psycopg
 import trio
 
 from job_service.jobs.state.detail import NodeView
-from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import TRANSITIONS, Job, Status
 from job_service.stores.postgres.connection import Connection, connect
-from job_service.stores.postgres.listing import Listing
 from job_service.stores.postgres.rows import job_of
 from job_service.stores.postgres.unreadable import edits_of
 from job_service.stores.postgres.usage import USAGE
@@ -142,16 +140,6 @@ class Reader:
             {"ids": list(ids)},
         )
         return [job_id for (job_id,) in rows]
-
-    async def page(
-        self, wanted: JobFilter, *, after: str | None, limit: int, newest_first: bool
-    ) -> tuple[list[Job], str | None]:
-        """Up to `limit` jobs that are meant, by id, without payloads and results.
-
-        With them comes the id up to which they were looked for, or None if that is the end.
-        """
-        listing = Listing(wanted, after=after, limit=limit, newest_first=newest_first)
-        return await self.do(listing.read)
 
     async def excerpts(self, ids: Collection[str], chars: int) -> list[FoundExcerpt]:
         """The start of the payload of each of these jobs, and what the pending ones wait for."""

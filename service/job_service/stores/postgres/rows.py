@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from job_service.jobs.state.job_filter import folded_error
 from job_service.jobs.state.model import Job
 from job_service.jobs.state.weight import weight_in_bytes
 from job_service.stores.record import decode, encode, record_of, restore
@@ -11,41 +12,45 @@ WHOLE: Final = "record, payload, rescues"  # what `job_of` takes
 
 _INSERT: Final = """
     INSERT INTO job_service.jobs (id, type, status, priority, created_at, run_at, unique_key,
-        limit_key, awaits, node, bytes, record, payload)
+        limit_key, awaits, node, bytes, record, error, payload)
     SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::smallint[], %s::timestamptz[],
         %s::timestamptz[], %s::text[], %s::text[], %s::int[], %s::uuid[], %s::int[], %s::text[],
-        %s::text[])
+        %s::text[], %s::text[])
 """
 _FINISH: Final = """
     WITH gone AS (
         DELETE FROM job_service.jobs AS jobs
         USING unnest(%s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[],
-            %s::text[], %s::text[]) AS ended (id, status, run_at, finished_at, record, result)
+            %s::text[], %s::text[], %s::text[])
+            AS ended (id, status, run_at, finished_at, record, error, result)
         WHERE jobs.id = ended.id AND jobs.node IS NOT DISTINCT FROM %s
         RETURNING jobs.id, jobs.type, ended.status, jobs.priority, jobs.created_at, ended.run_at,
-            ended.finished_at, ended.record, jobs.payload, ended.result, jobs.is_awaited
+            ended.finished_at, ended.record, ended.error, jobs.payload, ended.result,
+            jobs.is_awaited
     ), kept AS (
         INSERT INTO job_service.finished (id, type, status, priority, created_at, run_at,
-            finished_at, record, payload, result)
-        SELECT id, type, status, priority, created_at, run_at, finished_at, record, payload, result
+            finished_at, record, error, payload, result)
+        SELECT id, type, status, priority, created_at, run_at, finished_at, record, error, payload,
+            result
         FROM gone
     )
     SELECT id, is_awaited FROM gone
 """
 _INSERT_FINISHED: Final = """
     INSERT INTO job_service.finished (id, type, status, priority, created_at, run_at, finished_at,
-        record, payload)
+        record, error, payload)
     SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::smallint[], %s::timestamptz[],
-        %s::timestamptz[], %s::timestamptz[], %s::text[], %s::text[])
+        %s::timestamptz[], %s::timestamptz[], %s::text[], %s::text[], %s::text[])
 """
 _CHANGE: Final = """
     UPDATE job_service.jobs AS jobs SET
         status = new.status, run_at = new.run_at, bytes = new.bytes, record = new.record,
+        error = new.error,
         node = CASE WHEN new.stays THEN jobs.node END,
         edit = CASE WHEN new.status = 'pending' THEN jobs.edit END,
         rescues = jobs.rescues + new.rescues
-    FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::int[], %s::text[], %s::bool[],
-        %s::int[]) AS new (id, status, run_at, bytes, record, stays, rescues)
+    FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::int[], %s::text[], %s::text[],
+        %s::bool[], %s::int[]) AS new (id, status, run_at, bytes, record, error, stays, rescues)
     WHERE jobs.id = new.id AND jobs.node IS NOT DISTINCT FROM %s
     RETURNING jobs.id, jobs.cancel_reason, jobs.cancel_by
 """
@@ -85,6 +90,7 @@ def insertion(jobs: Iterable[tuple[Job, object]]) -> Statement:
                 node,
                 weight_in_bytes(job),
                 _record(job),
+                folded_error(job),
                 job.payload.decode(),
             )
             for job, node in jobs
@@ -106,6 +112,7 @@ def insertion_of_finished(jobs: Iterable[Job]) -> Statement:
                 job.run_at,
                 job.finished_at,
                 _record(job),
+                folded_error(job),
                 job.payload.decode(),
             )
             for job in jobs
@@ -127,6 +134,7 @@ def finishing(jobs: Iterable[Job], node: object) -> Statement:
                 job.run_at,
                 job.finished_at,
                 _record(job),
+                folded_error(job),
                 None if job.result is None else job.result.decode(),
             )
             for job in jobs
@@ -143,7 +151,16 @@ def changing(jobs: Iterable[tuple[Job, bool]], node: object, rescues: int = 0) -
     return Statement(
         _CHANGE,
         [
-            (job.id, job.status, job.run_at, weight_in_bytes(job), _record(job), stays, rescues)
+            (
+                job.id,
+                job.status,
+                job.run_at,
+                weight_in_bytes(job),
+                _record(job),
+                folded_error(job),
+                stays,
+                rescues,
+            )
             for job, stays in jobs
         ],
         node,

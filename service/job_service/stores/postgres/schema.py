@@ -36,6 +36,7 @@ CREATE TABLE job_service.jobs (
     edit text,
     bytes int NOT NULL,
     record text NOT NULL,
+    error text,
     payload text NOT NULL
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 CREATE INDEX jobs_to_claim ON job_service.jobs (type, priority, run_at, id)
@@ -58,6 +59,7 @@ CREATE TABLE job_service.finished (
     run_at timestamptz NOT NULL,
     finished_at timestamptz NOT NULL,
     record text NOT NULL,
+    error text,
     payload text NOT NULL,
     result text,
     bytes int NOT NULL DEFAULT 0
@@ -69,6 +71,18 @@ CREATE TABLE job_service.labels (
     label text COLLATE "C", id text COLLATE "C", PRIMARY KEY (label, id)
 );
 CREATE INDEX labels_by_job ON job_service.labels (id);
+
+CREATE TABLE job_service.groups (
+    id text COLLATE "C" PRIMARY KEY,
+    jobs int NOT NULL,
+    completed int NOT NULL DEFAULT 0,
+    failed int NOT NULL DEFAULT 0,
+    cancelled int NOT NULL DEFAULT 0,
+    ended_at timestamptz,
+    callback_id text,
+    definition text NOT NULL
+) WITH (fillfactor = 70);
+CREATE INDEX groups_by_end ON job_service.groups (ended_at, id) WHERE ended_at IS NOT NULL;
 
 CREATE TABLE job_service.edges (
     predecessor text COLLATE "C", successor text COLLATE "C",

@@ -28,6 +28,7 @@ from job_service.jobs.state.detail import (
     detail_of,
     summarize,
 )
+from job_service.jobs.state.group import Group
 from job_service.jobs.state.job_filter import JobFilter, JobPage, page_of
 from job_service.jobs.state.limits import NO_LIMITS, whose
 from job_service.jobs.state.model import TERMINAL, Draft, Edit, Status
@@ -36,6 +37,8 @@ from job_service.stores.live_store import draft_like, no_such_job, oldest_of, se
 from job_service.stores.postgres.awaited import EVERY_SECONDS
 from job_service.stores.postgres.calling_off import CallOff
 from job_service.stores.postgres.editing import EditElsewhere
+from job_service.stores.postgres.group_keeper import GroupKeeper
+from job_service.stores.postgres.listing import Listing
 from job_service.stores.postgres.pace import starts_per_second
 from job_service.stores.postgres.participant import finished
 from job_service.stores.postgres.reading import Found, Waiting
@@ -49,7 +52,7 @@ from job_service.telemetry.events import QueuePaused, QueueResumed
 WORD_SECONDS: Final = 1.0  # that the process that holds a job has to call it off
 
 
-class PostgresStore(Sweeper):
+class PostgresStore(GroupKeeper, Sweeper):
     """Keeps all jobs in a database: at most `retain` that have ended, for up to `retain_seconds`.
 
     A job in hand whose process dies `max_losses` times fails. Meaning and errors of all methods are
@@ -62,9 +65,10 @@ class PostgresStore(Sweeper):
         request: KeyedRequest | None = None,
         schedule: str | None = None,
         not_since: datetime | None = None,
+        group: Group | None = None,
     ) -> Sequence[JobSummary]:
         await self._require_open()
-        submission = Submission(drafts, request, schedule, not_since)
+        submission = Submission(drafts, request, schedule, not_since, group)
         await self._ask(submission)
         if submission.refusal is not None:
             raise submission.refusal
@@ -157,8 +161,8 @@ class PostgresStore(Sweeper):
     ) -> JobPage:
         await self._require_open()
         await self._committer.kept()
-        jobs, edge = await self._question(
-            self._reader.page(wanted, after=after, limit=limit + 1, newest_first=newest_first)
+        jobs, edge = await self._found(
+            Listing(wanted, after=after, limit=limit + 1, newest_first=newest_first)
         )
         return page_of([self._with_progress(summarize(job)) for job in jobs], limit, edge)
 
@@ -175,9 +179,13 @@ class PostgresStore(Sweeper):
         return elsewhere | await self._excerpts_of_live(ids)
 
     async def view(self) -> QueueView:
-        await self._require_open()
-        await self._committer.kept()
-        counts = await self._question(self._reader.counts())
+        return (await self.view_and_counts())[0]
+
+    async def view_and_counts(self) -> tuple[QueueView, Mapping[str, dict[Status, int]]]:
+        counts = await self.counts()
+        return await self._view_with(counts), counts
+
+    async def _view_with(self, counts: Mapping[str, Mapping[Status, int]]) -> QueueView:
         waiting = await self._question(self._reader.waiting(self.clock.now()))
         starts = await self._question(self._reader.do(starts_per_second))
         types = [

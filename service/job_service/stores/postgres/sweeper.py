@@ -4,12 +4,16 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+import psycopg
+
+from job_service.errors import StoreUnavailable
 from job_service.jobs.state.detail import Cancellations, MadeReady
 from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import TERMINAL, Edit, Job
 from job_service.stores.contract import ALL, Portion
 from job_service.stores.postgres.calling_off import CallOff
 from job_service.stores.postgres.editing import EditElsewhere
+from job_service.stores.postgres.listing import Listing
 from job_service.stores.postgres.participant import Participant
 
 PORTION: Final = 500  # jobs in one transaction
@@ -67,14 +71,24 @@ class Sweeper(Participant):
         after, left = portion.after, math.inf if portion.limit is None else portion.limit
         while left > 0:
             size = int(min(left, PORTION))
-            jobs, edge = await self._question(
-                self._reader.page(wanted, after=after, limit=size, newest_first=True)
+            jobs, edge = await self._found(
+                Listing(wanted, after=after, limit=size, newest_first=True)
             )
             await act([job.id for job in jobs])
             after, left = jobs[-1].id if len(jobs) == size else edge, left - len(jobs)
             if after is None:
                 return None
         return after
+
+    async def _found(self, listing: Listing) -> tuple[list[Job], str | None]:
+        """What the listing reads. Raises StoreUnavailable."""
+        return await self._question(self._read_in_time(listing))
+
+    async def _read_in_time(self, listing: Listing) -> tuple[list[Job], str | None]:
+        try:
+            return await self._pages.do(listing.read)
+        except psycopg.errors.QueryCanceled as error:  # which says nothing of the store itself
+            raise StoreUnavailable("the database takes too long to find these jobs") from error
 
     def _here(self, ids: list[str]) -> list[Job]:
         """Those of these jobs that this process holds; those that wait come first."""

@@ -2,7 +2,7 @@
 
 One index has the jobs of one status and one type in the order of their ids. A page of all jobs of a
 status, or of a type, is therefore put together from a page of each such pair. Another index has the
-jobs of one unique key or tag in that order.
+jobs of one unique key, group or tag in that order.
 
 What no index says, a part of an id or of an error, is asked of each job in turn. So that this takes
 no longer than a moment, a page ends after so many looks, with the id of the last job looked at.
@@ -13,13 +13,14 @@ from typing import Any, Final, NamedTuple, get_args
 
 import msgspec
 
-from job_service.jobs.state.job_filter import JobFilter, fold
+from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import Status
 from job_service.stores.labels import labels_wanted
 
-# Of either, a few milliseconds: nothing is committed meanwhile.
+# Of each, a few milliseconds: nothing is committed meanwhile.
 LOOKS_AT_IDS: Final = 20_000  # in an index
-LOOKS_AT_RECORDS: Final = 2_000
+LOOKS_AT_ROWS: Final = 2_000
+LOOKS_AT_ERRORS: Final = 500
 
 _STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 _BEHIND_NONE: Final = ""
@@ -33,11 +34,11 @@ _OF_PAIRS: Final = """
         json_each(:pairs) AS pair,
         json_each((
             SELECT json_group_array(id) FROM (
-                SELECT id FROM jobs
+                SELECT id FROM jobs {index}
                 WHERE
                     status = json_extract(pair.value, '$[0]')
                     AND type = json_extract(pair.value, '$[1]')
-                    AND {within} {rest}
+                    AND {within} {is_in_index} {rest}
                 ORDER BY id {order} LIMIT :limit
             )
         )) AS found
@@ -47,11 +48,11 @@ _OF_PAIRS: Final = """
 _EDGE_OF_PAIRS: Final = """
     SELECT {first}(edge) FROM (
         SELECT (
-            SELECT id FROM jobs
+            SELECT id FROM jobs {index}
             WHERE
                 status = json_extract(pair.value, '$[0]')
                 AND type = json_extract(pair.value, '$[1]')
-                AND {within}
+                AND {within} {is_in_index}
             ORDER BY id {order} LIMIT 1 OFFSET max(:looks / json_array_length(:pairs), 1) - 1
         ) AS edge
         FROM json_each(:pairs) AS pair
@@ -70,19 +71,17 @@ _EDGE_OF_LABEL: Final = """
 
 _HAS_STATUS: Final = "AND status IN (SELECT value FROM json_each(:statuses))"
 _HAS_TYPE: Final = "AND type IN (SELECT value FROM json_each(:types))"
-_HAS_OTHER_LABEL: Final = """
-    AND EXISTS (SELECT 1 FROM labels AS other WHERE other.label = :other AND other.id = jobs.id)
+_HAS_OTHER_LABELS: Final = """
+    AND (
+        SELECT count(*) FROM labels AS other
+        WHERE other.label IN (SELECT value FROM json_each(:others)) AND other.id = jobs.id
+    ) = json_array_length(:others)
 """
 _HAS_ID_PART: Final = "AND instr(id, :id_part) > 0"
-_HAS_ERROR: Final = """
-    AND instr(
-        lower(
-            CASE WHEN json_type(record, '$.attempts') IS NULL THEN json_extract(record, '$.failure')
-            ELSE json_extract(record, '$.attempts[#-1].error') END
-        ),
-        :error
-    ) > 0
-"""
+_HAS_ERROR: Final = "AND instr(error, :error) > 0"
+# Which has the jobs with any error in the same order, and what they are searched by.
+_INDEX_OF_ERRORS: Final = "INDEXED BY jobs_by_error"
+_IS_IN_INDEX: Final = "AND error IS NOT NULL"
 
 # Each type is the next one after the last that was found, which takes one search.
 _TYPES: Final = """
@@ -122,8 +121,10 @@ def ids_of_page(
         "limit": limit,
         "looks": LOOKS_AT_IDS,
     }
-    if wanted.error is not None or "label" in values:
-        values["looks"] = LOOKS_AT_RECORDS
+    if wanted.error is not None:
+        values["looks"] = LOOKS_AT_ERRORS
+    elif "label" in values:
+        values["looks"] = LOOKS_AT_ROWS
     if "label" in values:
         query, query_edge = _OF_LABEL, _EDGE_OF_LABEL
     elif rest or wanted.among or wanted.types:
@@ -136,6 +137,8 @@ def ids_of_page(
         text = query.format(
             within=_within(edge, newest_first=newest_first),
             rest=rest,
+            index="" if wanted.error is None else _INDEX_OF_ERRORS,
+            is_in_index="" if wanted.error is None else _IS_IN_INDEX,
             order="DESC" if newest_first else "ASC",
             first="max" if newest_first else "min",
         )
@@ -155,8 +158,8 @@ def _rest_of(wanted: JobFilter) -> tuple[dict[str, Any], str]:
     """What must be asked of each job that the index gives, as values and a part of a query."""
     values, rest = dict[str, Any](), list[str]()
     if labels := labels_wanted(wanted):
-        values |= {"label": labels[0], "other": labels[-1]}
-        rest += [_HAS_OTHER_LABEL] if len(labels) > 1 else []
+        values |= {"label": labels[0], "others": _json(labels[1:])}
+        rest += [_HAS_OTHER_LABELS] if len(labels) > 1 else []
         if wanted.among:
             values["statuses"] = _json(wanted.among)
             rest.append(_HAS_STATUS)
@@ -164,10 +167,10 @@ def _rest_of(wanted: JobFilter) -> tuple[dict[str, Any], str]:
             values["types"] = _json(wanted.types)
             rest.append(_HAS_TYPE)
     if wanted.id_part is not None:
-        values["id_part"] = fold(wanted.id_part)
+        values["id_part"] = wanted.id_part
         rest.append(_HAS_ID_PART)
     if wanted.error is not None:
-        values["error"] = fold(wanted.error)
+        values["error"] = wanted.error
         rest.append(_HAS_ERROR)
     return values, " ".join(rest)
 

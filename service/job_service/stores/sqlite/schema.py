@@ -84,14 +84,66 @@ _LABELS: Final = (
     """,
 )
 
+# By what the last error of a job is searched. Jobs without one are not in the index, and the errors
+# are in it themselves, so no record is read on the way.
+_ERRORS: Final = (
+    "ALTER TABLE jobs ADD COLUMN error TEXT",
+    """
+    UPDATE jobs SET error = replace(lower(substr(
+        CASE WHEN json_type(record, '$.attempts') IS NULL THEN json_extract(record, '$.failure')
+        ELSE json_extract(record, '$.attempts[#-1].error') END,
+        1, 1000
+    )), char(0), char(65533))
+    WHERE status IN ('pending', 'failed', 'cancelled', 'abandoned')
+    """,
+    "CREATE INDEX jobs_by_error ON jobs (status, type, id, error) WHERE error IS NOT NULL",
+)
+
+
+# Apart, because SQLite writes a row anew when anything in it changes, and what a group is may be
+# long, while its standing changes with each job that ends.
+_GROUPS: Final = (
+    """
+    CREATE TABLE groups (
+        id TEXT PRIMARY KEY, ended_at TEXT, standing TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX groups_by_end ON groups (ended_at, id)",
+    """
+    CREATE TABLE group_definitions (
+        id TEXT PRIMARY KEY, definition TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TRIGGER group_definitions_go_with_groups AFTER DELETE ON groups BEGIN
+        DELETE FROM group_definitions WHERE id = OLD.id;
+    END
+    """,
+)
+
 
 def _label(connection: sqlite3.Connection) -> None:
     for statement in _LABELS:
         connection.execute(statement)
 
 
+def _keep_errors(connection: sqlite3.Connection) -> None:
+    for statement in _ERRORS:
+        connection.execute(statement)
+
+
+def _group(connection: sqlite3.Connection) -> None:
+    for statement in _GROUPS:
+        connection.execute(statement)
+
+
 # Each takes a database from the version that is its place here to the next one.
-_MIGRATIONS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (_create, _label)
+_MIGRATIONS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (
+    _create,
+    _label,
+    _keep_errors,
+    _group,
+)
 
 VERSION: Final = len(_MIGRATIONS)
 

@@ -28,7 +28,7 @@ class _Insert(NamedTuple):
 
 
 _JOBS: Final = _Insert(
-    9,
+    10,
     "INSERT INTO jobs VALUES",
     """
     ON CONFLICT DO UPDATE SET
@@ -37,7 +37,8 @@ _JOBS: Final = _Insert(
         run_at = excluded.run_at,
         finished_at = excluded.finished_at,
         record = excluded.record,
-        result = excluded.result
+        result = excluded.result,
+        error = excluded.error
     """,
 )
 _PAYLOADS: Final = _Insert(2, "INSERT OR REPLACE INTO payloads VALUES", "")
@@ -47,6 +48,14 @@ _KEYS: Final = _Insert(4, "INSERT OR REPLACE INTO keys VALUES", "")
 # any: the row is ignored, because it has no `until`.
 _KEYED_ENDS: Final = _Insert(
     3, "INSERT OR IGNORE INTO keyed_ends SELECT *, (SELECT max(until) FROM keys) FROM (VALUES", ")"
+)
+_GROUPS: Final = _Insert(
+    3,
+    "INSERT INTO groups VALUES",
+    "ON CONFLICT DO UPDATE SET ended_at = excluded.ended_at, standing = excluded.standing",
+)
+_GROUP_DEFINITIONS: Final = _Insert(
+    2, "INSERT INTO group_definitions VALUES", "ON CONFLICT DO NOTHING"
 )
 _TICKS: Final = _Insert(3, "INSERT OR REPLACE INTO ticks VALUES", "")
 
@@ -63,6 +72,8 @@ def write(connection: sqlite3.Connection, batch: Batch) -> None:
         _insert(connection, _KEYS, batch.keys)
         _insert(connection, _KEYED_ENDS, batch.keyed_ends)
         _insert(connection, _TICKS, batch.ticks)
+        _insert(connection, _GROUPS, batch.groups)
+        _insert(connection, _GROUP_DEFINITIONS, batch.group_definitions)
         for job_type, paused in batch.pauses:
             change = "INSERT OR IGNORE INTO pauses VALUES (?)"
             if not paused:

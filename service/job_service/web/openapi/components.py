@@ -19,6 +19,7 @@ from job_service.jobs.state.detail import (
     TypeView,
     WorkerView,
 )
+from job_service.jobs.state.group import GroupView
 from job_service.jobs.state.job_log import AttemptLog, LogLine
 from job_service.jobs.state.progress import Progress
 from job_service.telemetry.events import EVENTS
@@ -39,7 +40,17 @@ REFERENCE: Final = "#/components/schemas/{name}"
 
 ANSWERS: Final[list[type[Struct]]] = [
     *(JobSummary, JobDetail, AttemptDetail, AttemptLog, LogLine, Progress, BatchReceipt),
-    *(Cancellations, MadeReady, Retries, QueueView, TypeQueue, Backup, NodeView, TypeView),
+    *(
+        GroupView,
+        Cancellations,
+        MadeReady,
+        Retries,
+        QueueView,
+        TypeQueue,
+        Backup,
+        NodeView,
+        TypeView,
+    ),
     *(WorkerView, ScheduleView, MetricsSnapshot, Overview, HistoryView, Notice, Caller, Health),
     ProblemDetails,
 ]

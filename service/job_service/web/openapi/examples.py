@@ -19,6 +19,7 @@ from job_service.jobs.state.detail import (
     TypeView,
     WorkerView,
 )
+from job_service.jobs.state.group import GroupView
 from job_service.jobs.state.job_log import AttemptLog, LogLine
 from job_service.telemetry.events import JobStarted, LoopStalled
 from job_service.telemetry.history import HistoryView
@@ -79,6 +80,18 @@ MADE_READY: Final = structs.replace(
     EDITED, run_at=_T1, priority=5, waits_because="waits for a free worker"
 )
 BATCH: Final = BatchReceipt(ids=[EXAMPLE_ID])
+GROUP: Final = GroupView(
+    id=EXAMPLE_ID,
+    status="running",
+    created_at=_T0,
+    jobs=4,
+    pending=2,
+    processing=1,
+    completed=1,
+    failed=0,
+    cancelled=0,
+    progress=0.25,
+)
 CANCELLATIONS: Final = Cancellations(cancelled=4, interrupted=1)
 ALL_READY: Final = MadeReady(made_ready=4)
 RETRIES: Final = Retries(retried=1_000, next=EXAMPLE_ID)
@@ -182,7 +195,6 @@ QUEUE: Final = QueueView(
         )
     ],
 )
-OVERVIEW: Final = Overview(METRICS, QUEUE, WORKERS)
 BACKUP: Final = Backup(path="/backup/jobs.db", bytes=41_943_040)
 TYPES: Final = [
     TypeView(
@@ -202,6 +214,7 @@ TYPES: Final = [
         abandoned=0,
     )
 ]
+OVERVIEW: Final = Overview(METRICS, QUEUE, TYPES, WORKERS)
 EVENT: Final = JobStarted(
     timestamp=_T0,
     job_id=EXAMPLE_ID,
