@@ -8,6 +8,7 @@ import pytest
 import trio.testing
 
 from job_service.errors import InvalidOption
+from job_service.jobs.queueing.group_queue import GroupQueue
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.state.model import Draft
@@ -23,6 +24,8 @@ CALLS: dict[str, Callable[[JobQueue, str, Any], Awaitable[object]]] = {
     "run_now": lambda queue, job_id, by: queue.run_now(job_id, by=by),
     "run_now_all": lambda queue, _, by: queue.run_now_all("echo", by=by),
     "edit": lambda queue, job_id, by: queue.edit(job_id, priority=1, by=by),
+    "cancel group": lambda queue, job_id, by: queue.groups.cancel(job_id, by=by),
+    "retry group": lambda queue, job_id, by: queue.groups.retry(job_id, by=by),
     "pause": lambda queue, _, by: queue.pause(by=by),
     "resume": lambda queue, _, by: queue.resume(by=by),
     "back_up": lambda queue, _, by: queue.back_up("/nowhere/copy", by=by),
@@ -64,8 +67,9 @@ async def test_nobody_is_called_what_no_event_can_tell(
 def test_each_call_that_takes_a_name_is_tried() -> None:
     """One that is added is to check the name, too."""
     takes_name = {
-        name
-        for name, call in vars(JobQueue).items()
+        name + suffix
+        for kind, suffix in ((JobQueue, ""), (GroupQueue, " group"))
+        for name, call in vars(kind).items()
         if callable(call) and "by" in call.__annotations__
     }
     assert takes_name == set(CALLS)
@@ -88,6 +92,8 @@ async def test_a_reason_can_be_told(queue: JobQueue, reason: Any) -> None:
         ("type", NO_NAMES),
         ("retry_of", NO_NAMES),
         ("schedule", NO_NAMES),
+        ("group", NO_NAMES),
+        ("callback_of", NO_NAMES),
         ("limit_key", ["", "a" * 256, "\ud800", 5]),
         ("payload", [b"", b"\xff", "null", None]),
     ],

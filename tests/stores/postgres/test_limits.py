@@ -229,7 +229,7 @@ async def _check_turns(
                 )
             for portion in portions:
                 work = partial(claim, demand=Demand(9, 0, {"export": limits}), jobs=portion)
-                jobs = await writer.run(node, work)
+                jobs = (await writer.run(node, work)).jobs
                 for job in jobs:
                     turns.take((job.limit_key or "", job.priority))
                 assert len(jobs) == portion or not turns.startable(), "it was held up"

@@ -7,6 +7,7 @@ import trio
 from job_service.errors import InvalidOption
 from job_service.jobs.queueing.keyed_requests import keyed_request
 from job_service.jobs.queueing.options import check_draft
+from job_service.jobs.queueing.words import require_words
 from job_service.jobs.state.detail import Cancellations
 from job_service.jobs.state.group import GroupView, new_group
 from job_service.jobs.state.model import Draft
@@ -80,6 +81,7 @@ class GroupQueue:
 
         Raises UnknownGroup, or GroupConflict if the group has ended.
         """
+        await require_words(by, reason)
         return await self._store.cancel_group(group_id, reason, by)
 
     async def retry(
@@ -93,6 +95,7 @@ class GroupQueue:
         BatchTooLarge, QueueClosed, InvalidIdempotencyKey or IdempotencyKeyReused, and then nothing
         has changed.
         """
+        await require_words(by)
         request = None
         if idempotency_key is not None:
             asked = group_id.encode(errors="surrogatepass")

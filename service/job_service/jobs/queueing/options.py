@@ -204,7 +204,7 @@ def check_draft(draft: Draft, now: datetime) -> None:
     if draft.limit_key is not None:
         check_unicode("limit_key", draft.limit_key)
     check_name("type", draft.type)
-    for name in ("by", "retry_of", "schedule"):
+    for name in ("by", "retry_of", "schedule", "group", "callback_of"):
         if (said := getattr(draft, name)) is not None:
             check_name(name, said)
     if not _is_utf8(draft.payload):

@@ -1,13 +1,11 @@
 """Takes ready jobs for this process: the most urgent first, and of each priority the oldest."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from hashlib import blake2b
 from typing import Final
 
 from job_service.jobs.state.limits import Limits
-from job_service.jobs.state.model import Job
 from job_service.stores.contract import Demand
-from job_service.stores.postgres.rows import job_of
 from job_service.stores.postgres.taking_turns import (
     Candidate,
     candidates,
@@ -15,6 +13,7 @@ from job_service.stores.postgres.taking_turns import (
     types_with_jobs,
 )
 from job_service.stores.postgres.transaction import Transaction
+from job_service.stores.postgres.unreadable import Claimed, take_readable
 from job_service.stores.postgres.usage import MANY, USAGE, Usage, Usages, limited
 
 # Each type and priority is a range of one index, of which only the beginning is read. `counts`
@@ -77,7 +76,7 @@ async def take_locks(tx: Transaction, locks: set[int]) -> None:
 
 async def claim(
     tx: Transaction, demand: Demand, jobs: int, without: Collection[str] = ()
-) -> Sequence[Job]:
+) -> Claimed:
     """Take up to so many jobs of the types that are in demand; the ones to start first come first.
 
     None of `without` is taken, because this program can't run them.
@@ -110,7 +109,7 @@ async def claim(
     if keyed:
         taken = {row[3] for row in rows}
         await keep_turns(tx, [each for each in keyed if each.id in taken])
-    return [job_of(*row[4:]) for row in rows]
+    return await take_readable(tx, [row[3:] for row in rows])
 
 
 async def _usages(tx: Transaction, limits: Mapping[str, Limits]) -> Usages:

@@ -69,10 +69,14 @@ class Holder(DurableStore):
         self._live.restore(job)
         why = self._runner.recover(job)
         if why is not None:
-            now = self.clock.now()
-            self._misfits[job.id] = job.edits
-            self._emit(JobMisfit(timestamp=now, job_id=job.id, job_type=job.type, error=why))
+            self._emit(self._note_misfit(job.id, job.type, job.edits, why))
             self._give_back([job])
+
+    def _note_misfit(self, job_id: str, job_type: str, edits: int, why: str) -> JobMisfit:
+        """Claim the job no more until it was changed."""
+        self._misfits[job_id] = edits
+        now = self.clock.now()
+        return JobMisfit(timestamp=now, job_id=job_id, job_type=job_type, error=why)
 
     def _leave(self) -> None:
         """Give back all that waits, now and from now on."""

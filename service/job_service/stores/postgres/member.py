@@ -25,6 +25,7 @@ from job_service.stores.postgres.rescuing import Rescue
 from job_service.stores.postgres.signals import READY_EVERY_SECONDS
 from job_service.stores.postgres.submission import Submission
 from job_service.stores.postgres.transaction import InDoubt, Writer, at_once
+from job_service.stores.postgres.unreadable import NO_EDITS
 from job_service.stores.postgres.writing import MOST_AHEAD, Claim, Done, Means, Work
 from job_service.stores.unit_of_work import UnitOfWork
 from job_service.telemetry.events import Event, JobsClaimed, utc_now
@@ -208,7 +209,7 @@ class Member(Holder):
         elif isinstance(ask, EditElsewhere):
             unit.told += ask.told
         elif isinstance(ask, Claim):
-            ask.taken = len(done.claimed)
+            ask.taken = len(done.claimed.jobs)
         elif isinstance(ask, CallOff | Rescue):
             unit.told += ask.told
             for job in ask.ended:
@@ -223,12 +224,15 @@ class Member(Holder):
             unit.told.append((call_off, batch.jobs[job_id]))
 
     def _note_claimed(self, unit: UnitOfWork, done: Done) -> None:
-        now = self.clock.now()
+        now, claimed = self.clock.now(), done.claimed.jobs
         if done.wanted:
-            self._expects_more = len(done.claimed) >= done.wanted
-        if done.claimed:
-            unit.told.append(JobsClaimed(timestamp=now, jobs=len(done.claimed)))
-            unit.told += [(self._take_claimed, job) for job in done.claimed]
+            self._expects_more = len(claimed) >= done.wanted
+        if claimed:
+            unit.told.append(JobsClaimed(timestamp=now, jobs=len(claimed)))
+            unit.told += [(self._take_claimed, job) for job in claimed]
+        for each in done.claimed.unreadable:
+            unit.told.append(self._note_misfit(each.job_id, each.job_type, NO_EDITS, each.why))
+            self._may_claim.set()  # others, which they were taken for
         if done.any_ready:
             if self.clock.monotonic() >= self._said_ready_at + READY_EVERY_SECONDS:
                 self._said_ready_at = self.clock.monotonic()

@@ -11,8 +11,8 @@ from job_service.jobs.state.detail import NodeView
 from job_service.jobs.state.model import TRANSITIONS, Job, Status
 from job_service.stores.postgres.connection import Connection, connect
 from job_service.stores.postgres.rows import job_of
+from job_service.stores.postgres.unreadable import edits_of
 from job_service.stores.postgres.usage import USAGE
-from job_service.stores.record import decode
 
 T = TypeVar("T")
 
@@ -242,7 +242,7 @@ class Reader:
         """How often those of these jobs were changed that have not ended."""
         query = "SELECT id, record FROM job_service.jobs WHERE id = ANY(%(ids)s)"
         rows = await self._rows(query, {"ids": list(ids)})
-        return {job_id: decode(record).edits for job_id, record in rows}
+        return edits_of(dict(rows))
 
     async def do(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """What this gives with the connection, which nobody else uses meanwhile."""

@@ -22,6 +22,7 @@ from job_service.stores.postgres.retention import trim_to
 from job_service.stores.postgres.signals import say
 from job_service.stores.postgres.submission import Submission
 from job_service.stores.postgres.transaction import Transaction
+from job_service.stores.postgres.unreadable import Claimed
 from job_service.stores.unit_of_work import Pause
 from job_service.telemetry.events import Event
 
@@ -68,7 +69,7 @@ class Done:
     calls: Sequence[CallOff] = ()  # of jobs that were given back
     followed: Followed = field(default_factory=Followed)
     told_of_groups: Sequence[Event] = ()
-    claimed: Sequence[Job] = ()
+    claimed: Claimed = field(default_factory=Claimed)
     wanted: int = 0  # jobs to claim
     any_ready: bool = False  # and held by nobody
     ended: int = 0  # jobs
@@ -178,7 +179,7 @@ class Work:
         if jobs > 0 and (is_asked_to or done.any_ready or means.expects_more):
             done.wanted = jobs
             done.claimed = await claim(tx, means.demand, jobs, means.without)
-            if len(done.claimed) < jobs:
+            if len(done.claimed.jobs) < jobs:
                 done.any_ready = False  # or they are of types that this process does not have
         if done.any_ready and means.may_say_ready:
             await say(tx, "ready")
