@@ -201,7 +201,7 @@ def check_draft(draft: Draft, now: datetime) -> None:
             _check(name, getattr(draft, name), annotation)
         raise
     if draft.limit_key is not None:
-        _require_unicode("limit_key", draft.limit_key)
+        require_unicode("limit_key", draft.limit_key)
     if draft.debounce_seconds is not None:
         _check_debouncing(draft.unique_key, draft.delay_seconds, draft.run_at)
     _check_beyond_types(
@@ -234,11 +234,11 @@ def _check_beyond_types(
     now: datetime,
 ) -> None:
     if unique_key is not None:
-        _require_unicode("unique_key", unique_key)
+        require_unicode("unique_key", unique_key)
     for job_id in after:
-        _require_unicode("after", job_id)
+        require_unicode("after", job_id)
     for tag in tags:
-        _require_unicode("tags", tag)
+        require_unicode("tags", tag)
     if run_at is None:
         return
     if delay_seconds is not None:
@@ -247,7 +247,8 @@ def _check_beyond_types(
         raise InvalidOption("run_at must be within the next 10 years")
 
 
-def _require_unicode(name: str, text: str) -> None:
+def require_unicode(name: str, text: str) -> None:
+    """Raise InvalidOption if no text in UTF-8 is the same."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
