@@ -16,6 +16,7 @@ import pytest
 from job_service.cli import read_command_line
 from job_service.main import main
 from job_service.settings import Settings
+from job_service.tokens import Token
 
 # Each setting: a text for it, what that means, and another text that is allowed.
 SETTINGS: list[tuple[str, str, object, str]] = [
@@ -34,7 +35,7 @@ SETTINGS: list[tuple[str, str, object, str]] = [
     ("unix", "service.sock", "service.sock", "other.sock"),
     ("max_connections", "5", 5, "6"),
     ("max_abandoned_threads", "5", 5, "6"),
-    ("tokens", "secret, me read another", ("secret", "me read another"), "other"),
+    ("tokens", "it submit secret, me read other", ("it submit secret", "me read other"), "other"),
     ("allow_host", "a.test,B.test", ("a.test", "b.test"), "other"),
     ("allow_origin", "https://a.test", ("https://a.test",), "other"),
     ("root_path", "/jobs", "/jobs", "/other"),
@@ -220,10 +221,19 @@ def test_a_pipe_that_nobody_writes_to_is_not_waited_for(
     ("lines", "why"),
     [
         ("me read s3cret\n\nyou read", "line 3 must be a token, or NAME ROLE TOKEN"),
-        ("me read s3cret\nyou s3cret2 read", "line 2 must have a role that is one of read"),
-        ("s3cret\n#me read s3cret2", "line 2 must have a name of 1 to 64 letters, digits"),
+        ("me read s3cret\r\nyou s3cret2 read", "line 2 must have a role that is one of read"),
+        ("s3cret\n_me read s3cret2", "line 2 must have a name of 1 to 64 letters, digits"),
+        (
+            "_me read s3cret",
+            "line 1 must have a name of 1 to 64 letters, digits and . _ @ -, begin",
+        ),
+        ("#\nme read s3cret\ns3cret2", "line 3 must be NAME ROLE TOKEN, because other lines are"),
+        ("s3cret2\nme read s3cret", "line 1 must be NAME ROLE TOKEN, because other lines are"),
+        ("me read s3c\0ret", "line 1 must be text in UTF-8, without control characters"),
+        ("me read s3c\x0bret", "line 1 must be a token, or NAME ROLE TOKEN"),
+        ("me read s3cret\rs3cret2", "line 1 must be a token, or NAME ROLE TOKEN"),
         ("me read s3cret\n\nyou submit s3cret", "line 3 has the same token as line 1"),
-        ("s3cret\nme read s3cret2\nme read s3cret3", "line 3 has the same name as line 2"),
+        ("it read s3cret\nme read s3cret2\nme read s3cret3", "line 3 has the same name as line 2"),
     ],
 )
 def test_a_mistake_in_the_token_file_is_told_by_its_line(
@@ -231,10 +241,27 @@ def test_a_mistake_in_the_token_file_is_told_by_its_line(
 ) -> None:
     """And never by what is written there, which may be a token in the wrong place."""
     file = tmp_path / "tokens"
-    file.write_text(lines)
+    file.write_text(lines, newline="")
     said = refusal(capfd, "--token-file", str(file))
     assert said.startswith(f"--token-file {file}: {why}")
     assert "s3cret" not in said
+
+
+def test_a_token_file_may_have_comments_and_a_mark_of_its_encoding(tmp_path: Path) -> None:
+    """As editors write it; none of it becomes a token."""
+    file = tmp_path / "tokens"
+    file.write_bytes(b"\xef\xbb\xbfme read #1\r\n\r\n  # revoked: you read old\n#todo\n")
+    settings = read_command_line(["--token-file", str(file)]).settings
+    assert settings.accepted_tokens == (Token("#1", "read", "me"),)
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/"])
+def test_what_is_no_token_file_is_not_read(capfd: pytest.CaptureFixture[str], path: str) -> None:
+    """A device has no end, and a folder has no text. No file stays open after it."""
+    before = len(list(Path("/dev/fd").iterdir()))
+    said = refusal(capfd, "--token-file", path)
+    assert said == f"--token-file {path}: must be a file or a pipe"
+    assert len(list(Path("/dev/fd").iterdir())) == before
 
 
 def test_a_token_is_given_in_one_place_only(
@@ -247,11 +274,13 @@ def test_a_token_is_given_in_one_place_only(
     assert said == "--token-file must not give the same token twice"
 
 
-@pytest.mark.parametrize("content", [None, b"", b"\n \n", b"\xff\xfe", b"# tokens\ns3cret\n"])
+@pytest.mark.parametrize(
+    "content", [None, b"", b"\n \n", b"\xff\xfe", b"# s3cret\n", b"x" * 1024**2 + b"\n"]
+)
 def test_a_token_file_of_no_use_is_refused(
     capfd: pytest.CaptureFixture[str], tmp_path: Path, content: bytes | None
 ) -> None:
-    """A file that is absent, empty or unreadable must not leave the service open."""
+    """A file that is absent, empty, huge or unreadable must not leave the service open."""
     file = tmp_path / "tokens"
     if content is not None:
         file.write_bytes(content)

@@ -44,6 +44,9 @@ SURFACE = [
         "CannotListen",
         "Discard",
         "Draft",
+        "GroupConflict",
+        "GroupQueue",
+        "GroupView",
         "IdempotencyKeyReused",
         "InvalidIdempotencyKey",
         "InvalidOption",
@@ -53,6 +56,7 @@ SURFACE = [
     *(
         "JobSummary",
         "LogLine",
+        "MadeReady",
         "MetricsSnapshot",
         "NodeView",
         "NotFinished",
@@ -61,10 +65,12 @@ SURFACE = [
         "QueueClosed",
         "QueueFull",
     ),
-    *("QueueView", "Rate", "Registry", "ResourceFailed", "Retry", "RunningService", "ScheduleView"),
+    *("QueueView", "Rate", "Registry", "ResourceFailed", "Retries", "Retry", "RunningService"),
+    "ScheduleView",
     *("Settings", "SettingsError", "Snooze", "Status", "StoreRefused", "StoreUnavailable"),
-    *("TypeOptions", "TypeQueue", "TypeView", "Unauthorized", "UnexpectedAnswer", "UnknownJob"),
-    *("UnknownJobType", "UnknownPredecessor", "Unreachable", "WaitsForJobs", "WorkerView"),
+    *("TypeOptions", "TypeQueue", "TypeView", "Unauthorized", "UnexpectedAnswer", "UnknownGroup"),
+    *("UnknownJob", "UnknownJobType", "UnknownPredecessor", "Unreachable", "WaitsForJobs"),
+    "WorkerView",
     *("collect_garbage_on_schedule", "host"),
 ]
 

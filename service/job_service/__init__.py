@@ -7,6 +7,7 @@ from job_service.errors import (
     BackupRefused,
     BatchTooLarge,
     CannotListen,
+    GroupConflict,
     IdempotencyKeyReused,
     InvalidIdempotencyKey,
     InvalidOption,
@@ -22,6 +23,7 @@ from job_service.errors import (
     StoreUnavailable,
     Unauthorized,
     UnexpectedAnswer,
+    UnknownGroup,
     UnknownJob,
     UnknownJobType,
     UnknownPredecessor,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from job_service.garbage import collect_garbage_on_schedule
     from job_service.hosting import host
     from job_service.jobs.queueing.filters import JobFilters
+    from job_service.jobs.queueing.group_queue import GroupQueue
     from job_service.jobs.queueing.options import JobOptions
     from job_service.jobs.queueing.queue import JobQueue
     from job_service.jobs.registration.context import JobContext
@@ -46,13 +49,16 @@ if TYPE_CHECKING:
         Cancellations,
         JobDetail,
         JobSummary,
+        MadeReady,
         NodeView,
         QueueView,
+        Retries,
         ScheduleView,
         TypeQueue,
         TypeView,
         WorkerView,
     )
+    from job_service.jobs.state.group import GroupView
     from job_service.jobs.state.job_filter import JobPage
     from job_service.jobs.state.job_log import AttemptLog, LogLine
     from job_service.jobs.state.model import Draft, Status
@@ -71,6 +77,9 @@ __all__ = [
     "CannotListen",
     "Discard",
     "Draft",
+    "GroupConflict",
+    "GroupQueue",
+    "GroupView",
     "IdempotencyKeyReused",
     "InvalidIdempotencyKey",
     "InvalidOption",
@@ -84,6 +93,7 @@ __all__ = [
     "JobServiceError",
     "JobSummary",
     "LogLine",
+    "MadeReady",
     "MetricsSnapshot",
     "NodeView",
     "NotFinished",
@@ -95,6 +105,7 @@ __all__ = [
     "Rate",
     "Registry",
     "ResourceFailed",
+    "Retries",
     "Retry",
     "RunningService",
     "ScheduleView",
@@ -109,6 +120,7 @@ __all__ = [
     "TypeView",
     "Unauthorized",
     "UnexpectedAnswer",
+    "UnknownGroup",
     "UnknownJob",
     "UnknownJobType",
     "UnknownPredecessor",
@@ -123,6 +135,7 @@ _HOMES = {
     "collect_garbage_on_schedule": "job_service.garbage",
     "host": "job_service.hosting",
     "JobFilters": "job_service.jobs.queueing.filters",
+    "GroupQueue": "job_service.jobs.queueing.group_queue",
     "JobOptions": "job_service.jobs.queueing.options",
     "JobPage": "job_service.jobs.state.job_filter",
     "JobQueue": "job_service.jobs.queueing.queue",
@@ -137,14 +150,17 @@ _HOMES = {
     "Cancellations": "job_service.jobs.state.detail",
     "JobDetail": "job_service.jobs.state.detail",
     "JobSummary": "job_service.jobs.state.detail",
+    "MadeReady": "job_service.jobs.state.detail",
     "NodeView": "job_service.jobs.state.detail",
     "QueueView": "job_service.jobs.state.detail",
+    "Retries": "job_service.jobs.state.detail",
     "ScheduleView": "job_service.jobs.state.detail",
     "TypeQueue": "job_service.jobs.state.detail",
     "TypeView": "job_service.jobs.state.detail",
     "WorkerView": "job_service.jobs.state.detail",
     "AttemptLog": "job_service.jobs.state.job_log",
     "LogLine": "job_service.jobs.state.job_log",
+    "GroupView": "job_service.jobs.state.group",
     "Draft": "job_service.jobs.state.model",
     "Status": "job_service.jobs.state.model",
     "Progress": "job_service.jobs.state.progress",

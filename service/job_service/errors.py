@@ -89,6 +89,14 @@ class NotFinished(JobServiceError):
         self.job = job
 
 
+class UnknownGroup(JobServiceError):
+    """There is no group with this id, or it has ended and is no longer kept."""
+
+
+class GroupConflict(JobServiceError):
+    """The group has ended, so it can't be cancelled; or what has not failed can't be retried."""
+
+
 class NotPending(JobServiceError):
     """The job waits no more, so nothing of it can be changed; `job` is how it is now."""
 

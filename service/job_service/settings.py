@@ -12,7 +12,7 @@ from job_service.errors import SettingsError
 from job_service.jobs.state.weight import DEFAULT_QUEUE_BYTES, DEFAULT_RETAIN_BYTES
 from job_service.stores.location import PostgresLocation, parse_store
 from job_service.telemetry.log import LogFormatChoice, LogLevel
-from job_service.token_file import read_tokens
+from job_service.token_file import TokenReading, read_tokens
 from job_service.tokens import Token
 
 _HOST_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")  # as a Host header is read, without a port
@@ -147,9 +147,14 @@ class Settings:
         """Whether no other machine can reach the service, by what it listens on."""
         return self.unix is not None or _is_loopback(self.host)
 
-    @cached_property
+    @property
     def accepted_tokens(self) -> tuple[Token, ...]:
         """The tokens that were given, and those that the file had when these settings were made."""
+        return self.token_reading.tokens
+
+    @cached_property
+    def token_reading(self) -> TokenReading:
+        """Those tokens, and how their file looked then."""
         return read_tokens(self.tokens, self.token_file)
 
     def _check_access(self) -> None:

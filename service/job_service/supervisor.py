@@ -90,7 +90,9 @@ class Supervisor:
         )
         self._token_file: TokenFile | None = None
         if settings.token_file is not None:
-            self._token_file = TokenFile(access.tokens, settings.tokens, settings.token_file)
+            self._token_file = TokenFile(
+                access.tokens, settings.tokens, settings.token_file, settings.token_reading.seen
+            )
         self._keys: Keys | None = None
         if settings.certfile is not None and settings.keyfile is not None:
             self._keys = Keys(settings.certfile, settings.keyfile)

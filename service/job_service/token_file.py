@@ -1,7 +1,9 @@
 """The file of tokens: it is read at the start, and again when it has changed."""
 
 import os
+import stat
 from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
 
 from job_service.errors import SettingsError
 from job_service.telemetry.events import Event, TokenReloadFailed, TokensReloaded, utc_now
@@ -9,36 +11,53 @@ from job_service.tokens import (
     BadToken,
     Token,
     Tokens,
+    find_bare,
     find_repetition,
     parse_token,
     parse_tokens,
 )
-from job_service.watched_files import WatchedFiles, in_thread
+from job_service.watched_files import Signature, WatchedFiles, in_thread, look
+
+MAX_BYTES: Final = 1024**2
 
 
-def read_tokens(texts: Sequence[str], file: str | None) -> tuple[Token, ...]:
-    """The tokens that these texts are, and those of the file. Raises SettingsError."""
+class TokenReading(NamedTuple):
+    """The tokens that were read, and how their file looked just before, if there is one."""
+
+    tokens: tuple[Token, ...]
+    seen: Signature
+
+
+def read_tokens(texts: Sequence[str], file: str | None) -> TokenReading:
+    """Read the tokens that these texts are, and those of the file. Raises SettingsError."""
+    seen = () if file is None else look(file)
     tokens: list[Token] = []
     for text in texts:
         try:
             tokens.append(parse_token(text))
         except BadToken as error:
             raise SettingsError("token", str(error)) from None
-        _require_new(tokens, "token")
-    for token in () if file is None else _read_file(file):
-        tokens.append(token)
+    if find_bare(tokens) is not None:
+        raise SettingsError("token", "must give each token a name and a role, or none")
+    _require_new(tokens, "token")
+    if file is not None:
+        tokens += _parse_file(file)
         _require_new(tokens, "token_file")
-    return tuple(tokens)
+    return TokenReading(tuple(tokens), seen)
 
 
 class TokenFile:
-    """Keeps `tokens` as the texts and the file have them, which are read already."""
+    """Keeps `tokens` as the texts and the file have them.
 
-    def __init__(self, tokens: Tokens, texts: Sequence[str], file: str) -> None:
+    They are read already, when the file looked as `seen`. It may have changed since: a service
+    imports its job types in between.
+    """
+
+    def __init__(self, tokens: Tokens, texts: Sequence[str], file: str, seen: Signature) -> None:
         self._tokens = tokens
         self._texts = texts
         self._file = file
-        self._watched = WatchedFiles(file)
+        self._watched = WatchedFiles(file, seen=seen)
 
     def reload_soon(self) -> None:
         """Read the file anew. May be called by a signal handler."""
@@ -52,7 +71,7 @@ class TokenFile:
 
         async def reload() -> None:
             try:
-                tokens = await in_thread(read_tokens, self._texts, self._file)
+                tokens, _ = await in_thread(read_tokens, self._texts, self._file)
             except SettingsError as error:
                 emit(TokenReloadFailed(timestamp=utc_now(), error=str(error)))
             else:
@@ -62,10 +81,9 @@ class TokenFile:
         await self._watched.watch(reload)
 
 
-def _read_file(path: str) -> list[Token]:
+def _parse_file(path: str) -> list[Token]:
     try:
-        with os.fdopen(_open_at_once(path), encoding="utf-8") as file:
-            return parse_tokens(file.read())
+        return parse_tokens(_read_file(path).decode("utf-8-sig"))
     except OSError as error:
         raise SettingsError("token_file", f"{path}: {error.strerror}") from error
     except UnicodeDecodeError:
@@ -74,13 +92,26 @@ def _read_file(path: str) -> list[Token]:
         raise SettingsError("token_file", f"{path}: {error}") from None
 
 
-def _open_at_once(path: str) -> int:
-    """Open a file to read. A named pipe without a writer is empty, and is not waited for."""
+def _read_file(path: str) -> bytes:
+    """All that a file or a pipe has, which is read to its end. Raises BadToken or OSError.
+
+    A named pipe without a writer is empty, and is not waited for.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    os.set_blocking(descriptor, True)
-    return descriptor
+    try:
+        kind = os.fstat(descriptor).st_mode
+        if not (stat.S_ISREG(kind) or stat.S_ISFIFO(kind)):
+            raise BadToken("must be a file or a pipe")
+        os.set_blocking(descriptor, True)
+        with open(descriptor, "rb", closefd=False) as file:
+            content = file.read(MAX_BYTES + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > MAX_BYTES:
+        raise BadToken("must have at most 1 MiB")
+    return content
 
 
 def _require_new(tokens: Sequence[Token], setting: str) -> None:
     if (repeated := find_repetition(tokens)) is not None:
-        raise SettingsError(setting, f"must not give the same {repeated[1]} twice")
+        raise SettingsError(setting, f"must not give the same {repeated[-1]} twice")

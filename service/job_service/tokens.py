@@ -12,6 +12,9 @@ ROLES: Final[tuple[Role, ...]] = get_args(Role)  # each may do what those before
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _FORMAT: Final = "must be a token, or NAME ROLE TOKEN with spaces between"
+_NAME_FORMAT: Final = (
+    "must have a name of 1 to 64 letters, digits and . _ @ -, beginning with a letter or digit"
+)
 
 
 class BadToken(Exception):
@@ -46,6 +49,11 @@ class Tokens:
     def replace(self, tokens: Iterable[Token]) -> None:
         """Take these from now on, and no others."""
         self._tokens = [(token.secret.encode(), token) for token in tokens]
+        self._secrets = frozenset(token.secret for _, token in self._tokens)
+
+    def still_take(self, token: Token) -> bool:
+        """Whether who came in with this one could come in again."""
+        return not self._secrets or token.secret in self._secrets
 
     def find(self, given: bytes) -> Token | None:
         """The token that a client has sent, if it is one of these.
@@ -62,15 +70,15 @@ class Tokens:
 def parse_token(text: str) -> Token:
     """The token in `TOKEN` or `NAME ROLE TOKEN`. Raises BadToken."""
     words = text.split()
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise BadToken("must be text in UTF-8")
+    if not all(map(str.isprintable, words)):
+        raise BadToken("must be text in UTF-8, without control characters")
     if len(words) == 1:
         return Token(words[0])
     if len(words) != 3:
         raise BadToken(_FORMAT)
     name, role, secret = words
     if not _NAME.fullmatch(name):
-        raise BadToken("must have a name of 1 to 64 letters, digits and . _ @ -")
+        raise BadToken(_NAME_FORMAT)
     for known in ROLES:
         if role == known:
             return Token(secret, known, name)
@@ -78,33 +86,50 @@ def parse_token(text: str) -> Token:
 
 
 def parse_tokens(text: str) -> list[Token]:
-    """The tokens of a file, one a line. Raises BadToken, which names the line."""
+    """The tokens of a file, one a line. Raises BadToken, which names the line.
+
+    Empty lines, and lines that begin with `#`, say nothing.
+    """
     lines: list[int] = []
     tokens: list[Token] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
+    for number, line in enumerate(text.split("\n"), 1):
+        if not (said := line.strip()) or said.startswith("#"):
             continue
         try:
             tokens.append(parse_token(line))
         except BadToken as error:
             raise BadToken(f"line {number} {error}") from None
         lines.append(number)
-        if (repeated := find_repetition(tokens)) is not None:
-            earlier, what = repeated
-            raise BadToken(f"line {number} has the same {what} as line {lines[earlier]}")
     if not tokens:
         raise BadToken("there is no token in it")
+    if (bare := find_bare(tokens)) is not None:
+        raise BadToken(f"line {lines[bare]} must be NAME ROLE TOKEN, because other lines are")
+    if (repeated := find_repetition(tokens)) is not None:
+        earlier, later, what = repeated
+        raise BadToken(f"line {lines[later]} has the same {what} as line {lines[earlier]}")
     return tokens
 
 
-def find_repetition(tokens: Sequence[Token]) -> tuple[int, Literal["name", "token"]] | None:
-    """Whether the last of these repeats an earlier one: the place of that, and what is the same."""
-    *earlier, last = tokens
-    for place, token in enumerate(earlier):
-        if token.secret == last.secret:
-            return place, "token"
-        if token.name is not None and token.name == last.name:
-            return place, "name"
+def find_bare(tokens: Sequence[Token]) -> int | None:
+    """The place of the first token without a name and a role, if others have them.
+
+    It may be a forgotten word, and would be a token with the highest role.
+    """
+    are_bare = [token.name is None for token in tokens]
+    return are_bare.index(True) if any(are_bare) and not all(are_bare) else None
+
+
+def find_repetition(tokens: Sequence[Token]) -> tuple[int, int, Literal["name", "token"]] | None:
+    """The places of the first two tokens that have the same name or token, and which it is."""
+    secrets: dict[str, int] = {}
+    names: dict[str, int] = {}
+    for place, token in enumerate(tokens):
+        if (earlier := secrets.setdefault(token.secret, place)) != place:
+            return earlier, place, "token"
+        if token.name is None:
+            continue
+        if (earlier := names.setdefault(token.name, place)) != place:
+            return earlier, place, "name"
     return None
 
 

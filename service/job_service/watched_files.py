@@ -3,6 +3,7 @@
 They are looked at and read in threads, because their disk may be slow or hang.
 """
 
+import stat
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple
@@ -17,11 +18,15 @@ Signature = tuple[tuple[int, int, int], ...]
 
 
 class WatchedFiles:
-    """Some files that are read together, as they look when this is made."""
+    """Some files that are read together.
 
-    def __init__(self, *paths: str) -> None:
+    `seen` is how they looked just before they were read. If it is left out, they are read only
+    after this is made.
+    """
+
+    def __init__(self, *paths: str, seen: Signature | None = None) -> None:
         self._paths = paths
-        self._signature = self._look()
+        self._signature = look(*paths) if seen is None else seen
         self._is_asked = False
 
     def reload_soon(self) -> None:
@@ -37,16 +42,13 @@ class WatchedFiles:
         before = self._signature
         while True:
             await trio.sleep(LOOK_SECONDS)
-            now = await in_thread(self._look)
+            now = await in_thread(look, *self._paths)
             has_changed = now == before != self._signature
             before = now
             if has_changed or self._is_asked:
                 self._is_asked = False
                 self._signature = now
                 await reload()
-
-    def _look(self) -> Signature:
-        return tuple(map(_signature, self._paths))
 
 
 async def in_thread(function: Callable[[*Ts], T], *args: *Ts) -> T:
@@ -56,10 +58,16 @@ async def in_thread(function: Callable[[*Ts], T], *args: *Ts) -> T:
     )
 
 
+def look(*paths: str) -> Signature:
+    """What changes when one of these files is written or replaced."""
+    return tuple(map(_signature, paths))
+
+
 def _signature(path: str) -> tuple[int, int, int]:
-    """What changes when a file is written or replaced."""
     try:
         status = Path(path).stat()
     except OSError:
         return 0, 0, 0
+    if not stat.S_ISREG(status.st_mode):  # a pipe changes as it is read, and can't be read again
+        return 0, 0, status.st_ino
     return status.st_mtime_ns, status.st_size, status.st_ino

@@ -364,6 +364,17 @@ def test_a_running_job_is_cancelled_after_a_question(page: Page, service: Servic
     expect(page.get_by_role("button", name="Cancel the job")).to_have_count(0)
 
 
+def test_a_job_for_later_is_run_now(page: Page, service: Service) -> None:
+    """Its page shows that it has run, and the button is gone."""
+    job_id = service.submit("echo", "later", delay_seconds=600)
+    open_job(page, service, job_id)
+    page.get_by_role("button", name="Run it now").click()
+    page.get_by_role("dialog").get_by_role("button", name="Run it now").click()
+    expect(page.locator("#said")).to_contain_text("waits no longer")
+    expect(page.locator("#job-status")).to_have_text("completed")
+    expect(page.get_by_role("button", name="Run it now")).to_have_count(0)
+
+
 def test_a_job_that_has_ended_is_run_again(page: Page, service: Service) -> None:
     """The new job's page comes up, and names the old one."""
     job_id = service.run("echo", "again")

@@ -7,6 +7,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import Watch, open_live
 from tests.browser.service import Service
+from tests.browser.test_accessibility import PHONE, check
 from tests.proxy import proxied
 
 pytestmark = pytest.mark.xdist_group("browser")  # one process, and one browser
@@ -50,17 +51,19 @@ def test_the_description_of_the_api_can_be_read_with_a_token(
     watch.expected.append("401")
     options = ("--root-path", root_path) if root_path else ()
     service = start("--token", "me read w0rd", *options)
-    page = new_context().new_page()
+    page = new_context(**(PHONE if root_path else {})).new_page()
     with proxied(ROOT_PATH, service.port) as proxy_url:
         url = proxy_url if root_path else service.url
         page.goto(f"{url}/docs")
+        expect(page.get_by_role("dialog")).to_be_visible()
+        check(page)
         page.get_by_label("Token", exact=True).fill("another")
         page.keyboard.press("Enter")
         expect(page.locator("#token-wrong")).to_have_text("This token was not accepted.")
         page.get_by_label("Token", exact=True).fill("w0rd")
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", name="Job types")).to_be_visible()
-        assert page.evaluate("getComputedStyle(document.querySelector('nav')).position") != "static"
+        assert page.evaluate("document.querySelector('style').sheet !== null"), "it is blocked"
         page.goto(f"{url}/docs#job-types")
         page.reload()
         expect(page.get_by_role("heading", name="Job types")).to_be_in_viewport()

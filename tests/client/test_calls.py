@@ -187,8 +187,9 @@ async def test_a_token_is_sent(serve: Serve, call: Call, monkeypatch: pytest.Mon
         monkeypatch.setenv("JOB_SERVICE_TOKEN", "sécret, other")
         monkeypatch.setenv("JOB_SERVICE_URL", running.url)
         await call(None, "metrics")
-        monkeypatch.setenv("JOB_SERVICE_TOKEN", "me operate sécret, other")
-        await call(None, "metrics")
+        for text in ("me operate sécret, other", " me\toperate\tsécret ", "\tsécret,other"):
+            monkeypatch.setenv("JOB_SERVICE_TOKEN", text)
+            await call(None, "metrics")
 
 
 async def test_a_token_of_too_low_a_role_is_told_so(serve: Serve, call: Call) -> None:
@@ -232,6 +233,7 @@ async def test_a_password_for_a_proxy_is_not_shown(call: Call) -> None:
         *((url, None) for url in ("http://a..b", "http://a/\n", "http://\ud800")),
         (None, "two words"),
         (None, "line\nbreak"),
+        (None, "name\tread\ttoken"),
     ],
 )
 def test_what_is_no_address_is_refused(url: str | None, token: str | None) -> None:

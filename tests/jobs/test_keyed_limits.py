@@ -11,7 +11,7 @@ import trio.testing
 
 from job_service import Draft, InvalidOption, InvalidPayload, Rate, Registry, Retry
 from tests.conftest import Rig
-from tests.jobs.steps import MakeRig, running, virtual_clock
+from tests.jobs.steps import MakeRig, abandoned, running, virtual_clock
 
 Autojump = trio.testing.MockClock
 
@@ -145,6 +145,17 @@ def rated(registry: Registry) -> list[float]:
         await trio.lowlevel.checkpoint()
 
     return begun
+
+
+async def test_what_a_rate_lets_start_too_late_is_not_waited_for(
+    registry: Registry, rated: list[float], autojump_clock: Autojump
+) -> None:
+    """At a stop, what may start within the grace does, and then all is over."""
+    async with running(registry, workers=6, grace=15) as rig:
+        for _ in range(7):
+            await rig.queue.submit("call")
+    assert (rated, trio.current_time()) == ([0, 0, 0, 10, 10, 10], 10)
+    assert abandoned(rig) == [("call", "not_due_in_time", False)]
 
 
 async def test_a_rate_holds_in_any_time_of_its_length(

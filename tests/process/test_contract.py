@@ -66,9 +66,9 @@ generation.max-examples = 3
 
 # Any string may be an If-Match, and hardly any is the ETag of the job; so with all that is read.
 [[operations]]
-include-operation-id = "cancel_job"
+include-operation-id = ["cancel_job", "edit_job", "run_job_now"]
 checks.positive_data_acceptance.expected-statuses = [
-    "2xx", "401", "403", "404", "409", "412", "429",
+    "2xx", "400", "401", "403", "404", "409", "412", "429",
 ]
 
 # Any key may be used, and some have been, for something else.
@@ -84,7 +84,9 @@ checks.positive_data_acceptance.expected-statuses = [
 
 # Any string may be the name of a job type, and hardly any is.
 [[operations]]
-include-operation-id = ["cancel_jobs", "pause_queue", "resume_queue"]
+include-operation-id = [
+    "cancel_jobs", "run_jobs_now", "retry_jobs", "pause_queue", "resume_queue",
+]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "403"]
 
 [[operations]]

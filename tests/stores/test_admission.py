@@ -379,7 +379,7 @@ async def test_each_call_of_a_client_is_a_checkpoint(shop: Workshop) -> None:
         lambda: store.submit([EMAIL, EMAIL]),
         lambda: store.run_again(ended),
         lambda: store.cancel(job_id, "requested"),
-        lambda: store.cancel_all("letter", None, "requested"),
+        lambda: store.cancel_all(JobFilter(types=("letter",)), "requested"),
         lambda: store.pause("email"),
         lambda: store.resume("email"),
         lambda: store.get(job_id),

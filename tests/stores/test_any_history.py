@@ -24,6 +24,7 @@ from job_service.errors import (
     UnknownPredecessor,
     WaitsForJobs,
 )
+from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import TERMINAL, TRANSITIONS, Edit
 from tests.stores.conftest import KEEP_NOTHING, STORES, opened
 from tests.stores.postgres.cluster import why_there_is_none
@@ -43,6 +44,8 @@ NEXT = {
 }
 STATUS = {"created": "pending", "enqueued": "pending", "started": "processing"}
 STATUS |= {"retried": "pending", "snoozed": "pending", "edited": "pending"}
+
+WAITING_EMAILS = JobFilter(types=("email",), statuses=("pending",))
 
 
 @dataclass(frozen=True)
@@ -195,7 +198,7 @@ class History:
             case "edit" | "put off" | "run now":
                 await self.edit(job_id, self.edit_named(what))
             case "call off all":
-                done = await self.store.cancel_all("email", "pending", "requested")
+                done = await self.store.cancel_all(WAITING_EMAILS, "requested")
                 assert done.interrupted == 0
                 assert (await self.store.counts()).get("email", {"pending": 0})["pending"] == 0
             case "run again":

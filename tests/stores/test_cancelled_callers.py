@@ -3,6 +3,7 @@
 import pytest
 import trio
 
+from job_service.jobs.state.job_filter import JobFilter
 from tests.stores.conftest import in_memory_only
 from tests.stores.workshop import MakeWorkshop, Workshop
 
@@ -34,7 +35,7 @@ async def test_who_is_cancelled_before_the_call_has_done_nothing(shop: Workshop)
     for call in (
         lambda: shop.store.run_again(ended),
         lambda: shop.store.cancel(job_id, "requested"),
-        lambda: shop.store.cancel_all("email", None, "requested"),
+        lambda: shop.store.cancel_all(JobFilter(types=("email",)), "requested"),
         lambda: shop.submit(),
     ):
         with trio.CancelScope() as scope:
@@ -59,7 +60,7 @@ async def test_jobs_that_come_while_others_are_called_off_are_spared(
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(submit_meanwhile)
-        done = await shop.store.cancel_all("email", None, "requested")
+        done = await shop.store.cancel_all(JobFilter(types=("email",)), "requested")
     assert done.cancelled == len(old)
     assert [job.status for job in await shop.everything() if job.id in new] == ["pending"]
     await shop.check()

@@ -10,7 +10,8 @@ import trio.testing
 from job_service import Draft
 from job_service.errors import AlreadyFinished, UnknownJob
 from job_service.jobs.state.attempt_transitions import complete, request_cancel
-from job_service.jobs.state.model import IllegalTransition
+from job_service.jobs.state.job_filter import JobFilter
+from job_service.jobs.state.model import IllegalTransition, Status
 from tests.stores.conftest import held_by_one_process, in_memory_only
 from tests.stores.workshop import How, MakeWorkshop, Workshop
 
@@ -124,23 +125,24 @@ async def test_all_jobs_of_a_type_are_called_off(shop: Workshop) -> None:
     await shop.new(after=(chained,))
     (other,) = await shop.submit(Draft("letter", b"{}", 3))
     await shop.start(running)
-    done = await shop.store.cancel_all("email", None, "requested")
+    done = await shop.store.cancel_all(JobFilter(types=("email",)), "requested")
     assert (done.cancelled, done.interrupted) == (2, 1)
     assert shop.interrupted == [running]
-    assert (await shop.store.cancel_all("email", None, "requested")).interrupted == 0
+    assert (await shop.store.cancel_all(JobFilter(types=("email",)), "requested")).interrupted == 0
     assert (await shop.store.counts())["email"]["cancelled"] == 2
     assert (await shop.store.get(other.id)).status == "pending"
     await shop.end(running, "cancel")
 
 
 @pytest.mark.parametrize("status", ["pending", "processing"])
-async def test_some_jobs_of_a_type_are_called_off(shop: Workshop, status: str) -> None:
+async def test_some_jobs_of_a_type_are_called_off(shop: Workshop, status: Status) -> None:
     """Those that wait, or those that run."""
     running, _ = await shop.new(), await shop.new()
     await shop.start(running)
-    done = await shop.store.cancel_all(
-        "email", "pending" if status == "pending" else "processing", "requested"
+    wanted = JobFilter(
+        types=("email",), statuses=("pending" if status == "pending" else "processing",)
     )
+    done = await shop.store.cancel_all(wanted, "requested")
     assert (done.cancelled, done.interrupted) == ((1, 0) if status == "pending" else (0, 1))
     await shop.end(running)
 

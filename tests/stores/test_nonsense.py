@@ -14,6 +14,7 @@ from tests.stores.workshop import Workshop
 REFUSED: tuple[dict[str, Any], ...] = (
     {"tag": "\ud800"},
     {"unique_key": "\ud800"},
+    {"group": "\ud800"},
     {"job_type": "\ud800"},
     {"job_type": ["email", "\ud800"]},
     {"id_part": "\ud800"},

@@ -2,6 +2,7 @@
 
 from msgspec import UNSET
 
+from job_service.jobs.state.job_filter import JobFilter
 from job_service.telemetry.events import (
     Event,
     JobCancelled,
@@ -47,7 +48,7 @@ async def test_who_cancels_all_jobs_of_a_type_is_named_with_each(shop: Workshop)
     running = await shop.new()
     await shop.start(running)
     await shop.new()
-    await shop.store.cancel_all("email", None, "requested", "alice")
+    await shop.store.cancel_all(JobFilter(types=("email",)), "requested", "alice")
     await shop.end(running, "cancel")
     assert names_in(shop, JobCancelled) == ["alice", "alice"]
 

@@ -47,7 +47,7 @@ VOCABULARY = {
     "job_created": (
         "info",
         "job_id job_type",
-        "run_at priority unique_key after after_count schedule retry_of by",
+        "run_at priority unique_key after after_count schedule retry_of group by",
     ),
     "job_edited": (
         "info",
@@ -90,6 +90,14 @@ VOCABULARY = {
     "thread_abandoned": ("warning", "job_id job_type worker_id attempt", ""),
     "thread_returned": ("info", "job_id job_type worker_id attempt abandoned_seconds", "error"),
     "job_rejected": ("info", "job_type reason", "jobs"),
+    "group_created": ("info", "group_id jobs", "retry_of by"),
+    "group_completed": ("info", "group_id jobs group_seconds", "callback_id"),
+    "group_failed": (
+        "error",
+        "group_id jobs group_seconds jobs_failed jobs_cancelled",
+        "callback_id",
+    ),
+    "group_cancelled": ("info", "group_id jobs group_seconds jobs_cancelled", "callback_id"),
     "schedule_skipped": ("warning", "schedule job_type reason", "ticks"),
     "queue_full": ("warning", "queue_capacity", "queue_bytes"),
     "queue_freed": ("info", "jobs_rejected full_seconds", ""),

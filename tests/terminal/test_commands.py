@@ -118,15 +118,16 @@ def test_a_submission_with_a_key_is_made_once(give: Give) -> None:
         (["jobs", "--url", "ftp://ada:s3cret@b"], "or unix:/run/jobs.socket, not ftp://b"),
         (["jobs", "--watch", "--json"], "--watch and --json exclude each other"),
         (["jobs", "--token", "two words"], "--token must not have spaces"),
-        (["cancel"], "name jobs by their ids, or all of a type"),
-        (["cancel", "id", "--type", "echo"], "name jobs by their ids, or all of a type"),
-        (["cancel", "id", "--status", "pending"], "name jobs by their ids, or all of a type"),
-        (["run-now"], "Missing argument 'ID...'"),
+        (["cancel"], "name jobs by their ids, or say which"),
+        (["cancel", "id", "--type", "echo"], "name jobs by their ids, or say which"),
+        (["cancel", "id", "--error", "no luck"], "name jobs by their ids, or say which"),
+        (["run-now"], "name jobs by their ids, or say which"),
+        (["cancel", "--status", "failed"], "status must be one of pending, processing"),
         (["edit", WHOLE_ID], "nothing is to be changed"),
         (["edit", WHOLE_ID, "--delay", "-1"], "delay_seconds must be a number of seconds"),
         (["edit", WHOLE_ID, "--delay", "1", "--run-at", "2030-01-01"], "exclude each other"),
         (["edit", WHOLE_ID, "--payload", "{"], "the payload is no JSON"),
-        (["retry"], "Missing argument 'ID...'"),
+        (["retry"], "name jobs by their ids, or say which"),
         (["tail", "--event", "nothing"], "event must be some of"),
         (["pause", "telegram"], "there is no job type 'telegram'"),
     ],
@@ -261,6 +262,20 @@ def test_jobs_are_cancelled_and_run_again(give: Give, client: JobClient) -> None
     assert (status, err) == (1, f"job-service: job {waiting.id} is still pending\n")
     assert msgspec.json.decode(give("cancel", waiting.id, "--json").out)["status"] == "cancelled"
     assert give("cancel", "--type", "echo", "--json").out == '{"cancelled":0,"interrupted":0}\n'
+
+
+def test_many_jobs_are_run_now_cancelled_and_run_again(give: Give, client: JobClient) -> None:
+    """All that the filters mean, which are those of `jobs`; how many is printed."""
+    for number in range(3):
+        client.submit("echo", number, delay_seconds=600, tags=["mend"])
+    assert give("run-now", "--tag", "mend", "--type", "echo").out == "3 wait no longer\n"
+    assert give("run-now", "--tag", "mend", "--json").out == '{"made_ready":0}\n'
+    client.submit("echo", delay_seconds=600, tags=["mend"])
+    assert give("cancel", "--tag", "mend").out == "1 cancelled, 0 being interrupted\n"
+    assert give("retry", "--tag", "mend", "--status", "cancelled").out == "1 run again\n"
+    assert give("retry", "--tag", "mend", "--status", "cancelled", "--json").out == (
+        '{"retried":0}\n'
+    )
 
 
 def test_jobs_that_wait_are_changed_and_run_now(give: Give, client: JobClient) -> None:

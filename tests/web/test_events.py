@@ -9,10 +9,19 @@ import pytest
 import trio
 from hypercorn.typing import ASGIReceiveEvent, ASGISendEvent
 from quart_trio import QuartTrio
+from quart_trio.wrappers import TrioRequest
 from werkzeug.datastructures import Headers
 
-from job_service.telemetry.events import EVENTS, ConnectionFailed, Event, JobFailed, JobRejected
+from job_service.telemetry.events import (
+    EVENTS,
+    ConnectionFailed,
+    Event,
+    JobFailed,
+    JobRejected,
+    TokensReloaded,
+)
 from job_service.telemetry.feed import Feed
+from job_service.tokens import EVERYBODY, Token, Tokens
 from job_service.web.event_stream import (
     CHUNK_BYTES,
     CHUNK_EVENTS,
@@ -144,6 +153,12 @@ class Client:
                 await self._to_reader.send(block)
 
 
+class OpenRequest(TrioRequest):
+    """A request to a service that has no tokens."""
+
+    caller = EVERYBODY
+
+
 Listen = Callable[..., Awaitable[Client]]
 
 
@@ -157,12 +172,20 @@ def feed() -> Feed:
 def listen(nursery: trio.Nursery, feed: Feed) -> Listen:
     """Connects a client to `/events`, of `app` if one is given; its opening is still to come."""
     bare_app = QuartTrio(__name__, static_folder=None)
-    add_event_routes(bare_app, feed)
+    bare_app.request_class = OpenRequest
+    add_event_routes(bare_app, feed, Tokens())
 
     async def connect(
-        query: str = "", last_id: str | None = None, app: Any = bare_app, method: str = "GET"
+        query: str = "",
+        last_id: str | None = None,
+        app: Any = bare_app,
+        method: str = "GET",
+        token: str | None = None,
     ) -> Client:
-        client = Client(app, query, {"Last-Event-ID": last_id} if last_id else {}, method)
+        headers = {"Last-Event-ID": last_id} if last_id else {}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        client = Client(app, query, headers, method)
         await nursery.start(client.run)
         return client
 
@@ -285,6 +308,23 @@ async def test_who_can_t_be_told_all_is_told_so(
     again = await listen(last_id=reset.id)
     assert (await again.next()).event is None
     assert await again.names(1) == ["job_failed"]
+
+
+async def test_a_stream_ends_when_its_token_is_taken_no_more(
+    make_api: MakeApi, listen: Listen
+) -> None:
+    """At once, and without the events from then on. Those of other tokens go on."""
+    access = Access(tokens=taking("bob read hers", "al read his"))
+    api = make_api(access)
+    feed = api.rig.feed
+    gone, stays = [await listen(app=api.app, token=token) for token in ("hers", "his")]
+    observe(feed, 1)
+    access.tokens.replace([Token("his", "operate", "al")])
+    observe(feed, 1, sample(TokensReloaded))
+    assert [message.event for message in await gone.until_end()] == [None]
+    observe(feed, 1)
+    await stays.next()
+    assert await stays.names(3) == ["job_rejected", "tokens_reloaded", "job_rejected"]
 
 
 async def test_filters_let_through_what_was_asked_for(feed: Feed, listen: Listen) -> None:

@@ -100,7 +100,7 @@ async def test_a_batch_may_be_an_array(running_api: Api) -> None:
     ("body", "says"),
     [
         (b"", "not an array of jobs: "),
-        (b"[]", "there is no job in this batch"),
+        (b"[]", "there is no job in it"),
         (ECHO, "not an array of jobs: "),
         (b"[" + ECHO, "not an array of jobs: "),
         (b"[" * 100_000, "not an array of jobs: "),

@@ -121,7 +121,11 @@ TOLD_BY_EXAMPLE = [
     ("POST", "/jobs/batch", "/jobs/batch", NDJSON, b"\n\n" + TYPELESS, "malformed"),
     ("POST", "/jobs/batch", "/jobs/batch", {}, b"{}", "unsupported-media-type"),
     ("POST", "/jobs/batch", "/jobs/batch", NDJSON, bytes(2**24 + 1), "content-too-large"),
-    ("POST", "/jobs/cancel", "/jobs/cancel", {}, None, "malformed"),
+    *(
+        ("POST", f"/jobs/{what}", f"/jobs/{what}", {}, None, "malformed")
+        for what in ("cancel", "run-now", "retry")
+    ),
+    ("PATCH", "/jobs/{job_id}", f"/jobs/{JOB}", JSON, b"{}", "malformed"),
     ("GET", "/jobs", "/jobs?limit=0", {}, None, "malformed"),
     ("GET", "/jobs/{job_id}", f"/jobs/{JOB}?wait=no", {}, None, "malformed"),
     ("GET", "/jobs/{job_id}", f"/jobs/{JOB}", {}, None, "unknown-job"),
@@ -369,7 +373,7 @@ async def test_a_parameter_that_must_be_there_is_marked(document: Document) -> N
         for parameter in operation["parameters"]
         if parameter["in"] != "path" and parameter.get("required")
     }
-    assert required == {("/jobs/cancel", "type"), ("/store/backup", "to")}
+    assert required == {("/store/backup", "to")}
 
 
 async def test_where_a_token_is_set_it_says_so(make_api: MakeApi) -> None:

@@ -5,19 +5,26 @@ from typing import get_args
 import pytest
 
 from job_service.tokens import ROLES, Role, Token
+from job_service.web import guards
 from job_service.web.guards import Access
 from job_service.web.roles import NEEDED
 from tests.web.api import JSON, Answer, Api, check_problem, taking
 from tests.web.conftest import MakeApi
 
 JOB = "/jobs/01890000-0000-7000-8000-000000000000"
+GROUP = "/groups/01890000-0000-7000-8000-000000000000"
 # Each call that more than the role `read` is needed for.
 CALLS: dict[str, tuple[str, Role]] = {
     "submit_job": ("/jobs", "submit"),
     "submit_batch": ("/jobs/batch", "submit"),
-    "edit_job": (JOB, "operate"),
+    "submit_group": ("/groups", "submit"),
+    "cancel_group": (f"{GROUP}/cancel", "operate"),
+    "retry_group": (f"{GROUP}/retry", "operate"),
     "run_job_now": (f"{JOB}/run-now", "operate"),
     "cancel_jobs": ("/jobs/cancel?type=echo", "operate"),
+    "run_jobs_now": ("/jobs/run-now?type=echo", "operate"),
+    "retry_jobs": ("/jobs/retry?type=echo", "operate"),
+    "edit_job": (JOB, "operate"),
     "cancel_job": (f"{JOB}/cancel", "operate"),
     "retry_job": (f"{JOB}/retry", "operate"),
     "pause_queue": ("/queue/pause", "operate"),
@@ -69,6 +76,19 @@ async def test_a_role_that_is_too_low_is_told_so(guarded: Api, call: str, role: 
     detail = check_problem(answer, 403, "role-too-low")
     assert detail == f"this call needs the role {needed}, and your token has the role {role}"
     assert f'scope="{needed}"' in answer.headers["WWW-Authenticate"]
+
+
+async def test_a_call_that_asks_for_no_token_does_nothing_that_needs_one(
+    guarded: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even if its path is taken for an open one by mistake."""
+    monkeypatch.setattr(guards, "needs_token", lambda _path: False)
+    for call, (path, _) in CALLS.items():
+        with guarded.nothing_changes():
+            method = "PATCH" if call == "edit_job" else "POST"
+            answer = await ask(guarded, path, "to-operate", method)
+        assert answer.status == 401, call
+    assert (await guarded.ask("/health")).status == 200
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -15,9 +15,13 @@ from tests.web.conftest import MakeApi
 CALLS_OF_THE_STORE = {name for name in OPERATIONS if name[1] != "/health/ready"}
 BODIES = {
     "/jobs": (JSON, b'{"type": "echo"}'),
+    "/jobs/{job_id}": (JSON, b'{"priority": 1}'),
     "/jobs/batch": ({"Content-Type": "application/x-ndjson"}, b'{"type": "echo"}'),
 }
-QUERIES = {("POST", "/jobs/cancel"): "?type=echo", ("POST", "/store/backup"): "?to=/copy.db"}
+QUERIES = {
+    **{("POST", f"/jobs/{what}"): "?type=echo" for what in ("cancel", "run-now", "retry")},
+    ("POST", "/store/backup"): "?to=/copy.db",
+}
 
 
 class FailingStore(MemoryStore):
@@ -26,7 +30,7 @@ class FailingStore(MemoryStore):
     async def _fail(self, *_: object, **__: object) -> Any:
         raise StoreUnavailable("the store can't keep anything now: the disk is full", 2.5)
 
-    submit = run_again = cancel = cancel_all = pause = resume = _fail
+    submit = run_again = cancel = cancel_all = edit = run_now_all = pause = resume = _fail
     get = wait = page = view = counts = nodes = back_up = _fail
 
 
@@ -38,7 +42,7 @@ def failing(make_api: MakeApi) -> Api:
 
 async def ask(api: Api, method: str, path: str) -> Answer:
     """A call that is as it should be."""
-    headers, body = BODIES[path] if method == "POST" and path in BODIES else ({}, None)
+    headers, body = BODIES[path] if method in ("POST", "PATCH") and path in BODIES else ({}, None)
     query = QUERIES.get((method, path), "")
     return await api.ask(path.format(job_id=uuid.uuid4()) + query, method, headers, body)
 

@@ -30,8 +30,8 @@ def find_service(url: str | None, token: str | None) -> Address:
     and role. Raises SettingsError, of the setting `url` or `token`.
     """
     url = url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
-    token = token or os.environ.get(TOKEN_VARIABLE, "").partition(",")[0].strip().rpartition(" ")[2]
-    if not token.isprintable() or " " in token:
+    token = token or _last_word(os.environ.get(TOKEN_VARIABLE, "").partition(",")[0])
+    if not token.isprintable() or len(token.split()) > 1:
         raise SettingsError("token", "must not have spaces or control characters in it")
     headers = {b"Authorization": f"Bearer {token}".encode()} if token else {}
     if url.startswith(_UNIX):
@@ -41,6 +41,10 @@ def find_service(url: str | None, token: str | None) -> Address:
         return Address(url, "http://localhost", path, headers)
     _check(url)
     return Address(_without_password(url.rstrip("/")), url.rstrip("/"), None, headers)
+
+
+def _last_word(text: str) -> str:
+    return (text.split() or [""])[-1]
 
 
 def _check(url: str) -> None:

@@ -17,6 +17,7 @@ from job_service.client.batches import Submission, submit_all
 from job_service.client.calls import Calls
 from job_service.client.event_stream import Follower, StreamedEvent
 from job_service.client.exchange import Answer, Conversation, NoAnswer, Request
+from job_service.client.filters import with_type
 from job_service.client.httpx_messages import answer_of, arguments_of, no_answer_of, opened
 from job_service.errors import Unreachable
 from job_service.jobs.queueing.filters import JobFilters
@@ -31,7 +32,6 @@ from job_service.jobs.state.detail import (
     WorkerView,
 )
 from job_service.jobs.state.job_filter import JobPage
-from job_service.jobs.state.model import Status
 from job_service.telemetry.metrics import MetricsSnapshot
 
 T = TypeVar("T")
@@ -173,9 +173,28 @@ class AsyncJobClient:
         """As JobClient.cancel."""
         return await self._run(self._calls.cancel(job_id))
 
-    async def cancel_all(self, job_type: str, *, status: Status | None = None) -> Cancellations:
+    async def cancel_all(
+        self, job_type: str | None = None, /, **filters: Unpack[JobFilters]
+    ) -> Cancellations:
         """As JobClient.cancel_all."""
-        return await self._run(self._calls.cancel_all(job_type, status))
+        return await self._run(self._calls.cancel_all(with_type(job_type, filters)))
+
+    async def run_now_all(
+        self, job_type: str | None = None, /, **filters: Unpack[JobFilters]
+    ) -> int:
+        """As JobClient.run_now_all."""
+        return await self._run(self._calls.run_now_all(with_type(job_type, filters)))
+
+    async def retry_all(
+        self,
+        job_type: str | None = None,
+        /,
+        *,
+        idempotency_key: str | None = None,
+        **filters: Unpack[JobFilters],
+    ) -> int:
+        """As JobClient.retry_all."""
+        return await self._run(self._calls.retry_all(idempotency_key, with_type(job_type, filters)))
 
     async def retry(self, job_id: str, *, idempotency_key: str | None = None) -> JobSummary:
         """As JobClient.retry."""

@@ -29,6 +29,7 @@ from job_service.errors import (
     InvalidOption,
     NotFinished,
     NotPending,
+    QueueFull,
     UnexpectedAnswer,
     WaitsForJobs,
 )
@@ -39,13 +40,15 @@ from job_service.jobs.state.detail import (
     Cancellations,
     JobDetail,
     JobSummary,
+    MadeReady,
     QueueView,
+    Retries,
     ScheduleView,
     TypeView,
     WorkerView,
 )
 from job_service.jobs.state.job_filter import JobPage
-from job_service.jobs.state.model import TERMINAL, Status
+from job_service.jobs.state.model import TERMINAL
 from job_service.telemetry.metrics import MetricsSnapshot
 
 LONGEST_POLL_SECONDS: Final = 30.0  # of the 60 that the service allows, as proxies cut longer ones
@@ -137,10 +140,49 @@ class Calls:
             raise AlreadyFinished(job)
         return read_job(answer)
 
-    def cancel_all(self, job_type: str, status: Status | None) -> Conversation[Cancellations]:
-        """`POST /jobs/cancel`."""
-        query = _given(type=job_type, status=status)
-        return self._read(self._post("/jobs/cancel", query=query), Cancellations)
+    def cancel_all(self, filters: JobFilters) -> Conversation[Cancellations]:
+        """`POST /jobs/cancel`, portion by portion."""
+        cancelled = interrupted = 0
+        after: str | None = None
+        while True:
+            request = self._post("/jobs/cancel", query=query_of(filters) | _given(cursor=after))
+            some: Cancellations = yield from self._read(request, Cancellations)
+            cancelled += some.cancelled
+            interrupted += some.interrupted
+            after = some.next
+            if after is None:
+                return Cancellations(cancelled=cancelled, interrupted=interrupted)
+
+    def run_now_all(self, filters: JobFilters) -> Conversation[int]:
+        """`POST /jobs/run-now`, portion by portion."""
+        made_ready = 0
+        after: str | None = None
+        while True:
+            request = self._post("/jobs/run-now", query=query_of(filters) | _given(cursor=after))
+            some: MadeReady = yield from self._read(request, MadeReady)
+            made_ready += some.made_ready
+            after = some.next
+            if after is None:
+                return made_ready
+
+    def retry_all(self, key: str | None, filters: JobFilters) -> Conversation[int]:
+        """`POST /jobs/retry`, portion by portion, with a pause whenever the queue is full."""
+        retried, after, waited = 0, None, 0.0
+        while True:
+            query = query_of(filters) | _given(cursor=after)
+            pause = _LONGEST_PAUSE_SECONDS if waited else 0.0
+            request = replace(self._post("/jobs/retry", None, key, query), pause_seconds=pause)
+            some: Retries = yield from self._read(request, Retries)
+            retried += some.retried
+            after = some.next
+            if not some.full:
+                waited = 0.0
+                if after is None:
+                    return retried
+                continue
+            waited = _LONGEST_PAUSE_SECONDS if some.retried else waited + _LONGEST_PAUSE_SECONDS
+            if waited > self.patience_seconds:
+                raise QueueFull(f"the queue is full: {retried} jobs run again so far")
 
     def get(self, job_id: str) -> Conversation[JobDetail]:
         """`GET /jobs/{job_id}`."""
@@ -265,7 +307,7 @@ class Calls:
         path: str,
         body: bytes | None = None,
         key: str | None = None,
-        query: dict[str, str] | None = None,
+        query: Mapping[str, str | list[str]] | None = None,
         wait_seconds: float = 0.0,
         content_type: str = "application/json",
     ) -> Request:

@@ -21,6 +21,11 @@ def query_of(filters: JobFilters) -> Query:
     }
 
 
+def with_type(job_type: str | None, filters: JobFilters) -> JobFilters:
+    """The filters, and this type if one is given."""
+    return filters if job_type is None else {**filters, "job_type": job_type}
+
+
 def _text_of(name: str, value: object) -> str | list[str]:
     if isinstance(value, datetime):
         if value.tzinfo is None:  # by which zone the service goes, nobody knows

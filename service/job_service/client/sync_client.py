@@ -16,6 +16,7 @@ from job_service.client.batches import Submission, submit_all
 from job_service.client.calls import Calls
 from job_service.client.event_stream import Follower, StreamedEvent
 from job_service.client.exchange import Answer, Conversation, NoAnswer, Request
+from job_service.client.filters import with_type
 from job_service.client.httpx_messages import answer_of, arguments_of, no_answer_of, opened
 from job_service.errors import Unreachable
 from job_service.jobs.queueing.filters import JobFilters
@@ -30,7 +31,6 @@ from job_service.jobs.state.detail import (
     WorkerView,
 )
 from job_service.jobs.state.job_filter import JobPage
-from job_service.jobs.state.model import Status
 from job_service.telemetry.metrics import MetricsSnapshot
 
 T = TypeVar("T")
@@ -216,12 +216,38 @@ class JobClient:
         """
         return self._run(self._calls.cancel(job_id))
 
-    def cancel_all(self, job_type: str, *, status: Status | None = None) -> Cancellations:
-        """Cancel all jobs of this type, or only those that are pending, or processing.
+    def cancel_all(
+        self, job_type: str | None = None, /, **filters: Unpack[JobFilters]
+    ) -> Cancellations:
+        """Cancel all jobs of this type, or of which all `filters` are true, that have not ended.
 
-        Raises UnknownJobType.
+        They are cancelled in portions, the newest first. It may be repeated. Raises UnknownJobType,
+        or InvalidOption, as if nothing says which jobs are meant.
         """
-        return self._run(self._calls.cancel_all(job_type, status))
+        return self._run(self._calls.cancel_all(with_type(job_type, filters)))
+
+    def run_now_all(self, job_type: str | None = None, /, **filters: Unpack[JobFilters]) -> int:
+        """Let all pending jobs that are meant run now, and give how many had not been ready.
+
+        Raises what `cancel_all` raises.
+        """
+        return self._run(self._calls.run_now_all(with_type(job_type, filters)))
+
+    def retry_all(
+        self,
+        job_type: str | None = None,
+        /,
+        *,
+        idempotency_key: str | None = None,
+        **filters: Unpack[JobFilters],
+    ) -> int:
+        """Run all jobs again that are meant, each once; gives how many.
+
+        These are the failed ones, if no status is said. While the queue is full, it waits. Within a
+        day no job is run again twice by it, unless the `idempotency_key` is another one. Raises
+        what `cancel_all` raises, or QueueClosed.
+        """
+        return self._run(self._calls.retry_all(idempotency_key, with_type(job_type, filters)))
 
     def retry(self, job_id: str, *, idempotency_key: str | None = None) -> JobSummary:
         """Run a job again that has ended, as a new job whose `retry_of` names it.

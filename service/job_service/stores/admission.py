@@ -14,6 +14,7 @@ from job_service.jobs.state.changes import Creation
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.dependencies import failed_dependency
 from job_service.jobs.state.detail import JobSummary, summarize
+from job_service.jobs.state.group import Group
 from job_service.jobs.state.live_jobs import LiveJobs
 from job_service.jobs.state.model import Draft, Edit, Ending, Job
 from job_service.jobs.state.transitions import create
@@ -213,6 +214,12 @@ class LiveAdmission(Admission):
             known = accept()
             self.remember(request, known)
         return known
+
+    def accept_group(self, group: Group, drafts: Sequence[Draft]) -> Sequence[JobSummary]:
+        """Make the group, with a job of each draft, or nothing at all. Raises as `accept_all`."""
+        jobs = self.accept_all(drafts)
+        self._live.groups.open(group, filter(None, (self._jobs.get(job.id) for job in jobs)))
+        return jobs
 
     def recall(self, request: KeyedRequest) -> Sequence[JobSummary] | None:
         """The jobs that were made when the same was requested before, as they are now.

@@ -20,14 +20,22 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
 from job_service.jobs.state import live_jobs
 from job_service.jobs.state.changes import Change
 from job_service.jobs.state.clock import Clock
-from job_service.jobs.state.detail import Cancellations, JobDetail, JobSummary, NodeView, QueueView
+from job_service.jobs.state.detail import (
+    Cancellations,
+    JobDetail,
+    JobSummary,
+    MadeReady,
+    NodeView,
+    QueueView,
+)
+from job_service.jobs.state.group import Group, GroupView
 from job_service.jobs.state.job_filter import JobFilter, JobPage
 from job_service.jobs.state.limits import Limits
 from job_service.jobs.state.model import Draft, Edit, Job, Status
@@ -59,6 +67,16 @@ class TypeBacklog(NamedTuple):
     not_ready: int = 0
     oldest_ready: float | None = None
     starts_per_second: float = 0.0
+
+
+class Portion(NamedTuple):
+    """Some of the jobs that are meant, the newest first: behind the id `after`, and so many."""
+
+    after: str | None = None
+    limit: int | None = None
+
+
+ALL: Final = Portion()
 
 
 class BacklogView(NamedTuple):
@@ -251,6 +269,18 @@ class Store(Protocol):
         fit) or QueueClosed, and then nothing has changed but the count of what was turned away.
         """
 
+    async def submit_group(
+        self, group: Group, drafts: Sequence[Draft], request: KeyedRequest | None = None
+    ) -> GroupView:
+        """Make the group, with a job of each draft, or nothing at all; else as `submit`.
+
+        In the act in which the last of its jobs ends, in whichever process that is, the group ends
+        and the job that is to follow is made. There is always a place for that one. The group of a
+        `request` that was made before is given, `replayed`, as it is now.
+
+        Raises UnknownGroup, too, if that one is no longer kept.
+        """
+
     # Whoever asks for one of the following may give their name: `by`. The event tells it.
 
     async def run_again(
@@ -277,12 +307,37 @@ class Store(Protocol):
         """
 
     async def cancel_all(
-        self, job_type: str, status: Status | None, reason: str, by: str | None = None
+        self, wanted: JobFilter, reason: str, by: str | None = None, portion: Portion = ALL
     ) -> Cancellations:
-        """Call off the jobs of this type, or those of them that are pending or processing.
+        """Call off those of the jobs that are meant which have not ended.
 
-        Those that come in meanwhile are spared. Other tasks run between portions of them: a caller
-        who is cancelled has done a part.
+        The newest come first, so those that come in meanwhile are spared. Other tasks run between
+        portions of them: a caller who is cancelled has done a part. It may be done again.
+        """
+
+    async def run_now_all(
+        self, wanted: JobFilter, by: str | None = None, portion: Portion = ALL
+    ) -> MadeReady:
+        """Let those of the jobs that are meant wait no longer for their time; as `cancel_all`.
+
+        Those that are ready, or await other jobs, or do not wait, stay as they are.
+        """
+
+    async def cancel_group(
+        self, group_id: str, reason: str, by: str | None = None
+    ) -> Cancellations:
+        """Call off all jobs of a group that have not ended.
+
+        Raises UnknownGroup, or GroupConflict if all have. Other tasks run between portions of them:
+        a caller who is cancelled has done a part.
+        """
+
+    async def retry_group(
+        self, group_id: str, request: KeyedRequest | None = None, by: str | None = None
+    ) -> GroupView:
+        """Make a group of jobs like those of this one that did not complete; as `submit_group`.
+
+        Raises UnknownGroup, too, and GroupConflict if it has not ended, or no such job is kept.
         """
 
     async def pause(self, job_type: str | None, by: str | None = None) -> QueueView:
@@ -308,6 +363,12 @@ class Store(Protocol):
 
         Raises UnknownJob if it is not kept when the wait begins. It may be kept no more at the end.
         """
+
+    async def group(self, group_id: str) -> GroupView:
+        """A group as it is now. Raises UnknownGroup."""
+
+    async def wait_for_group(self, group_id: str, seconds: float) -> GroupView:
+        """As `group`, as soon as it has ended, or after so many seconds. Raises UnknownGroup."""
 
     async def page(
         self, wanted: JobFilter, *, after: str | None, limit: int, newest_first: bool

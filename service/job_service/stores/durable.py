@@ -16,7 +16,8 @@ from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.model import IllegalTransition, Job
 from job_service.stores.commit import CannotKeep, Committer
 from job_service.stores.contract import Runner, Tick
-from job_service.stores.live_store import LiveStore, Nobody
+from job_service.stores.group_store import GroupStore
+from job_service.stores.live_store import Nobody
 from job_service.stores.outbox import Outbox, abandonments, withdraw
 from job_service.stores.unit_of_work import Call, UnitOfWork
 from job_service.telemetry.events import Event
@@ -24,7 +25,7 @@ from job_service.telemetry.events import Event
 T = TypeVar("T")
 
 
-class DurableStore(LiveStore):
+class DurableStore(GroupStore):
     """The base of stores whose jobs survive. Those that this process holds are in memory, too.
 
     What keeps the jobs is up to the store: it says how units of work are written. Meaning and
@@ -53,6 +54,7 @@ class DurableStore(LiveStore):
         )
         self._live.runner = self._outbox
         self._outbox.find = self._jobs.get
+        self._live.groups.keep = self._outbox.keep_group
         self._ticks: dict[str, Tick] = {}
         self._committer = Committer(self._keep, self._tell, self._refuse, emit, clock)
         self._token: trio.lowlevel.TrioToken | None = None  # of the loop, while it is opened
@@ -162,6 +164,9 @@ class DurableStore(LiveStore):
                 self._say(told)
         for job in unit.ended:
             self._let_go(job)
+        for group_id, standing in unit.groups.items():
+            if standing.ended_at is not None:
+                self._live.groups.discard(group_id)
 
     def _refuse(self, units: deque[UnitOfWork]) -> None:
         self._runner.hold("the store can't keep anything now")

@@ -1,7 +1,10 @@
 """What every store does with the jobs that this process holds."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Final
 
 import trio
 
@@ -14,6 +17,7 @@ from job_service.jobs.state.detail import (
     EXCERPT_CHARS,
     Cancellations,
     JobDetail,
+    MadeReady,
     NodeView,
     QueueView,
     TypeQueue,
@@ -22,13 +26,14 @@ from job_service.jobs.state.detail import (
 )
 from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.live_jobs import LiveJobs
-from job_service.jobs.state.model import Draft, Edit, Job, Status
+from job_service.jobs.state.model import TERMINAL, Draft, Edit, Job, Status
 from job_service.jobs.state.transitions import cancel, edit
 from job_service.stores.admission import LiveAdmission
-from job_service.stores.contract import BacklogView, Demand, Excerpt, Runner, TypeBacklog
+from job_service.stores.contract import BacklogView, Demand, Excerpt, Portion, Runner, TypeBacklog
 from job_service.telemetry.events import Event
 
-_CANCELLED_IN_ONE_GO = 100
+_IN_ONE_GO: Final = 100  # jobs that are changed before others have their turn
+LOOKS: Final = 2_000  # at jobs, before others have their turn, too: a few milliseconds
 _EXPLAINED_IN_ONE_GO = 20  # jobs: why one waits may take a look at a thousand others
 _LOOKED_AT = 100  # jobs, for the oldest that is ready
 
@@ -106,22 +111,60 @@ class LiveStore(ABC):
         self._admission.is_closed = True
 
     async def _call_off_all(
-        self, job_type: str, status: Status | None, reason: str, by: str | None
+        self, wanted: JobFilter, reason: str, by: str | None, portion: Portion
     ) -> Cancellations:
-        """Call off jobs of a type, portion by portion; it begins without a checkpoint."""
+        """Call off what is meant and has not ended; it begins without a checkpoint."""
         cancelled = interrupted = 0
-        # Those that wait first, and the newest of them first: none is to start because another was
-        # interrupted, nor to fail because the one that it comes after was cancelled.
-        for number, job in enumerate(reversed(self._unfinished(job_type)), 1):
-            if job.status == "pending" and status != "processing":
-                cancelled += 1
+
+        def call_off(job: Job) -> None:
+            nonlocal cancelled, interrupted
+            if job.status not in TERMINAL and job.cancel_reason is None:
+                cancelled += job.status == "pending"
+                interrupted += job.status == "processing"
                 self._call_off(job, reason, by)
-            elif job.status == "processing" and status != "pending" and job.cancel_reason is None:
-                interrupted += 1
-                self._call_off(job, reason, by)
-            if number % _CANCELLED_IN_ONE_GO == 0:
-                await trio.lowlevel.checkpoint()
-        return Cancellations(cancelled=cancelled, interrupted=interrupted)
+
+        # Those of a portion that wait first: none is to start because another was interrupted. And
+        # the newest first: none is to fail because the one that it comes after was cancelled.
+        rest = await self._sweep(wanted, portion, call_off)
+        return Cancellations(cancelled=cancelled, interrupted=interrupted, next=rest)
+
+    async def _run_now_all(self, wanted: JobFilter, by: str | None, portion: Portion) -> MadeReady:
+        """Let what is meant wait no longer for its time; it begins without a checkpoint."""
+        made_ready = 0
+
+        def run_now(job: Job) -> None:
+            nonlocal made_ready
+            made_ready += self._runs_now(job, by)
+
+        rest = await self._sweep(wanted, portion, run_now)
+        return MadeReady(made_ready=made_ready, next=rest)
+
+    def _runs_now(self, job: Job, by: str | None) -> bool:
+        """Let a job wait no longer for its time, if it does."""
+        edits = job.edits
+        with suppress(NotPending, WaitsForJobs):
+            self._edit(job, Edit(run_now=True, by=by))
+        return job.edits > edits
+
+    async def _sweep(
+        self, wanted: JobFilter, portion: Portion, act: Callable[[Job], None]
+    ) -> str | None:
+        """Do this to each job here that is meant; where to go on if there may be more of them."""
+        after, left = portion.after, math.inf if portion.limit is None else portion.limit
+        while left > 0:
+            size = int(min(left, _IN_ONE_GO))
+            found = self._jobs.page(wanted, after=after, limit=size, newest_first=True, looks=LOOKS)
+            for job in sorted(found.jobs, key=_runs):
+                act(job)
+            after, left = found.edge, left - len(found.jobs)
+            if after is None:
+                return None
+            await self._end_portion()
+        return after
+
+    async def _end_portion(self) -> None:
+        """Let others have their turn before the next portion of many jobs."""
+        await trio.lowlevel.checkpoint()
 
     def _call_off(self, job: Job, reason: str, by: str | None) -> None:
         if job.status == "pending":
@@ -152,18 +195,6 @@ class LiveStore(ABC):
 
     def _take_back(self, job: Job) -> bool:
         return self._runner.take_back(job)
-
-    def _unfinished(self, job_type: str) -> list[Job]:
-        """The jobs of this type that run, and then those that wait, each the oldest first."""
-        most = self.pending + self.processing
-        in_order: tuple[Status, ...] = ("processing", "pending")
-        return [
-            job
-            for status in in_order
-            for job in self._jobs.page(
-                JobFilter(statuses=(status,), types=(job_type,)), after=None, limit=most
-            ).jobs
-        ]
 
     def _detail(self, job: Job) -> JobDetail:
         waits = job.status == "pending"
@@ -253,6 +284,10 @@ def oldest_of(types: Iterable[TypeQueue]) -> float | None:
     return max((each.oldest_ready_seconds or 0.0 for each in types if each.ready), default=None)
 
 
+def _runs(job: Job) -> bool:
+    return job.status == "processing"
+
+
 def draft_like(job: Job, by: str | None) -> Draft:
     """What to submit to run a finished job again, if somebody of this name asks for it."""
     return Draft(
@@ -277,6 +312,11 @@ def require_room(capacity: Capacity, job: Job, wanted: Edit) -> None:
         raise QueueFull(
             f"the queue is full: {free} of {capacity.limit_bytes} bytes are free, not {more}"
         )
+
+
+def no_such_group(group_id: str) -> str:
+    """What to say of a group that is asked for in vain."""
+    return f"there is no group {group_id[:100]}, or it is no longer kept"
 
 
 def no_such_job(job_id: str) -> str:

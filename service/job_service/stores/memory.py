@@ -11,7 +11,7 @@ from typing import Final
 import trio
 from msgspec import UNSET
 
-from job_service.errors import AlreadyFinished, BackupRefused, NotFinished, UnknownJob
+from job_service.errors import AlreadyFinished, BackupRefused, NotFinished, UnknownGroup, UnknownJob
 from job_service.jobs.state.attempt_transitions import cut_short
 from job_service.jobs.state.changes import Change
 from job_service.jobs.state.clock import Clock
@@ -19,9 +19,11 @@ from job_service.jobs.state.detail import (
     Cancellations,
     JobDetail,
     JobSummary,
+    MadeReady,
     QueueView,
     summarize,
 )
+from job_service.jobs.state.group import Group
 from job_service.jobs.state.job_filter import JobFilter, JobPage, page_of
 from job_service.jobs.state.model import TERMINAL, Draft, Edit, IllegalTransition, Job, Status
 from job_service.jobs.state.transitions import abandon
@@ -30,16 +32,16 @@ from job_service.jobs.state.weight import (
     DEFAULT_RETAIN_BYTES,
     submitted_bytes,
 )
-from job_service.stores.contract import Excerpt, KeyedRequest, Runner, Tick
-from job_service.stores.live_store import LiveStore, draft_like, no_such_job
+from job_service.stores.contract import ALL, Excerpt, KeyedRequest, Portion, Runner, Tick
+from job_service.stores.group_store import GroupStore, KeptGroup
+from job_service.stores.live_store import LOOKS, draft_like, no_such_group, no_such_job
 from job_service.telemetry.events import Event, QueuePaused, QueueResumed
 
 GIVE_WAY_SECONDS = 0.002
-LOOKS: Final = 2_000  # at jobs, for one page: a few milliseconds, in which nobody else has a turn
 LOOKS_AT_ERRORS: Final = 500  # each of which may take ten times as long
 
 
-class MemoryStore(LiveStore):
+class MemoryStore(GroupStore):
     """Keeps up to `capacity` pending jobs and `retain` finished ones, within bounds in bytes.
 
     Finished jobs are forgotten when they are too many or too heavy, the oldest first. Meaning and
@@ -109,6 +111,7 @@ class MemoryStore(LiveStore):
         request: KeyedRequest | None = None,
         schedule: str | None = None,  # noqa: ARG002 (whose ticks end with the process)
         not_since: datetime | None = None,  # noqa: ARG002 (there is no other process)
+        group: Group | None = None,
     ) -> Sequence[JobSummary]:
         # A turn of the loop costs more than a short job, because it wakes a worker and the log's
         # writer for that job alone. So not each submission waits for one. But each that would be
@@ -123,11 +126,17 @@ class MemoryStore(LiveStore):
                 await trio.lowlevel.checkpoint()
             self._turn_is_due = time.monotonic() + GIVE_WAY_SECONDS
         admission = self._admission
+
+        def accept() -> Sequence[JobSummary]:
+            if group is not None:
+                return admission.accept_group(group, drafts)
+            return admission.accept_all(drafts)
+
         if request is not None:
-            return admission.once(request, lambda: admission.accept_all(drafts))
-        if is_single:
+            return admission.once(request, accept)
+        if is_single and group is None:
             return (admission.accept(drafts[0]),)
-        return admission.accept_all(drafts)
+        return accept()
 
     async def run_again(
         self, job_id: str, request: KeyedRequest | None = None, by: str | None = None
@@ -161,12 +170,20 @@ class MemoryStore(LiveStore):
             await trio.lowlevel.cancel_shielded_checkpoint()
 
     async def cancel_all(
-        self, job_type: str, status: Status | None, reason: str, by: str | None = None
+        self, wanted: JobFilter, reason: str, by: str | None = None, portion: Portion = ALL
     ) -> Cancellations:
         await trio.lowlevel.checkpoint_if_cancelled()
-        cancellations = await self._call_off_all(job_type, status, reason, by)
+        cancellations = await self._call_off_all(wanted, reason, by, portion)
         await trio.lowlevel.cancel_shielded_checkpoint()
         return cancellations
+
+    async def run_now_all(
+        self, wanted: JobFilter, by: str | None = None, portion: Portion = ALL
+    ) -> MadeReady:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        made_ready = await self._run_now_all(wanted, by, portion)
+        await trio.lowlevel.cancel_shielded_checkpoint()
+        return made_ready
 
     async def pause(self, job_type: str | None, by: str | None = None) -> QueueView:
         await trio.lowlevel.checkpoint()
@@ -224,6 +241,23 @@ class MemoryStore(LiveStore):
     async def counts(self) -> Mapping[str, dict[Status, int]]:
         await trio.lowlevel.checkpoint()
         return self._jobs.count()
+
+    async def _read_group(self, group_id: str) -> KeptGroup:
+        await trio.lowlevel.checkpoint()
+        live = self._live.groups.get(group_id)
+        if live is None:
+            raise UnknownGroup(no_such_group(group_id))
+        return KeptGroup(live.group, live.standing, live.processing)
+
+    async def _unsuccessful(self, group_id: str) -> Sequence[Job]:
+        wanted = JobFilter(group=group_id, statuses=("failed", "cancelled"))
+        jobs, edge = list[Job](), None
+        while True:
+            found = self._jobs.page(wanted, after=edge, limit=LOOKS, looks=LOOKS)
+            jobs += found.jobs
+            if (edge := found.edge) is None:
+                return jobs
+            await trio.lowlevel.checkpoint()
 
     def _find(self, job_id: str) -> Job:
         job = self._jobs.get(job_id)

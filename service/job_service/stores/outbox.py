@@ -7,11 +7,13 @@ from typing import Final
 
 from msgspec import UNSET
 
+from job_service.jobs.state.group import Standing
 from job_service.jobs.state.live_jobs import JobReceiver, LiveJobs
 from job_service.jobs.state.model import Job
 from job_service.stores.unit_of_work import Call, UnitOfWork
 from job_service.telemetry.events import (
     Event,
+    GroupEvent,
     JobAbandoned,
     JobCancelled,
     JobCompleted,
@@ -73,6 +75,10 @@ class Outbox:
                 elif kind is JobEdited:
                     unit.edited.append(job)
 
+    def keep_group(self, group_id: str, standing: Standing) -> None:
+        """A group has changed in the call that is under way."""
+        self.unit.groups[group_id] = standing
+
     def add(self, job: Job, ready_in: float | None) -> None:
         """Tell the runner later."""
         self.unit.told.append((self.runner.add, job, ready_in))
@@ -88,22 +94,33 @@ class Outbox:
 
 def withdraw(units: deque[UnitOfWork], live: LiveJobs) -> list[object]:
     """Undo all that these units have created, of which nobody knows. What was kept beside it."""
-    withdrawn = [job for unit in units for job in unit.created]
-    ids = {job.id for job in withdrawn}
+    submissions = [unit for unit in units if unit.is_submission]
+    groups = {group_id for unit in submissions for group_id in unit.groups}
+    withdrawn = [
+        job
+        for unit in units
+        for job in unit.created
+        if unit.is_submission or job.callback_of in groups  # else it follows on what is kept
+    ]
+    ids = groups.union(job.id for job in withdrawn)
     undone = list[object]()
     for unit in list(units):
-        if unit.created or unit.is_submission:
+        if unit.is_submission:
             undone += unit.beside
             unit.beside = []
             if not unit.edited:  # what a job was put off for stands: it can't be taken back
                 units.remove(unit)
                 continue
-        unit.told = [each for each in unit.told if _job_id_of(each) not in ids]
+        unit.told = [each for each in unit.told if _id_of(each) not in ids]
         unit.jobs = {job_id: job for job_id, job in unit.jobs.items() if job_id not in ids}
+        unit.created = [job for job in unit.created if job.id not in ids]
         unit.ended = [job for job in unit.ended if job.id not in ids]
         unit.edited = [job for job in unit.edited if job.id not in ids]
+        unit.groups = {key: each for key, each in unit.groups.items() if key not in ids}
     for job in reversed(withdrawn):
         live.withdraw(job)
+    for group_id in groups:
+        live.groups.discard(group_id)
     return undone
 
 
@@ -134,7 +151,10 @@ def _abandonment(event: JobEvent, reason: str, now: datetime) -> JobAbandoned:
     )
 
 
-def _job_id_of(told: Event | Call) -> str | None:
+def _id_of(told: Event | Call) -> str | None:
+    """Of the job or the group that it tells of."""
     if isinstance(told, tuple):
         return told[1].id
+    if isinstance(told, GroupEvent):
+        return told.group_id
     return told.job_id if isinstance(told, JobEvent) else None

@@ -63,6 +63,8 @@ class JobRecord(
     scheduled_for: datetime | None = None
     limit_key: str | None = None
     tags: tuple[str, ...] = ()
+    group: str | None = None
+    callback_of: str | None = None
     runs: int = 0
     snoozes: int = 0
     interruptions: int = 0
@@ -92,6 +94,8 @@ def record_of(job: Job) -> JobRecord:
         scheduled_for=job.scheduled_for,
         limit_key=job.limit_key,
         tags=job.tags,
+        group=job.group,
+        callback_of=job.callback_of,
         runs=job.runs,
         snoozes=job.snoozes,
         interruptions=job.interruptions,
@@ -122,6 +126,8 @@ def restore(record: JobRecord, payload: bytes, result: bytes | None = None) -> J
         scheduled_for=record.scheduled_for,
         limit_key=record.limit_key,
         tags=record.tags,
+        group=record.group,
+        callback_of=record.callback_of,
         status=record.status,
         is_recovered=True,
         edits=record.edits,

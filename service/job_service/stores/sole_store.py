@@ -14,13 +14,17 @@ from job_service.jobs.state.detail import (
     Cancellations,
     JobDetail,
     JobSummary,
+    MadeReady,
     QueueView,
     detail_of,
     summarize,
 )
+from job_service.jobs.state.group import Group
+from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import TERMINAL, Draft, Edit, Job, Status
-from job_service.stores.contract import KeyedRequest, Tick
+from job_service.stores.contract import ALL, KeyedRequest, Portion, Tick
 from job_service.stores.durable import DurableStore
+from job_service.stores.group_store import KeptGroup
 from job_service.stores.kept_counts import KeptCounts
 from job_service.stores.live_store import draft_like
 from job_service.stores.outbox import withdraw
@@ -69,11 +73,12 @@ class SoleStore(DurableStore):
         request: KeyedRequest | None = None,
         schedule: str | None = None,
         not_since: datetime | None = None,  # noqa: ARG002 (there is no other process)
+        group: Group | None = None,
     ) -> Sequence[JobSummary]:
         await self._require_open()
         await self._submissions.look_up_predecessors(drafts)
         async with self._unit() as unit:
-            jobs = self._submissions.accept(unit, drafts, request)
+            jobs = self._submissions.accept(unit, drafts, request, group)
             if schedule is not None:
                 tick = self._ticks[schedule] = Tick(schedule, jobs[0].created_at, jobs[0].id)
                 unit.beside.append(tick)
@@ -111,10 +116,19 @@ class SoleStore(DurableStore):
         return await self._when_kept(self._detail(job))
 
     async def cancel_all(
-        self, job_type: str, status: Status | None, reason: str, by: str | None = None
+        self, wanted: JobFilter, reason: str, by: str | None = None, portion: Portion = ALL
     ) -> Cancellations:
         await self._require_open()
-        return await self._when_kept(await self._call_off_all(job_type, status, reason, by))
+        return await self._when_kept(await self._call_off_all(wanted, reason, by, portion))
+
+    async def run_now_all(
+        self, wanted: JobFilter, by: str | None = None, portion: Portion = ALL
+    ) -> MadeReady:
+        await self._require_open()
+        return await self._when_kept(await self._run_now_all(wanted, by, portion))
+
+    async def _end_portion(self) -> None:
+        await self._committer.kept()  # so that not too much waits in line
 
     async def pause(self, job_type: str | None, by: str | None = None) -> QueueView:
         await self._require_open()
@@ -169,6 +183,17 @@ class SoleStore(DurableStore):
     def _count_by_type(self) -> Mapping[str, Mapping[Status, int]]:
         # As far as it was told, so that it agrees with the metrics, which are told the same.
         return self._kept_counts.all()
+
+    @abstractmethod
+    async def _read_ended_group(self, group_id: str) -> KeptGroup:
+        """A group that has ended. Raises UnknownGroup, or StoreUnavailable."""
+
+    async def _read_group(self, group_id: str) -> KeptGroup:
+        await self._require_open()
+        live = self._live.groups.get(group_id)
+        if live is None:
+            return await self._read_ended_group(group_id)
+        return await self._when_kept(KeptGroup(live.group, live.standing, live.processing))
 
     def _say(self, event: Event) -> None:
         self._kept_counts.observe(event)

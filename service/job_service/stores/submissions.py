@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.detail import JobSummary, summarize
+from job_service.jobs.state.group import Group
 from job_service.jobs.state.model import Draft, Ending, Job
 from job_service.jobs.state.table import JobTable
 from job_service.stores.admission import LiveAdmission, replayed
@@ -50,7 +51,11 @@ class Submissions:
         self._looked_up = looked_up
 
     def accept(
-        self, unit: UnitOfWork, drafts: Sequence[Draft], request: KeyedRequest | None
+        self,
+        unit: UnitOfWork,
+        drafts: Sequence[Draft],
+        request: KeyedRequest | None,
+        group: Group | None = None,
     ) -> Sequence[JobSummary]:
         """Make a job of each draft, or give those that the same request has made before.
 
@@ -58,15 +63,24 @@ class Submissions:
         """
         unit.is_submission = True
         if request is None:
-            return self._admission.accept_all(drafts)
+            return self._make(unit, drafts, group)
         known = self._admission.recall(request)
         if known is None:
-            known = self._admission.accept_all(drafts)
+            known = self._make(unit, drafts, group)
             self._admission.remember(request, known)
             until = self._clock.now() + timedelta(seconds=REMEMBERED_SECONDS)
             unit.beside.append(Remembered(request, known, until))
             self.keyed.update(job.id for job in known if job.finished_at is None)
         return known
+
+    def _make(
+        self, unit: UnitOfWork, drafts: Sequence[Draft], group: Group | None
+    ) -> Sequence[JobSummary]:
+        if group is None:
+            return self._admission.accept_all(drafts)
+        jobs = self._admission.accept_group(group, drafts)
+        unit.beside.append(group)
+        return jobs
 
     async def as_they_are(self, jobs: Sequence[JobSummary]) -> Sequence[JobSummary]:
         """The jobs, of which those that were made before may have ended since.

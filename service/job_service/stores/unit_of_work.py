@@ -11,6 +11,7 @@ from job_service.stores.contract import KeyedRequest
 if TYPE_CHECKING:
     import trio
 
+    from job_service.jobs.state.group import Standing
     from job_service.telemetry.events import Event
 
 Call = tuple[Callable[..., object], Job, *tuple[float | None, ...]]  # of the runner
@@ -35,13 +36,14 @@ class UnitOfWork:
     """All that one call has done, which is kept as a whole or not at all.
 
     `jobs` are those that it changed, `created` those of them that it made, `edited` those to which
-    a client gave another payload or priority, and `ended` those that it gave their end. `beside` is
-    what else is to be kept. `told` is what tells of it. A submission is one for which somebody
-    waits, and may make no job.
+    a client gave another payload or priority, and `ended` those that it gave their end. `groups`
+    are those that it changed, as they were after it. `beside` is what else is to be kept. `told` is
+    what tells of it. A submission is one for which somebody waits, and may make no job.
     """
 
     __slots__ = (
-        *("awaited", "beside", "created", "edited", "ended", "is_submission", "jobs", "told"),
+        *("awaited", "beside", "created", "edited", "ended", "groups", "is_submission", "jobs"),
+        "told",
     )
 
     def __init__(self) -> None:
@@ -49,6 +51,7 @@ class UnitOfWork:
         self.created: list[Job] = []
         self.edited: list[Job] = []
         self.ended: list[Job] = []
+        self.groups: dict[str, Standing] = {}
         self.beside: list[object] = []
         self.told: list[Event | Call] = []
         self.awaited: trio.Event | None = None  # made by the first who waits until it is told

@@ -131,7 +131,8 @@ class JobCreated(JobEvent, frozen=True, kw_only=True):
     `run_at` is there if the job starts later, `priority` if it is not the default, and `schedule`
     if a schedule submitted it. If it runs another job again, `retry_of` is that one, and `by` is
     the name of who asked for it. `after` has the jobs that must complete before it starts. If there
-    are more than 10, it has the first 10, and `after_count` has their number.
+    are more than 10, it has the first 10, and `after_count` has their number. `group` is the one
+    that it is a job of.
     """
 
     event: Literal["job_created"] = "job_created"
@@ -142,6 +143,7 @@ class JobCreated(JobEvent, frozen=True, kw_only=True):
     after_count: int | UnsetType = UNSET
     schedule: str | UnsetType = UNSET
     retry_of: str | UnsetType = UNSET
+    group: str | UnsetType = UNSET
     by: str | UnsetType = UNSET
 
 
@@ -364,6 +366,60 @@ class JobRejected(Event, frozen=True, kw_only=True):
     job_type: str
     reason: RejectReason
     jobs: int = 1
+
+
+class GroupEvent(Event, frozen=True, kw_only=True):
+    """Something that happened to a group of so many `jobs`."""
+
+    group_id: str
+    jobs: int
+
+
+class GroupCreated(GroupEvent, frozen=True, kw_only=True):
+    """A group was accepted, with all of its jobs.
+
+    If it runs jobs of another group again, `retry_of` is that one, and `by` is the name of who
+    asked for it.
+    """
+
+    event: Literal["group_created"] = "group_created"
+    retry_of: str | UnsetType = UNSET
+    by: str | UnsetType = UNSET
+
+
+class GroupEndEvent(GroupEvent, frozen=True, kw_only=True):
+    """The last job of a group has ended, `group_seconds` after the group was accepted."""
+
+    group_seconds: float
+    callback_id: str | UnsetType = UNSET
+
+
+class GroupCompleted(GroupEndEvent, frozen=True, kw_only=True):
+    """All jobs of the group have completed. `callback_id` is the job that follows, if any."""
+
+    event: Literal["group_completed"] = "group_completed"
+
+
+class GroupFailed(GroupEndEvent, frozen=True, kw_only=True):
+    """All jobs of the group have ended, and at least one of them has failed.
+
+    `callback_id` is the job that follows, if any.
+    """
+
+    level: Level = "error"
+    event: Literal["group_failed"] = "group_failed"
+    jobs_failed: int
+    jobs_cancelled: int
+
+
+class GroupCancelled(GroupEndEvent, frozen=True, kw_only=True):
+    """All jobs of the group have ended. None of them has failed, and some were cancelled.
+
+    `callback_id` is the job that follows, if any.
+    """
+
+    event: Literal["group_cancelled"] = "group_cancelled"
+    jobs_cancelled: int
 
 
 class ScheduleSkipped(Event, frozen=True, kw_only=True):

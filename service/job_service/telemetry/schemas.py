@@ -8,7 +8,18 @@ from msgspec import UNSET, Struct, structs
 
 Schema = dict[str, Any]
 
-_IDS: Final = frozenset({"id", "job_id", "last_job_id", "retry_of"})
+_IDS: Final = frozenset(
+    {
+        "id",
+        "job_id",
+        "last_job_id",
+        "retry_of",
+        "group",
+        "group_id",
+        "callback_of",
+        "callback_id",
+    }
+)
 _LISTS_OF_IDS: Final = frozenset({"ids", "after"})
 
 

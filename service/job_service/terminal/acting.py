@@ -1,33 +1,26 @@
 """`job-service cancel`, `retry`, `pause` and `resume`: what changes jobs and the queue."""
 
-from typing import Any, get_args
-
 import click
 
-from job_service.errors import InvalidOption
+from job_service.jobs.queueing.filters import JobFilters
 from job_service.jobs.state.detail import QueueView
-from job_service.jobs.state.model import Status
+from job_service.terminal.filtering import either_ids_or_filters, filters_jobs
 from job_service.terminal.job_ids import whole_id
 from job_service.terminal.session import OK, Session, asks_service
-
-_UNFINISHED = [status for status in get_args(Status) if status in ("pending", "processing")]
 
 
 @click.command()
 @click.argument("jobs", metavar="ID...", nargs=-1)
-@click.option("--type", "job_type", help="All jobs of this type, instead.")
-@click.option("--status", type=click.Choice(_UNFINISHED), help="Of these, only with this status.")
+@filters_jobs
 @asks_service
-def cancel(session: Session, jobs: tuple[str, ...], job_type: str | None, status: Any) -> int:
-    """Cancel jobs.
+def cancel(session: Session, jobs: tuple[str, ...], filters: JobFilters) -> int:
+    """Cancel jobs: these, or all that are meant by the options.
 
     Pending ones end at once, running ones at their handler's next checkpoint.
     """
-    if bool(jobs) == (job_type is not None) or (status is not None and job_type is None):
-        raise InvalidOption("name jobs by their ids, or all of a type by --type and --status")
     client = session.client
-    if job_type is not None:
-        done = client.cancel_all(job_type, status=status)
+    if either_ids_or_filters(jobs, filters):
+        done = session.lasting.cancel_all(**filters)
         if session.as_json:
             session.print_json(done)
         else:
@@ -44,14 +37,23 @@ def cancel(session: Session, jobs: tuple[str, ...], job_type: str | None, status
 
 
 @click.command()
-@click.argument("jobs", metavar="ID...", nargs=-1, required=True)
+@click.argument("jobs", metavar="ID...", nargs=-1)
+@filters_jobs
 @asks_service
-def retry(session: Session, jobs: tuple[str, ...]) -> int:
-    """Run jobs again that have ended.
+def retry(session: Session, jobs: tuple[str, ...], filters: JobFilters) -> int:
+    """Run jobs again that have ended: these, or all that are meant by the options.
 
-    Each is a new job, whose id is printed.
+    Each is a new job. Those of these IDs are printed. Of many, the failed ones are meant if no
+    status is said.
     """
     client = session.client
+    if either_ids_or_filters(jobs, filters):
+        retried = session.lasting.retry_all(**filters)
+        if session.as_json:
+            session.print_json({"retried": retried})
+        else:
+            click.echo(f"{retried} run again")
+        return OK
     for job_id in [whole_id(client, part) for part in jobs]:
         job = client.retry(job_id)
         if session.as_json:

@@ -6,8 +6,10 @@ import click
 from msgspec import UNSET
 
 from job_service.errors import InvalidOption
+from job_service.jobs.queueing.filters import JobFilters
 from job_service.jobs.queueing.options import check_delay
 from job_service.jobs.state.detail import JobDetail
+from job_service.terminal.filtering import either_ids_or_filters, filters_jobs
 from job_service.terminal.job_ids import whole_id
 from job_service.terminal.moments import moment
 from job_service.terminal.payloads import read_payload
@@ -16,14 +18,22 @@ from job_service.terminal.session import OK, Session, asks_service
 
 
 @click.command("run-now")
-@click.argument("jobs", metavar="ID...", nargs=-1, required=True)
+@click.argument("jobs", metavar="ID...", nargs=-1)
+@filters_jobs
 @asks_service
-def run_now(session: Session, jobs: tuple[str, ...]) -> int:
-    """Let jobs wait no longer for their time.
+def run_now(session: Session, jobs: tuple[str, ...], filters: JobFilters) -> int:
+    """Let jobs wait no longer for their time: these, or all that are meant by the options.
 
     These are jobs for later, and those that were snoozed or are retried.
     """
     client = session.client
+    if either_ids_or_filters(jobs, filters):
+        made_ready = session.lasting.run_now_all(**filters)
+        if session.as_json:
+            session.print_json({"made_ready": made_ready})
+        else:
+            click.echo(f"{made_ready} wait no longer")
+        return OK
     for job_id in [whole_id(client, part) for part in jobs]:
         _tell(session, client.run_now(job_id))
     return OK

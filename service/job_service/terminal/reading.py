@@ -2,53 +2,33 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, get_args
 
 import click
 
+from job_service.jobs.queueing.filters import JobFilters
 from job_service.jobs.state.detail import JobSummary
-from job_service.jobs.state.model import Status
 from job_service.terminal import pictures
+from job_service.terminal.filtering import filters_jobs
 from job_service.terminal.job_ids import whole_id
 from job_service.terminal.job_picture import job_in_full
 from job_service.terminal.live import draw
-from job_service.terminal.moments import moment
 from job_service.terminal.session import OK, Session, asks_service
 
 
 @click.command()
-@click.option(
-    "--status",
-    type=click.Choice(get_args(Status)),
-    multiple=True,
-    help="Only with this status; may be repeated.",
-)
-@click.option("--type", "job_type", multiple=True, help="Only of this type; may be repeated.")
-@click.option("--id", "id_part", metavar="PART", help="Only with this in their id.")
-@click.option("--unique-key", help="Only with this unique key.")
-@click.option("--tag", help="Only with this tag.")
-@click.option("--since", "created_after", metavar="TIME", help="Only created then or later.")
-@click.option("--until", "created_before", metavar="TIME", help="Only created earlier.")
-@click.option("--error", metavar="TEXT", help="Only with this in their error.")
 @click.option("--limit", default=20, show_default=True, help="How many, 1,000 at most.")
 @click.option("--oldest", is_flag=True, help="The oldest ones, instead of the newest.")
 @click.option("--watch", is_flag=True, help="Look again every second, until Ctrl-C.")
+@filters_jobs
 @asks_service
 def jobs(
     session: Session,
     limit: int,
     oldest: bool,
     watch: bool,
-    created_after: str | None,
-    created_before: str | None,
-    **filters: Any,
+    filters: JobFilters,
 ) -> int:
     """List jobs, the newest first."""
-
-    if created_after is not None:
-        filters["created_after"] = moment("--since", created_after)
-    if created_before is not None:
-        filters["created_before"] = moment("--until", created_before)
     if watch and session.as_json:
         raise click.UsageError("--watch and --json exclude each other: `tail --json` follows jobs")
     client = session.reached() if watch else session.client

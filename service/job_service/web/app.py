@@ -24,6 +24,7 @@ from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.web.asgi import RequestInOneTask, present_request
 from job_service.web.dashboard.pages import add_dashboard
 from job_service.web.event_stream import add_event_routes
+from job_service.web.group_routes import add_group_routes
 from job_service.web.guards import Access, Guards
 from job_service.web.health import add_health_routes
 from job_service.web.job_actions import add_job_actions
@@ -35,6 +36,7 @@ from job_service.web.problems import install_error_handlers
 from job_service.web.queries import check_query
 from job_service.web.queue_routes import add_queue_routes
 from job_service.web.roles import require_role
+from job_service.web.submissions import Batches
 from job_service.web.uploads import Uploads
 
 FAILURE_LINE_SECONDS = 1.0
@@ -105,7 +107,7 @@ class JobServiceApp(QuartTrio):
             path = self.url_map.bind("", path_info=incoming.path)
             raise MethodNotAllowed(path.allowed_methods())
         if rule is not None and incoming.method != "OPTIONS":
-            require_role(rule.endpoint, incoming.caller)
+            require_role(rule.endpoint, incoming.token)
             if incoming.query_string:
                 check_query(self.view_functions[rule.endpoint])
         return None
@@ -167,13 +169,15 @@ def create_app(
     if root_path:
         app.after_request(partial(put_below, root_path))
     uploads = Uploads()
-    add_job_routes(app, queue, registry, uploads)
-    add_job_actions(app, queue, uploads)
+    batches = Batches(queue, uploads)
+    add_job_routes(app, queue, registry, uploads, batches)
+    add_job_actions(app, queue, registry, uploads)
+    add_group_routes(app, queue, batches)
     add_queue_routes(app, queue)
     add_monitoring_routes(app, read_metrics, history, list_workers, list_schedules)
     add_health_routes(app, is_ready, store_trouble, why_idle)
     add_overview_route(app, queue, read_metrics, list_workers)
-    add_event_routes(app, feed)
+    add_event_routes(app, feed, access.tokens)
     add_documentation(app, registry, needs_token=bool(access.tokens), root_path=root_path)
     add_dashboard(app)
     return app

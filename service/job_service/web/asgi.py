@@ -16,7 +16,7 @@ from quart_trio.wrappers import TrioRequest
 from quart_trio.wrappers.request import TrioBody
 from werkzeug.datastructures import Headers
 
-from job_service.tokens import EVERYBODY
+from job_service.tokens import Token
 from job_service.web.responses import empty_response
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ class IncomingRequest(TrioRequest):
     `/jobs` of `//jobs`. There are no blueprints; Quart would look for them three times per request.
 
     `fields` has the headers once more, by their names in small letters: a header that may come once
-    is found there at once, and Werkzeug would search for it. `caller` is the token that the client
-    has sent, once it is checked.
+    is found there at once, and Werkzeug would search for it. `token` is the one that the client has
+    sent, once it is checked; None if the path needs none.
     """
 
     body_class: type[TrioBody] = _NoBody
@@ -62,7 +62,14 @@ class IncomingRequest(TrioRequest):
         self.method = scope["method"]  # Werkzeug would make it upper case
         self.path = scope["path"]  # and drop the slashes before it
         self.receive = receive
-        self.caller = EVERYBODY
+        self.token: Token | None = None
+
+    @property
+    def caller(self) -> Token:
+        """Who calls, in a call that needs a role."""
+        if self.token is None:
+            raise RuntimeError("nobody has asked for the token of this call")
+        return self.token
 
     @property
     def blueprints(self) -> list[str]:

@@ -1,6 +1,7 @@
 """The live stream: `GET /events`, the feed as server-sent events."""
 
 from collections.abc import AsyncGenerator, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 from uuid import UUID
 
@@ -10,6 +11,8 @@ from quart import Quart, Response, request
 from job_service.jobs.queueing.options import limits
 from job_service.telemetry.events import EVENTS, Event
 from job_service.telemetry.feed import Feed, FellBehind
+from job_service.tokens import Tokens
+from job_service.web.asgi import present_request
 from job_service.web.frames import Frames
 from job_service.web.queries import Query, takes
 
@@ -55,15 +58,16 @@ class EventsQuery(Query, frozen=True):
     ) = None
 
 
-def add_event_routes(app: Quart, feed: Feed) -> None:
-    """`/events`, on `feed`.
+def add_event_routes(app: Quart, feed: Feed, tokens: Tokens) -> None:
+    """`/events`, on `feed`, for those who have one of `tokens`.
 
     A stream begins with the present, or after the event of a `Last-Event-ID`. If the feed has lost
     some that came after it, the stream says so with an event `reset`, and goes on with the present.
     Ids also come without an event, at the beginning and with each heartbeat, so that a client can
     resume even if it has seen no event yet, or its filter let few pass.
 
-    The stream ends when the feed is closed, or when the client falls behind it.
+    The stream ends when the feed is closed, when the client falls behind it, or when its token is
+    taken no more. The event that tells of new tokens wakes all streams, so that they look.
     """
 
     streams = _Streams(feed)
@@ -74,8 +78,9 @@ def add_event_routes(app: Quart, feed: Feed) -> None:
         is_wanted = _wanted(query)
         last_id = request.headers.get("Last-Event-ID")
         after = feed.number_of(last_id) if last_id else feed.last
+        may_stay = partial(tokens.still_take, present_request().caller)
         response = Response(
-            streams.stream(after, is_wanted) if request.method == "GET" else b"",
+            streams.stream(after, is_wanted, may_stay) if request.method == "GET" else b"",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
             content_type="text/event-stream",
         )
@@ -97,7 +102,9 @@ class _Streams:
         self._open = 0
         self._frames = Frames(feed)
 
-    async def stream(self, after: int | None, is_wanted: Wanted) -> AsyncGenerator[bytes, None]:
+    async def stream(
+        self, after: int | None, is_wanted: Wanted, may_stay: Callable[[], bool]
+    ) -> AsyncGenerator[bytes, None]:
         """What one client is sent: what comes after event number `after`; None for a `reset`."""
         self._open += 1
         try:
@@ -109,6 +116,8 @@ class _Streams:
             while not feed.ended(number):
                 with trio.move_on_at(heartbeat_at):
                     await feed.wait(number)
+                if not may_stay():
+                    return  # the client comes back, and is refused
                 try:
                     chunk, number = self._read_chunk(number, is_wanted)
                 except FellBehind:

@@ -9,7 +9,7 @@ from typing import Final
 
 from quart import Response, request
 
-from job_service.tokens import Token, Tokens
+from job_service.tokens import EVERYBODY, Token, Tokens
 from job_service.web.asgi import IncomingRequest
 from job_service.web.problems import Problem, malformed
 from job_service.web.refusals import FOREIGN_HOST, FOREIGN_ORIGIN, NO_HOST, NO_TOKEN
@@ -67,7 +67,7 @@ class Guards:
     def check(self, incoming: IncomingRequest) -> Response | None:
         """Raise Problem if the request may not come in; gives the answer to a preflight.
 
-        What the caller may do, once it is in, is in `incoming.caller`.
+        What the caller may do, once it is in, is in `incoming.token`.
         """
         fields = incoming.fields
         if incoming.repeats_headers:
@@ -86,8 +86,10 @@ class Guards:
             if incoming.method not in _SAFE_METHODS:
                 self._check_origin(origin, host, incoming)
         sends_token = incoming.path == DOCS and b"authorization" in fields
-        if self._tokens and (sends_token or needs_token(incoming.path)):
-            incoming.caller = _caller(fields.get(b"authorization", b""), self._tokens)
+        if not self._tokens:
+            incoming.token = EVERYBODY
+        elif sends_token or needs_token(incoming.path):
+            incoming.token = _caller(fields.get(b"authorization", b""), self._tokens)
         return None
 
     async def let_pages_read(self, response: Response) -> Response:

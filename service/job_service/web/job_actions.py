@@ -1,54 +1,92 @@
 """The routes that change jobs: edit, run now, cancel, run again."""
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Final
+from uuid import UUID
 
 import msgspec
 from quart import Quart, Response, request
 
 from job_service.jobs.queueing.options import limits
 from job_service.jobs.queueing.queue import JobQueue
+from job_service.jobs.registration.registry import Registry
 from job_service.jobs.state.model import TERMINAL
 from job_service.web.asgi import present_request
 from job_service.web.edits import read_edit
 from job_service.web.job_answers import created, etag_of
-from job_service.web.queries import Query, takes
+from job_service.web.job_filters import JobFilterQuery
+from job_service.web.queries import takes
 from job_service.web.responses import JSON, require_match
 from job_service.web.submissions import read_idempotency_key
 from job_service.web.uploads import Uploads
 
-_Unfinished = Literal["pending", "processing"]
+MAX_AT_ONCE: Final = 1_000
 
 
-class CancelJobsQuery(Query, frozen=True):
-    """Of `POST /jobs/cancel`."""
+class ManyJobsQuery(JobFilterQuery, frozen=True):
+    """Of `POST /jobs/cancel`, `/jobs/run-now` and `/jobs/retry`."""
 
-    type: Annotated[
-        str,
+    limit: Annotated[
+        int,
         limits(
-            "the type whose jobs to cancel, as in ?type=email",
-            description="The type whose jobs to cancel.",
+            f"a number from 1 to {MAX_AT_ONCE}",
+            description="Look at so many jobs at most, the newest first. The answer says if there "
+            "may be more.",
+            ge=1,
+            le=MAX_AT_ONCE,
         ),
-    ]
-    status: (
+    ] = MAX_AT_ONCE
+    cursor: (
         Annotated[
-            _Unfinished,
+            UUID,
             limits(
-                f"one of {', '.join(get_args(_Unfinished))}",
-                description="Only those that have this status.",
+                "the `next` of an answer",
+                description="Where to go on: the `next` of the answer before.",
             ),
         ]
         | None
     ) = None
 
+    @property
+    def after(self) -> str | None:
+        """The id to go on after."""
+        return None if self.cursor is None else str(self.cursor)
 
-def add_job_actions(app: Quart, queue: JobQueue, uploads: Uploads) -> None:
-    """What may be done to the jobs of `queue` beside submitting them."""
+
+def add_job_actions(app: Quart, queue: JobQueue, registry: Registry, uploads: Uploads) -> None:
+    """What may be done to the jobs of `queue`, of the types of `registry`, that are there."""
 
     @app.post("/jobs/cancel")
-    @takes(CancelJobsQuery)
-    async def cancel_jobs(query: CancelJobsQuery) -> Response:
+    @takes(ManyJobsQuery)
+    async def cancel_jobs(query: ManyJobsQuery) -> Response:
         done = await queue.cancel_all(
-            query.type, status=query.status, by=present_request().caller.name
+            after=query.after,
+            limit=query.limit,
+            by=present_request().caller.name,
+            **query.filters(registry),
+        )
+        return Response(msgspec.json.encode(done), content_type=JSON)
+
+    @app.post("/jobs/run-now")
+    @takes(ManyJobsQuery)
+    async def run_jobs_now(query: ManyJobsQuery) -> Response:
+        done = await queue.run_now_all(
+            after=query.after,
+            limit=query.limit,
+            by=present_request().caller.name,
+            **query.filters(registry),
+        )
+        return Response(msgspec.json.encode(done), content_type=JSON)
+
+    @app.post("/jobs/retry")
+    @takes(ManyJobsQuery)
+    async def retry_jobs(query: ManyJobsQuery) -> Response:
+        incoming = present_request()
+        done = await queue.retry_all(
+            after=query.after,
+            limit=query.limit,
+            idempotency_key=read_idempotency_key(incoming),
+            by=incoming.caller.name,
+            **query.filters(registry),
         )
         return Response(msgspec.json.encode(done), content_type=JSON)
 

@@ -7,6 +7,7 @@ from job_service.jobs.queueing.filters import (
     CreatedAfter,
     CreatedBefore,
     ErrorSought,
+    GroupSought,
     IdPartSought,
     JobFilters,
     KeySought,
@@ -50,6 +51,7 @@ class JobFilterQuery(Query, frozen=True):
     id: IdPartSought | None = None
     unique_key: KeySought | None = None
     tag: TagSought | None = None
+    group: GroupSought | None = None
     created_after: CreatedAfter | None = None
     created_before: CreatedBefore | None = None
     error: ErrorSought | None = None
@@ -67,6 +69,7 @@ class JobFilterQuery(Query, frozen=True):
             "id_part": self.id,
             "unique_key": self.unique_key,
             "tag": self.tag,
+            "group": self.group,
             "created_after": self.created_after,
             "created_before": self.created_before,
             "error": self.error,

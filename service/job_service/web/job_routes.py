@@ -79,14 +79,14 @@ class JobListQuery(JobFilterQuery, frozen=True):
 
 
 class WaitQuery(Query, frozen=True):
-    """Of `POST /jobs` and `GET /jobs/{job_id}`."""
+    """Of `POST /jobs`, `GET /jobs/{job_id}` and `GET /groups/{group_id}`."""
 
     wait: (
         Annotated[
             float,
             limits(
                 f"a number of seconds from 0 to {MAX_WAIT_SECONDS}",
-                description="Answer when the job has ended, but after this many seconds at most.",
+                description="Answer when it has ended, but after this many seconds at most.",
                 ge=0,
                 le=MAX_WAIT_SECONDS,
             ),
@@ -98,13 +98,14 @@ class WaitQuery(Query, frozen=True):
 class JobPath(BaseConverter):
     """Any id, but not the name of another call, so that GET /jobs/batch is a 405 and no 404."""
 
-    regex = r"(?!(?:batch|cancel)\Z)[^/]+"
+    regex = r"(?!(?:batch|cancel|run-now|retry)\Z)[^/]+"
 
 
-def add_job_routes(app: Quart, queue: JobQueue, registry: Registry, uploads: Uploads) -> None:
+def add_job_routes(
+    app: Quart, queue: JobQueue, registry: Registry, uploads: Uploads, batches: Batches
+) -> None:
     """`/jobs` and what is below it, on `queue`, for jobs of the types of `registry`."""
     app.url_map.converters["job"] = JobPath
-    batches = Batches(queue, uploads)
 
     @app.post("/jobs")
     @takes(WaitQuery)

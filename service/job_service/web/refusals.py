@@ -14,6 +14,7 @@ from job_service.errors import (
     AlreadyFinished,
     BackupRefused,
     BatchTooLarge,
+    GroupConflict,
     IdempotencyKeyReused,
     InvalidIdempotencyKey,
     InvalidOption,
@@ -24,6 +25,7 @@ from job_service.errors import (
     QueueClosed,
     QueueFull,
     StoreUnavailable,
+    UnknownGroup,
     UnknownJob,
     UnknownJobType,
     UnknownPredecessor,
@@ -107,6 +109,12 @@ UNKNOWN_JOB: Final = Refusal(
     f"there is no job {EXAMPLE_ID}, or it is no longer kept",
     "unknown-job",
 )
+UNKNOWN_GROUP: Final = Refusal(
+    HTTPStatus.NOT_FOUND,
+    "There is no such group, or it ended so long ago that it has been forgotten.",
+    f"there is no group {EXAMPLE_ID}, or it is no longer kept",
+    "unknown-group",
+)
 NO_SUCH_FILE: Final = Refusal(
     HTTPStatus.NOT_FOUND, "The dashboard has no such file.", "there is no such file"
 )
@@ -142,6 +150,12 @@ WAITS_FOR_JOBS: Final = Refusal(
     f"job {EXAMPLE_ID} waits for other jobs",
     "waits-for-jobs",
     job_status="pending",
+)
+GROUP_CONFLICT: Final = Refusal(
+    HTTPStatus.CONFLICT,
+    "The group has ended, so it can't be cancelled; or it has no jobs to run again.",
+    f"group {EXAMPLE_ID} is already completed",
+    "group-conflict",
 )
 UNKNOWN_PREDECESSOR: Final = Refusal(
     HTTPStatus.CONFLICT,
@@ -189,6 +203,9 @@ COMPRESSED: Final = Refusal(
     "The body has a `Content-Encoding`.",
     "send the body as it is, without a Content-Encoding",
     headers={"Accept-Encoding": "identity"},  # RFC 9110, section 15.5.16
+)
+NOT_A_GROUP: Final = NOT_THE_MEDIA_TYPE._replace(
+    detail="send the group as JSON, with the header Content-Type: application/json"
 )
 NO_HOST: Final = Refusal(
     HTTPStatus.BAD_REQUEST, "The `Host` header is no host.", "the Host header is no host"
@@ -252,6 +269,8 @@ OF_ERRORS: Final[Mapping[type[JobServiceError], Refusal]] = {
     InvalidOption: MALFORMED,
     InvalidIdempotencyKey: MALFORMED,
     UnknownJob: UNKNOWN_JOB,
+    UnknownGroup: UNKNOWN_GROUP,
+    GroupConflict: GROUP_CONFLICT,
     UnknownPredecessor: UNKNOWN_PREDECESSOR,
     AlreadyFinished: ALREADY_FINISHED,
     NotPending: NOT_PENDING,

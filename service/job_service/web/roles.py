@@ -5,17 +5,23 @@ from typing import Final
 
 from job_service.tokens import Role, Token
 from job_service.web.problems import Problem
-from job_service.web.refusals import ROLE_TOO_LOW, Refusal
+from job_service.web.refusals import NO_TOKEN, ROLE_TOO_LOW, Refusal
 
 # None: the call needs no token.
 NEEDED: Final[Mapping[str, Role | None]] = {
     "submit_job": "submit",
     "submit_batch": "submit",
+    "submit_group": "submit",
+    "get_group": "read",
+    "cancel_group": "operate",
+    "retry_group": "operate",
     "list_jobs": "read",
     "get_job": "read",
     "edit_job": "operate",
     "run_job_now": "operate",
     "cancel_jobs": "operate",
+    "run_jobs_now": "operate",
+    "retry_jobs": "operate",
     "cancel_job": "operate",
     "retry_job": "operate",
     "stream_events": "read",
@@ -41,14 +47,21 @@ NEEDED: Final[Mapping[str, Role | None]] = {
 }
 
 
-def require_role(call: str, caller: Token) -> None:
-    """Raise Problem, 403, if the caller's role is too low. A call that is not known needs most."""
-    if caller.role == "operate":
+def require_role(call: str, token: Token | None) -> None:
+    """Raise Problem, 403, if the token's role is too low, or 401 if a token is needed and is None.
+
+    A call that is not known needs most.
+    """
+    if token is not None and token.role == "operate":
         return
     needed = NEEDED.get(call, "operate")
-    if needed is not None and not caller.allows(needed):
+    if needed is None:
+        return
+    if token is None:
+        raise Problem(NO_TOKEN)
+    if not token.allows(needed):
         refusal = role_too_low(needed)
-        has = f"and your token has the role {caller.role}"
+        has = f"and your token has the role {token.role}"
         raise Problem(refusal, f"this call needs the role {needed}, {has}")
 
 

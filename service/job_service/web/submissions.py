@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from io import BytesIO
 from time import perf_counter
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 import trio
@@ -28,7 +28,14 @@ from job_service.jobs.state.model import Draft
 from job_service.nesting import MAX_DEPTH, is_too_deep
 from job_service.web.asgi import IncomingRequest
 from job_service.web.problems import Problem, malformed, problem_of
-from job_service.web.refusals import COMPRESSED, NOT_A_BATCH, NOT_THE_MEDIA_TYPE, TOO_LARGE, Refusal
+from job_service.web.refusals import (
+    COMPRESSED,
+    NOT_A_BATCH,
+    NOT_A_GROUP,
+    NOT_THE_MEDIA_TYPE,
+    TOO_LARGE,
+    Refusal,
+)
 from job_service.web.responses import JSON
 from job_service.web.uploads import Uploads
 
@@ -40,6 +47,7 @@ MAX_BATCH_LINES = 100_000
 CHECKED_AT_A_TIME = 4
 TURN_SECONDS = 0.002
 
+_NONE: Final = msgspec.Raw(b"null")
 MAX_JOB_DEPTH: Final = MAX_DEPTH + 1  # of a job around its payload
 _WHITESPACE = b" \t\r\n"  # of JSON
 _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')  # RFC 8941, section 3.3.3
@@ -73,6 +81,22 @@ def as_whole(number: Any) -> Any:
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
+class GroupSubmission(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of `POST /groups`: each member is a submission, or many."""
+
+    jobs: list[msgspec.Raw]
+    on_complete: msgspec.Raw = _NONE
+    on_failure: msgspec.Raw = _NONE
+
+
+class GroupDrafts(NamedTuple):
+    """The jobs of a group, and those that may follow on its end, all checked by the queue."""
+
+    jobs: list[Draft]
+    on_complete: Draft | None
+    on_failure: Draft | None
+
+
 class BatchReceipt(msgspec.Struct, omit_defaults=True):
     """The ids of the jobs of a batch, in the order of its lines.
 
@@ -85,6 +109,7 @@ class BatchReceipt(msgspec.Struct, omit_defaults=True):
 
 
 _decode = msgspec.json.Decoder(Submission).decode
+_decode_group = msgspec.json.Decoder(GroupSubmission).decode
 _split = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
@@ -115,6 +140,20 @@ class Batches:
         async with self._uploads.hold(incoming, MAX_JOB_BYTES) as body, self._places:
             return await self._check("job", _members(body))
 
+    async def read_group(self, incoming: IncomingRequest) -> GroupDrafts:
+        """The group in the body of the request; else as `read` of an array."""
+        require_content(incoming, NOT_A_GROUP, JSON)
+        async with self._uploads.hold(incoming, MAX_JOB_BYTES) as body, self._places:
+            group = _parse_group(body)
+            return GroupDrafts(
+                await self._check("job", map(bytes, group.jobs)),
+                self._check_callback("on_complete", group.on_complete),
+                self._check_callback("on_failure", group.on_failure),
+            )
+
+    def _check_callback(self, what: str, text: msgspec.Raw) -> Draft | None:
+        return None if text == _NONE else _check_one(self._queue, what, bytes(text))
+
     async def _check(self, what: str, texts: Iterable[bytes]) -> list[Draft]:
         drafts: list[Draft] = []
         turn_ends = perf_counter() + TURN_SECONDS
@@ -129,7 +168,7 @@ class Batches:
                 await trio.lowlevel.checkpoint()
                 turn_ends = perf_counter() + TURN_SECONDS
         if not drafts:
-            raise malformed("there is no job in this batch")
+            raise malformed("there is no job in it")
         return drafts
 
 
@@ -163,6 +202,15 @@ def _members(body: bytes) -> Iterable[bytes]:
         return map(bytes, _split(body))
     except msgspec.DecodeError as error:
         raise malformed(f"not an array of jobs: {error}") from error
+
+
+def _parse_group(body: bytes) -> GroupSubmission:
+    if is_too_deep(body, MAX_JOB_DEPTH + 2):
+        raise malformed(f"not a group: a payload is nested more than {MAX_DEPTH} deep")
+    try:
+        return _decode_group(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise malformed(f"not a group: {error}") from error
 
 
 def require_content(incoming: IncomingRequest, refusal: Refusal, *wanted: str) -> str:

@@ -184,12 +184,15 @@ async def test_a_running_job_that_is_called_off_starts_no_more(
             while not holder.said(JobStarted):
                 await trio.sleep(0.01)
         async with services(database, registry, 1, workers=0) as (other,):
-            assert (await other.queue.cancel(job.id, by="alice")).status == "processing"
+            assert (
+                await other.queue.cancel(job.id, "a\\b", by="office\\al")
+            ).status == "processing"
             gate.set()
             ended = await other.ended(job.id)
             assert (ended.status, ended.attempt) == ("cancelled", 1)
         assert holder.said(JobCancelled) == [job.id]
-        assert [e.by for e in holder.events if isinstance(e, JobCancelled)] == ["alice"]
+        said = [(e.reason, e.by) for e in holder.events if isinstance(e, JobCancelled)]
+        assert said == [("a\\b", "office\\al")]  # each backslash as it was given
 
 
 async def test_waiting_jobs_are_cancelled_from_anywhere(database: str, registry: Registry) -> None:

@@ -70,8 +70,10 @@ async def test_a_job_from_sql_is_found_by_its_key_and_tags(
             arguments = r"""'email', '"ada"', unique_key => 'a\b', tags => '{x,"c:\\d",x}'"""
             job_id = submit(connection, arguments)
             connection.commit()
-            with pytest.raises(psycopg.errors.RaiseException, match="up to 10 tags"):
-                submit(connection, "'email', tags => '{a,\"\"}'")
+            for tags in ('{a,""}', "{{a},{b}}"):
+                with pytest.raises(psycopg.errors.RaiseException, match="up to 10 tags"):
+                    submit(connection, f"'email', tags => '{tags}'")
+                connection.rollback()
         queue = service.queue
         assert [job.id for job in await queue.list(unique_key="a\\b")] == [job_id]
         assert [job.id for job in await queue.list(tag="x")] == [job_id]
@@ -107,8 +109,15 @@ def test_what_is_no_job_is_refused(database: str) -> None:
             pass
 
     trio.run(make_tables)
-    with (
-        psycopg.connect(database) as connection,
-        pytest.raises(psycopg.errors.RaiseException, match="a priority from 0 to 9"),
-    ):
-        submit(connection, "'email', priority => 10")
+    refused = {
+        "'email', priority => 10": "a priority from 0 to 9",
+        "'email', priority => NULL": "a priority from 0 to 9",
+        "'email', max_retries => NULL": "max_retries from 0 to 1000",
+        "NULL": "needs a type",
+        "'email', run_at => 'infinity'": "within the next 10 years",
+        "'email', run_at => '12000-01-01'": "within the next 10 years",
+    }
+    with psycopg.connect(database, autocommit=True) as connection:
+        for arguments, why in refused.items():
+            with pytest.raises(psycopg.errors.RaiseException, match=why):
+                submit(connection, arguments)

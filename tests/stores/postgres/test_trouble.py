@@ -243,6 +243,40 @@ async def test_what_ended_while_the_lease_was_lost_is_not_believed(
         assert first.said(JobLost) == [job.id]
 
 
+async def test_a_commit_that_goes_on_without_its_client_is_waited_for(database: str) -> None:
+    """Even if it is the first of its process."""
+    node = new_id()
+    async with await connect(database) as connection:
+        await schema.migrate(connection)
+        await register(connection, node, seconds=60)
+    writer, asker = [transaction.Writer(database, utc_now, lambda _: None) for _ in range(2)]
+    for number in (1, 2):
+        async with trio.open_nursery() as nursery:
+            has_begun, may_commit = trio.Event(), trio.Event()
+            answers = list[bool]()
+
+            async def commit(
+                tx: transaction.Transaction,
+                has_begun: trio.Event = has_begun,
+                may_commit: trio.Event = may_commit,
+            ) -> None:
+                has_begun.set()
+                await may_commit.wait()
+
+            async def ask(number: int = number, answers: list[bool] = answers) -> None:
+                answers.append(await asker.has_committed(node, number))
+
+            nursery.start_soon(writer.run, node, commit)
+            await has_begun.wait()
+            nursery.start_soon(ask)
+            await trio.sleep(0.2)
+            assert not answers
+            may_commit.set()
+        assert answers == [True]
+    await writer.close()
+    await asker.close()
+
+
 async def test_a_job_that_was_called_off_is_not_rescued(database: str, cluster: Cluster) -> None:
     """Its process has died before it heard of that."""
     registry = Registry()

@@ -21,6 +21,7 @@ from trio.testing import MockClock
 from job_service.errors import AlreadyFinished, JobServiceError, StoreUnavailable
 from job_service.jobs.state.attempt_transitions import complete, rescue
 from job_service.jobs.state.detail import Cancellations
+from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import Draft
 from job_service.stores.sqlite.job_file import JobFile
 from tests.stores.conftest import open_memory_store, opened
@@ -30,6 +31,8 @@ from tests.stores.workshop import How, Workshop
 
 CAPACITY = 4
 MAX_LOSSES = 3
+
+WAITING_EMAILS = JobFilter(types=("email",), statuses=("pending",))
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,7 @@ class Twins:
             case "call off":
                 await self.ask(lambda shop: shop.store.cancel(job_id, "requested"))
             case "call off all":
-                await self.ask(lambda shop: shop.store.cancel_all("email", "pending", "requested"))
+                await self.ask(lambda shop: shop.store.cancel_all(WAITING_EMAILS, "requested"))
             case "run again":
                 answer = await self.ask(lambda shop: shop.store.run_again(job_id))
                 if not isinstance(answer, type) and answer.id not in self.ids:
@@ -167,7 +170,7 @@ class Twins:
             for job, attempt in self.real.running.values():
                 self.real.store.apply(complete(job, attempt, b"1", self.real.clock))
             await answer_of(self.real.submit(key="unanswered"))
-            await answer_of(self.real.store.cancel_all("email", None, "too late"))
+            await answer_of(self.real.store.cancel_all(JobFilter(types=("email",)), "too late"))
             self.number = number
         copy = as_after_a_crash(self.path)
         await self.stack.aclose()

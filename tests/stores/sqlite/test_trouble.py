@@ -9,6 +9,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from job_service.errors import StoreUnavailable, UnknownJob
 from job_service.jobs.state.attempt_transitions import start
+from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import Draft
 from job_service.telemetry.events import JobAbandoned, StoreFailed
 from tests.conftest import assert_balanced
@@ -52,7 +53,7 @@ async def test_clients_are_refused_until_it_is_over(path: Path, disk: Disk) -> N
             lambda: store.get(job_id),
             lambda: store.wait(job_id, 1),
             lambda: store.cancel(job_id, "requested"),
-            lambda: store.cancel_all("email", None, "requested"),
+            lambda: store.cancel_all(JobFilter(types=("email",)), "requested"),
             lambda: store.pause(None),
             lambda: store.resume(None),
             lambda: store.run_again(job_id),
@@ -136,7 +137,7 @@ async def test_who_was_called_off_though_the_client_was_refused_stays_called_off
         await shop.start(running)
         disk.failing.add("write")
         with pytest.raises(StoreUnavailable):
-            await shop.store.cancel_all("email", None, "requested")
+            await shop.store.cancel_all(JobFilter(types=("email",)), "requested")
         assert shop.interrupted == [running]
         disk.failing.clear()
         await calm(shop)
@@ -160,7 +161,7 @@ async def test_new_jobs_that_were_called_off_before_they_were_kept_are_withdrawn
 
             async def call_off() -> None:
                 with pytest.raises(StoreUnavailable):
-                    await shop.store.cancel_all("email", None, "requested")
+                    await shop.store.cancel_all(JobFilter(types=("email",)), "requested")
 
             nursery.start_soon(submit)
             await trio.lowlevel.checkpoint()
@@ -354,3 +355,26 @@ async def test_a_stop_before_all_is_read_releases_nothing(path: Path) -> None:
         with pytest.raises(UnknownJob):
             await restarted.store.get("nothing")
         await restarted.check()
+
+
+async def test_a_job_that_was_put_off_in_vain_waits_on_as_it_is_then(
+    path: Path, disk: Disk
+) -> None:
+    """Whoever put it off is refused, and the job is not lost: it has the payload, kept or not."""
+
+    def draft(payload: bytes) -> Draft:
+        return Draft("email", payload, 3, unique_key="ada", debounce_seconds=60.0)
+
+    async with opened_file(path) as shop:
+        (job,) = await shop.submit(draft(b"1"))
+        disk.failing = {"write"}
+        with pytest.raises(StoreUnavailable):
+            await shop.submit(draft(b"2"), Draft("email", b"4", 3), draft(b"3"))
+        disk.failing = set()
+        await shop.store.settled()
+        assert list(shop.waiting) == [job.id]
+        assert bytes((await shop.store.get(job.id)).payload) == b"3"
+        await shop.check()
+        crashed = as_after_a_crash(path)
+    async with opened_file(crashed) as restarted:
+        assert bytes((await restarted.store.get(job.id)).payload) == b"3"

@@ -104,6 +104,15 @@ class Backlog:
         """When `look_again` may let more jobs start, on the monotonic clock; infinity if never."""
         return min((queue.next_look for queue in self._rated), default=math.inf)
 
+    def held_for(self, seconds: float) -> int:
+        """How many ready jobs a rate keeps from starting for more than so many seconds."""
+        until = self._monotonic() + seconds
+        return sum(
+            len(queue)
+            for queue in self._rated
+            if not queue.paused and not queue.may_start and queue.next_look > until
+        )
+
     def look_again(self) -> None:
         """See which rates let more jobs start now."""
         now = self._monotonic()
@@ -122,6 +131,11 @@ class Backlog:
     def is_paused(self, job: Job) -> bool:
         """Whether a pause keeps the job from starting."""
         return self.paused or job.type in self._paused_types
+
+    def waits_for_rate(self, job: Job) -> bool:
+        """Whether nothing but a rate keeps the ready job from starting."""
+        queue = self.queue_of(job)
+        return isinstance(queue, KeyedQueue) and queue.waits_for_rate(job)
 
     def is_unfit(self, job: Job) -> bool:
         """Whether this program can't run the job, whatever else it waits for."""

@@ -162,7 +162,8 @@ class Dispatcher:
             return "misfit"
         if self._backlog.is_paused(job):
             return "paused"
-        return "not_due_in_time" if job.ready_monotonic is None else None
+        is_late = job.ready_monotonic is None or self._backlog.waits_for_rate(job)
+        return "not_due_in_time" if is_late else None
 
     def demand(self) -> Demand:
         """What could start now, beside what is here."""
@@ -337,6 +338,7 @@ class Dispatcher:
         seconds = min(max(self._closes_at - trio.current_time(), -1), 2 * LONGEST_WAIT_SECONDS)
         date = self._clock.now() + timedelta(seconds=seconds)
         can_not_start = backlog.later + backlog.held + backlog.unfit + self._store.blocked
+        can_not_start += backlog.held_for(seconds)
         return (
             self._store.pending == can_not_start
             and self._store.processing == 0

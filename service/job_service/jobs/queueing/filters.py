@@ -12,8 +12,8 @@ from job_service.jobs.queueing.options import (
     MAX_UNIQUE_KEY_CHARS,
     limits,
     must_be,
-    require_unicode,
 )
+from job_service.jobs.queueing.words import check_unicode
 from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import Status
 
@@ -65,6 +65,14 @@ TagSought = Annotated[
         max_length=MAX_TAG_CHARS,
     ),
 ]
+GroupSought = Annotated[
+    str,
+    limits(
+        "the id of a group",
+        description="Only jobs of the group with this id.",
+        pattern=r"^[0-9a-f-]{36}\Z",
+    ),
+]
 _MOMENT: Final = "a date and time with an offset, such as 2026-12-24T18:00:00Z"
 CreatedAfter = Annotated[
     datetime,
@@ -96,6 +104,7 @@ class JobFilters(TypedDict, total=False):
     id_part: IdPartSought | None
     unique_key: KeySought | None
     tag: TagSought | None
+    group: GroupSought | None
     created_after: CreatedAfter | None
     created_before: CreatedBefore | None
     error: ErrorSought | None
@@ -108,6 +117,7 @@ def job_filter(
     id_part: str | None = None,
     unique_key: str | None = None,
     tag: str | None = None,
+    group: str | None = None,
     created_after: datetime | None = None,
     created_before: datetime | None = None,
     error: str | None = None,
@@ -119,6 +129,7 @@ def job_filter(
         id_part=_checked("id_part", id_part, IdPartSought),
         unique_key=_checked("unique_key", unique_key, KeySought),
         tag=_checked("tag", tag, TagSought),
+        group=_checked("group", group, GroupSought),
         created_after=_checked("created_after", created_after, CreatedAfter),
         created_before=_checked("created_before", created_before, CreatedBefore),
         error=_checked("error", error, ErrorSought),
@@ -150,5 +161,5 @@ def _checked(name: str, value: Any, annotation: Any) -> Any:
     except msgspec.ValidationError as error:
         raise InvalidOption(f"{name} must be {must_be(annotation)}") from error
     for text in (value,) if isinstance(value, str) else value if isinstance(value, tuple) else ():
-        require_unicode(name, text)
+        check_unicode(name, text)
     return value

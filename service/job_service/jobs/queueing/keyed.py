@@ -142,6 +142,11 @@ class KeyedQueue:
         next_room = math.inf if group.window is None else group.window.next_room
         return self._limits.why_fast(of, next_room - self._monotonic())
 
+    def waits_for_rate(self, job: Job) -> bool:
+        """Whether the job's key has a free place, but may start nothing yet."""
+        group = self._groups.get(self._key_of(job))
+        return group is not None and group.has_place and not group.may_start
+
     def count_before(self, job: Job) -> int:
         """About how many jobs come before this one, which may be elsewhere; up to MANY."""
         ahead = 0

@@ -58,7 +58,7 @@ class LaterJobs(Generic[Time]):
         if self._jobs.pop(job.id, None) is None:
             return False
         self.by_type[job.type] -= 1
-        if len(self._due) > 2 * len(self._jobs) + _STALE_ENTRIES:
+        if len(self._due) > 4 * len(self._jobs) + _STALE_ENTRIES:
             self._due = [entry for entry in self._due if entry[1] in self._jobs]
             heapq.heapify(self._due)
         return True

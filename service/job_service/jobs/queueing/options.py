@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta
 
 from job_service.errors import InvalidOption
+from job_service.jobs.queueing.words import check_name, check_unicode
 from job_service.jobs.registration.limit_key import MAX_LIMIT_KEY_CHARS
 from job_service.jobs.registration.retry import LONGEST_WAIT_SECONDS, MAX_RETRIES_LIMIT
 from job_service.jobs.state.model import DEFAULT_PRIORITY, FIRST_PRIORITY, LAST_PRIORITY, Draft
@@ -192,7 +193,7 @@ def check_delay(seconds: float) -> None:
 
 
 def check_draft(draft: Draft, now: datetime) -> None:
-    """Raise InvalidOption if an option of the draft is wrong, or two contradict."""
+    """Raise InvalidOption if a part of the draft can't be kept, or two options contradict."""
     # All in one call, because each on its own takes msgspec ten times as long.
     try:
         msgspec.convert(draft, _DraftOptions, from_attributes=True)
@@ -201,7 +202,13 @@ def check_draft(draft: Draft, now: datetime) -> None:
             _check(name, getattr(draft, name), annotation)
         raise
     if draft.limit_key is not None:
-        require_unicode("limit_key", draft.limit_key)
+        check_unicode("limit_key", draft.limit_key)
+    check_name("type", draft.type)
+    for name in ("by", "retry_of", "schedule"):
+        if (said := getattr(draft, name)) is not None:
+            check_name(name, said)
+    if not _is_utf8(draft.payload):
+        raise InvalidOption("payload must be JSON text, as bytes in UTF-8")
     if draft.debounce_seconds is not None:
         _check_debouncing(draft.unique_key, draft.delay_seconds, draft.run_at)
     _check_beyond_types(
@@ -234,11 +241,11 @@ def _check_beyond_types(
     now: datetime,
 ) -> None:
     if unique_key is not None:
-        require_unicode("unique_key", unique_key)
+        check_unicode("unique_key", unique_key)
     for job_id in after:
-        require_unicode("after", job_id)
+        check_unicode("after", job_id)
     for tag in tags:
-        require_unicode("tags", tag)
+        check_unicode("tags", tag)
     if run_at is None:
         return
     if delay_seconds is not None:
@@ -247,9 +254,8 @@ def _check_beyond_types(
         raise InvalidOption("run_at must be within the next 10 years")
 
 
-def require_unicode(name: str, text: str) -> None:
-    """Raise InvalidOption if no text in UTF-8 is the same."""
+def _is_utf8(text: object) -> bool:
     try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidOption(f"{name} must be Unicode text, without lone surrogates") from error
+        return isinstance(text, bytes) and bool(text.decode())
+    except UnicodeDecodeError:
+        return False

@@ -1,41 +1,48 @@
 """The facade for jobs, for routes and for programs that embed the service."""
 
-import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from hashlib import blake2b
 from pathlib import Path
 from typing import Unpack
 
-import msgspec
 import trio
 from msgspec import UNSET, structs
 
-from job_service.errors import InvalidIdempotencyKey
+from job_service.jobs.queueing.bulk import filter_of, retry_all
 from job_service.jobs.queueing.filters import MAX_PAGE, JobFilters, check_page, job_filter
+from job_service.jobs.queueing.group_queue import GroupQueue
+from job_service.jobs.queueing.keyed_requests import keyed_request
 from job_service.jobs.queueing.options import (
     JobOptions,
     check_draft,
     check_edit,
     check_options,
 )
+from job_service.jobs.queueing.words import require_words
 from job_service.jobs.registration.job_type import encode_payload
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.state.detail import (
     Cancellations,
     JobDetail,
     JobSummary,
+    MadeReady,
     NodeView,
     QueueView,
+    Retries,
     TypeView,
     with_types,
 )
-from job_service.jobs.state.job_filter import JobPage
+from job_service.jobs.state.job_filter import JobFilter, JobPage
 from job_service.jobs.state.limits import NO_LIMITS
-from job_service.jobs.state.model import DEFAULT_PRIORITY, TRANSITIONS, Draft, Edit, Status
-from job_service.stores.contract import KeyedRequest, Store
-
-_KEY = re.compile(r"[!-~]{1,255}")  # visible ASCII
+from job_service.jobs.state.model import (
+    DEFAULT_PRIORITY,
+    TERMINAL,
+    TRANSITIONS,
+    Draft,
+    Edit,
+    Status,
+)
+from job_service.stores.contract import Portion, Store
 
 
 class JobQueue:
@@ -55,13 +62,17 @@ class JobQueue:
     same call with that key makes no new job: it returns the first one, `replayed`, even during a
     drain. Another call with it raises IdempotencyKeyReused. A call that raises is not remembered.
 
-    Whoever calls `cancel`, `cancel_all`, `retry`, `pause`, `resume` or `back_up` for somebody may
-    give their name: `by`. The event that tells of it has that name.
+    Whoever changes something for somebody, as with `cancel` or `pause`, may give their
+    name: `by`, a text of 1 to 255 characters. The event that tells of it has that name.
+    Each of these calls raises InvalidOption if that is no name, or a `reason` no Unicode text.
+
+    `groups` has the same for many jobs that are one thing; see `GroupQueue`.
 
     Raises StoreUnavailable, in each async method, while a store in a file can't keep anything.
     """
 
     def __init__(self, registry: Registry, store: Store) -> None:
+        self.groups = GroupQueue(store)
         self._registry = registry
         self._store = store
 
@@ -92,7 +103,7 @@ class JobQueue:
             raise
         request = None
         if idempotency_key is not None:
-            request = await _request(idempotency_key, "submit", draft)
+            request = await keyed_request(idempotency_key, "submit", draft)
         return (await self._store.submit((draft,), request))[0]
 
     async def submit_all(
@@ -100,8 +111,8 @@ class JobQueue:
     ) -> Sequence[JobSummary]:
         """Accept all drafts that `check` returned, in their order, or none of them.
 
-        Of a draft that was made without `check`, only the options are checked here. Its job waits
-        for as long as no handler has its type or takes its payload.
+        Of a draft that was made without `check`, only the options are checked here, and that all of
+        it can be kept. Its job waits for as long as no handler has its type or takes its payload.
 
         Raises InvalidOption, UnknownPredecessor, QueueFull if not all of them fit, BatchTooLarge if
         they never will, QueueClosed, InvalidIdempotencyKey or IdempotencyKeyReused, and then
@@ -117,7 +128,7 @@ class JobQueue:
             raise
         request = None
         if idempotency_key is not None:
-            request = await _request(idempotency_key, "submit_all", wanted)
+            request = await keyed_request(idempotency_key, "submit_all", wanted)
         return await self._store.submit(wanted, request)
 
     def check(self, job_type: str, payload: object = UNSET, **options: Unpack[JobOptions]) -> Draft:
@@ -155,11 +166,12 @@ class JobQueue:
         Raises UnknownJob, NotFinished, QueueFull, QueueClosed, InvalidIdempotencyKey or
         IdempotencyKeyReused, and then nothing has changed.
         """
+        await require_words(by)
         request = None
         if idempotency_key is not None:
             # Whoever asks for a lone surrogate is to hear that there is no such job.
             asked = job_id.encode(errors="surrogatepass")
-            request = await _request(idempotency_key, "retry", asked)
+            request = await keyed_request(idempotency_key, "retry", asked)
         return await self._store.run_again(job_id, request, by)
 
     async def get(self, job_id: str) -> JobDetail:
@@ -230,6 +242,7 @@ class JobQueue:
         One that is ready already stays as it is; pauses and limits hold it back as before. Raises
         UnknownJob, NotPending if it runs or has ended, or WaitsForJobs.
         """
+        await require_words(by)
         return await self._store.edit(job_id, Edit(run_now=True, by=by))
 
     async def edit(
@@ -255,6 +268,7 @@ class JobQueue:
         except BaseException:
             await trio.lowlevel.checkpoint()
             raise
+        await require_words(by)
         wanted = Edit(run_at, priority, by=by)
         if payload is not UNSET:
             registered = self._registry.lookup((await self._store.get(job_id)).type)
@@ -268,7 +282,7 @@ class JobQueue:
         """The same, each with how its payload begins and why it waits; but for those forgotten."""
         excerpts = await self._store.excerpts([job.id for job in jobs])
         return [
-            msgspec.structs.replace(
+            structs.replace(
                 job,
                 payload_excerpt=excerpts[job.id].payload,
                 waits_because=excerpts[job.id].waits_because,
@@ -284,34 +298,90 @@ class JobQueue:
 
         Raises UnknownJob, or AlreadyFinished if it has ended.
         """
+        await require_words(by, reason)
         return await self._store.cancel(job_id, reason, by)
 
     async def cancel_all(
         self,
-        job_type: str,
+        job_type: str | None = None,
+        /,
         *,
-        status: Status | None = None,
+        after: str | None = None,
+        limit: int | None = None,
         reason: str = "requested",
         by: str | None = None,
+        **filters: Unpack[JobFilters],
     ) -> Cancellations:
-        """Cancel all jobs of this type, or only those that are pending, or processing.
+        """Cancel all jobs of this type, or of which all `filters` are true, that have not ended.
 
-        Jobs that are submitted meanwhile are not cancelled. Other tasks run in between; a caller
-        who is cancelled has done a part of it. Raises UnknownJobType.
+        The newest come first, and jobs that are submitted meanwhile are not cancelled. Other tasks
+        run in between; a caller who is cancelled has done a part of it, and may do it again. With a
+        `limit` it is done for so many jobs, and goes on `after` the `next` of its answer.
+
+        Raises UnknownJobType, or InvalidOption, as if nothing says which jobs are meant.
         """
-        await _require(self._registry, job_type)
-        return await self._store.cancel_all(job_type, status, reason, by)
+        await require_words(by, reason)
+        wanted = await _meant(self._registry, job_type, filters, "pending", "processing")
+        return await self._store.cancel_all(wanted, reason, by, Portion(after, limit))
+
+    async def run_now_all(
+        self,
+        job_type: str | None = None,
+        /,
+        *,
+        after: str | None = None,
+        limit: int | None = None,
+        by: str | None = None,
+        **filters: Unpack[JobFilters],
+    ) -> MadeReady:
+        """Let all pending jobs that are meant wait no longer for their time, as `run_now` does.
+
+        Those that are ready, or wait for other jobs, are passed over. All else is as with
+        `cancel_all`.
+        """
+        await require_words(by)
+        wanted = await _meant(self._registry, job_type, filters, "pending")
+        return await self._store.run_now_all(wanted, by, Portion(after, limit))
+
+    async def retry_all(
+        self,
+        job_type: str | None = None,
+        /,
+        *,
+        after: str | None = None,
+        limit: int | None = None,
+        idempotency_key: str | None = None,
+        by: str | None = None,
+        **filters: Unpack[JobFilters],
+    ) -> Retries:
+        """Run all jobs again that are meant, as `retry` does; if no status is said, failed ones.
+
+        It stops if the queue is full. A job is run again once: if the same is asked for again
+        within a day, with the same `idempotency_key` or without one both times, it is passed over.
+        All else is as with `cancel_all`.
+
+        Raises QueueClosed, and InvalidIdempotencyKey, too.
+        """
+        await require_words(by)
+        ended = await _meant(self._registry, job_type, filters, *sorted(TERMINAL))
+        if not filters.get("status"):
+            ended = structs.replace(ended, statuses=("failed",))
+        if idempotency_key is not None:
+            await keyed_request(idempotency_key)
+        return await retry_all(self._store, ended, idempotency_key, by, Portion(after, limit))
 
     async def pause(self, job_type: str | None = None, *, by: str | None = None) -> QueueView:
         """Start no more jobs, or none of this type, until `resume`. Running jobs go on.
 
         The pause of the queue and the pauses of types are independent. Raises UnknownJobType.
         """
+        await require_words(by)
         await _require(self._registry, job_type)
         return with_types(await self._store.pause(job_type, by), self._registry.names)
 
     async def resume(self, job_type: str | None = None, *, by: str | None = None) -> QueueView:
         """End the pause of the queue, or of this type, if there is one. Raises UnknownJobType."""
+        await require_words(by)
         await _require(self._registry, job_type)
         return with_types(await self._store.resume(job_type, by), self._registry.names)
 
@@ -324,6 +394,7 @@ class JobQueue:
 
         Jobs go on meanwhile. Raises BackupRefused, as if jobs are in memory, or StoreUnavailable.
         """
+        await require_words(by)
         return await self._store.back_up(Path(destination), by)
 
     async def nodes(self) -> Sequence[NodeView]:
@@ -356,6 +427,22 @@ class JobQueue:
         return views
 
 
+async def _meant(
+    registry: Registry, job_type: str | None, filters: JobFilters, *statuses: Status
+) -> JobFilter:
+    """The jobs that these say, if they have one of these statuses. Raises as `cancel_all`."""
+    if job_type is not None:
+        filters = {**filters, "job_type": job_type}
+    try:
+        wanted = filter_of(filters, statuses)
+        for name in wanted.types:
+            registry.lookup(name)
+    except BaseException:
+        await trio.lowlevel.checkpoint()
+        raise
+    return wanted
+
+
 async def _require(registry: Registry, job_type: str | None) -> None:
     """Raise UnknownJobType if there is no such job type."""
     try:
@@ -364,11 +451,3 @@ async def _require(registry: Registry, job_type: str | None) -> None:
     except BaseException:
         await trio.lowlevel.checkpoint()
         raise
-
-
-async def _request(key: str, *asked: object) -> KeyedRequest:
-    """The request that has this idempotency key. Raises InvalidIdempotencyKey."""
-    if not _KEY.fullmatch(key):
-        await trio.lowlevel.checkpoint()
-        raise InvalidIdempotencyKey("an idempotency key has 1 to 255 visible ASCII characters")
-    return KeyedRequest(key, blake2b(msgspec.msgpack.encode(asked), digest_size=16).digest())

@@ -29,6 +29,8 @@ class RunFacts(NamedTuple):
     scheduled_for: datetime | None
     unique_key: str | None
     deadline: datetime | None
+    group: str | None = None
+    callback_of: str | None = None
 
 
 class JobContext:
@@ -42,6 +44,9 @@ class JobContext:
 
     `scheduled_for` is the tick of the schedule that made the job, or made the job that it runs
     again; None if none did. Of several ticks that one job makes up for, it is the last.
+
+    `group` is the id of the group that it is a job of, and `callback_of` that of the group on whose
+    end it follows; None if there is none.
 
     `deadline` is when the timeout of its type interrupts this attempt; None without a timeout. All
     times are in UTC, by the wall clock. The timeout itself is a duration, so the attempt is
@@ -73,6 +78,8 @@ class JobContext:
         self.scheduled_for = facts.scheduled_for
         self.unique_key = facts.unique_key
         self.deadline = facts.deadline
+        self.group = facts.group
+        self.callback_of = facts.callback_of
 
     @cached_property
     def log(self) -> "FilteringBoundLogger":

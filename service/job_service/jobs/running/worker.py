@@ -238,6 +238,8 @@ class Worker:
             scheduled_for=job.scheduled_for,
             unique_key=job.unique_key,
             deadline=deadline,
+            group=job.group,
+            callback_of=job.callback_of,
         )
         report = partial(self._note_progress, job, attempt)
         keep_line = partial(self._keep_line, job, attempt)

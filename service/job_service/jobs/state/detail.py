@@ -30,7 +30,8 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `after`, the first 10 are here, and `after_count` says how many there are. `cancel_requested`
     says that a running job is being cancelled. `retry_of` is the job that this one runs again, and
     `schedule` the schedule that made it. `scheduled_for` is the tick for which that was, also if
-    the job runs another one again. `tags` are what its submission was marked with.
+    the job runs another one again. `tags` are what its submission was marked with. `group` is the
+    group that it is a job of, and `callback_of` the group on whose end it has followed.
 
     `replayed` says that an earlier request with the same idempotency key has made the job;
     `duplicate`, that it holds the unique key of the submission that it answers. If they are asked
@@ -58,6 +59,8 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     schedule: str | None = None
     scheduled_for: datetime | None = None
     tags: tuple[str, ...] = ()
+    group: str | None = None
+    callback_of: str | None = None
     replayed: bool = False
     duplicate: bool = False
     waits_because: str | None = None
@@ -122,7 +125,14 @@ def summarize(job: Job) -> JobSummary:
         progress=job.meter.latest if job.meter is not None else None,
         error=job.error,
     )
-    if job.after or job.retry_of is not None or job.schedule is not None or job.tags:
+    if (
+        job.after
+        or job.retry_of is not None
+        or job.schedule is not None
+        or job.tags
+        or job.group is not None
+        or job.callback_of is not None
+    ):
         return msgspec.structs.replace(
             summary,
             after=job.after[:SHOWN_PREDECESSORS],
@@ -131,6 +141,8 @@ def summarize(job: Job) -> JobSummary:
             schedule=job.schedule,
             scheduled_for=job.scheduled_for,
             tags=job.tags,
+            group=job.group,
+            callback_of=job.callback_of,
         )
     return summary
 

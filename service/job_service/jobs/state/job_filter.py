@@ -22,8 +22,9 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
 
     A job has one of the `statuses` and is of one of the `types`. Its id has `id_part` in it, and
     the error of its last attempt has `error` in it, each whatever the case of its ASCII letters.
-    It has this `unique_key`, now or before it ended, and this `tag` among its own. It was created
-    at `created_after` or later, and before `created_before`: by its id, so to the millisecond.
+    It has this `unique_key`, now or before it ended, and this `tag` among its own. It is a job of
+    this `group`. It was created at `created_after` or later, and before `created_before`, by its
+    id, so to the millisecond.
     """
 
     statuses: tuple[Status, ...] = ()
@@ -31,6 +32,7 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
     id_part: str | None = None
     unique_key: str | None = None
     tag: str | None = None
+    group: str | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
     error: str | None = None
@@ -58,6 +60,7 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
             (self.id_part is None or self.id_part in job.id)
             and (self.unique_key is None or job.unique_key == self.unique_key)
             and (self.tag is None or self.tag in job.tags)
+            and (self.group is None or job.group == self.group)
             and (self.error is None or self.error in (folded_error(job) or ""))
         )
 
@@ -68,6 +71,7 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
             self.id_part is None
             and self.unique_key is None
             and self.tag is None
+            and self.group is None
             and self.error is None
         )
 
@@ -89,6 +93,8 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
         """Between which ids such jobs are, and behind the one `after` in this order."""
         lowest = [_first_id_of(self.created_after)] if self.created_after is not None else []
         highest = [_first_id_of(self.created_before)] if self.created_before is not None else []
+        if self.group is not None:  # whose id is older than those of its jobs
+            lowest.append(self.group)
         if self.id_part is not None and _FIRST_OF_ID.match(part := self.id_part):
             lowest.append(part[:-1])
             highest.append(f"{part}~")

@@ -27,6 +27,7 @@ from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.dependencies import Dependencies, failed_dependency, why_unstarted
 from job_service.jobs.state.history import forget_what_is_between, without_many_between
 from job_service.jobs.state.job_log import with_line
+from job_service.jobs.state.live_groups import LiveGroups
 from job_service.jobs.state.model import TERMINAL, Ending, Job
 from job_service.jobs.state.progress import Meter
 from job_service.jobs.state.state_index import StateIndex
@@ -73,6 +74,7 @@ class LiveJobs:
         self.index = StateIndex(retain, retain_bytes)
         self.capacity = Capacity(self.index, emit, clock, capacity, capacity_bytes)
         self.dependencies = Dependencies()
+        self.groups = LiveGroups(emit, clock, self._create, self.index.weigh)
         self._appliers: dict[type[Change], Callable[[Any], None]] = {
             Creation: self._create,
             Readiness: self._make_ready,
@@ -103,6 +105,8 @@ class LiveJobs:
         self.index.add(job)
         if to == "processing":
             self.index.move(job, to, job.created_at)
+        if job.group is not None:
+            self.groups.join(job)
 
     def withdraw(self, job: Job) -> None:
         """A job that was created, and of which nobody knows, was never made."""
@@ -192,6 +196,8 @@ class LiveJobs:
         self.runner.attempt_ended(job, change.ready_in)
         if job.successors and to in TERMINAL:
             self._follow(job)
+        if job.group is not None and to in TERMINAL:
+            self.groups.note_end(job)
 
     def _count_outcome(self, change: AttemptEnd) -> None:
         job = change.job
@@ -224,6 +230,8 @@ class LiveJobs:
         if self.capacity.is_full:
             self.capacity.eased()
         self.runner.discard(job)
+        if job.group is not None:
+            self.groups.note_end(job)
 
     def _note_progress(self, change: ProgressReport) -> None:
         job = change.job

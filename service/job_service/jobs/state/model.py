@@ -117,6 +117,8 @@ class Draft(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     debounce_seconds: float | None = None  # as a delay, also of the job that has its unique key
     tags: tuple[str, ...] = ()
     by: str | None = None  # who runs that one again, if they have a name
+    group: str | None = None  # the one that it is a job of
+    callback_of: str | None = None  # the group on whose end it follows
 
 
 class Edit(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -158,6 +160,8 @@ class Job(msgspec.Struct, eq=False, gc=False):
     scheduled_for: datetime | None = None
     limit_key: str | None = None
     tags: tuple[str, ...] = ()
+    group: str | None = None
+    callback_of: str | None = None
     due_monotonic: float | None = None  # while others keep it from waiting for its delay
     row: int = -1  # its place in the table
     weight: int = 0  # bytes of memory, when it was last weighed

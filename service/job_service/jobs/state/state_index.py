@@ -14,7 +14,7 @@ class StateIndex:
     def __init__(self, retain: float, retain_bytes: float) -> None:
         self.jobs = JobTable()
         self._retention = Retention(retain, retain_bytes, self.jobs.forget)
-        self.unfinished_bytes = 0  # of the jobs that have not ended
+        self.unfinished_bytes = 0  # of the jobs that have not ended, or are yet to be made
         self.counts: dict[Status, int] = dict.fromkeys(TRANSITIONS, 0)  # since the start
         self._holders: dict[tuple[str, str], Job] = {}  # by type and unique key
 
@@ -36,6 +36,10 @@ class StateIndex:
         self.counts[job.status] -= 1
         self.unfinished_bytes -= job.weight
         self.jobs.forget(job)
+
+    def weigh(self, more: int) -> None:
+        """Count so many bytes more, or less, of what is kept for jobs that are not made yet."""
+        self.unfinished_bytes += more
 
     @property
     def weight(self) -> int:

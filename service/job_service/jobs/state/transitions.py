@@ -56,6 +56,8 @@ def create(draft: Draft, clock: Clock, predecessors: Sequence[Job] = ()) -> Crea
         scheduled_for=draft.scheduled_for,
         limit_key=draft.limit_key,
         tags=draft.tags,
+        group=draft.group,
+        callback_of=draft.callback_of,
         due_monotonic=due_monotonic,
     )
     event = JobCreated(
@@ -69,6 +71,7 @@ def create(draft: Draft, clock: Clock, predecessors: Sequence[Job] = ()) -> Crea
         after_count=len(job.after) if len(job.after) > SHOWN_PREDECESSORS else UNSET,
         schedule=job.schedule if job.schedule is not None else UNSET,
         retry_of=job.retry_of if job.retry_of is not None else UNSET,
+        group=job.group if job.group is not None else UNSET,
         by=draft.by if draft.by is not None else UNSET,
     )
     return Creation(job, "pending", event, predecessors)

@@ -13,14 +13,16 @@ from typing import Final, NamedTuple
 from job_service.jobs.state.capacity import Capacity, Totals
 from job_service.jobs.state.changes import Creation
 from job_service.jobs.state.clock import Clock
+from job_service.jobs.state.group import creation_of
 from job_service.jobs.state.model import TERMINAL, Edit, Job, Status
 from job_service.jobs.state.transitions import edit
 from job_service.stores.admission import Admission
 from job_service.stores.contract import Tick
-from job_service.stores.labels import labels_of
 from job_service.stores.postgres.claiming import lock_of, take_locks
 from job_service.stores.postgres.elsewhere import Elsewhere
+from job_service.stores.postgres.groups import keep_groups
 from job_service.stores.postgres.known_requests import KnownRequests
+from job_service.stores.postgres.labelling import keep_labels
 from job_service.stores.postgres.rows import (
     WHOLE,
     insertion,
@@ -75,13 +77,13 @@ class _Sum:
 
 
 class Admitted(NamedTuple):
-    """Whether any new jobs are ready and held by nobody, and how many have ended at once.
+    """Whether any new jobs are ready and held by nobody, and those that have ended at once.
 
     `put_off` has the ids of jobs that are still to be changed, and for which submission.
     """
 
     any_ready: bool
-    ended: int
+    ended: Sequence[Job]
     put_off: Sequence[tuple[Submission, str, Edit]]
 
 
@@ -153,12 +155,14 @@ async def admit(tx: Transaction, submissions: Sequence[Submission], terms: Terms
     left = [job for job in made if job.status == "pending" and job.id not in taken]
     return Admitted(
         any_ready=any(not job.awaits and job.run_at <= tx.now for job in left),
-        ended=sum(job.status in TERMINAL for job in made),
+        ended=[job for job in made if job.status in TERMINAL],
         put_off=put_off,
     )
 
 
-def _part(submission: Submission, made: Iterable[Job], terms: Terms, now: datetime) -> None:
+def _part(submission: Submission, made: Sequence[Job], terms: Terms, now: datetime) -> None:
+    if submission.group is not None and made:
+        submission.told.append(creation_of(submission.group))
     waiting = [job for job in made if job.status == "pending"]
     debounced = {
         (draft.type, draft.unique_key)
@@ -283,12 +287,10 @@ async def _keep(tx: Transaction, made: Sequence[Job], submissions: Iterable[Subm
             )
     if ended := [job for job in made if job.status in TERMINAL]:
         await tx.do(insertion_of_finished(ended))
-    labels = [(text_of(label), job.id) for job in made for label in labels_of(job)]
-    if labels:
-        await tx.rows(
-            "INSERT INTO job_service.labels SELECT * FROM unnest(%s::text[], %s::text[])",
-            *map(list, zip(*labels, strict=True)),
-        )
+    await keep_labels(tx, made)
+    new = {job.group for job in made}
+    groups = [each.group for each in submissions if each.group is not None]
+    await keep_groups(tx, [group for group in groups if group.id in new])
     for tick in [each.tick for each in submissions if each.tick and each.is_tick_new]:
         await tx.rows(
             """

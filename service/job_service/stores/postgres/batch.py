@@ -33,11 +33,13 @@ _ENDS: Final = (JobCompleted, JobFailed, JobCancelled, JobReleased, JobRetried, 
 class Written(NamedTuple):
     """The ids of jobs that this process has lost, and the ended ones that others await.
 
-    `called_off` have not ended, and others want that, each for a reason, and who.
+    `members` are the ended jobs of groups. `called_off` have not ended, and others want that, each
+    for a reason, and who.
     """
 
     lost: set[str]
     awaited: Sequence[Job]
+    members: Sequence[Job]
     called_off: Mapping[str, tuple[str, str | None]]
 
 
@@ -86,6 +88,7 @@ class Batch:
         return Written(
             lost=self.jobs.keys() - ended.keys() - {row[0] for row in waiting},
             awaited=[job for job in self.ended if ended.get(job.id)],
+            members=[job for job in self.ended if job.group is not None and job.id in ended],
             called_off={
                 job_id: (reason, by) for job_id, reason, by in waiting if reason is not None
             },

@@ -3,59 +3,48 @@
 Only the process that holds a job changes it. So it is told, and does it.
 """
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Collection
+from typing import Final
 
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.model import Job, Status
 from job_service.jobs.state.transitions import cancel
 from job_service.stores.postgres.elsewhere import Elsewhere
-from job_service.stores.postgres.rows import WHOLE, finishing, job_of, text_of
+from job_service.stores.postgres.rows import WHOLE, finishing, job_of
 from job_service.stores.postgres.transaction import Transaction
 from job_service.telemetry.events import Event, JobsClaimed
 
-PORTION: Final = 500  # jobs in one transaction
-
-_ONE: Final = f"""
-    SELECT node, status, {WHOLE} FROM job_service.jobs WHERE id = %s FOR UPDATE
-"""
 _SOME: Final = f"""
     SELECT node, status, {WHOLE} FROM job_service.jobs
-    WHERE type = %s AND id <= %s AND node IS DISTINCT FROM %s AND cancel_reason IS NULL
-        AND (%s::text IS NULL OR status = %s)
-    ORDER BY id DESC LIMIT {PORTION} FOR UPDATE
+    WHERE id = ANY(%s) AND (cancel_reason IS NULL OR node IS NULL)
+        AND (cardinality(%s::text[]) = 0 OR status = ANY(%s))
+    ORDER BY id DESC FOR UPDATE
 """
 
 
 class CallOff:
-    """One job, or the jobs of a type that came up to the one with the id `newest`.
+    """Some jobs, if they have one of these statuses by then; none are said if any will do.
 
-    `cancelled` have ended, and to the processes of `asked` ones it was said. `is_over` says whether
-    there is none left.
+    The `ended` ones were called off, and to the processes of all others it was said.
     """
 
     def __init__(
         self,
+        ids: Collection[str],
         reason: str,
         by: str | None,
         *,
-        job_id: str | None = None,
-        job_type: str | None = None,
-        status: Status | None = None,
-        newest: str | None = None,
+        statuses: Collection[Status] = (),
     ) -> None:
         self.reason = reason
         self.by = by
-        self._job_id = job_id
-        self._job_type = job_type
-        self._status = status
-        self._newest = newest
+        self._ids = list(ids)
+        self._statuses = list(statuses)
         self.ended: list[Job] = []
         self.interrupted = 0
         self._asked_to_call_off = 0
         self.told: list[Event] = []
         self.says_word = False
-        self.is_over = False
 
     @property
     def cancelled(self) -> int:
@@ -63,8 +52,8 @@ class CallOff:
         return len(self.ended) + self._asked_to_call_off
 
     async def do(self, tx: Transaction, clock: Clock) -> None:
-        """Call off what is left, up to PORTION jobs."""
-        rows = await self._find(tx)
+        """Call them off, or say so."""
+        rows = await tx.rows(_SOME, self._ids, self._statuses, self._statuses)
         free = [job_of(*row[2:]) for row in rows if row[0] is None]
         held = [(row[2], row[1]) for row in rows if row[0] is not None]
         elsewhere = Elsewhere(clock)
@@ -80,7 +69,7 @@ class CallOff:
                 UPDATE job_service.jobs SET cancel_reason = %s, cancel_by = %s
                 WHERE id = ANY(%s) AND cancel_reason IS NULL
                 """,
-                text_of(self.reason),
+                self.reason,
                 self.by,
                 ids,
             )
@@ -89,11 +78,3 @@ class CallOff:
         self._asked_to_call_off = sum(status == "pending" for _, status in held)
         self.interrupted = len(held) - self._asked_to_call_off
         self.says_word = bool(held)
-        self.is_over = len(rows) < PORTION
-
-    async def _find(self, tx: Transaction) -> Sequence[tuple[Any, ...]]:
-        if self._job_id is not None:
-            return await tx.rows(_ONE, self._job_id)
-        return await tx.rows(
-            _SOME, self._job_type, self._newest, tx.node, self._status, self._status
-        )

@@ -1,9 +1,9 @@
-"""Changes a waiting job that this process does not hold: that of nobody at once, others by a word.
+"""Changes waiting jobs that this process does not hold: those of nobody at once, others by a word.
 
 Only the process that holds a job changes it. So it is told, and does it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -23,8 +23,8 @@ from job_service.stores.postgres.transaction import Transaction
 if TYPE_CHECKING:
     from job_service.telemetry.events import Event
 
-_JOB: Final = f"""
-    SELECT node, awaits, {WHOLE} FROM job_service.jobs WHERE id = %s FOR UPDATE
+_JOBS: Final = f"""
+    SELECT node, awaits, {WHOLE} FROM job_service.jobs WHERE id = ANY(%s) ORDER BY id FOR UPDATE
 """
 
 encode: Final = msgspec.json.Encoder().encode
@@ -32,14 +32,19 @@ decode: Final = msgspec.json.Decoder(Edit).decode
 
 
 class EditElsewhere:
-    """What is wanted of one job. `refusal` says why not, and `says_word` that its holder was told.
+    """The same change of some jobs, of which `changed` ones were, or will be by their holders.
 
-    `any_ready` says whether it is ready now for whoever claims it.
+    `refusal` says why one of them can't be. `says_word` tells whether any holder was asked, and
+    `any_ready` whether any job is ready now for whoever claims it.
     """
 
-    def __init__(self, job_id: str, wanted: Edit) -> None:
-        self._job_id = job_id
+    def __init__(self, ids: Collection[str], wanted: Edit) -> None:
+        self._ids = list(ids)
         self._wanted = wanted
+        self._begin()
+
+    def _begin(self) -> None:
+        self.changed = 0
         self.refusal: JobServiceError | None = None
         self.told: list[Event] = []
         self.says_word = False
@@ -48,24 +53,29 @@ class EditElsewhere:
     async def do(
         self, tx: Transaction, clock: Clock, capacity: Callable[[Totals], Capacity]
     ) -> None:
-        """Change it, or tell its holder. If it is gone meanwhile, it has ended."""
-        self.refusal, self.told, self.says_word, self.any_ready = None, [], False, False
-        for node, awaits, *row in await tx.rows(_JOB, self._job_id):
+        """Change them, or tell their holders. Those that are gone meanwhile have ended."""
+        self._begin()
+        free, held = list[tuple[Job, int]](), list[str]()
+        for node, awaits, *row in await tx.rows(_JOBS, self._ids):
             job = job_of(*row)
             try:
                 await self._require(tx, job, awaits, capacity)
             except JobServiceError as refusal:
                 self.refusal = refusal
-                return
+                continue
             if self._wanted.run_now and job.run_at <= tx.now:
-                return
-            if node is not None:
-                self.says_word = True
-                text = encode(self._wanted).decode()
-                await tx.rows("UPDATE job_service.jobs SET edit = %s WHERE id = %s", text, job.id)
+                continue
+            if node is None:
+                free.append((job, awaits))
             else:
-                await self._edit(tx, job, clock)
-                self.any_ready = awaits == 0 and job.run_at <= tx.now
+                held.append(job.id)
+        self.changed, self.says_word = len(free) + len(held), bool(held)
+        if held:
+            word = encode(self._wanted).decode()
+            await tx.rows("UPDATE job_service.jobs SET edit = %s WHERE id = ANY(%s)", word, held)
+        if free:
+            await self._edit(tx, [job for job, _ in free], clock)
+            self.any_ready = any(awaits == 0 and job.run_at <= tx.now for job, awaits in free)
 
     async def _require(
         self, tx: Transaction, job: Job, awaits: int, capacity: Callable[[Totals], Capacity]
@@ -78,10 +88,11 @@ class EditElsewhere:
         if self._wanted.payload is not None:
             require_room(capacity(await totals_of(tx)), job, self._wanted)
 
-    async def _edit(self, tx: Transaction, job: Job, clock: Clock) -> None:
+    async def _edit(self, tx: Transaction, jobs: Sequence[Job], clock: Clock) -> None:
         elsewhere = Elsewhere(clock)
-        elsewhere.take_in(job)
-        elsewhere.apply(edit(job, self._wanted, clock))
-        await tx.do(editing([job], None))
-        await tx.do(changing([(job, False)], None))
+        for job in jobs:
+            elsewhere.take_in(job)
+            elsewhere.apply(edit(job, self._wanted, clock))
+        await tx.do(editing(jobs, None))
+        await tx.do(changing([(job, False) for job in jobs], None))
         self.told = elsewhere.take_told()

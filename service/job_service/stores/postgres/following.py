@@ -23,9 +23,13 @@ _AWAIT_LESS: Final = """
 
 
 class Followed:
-    """What has followed: events by the job whose end led to them, and whether any job is ready."""
+    """What has followed: events by the job whose end led to them, and whether any job is ready.
+
+    `failed` are the jobs that have failed.
+    """
 
     def __init__(self) -> None:
+        self.failed: list[Job] = []
         self.told: dict[str, list[Event]] = {}
         self.any_ready = False
 
@@ -54,6 +58,7 @@ async def follow(tx: Transaction, ended: Iterable[Job], clock: Clock) -> Followe
             cause[job.id] = cause[why[job.id]]
             followed.told.setdefault(cause[job.id], []).extend(events)
             last[job.id] = job
+            followed.failed.append(job)
     return followed
 
 

@@ -2,8 +2,8 @@
 
 Of those that have ended, an index has the jobs of one type and one status in the order of their
 ids. So a page is put together from a page of each such pair that there is, and one of the jobs that
-have not ended. Another index has the jobs of one unique key or tag in that order. All of these have
-only the ids; the records are read of those that are on the page in the end.
+have not ended. Another index has the jobs of one unique key, group or tag in that order. All of
+these have only the ids; the records are read of those that are on the page in the end.
 
 What no index says, a part of an id or of an error, is asked of each job in turn. So that this takes
 no longer than a moment, a page ends after so many looks, with the id of the last job looked at.
@@ -93,11 +93,11 @@ _PROCESSING: Final[tuple[Status, ...]] = ("processing",)
 
 _HAS_STATUS: Final = "AND status = ANY(%(statuses)s)"
 _HAS_TYPE: Final = "AND type = ANY(%(types)s)"
-_HAS_OTHER_LABEL: Final = """
-    AND EXISTS (
-        SELECT FROM job_service.labels AS other
-        WHERE other.label = %(other)s AND other.id = labels.id
-    )
+_HAS_OTHER_LABELS: Final = """
+    AND (
+        SELECT count(*) FROM job_service.labels AS other
+        WHERE other.label = ANY(%(others)s) AND other.id = labels.id
+    ) = cardinality(%(others)s::text[])
 """
 _HAS_ID_PART: Final = "AND strpos(id, %(id_part)s) > 0"
 _HAS_ERROR: Final = "AND strpos(error, %(error)s) > 0"
@@ -134,7 +134,7 @@ class Listing:
             "ended": self._ended,
             "types": [name for name in wanted.types if "\0" not in name],
             "label": text_of(self._labels[0]) if self._labels else None,
-            "other": text_of(self._labels[-1]) if self._labels else None,
+            "others": [text_of(label) for label in self._labels[1:]],
             "id_part": wanted.id_part,
             "error": wanted.error,
         }
@@ -228,7 +228,7 @@ class Listing:
         """What must be asked of each job in turn."""
         return " ".join(
             [
-                *([_HAS_OTHER_LABEL] if len(self._labels) > 1 else []),
+                *([_HAS_OTHER_LABELS] if len(self._labels) > 1 else []),
                 *([_HAS_ID_PART] if self._wanted.id_part is not None else []),
                 *([_HAS_ERROR] if self._wanted.error is not None else []),
             ]

@@ -142,6 +142,7 @@ class Member(Holder):
             strike(units, batch.jobs[job_id], self.clock.now())
         for call in done.calls:
             self._tell_of(units[-1], call, done)
+        units[-1].told += done.told_of_groups
 
     def _means(self, batch: Batch) -> Means:
         demand = self._runner.demand()
@@ -191,6 +192,7 @@ class Member(Holder):
             for ask in unit.beside:
                 self._tell_of(unit, ask, done)
         self._tell_of_called_off(units[-1], batch, done)
+        units[-1].told += done.told_of_groups
         if done.totals is not None:
             self._limits.totals = done.totals
             if self._limits.is_full:

@@ -25,8 +25,11 @@ RETRY_SECONDS: Final = 0.5
 STALL_SECONDS: Final = 300.0  # that the loop may be blocked before its jobs are let go of
 
 _REGISTER: Final = """
-    INSERT INTO job_service.nodes (id, host, pid, version, lease_until)
-    VALUES (%s, %s, %s, %s, clock_timestamp() + make_interval(secs => %s))
+    WITH node AS (
+        INSERT INTO job_service.nodes (id, host, pid, version, lease_until)
+        VALUES (%s, %s, %s, %s, clock_timestamp() + make_interval(secs => %s)) RETURNING id
+    )
+    INSERT INTO job_service.transactions (node, number) SELECT id, 0 FROM node
 """
 _RENEW: Final = """
     BEGIN;

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Final
 
+from job_service.jobs.state.group import MAX_ENDED_GROUPS
 from job_service.stores.postgres.connection import Connection
 from job_service.stores.postgres.transaction import Transaction
 
@@ -37,6 +38,12 @@ _FOLD: Final = """
     ORDER BY type, status
     ON CONFLICT (stripe, type, status) DO UPDATE
         SET jobs = kept.jobs + excluded.jobs, bytes = kept.bytes + excluded.bytes
+"""
+_FORGET_GROUPS: Final = b"""
+    DELETE FROM job_service.groups WHERE id IN (
+        SELECT id FROM job_service.groups WHERE ended_at IS NOT NULL
+        ORDER BY ended_at DESC, id DESC OFFSET %s
+    )
 """
 # As long as a process that is away may want to know whether its last one has committed.
 _FORGET_TRANSACTIONS: Final = """
@@ -73,5 +80,6 @@ async def keep_house(connection: Connection, now: datetime, retain_seconds: floa
     await connection.execute("DELETE FROM job_service.keys WHERE until <= %s", [now])
     await connection.execute("DELETE FROM job_service.starts WHERE until <= %s", [now])
     await connection.execute("DELETE FROM job_service.keyed_jobs WHERE until <= %s", [now])
+    await connection.execute(_FORGET_GROUPS, [MAX_ENDED_GROUPS])
     await connection.execute(_FORGET_TRANSACTIONS)
     await connection.execute(_FOLD)

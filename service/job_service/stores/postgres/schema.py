@@ -72,6 +72,18 @@ CREATE TABLE job_service.labels (
 );
 CREATE INDEX labels_by_job ON job_service.labels (id);
 
+CREATE TABLE job_service.groups (
+    id text COLLATE "C" PRIMARY KEY,
+    jobs int NOT NULL,
+    completed int NOT NULL DEFAULT 0,
+    failed int NOT NULL DEFAULT 0,
+    cancelled int NOT NULL DEFAULT 0,
+    ended_at timestamptz,
+    callback_id text,
+    definition text NOT NULL
+) WITH (fillfactor = 70);
+CREATE INDEX groups_by_end ON job_service.groups (ended_at, id) WHERE ended_at IS NOT NULL;
+
 CREATE TABLE job_service.edges (
     predecessor text COLLATE "C", successor text COLLATE "C",
     PRIMARY KEY (predecessor, successor)
@@ -189,15 +201,19 @@ DECLARE
     iso text := 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"';
     holder text;
 BEGIN
-    IF submit.type IS NULL OR priority NOT BETWEEN 0 AND 9 OR max_retries NOT BETWEEN 0 AND 1000
+    -- Nothing passes that a process could not read: it would be in the way of all others.
+    IF submit.type IS NULL OR (priority BETWEEN 0 AND 9 AND max_retries BETWEEN 0 AND 1000)
+        IS NOT true
     THEN
         RAISE 'a job needs a type, a priority from 0 to 9, and max_retries from 0 to 1000';
-    ELSIF cardinality(tags) > 10
+    ELSIF cardinality(tags) > 10 OR array_ndims(tags) > 1
         OR EXISTS (SELECT FROM unnest(tags) AS tag WHERE length(tag) BETWEEN 1 AND 64 IS NOT true)
     THEN
         RAISE 'a job may have up to 10 tags of 1 to 64 characters';
     ELSIF length(submit.limit_key) NOT BETWEEN 1 AND 255 THEN
         RAISE 'a limit key has 1 to 255 characters';
+    ELSIF due > moment + interval '10 years' THEN
+        RAISE 'run_at must be within the next 10 years';
     END IF;
     LOOP
         INSERT INTO job_service.jobs (id, type, status, priority, created_at, run_at, unique_key,

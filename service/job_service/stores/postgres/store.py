@@ -6,7 +6,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-import psycopg
 import trio
 from msgspec import UNSET, structs
 
@@ -16,13 +15,11 @@ from job_service.errors import (
     JobServiceError,
     NotFinished,
     NotPending,
-    StoreUnavailable,
     UnknownJob,
 )
 from job_service.jobs.state.dependencies import why_blocked
 from job_service.jobs.state.detail import (
     EXCERPT_CHARS,
-    Cancellations,
     JobDetail,
     JobSummary,
     NodeView,
@@ -31,20 +28,23 @@ from job_service.jobs.state.detail import (
     detail_of,
     summarize,
 )
+from job_service.jobs.state.group import Group
 from job_service.jobs.state.job_filter import JobFilter, JobPage, page_of
 from job_service.jobs.state.limits import NO_LIMITS, whose
-from job_service.jobs.state.model import TERMINAL, Draft, Edit, Job, Status
+from job_service.jobs.state.model import TERMINAL, Draft, Edit, Status
 from job_service.stores.contract import Excerpt, KeyedRequest
 from job_service.stores.live_store import draft_like, no_such_job, oldest_of, seconds_to_empty
 from job_service.stores.postgres.awaited import EVERY_SECONDS
 from job_service.stores.postgres.calling_off import CallOff
 from job_service.stores.postgres.editing import EditElsewhere
+from job_service.stores.postgres.group_keeper import GroupKeeper
 from job_service.stores.postgres.listing import Listing
 from job_service.stores.postgres.pace import starts_per_second
-from job_service.stores.postgres.participant import Participant, finished
+from job_service.stores.postgres.participant import finished
 from job_service.stores.postgres.reading import Found, Waiting
 from job_service.stores.postgres.rows import is_storable, text_of_key
 from job_service.stores.postgres.submission import Submission
+from job_service.stores.postgres.sweeper import Sweeper
 from job_service.stores.postgres.usage import Usages
 from job_service.stores.unit_of_work import Pause
 from job_service.telemetry.events import QueuePaused, QueueResumed
@@ -52,7 +52,7 @@ from job_service.telemetry.events import QueuePaused, QueueResumed
 WORD_SECONDS: Final = 1.0  # that the process that holds a job has to call it off
 
 
-class PostgresStore(Participant):
+class PostgresStore(GroupKeeper, Sweeper):
     """Keeps all jobs in a database: at most `retain` that have ended, for up to `retain_seconds`.
 
     A job in hand whose process dies `max_losses` times fails. Meaning and errors of all methods are
@@ -65,9 +65,10 @@ class PostgresStore(Participant):
         request: KeyedRequest | None = None,
         schedule: str | None = None,
         not_since: datetime | None = None,
+        group: Group | None = None,
     ) -> Sequence[JobSummary]:
         await self._require_open()
-        submission = Submission(drafts, request, schedule, not_since)
+        submission = Submission(drafts, request, schedule, not_since, group)
         await self._ask(submission)
         if submission.refusal is not None:
             raise submission.refusal
@@ -108,26 +109,6 @@ class PostgresStore(Participant):
             raise
         await self._committer.kept()
         return await self.get(job_id)
-
-    async def cancel_all(
-        self, job_type: str, status: Status | None, reason: str, by: str | None = None
-    ) -> Cancellations:
-        await self._require_open()
-        of_type = JobFilter(types=(job_type,))
-        newest, _ = await self._found(Listing(of_type, after=None, limit=1, newest_first=True))
-        cancelled = interrupted = 0
-        while newest:
-            some = CallOff(reason, by, job_type=job_type, status=status, newest=newest[0].id)
-            await self._ask(some)
-            cancelled += some.cancelled
-            interrupted += some.interrupted
-            if some.is_over:
-                break
-        here = await self._call_off_all(job_type, status, reason, by)
-        await self._committer.kept()
-        return Cancellations(
-            cancelled=cancelled + here.cancelled, interrupted=interrupted + here.interrupted
-        )
 
     async def pause(self, job_type: str | None, by: str | None = None) -> QueueView:
         await self._require_open()
@@ -264,7 +245,7 @@ class PostgresStore(Participant):
         found = await self._find(job_id)
         if found.job.status in TERMINAL:
             raise AlreadyFinished(summarize(found.job))
-        call = CallOff(reason, by, job_id=job_id)
+        call = CallOff([job_id], reason, by)
         await self._ask(call)
         if call.says_word and found.job.status == "pending":
             with trio.move_on_after(WORD_SECONDS):
@@ -276,7 +257,7 @@ class PostgresStore(Participant):
         before = (await self._find(job_id)).job
         if before.status != "pending":
             raise NotPending(summarize(before))
-        change = EditElsewhere(job_id, wanted)
+        change = EditElsewhere([job_id], wanted)
         await self._ask_to_edit(change)
         with trio.move_on_after(WORD_SECONDS):
             while change.says_word and (asked := await self._question(self._reader.asked(job_id))):
@@ -293,16 +274,6 @@ class PostgresStore(Participant):
         await self._ask(change)
         if change.refusal is not None:
             raise change.refusal
-
-    async def _found(self, listing: Listing) -> tuple[list[Job], str | None]:
-        """What the listing reads. Raises StoreUnavailable."""
-        return await self._question(self._read_in_time(listing))
-
-    async def _read_in_time(self, listing: Listing) -> tuple[list[Job], str | None]:
-        try:
-            return await self._pages.do(listing.read)
-        except psycopg.errors.QueryCanceled as error:  # which says nothing of the store itself
-            raise StoreUnavailable("the database takes too long to find these jobs") from error
 
     async def _find(self, job_id: str) -> Found:
         """A job as it is kept. Raises UnknownJob or StoreUnavailable."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from job_service.jobs.state.group import Group
 from job_service.jobs.state.model import Draft, Job
 from job_service.stores.contract import KeyedRequest, Tick
 
@@ -21,11 +22,13 @@ class Submission:
         request: KeyedRequest | None = None,
         schedule: str | None = None,
         not_since: datetime | None = None,
+        group: Group | None = None,
     ) -> None:
         self.drafts = drafts
         self.request = request
         self.schedule = schedule
         self.not_since = not_since
+        self.group = group
         self.jobs: Sequence[JobSummary] = ()
         self.refusal: Exception | None = None
         self.told: list[Event] = []

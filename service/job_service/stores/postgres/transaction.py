@@ -25,9 +25,8 @@ _HOLD_NODE: Final = "SELECT id FROM job_service.nodes WHERE id = '{node}' FOR KE
 # The server's own number of a transaction would not do: one that a crash has lost is given again.
 _NUMBER: Final = f"""
     WITH node AS ({_HOLD_NODE})
-    INSERT INTO job_service.transactions AS last (node, number) SELECT id, 1 FROM node
-    ON CONFLICT (node) DO UPDATE SET number = last.number + 1, began_at = excluded.began_at
-    RETURNING number, began_at
+    UPDATE job_service.transactions AS last SET number = number + 1, began_at = clock_timestamp()
+    FROM node WHERE last.node = node.id RETURNING number, began_at
 """
 _LAST: Final = "SELECT number FROM job_service.transactions WHERE node = %s FOR UPDATE NOWAIT"
 _DOUBT_SECONDS: Final = 3.0  # that the server may take to say whether it has committed

@@ -16,12 +16,14 @@ from job_service.stores.postgres.calling_off import CallOff
 from job_service.stores.postgres.claiming import claim
 from job_service.stores.postgres.editing import EditElsewhere
 from job_service.stores.postgres.following import Followed, follow
+from job_service.stores.postgres.groups import count_ends
 from job_service.stores.postgres.rescuing import Rescue
 from job_service.stores.postgres.retention import trim_to
 from job_service.stores.postgres.signals import say
 from job_service.stores.postgres.submission import Submission
 from job_service.stores.postgres.transaction import Transaction
 from job_service.stores.unit_of_work import Pause
+from job_service.telemetry.events import Event
 
 MOST_AHEAD: Final = 500  # jobs that are claimed before a worker is free for them
 
@@ -65,6 +67,7 @@ class Done:
     called_off: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
     calls: Sequence[CallOff] = ()  # of jobs that were given back
     followed: Followed = field(default_factory=Followed)
+    told_of_groups: Sequence[Event] = ()
     claimed: Sequence[Job] = ()
     wanted: int = 0  # jobs to claim
     any_ready: bool = False  # and held by nobody
@@ -90,26 +93,29 @@ class Work:
         if means.held is not None:
             await self._give_back(tx, means.held)
         written = await self.batch.write(tx)
-        done.lost, ended = written.lost, list(written.awaited)
+        done.lost, ended, members = written.lost, list(written.awaited), list(written.members)
         done.called_off = written.called_off
         done.calls = [
-            CallOff(*written.called_off[job.id], job_id=job.id)
+            CallOff([job.id], *written.called_off[job.id])
             for job in self.batch.given
             if job.id in written.called_off
         ]
         done.any_ready = any(job.run_at <= tx.now for job in self.batch.given)
-        says_word = await self._do_asks(tx, done, ended)
+        says_word = await self._do_asks(tx, done, ended, members)
         submissions = [ask for ask in self.batch.asks if isinstance(ask, Submission)]
         done.ended = len(self.batch.ended) + len(ended)
         if submissions:
             admitted = await admit(tx, submissions, self._terms(tx))
             done.any_ready = done.any_ready or admitted.any_ready
-            done.ended += admitted.ended
+            done.ended += len(admitted.ended)
+            members += admitted.ended
             says_word = await self._put_off(tx, done, admitted) or says_word
         if ended:
             done.followed = await follow(tx, ended, means.clock)
             done.any_ready = done.any_ready or done.followed.any_ready
             done.ended += sum(map(len, done.followed.told.values()))
+            members += done.followed.failed
+        await self._end_groups(tx, done, members)
         if means.ended_untrimmed + done.ended > means.retain // 100:
             await trim_to(tx, means.retain)
             done.is_trimmed = True
@@ -119,6 +125,14 @@ class Work:
         if means.is_full:
             done.totals = await totals_of(tx)
         return done
+
+    async def _end_groups(self, tx: Transaction, done: Done, members: Sequence[Job]) -> None:
+        """End the groups of which the last jobs have ended now."""
+        members = [job for job in members if job.group is not None]
+        if members:
+            groups = await count_ends(tx, members, self._means.clock)
+            done.told_of_groups = groups.told
+            done.any_ready = done.any_ready or groups.any_ready
 
     async def _put_off(self, tx: Transaction, done: Done, admitted: Admitted) -> bool:
         """Change jobs that wait, because of later submissions; whether other processes must."""
@@ -131,13 +145,16 @@ class Work:
             says_word = says_word or change.says_word
         return says_word
 
-    async def _do_asks(self, tx: Transaction, done: Done, ended: list[Job]) -> bool:
+    async def _do_asks(
+        self, tx: Transaction, done: Done, ended: list[Job], members: list[Job]
+    ) -> bool:
         """Do what else is asked for; whether there is a word for other processes."""
         says_word = False
         for ask in (*self.batch.asks, *done.calls):
             if isinstance(ask, CallOff | Rescue):
                 await ask.do(tx, self._means.clock)
                 ended += ask.ended
+                members += ask.ended
             if isinstance(ask, EditElsewhere):
                 await ask.do(tx, self._means.clock, self._means.capacity)
                 done.any_ready = done.any_ready or ask.any_ready

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 import trio
 
 from job_service.jobs.state.clock import Clock
+from job_service.jobs.state.group import MAX_ENDED_GROUPS
 from job_service.stores.kept_counts import KeptCounts
 from job_service.stores.sqlite.file_thread import FileThread
 from job_service.stores.sqlite.job_file import JobFile
@@ -55,6 +56,7 @@ async def keep_house(
                 before = clock.now() - timedelta(seconds=retain_seconds)
                 await _trim(file, counts, text_of(before))
             await file.call(JobFile.forget_keys, text_of(clock.now()))
+            await file.call(JobFile.forget_groups, MAX_ENDED_GROUPS)
             await file.call(JobFile.checkpoint)
         except sqlite3.Error as error:
             note_failure(error)

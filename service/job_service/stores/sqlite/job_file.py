@@ -9,6 +9,7 @@ import msgspec
 
 from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import TERMINAL, Status
+from job_service.stores.labels import label_of_group
 from job_service.stores.sqlite import upkeep, writing
 from job_service.stores.sqlite.connection import open_connection
 from job_service.stores.sqlite.listing import ids_of_page
@@ -16,6 +17,7 @@ from job_service.stores.sqlite.presence import Presence
 from job_service.stores.sqlite.rows import (
     Batch,
     JobRow,
+    KeptGroup,
     KeptJob,
     KeyedEnd,
     KeyRow,
@@ -27,6 +29,7 @@ from job_service.stores.sqlite.rows import (
 _COLUMNS: Final = "id, type, status, priority, created_at, run_at, finished_at, record"
 _LISTED: Final = f"SELECT {_COLUMNS}, NULL FROM jobs WHERE id IN"
 _WHOLE: Final = "SELECT record, payload, result FROM jobs JOIN payloads USING (id) WHERE id IN"
+_GROUPS: Final = "SELECT definition, standing FROM groups JOIN group_definitions USING (id)"
 _THESE: Final = "(SELECT value FROM json_each(?))"
 
 
@@ -144,6 +147,32 @@ class JobFile:
     def ticks(self) -> list[Tick]:
         """The last tick of each schedule that ever had one."""
         return [Tick(*row) for row in self._db.execute("SELECT schedule, at, job_id FROM ticks")]
+
+    def group(self, group_id: str) -> KeptGroup | None:
+        """The group, if it is kept."""
+        row = self._db.execute(f"{_GROUPS} WHERE id = ?", [group_id]).fetchone()
+        return None if row is None else KeptGroup(*row)
+
+    def unended_groups(self) -> list[KeptGroup]:
+        """All groups that have not ended."""
+        return [KeptGroup(*row) for row in self._db.execute(f"{_GROUPS} WHERE ended_at IS NULL")]
+
+    def unsuccessful(self, group_id: str) -> list[KeptJob]:
+        """Those jobs of a group that have ended and did not complete, the oldest first."""
+        rows = self._db.execute(
+            f"{_WHOLE} (SELECT id FROM labels WHERE label = ?)"
+            " AND status IN ('failed', 'cancelled') ORDER BY id",
+            [label_of_group(group_id)],
+        )
+        return [KeptJob(*row) for row in rows]
+
+    def forget_groups(self, keep: int) -> None:
+        """Forget all groups that have ended but the last ones, so many."""
+        first = "FROM groups WHERE ended_at IS NOT NULL ORDER BY ended_at DESC, id DESC"
+        with writing.transaction(self._db):
+            self._db.execute(
+                f"DELETE FROM groups WHERE id IN (SELECT id {first} LIMIT -1 OFFSET ?)", [keep]
+            )
 
     def trim(self, keep: int | None, finished_before: str | None, at_most: int) -> list[Trimmed]:
         """Delete those that finished first, and how many of which type and status these were.

@@ -2,7 +2,7 @@
 
 One index has the jobs of one status and one type in the order of their ids. A page of all jobs of a
 status, or of a type, is therefore put together from a page of each such pair. Another index has the
-jobs of one unique key or tag in that order.
+jobs of one unique key, group or tag in that order.
 
 What no index says, a part of an id or of an error, is asked of each job in turn. So that this takes
 no longer than a moment, a page ends after so many looks, with the id of the last job looked at.
@@ -71,8 +71,11 @@ _EDGE_OF_LABEL: Final = """
 
 _HAS_STATUS: Final = "AND status IN (SELECT value FROM json_each(:statuses))"
 _HAS_TYPE: Final = "AND type IN (SELECT value FROM json_each(:types))"
-_HAS_OTHER_LABEL: Final = """
-    AND EXISTS (SELECT 1 FROM labels AS other WHERE other.label = :other AND other.id = jobs.id)
+_HAS_OTHER_LABELS: Final = """
+    AND (
+        SELECT count(*) FROM labels AS other
+        WHERE other.label IN (SELECT value FROM json_each(:others)) AND other.id = jobs.id
+    ) = json_array_length(:others)
 """
 _HAS_ID_PART: Final = "AND instr(id, :id_part) > 0"
 _HAS_ERROR: Final = "AND instr(error, :error) > 0"
@@ -155,8 +158,8 @@ def _rest_of(wanted: JobFilter) -> tuple[dict[str, Any], str]:
     """What must be asked of each job that the index gives, as values and a part of a query."""
     values, rest = dict[str, Any](), list[str]()
     if labels := labels_wanted(wanted):
-        values |= {"label": labels[0], "other": labels[-1]}
-        rest += [_HAS_OTHER_LABEL] if len(labels) > 1 else []
+        values |= {"label": labels[0], "others": _json(labels[1:])}
+        rest += [_HAS_OTHER_LABELS] if len(labels) > 1 else []
         if wanted.among:
             values["statuses"] = _json(wanted.among)
             rest.append(_HAS_STATUS)

@@ -6,6 +6,7 @@ from datetime import datetime
 import msgspec
 
 from job_service.jobs.state.detail import JobSummary
+from job_service.jobs.state.group import Group, Standing
 from job_service.jobs.state.job_filter import folded_error
 from job_service.jobs.state.model import Job
 from job_service.stores.contract import KeyedRequest, Tick
@@ -16,6 +17,8 @@ from job_service.stores.unit_of_work import Pause, Remembered, UnitOfWork
 
 _encode_time = msgspec.json.Encoder().encode
 _decode_summaries = msgspec.json.Decoder(list[JobSummary]).decode
+_decode_group = msgspec.json.Decoder(Group).decode
+_decode_standing = msgspec.json.Decoder(Standing).decode
 
 
 def batch_of(units: Iterable[UnitOfWork], keyed: Container[str]) -> rows.Batch:
@@ -23,12 +26,15 @@ def batch_of(units: Iterable[UnitOfWork], keyed: Container[str]) -> rows.Batch:
     changed = dict[str, Job]()
     created, edited, ended = list[Job](), list[Job](), list[Job]()
     beside = list[object]()
+    groups = dict[str, Standing]()
     for unit in units:
         changed |= unit.jobs
         created += unit.created
         edited += unit.edited
         ended += unit.ended
         beside += unit.beside
+        if unit.groups:
+            groups |= unit.groups
     return rows.Batch(
         jobs=[_row(job) for job in changed.values()],
         payloads=[(job.id, job.payload.decode()) for job in (*created, *edited)],
@@ -42,6 +48,8 @@ def batch_of(units: Iterable[UnitOfWork], keyed: Container[str]) -> rows.Batch:
             if isinstance(item, Tick)
         ],
         ended=len(ended),
+        groups=[_group_row(group_id, standing) for group_id, standing in groups.items()],
+        group_definitions=[(item.id, _text(item)) for item in beside if isinstance(item, Group)],
     )
 
 
@@ -63,6 +71,11 @@ def remembered(row: rows.KeyRow) -> Remembered:
     """What is remembered of a request."""
     until = datetime.fromisoformat(row.until)
     return Remembered(KeyedRequest(row.key, row.asked), _decode_summaries(row.jobs), until)
+
+
+def group_of(kept: rows.KeptGroup) -> tuple[Group, Standing]:
+    """A group of a row, and how far it has come."""
+    return _decode_group(kept.definition), _decode_standing(kept.standing)
 
 
 def text_of(moment: datetime) -> str:
@@ -87,8 +100,17 @@ def _row(job: Job) -> rows.JobRow:
     )
 
 
+def _group_row(group_id: str, standing: Standing) -> rows.GroupRow:
+    ended_at = None if standing.ended_at is None else text_of(standing.ended_at)
+    return rows.GroupRow(group_id, ended_at, _text(standing))
+
+
+def _text(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
 def _key_row(remembered: Remembered) -> rows.KeyRow:
-    request, jobs = remembered.request, msgspec.json.encode(remembered.jobs).decode()
+    request, jobs = remembered.request, _text(remembered.jobs)
     return rows.KeyRow(request.key, request.asked, text_of(remembered.until), jobs)
 
 

@@ -13,7 +13,7 @@ from job_service.jobs.state.model import Job
 from job_service.stores.contract import Runner
 from job_service.stores.sqlite.file_thread import FileThread
 from job_service.stores.sqlite.job_file import JobFile
-from job_service.stores.sqlite.records import job_of, summarized
+from job_service.stores.sqlite.records import group_of, job_of, summarized
 from job_service.telemetry.events import Event, JobMisfit, StoreOpening
 
 PORTION: Final = 500  # jobs, before others have their turn
@@ -29,7 +29,12 @@ class Found:
 
 
 async def take_in(file: FileThread, live: LiveJobs, tell: Callable[[int], None]) -> Found:
-    """Take all jobs that have not ended into the live ones; `tell` how many they are so far."""
+    """Take the groups and jobs that have not ended into the live ones.
+
+    `tell` is told how many jobs they are so far.
+    """
+    for group in await file.call(JobFile.unended_groups):
+        live.groups.restore(*group_of(group))
     found, followers, jobs = Found(), list[Job](), 0
     portions = await file.call(JobFile.unfinished, PORTION)
     while kept := await file.call(lambda _: next(portions, None)):

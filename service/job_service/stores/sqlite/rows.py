@@ -65,13 +65,29 @@ class Tick(NamedTuple):
     job_id: str | None
 
 
+class GroupRow(NamedTuple):
+    """How far a group has come, as JSON text. `ended_at` is None until it has ended."""
+
+    id: str
+    ended_at: str | None
+    standing: str
+
+
+class KeptGroup(NamedTuple):
+    """All of a group, as it is read back."""
+
+    definition: str
+    standing: str
+
+
 class Batch(msgspec.Struct):
     """What one transaction keeps: jobs that are new or have changed, and what came with them.
 
     `payloads` are pairs of a job's id and its payload, and `labels` pairs of a label and the id of
     a job that has it: both are given once, with the new job. `pauses` are pairs of a job type, ""
-    for the whole queue, and whether it is paused now. `ended` is how many of the jobs had not ended
-    in the last batch that they were in, and have now.
+    for the whole queue, and whether it is paused now. `group_definitions` are pairs of the id of a
+    new group and what it is. `ended` is how many of the jobs had not ended in the last batch that
+    they were in, and have now.
     """
 
     jobs: list[JobRow] = []
@@ -82,6 +98,8 @@ class Batch(msgspec.Struct):
     ticks: list[Tick] = []
     ended: int = 0
     labels: list[tuple[str, str]] = []
+    groups: list[GroupRow] = []
+    group_definitions: list[tuple[str, str]] = []
 
 
 class RememberedKeys(NamedTuple):

@@ -100,6 +100,28 @@ _ERRORS: Final = (
 )
 
 
+# Apart, because SQLite writes a row anew when anything in it changes, and what a group is may be
+# long, while its standing changes with each job that ends.
+_GROUPS: Final = (
+    """
+    CREATE TABLE groups (
+        id TEXT PRIMARY KEY, ended_at TEXT, standing TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX groups_by_end ON groups (ended_at, id)",
+    """
+    CREATE TABLE group_definitions (
+        id TEXT PRIMARY KEY, definition TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TRIGGER group_definitions_go_with_groups AFTER DELETE ON groups BEGIN
+        DELETE FROM group_definitions WHERE id = OLD.id;
+    END
+    """,
+)
+
+
 def _label(connection: sqlite3.Connection) -> None:
     for statement in _LABELS:
         connection.execute(statement)
@@ -110,11 +132,17 @@ def _keep_errors(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+def _group(connection: sqlite3.Connection) -> None:
+    for statement in _GROUPS:
+        connection.execute(statement)
+
+
 # Each takes a database from the version that is its place here to the next one.
 _MIGRATIONS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (
     _create,
     _label,
     _keep_errors,
+    _group,
 )
 
 VERSION: Final = len(_MIGRATIONS)

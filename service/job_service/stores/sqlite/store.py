@@ -12,7 +12,7 @@ import msgspec
 import trio
 from msgspec import UNSET, structs
 
-from job_service.errors import StoreRefused, StoreUnavailable, UnknownJob
+from job_service.errors import StoreRefused, StoreUnavailable, UnknownGroup, UnknownJob
 from job_service.failures.report import describe
 from job_service.jobs.state.attempt_transitions import rescue
 from job_service.jobs.state.clock import Clock
@@ -23,14 +23,22 @@ from job_service.jobs.state.model import Ending, Job
 from job_service.jobs.state.transitions import fail_unstarted
 from job_service.stores.commit import CannotKeep
 from job_service.stores.contract import Excerpt, Tick
-from job_service.stores.live_store import no_such_job
+from job_service.stores.group_store import KeptGroup
+from job_service.stores.live_store import no_such_group, no_such_job
 from job_service.stores.sole_store import SoleStore
 from job_service.stores.sqlite.connection import refusal
 from job_service.stores.sqlite.file_thread import FileThread
 from job_service.stores.sqlite.housekeeping import keep_house, write_and_trim
 from job_service.stores.sqlite.job_file import JobFile
 from job_service.stores.sqlite.lock import locked
-from job_service.stores.sqlite.records import batch_of, job_of, remembered, summarized, text_of
+from job_service.stores.sqlite.records import (
+    batch_of,
+    group_of,
+    job_of,
+    remembered,
+    summarized,
+    text_of,
+)
 from job_service.stores.sqlite.recovery import bring_back, how_far, take_in
 from job_service.stores.unit_of_work import UnitOfWork
 from job_service.telemetry.events import (
@@ -181,6 +189,15 @@ class SqliteStore(SoleStore):
     async def _read_some(self, ids: Collection[str]) -> dict[str, Job]:
         rows = await self._ask(JobFile.summaries, list(ids))
         return {job_id: summarized(row) for job_id, row in rows.items()}
+
+    async def _read_ended_group(self, group_id: str) -> KeptGroup:
+        kept = await self._ask(JobFile.group, group_id)
+        if kept is None:
+            raise UnknownGroup(no_such_group(group_id))
+        return KeptGroup(*group_of(kept))
+
+    async def _unsuccessful(self, group_id: str) -> Sequence[Job]:
+        return [job_of(kept) for kept in await self._ask(JobFile.unsuccessful, group_id)]
 
     async def _ask(
         self, question: Callable[Concatenate[JobFile, P], T], *args: P.args, **kwargs: P.kwargs

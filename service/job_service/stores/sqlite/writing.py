@@ -49,6 +49,14 @@ _KEYS: Final = _Insert(4, "INSERT OR REPLACE INTO keys VALUES", "")
 _KEYED_ENDS: Final = _Insert(
     3, "INSERT OR IGNORE INTO keyed_ends SELECT *, (SELECT max(until) FROM keys) FROM (VALUES", ")"
 )
+_GROUPS: Final = _Insert(
+    3,
+    "INSERT INTO groups VALUES",
+    "ON CONFLICT DO UPDATE SET ended_at = excluded.ended_at, standing = excluded.standing",
+)
+_GROUP_DEFINITIONS: Final = _Insert(
+    2, "INSERT INTO group_definitions VALUES", "ON CONFLICT DO NOTHING"
+)
 _TICKS: Final = _Insert(3, "INSERT OR REPLACE INTO ticks VALUES", "")
 
 
@@ -64,6 +72,8 @@ def write(connection: sqlite3.Connection, batch: Batch) -> None:
         _insert(connection, _KEYS, batch.keys)
         _insert(connection, _KEYED_ENDS, batch.keyed_ends)
         _insert(connection, _TICKS, batch.ticks)
+        _insert(connection, _GROUPS, batch.groups)
+        _insert(connection, _GROUP_DEFINITIONS, batch.group_definitions)
         for job_type, paused in batch.pauses:
             change = "INSERT OR IGNORE INTO pauses VALUES (?)"
             if not paused:

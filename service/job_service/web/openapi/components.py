@@ -10,13 +10,16 @@ from job_service.jobs.state.detail import (
     Cancellations,
     JobDetail,
     JobSummary,
+    MadeReady,
     NodeView,
     QueueView,
+    Retries,
     ScheduleView,
     TypeQueue,
     TypeView,
     WorkerView,
 )
+from job_service.jobs.state.group import GroupView
 from job_service.jobs.state.job_log import AttemptLog, LogLine
 from job_service.jobs.state.progress import Progress
 from job_service.telemetry.events import EVENTS
@@ -37,7 +40,17 @@ REFERENCE: Final = "#/components/schemas/{name}"
 
 ANSWERS: Final[list[type[Struct]]] = [
     *(JobSummary, JobDetail, AttemptDetail, AttemptLog, LogLine, Progress, BatchReceipt),
-    *(Cancellations, QueueView, TypeQueue, Backup, NodeView, TypeView),
+    *(
+        GroupView,
+        Cancellations,
+        MadeReady,
+        Retries,
+        QueueView,
+        TypeQueue,
+        Backup,
+        NodeView,
+        TypeView,
+    ),
     *(WorkerView, ScheduleView, MetricsSnapshot, Overview, HistoryView, Notice, Caller, Health),
     ProblemDetails,
 ]

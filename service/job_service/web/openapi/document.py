@@ -53,6 +53,7 @@ wherever `GET` does."""
 
 _IN_PATHS: Final[dict[str, Schema]] = {
     "job_id": {"type": "string", "format": "uuid"},
+    "group_id": {"type": "string", "format": "uuid"},
     "name": {"type": "string", "enum": sorted(FILES)},
 }
 
@@ -176,6 +177,8 @@ class _Provider(OpenAPIProvider):
                 NDJSON: {"schema": schema, "example": lines},
                 JSON: {"schema": schema, "example": jobs},
             }
+            if kind == "group":
+                content = {JSON: _group_media(schema, submission, jobs)}
         return {"required": True, "content": content}
 
     def _answer(self, answer: Answer) -> Schema:
@@ -205,6 +208,17 @@ def _query_parameters(kind: type[Query]) -> Iterator[Schema]:
             "description": schema.pop("description"),
             "schema": schema,
         }
+
+
+def _group_media(jobs: Schema, job: Schema, examples: list[Any]) -> Schema:
+    """The body of a group of such jobs, on whose end such a job may follow."""
+    schema = {
+        "type": "object",
+        "properties": {"jobs": jobs, "on_complete": job, "on_failure": job},
+        "required": ["jobs"],
+        "additionalProperties": False,
+    }
+    return {"schema": schema, "example": {"jobs": examples}}
 
 
 def _media(answer: Answer) -> Schema:

@@ -10,13 +10,16 @@ from job_service.jobs.state.detail import (
     Cancellations,
     JobDetail,
     JobSummary,
+    MadeReady,
     NodeView,
     QueueView,
+    Retries,
     ScheduleView,
     TypeQueue,
     TypeView,
     WorkerView,
 )
+from job_service.jobs.state.group import GroupView
 from job_service.jobs.state.job_log import AttemptLog, LogLine
 from job_service.telemetry.events import JobStarted, LoopStalled
 from job_service.telemetry.history import HistoryView
@@ -77,7 +80,21 @@ MADE_READY: Final = structs.replace(
     EDITED, run_at=_T1, priority=5, waits_because="waits for a free worker"
 )
 BATCH: Final = BatchReceipt(ids=[EXAMPLE_ID])
+GROUP: Final = GroupView(
+    id=EXAMPLE_ID,
+    status="running",
+    created_at=_T0,
+    jobs=4,
+    pending=2,
+    processing=1,
+    completed=1,
+    failed=0,
+    cancelled=0,
+    progress=0.25,
+)
 CANCELLATIONS: Final = Cancellations(cancelled=4, interrupted=1)
+ALL_READY: Final = MadeReady(made_ready=4)
+RETRIES: Final = Retries(retried=1_000, next=EXAMPLE_ID)
 NODES: Final = [
     NodeView(
         node="7d0c6b0e-6f0b-4a57-9f61-5b1d3f0a2c11",

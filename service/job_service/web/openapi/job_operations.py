@@ -3,7 +3,7 @@
 from typing import Final
 
 from job_service.jobs.queueing.filters import MAX_PAGE
-from job_service.jobs.state.detail import Cancellations, JobDetail, JobSummary
+from job_service.jobs.state.detail import Cancellations, JobDetail, JobSummary, MadeReady, Retries
 from job_service.web.job_routes import MAX_WAIT_SECONDS
 from job_service.web.openapi import examples
 from job_service.web.openapi.operation import (
@@ -64,6 +64,13 @@ _OR_ALL_OF_IT: Final = (JobDetail, JobSummary)
 _ADMISSION: Final = (KEY_REUSED, QUEUE_FULL, DRAINING, STORE_UNAVAILABLE)
 
 
+_WHICH: Final = malformed_as("nothing says which jobs are meant: give a type, a status, or another")
+_PORTIONS: Final = (
+    "If there may be more than `limit`, the answer has `next`: send it as `cursor`, with the same "
+    "query, until it has none. It does no harm to send the same again."
+)
+
+
 def _on_a_line(refusal: Refusal) -> Refusal:
     """The same of one job of a batch."""
     return refusal._replace(detail=f"line 3: {refusal.detail}")
@@ -118,20 +125,36 @@ JOB_OPERATIONS: Final[Operations] = {
     ("POST", "/jobs/cancel"): Operation(
         "cancel_jobs",
         "jobs",
-        "Cancel all jobs of a type",
-        "Jobs that are submitted while this call runs are not cancelled.",
+        "Cancel many jobs",
+        f"All that are meant and have not ended, the newest first. {_PORTIONS}",
         {
             200: Answer(
-                "All jobs that had not ended are cancelled, or being interrupted.",
+                "So many are cancelled, and so many being interrupted.",
                 Cancellations,
                 examples.CANCELLATIONS,
             )
         },
-        (
-            malformed_as("type must be the type whose jobs to cancel, as in ?type=email"),
-            UNKNOWN_JOB_TYPE,
-            STORE_UNAVAILABLE,
-        ),
+        (_WHICH, UNKNOWN_JOB_TYPE, STORE_UNAVAILABLE),
+    ),
+    ("POST", "/jobs/run-now"): Operation(
+        "run_jobs_now",
+        "jobs",
+        "Run many jobs now",
+        "All that are meant and wait for their time wait for it no longer, the newest first. "
+        f"{_PORTIONS}",
+        {200: Answer("So many wait no longer.", MadeReady, examples.ALL_READY)},
+        (_WHICH, UNKNOWN_JOB_TYPE, STORE_UNAVAILABLE),
+    ),
+    ("POST", "/jobs/retry"): Operation(
+        "retry_jobs",
+        "jobs",
+        "Run many jobs again",
+        "All that are meant and have failed, or have the status that is asked for, the newest "
+        "first; each as a new job, and once. To run the same jobs again within a day, send another "
+        f"`Idempotency-Key`. If the queue is `full`, go on a little later. {_PORTIONS}",
+        {200: Answer("So many run again.", Retries, examples.RETRIES)},
+        (_WHICH, UNKNOWN_JOB_TYPE, DRAINING, STORE_UNAVAILABLE),
+        headers=("Idempotency-Key",),
     ),
     ("GET", "/jobs"): Operation(
         "list_jobs",

@@ -35,7 +35,7 @@ class Operation(NamedTuple):
     answers: dict[int, Answer]
     refusals: tuple[Refusal, ...] = ()
     headers: tuple[str, ...] = ()
-    body: Literal["job", "batch", "edit"] | None = None
+    body: Literal["job", "batch", "group", "edit"] | None = None
 
 
 Operations = dict[tuple[str, str], Operation]  # by method and path

@@ -9,6 +9,7 @@ from job_service.telemetry.notices import Notice
 from job_service.web.health import Health
 from job_service.web.monitoring import Caller
 from job_service.web.openapi import examples
+from job_service.web.openapi.group_operations import GROUP_OPERATIONS
 from job_service.web.openapi.job_operations import JOB_OPERATIONS
 from job_service.web.openapi.operation import (
     HTML,
@@ -32,6 +33,7 @@ EVENT_STREAM: Final = "text/event-stream"
 
 TAGS: Final = {
     "jobs": "Submit work, follow it, cancel it, run it again.",
+    "groups": "Submit many jobs that are one thing, and follow, cancel or repeat them as one.",
     "operations": "What those on call look at.",
     "documentation": "This API, described.",
     "dashboard": "The service, to look at in a browser.",
@@ -46,6 +48,7 @@ _PAUSES: Final = (
 
 OPERATIONS: Final[Operations] = {
     **JOB_OPERATIONS,
+    **GROUP_OPERATIONS,
     ("GET", "/events"): Operation(
         "stream_events",
         "operations",

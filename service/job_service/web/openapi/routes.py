@@ -8,7 +8,6 @@ import msgspec
 from quart import Quart, Response
 
 from job_service.jobs.registration.registry import Registry
-from job_service.tokens import EVERYBODY
 from job_service.web.asgi import present_request
 from job_service.web.openapi.page import ASKING_POLICY, CONTENT_SECURITY_POLICY, render_page
 from job_service.web.responses import JSON, Fixed, page_headers
@@ -43,7 +42,7 @@ def add_documentation(app: Quart, registry: Registry, *, needs_token: bool, root
 
     @app.get("/docs")
     async def read_docs() -> Response:
-        if needs_token and present_request().caller is EVERYBODY:
+        if present_request().token is None:
             shown, policy = _ASKING, ASKING_POLICY
         else:
             shown, policy = page(), CONTENT_SECURITY_POLICY

@@ -42,6 +42,18 @@ export const resume = (type) =>
     (queue) => `${type ?? "The queue"} goes on; ${plural(queue.ready, "job")} ready for a worker.`,
   );
 
+/** Let a job wait no longer for its time. */
+export const runNow = (job) =>
+  act(
+    {
+      title: "Run it now?",
+      text: "It waits no longer for its time. A pause and the limits of its type still hold it back.",
+      action: "Run it now",
+    },
+    `/jobs/${job.id}/run-now`,
+    () => "The job waits no longer for its time.",
+  );
+
 /** Cancel a job. */
 export const cancel = (job) =>
   act(

@@ -93,7 +93,7 @@ async function showAll(signal) {
   seenAt = new Date();
   $("lost").hidden = true;
   document.body.removeAttribute("data-lost");
-  notePresent(metrics);
+  notePresent(metrics, queue);
   showTroubles(overview, types);
   showMetrics(metrics, queue);
   showTypes(types, queue);

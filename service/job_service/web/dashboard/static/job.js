@@ -1,6 +1,6 @@
 // The page of one job: its status, its payload and result, and all that happened to it.
 
-import { cancel, retry } from "./actions.js";
+import { cancel, retry, runNow } from "./actions.js";
 import { Problem, readPage, since } from "./api.js";
 import { makeCopyButton } from "./copying.js";
 import { $, fill, make, setAttribute, setText } from "./dom.js";
@@ -18,6 +18,9 @@ let job = null;
 $("cancel").addEventListener("click", async () => {
   if (await cancel(job)) beatNow();
 });
+$("run-now").addEventListener("click", async () => {
+  if (await runNow(job)) beatNow();
+});
 $("retry").addEventListener("click", async () => {
   const made = await retry(job);
   if (made) location.hash = `#/jobs/${made.id}`;
@@ -30,7 +33,7 @@ export function openJob(wanted) {
   setText($("job-title"), "Job");
   setText($("job-id"), id);
   setText($("job-empty"), "");
-  for (const part of ["cancel", "retry", "job-body", "job-empty"]) $(part).hidden = true;
+  for (const part of ["cancel", "run-now", "retry", "job-body", "job-empty"]) $(part).hidden = true;
   setText($("job-status"), "");
   setAttribute($("job-status"), "data-status", null);
 }
@@ -46,7 +49,7 @@ export async function showJob(signal) {
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     if (asked !== id) return;
-    $("job-body").hidden = $("cancel").hidden = $("retry").hidden = true;
+    for (const part of ["cancel", "run-now", "retry", "job-body"]) $(part).hidden = true;
     $("job-empty").hidden = false;
     setText(
       $("job-empty"),
@@ -71,6 +74,7 @@ function show(text) {
   setAttribute($("job-status"), "data-status", job.status);
   const ended = ENDED.includes(job.status);
   $("cancel").hidden = ended || job.cancel_requested === true;
+  $("run-now").hidden = !(job.status === "pending" && Date.parse(job.run_at) > Date.now());
   $("retry").hidden = !ended;
   $("job-waits").hidden = !job.waits_because;
   setText($("job-waits"), sentence(job.waits_because ?? ""));

@@ -247,10 +247,11 @@ function showNodes(nodes) {
   });
 }
 
+/** The limits of a type, but for the one that is beside the number of its running jobs. */
 const limitsOf = (type) =>
   [
-    type.concurrency && `at most ${count(type.concurrency)} at a time`,
-    type.rate_starts && `${count(type.rate_starts)} starts per ${duration(type.rate_seconds)}`,
+    type.per_key && type.concurrency && `${count(type.concurrency)} at a time`,
+    type.rate_starts && `${count(type.rate_starts)} per ${type.rate_seconds} s`,
     type.per_key && (type.concurrency || type.rate_starts ? "for each key" : "keys take turns"),
   ]
     .filter(Boolean)
