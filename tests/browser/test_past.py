@@ -107,6 +107,8 @@ def test_the_numbers_of_the_page_are_of_one_moment(page: Page, start: Start) -> 
     expect(page.locator("#pending")).to_have_text("3")
     expect(page.locator("#busy-text")).to_have_text("2 of 2")
     expect(page.locator("#held")).to_have_text("5 unfinished jobs")
+    expect(page.locator("#tab-pending")).to_have_text("pending 3")
+    expect(page.locator("#tab-processing")).to_have_text("processing 2")
     cells = page.locator("#types tr", has_text="sleep").locator("td")
     expect(cells.nth(0)).to_have_text("3")
     expect(cells.nth(1)).to_have_text("2")

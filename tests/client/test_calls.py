@@ -10,6 +10,7 @@ import trio
 
 from job_service import (
     AlreadyFinished,
+    GroupConflict,
     InvalidOption,
     InvalidPayload,
     NotPending,
@@ -17,6 +18,7 @@ from job_service import (
     SettingsError,
     Unauthorized,
     UnexpectedAnswer,
+    UnknownGroup,
     UnknownJob,
     UnknownJobType,
     Unreachable,
@@ -140,6 +142,34 @@ async def test_jobs_that_wait_are_changed_and_run_now(serve: Serve, call: Call) 
         with pytest.raises(NotPending, match="already completed") as raised:
             await call(running.url, "edit", job.id, priority=3)
         assert raised.value.job.priority == 2
+
+
+async def test_groups_are_submitted_waited_for_cancelled_and_repeated(
+    serve: Serve, call: Call
+) -> None:
+    """As one, with the job that follows on their end."""
+    async with serve() as running:
+        jobs = [{"type": "double", "payload": number} for number in range(3)]
+        done = {"type": "double", "payload": 100}
+        group = await call(running.url, "submit_group", jobs, on_complete=done)
+        assert (group.status, group.jobs) == ("running", 3)
+        ended = await call(running.url, "wait_for_group", group.id, 30)
+        assert (ended.status, ended.completed) == ("completed", 3)
+        assert await call(running.url, "get_group", group.id) == ended
+        follower = await call(running.url, "wait", ended.callback_id, 30)
+        assert (follower.callback_of, msgspec.json.decode(follower.result)) == (group.id, 200)
+        assert len(await call(running.url, "list", group=group.id)) == 3
+        with pytest.raises(GroupConflict):
+            await call(running.url, "retry_group", group.id)
+        later = [{"type": "double", "payload": 1, "delay_seconds": 600}]
+        group = await call(running.url, "submit_group", later, idempotency_key="k")
+        again = await call(running.url, "submit_group", later, idempotency_key="k")
+        assert (again.id, again.replayed) == (group.id, True)
+        assert (await call(running.url, "cancel_group", group.id)).cancelled == 1
+        retried = await call(running.url, "retry_group", group.id)
+        assert (retried.retry_of, retried.jobs) == (group.id, 1)
+        with pytest.raises(UnknownGroup):
+            await call(running.url, "get_group", "nonsense")
 
 
 async def test_the_queue_and_all_else_can_be_asked(serve: Serve, call: Call) -> None:

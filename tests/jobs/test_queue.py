@@ -245,6 +245,7 @@ CALLS: dict[str, Callable[[JobQueue, str], Awaitable[object]]] = {
     "resume": lambda queue, _: queue.resume("minute"),
     "view": lambda queue, _: queue.view(),
     "types": lambda queue, _: queue.types(),
+    "overview": lambda queue, _: queue.overview(),
     "nodes": lambda queue, _: queue.nodes(),
 }
 

@@ -187,6 +187,10 @@ async def test_what_waits_is_told_by_type(shop: Workshop) -> None:
     assert email.oldest_ready_seconds == pytest.approx(3, abs=0.01)
     assert letters.oldest_ready_seconds == pytest.approx(1, abs=0.01)
     assert email.seconds_to_empty is letters.seconds_to_empty is None
+    both, counts = await shop.store.view_and_counts()
+    assert [each.pending for each in both.types] == [2, 3]
+    assert [counts[each.type]["pending"] for each in both.types] == [2, 3]
+    assert counts == await shop.store.counts()
     assert sum(each.pending for each in view.types) == view.pending
     assert sum(each.processing for each in view.types) == view.processing
 

@@ -75,7 +75,7 @@ async def test_what_was_out_of_the_ordinary_is_told_again(running_api: Api) -> N
 
 
 async def test_the_numbers_of_an_overview_agree(running_api: Api) -> None:
-    """However busy it is: what waits and runs is the same in all three parts."""
+    """However busy it is: what waits and runs is the same in all its parts."""
 
     async def ask_often() -> None:
         for _ in range(50):
@@ -85,7 +85,10 @@ async def test_the_numbers_of_an_overview_agree(running_api: Api) -> None:
             assert metrics["jobs_in_progress"] == queue["processing"]
             busy = sum(worker["state"] == "busy" for worker in workers)
             assert busy >= metrics["jobs_in_progress"]
-            assert sum(each["pending"] for each in queue["types"]) == queue["pending"]
+            for types in (queue["types"], told["types"]):
+                assert sum(each["pending"] for each in types) == queue["pending"]
+            kept = sum(each["completed"] for each in told["types"])
+            assert kept == min(1_000, metrics["jobs_completed"])
         nursery.cancel_scope.cancel()
 
     async with trio.open_nursery() as nursery:

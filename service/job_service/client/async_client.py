@@ -14,10 +14,10 @@ from msgspec import UNSET
 
 from job_service.client.address import find_service
 from job_service.client.batches import Submission, submit_all
-from job_service.client.calls import Calls
 from job_service.client.event_stream import Follower, StreamedEvent
 from job_service.client.exchange import Answer, Conversation, NoAnswer, Request
 from job_service.client.filters import with_type
+from job_service.client.group_calls import GroupCalls
 from job_service.client.httpx_messages import answer_of, arguments_of, no_answer_of, opened
 from job_service.errors import Unreachable
 from job_service.jobs.queueing.filters import JobFilters
@@ -31,6 +31,7 @@ from job_service.jobs.state.detail import (
     TypeView,
     WorkerView,
 )
+from job_service.jobs.state.group import GroupView
 from job_service.jobs.state.job_filter import JobPage
 from job_service.telemetry.metrics import MetricsSnapshot
 
@@ -56,7 +57,7 @@ class AsyncJobClient:
     ) -> None:
         address = find_service(url, token)
         self.url = address.url
-        self._calls = Calls(patience_seconds, timeout_seconds)
+        self._calls = GroupCalls(patience_seconds, timeout_seconds)
         transport = None
         if address.socket is not None:
             transport = httpx.AsyncHTTPTransport(uds=address.socket, verify=False)
@@ -199,6 +200,34 @@ class AsyncJobClient:
     async def retry(self, job_id: str, *, idempotency_key: str | None = None) -> JobSummary:
         """As JobClient.retry."""
         return await self._run(self._calls.retry(job_id, idempotency_key))
+
+    async def submit_group(
+        self,
+        submissions: Iterable[Submission],
+        *,
+        on_complete: Submission | None = None,
+        on_failure: Submission | None = None,
+        idempotency_key: str | None = None,
+    ) -> GroupView:
+        """As JobClient.submit_group."""
+        callbacks = {"on_complete": on_complete, "on_failure": on_failure}
+        return await self._run(self._calls.submit_group(submissions, callbacks, idempotency_key))
+
+    async def get_group(self, group_id: str) -> GroupView:
+        """As JobClient.get_group."""
+        return await self._run(self._calls.get_group(group_id))
+
+    async def wait_for_group(self, group_id: str, seconds: float | None = None) -> GroupView:
+        """As JobClient.wait_for_group."""
+        return await self._run(self._calls.wait_for_group(group_id, seconds))
+
+    async def cancel_group(self, group_id: str) -> Cancellations:
+        """As JobClient.cancel_group."""
+        return await self._run(self._calls.cancel_group(group_id))
+
+    async def retry_group(self, group_id: str, *, idempotency_key: str | None = None) -> GroupView:
+        """As JobClient.retry_group."""
+        return await self._run(self._calls.retry_group(group_id, idempotency_key))
 
     async def pause(self, job_type: str | None = None) -> QueueView:
         """As JobClient.pause."""

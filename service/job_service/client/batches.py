@@ -57,7 +57,7 @@ def _portions(submissions: Iterable[Submission]) -> Iterator[list[bytes]]:
     lines: list[bytes] = []
     size = 0
     for submission in submissions:
-        line = _line(submission)
+        line = line_of(submission)
         if lines and (len(lines) == PORTION_JOBS or size + len(line) > PORTION_BYTES):
             yield lines
             lines, size = [], 0
@@ -67,7 +67,7 @@ def _portions(submissions: Iterable[Submission]) -> Iterator[list[bytes]]:
         yield lines
 
 
-def _line(submission: Submission) -> bytes:
+def line_of(submission: Submission) -> bytes:
     options = {**submission}
     job_type, payload = submission["type"], options.pop("payload", UNSET)
     del options["type"]

@@ -52,7 +52,7 @@ from job_service.jobs.state.model import TERMINAL
 from job_service.telemetry.metrics import MetricsSnapshot
 
 LONGEST_POLL_SECONDS: Final = 30.0  # of the 60 that the service allows, as proxies cut longer ones
-_LONGEST_PAUSE_SECONDS: Final = 1.0
+LONGEST_PAUSE_SECONDS: Final = 1.0
 
 
 class Calls:
@@ -86,7 +86,7 @@ class Calls:
         left = math.inf if seconds is None else seconds
         wait = min(left, LONGEST_POLL_SECONDS)
         answer = yield from self._ask(
-            self._post("/jobs", body, key or new_key(), {"wait": _number(wait)}, wait)
+            self._post("/jobs", body, key or new_key(), {"wait": number_text(wait)}, wait)
         )
         job: JobSummary
         try:
@@ -170,7 +170,7 @@ class Calls:
         retried, after, waited = 0, None, 0.0
         while True:
             query = query_of(filters) | _given(cursor=after)
-            pause = _LONGEST_PAUSE_SECONDS if waited else 0.0
+            pause = LONGEST_PAUSE_SECONDS if waited else 0.0
             request = replace(self._post("/jobs/retry", None, key, query), pause_seconds=pause)
             some: Retries = yield from self._read(request, Retries)
             retried += some.retried
@@ -180,7 +180,7 @@ class Calls:
                 if after is None:
                     return retried
                 continue
-            waited = _LONGEST_PAUSE_SECONDS if some.retried else waited + _LONGEST_PAUSE_SECONDS
+            waited = LONGEST_PAUSE_SECONDS if some.retried else waited + LONGEST_PAUSE_SECONDS
             if waited > self.patience_seconds:
                 raise QueueFull(f"the queue is full: {retried} jobs run again so far")
 
@@ -195,7 +195,7 @@ class Calls:
         pause = 0.0
         while True:
             wait = min(left, LONGEST_POLL_SECONDS)
-            query = {"wait": _number(wait)}
+            query = {"wait": number_text(wait)}
             request = self._get(_path(job_id), query, wait_seconds=wait, pause_seconds=pause)
             answer = yield from self._ask(request)
             job = read_job(answer)
@@ -203,7 +203,7 @@ class Calls:
             if job.status in TERMINAL or left <= 0:
                 return job
             # A service that ends answers before the time is over.
-            pause = min(max(wait - answer.seconds, 0.0), _LONGEST_PAUSE_SECONDS, left)
+            pause = min(max(wait - answer.seconds, 0.0), LONGEST_PAUSE_SECONDS, left)
 
     def jobs(
         self, filters: JobFilters, after: str | None, limit: int, *, newest_first: bool
@@ -379,7 +379,7 @@ def _path(job_id: str) -> str:
     return f"/jobs/{quote(job_id, safe='', errors='replace')}"
 
 
-def _number(seconds: float) -> str:
+def number_text(seconds: float) -> str:
     """As the query has it. Raises InvalidOption if it is none."""
     if math.isnan(seconds):
         raise InvalidOption("the seconds to wait must be a number")

@@ -13,10 +13,10 @@ from msgspec import UNSET
 
 from job_service.client.address import find_service
 from job_service.client.batches import Submission, submit_all
-from job_service.client.calls import Calls
 from job_service.client.event_stream import Follower, StreamedEvent
 from job_service.client.exchange import Answer, Conversation, NoAnswer, Request
 from job_service.client.filters import with_type
+from job_service.client.group_calls import GroupCalls
 from job_service.client.httpx_messages import answer_of, arguments_of, no_answer_of, opened
 from job_service.errors import Unreachable
 from job_service.jobs.queueing.filters import JobFilters
@@ -30,6 +30,7 @@ from job_service.jobs.state.detail import (
     TypeView,
     WorkerView,
 )
+from job_service.jobs.state.group import GroupView
 from job_service.jobs.state.job_filter import JobPage
 from job_service.telemetry.metrics import MetricsSnapshot
 
@@ -66,7 +67,7 @@ class JobClient:
     ) -> None:
         address = find_service(url, token)
         self.url = address.url
-        self._calls = Calls(patience_seconds, timeout_seconds)
+        self._calls = GroupCalls(patience_seconds, timeout_seconds)
         transport = None
         if address.socket is not None:
             transport = httpx.HTTPTransport(uds=address.socket, verify=False)
@@ -255,6 +256,48 @@ class JobClient:
         Raises UnknownJob, NotFinished, QueueFull, QueueClosed or IdempotencyKeyReused.
         """
         return self._run(self._calls.retry(job_id, idempotency_key))
+
+    def submit_group(
+        self,
+        submissions: Iterable[Submission],
+        *,
+        on_complete: Submission | None = None,
+        on_failure: Submission | None = None,
+        idempotency_key: str | None = None,
+    ) -> GroupView:
+        """Submit many jobs as one group, or none of them.
+
+        When the last of them has ended, `on_complete` is submitted if all have completed, and else
+        `on_failure`. All together may be 1 MiB of JSON. Raises what `submit` raises.
+        """
+        callbacks = {"on_complete": on_complete, "on_failure": on_failure}
+        return self._run(self._calls.submit_group(submissions, callbacks, idempotency_key))
+
+    def get_group(self, group_id: str) -> GroupView:
+        """How far a group has come. Raises UnknownGroup."""
+        return self._run(self._calls.get_group(group_id))
+
+    def wait_for_group(self, group_id: str, seconds: float | None = None) -> GroupView:
+        """The group, when it has ended, or after `seconds` as it is then; as `wait` for a job.
+
+        Raises UnknownGroup.
+        """
+        return self._run(self._calls.wait_for_group(group_id, seconds))
+
+    def cancel_group(self, group_id: str) -> Cancellations:
+        """Cancel all jobs of a group that have not ended.
+
+        Raises UnknownGroup, or GroupConflict if all have.
+        """
+        return self._run(self._calls.cancel_group(group_id))
+
+    def retry_group(self, group_id: str, *, idempotency_key: str | None = None) -> GroupView:
+        """Run the jobs of a group again that did not complete, as a new group.
+
+        Raises UnknownGroup, GroupConflict if there are none or it has not ended, QueueFull,
+        QueueClosed or IdempotencyKeyReused.
+        """
+        return self._run(self._calls.retry_group(group_id, idempotency_key))
 
     def pause(self, job_type: str | None = None) -> QueueView:
         """Let no more jobs start, or none of this type, until `resume`. Raises UnknownJobType."""

@@ -398,3 +398,6 @@ class Store(Protocol):
 
     async def counts(self) -> Mapping[str, dict[Status, int]]:
         """How many jobs of each type, by its name, have which status."""
+
+    async def view_and_counts(self) -> tuple[QueueView, Mapping[str, dict[Status, int]]]:
+        """Both of one moment, so that they agree."""

@@ -242,6 +242,10 @@ class MemoryStore(GroupStore):
         await trio.lowlevel.checkpoint()
         return self._jobs.count()
 
+    async def view_and_counts(self) -> tuple[QueueView, Mapping[str, dict[Status, int]]]:
+        await trio.lowlevel.checkpoint()
+        return self._view(), self._jobs.count()
+
     async def _read_group(self, group_id: str) -> KeptGroup:
         await trio.lowlevel.checkpoint()
         live = self._live.groups.get(group_id)

@@ -180,6 +180,9 @@ class SoleStore(DurableStore):
         await trio.lowlevel.checkpoint()
         return self._kept_counts.all()
 
+    async def view_and_counts(self) -> tuple[QueueView, Mapping[str, dict[Status, int]]]:
+        return await self.view(), self._kept_counts.all()
+
     def _count_by_type(self) -> Mapping[str, Mapping[Status, int]]:
         # As far as it was told, so that it agrees with the metrics, which are told the same.
         return self._kept_counts.all()

@@ -1,25 +1,26 @@
 """`GET /overview`: what the service counts, all of one moment, so that the numbers agree."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 from quart import Quart, Response
 
 from job_service.jobs.queueing.queue import JobQueue
-from job_service.jobs.state.detail import QueueView, WorkerView
+from job_service.jobs.state.detail import QueueView, TypeView, WorkerView
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.web.responses import fresh_json
 
 
 class Overview(Struct, frozen=True):
-    """The metrics, the queue and the workers at one moment.
+    """The metrics, the queue, the job types and the workers at one moment.
 
-    Their numbers agree. Only if the jobs are in a database that many processes share, the queue is
-    that of all processes, and the rest is of the one that answers.
+    Their numbers agree. Only if the jobs are in a database that many processes share, the queue
+    and the types are those of all processes, and the rest is of the one that answers.
     """
 
     metrics: MetricsSnapshot
     queue: QueueView
+    types: Sequence[TypeView]
     workers: list[WorkerView]
 
 
@@ -33,6 +34,6 @@ def add_overview_route(
 
     @app.get("/overview")
     async def get_overview() -> Response:
-        # The view comes without a checkpoint behind it, so nothing happens before the rest is read.
-        view = await queue.view()
-        return fresh_json(Overview(read_metrics(), view, read_workers()))
+        # There is no checkpoint behind its moment, so nothing happens before the rest is read.
+        view, types = await queue.overview()
+        return fresh_json(Overview(read_metrics(), view, types, read_workers()))

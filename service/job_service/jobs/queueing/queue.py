@@ -403,9 +403,12 @@ class JobQueue:
 
     async def types(self) -> Sequence[TypeView]:
         """All job types, and how many of their jobs are in which status."""
-        counts = await self._store.counts()
-        paused = (await self._store.view()).paused_types
-        views = []
+        return (await self.overview())[1]
+
+    async def overview(self) -> tuple[QueueView, Sequence[TypeView]]:
+        """`view` and `types` of one moment, at which the call returns, so that they agree."""
+        view, counts = await self._store.view_and_counts()
+        paused, views = view.paused_types, []
         for name in self._registry.names:
             job_type = self._registry.lookup(name)
             views.append(
@@ -424,7 +427,7 @@ class JobQueue:
                     **counts.get(name, dict.fromkeys(TRANSITIONS, 0)),
                 )
             )
-        return views
+        return with_types(view, self._registry.names), views
 
 
 async def _meant(

@@ -179,9 +179,13 @@ class PostgresStore(GroupKeeper, Sweeper):
         return elsewhere | await self._excerpts_of_live(ids)
 
     async def view(self) -> QueueView:
-        await self._require_open()
-        await self._committer.kept()
-        counts = await self._question(self._reader.counts())
+        return (await self.view_and_counts())[0]
+
+    async def view_and_counts(self) -> tuple[QueueView, Mapping[str, dict[Status, int]]]:
+        counts = await self.counts()
+        return await self._view_with(counts), counts
+
+    async def _view_with(self, counts: Mapping[str, Mapping[Status, int]]) -> QueueView:
         waiting = await self._question(self._reader.waiting(self.clock.now()))
         starts = await self._question(self._reader.do(starts_per_second))
         types = [

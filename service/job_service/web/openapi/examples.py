@@ -195,7 +195,6 @@ QUEUE: Final = QueueView(
         )
     ],
 )
-OVERVIEW: Final = Overview(METRICS, QUEUE, WORKERS)
 BACKUP: Final = Backup(path="/backup/jobs.db", bytes=41_943_040)
 TYPES: Final = [
     TypeView(
@@ -215,6 +214,7 @@ TYPES: Final = [
         abandoned=0,
     )
 ]
+OVERVIEW: Final = Overview(METRICS, QUEUE, TYPES, WORKERS)
 EVENT: Final = JobStarted(
     timestamp=_T0,
     job_id=EXAMPLE_ID,

@@ -138,7 +138,7 @@ OPERATIONS: Final[Operations] = {
     ("GET", "/overview"): Operation(
         "get_overview",
         "operations",
-        "See metrics, queue and workers at one moment",
+        "See metrics, queue, types and workers at one moment",
         "Their numbers agree, because nothing happens between them.",
         {200: Answer("All of this moment.", Overview, examples.OVERVIEW)},
         (STORE_UNAVAILABLE,),

@@ -2,7 +2,7 @@
 
 import { post } from "./api.js";
 import { confirm, say } from "./dialogs.js";
-import { plural } from "./format.js";
+import { count, plural } from "./format.js";
 
 async function act(question, path, tell) {
   if (!(await confirm(question))) return null;
@@ -81,4 +81,30 @@ export const retry = (job) =>
     },
     `/jobs/${job.id}/retry`,
     () => "A new job was made; this is its page.",
+  );
+
+/** Cancel all jobs of a group that have not ended. */
+export const cancelGroup = (group) =>
+  act(
+    {
+      title: "Cancel the group?",
+      text: `${plural(group.pending + group.processing, "job")} of it ${group.pending + group.processing === 1 ? "has" : "have"} not ended. This can't be undone.`,
+      action: "Cancel the group",
+      danger: true,
+    },
+    `/groups/${group.id}/cancel`,
+    ({ cancelled, interrupted }) =>
+      `${plural(cancelled, "job")} cancelled, ${count(interrupted)} being interrupted.`,
+  );
+
+/** Run those jobs of a group again that did not complete, as a new group, which is the result. */
+export const retryGroup = (group) =>
+  act(
+    {
+      title: "Run the rest again?",
+      text: `A new group is made of the ${plural(group.failed + group.cancelled, "job")} that did not complete; this one stays as it is.`,
+      action: "Run the rest again",
+    },
+    `/groups/${group.id}/retry`,
+    (made) => `A new group of ${plural(made.jobs, "job")} was made; these are its jobs.`,
   );

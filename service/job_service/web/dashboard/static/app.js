@@ -4,14 +4,15 @@ import { pause, resume } from "./actions.js";
 import { Problem, read } from "./api.js";
 import { showCaller } from "./caller.js";
 import { $, setAttribute, setText } from "./dom.js";
-import { offerTypes } from "./filters.js";
+import { offerTypes, showTabs } from "./filters.js";
 import { clock, count, duration } from "./format.js";
+import { showGroup } from "./groups.js";
 import { forgetHistory, notePresent, readHistory, showHour } from "./history.js";
 import { openJob, showJob } from "./job.js";
 import { filterJobs, showJobs } from "./jobs.js";
 import { beatNow, connect } from "./live.js";
 import { NOTED, expectNotices, showNotices } from "./notices.js";
-import { readTypes, redrawCharts, showMetrics, showTypes, showWorkers } from "./overview.js";
+import { redrawCharts, showMetrics, showRest, showTypes, showWorkers } from "./overview.js";
 import { showTroubles } from "./troubles.js";
 
 const STATES = {
@@ -83,18 +84,18 @@ async function onBeat(signal) {
 }
 
 async function showAll(signal) {
-  const [overview, types] = await Promise.all([
+  const [overview] = await Promise.all([
     read("/overview", signal),
-    readTypes(signal),
+    showRest(signal),
     readHistory(signal),
     showNotices(signal),
   ]);
-  const { metrics, queue, workers } = overview;
+  const { metrics, queue, types, workers } = overview;
   seenAt = new Date();
   $("lost").hidden = true;
   document.body.removeAttribute("data-lost");
   notePresent(metrics, queue);
-  showTroubles(overview, types);
+  showTroubles(overview);
   showMetrics(metrics, queue);
   showTypes(types, queue);
   showWorkers(workers);
@@ -102,6 +103,7 @@ async function showAll(signal) {
   setText($("uptime"), `up ${duration(metrics.uptime_seconds)}`);
   showPause(queue);
   offerTypes(types);
+  showTabs(types);
   const now = JSON.stringify({ ...metrics, uptime_seconds: 0 });
   if (view === "job") {
     await showJob(signal);
@@ -109,7 +111,7 @@ async function showAll(signal) {
     return;
   }
   const changed = now !== counted || metrics.jobs_in_progress > 0; // their progress may have changed
-  await showJobs(signal, changed);
+  await Promise.all([showGroup(signal), showJobs(signal, changed)]);
   counted = now;
 }
 

@@ -5,7 +5,7 @@ import { $, fill, make, setAttribute, setText } from "./dom.js";
 import { count } from "./format.js";
 
 const STATUSES = ["pending", "processing", "completed", "failed", "cancelled", "abandoned"];
-const SOUGHT = { id: "Id", unique_key: "Unique key", tag: "Tag", error: "Error" };
+const SOUGHT = { id: "Id", unique_key: "Unique key", tag: "Tag", group: "Group", error: "Error" };
 const IN_PART = ["id", "error"];
 const MARKED = { ...SOUGHT, type: "Type", since: "Seconds" };
 const SINCE = { 900: "15 minutes", 3600: "hour", 86400: "24 hours" };
@@ -22,6 +22,9 @@ export const areSet = () => filters.size > 0;
 
 /** Whether jobs are sought that may be hard to find. */
 export const areHard = () => Object.keys(SOUGHT).some((name) => filters.has(name));
+
+/** The id of the group whose jobs are sought, or null. */
+export const groupSought = () => filters.get("group");
 
 /** Take the filters of an address, and show them. */
 export function takeFilters(query) {

@@ -168,6 +168,8 @@ function facts(seconds) {
     job.cancelled_by && ["Cancelled by", job.cancelled_by],
     job.scheduled_for && ["Scheduled for", clockInZone(job.scheduled_for)],
     job.retry_of && ["Runs again", [linkTo(job.retry_of)]],
+    job.group && ["Group", [linkToAll("group", job.group)]],
+    job.callback_of && ["Follows group", [linkToAll("group", job.callback_of)]],
     job.after && ["After", job.after.map(linkTo)],
   ].filter(Boolean);
 }

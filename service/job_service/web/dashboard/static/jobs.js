@@ -1,8 +1,8 @@
 // The table of jobs: filtered, page by page, the newest first. Its first page is live.
 
-import { Problem, read, readPage, since } from "./api.js";
+import { Problem, readPage, since } from "./api.js";
 import { $, fill, make, setAttribute, setText } from "./dom.js";
-import { areHard, areSet, filtersAsText, filtersToAsk, showTabs, takeFilters } from "./filters.js";
+import { areHard, areSet, filtersAsText, filtersToAsk, takeFilters } from "./filters.js";
 import { between, clock, count, duration, percent } from "./format.js";
 import { beatNow } from "./live.js";
 
@@ -63,9 +63,9 @@ export async function showJobs(signal, changed) {
 async function load(signal) {
   stale = false;
   const asked = [filtersAsText(), cursors];
-  let [found, types] = [{ jobs: [], next: null, why: null }, null];
+  let found = { jobs: [], next: null, why: null };
   try {
-    [found, types] = await Promise.all([readJobs(signal), read("/types", signal)]);
+    found = await readJobs(signal);
   } catch (error) {
     if (!(error instanceof Problem) || error.status !== 400) throw error;
     found.why = error.message; // the address has a filter that can't be
@@ -73,7 +73,6 @@ async function load(signal) {
   // Somebody may have chosen another page meanwhile.
   if (asked[0] !== filtersAsText() || asked[1] !== cursors) return;
   ({ jobs, next } = found);
-  showTabs(types);
   fill($("jobs"), jobs, createRow, updateRow);
   const words = found.why ?? comment();
   $("jobs-empty").hidden = words === "";

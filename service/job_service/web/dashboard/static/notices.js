@@ -22,6 +22,7 @@ const TEXTS = {
   job_misfit: (e) => `${e.job_type} can't run: ${e.error}`,
   store_failing: (e) => `The store can't keep anything: ${e.error}`,
   store_recovered: (e) => `The store keeps jobs again, after ${duration(e.failing_seconds)}`,
+  group_failed: (e) => `A group failed: ${count(e.jobs_failed)} of ${plural(e.jobs, "job")} did`,
   schedule_skipped: (e) => `${e.schedule} skipped a tick: ${e.reason}`,
   queue_full: (e) =>
     `The queue is full with ${plural(e.queue_capacity, "job")}: more are rejected`,

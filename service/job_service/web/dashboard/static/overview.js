@@ -158,21 +158,16 @@ const createWorker = () =>
   );
 
 let beats = 0;
-let known = []; // the types, as they were last read
 
-/** The job types. Every few beats they are read anew, and schedules and processes are shown. */
-export async function readTypes(signal) {
-  if (beats++ % RARELY === 0) {
-    const [types, schedules, nodes] = await Promise.all([
-      read("/types", signal),
-      read("/schedules", signal),
-      read("/nodes", signal),
-    ]);
-    known = types;
-    showSchedules(schedules);
-    showNodes(nodes);
-  }
-  return known;
+/** Every few beats, show schedules and processes. */
+export async function showRest(signal) {
+  if (beats++ % RARELY) return;
+  const [schedules, nodes] = await Promise.all([
+    read("/schedules", signal),
+    read("/nodes", signal),
+  ]);
+  showSchedules(schedules);
+  showNodes(nodes);
 }
 
 /** Show the job types, with what of them waits and runs at this moment. */
@@ -181,21 +176,20 @@ export function showTypes(types, queue) {
   fill($("types"), types, createType, (row, type) => {
     const [head, pending, running, failed, action] = row.children;
     const [name, latency, terms] = head.children;
-    const now = unfinished.get(type.type) ?? { pending: 0, processing: 0 };
     setText(name, type.type);
-    setText(latency, latencyOf(now));
+    setText(latency, latencyOf(unfinished.get(type.type) ?? {}));
     setText(terms, limitsOf(type));
     setAttribute(
       head,
       "title",
       [`${type.type}: runs in the ${type.runs_in}`, limitsOf(type)].filter(Boolean).join(", "),
     );
-    setText(pending, count(now.pending));
+    setText(pending, count(type.pending));
     setText(
       running,
       type.concurrency && !type.per_key
-        ? `${count(now.processing)} of ${type.concurrency}`
-        : count(now.processing),
+        ? `${count(type.processing)} of ${type.concurrency}`
+        : count(type.processing),
     );
     setText(failed, count(type.failed));
     const button = action.firstElementChild;
@@ -203,7 +197,6 @@ export function showTypes(types, queue) {
     setAttribute(button, "aria-label", `${type.paused ? "Resume" : "Pause"} ${type.type}`);
     button.onclick = async () => {
       if (!(await (type.paused ? resume : pause)(type.type))) return;
-      beats = 0;
       beatNow();
     };
   });

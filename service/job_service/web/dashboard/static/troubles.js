@@ -9,8 +9,8 @@ const FAILING = 0.1;
 const MOSTLY = 0.5;
 const PATIENCE = 5; // seconds that a ready job may wait beside a worker without work
 
-/** Show what is wrong. `types` are the job types as they were last read, or null. */
-export function showTroubles({ metrics, queue, workers }, types) {
+/** Show what is wrong, as an overview tells it. */
+export function showTroubles({ metrics, queue, types, workers }) {
   const found = [
     ...turnedAway(queue),
     ...failing(),
@@ -66,7 +66,7 @@ function storeFailing() {
 /** A worker without work while a job waits that no pause, no limit and no missing handler holds back. */
 function idle(queue, workers, types) {
   const without = workers.filter((worker) => worker.state === "idle").length;
-  if (queue.paused || without === 0 || types === null) return [];
+  if (queue.paused || without === 0) return [];
   const free = new Set(types.filter((type) => !type.paused && !type.is_limited).map(({ type }) => type));
   const waiting = queue.types.filter(
     (each) => free.has(each.type) && each.ready > 0 && each.oldest_ready_seconds > PATIENCE,
