@@ -110,6 +110,12 @@ async def test_jobs_are_found_by_what_is_known_of_them(
         ):
             found = await call(running.url, "list", **filters)
             assert [job.id for job in found] == expected, filters
+        page = await call(running.url, "page", tag="a&b", newest_first=True)
+        assert ([job.id for job in page.jobs], page.next) == ([jobs[5]], jobs[5]), (
+            "two were looked at"
+        )
+        page = await call(running.url, "page", tag="a&b", after=jobs[2], limit=9)
+        assert ([job.id for job in page.jobs], page.next) == ([jobs[3]], jobs[4])
         for bad in ({"created_after": datetime.now()}, {"tag": ""}, {"status": "done"}):  # noqa: DTZ005
             with pytest.raises(InvalidOption):
                 await call(running.url, "list", **bad)

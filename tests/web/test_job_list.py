@@ -116,6 +116,13 @@ async def test_a_page_that_is_hard_to_find_is_short(
     assert [job.id for job in await api.rig.queue.list(tag="odd")] == [jobs[3], jobs[7]]
 
 
+async def test_a_list_is_of_a_hundred_types_at_most(api: Api) -> None:
+    """So that what a page costs has a bound."""
+    assert (await api.ask("/jobs?" + "type=echo&" * 99 + "type=echo")).status == 200
+    detail = check_problem(await api.ask("/jobs?" + "type=echo&" * 101), 400, "malformed")
+    assert "type must be" in detail
+
+
 async def test_a_type_that_nobody_knows_has_no_list(api: Api) -> None:
     """A name that is misspelt would look like a type without jobs."""
     detail = check_problem(await api.ask("/jobs?type=ehco"), 400, "unknown-job-type")

@@ -32,6 +32,7 @@ from job_service.jobs.state.detail import (
     WorkerView,
 )
 from job_service.jobs.state.group import GroupView
+from job_service.jobs.state.job_filter import JobPage
 from job_service.telemetry.metrics import MetricsSnapshot
 
 T = TypeVar("T")
@@ -122,6 +123,17 @@ class AsyncJobClient:
     ) -> Sequence[JobSummary]:
         """As JobClient.list."""
         return await self._run(self._calls.jobs(filters, after, limit, newest_first=newest_first))
+
+    async def page(
+        self,
+        *,
+        after: str | None = None,
+        limit: int = 100,
+        newest_first: bool = False,
+        **filters: Unpack[JobFilters],
+    ) -> JobPage:
+        """As JobClient.page."""
+        return await self._run(self._calls.page(filters, after, limit, newest_first=newest_first))
 
     async def list_all(
         self, *, newest_first: bool = False, **filters: Unpack[JobFilters]

@@ -47,6 +47,7 @@ from job_service.jobs.state.detail import (
     TypeView,
     WorkerView,
 )
+from job_service.jobs.state.job_filter import JobPage
 from job_service.jobs.state.model import TERMINAL
 from job_service.telemetry.metrics import MetricsSnapshot
 
@@ -209,14 +210,23 @@ class Calls:
     ) -> Conversation[Sequence[JobSummary]]:
         """`GET /jobs`, page after page if they are short."""
         found: list[JobSummary] = []
-        query = query_of(filters) | {"order": "newest" if newest_first else "oldest"}
         while True:
-            query |= _given(cursor=after, limit=str(limit - len(found)))
-            answer = yield from self._ask(self._get("/jobs", query))
-            found += read(answer, list[JobSummary])
-            after = next_cursor(answer)
+            page = yield from self.page(
+                filters, after, limit - len(found), newest_first=newest_first
+            )
+            found += page.jobs
+            after = page.next
             if after is None or len(found) >= limit:
                 return found
+
+    def page(
+        self, filters: JobFilters, after: str | None, limit: int, *, newest_first: bool
+    ) -> Conversation[JobPage]:
+        """`GET /jobs`."""
+        query = query_of(filters) | {"order": "newest" if newest_first else "oldest"}
+        query |= _given(cursor=after, limit=str(limit))
+        answer = yield from self._ask(self._get("/jobs", query))
+        return JobPage(read(answer, list[JobSummary]), next_cursor(answer))
 
     def pause(self, job_type: str | None) -> Conversation[QueueView]:
         """`POST /queue/pause`."""

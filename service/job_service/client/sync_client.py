@@ -31,6 +31,7 @@ from job_service.jobs.state.detail import (
     WorkerView,
 )
 from job_service.jobs.state.group import GroupView
+from job_service.jobs.state.job_filter import JobPage
 from job_service.telemetry.metrics import MetricsSnapshot
 
 T = TypeVar("T")
@@ -161,6 +162,21 @@ class JobClient:
         again and again. Raises UnknownJobType or InvalidOption.
         """
         return self._run(self._calls.jobs(filters, after, limit, newest_first=newest_first))
+
+    def page(
+        self,
+        *,
+        after: str | None = None,
+        limit: int = 100,
+        newest_first: bool = False,
+        **filters: Unpack[JobFilters],
+    ) -> JobPage:
+        """As `list`, but by one question, and with the id to go on after.
+
+        So a page may have fewer jobs than `limit`, or none, and yet not be the last one. Raises
+        what `list` raises.
+        """
+        return self._run(self._calls.page(filters, after, limit, newest_first=newest_first))
 
     def list_all(
         self, *, newest_first: bool = False, **filters: Unpack[JobFilters]

@@ -3,6 +3,7 @@
 from typing import Annotated, get_args
 
 from job_service.jobs.queueing.filters import (
+    MAX_TYPES,
     CreatedAfter,
     CreatedBefore,
     ErrorSought,
@@ -37,7 +38,13 @@ class JobFilterQuery(Query, frozen=True):
     type: (
         Annotated[
             list[str],
-            limits("a job type", description="Only jobs of this type. Repeat it for several."),
+            limits(
+                f"a job type, of which there may be {MAX_TYPES}",
+                description=(
+                    f"Only jobs of this type. Repeat it for several, {MAX_TYPES} at most."
+                ),
+                max_length=MAX_TYPES,
+            ),
         ]
         | None
     ) = None

@@ -11,6 +11,7 @@ from quart import Quart, Response, request
 from werkzeug.routing import BaseConverter
 
 from job_service.errors import StoreUnavailable, UnknownJob
+from job_service.jobs.queueing.filters import MAX_PAGE
 from job_service.jobs.queueing.options import limits
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.registration.registry import Registry
@@ -30,7 +31,6 @@ from job_service.web.submissions import (
 from job_service.web.uploads import Uploads
 
 DEFAULT_PAGE: Final = 100
-MAX_PAGE: Final = 1_000
 MAX_WAIT_SECONDS: Final = 60
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from job_service.jobs.state.job_filter import JobFilter
-from job_service.stores.sqlite import listing
+from job_service.stores.sqlite import job_file, listing
 from job_service.stores.sqlite.job_file import JobFile
 from tests.stores.sqlite.sample import closing_file, job, job_id, new
 
@@ -130,3 +130,24 @@ def test_a_file_of_the_second_version_has_its_errors_found(tmp_path: Path) -> No
         wanted = JobFilter(error="last É")
         page, edge = file.page(wanted, after=None, limit=9, newest_first=False)
         assert ([row.id for row in page], edge) == ([job_id(0), job_id(1)], None)
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_a_page_of_long_records_is_short(
+    file: JobFile, newest_first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes on behind its last job, so all are found; one alone may be as long as it likes."""
+    monkeypatch.setattr(job_file, "PAGE_CHARS", 1_000)
+    lengths = (400, 400, 400, 5_000, 900, 900, 10, 10)
+    file.write(new(*(job(n, record="x" * length) for n, length in enumerate(lengths))))
+    pages = list[list[int]]()
+    after: str | None = None
+    while True:
+        rows, after = file.page(JobFilter(), after=after, limit=9, newest_first=newest_first)
+        pages.append([len(row.record) for row in rows])
+        if after is None:
+            break
+    if newest_first:
+        assert pages == [[10, 10, 900, 900], [5_000], [400, 400, 400]]
+    else:
+        assert pages == [[400, 400, 400], [5_000], [900, 900], [10, 10]]

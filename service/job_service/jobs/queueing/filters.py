@@ -7,10 +7,18 @@ from typing import Annotated, Any, Final, TypedDict, get_args
 import msgspec
 
 from job_service.errors import InvalidOption
-from job_service.jobs.queueing.options import MAX_TAG_CHARS, MAX_UNIQUE_KEY_CHARS, limits, must_be
+from job_service.jobs.queueing.options import (
+    MAX_TAG_CHARS,
+    MAX_UNIQUE_KEY_CHARS,
+    limits,
+    must_be,
+)
+from job_service.jobs.queueing.words import check_unicode
 from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import Status
 
+MAX_PAGE: Final = 1_000
+MAX_TYPES: Final = 100
 MAX_ERROR_PART_CHARS: Final = 200
 
 _ID_CHARS: Final = 36
@@ -23,7 +31,12 @@ StatusesSought = Annotated[
     ),
 ]
 TypesSought = Annotated[
-    Sequence[str], limits("one or more job types", description="Only jobs of these types.")
+    Sequence[str],
+    limits(
+        f"one or more job types, {MAX_TYPES} at most",
+        description="Only jobs of these types.",
+        max_length=MAX_TYPES,
+    ),
 ]
 IdPartSought = Annotated[
     str,
@@ -123,10 +136,21 @@ def job_filter(
     )
 
 
-def _several(value: str | Sequence[str] | None) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    return (value,) if isinstance(value, str) else tuple(dict.fromkeys(value))
+def check_page(after: Any, limit: Any) -> None:
+    """Raise InvalidOption if no page can begin after this, or have so many jobs."""
+    if not (after is None or (isinstance(after, str) and after.isascii() and "\0" not in after)):
+        raise InvalidOption("after must be the id of a job")
+    if not isinstance(limit, int):
+        raise InvalidOption("limit must be a whole number")
+
+
+def _several(value: Any) -> Any:
+    """One text or several as a tuple, each once; anything else as it is."""
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, Sequence) and all(isinstance(each, str) for each in value):
+        return tuple(dict.fromkeys(value))
+    return value
 
 
 def _checked(name: str, value: Any, annotation: Any) -> Any:
@@ -136,4 +160,6 @@ def _checked(name: str, value: Any, annotation: Any) -> Any:
         msgspec.convert(value, annotation)
     except msgspec.ValidationError as error:
         raise InvalidOption(f"{name} must be {must_be(annotation)}") from error
+    for text in (value,) if isinstance(value, str) else value if isinstance(value, tuple) else ():
+        check_unicode(name, text)
     return value

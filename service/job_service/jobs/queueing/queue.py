@@ -9,7 +9,7 @@ import trio
 from msgspec import UNSET, structs
 
 from job_service.jobs.queueing.bulk import filter_of, retry_all
-from job_service.jobs.queueing.filters import JobFilters, job_filter
+from job_service.jobs.queueing.filters import MAX_PAGE, JobFilters, check_page, job_filter
 from job_service.jobs.queueing.group_queue import GroupQueue
 from job_service.jobs.queueing.keyed_requests import keyed_request
 from job_service.jobs.queueing.options import (
@@ -220,17 +220,21 @@ class JobQueue:
     ) -> JobPage:
         """As `list`, but as far as one moment goes, and with the id to go on after.
 
-        So a page may have fewer jobs than `limit`, or none, and yet not be the last one.
+        So a page may have fewer jobs than `limit`, or none, and yet not be the last one. It never
+        has more than 1,000.
         """
         try:
             wanted = job_filter(**filters)
+            check_page(after, limit)
         except BaseException:
             await trio.lowlevel.checkpoint()
             raise
         if limit < 1:
             await trio.lowlevel.checkpoint()
             return JobPage([], after)
-        return await self._store.page(wanted, after=after, limit=limit, newest_first=newest_first)
+        return await self._store.page(
+            wanted, after=after, limit=min(limit, MAX_PAGE), newest_first=newest_first
+        )
 
     async def run_now(self, job_id: str, *, by: str | None = None) -> JobDetail:
         """Let a job wait no longer for its time: one that is for later, was snoozed or is retried.

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Final, Self
 
@@ -31,6 +32,7 @@ _LISTED: Final = f"SELECT {_COLUMNS}, NULL FROM jobs WHERE id IN"
 _WHOLE: Final = "SELECT record, payload, result FROM jobs JOIN payloads USING (id) WHERE id IN"
 _GROUPS: Final = "SELECT definition, standing FROM groups JOIN group_definitions USING (id)"
 _THESE: Final = "(SELECT value FROM json_each(?))"
+PAGE_CHARS: Final = 1_000_000  # of records, after which a page ends: nothing is committed meanwhile
 
 
 class JobFile:
@@ -100,13 +102,22 @@ class JobFile:
         """Up to `limit` jobs that are meant, by id, without their results.
 
         The page begins behind the id `after`, which may be kept no more. The id up to which the
-        jobs were looked for comes with them, or None if that is the end.
+        jobs were looked for comes with them, or None if that is the end. If their records are long,
+        it has fewer jobs, but one at least.
         """
         ids, edge = ids_of_page(
             self._db, wanted, after=after, limit=limit, newest_first=newest_first
         )
-        rows = self.summaries(ids)
-        return [rows[job_id] for job_id in ids], edge
+        rows = list[JobRow]()
+        chars = 0
+        query = f"{_LISTED} {_THESE} ORDER BY id {'DESC' if newest_first else 'ASC'}"
+        with closing(self._db.execute(query, [_text(ids)])) as found:
+            for row in found:
+                rows.append(JobRow(*row))
+                chars += len(rows[-1].record)
+                if chars >= PAGE_CHARS and len(rows) < len(ids):
+                    return rows, rows[-1].id
+        return rows, edge
 
     def counts(self) -> dict[str, dict[Status, int]]:
         """How many jobs of each type have which status. It looks at each job."""
