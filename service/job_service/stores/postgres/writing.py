@@ -139,7 +139,7 @@ class Work:
         """Change jobs that wait, because of later submissions; whether other processes must."""
         says_word = False
         for submission, job_id, wanted in admitted.put_off:
-            change = EditElsewhere(job_id, wanted)
+            change = EditElsewhere([job_id], wanted)
             await change.do(tx, self._means.clock, self._means.capacity)
             submission.told += change.told
             done.any_ready = done.any_ready or change.any_ready
