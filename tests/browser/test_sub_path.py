@@ -30,6 +30,7 @@ def test_the_dashboard_works_at_a_path(
         page.get_by_role("button", name="Older").click()
         expect(first).not_to_have_attribute("href", f"#/jobs/{job_id}")
         page.get_by_role("button", name="Newest").click()
+        expect(first).to_have_attribute("href", f"#/jobs/{job_id}")
         first.click()
         expect(page.locator("#job-title")).to_have_text("echo")
         page.get_by_role("button", name="Run it again").click()

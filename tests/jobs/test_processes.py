@@ -86,6 +86,8 @@ async def test_a_process_knows_which_job_it_runs(registry: Registry) -> None:
             "scheduled_for": None,
             "unique_key": None,
             "deadline": None,
+            "group": None,
+            "callback_of": None,
         }
 
 

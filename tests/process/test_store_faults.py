@@ -20,6 +20,7 @@ from job_service.errors import StoreRefused
 from job_service.hosting import host
 from job_service.jobs.registration.registry import Registry
 from job_service.settings import Settings
+from job_service.stores.sqlite.schema import VERSION
 from tests.forking import POLL_SECONDS, Ancestor
 from tests.process.conftest import COMMAND, ServiceProcess, Start
 
@@ -503,7 +504,7 @@ def spoil_record(path: Path) -> None:
         (cut_off, "is damaged (database disk image is malformed): put a backup in its place"),
         (overwrite_start, "is no SQLite database: name another file"),
         (overwrite_jobs, "is damaged ("),
-        (make_newer, "has version 99, and this program knows 1: run the newer program"),
+        (make_newer, f"has version 99, and this program knows {VERSION}: run the newer program"),
     ],
 )
 async def test_a_file_that_cant_be_used_is_refused_and_left_as_it_is(

@@ -10,11 +10,11 @@ from psycopg.conninfo import conninfo_to_dict
 
 from job_service.errors import StoreRefused, StoreUnavailable
 from job_service.jobs.registration.registry import Registry
-from job_service.jobs.state.model import Job
 from job_service.stores.postgres import idleness, schema, transaction, writing
 from job_service.stores.postgres.connection import Connection, connect
 from job_service.stores.postgres.node import new_id, register
 from job_service.stores.postgres.rescuing import Rescue
+from job_service.stores.postgres.unreadable import Claimed
 from job_service.stores.postgres.writing import Claim
 from job_service.telemetry.events import (
     JobCompleted,
@@ -318,10 +318,10 @@ async def test_a_process_that_takes_no_jobs_is_not_ready(
     async def email() -> None:
         await trio.lowlevel.checkpoint()
 
-    async def claim_nothing(*_: object) -> list[Job]:
-        return []
+    async def claim_nothing(*_: object) -> Claimed:
+        return Claimed()
 
-    monkeypatch.setattr(idleness, "IDLE_SECONDS", 0.5)
+    monkeypatch.setattr(idleness, "IDLE_SECONDS", 3.0)
     async with (
         services(database, registry, 1, workers=0) as (front_end,),
         services(database, registry, 1) as (service,),

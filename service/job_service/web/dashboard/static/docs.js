@@ -7,7 +7,10 @@ async function show() {
   await requireToken();
   const text = await (await call("/docs")).text();
   const page = new DOMParser().parseFromString(text, "text/html");
-  document.replaceChild(document.adoptNode(page.documentElement), document.documentElement);
+  // Its icon stays, or the browser would ask for another one at the root of the host.
+  document.title = page.title;
+  document.querySelector('link[rel="stylesheet"]').replaceWith(page.querySelector("style"));
+  document.body.replaceWith(document.adoptNode(page.body));
   $(location.hash.slice(1))?.scrollIntoView();
   document.querySelector('a[href="openapi.json"]').addEventListener("click", save);
 }
