@@ -10,6 +10,7 @@ import pytest
 from job_service import Registry, Settings, host
 from job_service.main import main
 from job_service.stores.sqlite.connection import open_connection
+from job_service.stores.sqlite.schema import VERSION
 
 Said = pytest.CaptureFixture[str]
 
@@ -87,7 +88,7 @@ async def test_all_is_well(settings: Settings, file: Path, capfd: Said) -> None:
     assert check("--jobs", OLD_JOBS, "check", str(file)) == 0
     head, counts, verdict = capfd.readouterr().out.splitlines()
     assert head.startswith(f"{file}: ")
-    assert "bytes, schema version 2 (this program knows 2), SQLite 3." in head
+    assert f"bytes, schema version {VERSION} (this program knows {VERSION}), SQLite 3." in head
     assert counts == "4 pending, 0 processing, 1 completed, 0 failed, 0 cancelled, 0 abandoned"
     assert verdict == "It is sound, and all jobs that have not ended fit the handlers."
 

@@ -29,7 +29,7 @@ TO_BE_SEEN = {
 
 
 async def call_here(
-    _: Threads, job: Job, attempt: Attempt, function: Callable[[], object]
+    _: Threads, job: Job, attempt: Attempt, function: Callable[[], object], tell: object
 ) -> object:
     """It replaces a thread, which virtual time would outrun."""
     await trio.sleep(0.2)

@@ -37,7 +37,7 @@ async def test_an_unknown_parameter_is_refused(
             *("GET", "/jobs?state=failed&limit=ten"),
             (
                 "unknown query parameter 'state'; known: status, type, id, unique_key, tag, "
-                "created_after, created_before, error, order, include, limit, cursor"
+                "group, created_after, created_before, error, order, include, limit, cursor"
             ),
         ),
         ("GET", "/jobs?limit=5&limit=5", "query parameter 'limit' is given more than once"),

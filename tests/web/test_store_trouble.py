@@ -16,6 +16,7 @@ CALLS_OF_THE_STORE = {name for name in OPERATIONS if name[1] != "/health/ready"}
 BODIES = {
     "/jobs": (JSON, b'{"type": "echo"}'),
     "/jobs/{job_id}": (JSON, b'{"priority": 1}'),
+    "/groups": (JSON, b'{"jobs": [{"type": "echo"}]}'),
     "/jobs/batch": ({"Content-Type": "application/x-ndjson"}, b'{"type": "echo"}'),
 }
 QUERIES = {
@@ -31,7 +32,8 @@ class FailingStore(MemoryStore):
         raise StoreUnavailable("the store can't keep anything now: the disk is full", 2.5)
 
     submit = run_again = cancel = cancel_all = edit = run_now_all = pause = resume = _fail
-    get = wait = page = view = counts = nodes = back_up = _fail
+    get = wait = page = view = counts = view_and_counts = nodes = back_up = _fail
+    submit_group = group = wait_for_group = cancel_group = retry_group = _fail
 
 
 @pytest.fixture
@@ -44,7 +46,9 @@ async def ask(api: Api, method: str, path: str) -> Answer:
     """A call that is as it should be."""
     headers, body = BODIES[path] if method in ("POST", "PATCH") and path in BODIES else ({}, None)
     query = QUERIES.get((method, path), "")
-    return await api.ask(path.format(job_id=uuid.uuid4()) + query, method, headers, body)
+    return await api.ask(
+        path.format(job_id=uuid.uuid4(), group_id=uuid.uuid4()) + query, method, headers, body
+    )
 
 
 async def test_submissions_and_reads_are_told_to_come_again(failing: Api) -> None:

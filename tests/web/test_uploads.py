@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 from job_service.jobs.state.model import Draft
-from job_service.web import job_routes as jobs
+from job_service.web import app
 from job_service.web.submissions import Batches
 from job_service.web.uploads import Uploads
 from tests.web.api import JSON, Api, check_problem
@@ -29,7 +29,7 @@ def line(length: int) -> bytes:
 @pytest.fixture
 def small(make_api: MakeApi, monkeypatch: pytest.MonkeyPatch) -> Api:
     """The API with little room for what is being uploaded."""
-    monkeypatch.setattr(jobs, "Uploads", partial(Uploads, ROOM))
+    monkeypatch.setattr(app, "Uploads", partial(Uploads, ROOM))
     return make_api()
 
 

@@ -41,10 +41,10 @@ def cancel(session: Session, jobs: tuple[str, ...], filters: JobFilters) -> int:
 @filters_jobs
 @asks_service
 def retry(session: Session, jobs: tuple[str, ...], filters: JobFilters) -> int:
-    """Run jobs again that have ended: these, or all that are meant by the options.
+    """Run jobs again that have ended.
 
-    Each is a new job. Those of these IDs are printed. Of many, the failed ones are meant if no
-    status is said.
+    These, or all that are meant by the options. Each is a new job. Those of these IDs are printed.
+    Of many, the failed ones are meant if no status is said.
     """
     client = session.client
     if either_ids_or_filters(jobs, filters):

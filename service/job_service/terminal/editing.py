@@ -22,9 +22,10 @@ from job_service.terminal.session import OK, Session, asks_service
 @filters_jobs
 @asks_service
 def run_now(session: Session, jobs: tuple[str, ...], filters: JobFilters) -> int:
-    """Let jobs wait no longer for their time: these, or all that are meant by the options.
+    """Let jobs wait no longer for their time.
 
-    These are jobs for later, and those that were snoozed or are retried.
+    These, or all that are meant by the options: jobs for later, and those that were snoozed or are
+    retried.
     """
     client = session.client
     if either_ids_or_filters(jobs, filters):

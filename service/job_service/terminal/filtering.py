@@ -35,10 +35,13 @@ def filters_jobs(command: Callable[..., int]) -> Callable[..., int]:
     def run(*args: Any, created_after: str | None, created_before: str | None, **given: Any) -> int:
         names = JobFilters.__annotations__.keys() & given.keys()
         filters = {name: given.pop(name) for name in names}
-        if created_after is not None:
-            filters["created_after"] = moment("--since", created_after)
-        if created_before is not None:
-            filters["created_before"] = moment("--until", created_before)
+        try:
+            if created_after is not None:
+                filters["created_after"] = moment("--since", created_after)
+            if created_before is not None:
+                filters["created_before"] = moment("--until", created_before)
+        except InvalidOption as error:
+            raise click.UsageError(str(error)) from error
         return command(*args, filters=filters, **given)
 
     for option in reversed(_OPTIONS):
