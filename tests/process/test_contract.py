@@ -94,8 +94,15 @@ include-operation-id = "list_jobs"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "304", "400", "401", "403", "412"]
 
 [[operations]]
-include-operation-id = ["get_job", "open_dashboard", "get_dashboard_file", "read_docs"]
+include-operation-id = ["get_job", "get_group", "open_dashboard", "get_dashboard_file", "read_docs"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "304", "401", "403", "404", "412"]
+
+# Some options go only with others.
+[[operations]]
+include-operation-id = "submit_group"
+checks.positive_data_acceptance.expected-statuses = [
+    "2xx", "400", "401", "403", "409", "422", "429",
+]
 
 [[operations]]
 include-operation-id = "submit_batch"

@@ -212,9 +212,10 @@ def _query_parameters(kind: type[Query]) -> Iterator[Schema]:
 
 def _group_media(jobs: Schema, job: Schema, examples: list[Any]) -> Schema:
     """The body of a group of such jobs, on whose end such a job may follow."""
+    follower = {"anyOf": [job, {"type": "null"}]}  # null stands for its absence
     schema = {
         "type": "object",
-        "properties": {"jobs": jobs, "on_complete": job, "on_failure": job},
+        "properties": {"jobs": jobs, "on_complete": follower, "on_failure": follower},
         "required": ["jobs"],
         "additionalProperties": False,
     }
