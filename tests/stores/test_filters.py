@@ -1,5 +1,6 @@
 """Jobs are found by whatever is known of them, in each store alike, and at a bounded cost."""
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -21,6 +22,8 @@ ENDS: tuple[How | None, ...] = (None, "complete", "fail", "retry", "cancel", "co
 async def several(shop: Workshop) -> list[JobSummary]:
     """Jobs of three types, in many states, some with keys and tags; the oldest first."""
     for number in range(24):
+        if number % 4 == 0:
+            time.sleep(0.002)  # noqa: ASYNC251 (ids, by which time is told, have milliseconds)
         (job,) = await shop.submit(
             Draft(
                 ("email", "letter", "email", "email", "letter")[number % 5],

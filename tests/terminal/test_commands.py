@@ -129,6 +129,7 @@ def test_a_submission_with_a_key_is_made_once(give: Give) -> None:
         (["edit", WHOLE_ID, "--payload", "{"], "the payload is no JSON"),
         (["retry"], "name jobs by their ids, or say which"),
         (["tail", "--event", "nothing"], "event must be some of"),
+        (["tail", "--type", "telegram"], "there is no job type 'telegram'; known are"),
         (["pause", "telegram"], "there is no job type 'telegram'"),
     ],
 )

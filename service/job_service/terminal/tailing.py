@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -10,7 +11,8 @@ from typing import Any
 import click
 from msgspec import ValidationError, convert, to_builtins
 
-from job_service.client import StreamedEvent
+from job_service.client import JobClient, StreamedEvent
+from job_service.errors import UnknownJobType
 from job_service.standard_streams import print_error
 from job_service.telemetry.console import COLUMNS, Console, terminal_columns
 from job_service.telemetry.events import EVENTS
@@ -31,6 +33,7 @@ def tail(
 ) -> int:
     """Follow what happens in the service, until Ctrl-C."""
     ids = [whole_id(session.client, part) for part in jobs]
+    _require_known(session.client, types)
     on_terminal = sys.stdout.isatty()
     columns = partial(terminal_columns, sys.stdout.fileno()) if on_terminal else lambda: COLUMNS
     colors = on_terminal and "NO_COLOR" not in os.environ
@@ -46,6 +49,14 @@ def tail(
                 else:
                     click.echo(render(_line(event)))
     return OK
+
+
+def _require_known(client: JobClient, types: Sequence[str]) -> None:
+    """Raise UnknownJobType if the service has none of a type: the stream would be silent."""
+    known = [view.type for view in client.types()] if types else []
+    for name in types:
+        if name not in known:
+            raise UnknownJobType(name, known)
 
 
 def _line(event: StreamedEvent) -> dict[str, Any]:

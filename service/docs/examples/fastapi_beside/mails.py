@@ -1,4 +1,6 @@
-"""What the job service runs. The model is that of the app, too, so both check the same."""
+"""What the job service runs. The app has its model, too, so both check the same."""
+
+from typing import Annotated
 
 from pydantic import BaseModel, Field
 
@@ -7,8 +9,11 @@ from job_service import JobContext, Registry, Retry
 registry = Registry()
 
 
+Address = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
+
+
 class Mail(BaseModel):
-    to: str = Field(pattern=r"^[^@\s]+@[^@\s]+$")
+    to: Address
     subject: str = Field(min_length=1, max_length=200)
 
 

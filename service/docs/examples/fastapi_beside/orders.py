@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import Depends, FastAPI, HTTPException, Request
-from mails import Mail
+from mails import Address, Mail
 from pydantic import BaseModel
 
 from job_service import IdempotencyKeyReused, QueueFull, UnknownJob, Unreachable
@@ -18,7 +18,7 @@ JOBS_URL = os.environ.get("SHOP_JOBS_URL", "http://127.0.0.1:8080")
 
 class Order(BaseModel):
     number: int
-    email: str
+    email: Address
 
 
 @asynccontextmanager

@@ -79,7 +79,8 @@ def require_sendable(handler: Callable[..., Any]) -> None:
     else:
         if importlib.util.find_spec("trio_parallel") is None:
             raise ImportError(
-                "runs_in='process' needs the extra 'process' of the service to be installed"
+                "runs_in='process' needs the extra 'process': "
+                "pip install 'trio-job-service[process]'"
             )
         return
     raise TypeError(f"{name_of(handler)} can't run in a process: {problem}{place_of(handler)}")
