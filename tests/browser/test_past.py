@@ -62,7 +62,7 @@ def test_an_incident_is_seen_that_began_before_the_page_was_opened(
 
 def test_all_is_well_if_nothing_is_said(page: Page, start: Start) -> None:
     """A service that does its work shows no trouble."""
-    service = start()
+    service = start("--stall-threshold", "60")
     for _ in range(10):
         service.run("echo")
     open_live(page, service.url)
@@ -83,7 +83,7 @@ def overview(service: Service, metrics: Any = None, queue: Any = None) -> Any:
 
 def test_a_worker_without_work_beside_a_ready_job_is_told(page: Page, start: Start) -> None:
     """If no pause and no limit explains it; and so are threads that were let go."""
-    service = start()
+    service = start("--stall-threshold", "60")  # a busy machine may stall it
     open_live(page, service.url)
     waits = {"type": "echo", "pending": 2, "ready": 2, "processing": 0}
     queue = {"ready": 2, "pending": 2, "types": [{**waits, "oldest_ready_seconds": 12.0}]}
