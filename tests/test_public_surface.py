@@ -87,8 +87,9 @@ def members(name: str) -> Iterator[Callable[..., Any]]:
     if public is Registry:
         yield from REGISTRATION
     elif inspect.isclass(public):
-        for method, function in vars(public).items():
-            if inspect.isfunction(function) and not method.startswith("_"):
+        for method, function in inspect.getmembers(public, inspect.isfunction):
+            is_ours = function.__module__.startswith("job_service")
+            if is_ours and not method.startswith("_"):
                 yield function
     elif inspect.isfunction(public):
         yield inspect.unwrap(public)

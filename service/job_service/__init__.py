@@ -44,11 +44,14 @@ if TYPE_CHECKING:
     from job_service.jobs.registration.rate import Rate
     from job_service.jobs.registration.registry import Registry, TypeOptions
     from job_service.jobs.registration.retry import Retry
-    from job_service.jobs.state.detail import (
-        AttemptDetail,
+    from job_service.jobs.state.detail import AttemptDetail, JobDetail, JobSummary
+    from job_service.jobs.state.group import GroupView
+    from job_service.jobs.state.job_filter import JobPage
+    from job_service.jobs.state.job_log import AttemptLog, LogLine
+    from job_service.jobs.state.model import Draft, Status
+    from job_service.jobs.state.progress import Progress
+    from job_service.jobs.state.views import (
         Cancellations,
-        JobDetail,
-        JobSummary,
         MadeReady,
         NodeView,
         QueueView,
@@ -58,11 +61,6 @@ if TYPE_CHECKING:
         TypeView,
         WorkerView,
     )
-    from job_service.jobs.state.group import GroupView
-    from job_service.jobs.state.job_filter import JobPage
-    from job_service.jobs.state.job_log import AttemptLog, LogLine
-    from job_service.jobs.state.model import Draft, Status
-    from job_service.jobs.state.progress import Progress
     from job_service.running_service import RunningService
     from job_service.settings import Settings
     from job_service.telemetry.metrics import MetricsSnapshot
@@ -147,17 +145,17 @@ _HOMES = {
     "TypeOptions": "job_service.jobs.registration.registry",
     "Retry": "job_service.jobs.registration.retry",
     "AttemptDetail": "job_service.jobs.state.detail",
-    "Cancellations": "job_service.jobs.state.detail",
+    "Cancellations": "job_service.jobs.state.views",
     "JobDetail": "job_service.jobs.state.detail",
     "JobSummary": "job_service.jobs.state.detail",
-    "MadeReady": "job_service.jobs.state.detail",
-    "NodeView": "job_service.jobs.state.detail",
-    "QueueView": "job_service.jobs.state.detail",
-    "Retries": "job_service.jobs.state.detail",
-    "ScheduleView": "job_service.jobs.state.detail",
-    "TypeQueue": "job_service.jobs.state.detail",
-    "TypeView": "job_service.jobs.state.detail",
-    "WorkerView": "job_service.jobs.state.detail",
+    "MadeReady": "job_service.jobs.state.views",
+    "NodeView": "job_service.jobs.state.views",
+    "QueueView": "job_service.jobs.state.views",
+    "Retries": "job_service.jobs.state.views",
+    "ScheduleView": "job_service.jobs.state.views",
+    "TypeQueue": "job_service.jobs.state.views",
+    "TypeView": "job_service.jobs.state.views",
+    "WorkerView": "job_service.jobs.state.views",
     "AttemptLog": "job_service.jobs.state.job_log",
     "LogLine": "job_service.jobs.state.job_log",
     "GroupView": "job_service.jobs.state.group",

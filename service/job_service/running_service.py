@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from job_service.jobs.queueing.queue import JobQueue
-from job_service.jobs.state.detail import ScheduleView, WorkerView
+from job_service.jobs.state.views import ScheduleView, WorkerView
 from job_service.telemetry.metrics import MetricsSnapshot
 
 

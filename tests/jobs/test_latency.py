@@ -9,7 +9,7 @@ import trio.testing
 from job_service.jobs.queueing import ready as ready_module
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import Retry
-from job_service.jobs.state.detail import TypeQueue
+from job_service.jobs.state.views import TypeQueue
 from tests.conftest import Rig
 
 

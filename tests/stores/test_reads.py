@@ -7,7 +7,7 @@ from job_service import Draft
 from job_service.errors import UnknownJob
 from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import Status
-from job_service.stores.contract import BacklogView, TypeBacklog
+from job_service.stores.runner import BacklogView, TypeBacklog
 from tests.stores.conftest import held_by_one_process, in_memory_only
 from tests.stores.workshop import MakeWorkshop, Workshop
 

@@ -23,8 +23,9 @@ from job_service.jobs.state.limits import NO_LIMITS
 from job_service.jobs.state.model import TERMINAL, Attempt, Draft, Job
 from job_service.jobs.state.progress import Progress
 from job_service.jobs.state.transitions import enqueue
-from job_service.stores.contract import BacklogView, Demand, KeyedRequest, Store, TypeBacklog
+from job_service.stores.contract import KeyedRequest, Store
 from job_service.stores.record import decode, encode, record_of, restore
+from job_service.stores.runner import BacklogView, Demand, TypeBacklog
 from job_service.telemetry.counting import Metrics
 from job_service.telemetry.events import (
     Event,

@@ -22,17 +22,16 @@ from job_service.client.httpx_messages import answer_of, arguments_of, no_answer
 from job_service.errors import Unreachable
 from job_service.jobs.queueing.filters import JobFilters
 from job_service.jobs.queueing.options import JobOptions
-from job_service.jobs.state.detail import (
+from job_service.jobs.state.detail import JobDetail, JobSummary
+from job_service.jobs.state.group import GroupView
+from job_service.jobs.state.job_filter import JobPage
+from job_service.jobs.state.views import (
     Cancellations,
-    JobDetail,
-    JobSummary,
     QueueView,
     ScheduleView,
     TypeView,
     WorkerView,
 )
-from job_service.jobs.state.group import GroupView
-from job_service.jobs.state.job_filter import JobPage
 from job_service.telemetry.metrics import MetricsSnapshot
 
 T = TypeVar("T")

@@ -36,10 +36,11 @@ from job_service.errors import (
 from job_service.jobs.queueing.filters import JobFilters
 from job_service.jobs.queueing.options import JobOptions
 from job_service.jobs.registration.job_type import encode_payload
-from job_service.jobs.state.detail import (
+from job_service.jobs.state.detail import JobDetail, JobSummary
+from job_service.jobs.state.job_filter import JobPage
+from job_service.jobs.state.model import TERMINAL
+from job_service.jobs.state.views import (
     Cancellations,
-    JobDetail,
-    JobSummary,
     MadeReady,
     QueueView,
     Retries,
@@ -47,8 +48,6 @@ from job_service.jobs.state.detail import (
     TypeView,
     WorkerView,
 )
-from job_service.jobs.state.job_filter import JobPage
-from job_service.jobs.state.model import TERMINAL
 from job_service.telemetry.metrics import MetricsSnapshot
 
 LONGEST_POLL_SECONDS: Final = 30.0  # of the 60 that the service allows, as proxies cut longer ones

@@ -16,8 +16,8 @@ from job_service.client.calls import (
     number_text,
 )
 from job_service.client.exchange import Conversation
-from job_service.jobs.state.detail import Cancellations
 from job_service.jobs.state.group import GroupView
+from job_service.jobs.state.views import Cancellations
 
 
 class GroupCalls(Calls):

@@ -15,10 +15,11 @@ from job_service.jobs.state.changes import CancelRequest, Change, Readiness
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.model import IllegalTransition, Job
 from job_service.stores.commit import CannotKeep, Committer
-from job_service.stores.contract import Runner, Tick
+from job_service.stores.contract import Tick
 from job_service.stores.group_store import GroupStore
-from job_service.stores.live_store import Nobody
+from job_service.stores.live_reads import Nobody
 from job_service.stores.outbox import Outbox, abandonments, withdraw
+from job_service.stores.runner import Runner
 from job_service.stores.unit_of_work import Call, UnitOfWork
 from job_service.telemetry.events import Event
 

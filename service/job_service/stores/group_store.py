@@ -9,10 +9,11 @@ import trio
 from msgspec import structs
 
 from job_service.errors import GroupConflict
-from job_service.jobs.state.detail import Cancellations, JobSummary
+from job_service.jobs.state.detail import JobSummary
 from job_service.jobs.state.group import Group, GroupView, Standing, members, new_group, view_of
 from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import Draft, Job
+from job_service.jobs.state.views import Cancellations
 from job_service.stores.contract import ALL, KeyedRequest, Portion
 from job_service.stores.live_store import LiveStore, draft_like
 

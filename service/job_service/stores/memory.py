@@ -15,26 +15,21 @@ from job_service.errors import AlreadyFinished, BackupRefused, NotFinished, Unkn
 from job_service.jobs.state.attempt_transitions import cut_short
 from job_service.jobs.state.changes import Change
 from job_service.jobs.state.clock import Clock
-from job_service.jobs.state.detail import (
-    Cancellations,
-    JobDetail,
-    JobSummary,
-    MadeReady,
-    QueueView,
-    summarize,
-)
+from job_service.jobs.state.detail import JobDetail, JobSummary, summarize
 from job_service.jobs.state.group import Group
 from job_service.jobs.state.job_filter import JobFilter, JobPage, page_of
 from job_service.jobs.state.model import TERMINAL, Draft, Edit, IllegalTransition, Job, Status
 from job_service.jobs.state.transitions import abandon
+from job_service.jobs.state.views import Cancellations, MadeReady, QueueView
 from job_service.jobs.state.weight import (
     DEFAULT_QUEUE_BYTES,
     DEFAULT_RETAIN_BYTES,
     submitted_bytes,
 )
-from job_service.stores.contract import ALL, Excerpt, KeyedRequest, Portion, Runner, Tick
+from job_service.stores.contract import ALL, Excerpt, KeyedRequest, Portion, Tick
 from job_service.stores.group_store import GroupStore, KeptGroup
 from job_service.stores.live_store import LOOKS, draft_like, no_such_group, no_such_job
+from job_service.stores.runner import Runner
 from job_service.telemetry.events import Event, QueuePaused, QueueResumed
 
 GIVE_WAY_SECONDS = 0.002

@@ -10,18 +10,11 @@ from msgspec import UNSET
 
 from job_service.errors import AlreadyFinished, JobServiceError, NotFinished
 from job_service.jobs.state.clock import Clock
-from job_service.jobs.state.detail import (
-    Cancellations,
-    JobDetail,
-    JobSummary,
-    MadeReady,
-    QueueView,
-    detail_of,
-    summarize,
-)
+from job_service.jobs.state.detail import JobDetail, JobSummary, detail_of, summarize
 from job_service.jobs.state.group import Group
 from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import TERMINAL, Draft, Edit, Job, Status
+from job_service.jobs.state.views import Cancellations, MadeReady, QueueView
 from job_service.stores.contract import ALL, KeyedRequest, Portion, Tick
 from job_service.stores.durable import DurableStore
 from job_service.stores.group_store import KeptGroup

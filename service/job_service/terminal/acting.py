@@ -3,7 +3,7 @@
 import click
 
 from job_service.jobs.queueing.filters import JobFilters
-from job_service.jobs.state.detail import QueueView
+from job_service.jobs.state.views import QueueView
 from job_service.terminal.filtering import either_ids_or_filters, filters_jobs
 from job_service.terminal.job_ids import whole_id
 from job_service.terminal.session import OK, Session, asks_service

@@ -6,14 +6,8 @@ from typing import Final
 
 import click
 
-from job_service.jobs.state.detail import (
-    JobSummary,
-    QueueView,
-    ScheduleView,
-    TypeQueue,
-    TypeView,
-    WorkerView,
-)
+from job_service.jobs.state.detail import JobSummary
+from job_service.jobs.state.views import QueueView, ScheduleView, TypeQueue, TypeView, WorkerView
 from job_service.telemetry.console import duration
 from job_service.telemetry.text import one_line
 

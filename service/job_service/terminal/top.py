@@ -10,7 +10,8 @@ from msgspec import Struct
 
 from job_service.client import JobClient
 from job_service.errors import UnknownJob
-from job_service.jobs.state.detail import JobDetail, QueueView, TypeView, WorkerView
+from job_service.jobs.state.detail import JobDetail
+from job_service.jobs.state.views import QueueView, TypeView, WorkerView
 from job_service.telemetry.console import duration
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.terminal import pictures

@@ -16,8 +16,9 @@ from job_service.jobs.queueing.options import JobOptions
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.running.engine import Engine
-from job_service.jobs.state.detail import JobDetail, JobSummary, ScheduleView, WorkerView
+from job_service.jobs.state.detail import JobDetail, JobSummary
 from job_service.jobs.state.model import TERMINAL
+from job_service.jobs.state.views import ScheduleView, WorkerView
 from job_service.stores.memory import MemoryStore
 from job_service.telemetry.counting import Metrics
 from job_service.telemetry.emitter import Emitter

@@ -16,7 +16,7 @@ from werkzeug.routing import MapAdapter
 from job_service.failures.report import describe, format_traceback
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.registration.registry import Registry
-from job_service.jobs.state.detail import ScheduleView, WorkerView
+from job_service.jobs.state.views import ScheduleView, WorkerView
 from job_service.telemetry.events import Event, RequestFailed, utc_now
 from job_service.telemetry.feed import Feed
 from job_service.telemetry.history import History

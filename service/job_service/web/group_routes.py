@@ -11,7 +11,7 @@ from job_service.web.asgi import present_request
 from job_service.web.job_answers import replayed
 from job_service.web.job_routes import WaitQuery
 from job_service.web.queries import takes
-from job_service.web.responses import JSON, conditional_response, tag_of
+from job_service.web.responses import JSON, conditional_response, json_response, tag_of
 from job_service.web.submissions import Batches, read_idempotency_key
 
 
@@ -45,7 +45,7 @@ def add_group_routes(app: Quart, queue: JobQueue, batches: Batches) -> None:
     @app.post("/groups/<group_id>/cancel")
     async def cancel_group(group_id: str) -> Response:
         done = await groups.cancel(group_id, by=present_request().caller.name)
-        return Response(msgspec.json.encode(done), content_type=JSON)
+        return json_response(done)
 
     @app.post("/groups/<group_id>/retry")
     async def retry_group(group_id: str) -> Response:

@@ -3,7 +3,6 @@
 from typing import Annotated, Final
 from uuid import UUID
 
-import msgspec
 from quart import Quart, Response, request
 
 from job_service.jobs.queueing.options import limits
@@ -15,7 +14,7 @@ from job_service.web.edits import read_edit
 from job_service.web.job_answers import created, etag_of
 from job_service.web.job_filters import JobFilterQuery
 from job_service.web.queries import takes
-from job_service.web.responses import JSON, require_match
+from job_service.web.responses import json_response, require_match
 from job_service.web.submissions import read_idempotency_key
 from job_service.web.uploads import Uploads
 
@@ -64,7 +63,7 @@ def add_job_actions(app: Quart, queue: JobQueue, registry: Registry, uploads: Up
             by=present_request().caller.name,
             **query.filters(registry),
         )
-        return Response(msgspec.json.encode(done), content_type=JSON)
+        return json_response(done)
 
     @app.post("/jobs/run-now")
     @takes(ManyJobsQuery)
@@ -75,7 +74,7 @@ def add_job_actions(app: Quart, queue: JobQueue, registry: Registry, uploads: Up
             by=present_request().caller.name,
             **query.filters(registry),
         )
-        return Response(msgspec.json.encode(done), content_type=JSON)
+        return json_response(done)
 
     @app.post("/jobs/retry")
     @takes(ManyJobsQuery)
@@ -88,26 +87,26 @@ def add_job_actions(app: Quart, queue: JobQueue, registry: Registry, uploads: Up
             by=incoming.caller.name,
             **query.filters(registry),
         )
-        return Response(msgspec.json.encode(done), content_type=JSON)
+        return json_response(done)
 
     @app.patch("/jobs/<job:job_id>")
     async def edit_job(job_id: str) -> Response:
         wanted = await read_edit(present_request(), uploads)
         await _require_present_state(queue, job_id, of_ended_jobs=False)
         job = await queue.edit(job_id, by=present_request().caller.name, **wanted)
-        return Response(msgspec.json.encode(job), content_type=JSON)
+        return json_response(job)
 
     @app.post("/jobs/<job:job_id>/run-now")
     async def run_job_now(job_id: str) -> Response:
         await _require_present_state(queue, job_id, of_ended_jobs=False)
         job = await queue.run_now(job_id, by=present_request().caller.name)
-        return Response(msgspec.json.encode(job), content_type=JSON)
+        return json_response(job)
 
     @app.post("/jobs/<job:job_id>/cancel")
     async def cancel_job(job_id: str) -> Response:
         await _require_present_state(queue, job_id, of_ended_jobs=False)
         job = await queue.cancel(job_id, by=present_request().caller.name)
-        return Response(msgspec.json.encode(job), content_type=JSON)
+        return json_response(job)
 
     @app.post("/jobs/<job:job_id>/retry")
     async def retry_job(job_id: str) -> Response:

@@ -20,7 +20,7 @@ from job_service.web.asgi import present_request
 from job_service.web.job_answers import created, etag_of, replayed
 from job_service.web.job_filters import JobFilterQuery
 from job_service.web.queries import Query, takes
-from job_service.web.responses import JSON, conditional_response, tag_of
+from job_service.web.responses import JSON, conditional_response, json_response, tag_of
 from job_service.web.sensitive import visible
 from job_service.web.submissions import (
     Batches,
@@ -130,7 +130,7 @@ def add_job_routes(
         receipt = BatchReceipt(
             ids=[job.id for job in jobs], duplicates=sum(job.duplicate for job in jobs)
         )
-        response = Response(msgspec.json.encode(receipt), HTTPStatus.CREATED, content_type=JSON)
+        response = json_response(receipt, HTTPStatus.CREATED)
         return replayed(response) if jobs[0].replayed else response
 
     @app.get("/jobs")

@@ -7,7 +7,7 @@ from msgspec import Struct
 from quart import Quart, Response
 
 from job_service.jobs.queueing.options import limits
-from job_service.jobs.state.detail import ScheduleView, WorkerView
+from job_service.jobs.state.views import ScheduleView, WorkerView
 from job_service.telemetry.history import SECONDS, History
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.telemetry.notices import KEPT

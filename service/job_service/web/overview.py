@@ -6,7 +6,7 @@ from msgspec import Struct
 from quart import Quart, Response
 
 from job_service.jobs.queueing.queue import JobQueue
-from job_service.jobs.state.detail import QueueView, TypeView, WorkerView
+from job_service.jobs.state.views import QueueView, TypeView, WorkerView
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.web.responses import fresh_json
 

@@ -22,6 +22,11 @@ JSON: Final = "application/json"
 _TAG = re.compile(r'(W/)?"([!#-~\x80-\xff]*)"')  # RFC 9110, section 8.8.3
 
 
+def json_response(value: object, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    """This as JSON."""
+    return Response(msgspec.json.encode(value), status, content_type=JSON)
+
+
 def fresh_json(value: object) -> Response:
     """200 with this as JSON, which is true only now, so that nobody may keep it."""
     return Response(

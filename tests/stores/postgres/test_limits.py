@@ -16,12 +16,12 @@ from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import Retry
 from job_service.jobs.state.detail import JobSummary
 from job_service.jobs.state.limits import Limits
-from job_service.stores.contract import Demand
 from job_service.stores.postgres import node as nodes
 from job_service.stores.postgres import schema
 from job_service.stores.postgres.claiming import claim
 from job_service.stores.postgres.connection import connect
 from job_service.stores.postgres.transaction import Writer
+from job_service.stores.runner import Demand
 from job_service.telemetry.events import utc_now
 from tests.stores.postgres.service import Service, services
 

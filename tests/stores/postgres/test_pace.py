@@ -4,7 +4,7 @@ import pytest
 import trio
 
 from job_service.jobs.registration.registry import Registry
-from job_service.jobs.state.detail import TypeQueue
+from job_service.jobs.state.views import TypeQueue
 from job_service.stores.postgres import pace
 from tests.stores.postgres.service import Service, services
 

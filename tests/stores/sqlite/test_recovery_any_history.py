@@ -20,9 +20,9 @@ from trio.testing import MockClock
 
 from job_service.errors import AlreadyFinished, JobServiceError, StoreUnavailable
 from job_service.jobs.state.attempt_transitions import complete, rescue
-from job_service.jobs.state.detail import Cancellations
 from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import Draft
+from job_service.jobs.state.views import Cancellations
 from job_service.stores.sqlite.job_file import JobFile
 from tests.stores.conftest import open_memory_store, opened
 from tests.stores.sqlite.conftest import as_after_a_crash, opened_file

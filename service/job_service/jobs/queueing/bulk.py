@@ -8,9 +8,10 @@ from msgspec import structs
 
 from job_service.errors import InvalidOption, NotFinished, QueueFull, UnknownJob
 from job_service.jobs.queueing.filters import JobFilters, job_filter
-from job_service.jobs.state.detail import JobSummary, Retries
+from job_service.jobs.state.detail import JobSummary
 from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import Status
+from job_service.jobs.state.views import Retries
 from job_service.stores.contract import KeyedRequest, Portion, Store
 
 _AT_THE_SAME_TIME: Final = 50  # submissions, of which a durable store keeps many in one go

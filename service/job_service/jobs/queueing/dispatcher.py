@@ -13,7 +13,8 @@ from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import LONGEST_WAIT_SECONDS
 from job_service.jobs.state.model import Job
 from job_service.jobs.state.transitions import enqueue
-from job_service.stores.contract import BacklogView, Demand, Store, TypeBacklog
+from job_service.stores.contract import Store
+from job_service.stores.runner import BacklogView, Demand, TypeBacklog
 from job_service.telemetry.events import JobEnqueued, JobRecovered
 
 _DUE_IN_ONE_GO = 500

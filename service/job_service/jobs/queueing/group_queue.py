@@ -8,9 +8,9 @@ from job_service.errors import InvalidOption
 from job_service.jobs.queueing.keyed_requests import keyed_request
 from job_service.jobs.queueing.options import check_draft
 from job_service.jobs.queueing.words import require_words
-from job_service.jobs.state.detail import Cancellations
 from job_service.jobs.state.group import GroupView, new_group
 from job_service.jobs.state.model import Draft
+from job_service.jobs.state.views import Cancellations
 from job_service.stores.contract import Store
 
 

@@ -12,8 +12,9 @@ from msgspec import UNSET, structs
 from job_service.errors import QueueFull, StoreUnavailable, UnknownJob
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.registration.schedule import CORRECTION, Cron, Every, Schedule
-from job_service.jobs.state.detail import JobSummary, ScheduleView
+from job_service.jobs.state.detail import JobSummary
 from job_service.jobs.state.model import TERMINAL
+from job_service.jobs.state.views import ScheduleView
 from job_service.stores.contract import Store
 from job_service.telemetry.events import Event, ScheduleSkipped, SkipReason
 

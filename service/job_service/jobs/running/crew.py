@@ -11,7 +11,7 @@ from job_service.jobs.running.lifecycle import (
 )
 from job_service.jobs.running.worker import Worker
 from job_service.jobs.state.clock import Clock
-from job_service.jobs.state.detail import WorkerView
+from job_service.jobs.state.views import WorkerView
 from job_service.telemetry.events import Event, WorkerStarted, WorkerStopped, WorkerStopReason
 
 _REASONS: Final[dict[StopReason, WorkerStopReason]] = {

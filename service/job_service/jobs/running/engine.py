@@ -21,8 +21,8 @@ from job_service.jobs.running.failure_hooks import FailureHooks
 from job_service.jobs.running.threads import Threads
 from job_service.jobs.running.verdict import Verdicts
 from job_service.jobs.running.worker import Worker
-from job_service.jobs.state.detail import ScheduleView, WorkerView
 from job_service.jobs.state.model import Job
+from job_service.jobs.state.views import ScheduleView, WorkerView
 from job_service.stores.contract import Store
 from job_service.telemetry.events import (
     Event,

@@ -30,9 +30,9 @@ from job_service.jobs.running.verdict import Verdicts
 from job_service.jobs.state.attempt_reports import log_line, progress
 from job_service.jobs.state.attempt_transitions import start
 from job_service.jobs.state.changes import AttemptEnd
-from job_service.jobs.state.detail import WorkerView
 from job_service.jobs.state.model import Attempt, IllegalTransition, Job
 from job_service.jobs.state.progress import Progress
+from job_service.jobs.state.views import WorkerView
 from job_service.stores.contract import Store
 
 TURN_SECONDS = 0.000_5  # of short jobs in a row, before others have their turn

@@ -5,7 +5,6 @@ from hashlib import blake2b
 from typing import Final
 
 from job_service.jobs.state.limits import Limits
-from job_service.stores.contract import Demand
 from job_service.stores.postgres.taking_turns import (
     Candidate,
     candidates,
@@ -15,6 +14,7 @@ from job_service.stores.postgres.taking_turns import (
 from job_service.stores.postgres.transaction import Transaction
 from job_service.stores.postgres.unreadable import Claimed, take_readable
 from job_service.stores.postgres.usage import MANY, USAGE, Usage, Usages, limited
+from job_service.stores.runner import Demand
 
 # Each type and priority is a range of one index, of which only the beginning is read. `counts`
 # says for which types it is worth looking. Jobs with limit keys have been looked for before.

@@ -10,7 +10,7 @@ from job_service.jobs.state.changes import Change
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.live_jobs import LiveJobs
 from job_service.jobs.state.model import Job, Status
-from job_service.stores.live_store import Nobody
+from job_service.stores.live_reads import Nobody
 from job_service.telemetry.events import Event
 
 

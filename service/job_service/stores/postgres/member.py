@@ -14,7 +14,6 @@ from job_service.failures.report import describe
 from job_service.jobs.state.capacity import Capacity, Totals
 from job_service.jobs.state.clock import Clock
 from job_service.stores.commit import CannotKeep
-from job_service.stores.contract import Demand
 from job_service.stores.postgres import node as nodes
 from job_service.stores.postgres.batch import Batch, strike
 from job_service.stores.postgres.calling_off import CallOff
@@ -27,6 +26,7 @@ from job_service.stores.postgres.submission import Submission
 from job_service.stores.postgres.transaction import InDoubt, Writer, at_once
 from job_service.stores.postgres.unreadable import NO_EDITS
 from job_service.stores.postgres.writing import MOST_AHEAD, Claim, Done, Means, Work
+from job_service.stores.runner import Demand
 from job_service.stores.unit_of_work import UnitOfWork
 from job_service.telemetry.events import Event, JobsClaimed, utc_now
 

@@ -10,10 +10,10 @@ import psycopg
 import trio
 from msgspec.json import encode
 
-from job_service.stores.contract import TypeBacklog
 from job_service.stores.postgres.connection import Connection
 from job_service.stores.postgres.node import NodeId
 from job_service.stores.postgres.reading import Reader
+from job_service.stores.runner import TypeBacklog
 
 TOLD_EVERY_SECONDS: Final = 5.0
 

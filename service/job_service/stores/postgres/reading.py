@@ -7,8 +7,8 @@ from typing import Any, Final, NamedTuple, TypeVar
 import psycopg
 import trio
 
-from job_service.jobs.state.detail import NodeView
 from job_service.jobs.state.model import TRANSITIONS, Job, Status
+from job_service.jobs.state.views import NodeView
 from job_service.stores.postgres.connection import Connection, connect
 from job_service.stores.postgres.rows import job_of
 from job_service.stores.postgres.unreadable import edits_of

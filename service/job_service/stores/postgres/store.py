@@ -18,22 +18,15 @@ from job_service.errors import (
     UnknownJob,
 )
 from job_service.jobs.state.dependencies import why_blocked
-from job_service.jobs.state.detail import (
-    EXCERPT_CHARS,
-    JobDetail,
-    JobSummary,
-    NodeView,
-    QueueView,
-    TypeQueue,
-    detail_of,
-    summarize,
-)
+from job_service.jobs.state.detail import EXCERPT_CHARS, JobDetail, JobSummary, detail_of, summarize
 from job_service.jobs.state.group import Group
 from job_service.jobs.state.job_filter import JobFilter, JobPage, page_of
 from job_service.jobs.state.limits import NO_LIMITS, whose
 from job_service.jobs.state.model import TERMINAL, Draft, Edit, Status
+from job_service.jobs.state.views import NodeView, QueueView, TypeQueue
 from job_service.stores.contract import Excerpt, KeyedRequest
-from job_service.stores.live_store import draft_like, no_such_job, oldest_of, seconds_to_empty
+from job_service.stores.live_reads import oldest_of, seconds_to_empty
+from job_service.stores.live_store import draft_like, no_such_job
 from job_service.stores.postgres.awaited import EVERY_SECONDS
 from job_service.stores.postgres.calling_off import CallOff
 from job_service.stores.postgres.editing import EditElsewhere

@@ -7,9 +7,9 @@ from typing import Final
 import psycopg
 
 from job_service.errors import StoreUnavailable
-from job_service.jobs.state.detail import Cancellations, MadeReady
 from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import TERMINAL, Edit, Job
+from job_service.jobs.state.views import Cancellations, MadeReady
 from job_service.stores.contract import ALL, Portion
 from job_service.stores.postgres.calling_off import CallOff
 from job_service.stores.postgres.editing import EditElsewhere

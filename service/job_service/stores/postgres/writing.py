@@ -9,7 +9,6 @@ from job_service.jobs.state.capacity import Capacity, Totals
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.limits import NO_LIMITS
 from job_service.jobs.state.model import Job
-from job_service.stores.contract import Demand
 from job_service.stores.postgres.admitting import Admitted, Terms, admit, totals_of
 from job_service.stores.postgres.batch import Batch
 from job_service.stores.postgres.calling_off import CallOff
@@ -23,6 +22,7 @@ from job_service.stores.postgres.signals import say
 from job_service.stores.postgres.submission import Submission
 from job_service.stores.postgres.transaction import Transaction
 from job_service.stores.postgres.unreadable import Claimed
+from job_service.stores.runner import Demand
 from job_service.stores.unit_of_work import Pause
 from job_service.telemetry.events import Event
 

@@ -10,7 +10,7 @@ from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.dependencies import failed_dependency
 from job_service.jobs.state.live_jobs import LiveJobs
 from job_service.jobs.state.model import Job
-from job_service.stores.contract import Runner
+from job_service.stores.runner import Runner
 from job_service.stores.sqlite.file_thread import FileThread
 from job_service.stores.sqlite.job_file import JobFile
 from job_service.stores.sqlite.records import group_of, job_of, summarized

@@ -5,11 +5,12 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from job_service.jobs.state.detail import (
-    AttemptDetail,
+from job_service.jobs.state.detail import AttemptDetail, JobDetail, JobSummary
+from job_service.jobs.state.group import GroupView
+from job_service.jobs.state.job_log import AttemptLog, LogLine
+from job_service.jobs.state.progress import Progress
+from job_service.jobs.state.views import (
     Cancellations,
-    JobDetail,
-    JobSummary,
     MadeReady,
     NodeView,
     QueueView,
@@ -19,9 +20,6 @@ from job_service.jobs.state.detail import (
     TypeView,
     WorkerView,
 )
-from job_service.jobs.state.group import GroupView
-from job_service.jobs.state.job_log import AttemptLog, LogLine
-from job_service.jobs.state.progress import Progress
 from job_service.telemetry.events import EVENTS
 from job_service.telemetry.history import HistoryView
 from job_service.telemetry.metrics import MetricsSnapshot

@@ -5,11 +5,11 @@ from typing import Any, Final
 
 from msgspec import Raw, structs
 
-from job_service.jobs.state.detail import (
-    AttemptDetail,
+from job_service.jobs.state.detail import AttemptDetail, JobDetail, JobSummary
+from job_service.jobs.state.group import GroupView
+from job_service.jobs.state.job_log import AttemptLog, LogLine
+from job_service.jobs.state.views import (
     Cancellations,
-    JobDetail,
-    JobSummary,
     MadeReady,
     NodeView,
     QueueView,
@@ -19,8 +19,6 @@ from job_service.jobs.state.detail import (
     TypeView,
     WorkerView,
 )
-from job_service.jobs.state.group import GroupView
-from job_service.jobs.state.job_log import AttemptLog, LogLine
 from job_service.telemetry.events import JobStarted, LoopStalled
 from job_service.telemetry.history import HistoryView
 from job_service.telemetry.metrics import MetricsSnapshot

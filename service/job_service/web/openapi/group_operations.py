@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from job_service.jobs.state.detail import Cancellations
 from job_service.jobs.state.group import GroupView
+from job_service.jobs.state.views import Cancellations
 from job_service.web.job_routes import MAX_WAIT_SECONDS
 from job_service.web.openapi import examples
 from job_service.web.openapi.operation import (

@@ -3,7 +3,8 @@
 from typing import Final
 
 from job_service.jobs.queueing.filters import MAX_PAGE
-from job_service.jobs.state.detail import Cancellations, JobDetail, JobSummary, MadeReady, Retries
+from job_service.jobs.state.detail import JobDetail, JobSummary
+from job_service.jobs.state.views import Cancellations, MadeReady, Retries
 from job_service.web.job_routes import MAX_WAIT_SECONDS
 from job_service.web.openapi import examples
 from job_service.web.openapi.operation import (

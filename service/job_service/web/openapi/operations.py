@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from job_service.jobs.state.detail import NodeView, QueueView, ScheduleView, TypeView, WorkerView
+from job_service.jobs.state.views import NodeView, QueueView, ScheduleView, TypeView, WorkerView
 from job_service.telemetry.history import HistoryView
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.telemetry.notices import Notice

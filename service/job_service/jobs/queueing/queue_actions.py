@@ -1,0 +1,212 @@
+"""What may be done to jobs that are there, and to the queue: one job, many, or all that start."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Unpack
+
+import trio
+from msgspec import UNSET, structs
+
+from job_service.jobs.queueing.bulk import filter_of, retry_all
+from job_service.jobs.queueing.filters import JobFilters
+from job_service.jobs.queueing.keyed_requests import keyed_request
+from job_service.jobs.queueing.options import check_edit
+from job_service.jobs.queueing.queue_reader import QueueReader
+from job_service.jobs.queueing.words import require_words
+from job_service.jobs.registration.job_type import encode_payload
+from job_service.jobs.registration.registry import Registry
+from job_service.jobs.state.detail import JobDetail, JobSummary
+from job_service.jobs.state.job_filter import JobFilter
+from job_service.jobs.state.model import TERMINAL, Edit, Status
+from job_service.jobs.state.views import Cancellations, MadeReady, QueueView, Retries, with_types
+from job_service.stores.contract import Portion
+
+
+class QueueActions(QueueReader):
+    """Changes what was submitted; see `JobQueue`."""
+
+    async def retry(
+        self, job_id: str, *, idempotency_key: str | None = None, by: str | None = None
+    ) -> JobSummary:
+        """Run a job again that has ended, at once, as a new job whose `retry_of` names it.
+
+        Raises UnknownJob, NotFinished, QueueFull, QueueClosed, InvalidIdempotencyKey or
+        IdempotencyKeyReused, and then nothing has changed.
+        """
+        await require_words(by)
+        request = None
+        if idempotency_key is not None:
+            # Whoever asks for a lone surrogate is to hear that there is no such job.
+            asked = job_id.encode(errors="surrogatepass")
+            request = await keyed_request(idempotency_key, "retry", asked)
+        return await self._store.run_again(job_id, request, by)
+
+    async def run_now(self, job_id: str, *, by: str | None = None) -> JobDetail:
+        """Let a job wait no longer for its time: one that is for later, was snoozed or is retried.
+
+        One that is ready already stays as it is; pauses and limits hold it back as before. Raises
+        UnknownJob, NotPending if it runs or has ended, or WaitsForJobs.
+        """
+        await require_words(by)
+        return await self._store.edit(job_id, Edit(run_now=True, by=by))
+
+    async def edit(
+        self,
+        job_id: str,
+        *,
+        run_at: datetime | None = None,
+        priority: int | None = None,
+        payload: object = UNSET,
+        by: str | None = None,
+    ) -> JobDetail:
+        """Give a job that waits another time, priority or payload; what is left out stays.
+
+        A ready job with another time or priority goes behind all others of its priority. The
+        payload is checked as that of a submission is.
+
+        Raises UnknownJob, NotPending if it runs or has ended, UnknownJobType, InvalidPayload,
+        InvalidOption, or QueueFull if there is no room for a longer payload; and then nothing has
+        changed.
+        """
+        try:
+            check_edit(run_at, priority, payload, self._store.clock.now())
+        except BaseException:
+            await trio.lowlevel.checkpoint()
+            raise
+        await require_words(by)
+        wanted = Edit(run_at, priority, by=by)
+        if payload is not UNSET:
+            registered = self._registry.lookup((await self._store.get(job_id)).type)
+            text = encode_payload(payload)
+            registered.check_payload(text)
+            key = None if registered.per is None else registered.limit_key(text)
+            wanted = structs.replace(wanted, payload=text, limit_key=key)
+        return await self._store.edit(job_id, wanted)
+
+    async def cancel(
+        self, job_id: str, reason: str = "requested", *, by: str | None = None
+    ) -> JobDetail:
+        """Cancel a job: a pending one at once, a running one at its handler's next checkpoint.
+
+        Raises UnknownJob, or AlreadyFinished if it has ended.
+        """
+        await require_words(by, reason)
+        return await self._store.cancel(job_id, reason, by)
+
+    async def cancel_all(
+        self,
+        job_type: str | None = None,
+        /,
+        *,
+        after: str | None = None,
+        limit: int | None = None,
+        reason: str = "requested",
+        by: str | None = None,
+        **filters: Unpack[JobFilters],
+    ) -> Cancellations:
+        """Cancel all jobs of this type, or of which all `filters` are true, that have not ended.
+
+        The newest come first, and jobs that are submitted meanwhile are not cancelled. Other tasks
+        run in between; a caller who is cancelled has done a part of it, and may do it again. With a
+        `limit` it is done for so many jobs, and goes on `after` the `next` of its answer.
+
+        Raises UnknownJobType, or InvalidOption, as if nothing says which jobs are meant.
+        """
+        await require_words(by, reason)
+        wanted = await _meant(self._registry, job_type, filters, "pending", "processing")
+        return await self._store.cancel_all(wanted, reason, by, Portion(after, limit))
+
+    async def run_now_all(
+        self,
+        job_type: str | None = None,
+        /,
+        *,
+        after: str | None = None,
+        limit: int | None = None,
+        by: str | None = None,
+        **filters: Unpack[JobFilters],
+    ) -> MadeReady:
+        """Let all pending jobs that are meant wait no longer for their time, as `run_now` does.
+
+        Those that are ready, or wait for other jobs, are passed over. All else is as with
+        `cancel_all`.
+        """
+        await require_words(by)
+        wanted = await _meant(self._registry, job_type, filters, "pending")
+        return await self._store.run_now_all(wanted, by, Portion(after, limit))
+
+    async def retry_all(
+        self,
+        job_type: str | None = None,
+        /,
+        *,
+        after: str | None = None,
+        limit: int | None = None,
+        idempotency_key: str | None = None,
+        by: str | None = None,
+        **filters: Unpack[JobFilters],
+    ) -> Retries:
+        """Run all jobs again that are meant, as `retry` does; if no status is said, failed ones.
+
+        It stops if the queue is full. A job is run again once: if the same is asked for again
+        within a day, with the same `idempotency_key` or without one both times, it is passed over.
+        All else is as with `cancel_all`.
+
+        Raises QueueClosed, and InvalidIdempotencyKey, too.
+        """
+        await require_words(by)
+        ended = await _meant(self._registry, job_type, filters, *sorted(TERMINAL))
+        if not filters.get("status"):
+            ended = structs.replace(ended, statuses=("failed",))
+        if idempotency_key is not None:
+            await keyed_request(idempotency_key)
+        return await retry_all(self._store, ended, idempotency_key, by, Portion(after, limit))
+
+    async def pause(self, job_type: str | None = None, *, by: str | None = None) -> QueueView:
+        """Start no more jobs, or none of this type, until `resume`. Running jobs go on.
+
+        The pause of the queue and the pauses of types are independent. Raises UnknownJobType.
+        """
+        await require_words(by)
+        await _require(self._registry, job_type)
+        return with_types(await self._store.pause(job_type, by), self._registry.names)
+
+    async def resume(self, job_type: str | None = None, *, by: str | None = None) -> QueueView:
+        """End the pause of the queue, or of this type, if there is one. Raises UnknownJobType."""
+        await require_words(by)
+        await _require(self._registry, job_type)
+        return with_types(await self._store.resume(job_type, by), self._registry.names)
+
+    async def back_up(self, destination: str | Path, *, by: str | None = None) -> int:
+        """Copy all that the store keeps to a new file, and give its size in bytes.
+
+        Jobs go on meanwhile. Raises BackupRefused, as if jobs are in memory, or StoreUnavailable.
+        """
+        await require_words(by)
+        return await self._store.back_up(Path(destination), by)
+
+
+async def _meant(
+    registry: Registry, job_type: str | None, filters: JobFilters, *statuses: Status
+) -> JobFilter:
+    """The jobs that these say, if they have one of these statuses. Raises as `cancel_all`."""
+    if job_type is not None:
+        filters = {**filters, "job_type": job_type}
+    try:
+        wanted = filter_of(filters, statuses)
+        for name in wanted.types:
+            registry.lookup(name)
+    except BaseException:
+        await trio.lowlevel.checkpoint()
+        raise
+    return wanted
+
+
+async def _require(registry: Registry, job_type: str | None) -> None:
+    """Raise UnknownJobType if there is no such job type."""
+    try:
+        if job_type is not None:
+            registry.lookup(job_type)
+    except BaseException:
+        await trio.lowlevel.checkpoint()
+        raise
