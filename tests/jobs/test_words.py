@@ -1,5 +1,6 @@
 """What somebody says with a call can be kept and told, or the call is refused."""
 
+import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -69,8 +70,8 @@ def test_each_call_that_takes_a_name_is_tried() -> None:
     takes_name = {
         name + suffix
         for kind, suffix in ((JobQueue, ""), (GroupQueue, " group"))
-        for name, call in vars(kind).items()
-        if callable(call) and "by" in call.__annotations__
+        for name, call in inspect.getmembers(kind, inspect.isfunction)
+        if "by" in call.__annotations__
     }
     assert takes_name == set(CALLS)
 
