@@ -7,10 +7,13 @@ made for what its column has.
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+import msgspec
+
 JOINED: Final = "string_to_array(%s, %s, '')"  # an array of texts, from what `joined` gives
 
 _FIRST_SEPARATOR: Final = 0x1E  # which no JSON has, unless whoever wrote it went by no standard
 _SURROGATES: Final = 0xD800
+_encode: Final = msgspec.json.Encoder().encode
 
 
 class Joined(NamedTuple):
@@ -21,8 +24,8 @@ class Joined(NamedTuple):
 
 
 def plain(values: Sequence[object]) -> str:
-    """Values whose texts need no quotes: numbers and moments."""
-    return f"{{{','.join(map(str, values))}}}"
+    """Numbers, moments, and truth values, which look the same in JSON."""
+    return f"{{{_encode(values)[1:-1].decode()}}}"
 
 
 def texts(values: Sequence[str | None]) -> str:
