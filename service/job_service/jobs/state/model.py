@@ -53,8 +53,7 @@ class IllegalTransition(Exception):
 class Attempt(msgspec.Struct, eq=False, gc=False):
     """One run of a job's handler; the fields with defaults are set when it is over.
 
-    No two attempts of a job have the same `number`, whatever became of them. Only one that began
-    right before a crash may have left no trace, and the next one then has its number.
+    No two attempts of a job have the same `number`, whatever became of them.
     """
 
     number: int
