@@ -61,8 +61,8 @@ AT_ONCE_SECONDS: Final = 1.0  # that a blocked service has to keep its last word
 class SqliteStore(SoleStore):
     """Keeps all jobs in one file: at most `retain` that have ended, for up to `retain_seconds`.
 
-    A job in hand whose process dies `max_losses` times fails. Meaning and errors of all methods are
-    those of `job_service.stores.contract.Store`.
+    A job in hand whose process dies `max_losses` times fails, if it was alone the last time.
+    Meaning and errors of all methods are those of `job_service.stores.contract.Store`.
     """
 
     def __init__(
@@ -137,8 +137,9 @@ class SqliteStore(SoleStore):
                 open_seconds=round(self.clock.monotonic() - began, 6),
             )
         )
+        was_alone = len(found.in_hand) == 1
         for job in found.in_hand:
-            self.apply(rescue(job, self.clock, self._max_losses))
+            self.apply(rescue(job, self.clock, self._max_losses, was_alone=was_alone))
         for job, failed in found.bereft:
             if job.status == "pending":  # it has not followed another one
                 self.apply(fail_unstarted(job, why_unstarted(failed), self.clock))
