@@ -35,7 +35,9 @@ class AnyHistory(RuleBasedStateMachine):
         self.now = 0.0
         self.made = 0
         self.backlog = Backlog(
-            {"email": self.limits, "plain": NO_LIMITS}.__getitem__, lambda: self.now
+            {"email": self.limits, "plain": NO_LIMITS}.__getitem__,
+            lambda: self.now,
+            lambda: not self.running,
         )
         self.waiting = dict[str, Job]()
         self.on_way = dict[str, Job]()

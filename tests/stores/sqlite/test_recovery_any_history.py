@@ -177,8 +177,10 @@ class Twins:
         self.failing = 0
         self.path = copy
         await self.open()
+        was_alone = len(self.model.running) == 1
         for job_id, (job, _) in sorted(self.model.running.items()):
-            self.model.store.apply(rescue(job, self.model.clock, MAX_LOSSES))
+            lost = rescue(job, self.model.clock, MAX_LOSSES, was_alone=was_alone)
+            self.model.store.apply(lost)
             del self.model.running[job_id]
             if job.status == "pending":
                 self.model.waiting[job_id] = job
