@@ -109,7 +109,10 @@ def record_of(job: Job) -> JobRecord:
 
 
 def restore(record: JobRecord, payload: bytes, result: bytes | None = None) -> Job:
-    """A live job, as it was when the record was made, but for what no record has."""
+    """A live job, as it was when the record was made, but for what no record has.
+
+    Raises msgspec.ValidationError if its attempts are missing.
+    """
     is_due_at_once = record.run_at == record.created_at
     job = Job(
         id=record.id,
@@ -133,6 +136,8 @@ def restore(record: JobRecord, payload: bytes, result: bytes | None = None) -> J
         edits=record.edits,
     )
     if record.runs or record.status != "pending":  # else, as of most, there is nothing to add
+        if not record.attempts and (record.losses or record.status == "processing"):
+            raise msgspec.ValidationError("it has begun, and there is no attempt")
         job.attempts = tuple(map(_attempt, record.attempts))
         job.runs = record.runs
         job.snoozes = record.snoozes

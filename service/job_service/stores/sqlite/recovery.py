@@ -1,6 +1,6 @@
 """Reads the jobs that have not ended, finds out what they still wait for, and brings them back."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -13,7 +13,8 @@ from job_service.jobs.state.model import Job
 from job_service.stores.runner import Runner
 from job_service.stores.sqlite.file_thread import FileThread
 from job_service.stores.sqlite.job_file import JobFile
-from job_service.stores.sqlite.records import group_of, job_of, summarized
+from job_service.stores.sqlite.records import group_of, readable, stands_for, summarized
+from job_service.stores.sqlite.rows import KeptJob
 from job_service.telemetry.events import Event, JobMisfit, StoreOpening
 
 PORTION: Final = 500  # jobs, before others have their turn
@@ -38,7 +39,7 @@ async def take_in(file: FileThread, live: LiveJobs, tell: Callable[[int], None])
     found, followers, jobs = Found(), list[Job](), 0
     portions = await file.call(JobFile.unfinished, PORTION)
     while kept := await file.call(lambda _: next(portions, None)):
-        for job in map(job_of, kept):
+        for job in await _jobs_of(file, kept):
             if job.status == "processing":
                 found.in_hand.append(job)
             if job.after:
@@ -50,6 +51,18 @@ async def take_in(file: FileThread, live: LiveJobs, tell: Callable[[int], None])
     for start in range(0, len(followers), PORTION):
         await _let_follow(file, live, followers[start : start + PORTION], found)
     return found
+
+
+async def _jobs_of(file: FileThread, kept: Sequence[KeptJob]) -> Collection[Job]:
+    """The jobs of these rows. Those whose records can't be read wait, even if they ran."""
+    jobs, failures = readable(kept)
+    if failures:
+        rows = await file.call(JobFile.beside_records, list(failures))
+        if ran := [row.id for row in rows if row.status == "processing"]:
+            await file.call(JobFile.let_wait, ran)
+        for row in rows:
+            jobs[row.id] = stands_for(row._replace(status="pending"), failures[row.id])
+    return jobs.values()
 
 
 def how_far(say: Callable[[Event], None], clock: Clock, store: str) -> Callable[[int], None]:
