@@ -14,12 +14,20 @@ become of it.
 
 import sys
 from datetime import datetime
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
 from job_service.jobs.state.job_log import AttemptLog, on_its_own
-from job_service.jobs.state.model import DEFAULT_PRIORITY, Attempt, AttemptOutcome, Job, Status
+from job_service.jobs.state.model import (
+    DEFAULT_PRIORITY,
+    FIRST_PRIORITY,
+    LAST_PRIORITY,
+    Attempt,
+    AttemptOutcome,
+    Job,
+    Status,
+)
 
 VERSION: Final = 1
 
@@ -55,7 +63,7 @@ class JobRecord(
     created_at: datetime
     run_at: datetime
     finished_at: datetime | None = None
-    priority: int = DEFAULT_PRIORITY
+    priority: Annotated[int, msgspec.Meta(ge=FIRST_PRIORITY, le=LAST_PRIORITY)] = DEFAULT_PRIORITY
     unique_key: str | None = None
     after: tuple[str, ...] = ()
     retry_of: str | None = None

@@ -26,7 +26,8 @@ class Holder(DurableStore):
     """Holds what it has claimed, and nobody else changes that.
 
     A job that is due again within `stays_seconds` stays with it; all others that wait are given
-    back, and so are those of types with a limit, because they would keep a place from others.
+    back, and so are those of types with a limit, because they would keep a place from others. So
+    is what was claimed ahead and does not start soon, because a long job is in front of it.
     """
 
     def __init__(

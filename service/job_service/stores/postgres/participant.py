@@ -144,6 +144,7 @@ class Participant(Claimant):
                 nursery.start_soon(listen, self._conninfo, self._note_word)
             nursery.start_soon(self._rescue_now_and_then)
             nursery.start_soon(self._say_ready_later)
+            nursery.start_soon(self._leave_overdue_to_others)
             nursery.start_soon(self._awaited.look, self._reader, self._jobs.__contains__)
             nursery.start_soon(self._keep_house)
             nursery.start_soon(
