@@ -33,6 +33,7 @@ class Backlog:
     ) -> None:
         self.paused = False
         self.misfits: set[str] = set()
+        self.has_rates = False  # whether jobs of any type may start only so often
         self._limits_of = limits_of
         self._monotonic = monotonic
         self._paused_types: set[str] = set()
@@ -93,11 +94,6 @@ class Backlog:
             for job_type, ready in queue.oldest_by_type().items():
                 oldest[job_type] = min(ready, oldest.get(job_type, math.inf))
         return oldest
-
-    @property
-    def has_rates(self) -> bool:
-        """Whether jobs of any type may start only so often."""
-        return bool(self._rated)
 
     @property
     def next_look(self) -> float:
@@ -171,7 +167,7 @@ class Backlog:
         """The ready job whose turn it is; None if none may start."""
         if self.paused:
             return None
-        if len(self._suspects) and (suspect := self._take_suspect()) is not None:
+        if self._suspects.size and (suspect := self._take_suspect()) is not None:
             return suspect
         if not self._waiting:
             return self._common.take()
@@ -278,6 +274,7 @@ class Backlog:
         queue = KeyedQueue(limits, self._monotonic)
         if limits.starts is not None:
             self._rated.append(queue)
+            self.has_rates = True
         return queue
 
     def _note_whether_empty(self, job_type: str, queue: _Queue) -> None:
