@@ -36,7 +36,6 @@ class Backlog:
     ) -> None:
         self.paused = False
         self.misfits: set[str] = set()
-        self.has_rates = False  # whether jobs of any type may start only so often
         self._limits_of = limits_of
         self._monotonic = monotonic
         self._paused_types: set[str] = set()
@@ -97,6 +96,11 @@ class Backlog:
             for job_type, ready in queue.oldest_by_type().items():
                 oldest[job_type] = min(ready, oldest.get(job_type, math.inf))
         return oldest
+
+    @property
+    def has_rates(self) -> bool:
+        """Whether jobs of any type may start only so often."""
+        return bool(self._rated)
 
     @property
     def next_look(self) -> float:
@@ -280,7 +284,6 @@ class Backlog:
         queue = KeyedQueue(limits, self._monotonic)
         if limits.starts is not None:
             self._rated.append(queue)
-            self.has_rates = True
         return queue
 
     def _note_whether_empty(self, job_type: str, queue: _Queue) -> None:
