@@ -49,6 +49,7 @@ async def submit(service: Service, *types: str) -> GroupView:
     )
 
 
+@pytest.mark.slow
 async def test_one_job_follows_when_many_processes_end_a_group_together(
     database: str, registry: Registry, followed: Counter[str | None]
 ) -> None:
@@ -72,6 +73,7 @@ async def test_one_job_follows_when_many_processes_end_a_group_together(
         each.check()
 
 
+@pytest.mark.slow
 async def test_a_group_is_cancelled_from_anywhere(
     database: str, registry: Registry, followed: Counter[str | None]
 ) -> None:
@@ -91,6 +93,7 @@ async def test_a_group_is_cancelled_from_anywhere(
         each.check()
 
 
+@pytest.mark.slow
 async def test_of_groups_that_have_ended_the_last_ones_are_kept(
     database: str, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,6 +121,7 @@ async def test_of_groups_that_have_ended_the_last_ones_are_kept(
         assert (await first.queue.groups.wait(lasting.id, 30)).status == "cancelled"
 
 
+@pytest.mark.slow
 async def test_a_key_of_a_group_that_is_forgotten_makes_no_other(
     database: str, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,6 +138,7 @@ async def test_a_key_of_a_group_that_is_forgotten_makes_no_other(
         assert len(await service.queue.list()) == 1
 
 
+@pytest.mark.slow
 async def test_groups_are_forgotten_while_a_process_runs(
     database: str, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
