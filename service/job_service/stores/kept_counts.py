@@ -57,7 +57,7 @@ class KeptCounts:
             self._counts[event.job_type, before] -= 1
 
     def take_in(self, counts: Mapping[str, Mapping[Status, int]]) -> None:
-        """Begin with so many jobs of each type and status. What ran waits: nobody runs it now."""
+        """Begin with so many jobs of each type and status; what was in hand is pending."""
         for job_type, of_type in counts.items():
             for status, jobs in of_type.items():
                 self.add(job_type, "pending" if status == "processing" else status, jobs)

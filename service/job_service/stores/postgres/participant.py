@@ -246,7 +246,7 @@ class Participant(Claimant):
         # It ran when its process died, and whoever saw to that could not read it.
         self._live.restore(job)
         self._given.add(job.id)
-        change = rescue(job, self.clock, self._max_losses)
+        change = rescue(job, self.clock, self._max_losses, was_alone=False)
         self.apply(structs.replace(change, event=by_lease(change.event)))
 
     def _let_go(self, job: Job) -> None:

@@ -60,13 +60,14 @@ class Rescue:
         elsewhere = Elsewhere(clock)
         rows = await tx.rows(_JOBS, node)
         jobs = await jobs_of(tx, [row[2:] for row in rows])
+        was_alone = sum(job.status == "processing" for job in jobs) == 1
         for job, (reason, by, *_) in zip(jobs, rows, strict=True):
             if job.cancel_reason is None:
                 job.cancel_reason, job.cancel_by = reason, by
             if isinstance(job, StandIn):
                 job.status = "pending"
             elsewhere.take_in(job)
-            self._let_follow(job, elsewhere, clock)
+            self._let_follow(job, elsewhere, clock, was_alone=was_alone)
             if job.status in TERMINAL:
                 ended.append(job)
                 self.told.append(JobsClaimed(timestamp=tx.now, jobs=1))
@@ -84,10 +85,10 @@ class Rescue:
         self.any_ready = self.any_ready or bool(waiting or unreadable)
         self.ended += ended
 
-    def _let_follow(self, job: Job, elsewhere: Elsewhere, clock: Clock) -> None:
+    def _let_follow(self, job: Job, elsewhere: Elsewhere, clock: Clock, *, was_alone: bool) -> None:
         """What follows for a job from the end of the process that held it."""
         if job.status == "processing":
-            elsewhere.apply(rescue(job, clock, self._max_losses))
+            elsewhere.apply(rescue(job, clock, self._max_losses, was_alone=was_alone))
         elif job.cancel_reason is not None:
             elsewhere.apply(cancel(job, job.cancel_reason, clock, job.cancel_by))
 
