@@ -243,7 +243,8 @@ class Participant(Claimant):
         if job.status == "pending":
             super()._take_claimed(job)
             return
-        # It ran when its process died, and whoever saw to that could not read it.
+        # It ran when its process died, and whoever saw to that could not read it. Whether others
+        # ran beside it is not known any more.
         self._live.restore(job)
         self._given.add(job.id)
         change = rescue(job, self.clock, self._max_losses, was_alone=False)
