@@ -143,7 +143,7 @@ class SqliteStore(SoleStore):
                 open_seconds=round(self.clock.monotonic() - began, 6),
             )
         )
-        was_alone = len(found.in_hand) == 1
+        was_alone = len(found.in_hand) + found.unreadable_in_hand == 1
         for job in found.in_hand:
             self.apply(rescue(job, self.clock, self._max_losses, was_alone=was_alone))
         for job, failed in found.bereft:
