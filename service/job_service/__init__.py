@@ -27,6 +27,7 @@ from job_service.errors import (
     UnknownJob,
     UnknownJobType,
     UnknownPredecessor,
+    UnknownSchedule,
     Unreachable,
     WaitsForJobs,
 )
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from job_service.jobs.queueing.group_queue import GroupQueue
     from job_service.jobs.queueing.options import JobOptions
     from job_service.jobs.queueing.queue import JobQueue
+    from job_service.jobs.queueing.schedules import Schedules
     from job_service.jobs.registration.context import JobContext
     from job_service.jobs.registration.outcome import Discard, Snooze
     from job_service.jobs.registration.rate import Rate
@@ -107,6 +109,7 @@ __all__ = [
     "Retry",
     "RunningService",
     "ScheduleView",
+    "Schedules",
     "Settings",
     "SettingsError",
     "Snooze",
@@ -122,6 +125,7 @@ __all__ = [
     "UnknownJob",
     "UnknownJobType",
     "UnknownPredecessor",
+    "UnknownSchedule",
     "Unreachable",
     "WaitsForJobs",
     "WorkerView",
@@ -137,6 +141,7 @@ _HOMES = {
     "JobOptions": "job_service.jobs.queueing.options",
     "JobPage": "job_service.jobs.state.job_filter",
     "JobQueue": "job_service.jobs.queueing.queue",
+    "Schedules": "job_service.jobs.queueing.schedules",
     "JobContext": "job_service.jobs.registration.context",
     "Discard": "job_service.jobs.registration.outcome",
     "Snooze": "job_service.jobs.registration.outcome",

@@ -25,6 +25,7 @@ from job_service.errors import (
     UnknownJob,
     UnknownJobType,
     UnknownPredecessor,
+    UnknownSchedule,
     Unreachable,
 )
 from job_service.jobs.state.detail import JobDetail
@@ -44,6 +45,7 @@ _BY_TYPE: Final[dict[str, type[JobServiceError]]] = {
     "/problems/invalid-payload": InvalidPayload,
     "/problems/unknown-job": UnknownJob,
     "/problems/unknown-group": UnknownGroup,
+    "/problems/unknown-schedule": UnknownSchedule,
     "/problems/group-conflict": GroupConflict,
     "/problems/unknown-predecessor": UnknownPredecessor,
     "/problems/backup-refused": BackupRefused,

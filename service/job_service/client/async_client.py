@@ -17,8 +17,8 @@ from job_service.client.batches import Submission, submit_all
 from job_service.client.event_stream import Follower, StreamedEvent
 from job_service.client.exchange import Answer, Conversation, NoAnswer, Request
 from job_service.client.filters import with_type
-from job_service.client.group_calls import GroupCalls
 from job_service.client.httpx_messages import answer_of, arguments_of, no_answer_of, opened
+from job_service.client.schedule_calls import ScheduleCalls
 from job_service.errors import Unreachable
 from job_service.jobs.queueing.filters import JobFilters
 from job_service.jobs.queueing.options import JobOptions
@@ -56,7 +56,7 @@ class AsyncJobClient:
     ) -> None:
         address = find_service(url, token)
         self.url = address.url
-        self._calls = GroupCalls(patience_seconds, timeout_seconds)
+        self._calls = ScheduleCalls(patience_seconds, timeout_seconds)
         transport = None
         if address.socket is not None:
             transport = httpx.AsyncHTTPTransport(uds=address.socket, verify=False)
@@ -251,6 +251,20 @@ class AsyncJobClient:
     async def schedules(self) -> Sequence[ScheduleView]:
         """As JobClient.schedules."""
         return await self._run(self._calls.schedules())
+
+    async def run_schedule_now(
+        self, schedule: str, *, idempotency_key: str | None = None
+    ) -> JobSummary:
+        """As JobClient.run_schedule_now."""
+        return await self._run(self._calls.run_schedule_now(schedule, idempotency_key))
+
+    async def pause_schedule(self, schedule: str) -> ScheduleView:
+        """As JobClient.pause_schedule."""
+        return await self._run(self._calls.pause_schedule(schedule))
+
+    async def resume_schedule(self, schedule: str) -> ScheduleView:
+        """As JobClient.resume_schedule."""
+        return await self._run(self._calls.resume_schedule(schedule))
 
     async def metrics(self) -> MetricsSnapshot:
         """As JobClient.metrics."""

@@ -44,7 +44,6 @@ from job_service.jobs.state.views import (
     MadeReady,
     QueueView,
     Retries,
-    ScheduleView,
     TypeView,
     WorkerView,
 )
@@ -246,10 +245,6 @@ class Calls:
     def workers(self) -> Conversation[Sequence[WorkerView]]:
         """`GET /workers`."""
         return self._read(self._get("/workers"), list[WorkerView])
-
-    def schedules(self) -> Conversation[Sequence[ScheduleView]]:
-        """`GET /schedules`."""
-        return self._read(self._get("/schedules"), list[ScheduleView])
 
     def metrics(self) -> Conversation[MetricsSnapshot]:
         """`GET /metrics`."""

@@ -16,8 +16,8 @@ from job_service.client.batches import Submission, submit_all
 from job_service.client.event_stream import Follower, StreamedEvent
 from job_service.client.exchange import Answer, Conversation, NoAnswer, Request
 from job_service.client.filters import with_type
-from job_service.client.group_calls import GroupCalls
 from job_service.client.httpx_messages import answer_of, arguments_of, no_answer_of, opened
+from job_service.client.schedule_calls import ScheduleCalls
 from job_service.errors import Unreachable
 from job_service.jobs.queueing.filters import JobFilters
 from job_service.jobs.queueing.options import JobOptions
@@ -66,7 +66,7 @@ class JobClient:
     ) -> None:
         address = find_service(url, token)
         self.url = address.url
-        self._calls = GroupCalls(patience_seconds, timeout_seconds)
+        self._calls = ScheduleCalls(patience_seconds, timeout_seconds)
         transport = None
         if address.socket is not None:
             transport = httpx.HTTPTransport(uds=address.socket, verify=False)
@@ -321,6 +321,21 @@ class JobClient:
     def schedules(self) -> Sequence[ScheduleView]:
         """What each schedule has done, and when it submits its next job."""
         return self._run(self._calls.schedules())
+
+    def run_schedule_now(self, schedule: str, *, idempotency_key: str | None = None) -> JobSummary:
+        """Make the job of a schedule at this moment; its next tick stays when it is.
+
+        Raises UnknownSchedule, QueueFull, QueueClosed or IdempotencyKeyReused.
+        """
+        return self._run(self._calls.run_schedule_now(schedule, idempotency_key))
+
+    def pause_schedule(self, schedule: str) -> ScheduleView:
+        """Let its ticks make no jobs, until `resume_schedule`. Raises UnknownSchedule."""
+        return self._run(self._calls.pause_schedule(schedule))
+
+    def resume_schedule(self, schedule: str) -> ScheduleView:
+        """Let its ticks make jobs again, from the next one on. Raises UnknownSchedule."""
+        return self._run(self._calls.resume_schedule(schedule))
 
     def metrics(self) -> MetricsSnapshot:
         """The counters and gauges of the service."""
