@@ -166,10 +166,10 @@ class ScheduleView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     timezone: str | None = None
     every_seconds: float | None = None
     next_run_at: datetime | None = None
+    next_ticks: list[datetime] = []
     last_run_at: datetime | None = None
     last_job_id: str | None = None
     skipped: int
-    next_ticks: list[datetime] = []
     paused: bool
     paused_since: datetime | None = None
     paused_by: str | None = None
