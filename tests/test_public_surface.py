@@ -264,6 +264,7 @@ print(*sorted(name.partition(".")[0] for name in set(sys.modules) - before))
     assert loaded.isdisjoint(heavy)
 
 
+@pytest.mark.slow
 def test_a_star_gives_all_of_it() -> None:
     """Also what has not been imported so far."""
     script = "from job_service import *; print(*sorted(set(dir()) & {'Registry', 'host', 'Retry'}))"

@@ -154,6 +154,7 @@ def require_sound(path: Path) -> None:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
+@pytest.mark.slow
 async def test_a_file_that_cant_grow_is_waited_for(start: Start, folder: Path) -> None:
     """Its log of changes is longer than what the service says, and so the only one cut off."""
     service = await start(*STORE)
@@ -182,6 +183,7 @@ def with_mount() -> Within:
     return lambda mount: [*NAMESPACE, "sh", "-c", f'{mount} && exec "$0" "$@"']
 
 
+@pytest.mark.slow
 async def test_a_full_disk_is_waited_for(with_mount: Within, start: Start, folder: Path) -> None:
     """No space is left on its device."""
     service = await start(*STORE, within=with_mount("mount -t tmpfs -o size=1m none data"))
@@ -246,6 +248,7 @@ def broken_disk(folder: Path) -> list[str]:
     return ["env", f"LD_PRELOAD={library}", f"BROKEN_IF={folder / 'broken'}"]
 
 
+@pytest.mark.slow
 async def test_a_broken_disk_is_waited_for(
     broken_disk: list[str], start: Start, folder: Path
 ) -> None:
@@ -270,6 +273,7 @@ def on_ext4(with_mount: Within, folder: Path) -> list[str]:
     return within
 
 
+@pytest.mark.slow
 async def test_a_file_system_that_has_become_read_only_is_trouble_until_the_end(
     on_ext4: list[str], start: Start, folder: Path
 ) -> None:
@@ -303,6 +307,7 @@ def device_of(pid: int, folder: Path) -> str:
     raise AssertionError("nothing is mounted")
 
 
+@pytest.mark.slow
 async def test_a_directory_that_vanishes_is_waited_for(start: Start, folder: Path) -> None:
     """The service notices it within a second, and goes on when it is back."""
     service = await start(*STORE)
@@ -320,6 +325,7 @@ async def test_a_directory_that_vanishes_is_waited_for(start: Start, folder: Pat
     require_sound(folder / "data" / "jobs.db")
 
 
+@pytest.mark.slow
 async def test_a_stop_during_trouble_says_what_it_could_not_keep(
     start: Start, folder: Path
 ) -> None:
@@ -360,6 +366,7 @@ def kept_outcomes(folder: Path) -> list[tuple[str, str]]:
         ).fetchall()
 
 
+@pytest.mark.slow
 async def test_a_stop_while_a_job_blocks_the_loop_releases_what_runs(
     start: Start, folder: Path
 ) -> None:
@@ -378,6 +385,7 @@ async def test_a_stop_while_a_job_blocks_the_loop_releases_what_runs(
     assert kept_outcomes(folder) == [("pending", "interrupted")] * 2
 
 
+@pytest.mark.slow
 async def test_a_stop_releases_a_job_that_can_t_be_ended(start: Start, folder: Path) -> None:
     """That is kept before the process goes."""
     service = await start(*STORE, "--grace", "0")
@@ -390,6 +398,7 @@ async def test_a_stop_releases_a_job_that_can_t_be_ended(start: Start, folder: P
     assert kept_outcomes(folder) == [("pending", "interrupted")]
 
 
+@pytest.mark.slow
 async def test_a_kill_in_the_middle_of_a_write_costs_nothing_that_was_told(
     start: Start, folder: Path
 ) -> None:
@@ -498,6 +507,7 @@ def spoil_record(path: Path) -> None:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "why"),
     [
@@ -517,6 +527,7 @@ async def test_a_file_that_cant_be_used_is_refused_and_left_as_it_is(
     assert used.read_bytes() == before
 
 
+@pytest.mark.slow
 async def test_a_job_that_cant_be_read_is_refused(
     used: Path, ancestor: Ancestor, folder: Path
 ) -> None:
@@ -527,6 +538,7 @@ async def test_a_job_that_cant_be_read_is_refused(
     assert jobs_in(used) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("what", "why"),
     [

@@ -28,6 +28,7 @@ def start(url: str, *arguments: str, **options: Any) -> subprocess.Popen[str]:
     return subprocess.Popen([*COMMAND, *arguments], env=environment, **(pipes | options))
 
 
+@pytest.mark.slow
 def test_scripts_learn_all_from_the_exit_status(url: str) -> None:
     """0: it is well; 1: a job failed; 2: it was typed wrong; 3: no service answers."""
     commands = {
@@ -42,6 +43,7 @@ def test_scripts_learn_all_from_the_exit_status(url: str) -> None:
         assert (process.returncode, err.count("\n")) == (status, min(status, 1)), err
 
 
+@pytest.mark.slow
 def test_the_live_stream_is_followed_until_ctrl_c(
     url: str, client: JobClient, tmp_path: Path
 ) -> None:
@@ -94,6 +96,7 @@ def read_until(shown: int, words: bytes) -> bytes:
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["jobs", "--watch"], ["top"]], ids=["jobs", "top"])
 def test_what_is_watched_changes_in_place_until_ctrl_c(
     url: str, client: JobClient, arguments: list[str]
@@ -108,6 +111,7 @@ def test_what_is_watched_changes_in_place_until_ctrl_c(
         assert process.wait(SECONDS) == 0
 
 
+@pytest.mark.slow
 def test_who_waits_at_a_terminal_sees_the_progress(url: str, client: JobClient) -> None:
     """In a line that is gone when the job has ended; Ctrl-C ends the wait, and not the job."""
     with on_a_terminal(url, "submit", "endless", "--wait") as (process, shown):
@@ -118,6 +122,7 @@ def test_who_waits_at_a_terminal_sees_the_progress(url: str, client: JobClient) 
     client.cancel(job.id)
 
 
+@pytest.mark.slow
 def test_a_command_ends_with_its_terminal(url: str, client: JobClient, tmp_path: Path) -> None:
     """Though it has nothing to write, and so would not notice."""
     with (tmp_path / "out").open("w") as out:
@@ -129,6 +134,7 @@ def test_a_command_ends_with_its_terminal(url: str, client: JobClient, tmp_path:
     assert process.returncode == -signal.SIGHUP
 
 
+@pytest.mark.slow
 def test_shells_complete_commands_options_and_job_types(url: str) -> None:
     """As click has it, which the page shows how to switch on."""
 
@@ -154,6 +160,7 @@ def test_shells_complete_commands_options_and_job_types(url: str) -> None:
     assert completed("job-service submit e") == ["echo", "endless"]
 
 
+@pytest.mark.slow
 def test_a_service_that_starts_imports_no_client() -> None:
     """They take longer to import than they would ever save it."""
     script = """

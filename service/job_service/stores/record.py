@@ -146,6 +146,13 @@ def restore(record: JobRecord, payload: bytes, result: bytes | None = None) -> J
     return job
 
 
+def put_in_hand(job: Job, number: int, worker_id: str, started_at: datetime) -> None:
+    """A restored job has begun this attempt, too, of which its record does not tell."""
+    begun = AttemptRecord(number, worker_id, started_at)
+    job.status, job.runs = "processing", number
+    job.attempts = (*job.attempts, _attempt(begun))
+
+
 def encode(record: JobRecord) -> bytes:
     """The record as JSON text."""
     return msgspec.json.encode(record)

@@ -93,6 +93,7 @@ async def watcher(database: str, ledger: Path) -> AsyncIterator[Service]:
 StartProgram = Callable[[], Awaitable[Program]]
 
 
+@pytest.mark.slow
 async def test_the_jobs_of_a_killed_process_are_run_by_others(
     watcher: Service, start_program: StartProgram, ledger: Path
 ) -> None:
@@ -110,6 +111,7 @@ async def test_the_jobs_of_a_killed_process_are_run_by_others(
     assert sorted(map(str, rescued)) == [job.id for job in jobs[:2]]
 
 
+@pytest.mark.slow
 async def test_a_job_that_kills_its_process_comes_to_an_end(
     watcher: Service, start_program: StartProgram
 ) -> None:
@@ -128,6 +130,7 @@ async def test_a_job_that_kills_its_process_comes_to_an_end(
     assert error == "the process ended each of the 3 times while it had this job in hand"
 
 
+@pytest.mark.slow
 async def test_what_a_process_did_after_its_lease_is_refused(
     watcher: Service, start_program: StartProgram, ledger: Path
 ) -> None:
@@ -151,6 +154,7 @@ async def test_what_a_process_did_after_its_lease_is_refused(
     assert (await watcher.ended(again.id)).status == "completed"
 
 
+@pytest.mark.slow
 async def test_a_process_whose_loop_is_blocked_keeps_its_jobs(
     watcher: Service, start_program: StartProgram, ledger: Path
 ) -> None:

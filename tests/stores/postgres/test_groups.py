@@ -48,6 +48,7 @@ async def submit(service: Service, *types: str) -> GroupView:
     )
 
 
+@pytest.mark.slow
 async def test_one_job_follows_when_many_processes_end_a_group_together(
     database: str, registry: Registry, followed: Counter[str | None]
 ) -> None:
@@ -71,6 +72,7 @@ async def test_one_job_follows_when_many_processes_end_a_group_together(
         each.check()
 
 
+@pytest.mark.slow
 async def test_a_group_is_cancelled_from_anywhere(
     database: str, registry: Registry, followed: Counter[str | None]
 ) -> None:

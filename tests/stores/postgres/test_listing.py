@@ -74,6 +74,7 @@ class Watched:
             self._add(part)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("newest_first", [False, True])
 async def test_a_page_costs_the_same_however_many_jobs_are_kept(
     cluster: Cluster, newest_first: bool, monkeypatch: pytest.MonkeyPatch

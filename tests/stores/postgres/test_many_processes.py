@@ -426,6 +426,7 @@ async def test_each_process_tells_of_all(database: str) -> None:
         assert (await letters.ended(job[0].id)).status == "cancelled"
 
 
+@pytest.mark.slow
 async def test_the_last_of_many_submissions_counts_whoever_is_asked(database: str) -> None:
     """While the job waits, it has the payload of the last one; then it runs once."""
     registry = Registry()

@@ -26,6 +26,7 @@ def pooled(cluster: Cluster, database: str) -> Iterator[str]:
         yield f"postgresql://jobs@{name}?host={folder}&port=6432&pool_mode=transaction"
 
 
+@pytest.mark.slow
 async def test_processes_share_the_work_by_way_of_a_pooler(pooled: str) -> None:
     """Twelve connections of three processes become two."""
     registry = Registry()

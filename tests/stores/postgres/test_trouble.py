@@ -49,6 +49,7 @@ async def until_told(services: list[Service], kind: type[StoreFailing | StoreRec
             await trio.sleep(0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["immediate", "fast"])
 async def test_a_restart_of_the_server_costs_nothing(own_cluster: Cluster, mode: str) -> None:
     """What runs goes on, callers hear that they must wait, and then all goes on by itself.
@@ -89,6 +90,7 @@ async def test_a_restart_of_the_server_costs_nothing(own_cluster: Cluster, mode:
             assert edges == alternating[: len(edges)]
 
 
+@pytest.mark.slow
 async def test_a_connection_that_is_cut_is_made_anew(database: str, cluster: Cluster) -> None:
     """Again and again, while jobs come in and run."""
     registry = Registry()
@@ -308,6 +310,7 @@ async def test_a_job_that_was_called_off_is_not_rescued(database: str, cluster: 
         assert not other.said(JobRescued)
 
 
+@pytest.mark.slow
 async def test_a_process_that_takes_no_jobs_is_not_ready(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -362,6 +365,7 @@ async def test_a_commit_that_a_crash_has_lost_is_known_to_have_failed(own_cluste
     await writer.close()
 
 
+@pytest.mark.slow
 async def test_a_service_whose_loop_is_blocked_gives_its_jobs_back(database: str) -> None:
     """Another thread writes that, because the process is about to end."""
     registry = Registry()

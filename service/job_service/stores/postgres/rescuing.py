@@ -51,13 +51,14 @@ class Rescue:
         waiting: list[tuple[Job, bool]] = []
         ended: list[Job] = []
         elsewhere = Elsewhere(clock)
-        for reason, by, *row in await tx.rows(_JOBS, node):
-            job = job_of(*row)
+        held = [(reason, by, job_of(*row)) for reason, by, *row in await tx.rows(_JOBS, node)]
+        was_alone = sum(job.status == "processing" for _, _, job in held) == 1
+        for reason, by, job in held:
             if job.cancel_reason is None:
                 job.cancel_reason, job.cancel_by = reason, by
             elsewhere.take_in(job)
             if job.status == "processing":
-                elsewhere.apply(rescue(job, clock, self._max_losses))
+                elsewhere.apply(rescue(job, clock, self._max_losses, was_alone=was_alone))
             elif job.cancel_reason is not None:
                 elsewhere.apply(cancel(job, job.cancel_reason, clock, job.cancel_by))
             if job.status in TERMINAL:

@@ -50,8 +50,8 @@ WORD_SECONDS: Final = 1.0  # that the process that holds a job has to call it of
 class PostgresStore(GroupKeeper, Sweeper):
     """Keeps all jobs in a database: at most `retain` that have ended, for up to `retain_seconds`.
 
-    A job in hand whose process dies `max_losses` times fails. Meaning and errors of all methods are
-    those of `job_service.stores.contract.Store`.
+    A job in hand whose process dies `max_losses` times fails, if it was alone the last time.
+    Meaning and errors of all methods are those of `job_service.stores.contract.Store`.
     """
 
     async def submit(

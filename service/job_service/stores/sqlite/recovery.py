@@ -1,6 +1,6 @@
 """Reads the jobs that have not ended, finds out what they still wait for, and brings them back."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -10,10 +10,12 @@ from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.dependencies import failed_dependency
 from job_service.jobs.state.live_jobs import LiveJobs
 from job_service.jobs.state.model import Job
+from job_service.stores.record import put_in_hand
 from job_service.stores.runner import Runner
 from job_service.stores.sqlite.file_thread import FileThread
 from job_service.stores.sqlite.job_file import JobFile
 from job_service.stores.sqlite.records import group_of, job_of, summarized
+from job_service.stores.sqlite.start_log import Begun
 from job_service.telemetry.events import Event, JobMisfit, StoreOpening
 
 PORTION: Final = 500  # jobs, before others have their turn
@@ -28,10 +30,13 @@ class Found:
     bereft: list[tuple[Job, Job]] = field(default_factory=list)
 
 
-async def take_in(file: FileThread, live: LiveJobs, tell: Callable[[int], None]) -> Found:
+async def take_in(
+    file: FileThread, live: LiveJobs, begun: Mapping[str, Begun], tell: Callable[[int], None]
+) -> Found:
     """Take the groups and jobs that have not ended into the live ones.
 
-    `tell` is told how many jobs they are so far.
+    `begun` has attempts that may not be kept, by the id of their job. `tell` is told how many jobs
+    there are so far.
     """
     for group in await file.call(JobFile.unended_groups):
         live.groups.restore(*group_of(group))
@@ -39,6 +44,8 @@ async def take_in(file: FileThread, live: LiveJobs, tell: Callable[[int], None])
     portions = await file.call(JobFile.unfinished, PORTION)
     while kept := await file.call(lambda _: next(portions, None)):
         for job in map(job_of, kept):
+            if begun and (last := begun.get(job.id)) is not None and last.number > job.runs:
+                put_in_hand(job, last.number, last.worker_id, last.started_at)
             if job.status == "processing":
                 found.in_hand.append(job)
             if job.after:

@@ -15,6 +15,7 @@ from msgspec import UNSET, structs
 from job_service.errors import StoreRefused, StoreUnavailable, UnknownGroup, UnknownJob
 from job_service.failures.report import describe
 from job_service.jobs.state.attempt_transitions import rescue
+from job_service.jobs.state.changes import Change, Start
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.dependencies import why_unstarted
 from job_service.jobs.state.detail import EXCERPT_CHARS, JobSummary, summarize
@@ -41,6 +42,7 @@ from job_service.stores.sqlite.records import (
     text_of,
 )
 from job_service.stores.sqlite.recovery import bring_back, how_far, take_in
+from job_service.stores.sqlite.start_log import MOST_UNKEPT, StartLog
 from job_service.stores.unit_of_work import UnitOfWork
 from job_service.telemetry.events import (
     Event,
@@ -60,8 +62,8 @@ AT_ONCE_SECONDS: Final = 1.0  # that a blocked service has to keep its last word
 class SqliteStore(SoleStore):
     """Keeps all jobs in one file: at most `retain` that have ended, for up to `retain_seconds`.
 
-    A job in hand whose process dies `max_losses` times fails. Meaning and errors of all methods are
-    those of `job_service.stores.contract.Store`.
+    A job in hand whose process dies `max_losses` times fails, if it was alone the last time.
+    Meaning and errors of all methods are those of `job_service.stores.contract.Store`.
     """
 
     def __init__(
@@ -90,16 +92,26 @@ class SqliteStore(SoleStore):
         self._token = trio.lowlevel.current_trio_token()
         await self._file.start()
         try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._committer.run)
-                nursery.start_soon(self._keep_house)
-                try:
-                    yield
-                finally:
-                    nursery.cancel_scope.cancel()
+            starts = await self._file.call(lambda _: StartLog.open(self._path))
+            with closing(starts) as self._starts:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._committer.run)
+                    nursery.start_soon(self._keep_house)
+                    try:
+                        yield
+                    finally:
+                        nursery.cancel_scope.cancel()
         finally:
             self._committer.close()
             await self._file.close(CLOSING_SECONDS)
+
+    def apply(self, change: Change) -> None:
+        super().apply(change)
+        # That of a recovered job is kept before its handler is called.
+        if type(change) is Start and not change.job.is_recovered:
+            self._starts.add(change.job.id, change.attempt)
+            if self._committer.line > MOST_UNKEPT:
+                self._runner.hold("what was done before it is still to be written to the disk")
 
     async def recover(self) -> None:
         try:
@@ -111,7 +123,8 @@ class SqliteStore(SoleStore):
 
     async def _recover(self) -> None:
         began = self.clock.monotonic()
-        found = await take_in(self._file, self._live, how_far(self._say, self.clock, self.name))
+        tell = how_far(self._say, self.clock, self.name)
+        found = await take_in(self._file, self._live, self._starts.read(), tell)
         counts = await self._file.call(JobFile.counts)
         self._kept_counts.take_in(counts)
         await self._recover_words()
@@ -125,9 +138,9 @@ class SqliteStore(SoleStore):
                 open_seconds=round(self.clock.monotonic() - began, 6),
             )
         )
+        was_alone = len(found.in_hand) == 1
         for job in found.in_hand:
-            self._kept_counts.rescued(job.type)
-            self.apply(rescue(job, self.clock, self._max_losses))
+            self.apply(rescue(job, self.clock, self._max_losses, was_alone=was_alone))
         for job, failed in found.bereft:
             if job.status == "pending":  # it has not followed another one
                 self.apply(fail_unstarted(job, why_unstarted(failed), self.clock))
