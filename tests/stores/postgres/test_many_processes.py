@@ -220,6 +220,7 @@ async def test_a_pause_is_one_of_all_processes(database: str, registry: Registry
         assert await all_ended(one, jobs) == {"completed": 5}
 
 
+@pytest.mark.slow
 async def test_a_paused_schedule_is_paused_in_all_processes(database: str) -> None:
     """At once, also in those that were not told; who runs it now, anywhere, gets one job."""
     registry = Registry()
