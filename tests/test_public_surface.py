@@ -71,7 +71,7 @@ SURFACE = [
     *("Settings", "SettingsError", "Snooze", "Status", "StoreRefused", "StoreUnavailable"),
     *("TypeOptions", "TypeQueue", "TypeView", "Unauthorized", "UnexpectedAnswer", "UnknownGroup"),
     *("UnknownJob", "UnknownJobType", "UnknownPredecessor", "UnknownSchedule", "Unreachable"),
-    *("WaitsForJobs", "WorkerView"),
+    *("UnreadableJob", "WaitsForJobs", "WorkerView"),
     *("collect_garbage_on_schedule", "host"),
 ]
 

@@ -29,6 +29,7 @@ from job_service.errors import (
     UnknownPredecessor,
     UnknownSchedule,
     Unreachable,
+    UnreadableJob,
     WaitsForJobs,
 )
 
@@ -127,6 +128,7 @@ __all__ = [
     "UnknownPredecessor",
     "UnknownSchedule",
     "Unreachable",
+    "UnreadableJob",
     "WaitsForJobs",
     "WorkerView",
     "collect_garbage_on_schedule",

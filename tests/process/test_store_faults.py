@@ -459,6 +459,24 @@ async def refusal(ancestor: Ancestor, folder: Path, *options: str) -> str:
     return line.removeprefix("job-service: ")
 
 
+async def test_a_job_that_cant_be_read_is_told_and_left(
+    used: Path, start: Start, folder: Path
+) -> None:
+    """The service starts, all other jobs run, and that one can be cancelled."""
+    with closing(sqlite3.connect(used)) as connection, connection:
+        (job_id,) = connection.execute("SELECT min(id) FROM jobs").fetchone()
+        connection.execute("UPDATE jobs SET record = '{\"version\": 9}' WHERE id = ?", [job_id])
+    service = await start(*STORE)
+    async with service.client() as client:
+        shown = (await client.get(f"/jobs/{job_id}")).json()
+        assert shown["waits_because"].startswith("its record can't be read: ")
+        assert (await client.post(f"/jobs/{job_id}/run-now")).status_code == 409
+        assert (await client.get("/jobs?limit=1000")).status_code == 200
+        assert (await client.get("/queue")).json()["unfit"] == 1
+        answer = await client.post(f"/jobs/{job_id}/cancel")
+        assert answer.json()["status"] == "cancelled"
+
+
 async def test_a_second_process_is_refused(start: Start, ancestor: Ancestor, folder: Path) -> None:
     """It is told which one to stop first; that one goes on."""
     service = await start(*STORE)
@@ -493,20 +511,6 @@ def make_newer(path: Path) -> None:
         connection.execute("PRAGMA user_version = 99")
 
 
-def jobs_in(path: Path) -> list[tuple[object, ...]]:
-    """All that is kept of jobs."""
-    with closing(sqlite3.connect(path)) as connection:
-        return connection.execute("SELECT * FROM jobs ORDER BY id").fetchall()
-
-
-def spoil_record(path: Path) -> None:
-    """One job is not what this version can read."""
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute(
-            "UPDATE jobs SET record = '{\"version\": 9}' WHERE id = (SELECT min(id) FROM jobs)"
-        )
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "why"),
@@ -525,17 +529,6 @@ async def test_a_file_that_cant_be_used_is_refused_and_left_as_it_is(
     before = used.read_bytes()
     assert (await refusal(ancestor, folder)).startswith(f"{used} {why}")
     assert used.read_bytes() == before
-
-
-@pytest.mark.slow
-async def test_a_job_that_cant_be_read_is_refused(
-    used: Path, ancestor: Ancestor, folder: Path
-) -> None:
-    """It and all others stay as they are."""
-    spoil_record(used)
-    before = jobs_in(used)
-    assert (await refusal(ancestor, folder)).startswith(f"{used} has a job that can't be read: ")
-    assert jobs_in(used) == before
 
 
 @pytest.mark.slow

@@ -27,12 +27,12 @@ from job_service.stores.postgres.rows import (
     insertion,
     insertion_of_finished,
     is_storable,
-    job_of,
     text_of,
 )
 from job_service.stores.postgres.schedules import keep_states, locked_states
 from job_service.stores.postgres.submission import Submission
 from job_service.stores.postgres.transaction import Transaction
+from job_service.stores.postgres.unreadable import jobs_of
 from job_service.telemetry.events import JobsReleased
 
 _LOCK: Final = lock_of("capacity")
@@ -225,13 +225,13 @@ async def _holders(
     types, texts = zip(*keys, strict=True)
     rows = await tx.rows(
         f"""
-        SELECT {WHOLE} FROM job_service.jobs JOIN unnest(%s::text[], %s::text[])
+        SELECT id, {WHOLE} FROM job_service.jobs JOIN unnest(%s::text[], %s::text[])
             AS wanted (wanted_type, wanted_key) ON type = wanted_type AND unique_key = wanted_key
         """,
         list(types),
         list(texts),
     )
-    return {(job.type, job.unique_key or ""): job for job in (job_of(*row) for row in rows)}
+    return {(job.type, job.unique_key or ""): job for job in await jobs_of(tx, rows)}
 
 
 async def _predecessors(tx: Transaction, submissions: Iterable[Submission]) -> dict[str, Job]:
@@ -251,14 +251,14 @@ async def _predecessors(tx: Transaction, submissions: Iterable[Submission]) -> d
             SELECT id FROM job_service.jobs WHERE id = ANY(%s) ORDER BY id FOR UPDATE
         )
         UPDATE job_service.jobs AS jobs SET is_awaited = true FROM locked
-        WHERE jobs.id = locked.id RETURNING {WHOLE}
+        WHERE jobs.id = locked.id RETURNING jobs.id, {WHOLE}
         """,
         sorted(wanted),
     )
     rows += await tx.rows(
-        "SELECT record, '', 0 FROM job_service.finished WHERE id = ANY(%s)", sorted(wanted)
+        "SELECT id, record, '', 0 FROM job_service.finished WHERE id = ANY(%s)", sorted(wanted)
     )
-    return {job.id: job for job in (job_of(*row) for row in rows)}
+    return {job.id: job for job in await jobs_of(tx, rows)}
 
 
 async def _keep(tx: Transaction, made: Sequence[Job], submissions: Iterable[Submission]) -> None:

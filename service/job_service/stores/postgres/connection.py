@@ -8,6 +8,7 @@ A query is not cancelled in its middle, because the connection would be of no us
 bounded in time instead.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
 import psycopg
@@ -48,6 +49,11 @@ class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
         super().__init__(pgconn)
         self.beginning = "BEGIN;"  # of each transaction
         self.lock = trio.Lock()  # type: ignore[assignment]  # used in the same way as asyncio's
+
+    async def named(self, statement: str, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
+        """What a statement gives with these values, or nothing. Raises psycopg.Error."""
+        cursor = await self.execute(statement.encode(), values)
+        return await cursor.fetchall() if cursor.description else []
 
     async def wait(self, gen: PQGen[T], *_: object, **__: object) -> T:
         """What the generator returns, which says when to wait for the socket.

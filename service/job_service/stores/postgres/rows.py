@@ -1,5 +1,6 @@
 """Jobs as rows of the tables, and back."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from job_service.stores.record import decode, encode, record_of, restore
 
 WHOLE: Final = "record, payload, rescues"  # what `job_of` takes
 
+_ESCAPED: Final = re.compile(r"\\(.)")
 _INSERT: Final = """
     INSERT INTO job_service.jobs (id, type, status, priority, created_at, run_at, unique_key,
         limit_key, awaits, node, bytes, record, error, payload)
@@ -179,7 +181,8 @@ def editing(jobs: Iterable[Job], node: object) -> Statement:
 def job_of(record: str, payload: str, rescues: int, result: str | None = None) -> Job:
     """The job of a row.
 
-    The start of one that was rescued is kept before its handler is called.
+    The start of one that was rescued is kept before its handler is called. Raises
+    msgspec.DecodeError if the record can't be read.
     """
     job = restore(decode(record), payload.encode(), None if result is None else result.encode())
     job.is_recovered = rescues > 0
@@ -189,6 +192,11 @@ def job_of(record: str, payload: str, rescues: int, result: str | None = None) -
 def text_of(text: str) -> str:
     """A text as PostgreSQL has it, which takes any character but one."""
     return text.replace("\\", "\\\\").replace("\0", "\\0")
+
+
+def original_of(text: str) -> str:
+    """The text that PostgreSQL has as this one."""
+    return _ESCAPED.sub(lambda found: "\0" if found[1] == "0" else found[1], text)
 
 
 def text_of_key(job: Job) -> str | None:

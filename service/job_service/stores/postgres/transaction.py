@@ -19,6 +19,7 @@ from job_service.stores.postgres.pooling import libpq_url
 from job_service.stores.postgres.rows import Statement
 
 T = TypeVar("T")
+Values = Sequence[object] | Mapping[str, object]
 
 _TRIES: Final = 10  # of a transaction that is in the way of others
 _HOLD_NODE: Final = "SELECT id FROM job_service.nodes WHERE id = '{node}' FOR KEY SHARE"
@@ -51,8 +52,7 @@ class Transaction:
 
     async def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """What a statement gives, or nothing. Raises psycopg.Error."""
-        cursor = await self._connection.execute(statement.encode(), values)
-        return await cursor.fetchall() if cursor.description else []
+        return await self._ask(statement, values)
 
     async def do(self, statement: Statement) -> list[tuple[Any, ...]]:
         """What a statement for many rows gives. Raises psycopg.Error."""
@@ -60,6 +60,9 @@ class Transaction:
 
     async def named(self, statement: str, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
         """As `rows`, with values that have names."""
+        return await self._ask(statement, values)
+
+    async def _ask(self, statement: str, values: Values) -> list[tuple[Any, ...]]:
         cursor = await self._connection.execute(statement.encode(), values)
         return await cursor.fetchall() if cursor.description else []
 
@@ -172,7 +175,7 @@ class _AtOnce(Transaction):
         self.node = node
         self.now = now
 
-    async def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+    async def _ask(self, statement: str, values: Values) -> list[tuple[Any, ...]]:
         cursor = self._waiting.execute(statement.encode(), values)
         return cursor.fetchall() if cursor.description else []
 

@@ -35,7 +35,7 @@ export function takeFilters(query) {
   $("filter-type").value = filters.getAll("type").length === 1 ? filters.get("type") : "";
   $("filter-since").value = filters.get("since") in SINCE ? filters.get("since") : "";
   showMarks();
-  showTabs(null);
+  showTabs();
 }
 
 /** The same as `GET /jobs` takes them. */
@@ -59,11 +59,25 @@ export function offerTypes(types) {
   }
 }
 
-/** Show how many jobs each tab has, if the job types tell. */
-export function showTabs(types) {
+let told = null; // the last overview
+
+/** Show how many jobs each tab has, as this overview tells. */
+export function countJobs(overview) {
+  told = overview;
+  showTabs();
+}
+
+/** How many jobs with any of these statuses match all other filters; null if nobody knows. */
+export function countOf(statuses) {
+  if (told === null || areHard() || filters.has("since")) return null;
   const chosen = filters.getAll("type");
-  const told = types?.filter(({ type }) => chosen.length === 0 || chosen.includes(type));
-  const uncounted = areHard() || filters.has("since");
+  const counts = chosen.length
+    ? told.types.filter(({ type }) => chosen.includes(type))
+    : [told.jobs];
+  return counts.reduce((sum, each) => statuses.reduce((all, status) => all + each[status], sum), 0);
+}
+
+function showTabs() {
   fill($("tabs"), ["", ...STATUSES], createTab, (item, status) => {
     const link = item.firstElementChild;
     const [name, number] = link.children;
@@ -74,12 +88,8 @@ export function showTabs(types) {
     const statuses = filters.getAll("status");
     const here = status ? statuses.includes(status) : statuses.length === 0;
     setAttribute(link, "aria-current", here ? "true" : null);
-    if (uncounted) setText(number, "");
-    else if (told) {
-      const counted = status ? [status] : STATUSES;
-      const sum = (type) => counted.reduce((all, each) => all + type[each], 0);
-      setText(number, count(told.reduce((all, type) => all + sum(type), 0)));
-    }
+    const jobs = countOf(status ? [status] : STATUSES);
+    setText(number, jobs === null ? "" : count(jobs));
   });
 }
 

@@ -4,8 +4,6 @@ import { read } from "./api.js";
 import { $, fill, make, setAttribute, setText } from "./dom.js";
 import { clock, count, duration, plural } from "./format.js";
 
-const SHOWN = 40;
-
 const who = (event) => (event.by ? ` by ${event.by}` : "");
 
 const TEXTS = {
@@ -58,7 +56,7 @@ export function expectNotices() {
 export async function showNotices(signal) {
   if (!changed) return;
   changed = false;
-  const notices = await read(`/notices?limit=${SHOWN}`, signal).catch((error) => {
+  const notices = await read("/notices", signal).catch((error) => {
     changed = true;
     throw error;
   });

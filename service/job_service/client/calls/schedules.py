@@ -1,17 +1,17 @@
-"""The calls of schedules, each as a conversation."""
+"""The calls about schedules."""
 
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from job_service.client.calls import new_key
+from job_service.client.calls.terms import Terms
+from job_service.client.encoding import new_key
 from job_service.client.exchange import Conversation
-from job_service.client.group_calls import GroupCalls
 from job_service.jobs.state.detail import JobSummary
 from job_service.jobs.state.views import ScheduleView
 
 
-class ScheduleCalls(GroupCalls):
-    """All calls of one client, those of schedules among them."""
+class ScheduleCalls(Terms):
+    """See what runs by itself, run it now, pause and resume it."""
 
     def schedules(self) -> Conversation[Sequence[ScheduleView]]:
         """`GET /schedules`."""
