@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,7 +12,9 @@ from msgspec import UNSET
 
 from job_service.errors import IdempotencyKeyReused, QueueFull, UnknownSchedule
 from job_service.jobs.registration.registry import Registry
+from job_service.jobs.state.schedule_state import ScheduleState
 from job_service.jobs.state.views import ScheduleView
+from job_service.stores.memory import MemoryStore
 from job_service.telemetry.events import JobCreated, ScheduleSkipped
 from tests.conftest import Rig
 from tests.jobs.virtual_time import WallClock
@@ -106,6 +109,58 @@ async def test_ticks_that_a_blocked_loop_missed_in_a_pause_are_passed_over(
     await trio.sleep(2)
     assert made(rig) == 3
     assert skipped(rig) == [("missed", 1), ("missed", 1)]
+    await finish(rig)
+
+
+@pytest.mark.parametrize(
+    ("resumed_after", "missed"), [(None, []), (5, [("missed", 2)]), (25, []), (35, [])]
+)
+async def test_a_restart_makes_up_for_nothing_that_fell_due_in_a_pause(
+    resumed_after: float | None,
+    missed: list[tuple[str, object]],
+    autojump_clock: trio.abc.Clock,
+    make_rig: MakeRig,
+    times: str,
+) -> None:
+    """The last tick was 35 seconds ago; of the three since then, those after the pause count."""
+    last = START - timedelta(seconds=35)
+
+    class Restarted(MemoryStore):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            resumed_at = paused_since = None
+            if resumed_after is None:
+                paused_since = last
+            else:
+                resumed_at = last + timedelta(seconds=resumed_after)
+            state = ScheduleState(
+                "often", last, last, "gone", paused_since=paused_since, resumed_at=resumed_at
+            )
+            self._note_schedule(state)
+
+    rig = make_rig(clock=WallClock(START).clock, store=Restarted)
+    await rig.start()
+    await trio.sleep(2)
+    assert skipped(rig) == missed
+    assert made(rig) == (0 if resumed_after in (None, 35) else 1)
+    await finish(rig)
+
+
+async def test_nobody_is_warned_of_what_a_paused_schedule_would_have_skipped(
+    autojump_clock: trio.abc.Clock, make_rig: MakeRig, registry: Registry
+) -> None:
+    """Its last job may run on during the pause."""
+
+    @registry.every(10)
+    async def slow() -> None:
+        await trio.sleep(100)
+
+    rig = make_rig()
+    await rig.start()
+    await trio.sleep(11)
+    await rig.queue.schedules.pause("slow")
+    await trio.sleep(60)
+    assert skipped(rig) == []
     await finish(rig)
 
 
