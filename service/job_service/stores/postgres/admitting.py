@@ -264,7 +264,7 @@ async def _predecessors(tx: Transaction, submissions: Iterable[Submission]) -> d
 async def _keep(tx: Transaction, made: Sequence[Job], submissions: Iterable[Submission]) -> None:
     taken = {job.id for each in submissions for job in each.taken}
     if waiting := [job for job in made if job.status not in TERMINAL]:
-        await tx.do(insertion((job, tx.node if job.id in taken else None) for job in waiting))
+        await tx.do(insertion(waiting, tx.node, taken))
         edges = [(before, job.id) for job in waiting for before in job.awaits or ()]
         if edges:
             await tx.rows(

@@ -92,7 +92,7 @@ async def count_ends(tx: Transaction, jobs: Iterable[Job], clock: Clock) -> Ende
             group.id,
         )
     if followers:
-        await tx.do(insertion((job, None) for job in followers))
+        await tx.do(insertion(followers))
         await keep_labels(tx, followers)
         told.append(JobsReleased(timestamp=tx.now, jobs=len(followers)))
     return EndedGroups(told, any(job.run_at <= tx.now for job in followers))

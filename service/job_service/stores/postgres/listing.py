@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
+import trio
+
 from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import TERMINAL, Job, Status
 from job_service.stores.labels import labels_wanted
@@ -150,11 +152,12 @@ class Listing:
         """
         if self._wanted.is_empty:
             return [], None
-        await connection.execute(f"{connection.beginning}{_BEGINNING}")
+        await connection.begin(_BEGINNING)
         try:
             return await self._read(connection)
         finally:
-            await connection.execute("ROLLBACK")
+            with trio.CancelScope(shield=True):
+                await connection.execute("ROLLBACK")
 
     async def _read(self, connection: Connection) -> tuple[list[Job], str | None]:
         edge: str | None = None

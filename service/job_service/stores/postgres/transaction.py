@@ -13,7 +13,7 @@ from psycopg.errors import (
     UniqueViolation,
 )
 
-from job_service.stores.postgres.connection import Connection, connect
+from job_service.stores.postgres.connection import OF_TRANSACTION, Connection, connect
 from job_service.stores.postgres.node import LeaseOver, NodeId
 from job_service.stores.postgres.pooling import libpq_url
 from job_service.stores.postgres.rows import Statement
@@ -126,8 +126,7 @@ class Writer:
         Raises LeaseOver if somebody has.
         """
         # As one text, which spares a way to the server and back.
-        beginning = connection.beginning + _NUMBER.format(node=node)
-        cursor = await connection.execute(beginning.encode())
+        cursor = await connection.begin(_NUMBER.format(node=node))
         while cursor.nextset():
             pass
         found: Sequence[Any] | None = await cursor.fetchone()
@@ -193,6 +192,7 @@ def at_once(
     with psycopg.connect(
         libpq_url(conninfo), connect_timeout=2, prepare_threshold=None
     ) as connection:
+        connection.execute(OF_TRANSACTION.encode())
         if not connection.execute(_HOLD_NODE.format(node=node).encode()).fetchall():
             raise LeaseOver
         try:

@@ -29,6 +29,7 @@ class Found:
     """Jobs that somebody had in hand, and pairs of a job and one that it can't follow any more."""
 
     in_hand: list[Job] = field(default_factory=list)
+    unreadable_in_hand: int = 0  # beside them
     bereft: list[tuple[Job, Job]] = field(default_factory=list)
 
 
@@ -45,9 +46,9 @@ async def take_in(
     found, followers, jobs = Found(), list[Job](), 0
     portions = await file.call(JobFile.unfinished, PORTION)
     while kept := await file.call(lambda _: next(portions, None)):
-        for job in await _jobs_of(file, kept):
-            last = begun.get(job.id)
-            if last is not None and last.number > job.runs and not isinstance(job, StandIn):
+        for job in await _jobs_of(file, kept, found):
+            last = None if isinstance(job, StandIn) else begun.get(job.id)
+            if last is not None and last.number > job.runs:
                 put_in_hand(job, last.number, last.worker_id, last.started_at)
             if job.status == "processing":
                 found.in_hand.append(job)
@@ -62,13 +63,14 @@ async def take_in(
     return found
 
 
-async def _jobs_of(file: FileThread, kept: Sequence[KeptJob]) -> Collection[Job]:
+async def _jobs_of(file: FileThread, kept: Sequence[KeptJob], found: Found) -> Collection[Job]:
     """The jobs of these rows. Those whose records can't be read wait, even if they ran."""
     jobs, failures = readable(kept)
     if failures:
         rows = await file.call(JobFile.beside_records, list(failures))
         if ran := [row.id for row in rows if row.status == "processing"]:
             await file.call(JobFile.let_wait, ran)
+            found.unreadable_in_hand += len(ran)
         for row in rows:
             jobs[row.id] = stands_for(row._replace(status="pending"), failures[row.id])
     return jobs.values()

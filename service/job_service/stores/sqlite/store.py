@@ -21,7 +21,7 @@ from job_service.jobs.state.detail import EXCERPT_CHARS, JobSummary, summarize
 from job_service.jobs.state.job_filter import JobFilter, JobPage, page_of
 from job_service.jobs.state.model import Ending, Job
 from job_service.jobs.state.transitions import fail_unstarted
-from job_service.stores.commit import CannotKeep
+from job_service.stores.commit import STALLED_SECONDS, CannotKeep
 from job_service.stores.contract import Excerpt
 from job_service.stores.group_store import KeptGroup
 from job_service.stores.live_store import no_such_group, no_such_job
@@ -87,6 +87,12 @@ class SqliteStore(SoleStore):
         self._file = FileThread(partial(_open, path))
         self._backup_lock = trio.Lock()
 
+    @property
+    def trouble(self) -> str | None:
+        if self._file.seconds_in_call > STALLED_SECONDS:
+            self._committer.try_out()  # a commit finds out whether the disk answers at all
+        return super().trouble
+
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         self._token = trio.lowlevel.current_trio_token()
@@ -138,7 +144,7 @@ class SqliteStore(SoleStore):
                 open_seconds=round(self.clock.monotonic() - began, 6),
             )
         )
-        was_alone = len(found.in_hand) == 1
+        was_alone = len(found.in_hand) + found.unreadable_in_hand == 1
         for job in found.in_hand:
             self.apply(rescue(job, self.clock, self._max_losses, was_alone=was_alone))
         for job, failed in found.bereft:

@@ -4,7 +4,8 @@ import { clockOffset } from "./api.js";
 import { $, fill, make, setAttribute, setText } from "./dom.js";
 import { count } from "./format.js";
 
-const STATUSES = ["pending", "processing", "completed", "failed", "cancelled", "abandoned"];
+/** What a job may be, in the order of its life. */
+export const STATUSES = ["pending", "processing", "completed", "failed", "cancelled", "abandoned"];
 const SOUGHT = { id: "Id", unique_key: "Unique key", tag: "Tag", group: "Group", error: "Error" };
 const IN_PART = ["id", "error"];
 const MARKED = { ...SOUGHT, type: "Type", since: "Seconds" };
@@ -22,6 +23,20 @@ export const areSet = () => filters.size > 0;
 
 /** Whether jobs are sought that may be hard to find. */
 export const areHard = () => Object.keys(SOUGHT).some((name) => filters.has(name));
+
+/** The statuses that are asked for; none if it may be any. */
+export const statusesSought = () => filters.getAll("status").flatMap((text) => text.split(","));
+
+/** All else that is asked for, in words; nothing if that is all. */
+export const filtersInWords = () =>
+  [...filters]
+    .filter(([name]) => name !== "status")
+    .map(([name, value]) =>
+      name === "since"
+        ? `created in the last ${SINCE[value] ?? `${value} seconds`}`
+        : `${MARKED[name].toLowerCase()} ${value}`,
+    )
+    .join(", ");
 
 /** The id of the group whose jobs are sought, or null. */
 export const groupSought = () => filters.get("group");

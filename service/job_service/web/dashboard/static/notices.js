@@ -2,7 +2,7 @@
 
 import { read } from "./api.js";
 import { $, fill, make, setAttribute, setText } from "./dom.js";
-import { clock, count, duration, plural } from "./format.js";
+import { clock, count, duration, plural, zoneAt } from "./format.js";
 
 const who = (event) => (event.by ? ` by ${event.by}` : "");
 
@@ -60,6 +60,7 @@ export async function showNotices(signal) {
     changed = true;
     throw error;
   });
+  setText($("notices-zone"), notices.length > 0 ? `times in ${zoneAt(new Date())}` : "");
   $("notices-empty").hidden = notices.length > 0;
   fill($("notices"), notices, create, (row, { event, first_at: first, times }) => {
     const [time, body] = row.children;
