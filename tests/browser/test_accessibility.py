@@ -44,6 +44,7 @@ def check(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it is too wide"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("look", LOOKS)
 def test_every_view_can_be_read_by_everybody(
     new_context: Callable[..., BrowserContext], service: Service, look: str

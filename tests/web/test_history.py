@@ -76,6 +76,7 @@ async def test_what_was_out_of_the_ordinary_is_told_again(running_api: Api) -> N
     assert (await running_api.ask("/notices?limit=0")).status == 400
 
 
+@pytest.mark.slow
 async def test_the_numbers_of_an_overview_agree(running_api: Api) -> None:
     """However busy it is: what waits and runs is the same in all its parts."""
 

@@ -43,7 +43,9 @@ class Dispatcher:
         self._store = store
         self._clock = store.clock
         self._backlog = Backlog(
-            lambda job_type: limits_of(registry, job_type), store.clock.monotonic
+            lambda job_type: limits_of(registry, job_type),
+            store.clock.monotonic,
+            lambda: store.processing == 0,
         )
         self._threads_awaited = threads_awaited
         self._on_failure = on_failure

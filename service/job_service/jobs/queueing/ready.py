@@ -2,7 +2,6 @@
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable
 from itertools import islice
 
 from job_service.jobs.state.model import LAST_PRIORITY, Job
@@ -72,15 +71,6 @@ class ReadyQueue:
                 if lane:
                     self._size -= 1
                     return lane.popitem(last=False)[1]
-        return None
-
-    def take_first(self, may_start: Callable[[Job], bool]) -> Job | None:
-        """The first of its jobs that may start; None if none may."""
-        for lane in self._lanes:
-            for job in lane.values():
-                if may_start(job):
-                    self.discard(job)
-                    return job
         return None
 
     def __contains__(self, job: Job) -> bool:

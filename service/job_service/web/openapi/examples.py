@@ -19,11 +19,11 @@ from job_service.jobs.state.views import (
     TypeView,
     WorkerView,
 )
+from job_service.overview import Overview
 from job_service.telemetry.events import JobStarted, LoopStalled
 from job_service.telemetry.history import HistoryView
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.telemetry.notices import Notice
-from job_service.web.overview import Overview
 from job_service.web.queue_routes import Backup
 from job_service.web.refusals import EXAMPLE_ID
 from job_service.web.submissions import BatchReceipt
