@@ -69,7 +69,8 @@ SURFACE = [
     "ScheduleView",
     *("Settings", "SettingsError", "Snooze", "Status", "StoreRefused", "StoreUnavailable"),
     *("TypeOptions", "TypeQueue", "TypeView", "Unauthorized", "UnexpectedAnswer", "UnknownGroup"),
-    *("UnknownJob", "UnknownJobType", "UnknownPredecessor", "Unreachable", "WaitsForJobs"),
+    *("UnknownJob", "UnknownJobType", "UnknownPredecessor", "Unreachable", "UnreadableJob"),
+    "WaitsForJobs",
     "WorkerView",
     *("collect_garbage_on_schedule", "host"),
 ]

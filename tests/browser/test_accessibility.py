@@ -126,4 +126,6 @@ def test_a_change_of_connection_is_read_out(dashboard: Page) -> None:
     """Its state, and what came of an action, are live regions; numbers that tick are not."""
     for part in ("#connection", "#said"):
         expect(dashboard.locator(part)).to_have_role("status")
-    assert dashboard.locator("main [aria-live], main [role=status]").count() == 0
+    live = dashboard.locator("main [aria-live], main [role=status]")
+    expect(live).to_have_count(1)
+    expect(live).to_have_accessible_name("What became of the selected jobs")

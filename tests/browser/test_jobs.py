@@ -5,13 +5,15 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, ViewportSize, expect
 
 from tests.browser.conftest import Watch, open_live
 from tests.browser.job_types import MARKUP
 from tests.browser.service import Service
 
 pytestmark = pytest.mark.xdist_group("browser")  # one process, and one browser
+
+PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
 def open_job(page: Page, service: Service, job_id: str) -> Page:
@@ -156,8 +158,8 @@ def test_the_table_shows_payloads_and_why_jobs_wait(
     open_live(page, service.url)
     row = page.locator("#jobs tr", has=page.locator(f"a[href='#/jobs/{job_id}']"))
     expect(row.locator(".payload")).to_contain_text('{"to": "ada", "text": "xxx')
-    expect(row.locator(".detail")).to_contain_text("due in 3")
-    page.set_viewport_size({"width": 390, "height": 844})
+    expect(row.locator(".detail")).to_contain_text("due in 59 min")
+    page.set_viewport_size(PHONE)
     expect(row.locator(".payload")).to_be_hidden()
     expect(row.locator(".detail")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -211,6 +213,7 @@ def test_pages_are_turned(page: Page, start: Callable[..., Service]) -> None:
     """Older and newer, and back to the newest; every job is on one page."""
     service = start()
     jobs = [service.run("echo", number) for number in range(45)][::-1]
+    page.set_viewport_size(PHONE)  # there, nothing is beside the table
     open_live(page, service.url)
     expect(page.locator("#jobs tr")).to_have_count(20)
     assert rows(page) == jobs[:20]
@@ -229,6 +232,24 @@ def test_pages_are_turned(page: Page, start: Callable[..., Service]) -> None:
     assert rows(page) == jobs[:20]
 
 
+def test_the_table_is_as_long_as_what_is_beside_it(
+    page: Page, start: Callable[..., Service]
+) -> None:
+    """It leaves no hole, and does not outgrow what is beside it either."""
+    service = start("--stall-threshold", "60")  # a trouble would move all
+    for number in range(60):
+        service.submit("echo", number, delay_seconds=3_600)
+    open_live(page, service.url)
+    expect(page.locator("#jobs tr").first).to_be_visible()
+    page.reload()
+    expect(page.locator("#jobs tr").first).to_be_visible()
+    boxes = [
+        page.locator(part).bounding_box() for part in ("#jobs-panel", "#side", "#jobs tr >> nth=0")
+    ]
+    table, beside, row = ((box or pytest.fail("it is not shown"))["height"] for box in boxes)
+    assert 0 <= beside - table < 2 * row
+
+
 @pytest.mark.slow
 def test_an_answer_that_comes_late_is_not_taken_for_another(
     page: Page, start: Callable[..., Service]
@@ -236,6 +257,7 @@ def test_an_answer_that_comes_late_is_not_taken_for_another(
     """Who turns the page while the first one is being read again sees the page turned to."""
     service = start()
     jobs = [service.run("echo", number) for number in range(25)][::-1]
+    page.set_viewport_size(PHONE)  # where 20 are a page
     open_live(page, service.url)
     expect(page.locator("#jobs tr")).to_have_count(20)
     late: list[Callable[[], None]] = []

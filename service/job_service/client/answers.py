@@ -27,6 +27,7 @@ from job_service.errors import (
     UnknownJobType,
     UnknownPredecessor,
     Unreachable,
+    UnreadableJob,
 )
 from job_service.jobs.state.detail import JobDetail
 
@@ -47,6 +48,7 @@ _BY_TYPE: Final[dict[str, type[JobServiceError]]] = {
     "/problems/unknown-group": UnknownGroup,
     "/problems/group-conflict": GroupConflict,
     "/problems/unknown-predecessor": UnknownPredecessor,
+    "/problems/unreadable-job": UnreadableJob,
     "/problems/backup-refused": BackupRefused,
     "/problems/batch-too-large": BatchTooLarge,
     "/problems/idempotency-key-reused": IdempotencyKeyReused,

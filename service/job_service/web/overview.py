@@ -22,5 +22,5 @@ def add_overview_route(
     @app.get("/overview")
     async def get_overview() -> Response:
         # There is no checkpoint behind its moment, so nothing happens before the rest is read.
-        view, types = await queue.overview()
-        return fresh_json(Overview(read_metrics(), view, types, read_workers()))
+        view, types, jobs = await queue.overview()
+        return fresh_json(Overview(read_metrics(), view, types, read_workers(), jobs))

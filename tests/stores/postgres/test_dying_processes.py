@@ -1,4 +1,4 @@
-"""A process that dies, stops for too long or blocks its loop: what becomes of its jobs."""
+"""A process that dies, stops for too long, blocks its loop or is busy: what becomes of its jobs."""
 
 import signal
 import sys
@@ -109,6 +109,31 @@ async def test_the_jobs_of_a_killed_process_are_run_by_others(
     assert outcomes == {"completed": 4, "lost": 2}
     rescued = [*watcher.said(JobRescued), *(line["job_id"] for line in second.said("job_rescued"))]
     assert sorted(map(str, rescued)) == [job.id for job in jobs[:2]]
+
+
+@pytest.mark.slow
+async def test_a_long_job_holds_none_of_those_behind_it(
+    watcher: Service, start_program: StartProgram
+) -> None:
+    """What a busy process has claimed ahead goes to one that is idle."""
+
+    async def submit(name: str, seconds: float, priority: int, jobs: int) -> list[str]:
+        draft = watcher.queue.check("slow", (name, seconds), priority=priority)
+        return [job.id for job in await watcher.queue.submit_all([draft] * jobs)]
+
+    await submit("before", 0.0, 0, 30)
+    long = await submit("long", 600.0, 1, 2)
+    behind = await submit("behind", 0.0, 2, 10)
+    first = await start_program()
+    await until(lambda: set(long) <= {line["job_id"] for line in first.said("job_started")})
+    second = await start_program()
+    for job_id in behind:
+        assert (await watcher.ended(job_id)).status == "completed"
+    assert first.said("jobs_released")
+    assert {line["job_id"] for line in second.said("job_completed")} == set(behind)
+    for job_id in long:
+        assert (await watcher.queue.cancel(job_id)).status in ("processing", "cancelled")
+        assert (await watcher.ended(job_id)).status == "cancelled"
 
 
 @pytest.mark.slow

@@ -205,13 +205,13 @@ async def test_what_ended_while_the_lease_was_lost_is_not_believed(
     async def slow() -> None:
         await gate.wait()
 
-    execute = Connection.execute
+    begin = Connection.begin
 
-    async def hold_back(self: Connection, query: Any, *values: Any) -> Any:
-        if isinstance(query, bytes) and query.startswith(b"BEGIN;") and name.encode() in query:
+    async def hold_back(self: Connection, more: str) -> Any:
+        if name in more:
             is_held.set()
             await may_begin.wait()
-        return await execute(self, query, *values)
+        return await begin(self, more)
 
     def end_lease() -> None:
         cluster.execute(
@@ -231,7 +231,7 @@ async def test_what_ended_while_the_lease_was_lost_is_not_believed(
                 await trio.sleep(0.01)
         await first.store.settled()
         name = str(first.store.node)
-        monkeypatch.setattr(Connection, "execute", hold_back)
+        monkeypatch.setattr(Connection, "begin", hold_back)
         nursery.start_soon(first.store._ask, Claim())
         await is_held.wait()
         gate.set()

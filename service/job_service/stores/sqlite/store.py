@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
-import msgspec
 import trio
 from msgspec import UNSET, structs
 
@@ -22,7 +21,7 @@ from job_service.jobs.state.detail import EXCERPT_CHARS, JobSummary, summarize
 from job_service.jobs.state.job_filter import JobFilter, JobPage, page_of
 from job_service.jobs.state.model import Ending, Job
 from job_service.jobs.state.transitions import fail_unstarted
-from job_service.stores.commit import CannotKeep
+from job_service.stores.commit import STALLED_SECONDS, CannotKeep
 from job_service.stores.contract import Excerpt, Tick
 from job_service.stores.group_store import KeptGroup
 from job_service.stores.live_store import no_such_group, no_such_job
@@ -35,8 +34,9 @@ from job_service.stores.sqlite.lock import locked
 from job_service.stores.sqlite.records import (
     batch_of,
     group_of,
-    job_of,
+    readable,
     remembered,
+    stands_for,
     summarized,
     text_of,
 )
@@ -86,6 +86,12 @@ class SqliteStore(SoleStore):
         self._file = FileThread(partial(_open, path))
         self._backup_lock = trio.Lock()
 
+    @property
+    def trouble(self) -> str | None:
+        if self._file.seconds_in_call > STALLED_SECONDS:
+            self._committer.try_out()  # a commit finds out whether the disk answers at all
+        return super().trouble
+
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         self._token = trio.lowlevel.current_trio_token()
@@ -117,8 +123,8 @@ class SqliteStore(SoleStore):
             await self._recover()
         except sqlite3.DatabaseError as error:
             raise StoreRefused(refusal(self._path, error)) from None
-        except msgspec.DecodeError as error:
-            raise StoreRefused(f"{self._path} has a job that can't be read: {error}") from None
+        except ValueError as error:  # of a group, a key or a time, say
+            raise StoreRefused(f"{self._path} has something that can't be read: {error}") from None
 
     async def _recover(self) -> None:
         began = self.clock.monotonic()
@@ -137,7 +143,7 @@ class SqliteStore(SoleStore):
                 open_seconds=round(self.clock.monotonic() - began, 6),
             )
         )
-        was_alone = len(found.in_hand) == 1
+        was_alone = len(found.in_hand) + found.unreadable_in_hand == 1
         for job in found.in_hand:
             self.apply(rescue(job, self.clock, self._max_losses, was_alone=was_alone))
         for job, failed in found.bereft:
@@ -195,9 +201,13 @@ class SqliteStore(SoleStore):
     async def _read(self, job_id: str) -> Job:
         """A job that has ended. Raises UnknownJob."""
         kept = await self._ask(JobFile.get, job_id)
-        if kept is None:
+        jobs, failures = readable([kept] if kept is not None else [])
+        if failures:
+            for row in await self._ask(JobFile.beside_records, [job_id]):
+                jobs[job_id] = stands_for(row, failures[job_id])
+        if job_id not in jobs:
             raise UnknownJob(no_such_job(job_id))
-        return job_of(kept)
+        return jobs[job_id]
 
     async def _read_some(self, ids: Collection[str]) -> dict[str, Job]:
         rows = await self._ask(JobFile.summaries, list(ids))
@@ -210,7 +220,8 @@ class SqliteStore(SoleStore):
         return KeptGroup(*group_of(kept))
 
     async def _unsuccessful(self, group_id: str) -> Sequence[Job]:
-        return [job_of(kept) for kept in await self._ask(JobFile.unsuccessful, group_id)]
+        jobs, _ = readable(await self._ask(JobFile.unsuccessful, group_id))
+        return list(jobs.values())
 
     async def _ask(
         self, question: Callable[Concatenate[JobFile, P], T], *args: P.args, **kwargs: P.kwargs

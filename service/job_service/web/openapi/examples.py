@@ -212,7 +212,20 @@ TYPES: Final = [
         abandoned=0,
     )
 ]
-OVERVIEW: Final = Overview(METRICS, QUEUE, TYPES, WORKERS)
+OVERVIEW: Final = Overview(
+    METRICS,
+    QUEUE,
+    TYPES,
+    WORKERS,
+    {
+        "pending": 5,
+        "processing": 10,
+        "completed": 12_340,
+        "failed": 3,
+        "cancelled": 2,
+        "abandoned": 0,
+    },
+)
 EVENT: Final = JobStarted(
     timestamp=_T0,
     job_id=EXAMPLE_ID,
