@@ -60,7 +60,11 @@ async def test_any_number_of_jobs_is_submitted_in_one_call(serve: Serve, call: C
     """More than the queue holds: those that do not fit now wait until there is room."""
     async with serve(queue_capacity=150) as running:
         jobs = [{"type": "double", "payload": number} for number in range(601)]
-        ids = await call(running.url, "submit_all", jobs, idempotency_key="k")
+        told: list[int] = []
+        ids = await call(
+            running.url, "submit_all", jobs, idempotency_key="k", on_progress=told.append
+        )
+        assert told == [250, 500, 601]
         assert len(set(ids)) == 601
         assert await call(running.url, "submit_all", jobs, idempotency_key="k") == ids
         last = await call(running.url, "wait", ids[-1])
