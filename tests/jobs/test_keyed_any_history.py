@@ -4,6 +4,7 @@ import math
 from collections import Counter, defaultdict, deque
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -34,7 +35,9 @@ class AnyHistory(RuleBasedStateMachine):
         self.now = 0.0
         self.made = 0
         self.backlog = Backlog(
-            {"email": self.limits, "plain": NO_LIMITS}.__getitem__, lambda: self.now
+            {"email": self.limits, "plain": NO_LIMITS}.__getitem__,
+            lambda: self.now,
+            lambda: not self.running,
         )
         self.waiting = dict[str, Job]()
         self.on_way = dict[str, Job]()
@@ -204,5 +207,5 @@ class AnyHistory(RuleBasedStateMachine):
         assert not any(getattr(queue, "_groups", ()) for queue in self.backlog._own.values())
 
 
-TestAnyHistory = AnyHistory.TestCase
+TestAnyHistory = pytest.mark.slow(AnyHistory.TestCase)
 TestAnyHistory.settings = settings(stateful_step_count=40, max_examples=100)

@@ -151,6 +151,6 @@ def test_an_attempt_that_was_no_failure_is_not_called_a_retry(outcome: AttemptOu
     job = Job("1", "late", b"null", 3, START, START)
     job.attempts = (Attempt(1, "worker-1", START, 0.0, lambda: None, outcome=outcome),)
     assert (
-        why_it_waits(job, Backlog(lambda _: None, time.monotonic), 2.5, 0)
+        why_it_waits(job, Backlog(lambda _: None, time.monotonic, lambda: True), 2.5, 0)
         == f"{outcome}; due in 3 s"
     )

@@ -154,6 +154,7 @@ def require_sound(path: Path) -> None:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
+@pytest.mark.slow
 async def test_a_file_that_cant_grow_is_waited_for(start: Start, folder: Path) -> None:
     """Its log of changes is longer than what the service says, and so the only one cut off."""
     service = await start(*STORE)
@@ -182,6 +183,7 @@ def with_mount() -> Within:
     return lambda mount: [*NAMESPACE, "sh", "-c", f'{mount} && exec "$0" "$@"']
 
 
+@pytest.mark.slow
 async def test_a_full_disk_is_waited_for(with_mount: Within, start: Start, folder: Path) -> None:
     """No space is left on its device."""
     service = await start(*STORE, within=with_mount("mount -t tmpfs -o size=1m none data"))
@@ -202,19 +204,26 @@ BROKEN_DISK: Final = """
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static int is_broken(int fd) {
-    char link[64], path[4096];
-    if (access(getenv("BROKEN_IF"), F_OK) != 0) return 0;
+static int is_broken(int fd, const char *name) {
+    char link[64], path[4096], broken[64];
+    int flag = open(getenv("BROKEN_IF"), O_RDONLY);
+    if (flag < 0) return 0;
+    ssize_t size = read(flag, broken, sizeof broken - 1);
+    close(flag);
+    broken[size < 0 ? 0 : size] = 0;
+    if (strstr(broken, name) == NULL) return 0;
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t length = readlink(link, path, sizeof path - 1);
     if (length < 0) return 0;
     path[length] = 0;
     if (strstr(path, "jobs.db") == NULL) return 0;
+    while (strstr(broken, "hangs") != NULL) pause();
     errno = EIO;
     return 1;
 }
@@ -223,7 +232,7 @@ static int is_broken(int fd) {
     result name parameters { \\
         static result (*real) parameters; \\
         if (real == NULL) real = dlsym(RTLD_NEXT, #name); \\
-        return is_broken(fd) ? -1 : real arguments; \\
+        return is_broken(fd, #name) ? -1 : real arguments; \\
     }
 
 BREAK(ssize_t, pread64, (int fd, void *to, size_t size, off_t at), (fd, to, size, at))
@@ -235,7 +244,10 @@ BREAK(int, fdatasync, (int fd), (fd))
 
 @pytest.fixture
 def broken_disk(folder: Path) -> list[str]:
-    """What runs a command whose disk gives I/O errors as long as there is a file `broken`."""
+    """What runs a command whose disk gives I/O errors as long as there is a file `broken`.
+
+    It names the system calls that fail. If it says `hangs`, they never return.
+    """
     (folder / "broken.c").write_text(BROKEN_DISK)
     library = folder / "broken.so"
     try:
@@ -246,15 +258,80 @@ def broken_disk(folder: Path) -> list[str]:
     return ["env", f"LD_PRELOAD={library}", f"BROKEN_IF={folder / 'broken'}"]
 
 
+@pytest.mark.slow
 async def test_a_broken_disk_is_waited_for(
     broken_disk: list[str], start: Start, folder: Path
 ) -> None:
     """Reading, writing and waiting for the disk fail."""
     service = await start(*STORE, within=broken_disk)
     flag = trio.Path(folder / "broken")
-    await live_through(service, folder, flag.touch, flag.unlink)
+    broken = partial(flag.write_text, "pread64 pwrite64 fsync fdatasync")
+    await live_through(service, folder, broken, flag.unlink)
     assert "disk I/O error" in service.of("store_failing")[0]["error"]
     require_sound(folder / "data" / "jobs.db")
+
+
+async def test_a_disk_that_does_not_confirm_what_it_was_given_is_waited_for(
+    broken_disk: list[str], start: Start, folder: Path
+) -> None:
+    """A commit was written, and then the wait for the disk fails: it counts as not kept."""
+    service = await start(*STORE, within=broken_disk)
+    flag = trio.Path(folder / "broken")
+    await live_through(service, folder, partial(flag.write_text, "fsync fdatasync"), flag.unlink)
+    assert "disk I/O error" in service.of("store_failing")[0]["error"]
+    require_sound(folder / "data" / "jobs.db")
+
+
+async def test_a_kill_while_the_disk_confirms_nothing_costs_nothing_that_was_told(
+    broken_disk: list[str], start: Start, folder: Path
+) -> None:
+    """Who was refused, and repeats the request with its key, has one job in any case."""
+    service = await start(*STORE, within=broken_disk)
+    async with service.client() as client:
+        a = (await submit(client, "a", key="a")).json()["id"]
+        await appears(folder / "a.began")
+        await service.line("job_started")
+        (folder / "broken").write_text("fsync fdatasync")
+        assert (await submit(client, "b", key="b")).status_code == 503
+    service.signal(signal.SIGKILL)
+    assert await service.exit_status() == -signal.SIGKILL
+    (folder / "broken").unlink()
+    (folder / "go").touch()
+    restarted = await start(*STORE)
+    async with restarted.client() as client:
+        b = (await submit(client, "b", key="b")).json()["id"]
+        for job_id in (a, b):
+            assert (await client.get(f"/jobs/{job_id}?wait=20")).json()["status"] == "completed"
+        assert {job["id"] for job in (await client.get("/jobs")).json()} == {a, b}
+    restarted.signal()
+    assert await restarted.exit_status() == 0
+    require_sound(folder / "data" / "jobs.db")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("hangs", ["fdatasync", "pread64 pwrite64 fsync fdatasync"])
+async def test_a_disk_that_never_answers_is_told_and_keeps_no_process(
+    broken_disk: list[str], start: Start, folder: Path, hangs: str
+) -> None:
+    """Whoever asks after 10 seconds is refused; a stop says what could not be kept."""
+    service = await start(*STORE, "--grace", "1", within=broken_disk)
+    async with service.client() as client, trio.open_nursery() as nursery:
+        a = (await submit(client, "a")).json()["id"]
+        await appears(folder / "a.began")
+        await service.line("job_started")
+        (folder / "broken").write_text(f"{hangs} hangs")
+        nursery.start_soon(partial(submit, client, "b", key="b"))
+        with trio.fail_after(SECONDS):
+            while (await client.get("/health/ready")).status_code == 200:
+                await trio.sleep(POLL_SECONDS)
+        await require_unavailable(client, a)
+        nursery.cancel_scope.cancel()
+    service.signal()
+    assert await service.exit_status() == 1
+    (failing,) = service.of("store_failing")
+    assert failing["error"].startswith("it has not answered for 1")
+    assert [line["job_id"] for line in service.of("job_abandoned")] == [a]
+    assert service.lines()[-1]["event"] == "service_stopped"
 
 
 @pytest.fixture
@@ -270,6 +347,7 @@ def on_ext4(with_mount: Within, folder: Path) -> list[str]:
     return within
 
 
+@pytest.mark.slow
 async def test_a_file_system_that_has_become_read_only_is_trouble_until_the_end(
     on_ext4: list[str], start: Start, folder: Path
 ) -> None:
@@ -303,6 +381,7 @@ def device_of(pid: int, folder: Path) -> str:
     raise AssertionError("nothing is mounted")
 
 
+@pytest.mark.slow
 async def test_a_directory_that_vanishes_is_waited_for(start: Start, folder: Path) -> None:
     """The service notices it within a second, and goes on when it is back."""
     service = await start(*STORE)
@@ -320,6 +399,7 @@ async def test_a_directory_that_vanishes_is_waited_for(start: Start, folder: Pat
     require_sound(folder / "data" / "jobs.db")
 
 
+@pytest.mark.slow
 async def test_a_stop_during_trouble_says_what_it_could_not_keep(
     start: Start, folder: Path
 ) -> None:
@@ -360,6 +440,7 @@ def kept_outcomes(folder: Path) -> list[tuple[str, str]]:
         ).fetchall()
 
 
+@pytest.mark.slow
 async def test_a_stop_while_a_job_blocks_the_loop_releases_what_runs(
     start: Start, folder: Path
 ) -> None:
@@ -378,6 +459,7 @@ async def test_a_stop_while_a_job_blocks_the_loop_releases_what_runs(
     assert kept_outcomes(folder) == [("pending", "interrupted")] * 2
 
 
+@pytest.mark.slow
 async def test_a_stop_releases_a_job_that_can_t_be_ended(start: Start, folder: Path) -> None:
     """That is kept before the process goes."""
     service = await start(*STORE, "--grace", "0")
@@ -390,6 +472,7 @@ async def test_a_stop_releases_a_job_that_can_t_be_ended(start: Start, folder: P
     assert kept_outcomes(folder) == [("pending", "interrupted")]
 
 
+@pytest.mark.slow
 async def test_a_kill_in_the_middle_of_a_write_costs_nothing_that_was_told(
     start: Start, folder: Path
 ) -> None:
@@ -450,6 +533,24 @@ async def refusal(ancestor: Ancestor, folder: Path, *options: str) -> str:
     return line.removeprefix("job-service: ")
 
 
+async def test_a_job_that_cant_be_read_is_told_and_left(
+    used: Path, start: Start, folder: Path
+) -> None:
+    """The service starts, all other jobs run, and that one can be cancelled."""
+    with closing(sqlite3.connect(used)) as connection, connection:
+        (job_id,) = connection.execute("SELECT min(id) FROM jobs").fetchone()
+        connection.execute("UPDATE jobs SET record = '{\"version\": 9}' WHERE id = ?", [job_id])
+    service = await start(*STORE)
+    async with service.client() as client:
+        shown = (await client.get(f"/jobs/{job_id}")).json()
+        assert shown["waits_because"].startswith("its record can't be read: ")
+        assert (await client.post(f"/jobs/{job_id}/run-now")).status_code == 409
+        assert (await client.get("/jobs?limit=1000")).status_code == 200
+        assert (await client.get("/queue")).json()["unfit"] == 1
+        answer = await client.post(f"/jobs/{job_id}/cancel")
+        assert answer.json()["status"] == "cancelled"
+
+
 async def test_a_second_process_is_refused(start: Start, ancestor: Ancestor, folder: Path) -> None:
     """It is told which one to stop first; that one goes on."""
     service = await start(*STORE)
@@ -484,20 +585,7 @@ def make_newer(path: Path) -> None:
         connection.execute("PRAGMA user_version = 99")
 
 
-def jobs_in(path: Path) -> list[tuple[object, ...]]:
-    """All that is kept of jobs."""
-    with closing(sqlite3.connect(path)) as connection:
-        return connection.execute("SELECT * FROM jobs ORDER BY id").fetchall()
-
-
-def spoil_record(path: Path) -> None:
-    """One job is not what this version can read."""
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute(
-            "UPDATE jobs SET record = '{\"version\": 9}' WHERE id = (SELECT min(id) FROM jobs)"
-        )
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "why"),
     [
@@ -517,16 +605,7 @@ async def test_a_file_that_cant_be_used_is_refused_and_left_as_it_is(
     assert used.read_bytes() == before
 
 
-async def test_a_job_that_cant_be_read_is_refused(
-    used: Path, ancestor: Ancestor, folder: Path
-) -> None:
-    """It and all others stay as they are."""
-    spoil_record(used)
-    before = jobs_in(used)
-    assert (await refusal(ancestor, folder)).startswith(f"{used} has a job that can't be read: ")
-    assert jobs_in(used) == before
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("what", "why"),
     [

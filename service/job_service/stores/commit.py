@@ -73,6 +73,11 @@ class Committer:
         return self._units
 
     @property
+    def line(self) -> int:
+        """How many units are not told yet."""
+        return len(self._units)
+
+    @property
     def trouble(self) -> str | None:
         """Why nothing can be kept now; None if it can. Who asks finds out about a slow disk."""
         if self._trouble is None and self._under_way:

@@ -94,7 +94,10 @@ async def go_through(
                 await crew.stop(place)
             nursery.cancel_scope.cancel()
         runs = read_runs(folder)
-        return recoveries, Books(book, runs, stories, listed, crew.lives.all, EXPLAINED)
+        books = Books(
+            *(book, runs, stories, listed, crew.lives.all, EXPLAINED), knows_all_starts=False
+        )
+        return recoveries, books
 
 
 async def _suffer(crew: Crew, fault: Fault, chance: random.Random) -> Recovery:

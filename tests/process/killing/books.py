@@ -60,6 +60,7 @@ class Books:
     listed: list[str]  # ids, in the order of the pages
     lives: list[Life]
     explained: frozenset[str] = frozenset()  # events that are errors, and expected
+    knows_all_starts: bool = True  # also those that were not told before a crash
 
     def life_of(self, run: Entry) -> Life:
         """The process in which a handler wrote this, or whose child it was."""

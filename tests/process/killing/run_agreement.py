@@ -17,10 +17,7 @@ HOW_IT_ENDED = {
 
 
 def runs_are_of_jobs(books: Books) -> Iterator[Fault]:
-    """What a handler began is an attempt of a job.
-
-    Unless the crash came before it was told, or the store refused it.
-    """
+    """What a handler began is an attempt of a job, unless the store refused it."""
     logged, answered = _logged_starts(books), _answered_starts(books)
     for run in books.runs:
         story = books.stories.get(run.job_id)
@@ -32,7 +29,8 @@ def runs_are_of_jobs(books: Books) -> Iterator[Fault]:
             continue
         life, start = books.life_of(run), (run.job_id, run.attempt)
         is_told = start in answered or (life.number, *start) in logged
-        if not books.was_refused(run) and (is_told or not life.was_killed):
+        must_be_kept = books.knows_all_starts or is_told or not life.was_killed
+        if must_be_kept and not books.was_refused(run):
             yield run.job_id, f"attempt {run.attempt} was run, and is not kept"
 
 
@@ -65,10 +63,7 @@ def ended_jobs_do_not_begin(books: Books) -> Iterator[Fault]:
 
 
 def numbers_are_used_once(books: Books) -> Iterator[Fault]:
-    """No two runs have the same number.
-
-    Unless a crash came before the first was told, or the store refused one of them.
-    """
+    """No two runs have the same number, unless the store refused one of them."""
     logged, answered = _logged_starts(books), _answered_starts(books)
     for first, second in used_again(books):
         if books.was_refused(first) or books.was_refused(second):
@@ -76,7 +71,8 @@ def numbers_are_used_once(books: Books) -> Iterator[Fault]:
         before, after = books.life_of(first), books.life_of(second)
         start = first.job_id, first.attempt
         is_told = (before.number, *start) in logged or answered.get(start, second.at) < after.began
-        if is_told or not before.was_killed or before is after:
+        must_be_kept = books.knows_all_starts or is_told or not before.was_killed
+        if must_be_kept or before is after:
             yield first.job_id, f"number {first.attempt} was used twice"
 
 

@@ -12,12 +12,13 @@ import trio
 from tests.process.killing.asking import AGAIN_SECONDS, ask, client
 from tests.process.killing.books import Json, read_runs
 from tests.process.killing.clients import TERMINAL
+from tests.process.killing.handlers import Entry
 from tests.process.killing.lives import Lives
 
 INNOCENT = ["loop", "thread", "process", "loop", "thread", "process"]
 MAX_LOSSES = 3  # by default
 ERROR = "the process ended each of the 3 times while it had this job in hand"
-DEADLINE_SECONDS = 60
+DEADLINE_SECONDS = 120  # with a busy machine
 
 
 @pytest.mark.slow
@@ -34,10 +35,7 @@ DEADLINE_SECONDS = 60
 async def test_a_job_that_kills_its_process_fails_and_the_innocent_complete(
     lives: Lives, guilty: list[str], nursery: trio.Nursery
 ) -> None:
-    """Even if its first line does that: it is lost three times, and its error says so.
-
-    A start that was not kept in time is not counted, so the first crash may be one too many.
-    """
+    """Even if its first line does that: it is lost three times, and its error says so."""
     nursery.start_soon(start_again_and_again, lives)
     with trio.fail_after(DEADLINE_SECONDS):
         async with client(lives.socket) as http:
@@ -50,7 +48,24 @@ async def test_a_job_that_kills_its_process_fails_and_the_innocent_complete(
         assert (job["status"], job["error"]) == ("failed", ERROR)
     assert [job["status"] for job in completed] == ["completed"] * len(INNOCENT)
     deaths = len(lives.all) - 1
-    assert deaths <= 1 + MAX_LOSSES * len(guilty)
+    assert deaths <= MAX_LOSSES * len(guilty)
+
+
+@pytest.mark.slow
+async def test_an_innocent_job_completes_among_three_killers(
+    lives: Lives, nursery: trio.Nursery
+) -> None:
+    """As soon as it has begun, there comes another one. The third has to wait for it."""
+    nursery.start_soon(start_again_and_again, lives)
+    with trio.fail_after(DEADLINE_SECONDS):
+        async with client(lives.socket) as http:
+            long = {"type": "loop", "payload": {"key": "innocent", "seconds": 2}}
+            innocent = await submit(http, "innocent", [long])
+            for number in range(MAX_LOSSES):
+                await begun(lives.folder, innocent, times=number + 1)
+                await submit(http, f"deadly-{number}", [deadly("kill_from_loop")])
+            job = await end_of(http, innocent[0])
+    assert [attempt["outcome"] for attempt in job["attempts"]] == ["lost", "lost", "completed"]
 
 
 async def start_again_and_again(lives: Lives) -> None:
@@ -78,10 +93,14 @@ def deadly(job_type: str) -> Json:
     return {"type": job_type, "priority": 0}
 
 
-async def begun(folder: Path, ids: Sequence[str]) -> None:
-    """Return when the handlers of all these jobs have begun."""
-    while not set(ids) <= {run.job_id for run in read_runs(folder)}:
+async def begun(folder: Path, ids: Sequence[str], times: int = 1) -> None:
+    """Return when the handlers of all these jobs have begun, so many times."""
+    while any(sum(_begins(run, job_id) for run in read_runs(folder)) < times for job_id in ids):
         await trio.sleep(AGAIN_SECONDS)
+
+
+def _begins(run: Entry, job_id: str) -> bool:
+    return run.what == "begin" and run.job_id == job_id
 
 
 async def end_of(http: httpx.AsyncClient, job_id: str) -> Json:

@@ -360,3 +360,55 @@ async def test_suspects_run_first_and_one_at_a_time(path: Path) -> None:
     async with store.opened():
         await store.recover()
         assert await hand_over(dispatcher, 4) == [suspects[0], waits]
+
+
+async def test_a_job_that_was_lost_twice_in_a_row_runs_alone(path: Path) -> None:
+    """Before all others, also before other suspects, which have all to wait for it."""
+    async with opened_file(path) as shop:
+        draft = Draft("email", b'"ada@example.com"', 3)
+        waits, once, twice = [job.id for job in await shop.submit(*[draft] * 3)]
+        await shop.start(twice)
+        crashed = as_after_a_crash(path)
+    async with opened_file(crashed) as shop:
+        await shop.start(once)
+        await shop.start(twice)
+        crashed = as_after_a_crash(crashed)
+    _, store, dispatcher = dispatched(crashed, fitting())
+    async with store.opened():
+        await store.recover()
+        assert await hand_over(dispatcher, 3) == [twice]
+        because = "because its process died while it ran"
+        for other in (waits, once):
+            story = await store.get(other)
+            assert story.waits_because == f"held back: {twice} runs alone, {because}"
+
+
+async def test_an_innocent_job_survives_any_number_of_killers(path: Path) -> None:
+    """It was in hand each time, and never alone."""
+    async with opened_file(path) as shop:
+        innocent, *killers = [await shop.new() for _ in range(5)]
+    for number, killer in enumerate(killers, 1):
+        async with opened_file(path) as shop:
+            await shop.start(innocent)
+            await shop.start(killer)
+            path = as_after_a_crash(path)
+        async with opened_file(path) as shop:
+            job = shop.waiting[innocent]
+            assert (job.losses, job.retries, job.runs_alone) == (number, 0, number > 1)
+    async with opened_file(path) as shop:
+        assert (await shop.run(innocent)).status == "completed"
+
+
+async def test_who_was_not_lost_since_runs_beside_others(path: Path) -> None:
+    """However often it was lost before."""
+    async with opened_file(path) as shop:
+        job_id = await shop.new()
+    for _ in range(2):
+        async with opened_file(path) as shop:
+            await shop.start(job_id)
+            path = as_after_a_crash(path)
+    async with opened_file(path) as shop:
+        job = shop.waiting[job_id]
+        assert job.runs_alone
+        await shop.run_and_forget(job_id, "retry")
+        assert not job.runs_alone

@@ -177,8 +177,10 @@ class Twins:
         self.failing = 0
         self.path = copy
         await self.open()
+        was_alone = len(self.model.running) == 1
         for job_id, (job, _) in sorted(self.model.running.items()):
-            self.model.store.apply(rescue(job, self.model.clock, MAX_LOSSES))
+            lost = rescue(job, self.model.clock, MAX_LOSSES, was_alone=was_alone)
+            self.model.store.apply(lost)
             del self.model.running[job_id]
             if job.status == "pending":
                 self.model.waiting[job_id] = job
@@ -236,6 +238,7 @@ async def live_through(history: list[Step]) -> None:
             await twins.take(Crash(in_trouble=False))
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(history=histories)
 def test_any_history_is_as_in_memory(history: list[Step]) -> None:

@@ -378,3 +378,24 @@ async def test_a_job_that_was_put_off_in_vain_waits_on_as_it_is_then(
         crashed = as_after_a_crash(path)
     async with opened_file(crashed) as restarted:
         assert bytes((await restarted.store.get(job.id)).payload) == b"3"
+
+
+async def test_a_read_that_never_returns_is_found_out(
+    path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By whoever asks whether the store is well, although there is nothing to write."""
+    monkeypatch.setattr("job_service.stores.sqlite.store.STALLED_SECONDS", 0.01)
+    async with opened_file(path) as shop:
+        job_id = await shop.new()
+        await shop.run(job_id)
+        async with trio.open_nursery() as nursery:
+            with disk.stuck():
+                nursery.start_soon(shop.store.get, job_id)
+                with trio.fail_after(20):
+                    while shop.store.trouble is None:
+                        shop.seconds += 1
+                        await trio.sleep(0.01)
+                with pytest.raises(StoreUnavailable, match="has not answered"):
+                    await shop.new()
+        await calm(shop)
+        assert log(shop) == ["store_failing", "store_recovered"]

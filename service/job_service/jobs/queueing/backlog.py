@@ -8,6 +8,7 @@ from datetime import datetime
 from job_service.jobs.queueing.keyed import KeyedQueue
 from job_service.jobs.queueing.later import LaterJobs
 from job_service.jobs.queueing.ready import ReadyQueue
+from job_service.jobs.queueing.suspects import Suspects
 from job_service.jobs.state.limits import NO_LIMITS, Limits
 from job_service.jobs.state.model import Job
 
@@ -20,8 +21,7 @@ class Backlog:
     A job type whose jobs may have to be held back, because it has limits or because it is paused,
     has a queue of its own, so that they never stand in the way of others. So have all jobs that
     this program can't run: those of types for which `limits_of` gives None, and those whose ids are
-    in `misfits`. And so have suspects, jobs in whose last attempt the process
-    died: they go first and one at a time, so that the one that does it again is found out.
+    in `misfits`. And so have suspects, which go first.
 
     There is no bound on all this: submissions are bounded where they come in, and a retry must
     never be lost. A job is `delayed` for so many seconds, on Trio's clock, or `dated`, on the wall
@@ -29,18 +29,20 @@ class Backlog:
     """
 
     def __init__(
-        self, limits_of: Callable[[str], Limits | None], monotonic: Callable[[], float]
+        self,
+        limits_of: Callable[[str], Limits | None],
+        monotonic: Callable[[], float],
+        is_idle: Callable[[], bool],
     ) -> None:
         self.paused = False
         self.misfits: set[str] = set()
-        self.has_rates = False  # whether jobs of any type may start only so often
         self._limits_of = limits_of
         self._monotonic = monotonic
         self._paused_types: set[str] = set()
         self._common = ReadyQueue()
         self._unfit = ReadyQueue(limit=0)
         self._unfit_by_type = Counter[str]()
-        self._suspects = ReadyQueue(limit=1)
+        self._suspects = Suspects(is_idle)
         self._of_type: dict[str, _Queue] = {}  # which is `_common` for most
         self._own: dict[str, _Queue] = {}  # those of `_of_type` that are not
         self._waiting: dict[str, _Queue] = {}  # those of `_own` that have jobs in them
@@ -96,6 +98,11 @@ class Backlog:
         return oldest
 
     @property
+    def has_rates(self) -> bool:
+        """Whether jobs of any type may start only so often."""
+        return bool(self._rated)
+
+    @property
     def next_look(self) -> float:
         """When `look_again` may let more jobs start, on the monotonic clock; infinity if never."""
         return min((queue.next_look for queue in self._rated), default=math.inf)
@@ -124,6 +131,11 @@ class Backlog:
         return self.delayed.any_by(deadline, self._is_free) or self.dated.any_by(
             date, self._is_free
         )
+
+    @property
+    def alone(self) -> Job | None:
+        """The job beside which no other is to start, if there is one."""
+        return self._suspects.alone
 
     def is_paused(self, job: Job) -> bool:
         """Whether a pause keeps the job from starting."""
@@ -168,8 +180,10 @@ class Backlog:
         """The ready job whose turn it is; None if none may start."""
         if self.paused:
             return None
-        if self._suspects.size and (suspect := self._take_suspect()) is not None:
-            return suspect
+        if len(self._suspects) or self._suspects.alone is not None:
+            suspect = self._take_suspect()
+            if suspect is not None or self._suspects.alone is not None:
+                return suspect
         if not self._waiting:
             return self._common.take()
         startable = [queue for queue in self._waiting.values() if queue.may_start]
@@ -188,10 +202,10 @@ class Backlog:
 
     def release(self, job: Job) -> bool:
         """The job, which may have been taken, runs no more; whether that makes room for others."""
-        was_suspect = job.id in self._suspects.running
-        self._suspects.running.discard(job.id)
+        # Else a suspect may be waiting for all others to end.
+        makes_room = self._suspects.release(job) or len(self._suspects) > 0
         queue = self._own.get(job.type)
-        return was_suspect if queue is None else queue.release(job) or was_suspect
+        return makes_room if queue is None else queue.release(job) or makes_room
 
     def take_due(self, now: float, date: datetime, limit: int) -> list[Job]:
         """Those of the later jobs that are due, in the order of their times; up to `limit`."""
@@ -242,13 +256,9 @@ class Backlog:
         return True
 
     def _take_suspect(self) -> Job | None:
-        """The first suspect whose type may start; None if one runs, or none may start."""
-        suspects = self._suspects
-        job = suspects.take_first(self._type_may_start) if suspects.may_start else None
-        if job is not None:
-            suspects.running.add(job.id)
-            if (queue := self._own.get(job.type)) is not None:
-                queue.occupy(job)
+        job = self._suspects.take_next(self._type_may_start)
+        if job is not None and (queue := self._own.get(job.type)) is not None:
+            queue.occupy(job)
         return job
 
     def _type_may_start(self, job: Job) -> bool:
@@ -275,7 +285,6 @@ class Backlog:
         queue = KeyedQueue(limits, self._monotonic)
         if limits.starts is not None:
             self._rated.append(queue)
-            self.has_rates = True
         return queue
 
     def _note_whether_empty(self, job_type: str, queue: _Queue) -> None:

@@ -29,8 +29,7 @@ class Dispatcher:
 
     A job leaves the backlog only when a worker asks for one, so what is in the channel is as good
     as taken: all that is not running can still be reordered, held back or cancelled, and no job
-    can be lost inside the channel. A worker that has just ended a job need not wait for the
-    channel: it may `take` the next one.
+    can be lost inside the channel.
     """
 
     def __init__(
@@ -45,7 +44,9 @@ class Dispatcher:
         self._store = store
         self._clock = store.clock
         self._backlog = Backlog(
-            lambda job_type: limits_of(registry, job_type), store.clock.monotonic
+            lambda job_type: limits_of(registry, job_type),
+            store.clock.monotonic,
+            lambda: store.processing == 0,
         )
         self._threads_awaited = threads_awaited
         self._on_failure = on_failure
@@ -119,15 +120,6 @@ class Dispatcher:
         """A worker asks for a job, and will take what comes through the channel next."""
         self._free_workers += 1
         self._hand_over()
-
-    def take(self) -> Job | None:
-        """The next job, for a worker that runs it at once; None if none may start."""
-        if self._workers is None or not self._may_start:
-            return None
-        job = self._backlog.take()
-        if self._backlog.has_rates:
-            self._mind_rates()
-        return job
 
     def began(self, job: Job, at: float) -> None:
         """A job has started, at this moment of the monotonic clock, if that matters to its type."""

@@ -2,7 +2,6 @@
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable
 from itertools import islice
 
 from job_service.jobs.state.model import LAST_PRIORITY, Job
@@ -14,19 +13,19 @@ SCANNED = 1_000  # for the oldest job of each type
 class ReadyQueue:
     """Ready jobs, of which at most `limit` may run at a time, and none may start while `paused`.
 
-    `size` is how many there are. `running` has the ids of those that were taken and have not ended,
-    while the queue is one that may hold jobs back.
+    `running` has the ids of those that were taken and have not ended, while the queue is one that
+    may hold jobs back.
     """
 
     def __init__(self, limit: float = math.inf) -> None:
         self.limit = limit
         self.running: set[str] = set()
         self.paused = False
-        self.size = 0
+        self._size = 0
         self._lanes = [OrderedDict[str, Job]() for _ in range(LAST_PRIORITY + 1)]
 
     def __len__(self) -> int:
-        return self.size
+        return self._size
 
     @property
     def may_start(self) -> bool:
@@ -63,24 +62,15 @@ class ReadyQueue:
     def add(self, job: Job) -> None:
         """Put a job behind all others of its priority."""
         self._lanes[job.priority][job.id] = job
-        self.size += 1
+        self._size += 1
 
     def take(self) -> Job | None:
         """The next job, whether it may start or not; None if there is none."""
-        if self.size:  # else, as most of the time, no lane need be looked at
+        if self._size:  # else, as most of the time, no lane need be looked at
             for lane in self._lanes:
                 if lane:
-                    self.size -= 1
+                    self._size -= 1
                     return lane.popitem(last=False)[1]
-        return None
-
-    def take_first(self, may_start: Callable[[Job], bool]) -> Job | None:
-        """The first of its jobs that may start; None if none may."""
-        for lane in self._lanes:
-            for job in lane.values():
-                if may_start(job):
-                    self.discard(job)
-                    return job
         return None
 
     def __contains__(self, job: Job) -> bool:
@@ -121,7 +111,7 @@ class ReadyQueue:
         """Drop a job; whether it was here."""
         if self._lanes[job.priority].pop(job.id, None) is None:
             return False
-        self.size -= 1
+        self._size -= 1
         return True
 
     def move_type(self, job_type: str, to: "ReadyQueue") -> None:

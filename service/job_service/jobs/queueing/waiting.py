@@ -25,8 +25,8 @@ def why_it_waits(job: Job, backlog: Backlog, due_in_seconds: float, threads_awai
         return "the queue is paused"
     if queue.paused:
         return f"{job.type} is paused"
-    if job.is_suspect and not queue.may_start:
-        return "held back: its process died while it ran, and such jobs run one at a time"
+    if (suspicion := _suspicion(job, backlog)) is not None:
+        return f"held back: {suspicion}"
     if (limit := queue.why_held(job)) is not None:
         return f"held back: {limit}"
     if threads_awaited:
@@ -35,6 +35,17 @@ def why_it_waits(job: Job, backlog: Backlog, due_in_seconds: float, threads_awai
     if ahead >= MANY:
         return f"waits for a free worker; {MANY:,} or more ahead of it"
     return "waits for a free worker" + (f"; {ahead} ahead of it" if ahead else "")
+
+
+def _suspicion(job: Job, backlog: Backlog) -> str | None:
+    """Why it waits because of jobs that may have ended their process, if it does."""
+    if job is backlog.alone:
+        return "its process died while it ran, twice in a row, so it runs alone"
+    if backlog.alone is not None:
+        return f"{backlog.alone.id} runs alone, because its process died while it ran"
+    if job.is_suspect and not backlog.queue_of(job).may_start:
+        return "its process died while it ran, and such jobs run one at a time"
+    return None
 
 
 def _until_due(job: Job, seconds: float) -> str:

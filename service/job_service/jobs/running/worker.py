@@ -124,8 +124,8 @@ class Worker:
                 if next_job.status == "pending":
                     await self._run_attempt(next_job)
                 must_step = clean.restore()
+                self._ask_for_next()
                 next_job = None if must_step else self._next_at_once(give_way_at)
-            self._ask_for_next()
         self._drained = True
 
     def _next_at_once(self, give_way_at: float) -> Job | None:
@@ -134,7 +134,10 @@ class Worker:
         too_late = self._may_be_interrupted and self._scope.cancel_called  # for the last job
         if too_late or time.monotonic() >= give_way_at:
             return None
-        return self._dispatcher.take()
+        try:
+            return self._jobs.receive_nowait()
+        except (trio.WouldBlock, trio.EndOfChannel):
+            return None
 
     def _ask_for_next(self) -> None:
         if not self._has_asked:  # else an interruption came too late for the job it was meant for

@@ -196,10 +196,11 @@ def release(
     )
 
 
-def rescue(job: Job, clock: Clock, max_losses: int) -> AttemptEnd:
+def rescue(job: Job, clock: Clock, max_losses: int, *, was_alone: bool) -> AttemptEnd:
     """The process ended without a word while it had the job in hand.
 
-    The job waits again, unless that has happened `max_losses` times, or a client had called it off.
+    The job waits again, unless a client had called it off. If that has happened `max_losses` times,
+    and no other job was in hand the last time, it has failed.
     """
     attempt = job.attempts[-1]
     _require_open(job, attempt, "pending")
@@ -214,7 +215,7 @@ def rescue(job: Job, clock: Clock, max_losses: int) -> AttemptEnd:
             by=UNSET if job.cancel_by is None else job.cancel_by,
         )
         return AttemptEnd(job, "cancelled", cancelled, attempt, "lost", now, None, error)
-    if losses >= max_losses:
+    if losses >= max_losses and was_alone:
         each_time = "" if losses == 1 else f" each of the {losses} times"
         error = f"the process ended{each_time} while it had this job in hand"
         failed = JobFailed(timestamp=now, job_id=job.id, job_type=job.type, error=error)

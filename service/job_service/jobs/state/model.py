@@ -53,8 +53,7 @@ class IllegalTransition(Exception):
 class Attempt(msgspec.Struct, eq=False, gc=False):
     """One run of a job's handler; the fields with defaults are set when it is over.
 
-    No two attempts of a job have the same `number`, whatever became of them. Only one that began
-    right before a crash may have left no trace, and the next one then has its number.
+    No two attempts of a job have the same `number`, whatever became of them.
     """
 
     number: int
@@ -202,3 +201,8 @@ class Job(msgspec.Struct, eq=False, gc=False):
     def is_suspect(self) -> bool:
         """Whether its last attempt was lost: perhaps it was this job that ended the process."""
         return self.losses > 0 and self.attempts[-1].outcome == "lost"
+
+    @property
+    def runs_alone(self) -> bool:
+        """Whether its last two attempts were lost: the next one is to show whether it is guilty."""
+        return self.losses > 1 and all(each.outcome == "lost" for each in self.attempts[-2:])

@@ -41,10 +41,13 @@ def create(draft: Draft, clock: Clock, predecessors: Sequence[Job] = ()) -> Crea
         due_monotonic = clock.monotonic() + delay
     elif draft.run_at is not None and draft.run_at > now:
         run_at = draft.run_at.astimezone(UTC)
-    job_id = str(uuid_utils.uuid7())  # RFC 9562: sorts by creation, also across machines
     job = Job(
-        # By position, because with more than 15 keywords Python makes a dict of them.
-        *(job_id, draft.type, draft.payload, draft.max_retries, now, run_at),
+        id=str(uuid_utils.uuid7()),  # RFC 9562: sorts by creation, also across machines
+        type=draft.type,
+        payload=draft.payload,
+        max_retries=draft.max_retries,
+        created_at=now,
+        run_at=run_at,
         priority=draft.priority,
         unique_key=draft.unique_key,
         after=draft.after,

@@ -1,6 +1,7 @@
 """The one thread that uses the file: what it is asked for is done in order, one call at a time."""
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, suppress
@@ -30,6 +31,13 @@ class FileThread:
         self._thread = threading.Thread(target=self._run, name="job-file", daemon=True)
         self._opened = Future[None]()
         self._closed = Future[None]()
+        self._answered_at: float | None = None  # the last call, while the next one is under way
+
+    @property
+    def seconds_in_call(self) -> float:
+        """For how long the thread has waited for the disk, or has been busy otherwise."""
+        since = self._answered_at
+        return 0.0 if since is None else time.monotonic() - since
 
     async def start(self) -> None:
         """Open the file. Raises what opening it raises."""
@@ -93,6 +101,7 @@ class FileThread:
                 self._calls.put(None)  # for the thread to find it, too
                 raise StoreUnavailable("the store is being closed")
             call(file)
+        self._answered_at = time.monotonic()
 
     async def close(self, timeout_seconds: float) -> None:
         """Close the file after the last call, and return then, or when the time is over."""
@@ -107,7 +116,9 @@ class FileThread:
             with self._open_file() as file:
                 self._opened.set_result(None)
                 while (call := self._calls.get()) is not None:
+                    self._answered_at = time.monotonic()
                     call(file)
+                    self._answered_at = None
         except BaseException as error:
             if self._opened.done():
                 raise

@@ -8,20 +8,20 @@ from functools import partial
 from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
-import msgspec
 import trio
 from msgspec import UNSET, structs
 
 from job_service.errors import StoreRefused, StoreUnavailable, UnknownGroup, UnknownJob
 from job_service.failures.report import describe
 from job_service.jobs.state.attempt_transitions import rescue
+from job_service.jobs.state.changes import Change, Start
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.dependencies import why_unstarted
 from job_service.jobs.state.detail import EXCERPT_CHARS, JobSummary, summarize
 from job_service.jobs.state.job_filter import JobFilter, JobPage, page_of
 from job_service.jobs.state.model import Ending, Job
 from job_service.jobs.state.transitions import fail_unstarted
-from job_service.stores.commit import CannotKeep
+from job_service.stores.commit import STALLED_SECONDS, CannotKeep
 from job_service.stores.contract import Excerpt, Tick
 from job_service.stores.group_store import KeptGroup
 from job_service.stores.live_store import no_such_group, no_such_job
@@ -34,12 +34,14 @@ from job_service.stores.sqlite.lock import locked
 from job_service.stores.sqlite.records import (
     batch_of,
     group_of,
-    job_of,
+    readable,
     remembered,
+    stands_for,
     summarized,
     text_of,
 )
 from job_service.stores.sqlite.recovery import bring_back, how_far, take_in
+from job_service.stores.sqlite.start_log import MOST_UNKEPT, StartLog
 from job_service.stores.unit_of_work import UnitOfWork
 from job_service.telemetry.events import (
     Event,
@@ -59,8 +61,8 @@ AT_ONCE_SECONDS: Final = 1.0  # that a blocked service has to keep its last word
 class SqliteStore(SoleStore):
     """Keeps all jobs in one file: at most `retain` that have ended, for up to `retain_seconds`.
 
-    A job in hand whose process dies `max_losses` times fails. Meaning and errors of all methods are
-    those of `job_service.stores.contract.Store`.
+    A job in hand whose process dies `max_losses` times fails, if it was alone the last time.
+    Meaning and errors of all methods are those of `job_service.stores.contract.Store`.
     """
 
     def __init__(
@@ -84,33 +86,50 @@ class SqliteStore(SoleStore):
         self._file = FileThread(partial(_open, path))
         self._backup_lock = trio.Lock()
 
+    @property
+    def trouble(self) -> str | None:
+        if self._file.seconds_in_call > STALLED_SECONDS:
+            self._committer.try_out()  # a commit finds out whether the disk answers at all
+        return super().trouble
+
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         self._token = trio.lowlevel.current_trio_token()
         await self._file.start()
         try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._committer.run)
-                nursery.start_soon(self._keep_house)
-                try:
-                    yield
-                finally:
-                    nursery.cancel_scope.cancel()
+            starts = await self._file.call(lambda _: StartLog.open(self._path))
+            with closing(starts) as self._starts:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._committer.run)
+                    nursery.start_soon(self._keep_house)
+                    try:
+                        yield
+                    finally:
+                        nursery.cancel_scope.cancel()
         finally:
             self._committer.close()
             await self._file.close(CLOSING_SECONDS)
+
+    def apply(self, change: Change) -> None:
+        super().apply(change)
+        # That of a recovered job is kept before its handler is called.
+        if type(change) is Start and not change.job.is_recovered:
+            self._starts.add(change.job.id, change.attempt)
+            if self._committer.line > MOST_UNKEPT:
+                self._runner.hold("what was done before it is still to be written to the disk")
 
     async def recover(self) -> None:
         try:
             await self._recover()
         except sqlite3.DatabaseError as error:
             raise StoreRefused(refusal(self._path, error)) from None
-        except msgspec.DecodeError as error:
-            raise StoreRefused(f"{self._path} has a job that can't be read: {error}") from None
+        except ValueError as error:  # of a group, a key or a time, say
+            raise StoreRefused(f"{self._path} has something that can't be read: {error}") from None
 
     async def _recover(self) -> None:
         began = self.clock.monotonic()
-        found = await take_in(self._file, self._live, how_far(self._say, self.clock, self.name))
+        tell = how_far(self._say, self.clock, self.name)
+        found = await take_in(self._file, self._live, self._starts.read(), tell)
         counts = await self._file.call(JobFile.counts)
         self._kept_counts.take_in(counts)
         await self._recover_words()
@@ -124,9 +143,9 @@ class SqliteStore(SoleStore):
                 open_seconds=round(self.clock.monotonic() - began, 6),
             )
         )
+        was_alone = len(found.in_hand) + found.unreadable_in_hand == 1
         for job in found.in_hand:
-            self._kept_counts.rescued(job.type)
-            self.apply(rescue(job, self.clock, self._max_losses))
+            self.apply(rescue(job, self.clock, self._max_losses, was_alone=was_alone))
         for job, failed in found.bereft:
             if job.status == "pending":  # it has not followed another one
                 self.apply(fail_unstarted(job, why_unstarted(failed), self.clock))
@@ -182,9 +201,13 @@ class SqliteStore(SoleStore):
     async def _read(self, job_id: str) -> Job:
         """A job that has ended. Raises UnknownJob."""
         kept = await self._ask(JobFile.get, job_id)
-        if kept is None:
+        jobs, failures = readable([kept] if kept is not None else [])
+        if failures:
+            for row in await self._ask(JobFile.beside_records, [job_id]):
+                jobs[job_id] = stands_for(row, failures[job_id])
+        if job_id not in jobs:
             raise UnknownJob(no_such_job(job_id))
-        return job_of(kept)
+        return jobs[job_id]
 
     async def _read_some(self, ids: Collection[str]) -> dict[str, Job]:
         rows = await self._ask(JobFile.summaries, list(ids))
@@ -197,7 +220,8 @@ class SqliteStore(SoleStore):
         return KeptGroup(*group_of(kept))
 
     async def _unsuccessful(self, group_id: str) -> Sequence[Job]:
-        return [job_of(kept) for kept in await self._ask(JobFile.unsuccessful, group_id)]
+        jobs, _ = readable(await self._ask(JobFile.unsuccessful, group_id))
+        return list(jobs.values())
 
     async def _ask(
         self, question: Callable[Concatenate[JobFile, P], T], *args: P.args, **kwargs: P.kwargs
