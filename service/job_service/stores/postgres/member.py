@@ -15,7 +15,7 @@ from job_service.jobs.state.capacity import Capacity, Totals
 from job_service.jobs.state.clock import Clock
 from job_service.stores.commit import CannotKeep
 from job_service.stores.postgres import node as nodes
-from job_service.stores.postgres.batch import Batch, strike
+from job_service.stores.postgres.batch import Batch, released, strike
 from job_service.stores.postgres.calling_off import CallOff
 from job_service.stores.postgres.connection import connect
 from job_service.stores.postgres.editing import EditElsewhere
@@ -180,9 +180,14 @@ class Member(Holder):
         waiting = list(self._committer.waiting)
         for job_id in done.lost:
             job = self._jobs.get(job_id) or batch.jobs.get(job_id)
-            if job is not None and job_id not in self._given:
+            if job is not None:
                 strike(waiting, job, self.clock.now())
                 self._lose(job)
+        units[-1].told += [
+            released(job, self.clock.now())
+            for job in batch.given
+            if job.id not in done.lost and not job.is_interrupted  # which tells it
+        ]
         written = {job.id for job in (*batch.ended, *batch.given)}
         self._given -= written
         for unit in waiting:
