@@ -203,11 +203,6 @@ class Job(msgspec.Struct, eq=False, gc=False):
         return self.losses > 0 and self.attempts[-1].outcome == "lost"
 
     @property
-    def is_interrupted(self) -> bool:
-        """Whether it waits because the end of its process has interrupted it."""
-        return bool(self.attempts) and self.attempts[-1].outcome == "interrupted"
-
-    @property
     def runs_alone(self) -> bool:
         """Whether its last two attempts were lost: the next one is to show whether it is guilty."""
         return self.losses > 1 and all(each.outcome == "lost" for each in self.attempts[-2:])

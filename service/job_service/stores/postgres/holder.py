@@ -111,8 +111,7 @@ class Holder(DurableStore):
             if not attempt.is_over:
                 attempt.is_over = True
                 attempt.interrupt()
-        self._runner.attempt_ended(job, None)
-        self._runner.discard(job)
+        self._runner.lose(job)
 
     def _call_off_here(self, job: Job, reason: str, by: str | None) -> None:
         """Call off a job, as others have asked for, unless it has ended or left meanwhile."""

@@ -29,7 +29,7 @@ from job_service.stores.postgres.unreadable import NO_EDITS
 from job_service.stores.postgres.writing import MOST_AHEAD, Claim, Done, Means, Work
 from job_service.stores.runner import Demand
 from job_service.stores.unit_of_work import UnitOfWork
-from job_service.telemetry.events import Event, JobsClaimed, utc_now
+from job_service.telemetry.events import Event, JobReleased, JobsClaimed, utc_now
 
 _CORRECTION: Final = timedelta(seconds=1)  # by less, a clock is not set but kept right
 
@@ -183,13 +183,14 @@ class Member(Holder):
             if job is not None:
                 strike(waiting, job, self.clock.now())
                 self._lose(job)
+        gone = done.lost.union(
+            told.job_id for unit in waiting for told in unit.told if isinstance(told, JobReleased)
+        )
         units[-1].told += [
-            released(job, self.clock.now())
-            for job in batch.given
-            if job.id not in done.lost and not job.is_interrupted  # which tells it
+            released(job, self.clock.now()) for job in batch.given if job.id not in gone
         ]
         written = {job.id for job in (*batch.ended, *batch.given)}
-        self._given -= written
+        self._given -= written | done.lost
         for unit in waiting:
             for job_id in unit.jobs.keys() & written:
                 del unit.jobs[job_id]
