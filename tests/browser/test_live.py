@@ -1,9 +1,10 @@
 """The dashboard follows its service: what happens there is seen, and nobody has to reload."""
 
 from collections.abc import Callable
+from urllib.error import HTTPError
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import APIResponse, Page, Route, expect
 
 from tests.browser.conftest import Watch, open_live
 from tests.browser.service import Service
@@ -24,6 +25,12 @@ def show_as(page: Page, visibility: str) -> None:
         }""",
         visibility,
     )
+
+
+def ask_as_long_as_it_is_ready(service: Service) -> None:
+    """Raises HTTPError when the service drains."""
+    while True:
+        service.ask("/health/ready")
 
 
 @pytest.mark.slow
@@ -133,6 +140,29 @@ def test_a_drain_is_seen(page: Page, start: Callable[..., Service], watch: Watch
     expect(page.locator("#draining")).to_be_visible()
 
 
+@pytest.mark.slow
+def test_a_drain_is_seen_beside_an_older_answer(
+    page: Page, start: Callable[..., Service], watch: Watch
+) -> None:
+    """An answer that was on its way when the drain began does not make the page forget it."""
+    watch.expected.append("503")
+    service = start()
+    service.submit("sleep", {"seconds": 600})
+    on_its_way = list[tuple[Route, APIResponse]]()
+    page.route("**/health/ready", lambda route: on_its_way.append((route, route.fetch())), times=1)
+    page.goto(service.url)
+    while not on_its_way:
+        page.wait_for_timeout(20)
+    service.signal()
+    with pytest.raises(HTTPError, match="503"):
+        ask_as_long_as_it_is_ready(service)
+    page.evaluate("fetch('/metrics')")  # which comes after the event
+    route, older = on_its_way[0]
+    assert older.status == 200
+    route.fulfill(response=older)
+    expect(page.locator("#draining")).to_be_visible()
+
+
 def test_a_hidden_tab_asks_for_nothing(page: Page, service: Service, watch: Watch) -> None:
     """Its stream ends and its clock stops, until it is seen again; then it is right at once."""
     page.clock.install()
@@ -170,9 +200,3 @@ def test_who_points_at_a_chart_reads_its_values_there(
     expect(chart.get_by_text("s ago")).to_be_visible()
     page.mouse.move(1, 1)
     expect(chart.get_by_text("s ago")).to_be_hidden()
-
-
-def test_schedules_are_there_where_there_are_any(dashboard: Page) -> None:
-    """Each with its next run."""
-    panel = dashboard.get_by_role("region", name="Schedules")
-    expect(panel.get_by_role("row", name="yearly")).to_contain_text("1 Jan")

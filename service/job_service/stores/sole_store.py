@@ -2,8 +2,9 @@
 
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 import trio
 from msgspec import UNSET
@@ -14,16 +15,17 @@ from job_service.jobs.state.detail import JobDetail, JobSummary, detail_of, summ
 from job_service.jobs.state.group import Group
 from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import TERMINAL, Draft, Edit, Job, Status
+from job_service.jobs.state.schedule_state import ScheduleChange, ScheduleState
 from job_service.jobs.state.stand_in import require_readable
 from job_service.jobs.state.views import Cancellations, MadeReady, QueueView
-from job_service.stores.contract import ALL, KeyedRequest, Portion, Tick
+from job_service.stores.contract import ALL, KeyedRequest, Portion
 from job_service.stores.durable import DurableStore
 from job_service.stores.group_store import KeptGroup
 from job_service.stores.kept_counts import KeptCounts
 from job_service.stores.live_store import draft_like
 from job_service.stores.outbox import withdraw
 from job_service.stores.submissions import Submissions
-from job_service.stores.unit_of_work import Pause, UnitOfWork
+from job_service.stores.unit_of_work import Pause, ScheduleRun, UnitOfWork
 from job_service.telemetry.events import Event, QueuePaused, QueueResumed
 
 
@@ -66,16 +68,19 @@ class SoleStore(DurableStore):
         drafts: Sequence[Draft],
         request: KeyedRequest | None = None,
         schedule: str | None = None,
-        not_since: datetime | None = None,  # noqa: ARG002 (there is no other process)
+        not_since: datetime | None = None,
         group: Group | None = None,
     ) -> Sequence[JobSummary]:
         await self._require_open()
         await self._submissions.look_up_predecessors(drafts)
         async with self._unit() as unit:
-            jobs = self._submissions.accept(unit, drafts, request, group)
-            if schedule is not None:
-                tick = self._ticks[schedule] = Tick(schedule, jobs[0].created_at, jobs[0].id)
-                unit.beside.append(tick)
+            accept = partial(self._submissions.accept, unit, drafts, request, group)
+            if schedule is None:
+                jobs = accept()
+            else:
+                before = self._state_of(schedule)
+                jobs = self._run_schedule(schedule, drafts[0], accept, ticks=not_since is not None)
+                unit.beside.append(ScheduleRun(before, self._state_of(schedule)))
         return await self._submissions.as_they_are(jobs)
 
     async def run_again(
@@ -149,6 +154,16 @@ class SoleStore(DurableStore):
                 )
         return self._view()
 
+    async def _change_schedule(self, schedule: str, change: ScheduleChange) -> None:
+        await self._require_open()
+        async with self._unit() as unit:
+            changed = change(self._state_of(schedule), self.clock.now())
+            if changed is not None:
+                state, event = changed
+                self._note_schedule(state)
+                unit.beside.append(state)
+                self._outbox.emit(event)
+
     async def get(self, job_id: str) -> JobDetail:
         await self._require_open()
         job = self._jobs.get(job_id)
@@ -202,4 +217,20 @@ class SoleStore(DurableStore):
         self._submissions.keyed.discard(job.id)
 
     def _undo(self, units: deque[UnitOfWork]) -> None:
-        self._submissions.forget(withdraw(units, self._live))
+        undone = withdraw(units, self._live)
+        self._submissions.forget(undone)
+        for run in reversed(undone):
+            if isinstance(run, ScheduleRun):
+                self._forget_run(run, units)
+
+    def _forget_run(self, run: ScheduleRun, units: Iterable[UnitOfWork]) -> None:
+        """A job of a schedule is withdrawn, of which pauses that came after it know, too."""
+        name = run.before.schedule
+        self._note_schedule(self._state_of(name).with_jobs_of(run.before))
+        for unit in units:
+            unit.beside = [
+                item.with_jobs_of(run.before)
+                if isinstance(item, ScheduleState) and item.schedule == name
+                else item
+                for item in unit.beside
+            ]

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain, pairwise
+from typing import Any
 
 import psycopg
 import pytest
@@ -22,11 +23,14 @@ from job_service.telemetry.events import (
     JobCreated,
     JobMisfit,
     JobStarted,
+    SchedulePaused,
+    ScheduleResumed,
     utc_now,
 )
 from tests.stores.postgres.service import Service, services
 
 HOUR = 3_600.0
+WORDS = SchedulePaused | ScheduleResumed
 NO_RETRY = Retry(max_retries=0)
 
 
@@ -245,6 +249,44 @@ async def test_a_pause_is_one_of_all_processes(database: str, registry: Registry
         assert await all_ended(one, jobs) == {"completed": 5}
 
 
+@pytest.mark.slow
+async def test_a_paused_schedule_is_paused_in_all_processes(database: str) -> None:
+    """At once, also in those that were not told; who runs it now, anywhere, gets one job."""
+    registry = Registry()
+
+    @registry.cron("* * * * * *", name="often")
+    async def often() -> None:
+        await trio.lowlevel.checkpoint()
+
+    def made() -> list[str]:
+        return sorted(chain.from_iterable(each.said(JobCreated) for each in nodes))
+
+    async with services(database, registry) as nodes:
+        one, two, three = nodes
+        await one.queue.schedules.pause("often", by="alice")
+        before = made()
+        due = one.queue.schedules.views()[0].next_ticks
+        with trio.fail_after(20):
+            for each in nodes:  # until each has seen two ticks go by
+                while each.queue.schedules.views()[0].next_ticks[0] <= due[2]:
+                    await trio.sleep(0.05)
+        assert made() == before
+        told = [each.queue.schedules.views()[0] for each in nodes]
+        assert [(view.paused, view.paused_by) for view in told] == [(True, "alice")] * 3
+        job = await two.queue.schedules.run_now("often")
+        assert made() == sorted([*before, job.id])
+        assert (await three.ended(job.id)).schedule == "often"
+        await three.queue.schedules.resume("often")
+        with trio.fail_after(20):
+            while len(made()) < len(before) + 3:
+                await trio.sleep(0.05)
+        jobs = await one.queue.list()
+        ticks = [each.scheduled_for for each in jobs if each.id != job.id]
+        assert len(set(ticks)) == len(ticks)  # each tick makes one job, as ever
+        words = [e.event for each in nodes for e in each.events if isinstance(e, WORDS)]
+        assert words == ["schedule_paused", "schedule_resumed"]
+
+
 async def test_the_capacity_is_that_of_the_whole_store(database: str, registry: Registry) -> None:
     """Under a race of all processes as many jobs come in as there are places."""
     async with services(database, registry, capacity=10) as nodes:
@@ -314,6 +356,35 @@ async def test_a_job_that_fits_only_elsewhere_is_left_to_others(database: str) -
             assert (await new.ended(row[0])).status == "completed"
         assert old.said(JobMisfit) == [row[0]]
         assert old.said(JobStarted) == []
+
+
+@pytest.mark.parametrize("asked", [0, 1])
+async def test_a_change_reaches_a_job_that_is_being_given_back(
+    database: str, registry: Registry, asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever process is asked, while the one that holds the job is about to leave it."""
+    async with services(database, registry, 2) as both:
+        holder = both[0].store
+        for each in both:
+            each.store._runner.pause("email")
+        job = await both[0].queue.submit("email")
+        held = holder._jobs.get(job.id)
+        assert held is not None
+        assert held.ready_monotonic is not None
+        to_edit = holder._reader.to_edit
+
+        async def give_back_meanwhile(node: object) -> Any:
+            wanted = await to_edit(node)
+            if wanted:
+                monkeypatch.undo()
+                holder._give_back_ready([held])
+            return wanted
+
+        monkeypatch.setattr(holder._reader, "to_edit", give_back_meanwhile)
+        if asked == 0:
+            holder._give_back_ready([held])
+        assert (await both[asked].queue.edit(job.id, priority=1)).priority == 1
+        assert (await both[1].queue.get(job.id)).priority == 1
 
 
 async def test_a_front_end_runs_no_job(database: str, registry: Registry) -> None:

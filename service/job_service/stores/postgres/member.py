@@ -15,12 +15,13 @@ from job_service.jobs.state.capacity import Capacity, Totals
 from job_service.jobs.state.clock import Clock
 from job_service.stores.commit import CannotKeep
 from job_service.stores.postgres import node as nodes
-from job_service.stores.postgres.batch import Batch, strike
+from job_service.stores.postgres.batch import Batch, released, strike
 from job_service.stores.postgres.calling_off import CallOff
 from job_service.stores.postgres.connection import connect
 from job_service.stores.postgres.editing import EditElsewhere
 from job_service.stores.postgres.holder import Holder
 from job_service.stores.postgres.rescuing import Rescue
+from job_service.stores.postgres.schedules import ChangeSchedule
 from job_service.stores.postgres.signals import READY_EVERY_SECONDS
 from job_service.stores.postgres.submission import Submission
 from job_service.stores.postgres.transaction import InDoubt, Writer, at_once
@@ -28,7 +29,7 @@ from job_service.stores.postgres.unreadable import NO_EDITS
 from job_service.stores.postgres.writing import MOST_AHEAD, Claim, Done, Means, Work
 from job_service.stores.runner import Demand
 from job_service.stores.unit_of_work import UnitOfWork
-from job_service.telemetry.events import Event, JobsClaimed, utc_now
+from job_service.telemetry.events import Event, JobReleased, JobsClaimed, utc_now
 
 _CORRECTION: Final = timedelta(seconds=1)  # by less, a clock is not set but kept right
 
@@ -179,11 +180,17 @@ class Member(Holder):
         waiting = list(self._committer.waiting)
         for job_id in done.lost:
             job = self._jobs.get(job_id) or batch.jobs.get(job_id)
-            if job is not None and job_id not in self._given:
+            if job is not None:
                 strike(waiting, job, self.clock.now())
                 self._lose(job)
+        gone = done.lost.union(
+            told.job_id for unit in waiting for told in unit.told if isinstance(told, JobReleased)
+        )
+        units[-1].told += [
+            released(job, self.clock.now()) for job in batch.given if job.id not in gone
+        ]
         written = {job.id for job in (*batch.ended, *batch.given)}
-        self._given -= written
+        self._given -= written | done.lost
         for unit in waiting:
             for job_id in unit.jobs.keys() & written:
                 del unit.jobs[job_id]
@@ -206,7 +213,7 @@ class Member(Holder):
         if isinstance(ask, Submission):
             unit.told += ask.told
             unit.told += [(self._take_new, job) for job in ask.taken]
-        elif isinstance(ask, EditElsewhere):
+        elif isinstance(ask, EditElsewhere | ChangeSchedule):
             unit.told += ask.told
         elif isinstance(ask, Claim):
             ask.taken = len(done.claimed.jobs)

@@ -102,8 +102,14 @@ CREATE TABLE job_service.keyed_jobs (
 );
 CREATE INDEX keyed_jobs_by_age ON job_service.keyed_jobs (until);
 CREATE TABLE job_service.pauses (job_type text PRIMARY KEY);
-CREATE TABLE job_service.ticks (
-    schedule text PRIMARY KEY, at timestamptz NOT NULL, job_id text
+CREATE TABLE job_service.schedules (
+    schedule text PRIMARY KEY,
+    ticked_at timestamptz,
+    last_run_at timestamptz,
+    last_job_id text,
+    paused_since timestamptz,
+    paused_by text,
+    resumed_at timestamptz
 );
 
 CREATE TABLE job_service.last_turns (
@@ -171,7 +177,8 @@ CREATE TRIGGER finished_go AFTER DELETE ON job_service.finished REFERENCING OLD 
     FOR EACH STATEMENT EXECUTE FUNCTION job_service.count_jobs();
 """
 
-# Each takes a database from the version that is its place here to the next one.
+# Each takes a database from the version that is its place here to the next one. As long as none
+# was released, the first one is changed in its place.
 MIGRATIONS: Final = (_FIRST + SUBMIT,)
 
 VERSION: Final = len(MIGRATIONS)

@@ -22,7 +22,7 @@ from job_service.jobs.state.job_filter import JobFilter, JobPage, page_of
 from job_service.jobs.state.model import Ending, Job
 from job_service.jobs.state.transitions import fail_unstarted
 from job_service.stores.commit import STALLED_SECONDS, CannotKeep
-from job_service.stores.contract import Excerpt, Tick
+from job_service.stores.contract import Excerpt
 from job_service.stores.group_store import KeptGroup
 from job_service.stores.live_store import no_such_group, no_such_job
 from job_service.stores.sole_store import SoleStore
@@ -37,6 +37,7 @@ from job_service.stores.sqlite.records import (
     readable,
     remembered,
     stands_for,
+    state_of,
     summarized,
     text_of,
 )
@@ -246,7 +247,7 @@ class SqliteStore(SoleStore):
         )
 
     async def _recover_words(self) -> None:
-        """What clients and operators said before: keys of requests, pauses and ticks."""
+        """What clients and operators said before: keys of requests, pauses and schedules."""
         now = self.clock.now()
         keys, ends = await self._file.call(JobFile.keys, text_of(now))
         endings = {
@@ -258,8 +259,8 @@ class SqliteStore(SoleStore):
         for job_type in await self._file.call(JobFile.pauses):
             self._runner.pause(job_type or None)
             self._say(QueuePaused(timestamp=now, job_type=job_type or UNSET))
-        for name, at, job_id in await self._file.call(JobFile.ticks):
-            self._ticks[name] = Tick(name, datetime.fromisoformat(at), job_id)
+        for kept in await self._file.call(JobFile.schedules):
+            self._note_schedule(state_of(kept))
 
     def _with_progress(self, summary: JobSummary) -> JobSummary:
         job = self._jobs.get(summary.id)
