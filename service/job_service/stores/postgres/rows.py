@@ -45,16 +45,10 @@ _INSERT_FINISHED: Final = f"""
     SELECT * FROM unnest({JOINED}, {JOINED}, {JOINED}, %s::smallint[], %s::timestamptz[],
         %s::timestamptz[], %s::timestamptz[], {JOINED}, %s::text[], {JOINED})
 """
-# No trigger counts jobs that change: see `schema`.
-_CHANGE: Final = f"""
-    WITH new AS (
-        SELECT new.*, jobs.type, jobs.status AS old_status, jobs.bytes AS old_bytes
-        FROM unnest({JOINED}, {JOINED}, %s::timestamptz[], %s::int[], {JOINED}, %s::text[],
-            %s::bool[]) AS new (id, status, run_at, bytes, record, error, stays)
-            JOIN job_service.jobs AS jobs USING (id)
-        WHERE jobs.node IS NOT DISTINCT FROM %s
-        FOR UPDATE OF jobs
-    ), counted AS (
+# Counts jobs that change, because no trigger does: see `schema`. It comes after `new`, which has
+# what they become and what they were.
+COUNTED: Final = """
+    counted AS (
         INSERT INTO job_service.counts AS kept
         SELECT pg_backend_pid(), type, status, sum(jobs), sum(bytes) FROM (
             SELECT type, status, 1 AS jobs, bytes FROM new
@@ -65,6 +59,16 @@ _CHANGE: Final = f"""
         ON CONFLICT (stripe, type, status) DO UPDATE
             SET jobs = kept.jobs + excluded.jobs, bytes = kept.bytes + excluded.bytes
     )
+"""
+_CHANGE: Final = f"""
+    WITH new AS (
+        SELECT new.*, jobs.type, jobs.status AS old_status, jobs.bytes AS old_bytes
+        FROM unnest({JOINED}, {JOINED}, %s::timestamptz[], %s::int[], {JOINED}, %s::text[],
+            %s::bool[]) AS new (id, status, run_at, bytes, record, error, stays)
+            JOIN job_service.jobs AS jobs USING (id)
+        WHERE jobs.node IS NOT DISTINCT FROM %s
+        FOR UPDATE OF jobs
+    ), {COUNTED}
     UPDATE job_service.jobs AS jobs SET
         status = new.status, run_at = new.run_at, bytes = new.bytes, record = new.record,
         error = new.error,
