@@ -68,6 +68,26 @@ class Table:
                 " WHERE id = %s",
                 *(node, text, job_id),
             )
+        self.do(
+            "UPDATE job_service.counts SET status = 'processing'"
+            " WHERE status = 'pending' AND type IN ("
+            "     SELECT type FROM job_service.jobs WHERE node = %s)",
+            node,
+        )
+
+    def is_counted(self) -> bool:
+        """Whether the counts are those of the rows."""
+        counted, rows = (
+            self.do(
+                f"SELECT type, status, {jobs}::int, {bytes_}::int FROM job_service.{table}"
+                f" GROUP BY type, status HAVING {jobs} > 0 ORDER BY type, status"
+            )
+            for table, jobs, bytes_ in [
+                ("counts", "sum(jobs)", "sum(bytes)"),
+                ("jobs", "count(*)", "sum(bytes)"),
+            ]
+        )
+        return counted == rows
 
 
 @pytest.fixture
@@ -290,6 +310,7 @@ async def test_one_that_can_be_read_again_can_be_cancelled_before_anybody_takes_
         table.let_a_dead_node_run(first, second)
         table.damage(first)
         await until(lambda: service.said(JobRescued) == [second])
+        assert table.is_counted()
         table.mend(first)
         ended = await service.queue.cancel(first)
         assert (ended.status, ended.attempts[0].outcome) == ("cancelled", "lost")

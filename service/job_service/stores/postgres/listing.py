@@ -26,28 +26,32 @@ LOOKS_AT_IDS: Final = 20_000  # in an index
 LOOKS_AT_ROWS: Final = 2_000
 PAGE_SECONDS: Final = 2  # that the server may take for one of its queries; milliseconds are usual
 
-# Rows are compared as wholes, because of `type = …` the planner may still take the primary key, and
-# look at all jobs for the few of a rare type.
 _UNFINISHED: Final = """
     SELECT id FROM job_service.jobs
     WHERE {within} {state} {rest} ORDER BY id {order} LIMIT %(limit)s
 """
-_UNFINISHED_OF_TYPES: Final = """
-    SELECT found.id
-    FROM unnest(%(types)s::text[]) AS wanted (type), LATERAL (
-        SELECT id FROM job_service.jobs
-        WHERE {within_type} {state} {rest}
-        ORDER BY type {order}, id {order} LIMIT %(limit)s
-    ) AS found
-    ORDER BY found.id {order} LIMIT %(limit)s
-"""
-# They are few: OFFSET has the server find all of them by their nodes.
-_RUNNING: Final = """
+# Jobs that a process holds are few: OFFSET has the server find all of them by their nodes.
+_HELD: Final = """
     SELECT id FROM (
-        SELECT id, type, error FROM job_service.jobs
-        WHERE node IS NOT NULL AND status = 'processing' OFFSET 0
-    ) AS running
-    WHERE {within} {of_types} {rest} ORDER BY id {order} LIMIT %(limit)s
+        SELECT id, type, status, error FROM job_service.jobs
+        WHERE node IS NOT NULL {of_types} OFFSET 0
+    ) AS held
+    WHERE {within} {state} {rest} ORDER BY id {order} LIMIT %(limit)s
+"""
+# Rows are compared as wholes, because of `type = …` the planner may still take the primary key, and
+# look at all jobs for the few of a rare type.
+_UNFINISHED_OF_TYPES: Final = f"""
+    (
+        SELECT found.id
+        FROM unnest(%(types)s::text[]) AS wanted (type), LATERAL (
+            SELECT id FROM job_service.jobs
+            WHERE node IS NULL AND {{within_type}} {{state}} {{rest}}
+            ORDER BY type {{order}}, id {{order}} LIMIT %(limit)s
+        ) AS found
+        ORDER BY found.id {{order}} LIMIT %(limit)s
+    )
+    UNION ALL
+    ({_HELD})
 """
 _PAIRS: Final = """
     SELECT type, status, count(*) OVER () AS pairs FROM job_service.counts
@@ -176,7 +180,7 @@ class Listing:
             return _OF_LABEL
         of_unfinished = _UNFINISHED_OF_TYPES if self._wanted.types else _UNFINISHED
         if self._wanted.among == _PROCESSING:
-            of_unfinished = _RUNNING
+            of_unfinished = _HELD
         some = [
             *([of_unfinished] if self._has_unfinished else []),
             *([_FINISHED] if self._ended else []),

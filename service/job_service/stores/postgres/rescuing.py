@@ -10,7 +10,7 @@ from job_service.jobs.state.model import TERMINAL, Job
 from job_service.jobs.state.stand_in import StandIn
 from job_service.jobs.state.transitions import cancel
 from job_service.stores.postgres.elsewhere import Elsewhere
-from job_service.stores.postgres.rows import WHOLE, changing, finishing
+from job_service.stores.postgres.rows import COUNTED, WHOLE, changing, finishing
 from job_service.stores.postgres.transaction import Transaction
 from job_service.stores.postgres.unreadable import jobs_of
 from job_service.telemetry.events import Event, JobRescued, JobsClaimed
@@ -23,9 +23,13 @@ _END_NODES: Final = """
         FOR UPDATE SKIP LOCKED
     ) RETURNING id
 """
-_LET_WAIT: Final = """
-    UPDATE job_service.jobs SET node = NULL, status = 'pending', rescues = rescues + 1
-    WHERE id = ANY(%s)
+_LET_WAIT: Final = f"""
+    WITH new AS (
+        SELECT id, type, 'pending' AS status, bytes, status AS old_status, bytes AS old_bytes
+        FROM job_service.jobs WHERE id = ANY(%s)
+    ), {COUNTED}
+    UPDATE job_service.jobs AS jobs SET node = NULL, status = new.status, rescues = rescues + 1
+    FROM new WHERE jobs.id = new.id
 """
 _JOBS: Final = f"""
     SELECT cancel_reason, cancel_by, id, {WHOLE} FROM job_service.jobs

@@ -13,11 +13,11 @@ IN_ONE_GO: Final = 500  # jobs, while which a commit waits
 # How a job has ended that an idempotency key tells of is remembered beyond the job.
 _TRIM: Final = """
     WITH first AS (
-        SELECT id FROM job_service.finished
+        SELECT ctid AS place FROM job_service.finished
         WHERE finished_at < %(before)s OR %(before)s::timestamptz IS NULL
         ORDER BY finished_at, id LIMIT %(jobs)s FOR UPDATE SKIP LOCKED
     ), gone AS (
-        DELETE FROM job_service.finished AS finished USING first WHERE finished.id = first.id
+        DELETE FROM job_service.finished AS finished USING first WHERE finished.ctid = place
         RETURNING finished.id, status, finished_at
     ), remembered AS (
         UPDATE job_service.keyed_jobs SET status = gone.status, finished_at = gone.finished_at

@@ -45,16 +45,37 @@ _INSERT_FINISHED: Final = f"""
     SELECT * FROM unnest({JOINED}, {JOINED}, {JOINED}, %s::smallint[], %s::timestamptz[],
         %s::timestamptz[], %s::timestamptz[], {JOINED}, %s::text[], {JOINED})
 """
+# Counts jobs that change, because no trigger does: see `schema`. It comes after `new`, which has
+# what they become and what they were.
+COUNTED: Final = """
+    counted AS (
+        INSERT INTO job_service.counts AS kept
+        SELECT pg_backend_pid(), type, status, sum(jobs), sum(bytes) FROM (
+            SELECT type, status, 1 AS jobs, bytes FROM new
+            UNION ALL
+            SELECT type, old_status, -1, -old_bytes FROM new
+        ) AS moves
+        GROUP BY type, status HAVING sum(jobs) <> 0 OR sum(bytes) <> 0 ORDER BY type, status
+        ON CONFLICT (stripe, type, status) DO UPDATE
+            SET jobs = kept.jobs + excluded.jobs, bytes = kept.bytes + excluded.bytes
+    )
+"""
 _CHANGE: Final = f"""
+    WITH new AS (
+        SELECT new.*, jobs.type, jobs.status AS old_status, jobs.bytes AS old_bytes
+        FROM unnest({JOINED}, {JOINED}, %s::timestamptz[], %s::int[], {JOINED}, %s::text[],
+            %s::bool[]) AS new (id, status, run_at, bytes, record, error, stays)
+            JOIN job_service.jobs AS jobs USING (id)
+        WHERE jobs.node IS NOT DISTINCT FROM %s
+        FOR UPDATE OF jobs
+    ), {COUNTED}
     UPDATE job_service.jobs AS jobs SET
         status = new.status, run_at = new.run_at, bytes = new.bytes, record = new.record,
         error = new.error,
         node = CASE WHEN new.stays THEN jobs.node END,
         edit = CASE WHEN new.status = 'pending' THEN jobs.edit END,
         rescues = jobs.rescues + %s
-    FROM unnest({JOINED}, {JOINED}, %s::timestamptz[], %s::int[], {JOINED}, %s::text[], %s::bool[])
-        AS new (id, status, run_at, bytes, record, error, stays)
-    WHERE jobs.id = new.id AND jobs.node IS NOT DISTINCT FROM %s
+    FROM new WHERE jobs.id = new.id
     RETURNING jobs.id, jobs.cancel_reason, jobs.cancel_by
 """
 _EDIT: Final = f"""
@@ -139,7 +160,6 @@ def changing(jobs: Sequence[tuple[Job, bool]], node: object, rescues: int = 0) -
     changed = [job for job, _ in jobs]
     return Statement(
         _CHANGE,
-        rescues,
         *joined([job.id for job in changed]),
         *joined([job.status for job in changed]),
         plain([job.run_at for job in changed]),
@@ -148,6 +168,7 @@ def changing(jobs: Sequence[tuple[Job, bool]], node: object, rescues: int = 0) -
         texts([folded_error(job) for job in changed]),
         plain([stays for _, stays in jobs]),
         node,
+        rescues,
     )
 
 
