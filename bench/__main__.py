@@ -33,6 +33,11 @@ from bench.killing import kill_again_and_again
 from bench.latency import latency_under_load, tail_against_bare_route
 from bench.measure import Result
 from bench.memory import memory_at_rest, memory_per_job
+from bench.postgres import (
+    cost_on_postgres,
+    engines_on_postgres,
+    post_on_postgres_against_memory,
+)
 from bench.processes import two_cores_against_one
 from bench.report import write_report
 from bench.startup import start_against_import
@@ -80,6 +85,9 @@ BENCHMARKS = [
     Benchmark("durable-post-128", partial(post_on_file_against_memory, 128, 0.9), 9, needs="wrk"),
     Benchmark("durable-batches", durable_batches, rounds=9),
     Benchmark("durable-latency", durable_latency, rounds=5, needs="wrk"),
+    Benchmark("pg-engine", engines_on_postgres, rounds=9),
+    Benchmark("pg-engine-cost", cost_on_postgres, rounds=9),
+    Benchmark("pg-post", post_on_postgres_against_memory, rounds=9, needs="wrk"),
     Benchmark("start", start_against_import, rounds=15, quick_rounds=5),
     Benchmark("store-open", open_with_a_million_jobs, rounds=3),
     Benchmark("processes", two_cores_against_one, rounds=9, needs="taskset"),

@@ -3,7 +3,6 @@
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import trio
 
@@ -81,7 +80,7 @@ def engine_against_peers_on_redis(rounds: int) -> Comparison:
 def durable_engine_against_peers(rounds: int) -> Comparison:
     """Jobs per second, sent by ten senders one by one; each is kept before it is accepted."""
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "jobs.db"
+        file = f"sqlite:{folder}/jobs.db"
         ours = {"engine, each job in a file": lambda: trio.run(durable_jobs_per_second, file)}
         return _against("Durable engine against durable peers", ours, KEPT, 3, rounds)
 

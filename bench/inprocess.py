@@ -7,16 +7,12 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import trio
 
-from job_service import JobQueue, Registry
+from job_service import JobQueue, Registry, Settings
 from job_service.jobs.running.engine import Engine
-from job_service.jobs.state.weight import DEFAULT_QUEUE_BYTES
-from job_service.stores.contract import Store  # noqa: TC001 (beside what is made)
-from job_service.stores.memory import MemoryStore
-from job_service.stores.sqlite.store import SqliteStore
+from job_service.store_choice import make_store
 from job_service.telemetry.counting import Metrics
 from job_service.telemetry.emitter import Emitter
 from job_service.telemetry.feed import Feed
@@ -59,12 +55,9 @@ class Running:
 
 @asynccontextmanager
 async def running_engine(
-    *, workers: int = 10, retain: int = 1_000, database: Path | None = None
+    *, workers: int = 10, retain: int = 1_000, store: str = Settings.store
 ) -> AsyncIterator[Running]:
-    """An engine that logs to a file; jobs that wait when the block is left are abandoned.
-
-    They are in memory, or else in a `database`.
-    """
+    """An engine that logs to a file; jobs that wait when the block is left stay in the `store`."""
     registry = Registry()
 
     @registry.job("noop")
@@ -84,13 +77,9 @@ async def running_engine(
         metrics = Metrics(CAPACITY)
         history = History(metrics.live)
         emit = Emitter(history.observe, metrics.observe, log.observe, Feed().observe)
-        store: Store = MemoryStore(emit, capacity=CAPACITY, retain=retain)
-        if database is not None:
-            store = SqliteStore(
-                database, emit, capacity=CAPACITY, capacity_bytes=DEFAULT_QUEUE_BYTES, retain=retain
-            )
-        engine = Engine(registry, store, emit, log.logger, workers=workers)
-        async with store.opened(), trio.open_nursery() as nursery:
+        kept = make_store(Settings(store=store, queue_capacity=CAPACITY, retain=retain), emit)
+        engine = Engine(registry, kept, emit, log.logger, workers=workers)
+        async with kept.opened(), trio.open_nursery() as nursery:
             await nursery.start(engine.run)
             yield Running(engine.queue, metrics)
             engine.stop("cancelled")

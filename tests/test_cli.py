@@ -535,6 +535,7 @@ def test_the_demo_takes_no_other_job_types(capfd: pytest.CaptureFixture[str]) ->
     assert said == "demo has job types of its own, and takes no --jobs"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "environment", "said"),
     [
@@ -552,6 +553,7 @@ def test_a_real_process_tells_it_in_one_line(
     assert said in only_line(ended.stderr)
 
 
+@pytest.mark.slow
 def test_a_busy_port_is_told_in_one_line() -> None:
     """If another program listens already, the line names the address, and says what to do."""
     with socket.create_server(("127.0.0.1", 0)) as other:
@@ -661,6 +663,7 @@ def test_an_option_wins_over_an_address_of_the_environment(monkeypatch: pytest.M
     assert read_command_line(["--unix", "service.sock"]).settings.unix == "service.sock"
 
 
+@pytest.mark.slow
 def test_version_is_the_installed_one() -> None:
     """`--version` prints the version of the package, and is no error."""
     ended = run("--version")
@@ -676,6 +679,7 @@ def test_an_empty_token_in_the_environment_is_refused(
     assert refusal(capfd) == "JOB_SERVICE_TOKEN must not be empty"
 
 
+@pytest.mark.slow
 def test_a_service_without_a_stdout_does_not_start() -> None:
     """Its log would go nowhere."""
     command = f"exec {sys.executable} -m job_service --port 0 >&-"

@@ -36,6 +36,7 @@ async def call_here(
     return function()
 
 
+@pytest.mark.slow
 async def test_a_shop_that_keeps_itself_busy_shows_it_all(
     autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

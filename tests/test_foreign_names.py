@@ -143,6 +143,7 @@ def test_all_that_is_overridden_is_listed() -> None:
     assert found == {ours: names for ours, (_, names) in OVERRIDDEN.items()}
 
 
+@pytest.mark.slow
 def test_no_class_of_ours_uses_a_private_name_that_it_inherits() -> None:
     """Ruff sees to it wherever else a private name is used, and lets those of `self` pass."""
     for ours, kind in OUR_CLASSES.items():

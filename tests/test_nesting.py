@@ -24,6 +24,7 @@ def depth_of(value: object) -> int:
     return 0
 
 
+@pytest.mark.slow
 @given(VALUES)
 def test_any_value_is_as_deep_as_it_is(value: object) -> None:
     """Brackets and quotes in strings don't count."""

@@ -28,6 +28,7 @@ from job_service.errors import (
     UnknownJobType,
     UnknownPredecessor,
     Unreachable,
+    UnreadableJob,
     WaitsForJobs,
 )
 
@@ -123,6 +124,7 @@ __all__ = [
     "UnknownJobType",
     "UnknownPredecessor",
     "Unreachable",
+    "UnreadableJob",
     "WaitsForJobs",
     "WorkerView",
     "collect_garbage_on_schedule",

@@ -114,6 +114,10 @@ class WaitsForJobs(JobServiceError):
         self.job = job
 
 
+class UnreadableJob(JobServiceError):
+    """The record of the job can't be read, so it can be cancelled, and nothing else."""
+
+
 class SettingsError(JobServiceError, ValueError):
     """A setting has a value that it can't have; `setting` is its name."""
 

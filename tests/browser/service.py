@@ -50,6 +50,10 @@ class Service:
         with urlopen(request, timeout=10) as answer:  # noqa: S310
             return json.load(answer)
 
+    def patch(self, path: str, body: object) -> Any:
+        """Change what a path has; the JSON that it answers."""
+        return self.ask(path, body, "PATCH")
+
     def submit(self, job_type: str, payload: object = None, **more: object) -> str:
         """Submit a job; gives its id."""
         job_id: str = self.ask("/jobs", {"type": job_type, "payload": payload, **more})["id"]

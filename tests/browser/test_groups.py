@@ -10,6 +10,7 @@ pytestmark = pytest.mark.xdist_group("browser")  # one process, and one browser
 LATER = {"type": "echo", "payload": 1, "delay_seconds": 600}
 
 
+@pytest.mark.slow
 def test_a_group_is_followed_cancelled_and_repeated(page: Page, service: Service) -> None:
     """From the page of one of its jobs, which leads to the group."""
     jobs = [{"type": "echo", "payload": 1}, LATER, LATER]

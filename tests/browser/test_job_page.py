@@ -21,6 +21,7 @@ def open_job(page: Page, service: Service, job_id: str) -> None:
     expect(page.locator("#job-body")).to_be_visible()
 
 
+@pytest.mark.slow
 @SIZES
 def test_the_last_traceback_of_a_failed_job_is_open(
     new_context: Callable[..., BrowserContext], service: Service, viewport: dict[str, int]
@@ -36,6 +37,7 @@ def test_the_last_traceback_of_a_failed_job_is_open(
     expect(tracebacks.last.locator("pre")).to_contain_text("ValueError")
 
 
+@pytest.mark.slow
 @SIZES
 def test_the_error_of_a_job_that_never_ran_is_shown(
     new_context: Callable[..., BrowserContext], service: Service, viewport: dict[str, int]
@@ -51,6 +53,7 @@ def test_the_error_of_a_job_that_never_ran_is_shown(
     expect(page.locator("#attempts-empty")).to_have_text("None: it never ran.")
 
 
+@pytest.mark.slow
 def test_times_have_their_zone(
     new_context: Callable[..., BrowserContext], service: Service
 ) -> None:

@@ -5,13 +5,15 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, ViewportSize, expect
 
 from tests.browser.conftest import Watch, open_live
 from tests.browser.job_types import MARKUP
 from tests.browser.service import Service
 
 pytestmark = pytest.mark.xdist_group("browser")  # one process, and one browser
+
+PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
 def open_job(page: Page, service: Service, job_id: str) -> Page:
@@ -27,6 +29,7 @@ def rows(page: Page) -> list[str]:
     return [(link.get_attribute("href") or "").removeprefix("#/jobs/") for link in links]
 
 
+@pytest.mark.slow
 def test_jobs_are_filtered_by_status_and_type(page: Page, start: Callable[..., Service]) -> None:
     """The table holds what was asked for, and so does its address."""
     service = start()
@@ -61,6 +64,7 @@ def find(page: Page, kind: str, text: str) -> None:
     page.get_by_role("button", name="Find", exact=True).click()
 
 
+@pytest.mark.slow
 def test_the_tabs_count_what_the_table_has(page: Page, start: Callable[..., Service]) -> None:
     """Of all job types, and of the one that is chosen; and the tab that is chosen says so."""
     service = start()
@@ -83,6 +87,7 @@ def test_the_tabs_count_what_the_table_has(page: Page, start: Callable[..., Serv
     expect(page.locator("#jobs tr")).to_have_count(3)
 
 
+@pytest.mark.slow
 def test_jobs_are_found_by_id_key_tag_and_error(page: Page, start: Callable[..., Service]) -> None:
     """What is sought is in the address, so that a link leads to the same; it can be taken back."""
     service = start()
@@ -117,6 +122,7 @@ def test_jobs_are_found_by_id_key_tag_and_error(page: Page, start: Callable[...,
     assert page.url == f"{service.url}/#/?status=failed"
 
 
+@pytest.mark.slow
 def test_what_can_t_be_found_says_why(
     page: Page, start: Callable[..., Service], watch: Watch
 ) -> None:
@@ -142,6 +148,7 @@ def test_what_can_t_be_found_says_why(
     expect(page.get_by_role("button", name="Older")).to_be_enabled()
 
 
+@pytest.mark.slow
 def test_the_table_shows_payloads_and_why_jobs_wait(
     page: Page, start: Callable[..., Service]
 ) -> None:
@@ -151,13 +158,14 @@ def test_the_table_shows_payloads_and_why_jobs_wait(
     open_live(page, service.url)
     row = page.locator("#jobs tr", has=page.locator(f"a[href='#/jobs/{job_id}']"))
     expect(row.locator(".payload")).to_contain_text('{"to": "ada", "text": "xxx')
-    expect(row.locator(".detail")).to_contain_text("due in 3")
-    page.set_viewport_size({"width": 390, "height": 844})
+    expect(row.locator(".detail")).to_contain_text("due in 59 min")
+    page.set_viewport_size(PHONE)
     expect(row.locator(".payload")).to_be_hidden()
     expect(row.locator(".detail")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+@pytest.mark.slow
 def test_a_tag_of_a_job_leads_to_all_jobs_that_have_it(
     page: Page, start: Callable[..., Service]
 ) -> None:
@@ -176,6 +184,7 @@ def test_a_tag_of_a_job_leads_to_all_jobs_that_have_it(
     assert rows(page) == [older]
 
 
+@pytest.mark.slow
 def test_a_job_that_waits_has_taken_no_time(page: Page, start: Callable[..., Service]) -> None:
     """The column stays empty until it runs; a job that has ended says how long it took."""
     service = start()
@@ -199,10 +208,12 @@ def test_from_a_job_one_comes_back_to_the_same_table(dashboard: Page, service: S
     expect(dashboard.get_by_role("combobox", name="Type")).to_have_value("count_words")
 
 
+@pytest.mark.slow
 def test_pages_are_turned(page: Page, start: Callable[..., Service]) -> None:
     """Older and newer, and back to the newest; every job is on one page."""
     service = start()
     jobs = [service.run("echo", number) for number in range(45)][::-1]
+    page.set_viewport_size(PHONE)  # there, nothing is beside the table
     open_live(page, service.url)
     expect(page.locator("#jobs tr")).to_have_count(20)
     assert rows(page) == jobs[:20]
@@ -221,12 +232,32 @@ def test_pages_are_turned(page: Page, start: Callable[..., Service]) -> None:
     assert rows(page) == jobs[:20]
 
 
+def test_the_table_is_as_long_as_what_is_beside_it(
+    page: Page, start: Callable[..., Service]
+) -> None:
+    """It leaves no hole, and does not outgrow what is beside it either."""
+    service = start("--stall-threshold", "60")  # a trouble would move all
+    for number in range(60):
+        service.submit("echo", number, delay_seconds=3_600)
+    open_live(page, service.url)
+    expect(page.locator("#jobs tr").first).to_be_visible()
+    page.reload()
+    expect(page.locator("#jobs tr").first).to_be_visible()
+    boxes = [
+        page.locator(part).bounding_box() for part in ("#jobs-panel", "#side", "#jobs tr >> nth=0")
+    ]
+    table, beside, row = ((box or pytest.fail("it is not shown"))["height"] for box in boxes)
+    assert 0 <= beside - table < 2 * row
+
+
+@pytest.mark.slow
 def test_an_answer_that_comes_late_is_not_taken_for_another(
     page: Page, start: Callable[..., Service]
 ) -> None:
     """Who turns the page while the first one is being read again sees the page turned to."""
     service = start()
     jobs = [service.run("echo", number) for number in range(25)][::-1]
+    page.set_viewport_size(PHONE)  # where 20 are a page
     open_live(page, service.url)
     expect(page.locator("#jobs tr")).to_have_count(20)
     late: list[Callable[[], None]] = []
@@ -272,6 +303,7 @@ def test_a_job_is_found_by_its_id(dashboard: Page, service: Service, watch: Watc
     expect(dashboard.locator("#connection")).to_have_text("Live")
 
 
+@pytest.mark.slow
 def test_the_page_of_a_job_shows_all_of_it(page: Page, service: Service) -> None:
     """Payload and result to the digit, each attempt with its error, and all in its order."""
     exact = '{"big": 12345678901234567890, "price": 1.50}'
@@ -300,6 +332,7 @@ def test_the_page_of_a_job_shows_all_of_it(page: Page, service: Service) -> None
     expect(page.locator("details", has_text="Traceback").last).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_a_traceback_is_there_to_be_opened(page: Page, service: Service) -> None:
     """An attempt before the last one shows it when it is asked to."""
     job_id = service.run("fail", max_retries=1)
@@ -310,6 +343,7 @@ def test_a_traceback_is_there_to_be_opened(page: Page, service: Service) -> None
     expect(text).to_be_visible()
 
 
+@pytest.mark.slow
 def test_what_a_handler_logs_is_with_its_attempt(page: Page, service: Service) -> None:
     """Line by line, while it runs; an attempt that wrote nothing has no place for it."""
     open_job(page, service, service.submit("import"))
@@ -319,6 +353,7 @@ def test_what_a_handler_logs_is_with_its_attempt(page: Page, service: Service) -
     expect(log).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_what_others_wrote_is_text(page: Page, service: Service) -> None:
     """Markup in a payload or an error stays what it is, on every page that shows it."""
     open_live(page, service.url)
@@ -364,6 +399,7 @@ def test_a_running_job_is_cancelled_after_a_question(page: Page, service: Servic
     expect(page.get_by_role("button", name="Cancel the job")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_a_job_for_later_is_run_now(page: Page, service: Service) -> None:
     """Its page shows that it has run, and the button is gone."""
     job_id = service.submit("echo", "later", delay_seconds=600)
@@ -398,6 +434,7 @@ def test_an_action_that_is_refused_says_why(page: Page, service: Service, watch:
     expect(page.locator("#said")).to_contain_text("already cancelled")
 
 
+@pytest.mark.slow
 def test_the_queue_and_a_type_are_paused_and_resumed(
     page: Page, start: Callable[..., Service]
 ) -> None:
@@ -421,6 +458,7 @@ def test_the_queue_and_a_type_are_paused_and_resumed(
     expect(page.locator("#notices")).to_contain_text("echo was paused")
 
 
+@pytest.mark.slow
 def test_a_job_that_waits_says_why(page: Page, service: Service) -> None:
     """Its page says what it waits for, and since when it is there."""
     job_id = service.submit("echo", delay_seconds=3_600)
@@ -432,6 +470,7 @@ def test_a_job_that_waits_says_why(page: Page, service: Service) -> None:
     expect(page.locator("#attempts-empty")).to_have_text("None: it never ran.")
 
 
+@pytest.mark.slow
 def test_a_job_says_after_how_many_others_it_comes(
     page: Page, start: Callable[..., Service]
 ) -> None:

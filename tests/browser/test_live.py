@@ -26,6 +26,7 @@ def show_as(page: Page, visibility: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_it_shows_the_counters_of_the_service(page: Page, start: Callable[..., Service]) -> None:
     """All figures are those of /metrics."""
     service = start()
@@ -82,6 +83,7 @@ def test_a_stall_is_told_with_its_place(dashboard: Page, service: Service) -> No
     expect(dashboard.locator("#stalls")).not_to_have_text("0")
 
 
+@pytest.mark.slow
 def test_the_same_again_is_one_line(page: Page, start: Callable[..., Service]) -> None:
     """Failures in a row fill no list: they are counted."""
     service = start()
@@ -92,6 +94,7 @@ def test_the_same_again_is_one_line(page: Page, start: Callable[..., Service]) -
     expect(page.locator("#notices li").first).to_contain_text("3 times since")
 
 
+@pytest.mark.slow
 def test_it_comes_back_after_a_restart(
     page: Page, start: Callable[..., Service], watch: Watch
 ) -> None:
@@ -115,6 +118,7 @@ def test_it_comes_back_after_a_restart(
     expect(page.locator("#jobs_created")).to_have_text("1")
 
 
+@pytest.mark.slow
 def test_a_drain_is_seen(page: Page, start: Callable[..., Service], watch: Watch) -> None:
     """From the first signal on the page says what goes on, also if it is loaded only then."""
     watch.expected.append("503")
@@ -154,6 +158,7 @@ def test_a_start_is_not_taken_for_an_end(page: Page, service: Service, watch: Wa
     expect(page.locator("#draining")).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_who_points_at_a_chart_reads_its_values_there(
     page: Page, start: Callable[..., Service]
 ) -> None:

@@ -30,6 +30,7 @@ def let_it_go_wrong(service: Service) -> None:
             service.submit("echo")
 
 
+@pytest.mark.slow
 def test_an_incident_is_seen_that_began_before_the_page_was_opened(
     page: Page, start: Start
 ) -> None:
@@ -60,6 +61,7 @@ def test_an_incident_is_seen_that_began_before_the_page_was_opened(
         page.reload()
 
 
+@pytest.mark.slow
 def test_all_is_well_if_nothing_is_said(page: Page, start: Start) -> None:
     """A service that does its work shows no trouble."""
     service = start("--stall-threshold", "60")
@@ -81,6 +83,7 @@ def overview(service: Service, metrics: Any = None, queue: Any = None) -> Any:
     }
 
 
+@pytest.mark.slow
 def test_a_worker_without_work_beside_a_ready_job_is_told(page: Page, start: Start) -> None:
     """If no pause and no limit explains it; and so are threads that were let go."""
     service = start("--stall-threshold", "60")  # a busy machine may stall it
@@ -97,6 +100,7 @@ def test_a_worker_without_work_beside_a_ready_job_is_told(page: Page, start: Sta
     expect(troubles).to_have_count(1)
 
 
+@pytest.mark.slow
 def test_the_numbers_of_the_page_are_of_one_moment(page: Page, start: Start) -> None:
     """What waits and what runs is the same everywhere on the page."""
     service = start("--workers", "2")
@@ -116,6 +120,7 @@ def test_the_numbers_of_the_page_are_of_one_moment(page: Page, start: Start) -> 
     expect(legend).to_have_text("Pending 3In progress 2")
 
 
+@pytest.mark.slow
 def test_a_dead_service_is_one_banner(page: Page, start: Start, watch: Watch) -> None:
     """It says since when, and of what time the numbers are. It goes when the service is back."""
     watch.expected.append("ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED_ENCODING")

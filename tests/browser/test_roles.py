@@ -22,6 +22,7 @@ def enter(page: Page, url: str, token: str) -> None:
     expect(page.locator("#connection")).to_have_text("Live")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_who_may_only_read_sees_no_button_that_acts(
     new_context: Callable[..., BrowserContext],
@@ -53,6 +54,7 @@ def test_who_may_only_read_sees_no_button_that_acts(
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+@pytest.mark.slow
 def test_what_is_sensitive_is_shown_to_operators_only(
     new_context: Callable[..., BrowserContext], start: Callable[..., Service], watch: Watch
 ) -> None:
@@ -77,6 +79,7 @@ def test_who_needs_no_token_may_do_all(dashboard: Page) -> None:
     expect(dashboard.locator("#caller")).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_what_happened_says_who_did_it(
     new_context: Callable[..., BrowserContext], start: Callable[..., Service], watch: Watch
 ) -> None:

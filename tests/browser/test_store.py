@@ -54,6 +54,23 @@ def test_jobs_that_no_handler_fits_are_told_apart(page: Page, service: Service) 
     )
 
 
+def test_jobs_without_a_handler_are_counted_with_all_others(page: Page, service: Service) -> None:
+    """Another program has submitted them: the tabs have them, and so do the types that wait."""
+    open_live(page, service.url)
+    told = service.ask("/overview")
+    jobs = told["jobs"] | {"pending": told["jobs"]["pending"] + 3}
+    stranger = {"type": "unknown", "pending": 3, "ready": 0, "processing": 0}
+    queue = told["queue"] | {"types": [*told["queue"]["types"], stranger]}
+    answer(page, "/overview", told | {"jobs": jobs, "queue": queue})
+    expect(page.locator("#tab-pending")).to_have_text(f"pending {jobs['pending']}")
+    expect(page.locator("#tab-all")).to_have_text(f"all {sum(jobs.values()):,}")
+    row = page.locator("#types tr", has_text="unknown")
+    expect(row).to_contain_text("no handler here")
+    expect(row.locator("td").first).to_have_text("3")
+    expect(row.get_by_role("button")).to_have_count(0)
+
+
+@pytest.mark.slow
 def test_the_processes_that_share_a_store_are_listed(page: Page, service: Service) -> None:
     """Which one answers, what each does, and whose lease is over; nothing if there is one alone."""
     open_live(page, service.url)
@@ -81,6 +98,7 @@ def test_the_processes_that_share_a_store_are_listed(page: Page, service: Servic
     expect(rows.nth(1).locator(".bad")).to_have_text("over")
 
 
+@pytest.mark.slow
 def test_a_store_that_fails_is_seen_and_so_is_its_recovery(
     page: Page, start: Callable[..., Service], watch: Watch
 ) -> None:
@@ -106,6 +124,7 @@ def test_a_store_that_fails_is_seen_and_so_is_its_recovery(
     expect(page.locator("#jobs_created")).to_have_text("1")
 
 
+@pytest.mark.slow
 def test_it_is_told_how_an_attempt_ended_that_nobody_ended(page: Page, service: Service) -> None:
     """A crash and a stop are no failures of the handler, and look like none."""
     job_id = service.run("flaky", {"failures": 2}, max_retries=2)

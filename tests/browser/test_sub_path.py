@@ -15,6 +15,7 @@ pytestmark = pytest.mark.xdist_group("browser")  # one process, and one browser
 ROOT_PATH = "/team/jobs"
 
 
+@pytest.mark.slow
 def test_the_dashboard_works_at_a_path(
     page: Page, start: Callable[..., Service], watch: Watch
 ) -> None:
@@ -41,6 +42,7 @@ def test_the_dashboard_works_at_a_path(
         assert all(asked.startswith((url, "about:")) for asked in watch.requests)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("root_path", ["", ROOT_PATH])
 def test_the_description_of_the_api_can_be_read_with_a_token(
     new_context: Callable[..., BrowserContext],

@@ -121,6 +121,44 @@ async def test_jobs_are_found_by_what_is_known_of_them(
                 await call(running.url, "list", **bad)
 
 
+async def test_a_list_tells_how_payloads_begin_and_why_jobs_wait(serve: Serve, call: Call) -> None:
+    """If it is asked for: it costs the service a look at each job."""
+    async with serve() as running:
+        job = await call(running.url, "submit", "double", 7, delay_seconds=600)
+        (plain,) = await call(running.url, "list")
+        assert (plain.payload_excerpt, plain.waits_because) == (None, None)
+        (told,) = await call(running.url, "list", excerpts=True)
+        page = await call(running.url, "page", excerpts=True)
+        assert (told.id, told.payload_excerpt) == (job.id, "7")
+        assert told.waits_because.startswith("due in ")
+        assert [each.payload_excerpt for each in page.jobs] == ["7"]
+
+
+async def test_the_service_is_told_of_as_it_is_and_was(serve: Serve, call: Call) -> None:
+    """At one moment, over the last hour, and out of the ordinary."""
+    async with serve(workers=3) as running:
+        failed = await call(running.url, "submit_and_wait", "fail")
+        now = await call(running.url, "overview")
+        assert (now.metrics.jobs_failed, now.queue.pending, len(now.workers)) == (1, 0, 3)
+        assert {each.type: each.failed for each in now.types}["fail"] == 1
+        (notice,) = await call(running.url, "notices")
+        assert (notice.event, notice.times) == ("job_failed", 1)
+        assert notice.fields["job_id"] == failed.id
+        assert notice.first_at == datetime.fromisoformat(notice.fields["timestamp"])
+        await call(running.url, "submit_and_wait", "fail")
+        (again,) = await call(running.url, "notices", limit=1)
+        assert (again.times, again.first_at) == (2, notice.first_at)
+        past = await call(running.url, "history", seconds=600, step=300)
+        assert (past.step_seconds, past.jobs_failed) == (300, []), "it is younger than a step"
+        for method, arguments in (
+            ("history", {"seconds": 0}),
+            ("history", {"step": 3_601}),
+            ("notices", {"limit": 0}),
+        ):
+            with pytest.raises(InvalidOption):
+                await call(running.url, method, **arguments)
+
+
 async def test_jobs_that_wait_are_changed_and_run_now(serve: Serve, call: Call) -> None:
     """As the queue does it, with its exceptions."""
     async with serve(grace=0) as running:

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from job_service import errors
+from job_service.client import Submission
 from job_service.client.answers import (
     ALREADY_FINISHED,
     NOT_FINISHED,
@@ -13,8 +14,8 @@ from job_service.client.answers import (
     WAITS_FOR_JOBS,
     error_of,
 )
-from job_service.client.batches import PORTION_BYTES, PORTION_JOBS, Submission, submit_all
 from job_service.client.calls import Calls
+from job_service.client.calls.batches import PORTION_BYTES, PORTION_JOBS
 from job_service.client.exchange import Answer, Conversation, NoAnswer, Request
 from job_service.errors import (
     AlreadyFinished,
@@ -30,6 +31,7 @@ from job_service.errors import (
     Unreachable,
     WaitsForJobs,
 )
+from job_service.jobs.state.views import Cancellations
 from job_service.web.problems import Problem
 from job_service.web.refusals import (
     BUG,
@@ -358,25 +360,56 @@ def lines(request: Request) -> int:
 def test_many_jobs_go_in_portions_each_with_a_key_of_its_own() -> None:
     """The same jobs with the same key make the same requests."""
     talk = Talk(receipt("a"), receipt("b"), receipt("c"))
-    assert talk.lead(submit_all(CALLS, jobs(2 * PORTION_JOBS + 1), "key")) == ["a", "b", "c"]
+    assert talk.lead(CALLS.submit_all(jobs(2 * PORTION_JOBS + 1), "key", None)) == ["a", "b", "c"]
     assert [lines(request) for request in talk.requests] == [PORTION_JOBS, PORTION_JOBS, 1]
     again = Talk(receipt("a"), receipt("b"), receipt("c"))
-    again.lead(submit_all(CALLS, jobs(2 * PORTION_JOBS + 1), "key"))
+    again.lead(CALLS.submit_all(jobs(2 * PORTION_JOBS + 1), "key", None))
     assert again.requests == talk.requests
     assert len({request.headers["Idempotency-Key"] for request in talk.requests}) == 3
     large = Talk(receipt("a"), receipt("b"), receipt("c"))
-    large.lead(submit_all(CALLS, jobs(3, "x" * (PORTION_BYTES // 2)), None))
+    large.lead(CALLS.submit_all(jobs(3, "x" * (PORTION_BYTES // 2)), None, None))
     assert [lines(request) for request in large.requests] == [1, 1, 1]
-    assert next(submit_all(CALLS, [], None), "no request") == "no request"
+    assert next(CALLS.submit_all([], None, None), "no request") == "no request"
 
 
 def test_a_portion_that_the_queue_can_never_hold_is_halved() -> None:
     """Until it fits; a single job that does not fit is an error."""
     too_large = problem(413, "batch-too-large")
     talk = Talk(too_large, receipt("a", "b"), too_large, receipt("c"), receipt("d"))
-    assert talk.lead(submit_all(CALLS, jobs(4), "key")) == ["a", "b", "c", "d"]
+    assert talk.lead(CALLS.submit_all(jobs(4), "key", None)) == ["a", "b", "c", "d"]
     assert [lines(request) for request in talk.requests] == [4, 2, 2, 1, 1]
     assert len({request.headers["Idempotency-Key"] for request in talk.requests}) == 5
     with pytest.raises(BatchTooLarge) as raised:
-        Talk(too_large, receipt("a"), too_large).lead(submit_all(CALLS, jobs(2), None))
+        Talk(too_large, receipt("a"), too_large).lead(CALLS.submit_all(jobs(2), None, None))
     assert raised.value.__notes__ == ["the first 1 jobs are accepted"]
+
+
+def test_calls_about_many_jobs_tell_after_each_portion_what_is_done() -> None:
+    """All of it so far; what is raised then ends the call."""
+    told: list[Any] = []
+    Talk(receipt("a"), receipt("b")).lead(
+        CALLS.submit_all(jobs(PORTION_JOBS + 1), None, told.append)
+    )
+    assert told == [1, 2]
+    told.clear()
+    first = answer(200, {"cancelled": 2, "interrupted": 1, "next": "j"})
+    last = answer(200, {"cancelled": 3, "interrupted": 0})
+    done = Talk(first, last).lead(CALLS.cancel_all({"tag": "a"}, told.append))
+    assert told == [Cancellations(cancelled=2, interrupted=1), done]
+    assert done == Cancellations(cancelled=5, interrupted=1)
+    told.clear()
+    portions = [answer(200, {"made_ready": 2, "next": "j"}), answer(200, {"made_ready": 1})]
+    Talk(*portions).lead(CALLS.run_now_all({"tag": "a"}, told.append))
+    assert told == [2, 3]
+    told.clear()
+    portions = [answer(200, {"retried": 2, "next": "j"}), answer(200, {"retried": 1})]
+    Talk(*portions).lead(CALLS.retry_all(None, {"tag": "a"}, told.append))
+    assert told == [2, 3]
+
+    def enough(_: int) -> None:
+        raise KeyboardInterrupt
+
+    talk = Talk(*portions)
+    with pytest.raises(KeyboardInterrupt):
+        talk.lead(CALLS.retry_all(None, {"tag": "a"}, enough))
+    assert len(talk.requests) == 1

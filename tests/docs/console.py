@@ -8,7 +8,18 @@ from pathlib import Path
 _SERVE_NOTHING = frozenset(
     {
         *("--help", "--version", "vocabulary", "backup", "check", "submit", "jobs", "show"),
-        *("run-now", "edit", "cancel", "retry", "pause", "resume", "schedules", "tail", "top"),
+        *(
+            "run-now",
+            "edit",
+            "cancel",
+            "retry",
+            "group",
+            "pause",
+            "resume",
+            "schedules",
+            "tail",
+            "top",
+        ),
     }
 )
 _SETTINGS = re.compile(r"(\w+=\S*\s+)*")

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.browser.service import Service
 from tests.generated_clients.conftest import TOKEN
 
@@ -17,6 +19,7 @@ for module in pkgutil.walk_packages(job_client.__path__, "job_client."):
 """
 
 
+@pytest.mark.slow
 def test_a_python_client_can_be_generated_and_used(service: Service, folder: Path) -> None:
     """Each call becomes a function, each of its modules can be imported, and it does its work.
 

@@ -51,6 +51,7 @@ def _install(kept: Path) -> None:
             new.rename(kept)
 
 
+@pytest.mark.slow
 def test_a_typescript_client_can_be_generated_and_used(
     service: Service, folder: Path, node_modules: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import pytest
 import trio
 import trio.testing
 from hypothesis import given, settings
@@ -117,6 +118,7 @@ class History:
         assert self.rig.store._live.index._holders == {}
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(
     life=lives,

@@ -121,6 +121,7 @@ async def resume_all(rig: Rig, names: list[str]) -> None:
         await rig.queue.resume(name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 async def test_all_that_is_told_agrees_through_a_mixed_workload(
     seed: int, registry: Registry, names: list[str], autojump_clock: trio.testing.MockClock

@@ -111,6 +111,7 @@ async def run_and_stop(step: int, stop: Stop) -> tuple[Rig, MetricsSnapshot, boo
     return rig, rig.snapshot(), instrument.called
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_the_books_balance_wherever_the_engine_is_cancelled(way: str) -> None:
     """At every step from its start to its end: no job stays pending or in progress, none is lost.

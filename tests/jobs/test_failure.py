@@ -169,6 +169,7 @@ def after(first: BaseException, error: BaseException) -> BaseException:
     return error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", LARGE)
 def test_large_values_are_not_printed(which: str) -> None:
     """Wherever in an error they are: the first few of them at the most."""

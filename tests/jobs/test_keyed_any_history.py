@@ -4,6 +4,7 @@ import math
 from collections import Counter, defaultdict, deque
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -206,5 +207,5 @@ class AnyHistory(RuleBasedStateMachine):
         assert not any(getattr(queue, "_groups", ()) for queue in self.backlog._own.values())
 
 
-TestAnyHistory = AnyHistory.TestCase
+TestAnyHistory = pytest.mark.slow(AnyHistory.TestCase)
 TestAnyHistory.settings = settings(stateful_step_count=40, max_examples=100)

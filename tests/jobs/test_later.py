@@ -221,6 +221,7 @@ async def test_a_moment_is_kept_by_the_wall_clock_and_a_delay_is_not(
     assert starts[-1] == (3_600, "delay")
 
 
+@pytest.mark.slow
 async def test_a_moment_that_a_clock_set_back_puts_off_is_waited_for(
     starts: list[tuple[float, Any]], make_rig: MakeRig, autojump_clock: Autojump
 ) -> None:
@@ -308,6 +309,7 @@ async def test_running_a_job_again_does_not_wait_again(
     assert starts == [(5, "x"), (6, "x")]
 
 
+@pytest.mark.slow
 async def test_ten_thousand_later_jobs_cost_a_ready_one_nothing(
     starts: list[tuple[float, Any]], registry: Registry, autojump_clock: Autojump
 ) -> None:

@@ -37,6 +37,7 @@ async def test_the_next_job_runs_whatever_was_raised(where: str, registry: Regis
     assert (await rig.queue.get(after.id)).status == "completed"
 
 
+@pytest.mark.slow
 async def test_the_next_job_runs_whatever_was_raised_in_a_process(registry: Registry) -> None:
     """What can't be brought back as it is comes as another error."""
     registry.job("raises", retry=ONCE, runs_in="process")(raises)

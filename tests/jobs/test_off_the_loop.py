@@ -62,6 +62,7 @@ async def test_a_discard_fails_its_job_at_once(where: Where, registry: Registry)
         assert words[getattr(handlers, detail.type)] in str(detail.error)
 
 
+@pytest.mark.slow
 @in_both
 async def test_a_snooze_brings_its_job_back(
     where: Where, registry: Registry, tmp_path: Path
@@ -104,6 +105,7 @@ async def test_only_some_errors_are_worth_a_retry(where: Where, registry: Regist
     assert {detail.status for detail in details} == {"failed"}
 
 
+@pytest.mark.slow
 @in_both
 async def test_an_error_may_say_how_long_to_wait(
     where: Where, registry: Registry, make_rig: MakeRig
@@ -126,6 +128,7 @@ async def test_an_error_may_say_how_long_to_wait(
     rig.engine.stop("enough")
 
 
+@pytest.mark.slow
 @in_both
 @pytest.mark.parametrize("give", [-1.0, float("-inf"), float("nan"), "soon", GeneratorExit()])
 async def test_a_backoff_of_nonsense_harms_nothing(

@@ -59,6 +59,7 @@ def is_alive(process_id: int) -> bool:
     return True
 
 
+@pytest.mark.slow
 async def test_a_handler_runs_in_another_process(registry: Registry) -> None:
     """It gets its payload as its annotation says, and the process is kept for the next job."""
     register(registry, process_handlers.area, process_handlers.process_id)
@@ -91,6 +92,7 @@ async def test_a_process_knows_which_job_it_runs(registry: Registry) -> None:
         }
 
 
+@pytest.mark.slow
 async def test_what_a_process_logs_belongs_to_its_job(registry: Registry) -> None:
     """It is in the log, in the story and in the stream, as what handlers elsewhere log."""
     register(registry, process_handlers.tells)
@@ -116,6 +118,7 @@ async def test_what_a_process_logs_belongs_to_its_job(registry: Registry) -> Non
     assert rig.record.of(JobLogged)[0].message == "began"
 
 
+@pytest.mark.slow
 async def test_a_process_may_say_more_than_anybody_reads(registry: Registry) -> None:
     """It waits for the service; nothing is lost of what it says before its result."""
     register(registry, process_handlers.chatty)
@@ -188,6 +191,7 @@ async def test_no_ctrl_c_comes_out_of_a_process(registry: Registry) -> None:
             assert "KeyboardInterrupt" in str(detail.error)
 
 
+@pytest.mark.slow
 async def test_whatever_goes_wrong_there_fails_the_attempt_only(registry: Registry) -> None:
     """The error says what it was, and the worker goes on to the next job."""
     register(registry, *ENDS, process_handlers.process_id)
@@ -203,6 +207,7 @@ async def test_whatever_goes_wrong_there_fails_the_attempt_only(registry: Regist
     assert "process_handlers.py" in traceback
 
 
+@pytest.mark.slow
 async def test_a_handler_may_start_processes_of_its_own(registry: Registry) -> None:
     """A pool, an executor; and a child that it forks heeds the signals that stop it."""
     register(registry, *MAKE_PROCESSES)
@@ -235,6 +240,7 @@ async def test_what_a_handler_has_started_is_killed_with_it(
                 await trio.sleep(0.01)
 
 
+@pytest.mark.slow
 async def test_what_libraries_say_there_is_in_the_log(
     registry: Registry, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -259,6 +265,7 @@ async def test_what_libraries_say_there_is_in_the_log(
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.slow
 async def test_context_variables_don_t_leak_between_jobs_of_a_process(registry: Registry) -> None:
     """It is kept for the next job, and what a job has set in its context is not."""
     register(registry, process_handlers.sets_a_variable)
@@ -267,6 +274,7 @@ async def test_context_variables_don_t_leak_between_jobs_of_a_process(registry: 
             assert result_of(await run(rig, process_handlers.sets_a_variable)) == "nobody"
 
 
+@pytest.mark.slow
 async def test_cancelling_a_job_kills_its_process(registry: Registry, tmp_path: Path) -> None:
     """It need not notice anything by itself, and the worker is free at once."""
     register(registry, process_handlers.spin, process_handlers.process_id)
@@ -279,6 +287,7 @@ async def test_cancelling_a_job_kills_its_process(registry: Registry, tmp_path: 
         assert (await run(rig, process_handlers.process_id)).status == "completed"
 
 
+@pytest.mark.slow
 async def test_no_more_run_at_once_than_their_type_allows(
     registry: Registry, tmp_path: Path
 ) -> None:
@@ -297,10 +306,13 @@ async def test_no_more_run_at_once_than_their_type_allows(
         await rig.queue.cancel(second.id)
 
 
+@pytest.mark.slow
 async def test_a_timeout_kills_its_process(registry: Registry, tmp_path: Path) -> None:
     """As a cancellation does."""
+    register(registry, process_handlers.process_id)
     register(registry, process_handlers.spin, timeout=3)
     async with running(registry, workers=1) as rig:
+        await run(rig, process_handlers.process_id)  # a busy machine is slow to start a process
         detail = await run(rig, process_handlers.spin, str(tmp_path / "id"))
         assert detail.status == "failed"
         assert str(detail.attempts[0].error).startswith("TimeoutError: ")

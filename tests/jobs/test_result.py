@@ -160,6 +160,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(JSON, st.integers(0, 4))
 def test_brackets_in_texts_are_not_taken_for_nesting(value: Any, over: int) -> None:
     """Only lists and objects count, whatever stands in texts and keys."""

@@ -142,6 +142,7 @@ def test_at_every_change_of_clocks_it_ticks_as_debians_cron_does(data: st.DataOb
     assert list(found) == expected
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(
     change=st.deferred(lambda: st.sampled_from(changes())),

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import trio
 
 from tests.process.conftest import Start, submitting
@@ -11,6 +12,7 @@ from tests.process.conftest import Start, submitting
 COMMAND = [sys.executable, "-m", "job_service"]
 
 
+@pytest.mark.slow
 async def test_a_service_goes_on_where_the_backup_was_made(start: Start, tmp_path: Path) -> None:
     """Its file is a store like any other, and the one that it was made of goes on, too."""
     service = await start("--store", str(tmp_path / "jobs.db"))

@@ -30,6 +30,7 @@ async def check_a_quiet_end(service: ServiceProcess) -> None:
     assert {line["level"] for line in lines} == {"info"}, "those of a busy machine are not meant"
 
 
+@pytest.mark.slow
 async def test_httpx_over_tls(start_tls: StartTLS, certificate: Certificate) -> None:
     """Submits many jobs at once, reads them, and reads the metrics."""
     service = await start_tls()
@@ -84,6 +85,7 @@ async def test_a_hangup_brings_the_renewed_certificate(
     await check_a_quiet_end(service)
 
 
+@pytest.mark.slow
 async def test_curl_without_tls_stays_with_http_1_1(start: Start, curl: str) -> None:
     """An offer to upgrade to cleartext HTTP/2 is not taken."""
     service = await start()
@@ -95,6 +97,7 @@ async def test_curl_without_tls_stays_with_http_1_1(start: Start, curl: str) -> 
     await check_a_quiet_end(service)
 
 
+@pytest.mark.slow
 async def test_curl_reads_why_its_upload_is_refused(
     start_tls: StartTLS, curl: str, tmp_path: Path
 ) -> None:

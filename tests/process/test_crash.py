@@ -70,6 +70,7 @@ def last_line(log_path: Path) -> dict[str, Any]:
     return line
 
 
+@pytest.mark.slow
 def test_without_its_resources_a_service_does_not_start(application: Path) -> None:
     """Which one and why is one line on stderr; the log has the traceback of its error alone."""
     log_path = application / "log"
@@ -84,6 +85,7 @@ def test_without_its_resources_a_service_does_not_start(application: Path) -> No
     assert "supervisor.py" not in line["traceback"]
 
 
+@pytest.mark.slow
 def test_a_crash_is_one_line_on_stderr(application: Path) -> None:
     """All else about it is in the log."""
     log_path = application / "log"
@@ -96,6 +98,7 @@ def test_a_crash_is_one_line_on_stderr(application: Path) -> None:
     assert "in crash" in line["traceback"]
 
 
+@pytest.mark.slow
 def test_an_error_that_ends_trio_itself_is_one_line_on_stderr(application: Path) -> None:
     """As any other crash, although Trio tells of it when the service has ended."""
     log_path = application / "log"
@@ -109,6 +112,7 @@ def test_an_error_that_ends_trio_itself_is_one_line_on_stderr(application: Path)
     assert "in no_luck" in line["traceback"]
 
 
+@pytest.mark.slow
 def test_a_crash_that_the_log_could_not_take_is_on_stderr(application: Path) -> None:
     """Where the disk is full, say: nobody could tell what happened otherwise.
 

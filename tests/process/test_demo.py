@@ -1,8 +1,11 @@
 """`job-service demo` as a newcomer starts it."""
 
+import pytest
+
 from tests.process.conftest import Start
 
 
+@pytest.mark.slow
 async def test_one_word_starts_a_service_that_keeps_itself_busy(start: Start) -> None:
     """Jobs are submitted, run and logged without anybody asking; a signal ends it as any other."""
     service = await start("--grace", "0", "demo", program=True)

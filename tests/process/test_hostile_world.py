@@ -86,6 +86,7 @@ async def status_for(client: httpx.AsyncClient) -> int | None:
         return None
 
 
+@pytest.mark.slow
 async def test_it_outlives_everything_hostile(start: Start, certificate: Certificate) -> None:
     """All hostile connections there are, side by side; then it is well and stops in time."""
     files = "--certfile", str(certificate.certfile), "--keyfile", str(certificate.keyfile)
@@ -110,6 +111,7 @@ async def test_it_outlives_everything_hostile(start: Start, certificate: Certifi
         services.start_soon(outlive, files, trust)
 
 
+@pytest.mark.slow
 async def test_it_keeps_some_descriptors_to_itself(start: Start) -> None:
     """It goes on serving whom it has, says so once a second at most, and takes the next later."""
     service = await start(
@@ -137,6 +139,7 @@ async def test_it_keeps_some_descriptors_to_itself(start: Start) -> None:
     assert service.count()["connection_failed"] <= 5
 
 
+@pytest.mark.slow
 async def test_it_stops_in_time_while_it_is_out_of_descriptors(start: Start) -> None:
     """A signal needs none."""
     service = await start(
@@ -152,6 +155,7 @@ async def test_it_stops_in_time_while_it_is_out_of_descriptors(start: Start) -> 
     assert service.lines()[-1]["event"] == "service_stopped"
 
 
+@pytest.mark.slow
 async def test_more_connections_than_may_be_are_counted(start: Start) -> None:
     """The metric says how many were turned away."""
     service = await start("--max-connections", "1")
@@ -166,6 +170,7 @@ async def test_more_connections_than_may_be_are_counted(start: Start) -> None:
     assert service.lines()[-1]["connections_refused"] == 3
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 async def test_a_token_on_the_command_line_is_hidden(start: Start) -> None:
     """Nobody sees it in `ps`, nor in the log; it lets in all the same."""
@@ -189,6 +194,7 @@ async def test_a_token_on_the_command_line_is_hidden(start: Start) -> None:
         services.start_soon(hide, "--token", f"other,{WORD}", "--grace", "1")
 
 
+@pytest.mark.slow
 async def test_what_libraries_say_is_in_the_log(start: Start, tmp_path: Path) -> None:
     """Messages and warnings become `library_message` lines, and nothing is beside the log."""
     (tmp_path / "noisy.py").write_text(NOISY_JOBS)
@@ -218,6 +224,7 @@ async def test_what_libraries_say_is_in_the_log(start: Start, tmp_path: Path) ->
     assert await service.exit_status() == 0
 
 
+@pytest.mark.slow
 async def test_a_message_without_a_text_harms_nobody(start: Start, tmp_path: Path) -> None:
     """As with any handler of `logging`, its errors are not those of who logs."""
     (tmp_path / "noisy.py").write_text(NOISY_JOBS)

@@ -5,6 +5,7 @@ import signal
 import socket
 from pathlib import Path
 
+import pytest
 import trio
 
 from tests.process.conftest import Start, submitting
@@ -87,6 +88,7 @@ def reads_stdin() -> str:
 SECONDS = 20.0
 
 
+@pytest.mark.slow
 async def test_what_handlers_leave_running_can_t_hold_the_end(start: Start, tmp_path: Path) -> None:
     """Neither threads nor children keep process, port or clients; its status is what it has said.
 
@@ -122,6 +124,7 @@ async def test_what_handlers_leave_running_can_t_hold_the_end(start: Start, tmp_
     assert not is_running(int((tmp_path / "daemon").read_text()))
 
 
+@pytest.mark.slow
 async def test_what_is_said_beside_the_log_is_in_it(start: Start, tmp_path: Path) -> None:
     """By a forked child, by an object that goes, and by a thread; and nothing is on stderr."""
     (tmp_path / "leaving.py").write_text(JOBS)
@@ -139,6 +142,7 @@ async def test_what_is_said_beside_the_log_is_in_it(start: Start, tmp_path: Path
     assert line["job_id"] == job_id
 
 
+@pytest.mark.slow
 async def test_a_copy_of_the_service_ends_at_once(start: Start, tmp_path: Path) -> None:
     """A child that a handler forks on the loop can't go on as a second service."""
     (tmp_path / "leaving.py").write_text(JOBS)
@@ -157,6 +161,7 @@ async def test_a_copy_of_the_service_ends_at_once(start: Start, tmp_path: Path) 
     assert await service.exit_status() == 0
 
 
+@pytest.mark.slow
 async def test_a_pool_of_processes_ends_with_the_service(start: Start, tmp_path: Path) -> None:
     """Though the handler has left it open."""
     (tmp_path / "leaving.py").write_text(JOBS)
@@ -172,6 +177,7 @@ async def test_a_pool_of_processes_ends_with_the_service(start: Start, tmp_path:
             await trio.sleep(0.01)
 
 
+@pytest.mark.slow
 async def test_a_closed_stdin_is_nothing(start: Start, tmp_path: Path) -> None:
     """Its number is not given to a file or socket of the service, which handlers would inherit."""
     (tmp_path / "leaving.py").write_text(JOBS)

@@ -49,6 +49,7 @@ def parsed(read: bytes | bytearray) -> list[dict[str, Any]]:
     return [json.loads(line) for line in complete.splitlines()]
 
 
+@pytest.mark.slow
 async def test_a_reader_that_stops_for_ten_seconds_holds_nobody(nursery: trio.Nursery) -> None:
     """Answers stay fast under load, only log lines are lost, and all of these are told, once."""
     command = [COMMAND[0], "-c", f"from job_service import main; import sys; {SMALL_BUFFER}; "]
@@ -102,6 +103,7 @@ async def test_a_reader_that_stops_for_ten_seconds_holds_nobody(nursery: trio.Nu
     assert missing == told["lines"], "nothing else is lost"
 
 
+@pytest.mark.slow
 async def test_a_rotated_log_file_is_opened_anew(start: Start, tmp_path: Path) -> None:
     """On SIGHUP the lines go on in a new file, and together the two tell the whole story."""
     path = tmp_path / "service.log"
@@ -123,6 +125,7 @@ async def test_a_rotated_log_file_is_opened_anew(start: Start, tmp_path: Path) -
     assert process.count()["job_completed"] == 3
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(LOGROTATE is None, reason="needs logrotate")
 async def test_logrotate_rotates_it_as_the_page_says(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -163,6 +166,7 @@ async def serve_to_file(start: Start, path: Path, **options: Any) -> ServiceProc
     return service
 
 
+@pytest.mark.slow
 async def test_a_terminal_is_written_to_in_its_width_and_in_colours(nursery: trio.Nursery) -> None:
     """And with the line that names the port, however little is to be logged."""
     ours, theirs = pty.openpty()
@@ -188,6 +192,7 @@ async def test_a_terminal_is_written_to_in_its_width_and_in_colours(nursery: tri
             assert await process.wait() == 0
 
 
+@pytest.mark.slow
 async def test_a_full_disk_costs_lines_and_no_jobs(start: Start, tmp_path: Path) -> None:
     """A log file that may not grow: jobs run, the losses are in the metrics, the end is as ever."""
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, 4_000))"
@@ -207,6 +212,7 @@ async def test_a_full_disk_costs_lines_and_no_jobs(start: Start, tmp_path: Path)
     assert await service.exit_status(within=10) == 0
 
 
+@pytest.mark.slow
 async def test_a_reader_that_is_gone_costs_lines_and_no_jobs(nursery: trio.Nursery) -> None:
     """After a broken pipe the service goes on, and neither spins nor hangs at its end."""
     process = await nursery.start(

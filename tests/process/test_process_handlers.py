@@ -46,6 +46,7 @@ IN_A_GROUP = ["setsid"]
 SECONDS = 20.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 async def test_the_terminals_signals_are_the_services_alone(
     start: Start, tmp_path: Path, number: signal.Signals
@@ -69,6 +70,7 @@ async def test_the_terminals_signals_are_the_services_alone(
     assert service.count()["job_retried"] == 0
 
 
+@pytest.mark.slow
 async def test_a_process_ends_with_a_service_that_is_killed(start: Start, tmp_path: Path) -> None:
     """It does not go on for nobody."""
     (tmp_path / "spinning_jobs.py").write_text(JOBS)
@@ -84,6 +86,7 @@ async def test_a_process_ends_with_a_service_that_is_killed(start: Start, tmp_pa
             await trio.sleep(0.02)
 
 
+@pytest.mark.slow
 async def test_a_project_may_call_its_own_package_service(start: Start, tmp_path: Path) -> None:
     """Its handlers import from it, on the loop and in processes."""
     (tmp_path / "service").mkdir()

@@ -35,6 +35,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_change_restarts_the_service_when_it_has_finished_its_jobs(
     tmp_path: Path, free_port: int
 ) -> None:

@@ -74,6 +74,7 @@ def assert_the_stall_is_named(service: ServiceProcess, job_id: str) -> None:
     assert service.lines()[-1]["loop_stalls"] == 1
 
 
+@pytest.mark.slow
 async def test_a_drain_in_mid_load_loses_nothing(start: Start) -> None:
     """After SIGTERM under load every receipt, log line and counter tells the same story."""
     service = await start()
@@ -114,6 +115,7 @@ async def test_a_drain_in_mid_load_loses_nothing(start: Start) -> None:
     assert {line["reason"] for line in service.of("worker_stopped")} == {"drained"}
 
 
+@pytest.mark.slow
 async def test_a_drain_can_be_watched_until_its_last_job(start: Start) -> None:
     """While it drains the service refuses jobs and is not ready, and still answers all else."""
     service = await start()
@@ -138,6 +140,7 @@ async def test_a_drain_can_be_watched_until_its_last_job(start: Start) -> None:
     assert service.lines()[-1]["jobs_rejected"] == 1
 
 
+@pytest.mark.slow
 async def test_a_terminal_that_goes_begins_a_drain(start: Start) -> None:
     """However often that is said, it insists on nothing."""
     service = await start()
@@ -152,6 +155,7 @@ async def test_a_terminal_that_goes_begins_a_drain(start: Start) -> None:
     assert service.lines()[-1]["jobs_completed"] == 1
 
 
+@pytest.mark.slow
 async def test_under_nohup_no_terminal_is_missed(start: Start) -> None:
     """Where SIGHUP is ignored from the start it stays so."""
     nohup = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)"
@@ -162,6 +166,7 @@ async def test_under_nohup_no_terminal_is_missed(start: Start) -> None:
     assert service.of("service_draining")[0]["reason"] == "SIGTERM"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "signals", "reason"),
     [
@@ -191,6 +196,7 @@ async def test_what_is_not_done_in_time_is_left_behind(
     assert service.lines()[-1]["reason"] == reason
 
 
+@pytest.mark.slow
 async def test_signals_in_a_burst_are_no_more_than_two(start: Start) -> None:
     """However close they come, the service stops at once and as it should."""
     service = await start("--workers", "1")
@@ -206,6 +212,7 @@ async def test_signals_in_a_burst_are_no_more_than_two(start: Start) -> None:
     assert service.lines()[-1]["event"] == "service_stopped"
 
 
+@pytest.mark.slow
 async def test_no_handler_can_hold_the_end(start: Start, tmp_path: Path) -> None:
     """One that swallows or shields off its cancellation, blocks the loop, or never returns."""
     (tmp_path / "stubborn.py").write_text(STUBBORN_JOBS)
@@ -233,6 +240,7 @@ async def test_no_handler_can_hold_the_end(start: Start, tmp_path: Path) -> None
         side_by_side.start_soon(run_and_stop, "block", "loop_blocked")
 
 
+@pytest.mark.slow
 async def test_no_client_can_hold_the_end(start: Start) -> None:
     """Clients that stay connected, idle or in the middle of a request, don't delay the exit."""
     service = await start()
@@ -253,6 +261,7 @@ async def test_no_client_can_hold_the_end(start: Start) -> None:
         await stream.aclose()
 
 
+@pytest.mark.slow
 async def test_no_log_reader_can_hold_the_service(nursery: trio.Nursery) -> None:
     """With a full stdout pipe that nobody reads, jobs are run, and the end is as quick as ever."""
     process = await nursery.start(partial(trio.run_process, COMMAND, stdout=PIPE, check=False))

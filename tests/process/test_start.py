@@ -68,6 +68,7 @@ async def appears(path: Path) -> None:
             await trio.sleep(POLL_SECONDS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_while_job_types_are_imported_ends_it(
     tmp_path: Path, number: signal.Signals
@@ -82,6 +83,7 @@ async def test_a_signal_while_job_types_are_imported_ends_it(
     assert err == f"job-service: {number.name} came before the service had started\n"
 
 
+@pytest.mark.slow
 async def test_a_terminal_that_is_closed_while_job_types_are_imported_ends_it_then(
     tmp_path: Path,
 ) -> None:
@@ -96,6 +98,7 @@ async def test_a_terminal_that_is_closed_while_job_types_are_imported_ends_it_th
     assert '"reason":"SIGHUP"' in out
 
 
+@pytest.mark.slow
 async def test_a_rotation_while_job_types_are_imported_ends_nothing(tmp_path: Path) -> None:
     """With a log file, SIGHUP is about that."""
     log = tmp_path / "log"
@@ -126,6 +129,7 @@ def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("streams", ["<&- >&- 2>&-", "2>/dev/full"])
 def test_what_is_wrong_has_its_exit_status_though_nobody_can_read_it(
     tmp_path: Path, streams: str
@@ -135,6 +139,7 @@ def test_what_is_wrong_has_its_exit_status_though_nobody_can_read_it(
     assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", "")
 
 
+@pytest.mark.slow
 def test_what_cant_be_printed_is_one_line(tmp_path: Path) -> None:
     """Such as the help, where the disk is full."""
     ended = run("job-service --help >/dev/full", tmp_path)
@@ -142,6 +147,7 @@ def test_what_cant_be_printed_is_one_line(tmp_path: Path) -> None:
     assert ended.stderr == "job-service: can't write to stdout: No space left on device\n"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 async def test_closed_streams_are_nobody_elses(start: Start, tmp_path: Path) -> None:
     """Else a socket of the service would be the stdin of what its handlers start."""
@@ -157,6 +163,7 @@ async def test_closed_streams_are_nobody_elses(start: Start, tmp_path: Path) -> 
     assert await service.exit_status() == 0
 
 
+@pytest.mark.slow
 async def test_a_working_directory_that_was_deleted_is_no_obstacle(
     start: Start, tmp_path: Path
 ) -> None:
@@ -181,6 +188,7 @@ def as_pid_1() -> list[str]:
     return NAMESPACE
 
 
+@pytest.mark.slow
 async def test_as_pid_1_it_reaps_what_others_leave_behind(
     as_pid_1: list[str], start: Start, tmp_path: Path
 ) -> None:

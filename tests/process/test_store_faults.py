@@ -154,6 +154,7 @@ def require_sound(path: Path) -> None:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
+@pytest.mark.slow
 async def test_a_file_that_cant_grow_is_waited_for(start: Start, folder: Path) -> None:
     """Its log of changes is longer than what the service says, and so the only one cut off."""
     service = await start(*STORE)
@@ -182,6 +183,7 @@ def with_mount() -> Within:
     return lambda mount: [*NAMESPACE, "sh", "-c", f'{mount} && exec "$0" "$@"']
 
 
+@pytest.mark.slow
 async def test_a_full_disk_is_waited_for(with_mount: Within, start: Start, folder: Path) -> None:
     """No space is left on its device."""
     service = await start(*STORE, within=with_mount("mount -t tmpfs -o size=1m none data"))
@@ -256,6 +258,7 @@ def broken_disk(folder: Path) -> list[str]:
     return ["env", f"LD_PRELOAD={library}", f"BROKEN_IF={folder / 'broken'}"]
 
 
+@pytest.mark.slow
 async def test_a_broken_disk_is_waited_for(
     broken_disk: list[str], start: Start, folder: Path
 ) -> None:
@@ -344,6 +347,7 @@ def on_ext4(with_mount: Within, folder: Path) -> list[str]:
     return within
 
 
+@pytest.mark.slow
 async def test_a_file_system_that_has_become_read_only_is_trouble_until_the_end(
     on_ext4: list[str], start: Start, folder: Path
 ) -> None:
@@ -377,6 +381,7 @@ def device_of(pid: int, folder: Path) -> str:
     raise AssertionError("nothing is mounted")
 
 
+@pytest.mark.slow
 async def test_a_directory_that_vanishes_is_waited_for(start: Start, folder: Path) -> None:
     """The service notices it within a second, and goes on when it is back."""
     service = await start(*STORE)
@@ -394,6 +399,7 @@ async def test_a_directory_that_vanishes_is_waited_for(start: Start, folder: Pat
     require_sound(folder / "data" / "jobs.db")
 
 
+@pytest.mark.slow
 async def test_a_stop_during_trouble_says_what_it_could_not_keep(
     start: Start, folder: Path
 ) -> None:
@@ -434,6 +440,7 @@ def kept_outcomes(folder: Path) -> list[tuple[str, str]]:
         ).fetchall()
 
 
+@pytest.mark.slow
 async def test_a_stop_while_a_job_blocks_the_loop_releases_what_runs(
     start: Start, folder: Path
 ) -> None:
@@ -452,6 +459,7 @@ async def test_a_stop_while_a_job_blocks_the_loop_releases_what_runs(
     assert kept_outcomes(folder) == [("pending", "interrupted")] * 2
 
 
+@pytest.mark.slow
 async def test_a_stop_releases_a_job_that_can_t_be_ended(start: Start, folder: Path) -> None:
     """That is kept before the process goes."""
     service = await start(*STORE, "--grace", "0")
@@ -464,6 +472,7 @@ async def test_a_stop_releases_a_job_that_can_t_be_ended(start: Start, folder: P
     assert kept_outcomes(folder) == [("pending", "interrupted")]
 
 
+@pytest.mark.slow
 async def test_a_kill_in_the_middle_of_a_write_costs_nothing_that_was_told(
     start: Start, folder: Path
 ) -> None:
@@ -524,6 +533,24 @@ async def refusal(ancestor: Ancestor, folder: Path, *options: str) -> str:
     return line.removeprefix("job-service: ")
 
 
+async def test_a_job_that_cant_be_read_is_told_and_left(
+    used: Path, start: Start, folder: Path
+) -> None:
+    """The service starts, all other jobs run, and that one can be cancelled."""
+    with closing(sqlite3.connect(used)) as connection, connection:
+        (job_id,) = connection.execute("SELECT min(id) FROM jobs").fetchone()
+        connection.execute("UPDATE jobs SET record = '{\"version\": 9}' WHERE id = ?", [job_id])
+    service = await start(*STORE)
+    async with service.client() as client:
+        shown = (await client.get(f"/jobs/{job_id}")).json()
+        assert shown["waits_because"].startswith("its record can't be read: ")
+        assert (await client.post(f"/jobs/{job_id}/run-now")).status_code == 409
+        assert (await client.get("/jobs?limit=1000")).status_code == 200
+        assert (await client.get("/queue")).json()["unfit"] == 1
+        answer = await client.post(f"/jobs/{job_id}/cancel")
+        assert answer.json()["status"] == "cancelled"
+
+
 async def test_a_second_process_is_refused(start: Start, ancestor: Ancestor, folder: Path) -> None:
     """It is told which one to stop first; that one goes on."""
     service = await start(*STORE)
@@ -558,20 +585,7 @@ def make_newer(path: Path) -> None:
         connection.execute("PRAGMA user_version = 99")
 
 
-def jobs_in(path: Path) -> list[tuple[object, ...]]:
-    """All that is kept of jobs."""
-    with closing(sqlite3.connect(path)) as connection:
-        return connection.execute("SELECT * FROM jobs ORDER BY id").fetchall()
-
-
-def spoil_record(path: Path) -> None:
-    """One job is not what this version can read."""
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute(
-            "UPDATE jobs SET record = '{\"version\": 9}' WHERE id = (SELECT min(id) FROM jobs)"
-        )
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "why"),
     [
@@ -591,16 +605,7 @@ async def test_a_file_that_cant_be_used_is_refused_and_left_as_it_is(
     assert used.read_bytes() == before
 
 
-async def test_a_job_that_cant_be_read_is_refused(
-    used: Path, ancestor: Ancestor, folder: Path
-) -> None:
-    """It and all others stay as they are."""
-    spoil_record(used)
-    before = jobs_in(used)
-    assert (await refusal(ancestor, folder)).startswith(f"{used} has a job that can't be read: ")
-    assert jobs_in(used) == before
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("what", "why"),
     [

@@ -3,9 +3,12 @@
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.process.conftest import Start
 
 
+@pytest.mark.slow
 async def test_tokens_change_without_a_restart(start: Start, tmp_path: Path) -> None:
     """On SIGHUP the file is read again, and the service goes on."""
     file = tmp_path / "tokens"

@@ -70,6 +70,7 @@ async def test_jobs_are_submitted_over_it(start: Start, path: Path, curl: str) -
     assert not path.exists()
 
 
+@pytest.mark.slow
 async def test_a_stale_one_is_replaced(start: Start, path: Path) -> None:
     """What a killed service left behind is no obstacle."""
     leave_stale(path)
@@ -96,6 +97,7 @@ async def test_a_live_one_is_refused(start: Start, refused: Refused, path: Path)
     assert service.count()["connection_failed"] == 0
 
 
+@pytest.mark.slow
 async def test_anything_else_at_the_path_is_kept(refused: Refused, tmp_path: Path) -> None:
     """It is not ours to remove."""
     precious = tmp_path / "file"
@@ -118,6 +120,7 @@ async def test_a_path_that_can_t_be_is_told_in_one_line(refused: Refused, tmp_pa
         side_by_side.start_soon(refused, tmp_path / ("x" * 200))
 
 
+@pytest.mark.slow
 async def test_it_is_removed_at_every_end_but_a_kill(start: Start, tmp_path: Path) -> None:
     """After a second signal, and where a handler can't be ended."""
     (tmp_path / "stubborn.py").write_text(STUBBORN_JOBS)
@@ -140,6 +143,7 @@ async def test_it_is_removed_at_every_end_but_a_kill(start: Start, tmp_path: Pat
         side_by_side.start_soon(end, "thread", 2)
 
 
+@pytest.mark.slow
 async def test_it_is_removed_where_the_loop_is_blocked(start: Start, tmp_path: Path) -> None:
     """The process ends all the same, and so should its socket."""
     (tmp_path / "stubborn.py").write_text(STUBBORN_JOBS)
@@ -157,6 +161,7 @@ async def test_it_is_removed_where_the_loop_is_blocked(start: Start, tmp_path: P
     assert not path.exists()
 
 
+@pytest.mark.slow
 async def test_another_service_that_took_the_path_keeps_it(start: Start, path: Path) -> None:
     """Who ends removes its own socket, and not the one that came after it."""
     first = await start("--unix", str(path))

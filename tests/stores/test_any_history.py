@@ -312,6 +312,7 @@ async def live_through(store: str, history: list[Submit | Act]) -> None:
             assert (view.pending, view.processing, view.blocked) == (0, 0, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("store", ["memory", "sqlite"])
 @settings(max_examples=150)
 @given(history=histories)
@@ -320,6 +321,7 @@ def test_any_history_is_in_order(store: str, history: list[Submit | Act]) -> Non
     live(store, history)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(why_there_is_none() is not None, reason=why_there_is_none() or "")
 @settings(max_examples=30)
 @given(history=histories)

@@ -45,6 +45,7 @@ async def test_who_is_cancelled_before_the_call_has_done_nothing(shop: Workshop)
     assert shop.events == events
 
 
+@pytest.mark.slow
 async def test_jobs_that_come_while_others_are_called_off_are_spared(
     make_workshop: MakeWorkshop,
 ) -> None:

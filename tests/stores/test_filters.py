@@ -127,6 +127,7 @@ async def test_jobs_are_found_by_what_is_known_of_them(shop: Workshop, newest_fi
         assert await found(shop, wanted, limit=1_000, newest_first=newest_first) == expected, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("newest_first", [False, True])
 async def test_a_page_ends_after_a_bounded_number_of_looks(
     shop: Workshop, newest_first: bool, monkeypatch: pytest.MonkeyPatch

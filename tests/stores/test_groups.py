@@ -254,6 +254,22 @@ async def test_what_did_not_complete_runs_again_as_a_new_group(shop: Workshop) -
         await shop.store.retry_group(new.id)
 
 
+async def test_a_group_is_known_by_its_key_when_its_jobs_are_no_longer_kept(
+    make_workshop: MakeWorkshop,
+) -> None:
+    """As it has ended: nothing is made twice, and no group is named that there is not."""
+    shop = await make_workshop(retain=0)
+    group_id, jobs = await submit(shop, 2, key="k", on_complete=None)
+    for job_id in jobs:
+        await shop.run_and_forget(job_id)
+    await shop.store.settled()
+    assert await shop.everything() == []
+    again = await shop.store.submit_group(
+        new_group(2, shop.clock, None, None), [EMAIL] * 2, KeyedRequest("k", b"group")
+    )
+    assert (again.id, again.status, again.replayed) == (group_id, "completed", True)
+
+
 async def test_a_job_that_is_retried_alone_is_no_job_of_the_group(shop: Workshop) -> None:
     """So the group stays as it has ended."""
     group_id, (only,) = await submit(shop, 1)

@@ -19,6 +19,7 @@ payloads = st.recursive(
 ).map(lambda payload: msgspec.json.encode(payload))
 
 
+@pytest.mark.slow
 @given(
     payload=payloads,
     key=st.none() | texts,

@@ -37,6 +37,7 @@ def fill(feed: Feed, events: int) -> list[Event]:
     return observed
 
 
+@pytest.mark.slow
 def test_the_last_20_000_events_are_kept_and_no_more() -> None:
     """The feed is bounded whatever the uptime. Whoever asks for what is gone gets an error."""
     feed = Feed()
@@ -58,6 +59,7 @@ def test_what_is_only_counted_takes_no_place() -> None:
     assert feed.read(0, ALL) == [first, second]
 
 
+@pytest.mark.slow
 def test_events_with_long_texts_are_fewer() -> None:
     """What is kept is bounded in bytes, too, whatever kinds of event tell long texts."""
     feed = Feed(capacity_bytes=100_000)

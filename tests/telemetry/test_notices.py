@@ -20,7 +20,7 @@ from job_service.telemetry.events import (
     RequestFailed,
     WorkerStopped,
 )
-from job_service.telemetry.notices import KEPT, NOTABLE, Notices
+from job_service.telemetry.notices import KEPT, KEPT_OF_A_KIND, NOTABLE, Notices
 from tests.telemetry.sample import MOMENT, sample
 
 
@@ -61,13 +61,32 @@ def test_after_a_quiet_minute_it_is_told_anew(notices: Notices) -> None:
     assert [notice.times for notice in notices.last(10)] == [1, 3]
 
 
-def test_so_many_are_kept(notices: Notices) -> None:
+def test_so_many_of_a_kind_are_kept(notices: Notices) -> None:
     """The oldest go first."""
-    for number in range(KEPT + 10):
+    for number in range(KEPT_OF_A_KIND + 10):
         notices.note(at(number, JobFailed, job_type=f"type-{number}"))
-    told = notices.last(2 * KEPT)
-    assert len(told) == KEPT
+    told = notices.last(KEPT)
+    assert len(told) == KEPT_OF_A_KIND
     assert told[-1].event.timestamp == MOMENT + timedelta(seconds=10)
+
+
+def test_no_kind_pushes_out_another(notices: Notices) -> None:
+    """If a thousand types fail, each stall, pause and drain before that is still told."""
+    others = sorted(NOTABLE - {JobFailed}, key=lambda kind: kind.__name__)
+    for seconds, kind in enumerate(others):
+        notices.note(at(seconds, kind))
+    for number in range(1_000):
+        notices.note(at(len(others) + number / 100, JobFailed, job_type=f"type-{number}"))
+    told = [type(notice.event) for notice in notices.last(KEPT)]
+    assert told == [JobFailed] * KEPT_OF_A_KIND + others[::-1]
+
+
+def test_all_that_is_kept_can_be_read(notices: Notices) -> None:
+    """Also if each kind has filled its places."""
+    for number in range(KEPT_OF_A_KIND):
+        for kind in NOTABLE:
+            notices.note(at(100 * number, kind))
+    assert len(notices.last(KEPT)) == KEPT
 
 
 def test_a_traceback_is_not_kept_twice(notices: Notices) -> None:

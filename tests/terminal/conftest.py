@@ -55,13 +55,13 @@ def job_types() -> Registry:
 
 
 @contextmanager
-def served(**settings: Any) -> Iterator[str]:
-    """Serve in a thread for the block; gives the URL."""
+def served(registry: Registry | None = None, /, **settings: Any) -> Iterator[str]:
+    """Serve in a thread for the block, these job types or the usual ones; gives the URL."""
     told: queue.Queue[tuple[str, trio.lowlevel.TrioToken, trio.CancelScope]] = queue.Queue()
 
     async def serve() -> None:
         with trio.CancelScope() as scope:
-            async with host(job_types(), Settings(**settings)) as running:
+            async with host(registry or job_types(), Settings(**settings)) as running:
                 told.put((running.url, trio.lowlevel.current_trio_token(), scope))
                 await trio.sleep_forever()
 

@@ -11,9 +11,11 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from job_service.client import JobClient
+from job_service import Registry
+from job_service.client import JobClient, Submission
 from tests.terminal.conftest import Give, served
 
+WORD = "word"
 WHOLE_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 
 
@@ -277,6 +279,90 @@ def test_many_jobs_are_run_now_cancelled_and_run_again(give: Give, client: JobCl
     assert give("retry", "--tag", "mend", "--status", "cancelled", "--json").out == (
         '{"retried":0}\n'
     )
+
+
+def test_a_group_is_seen_waited_for_cancelled_and_run_again(give: Give, client: JobClient) -> None:
+    """By its id; its jobs are found by it, too."""
+    jobs: list[Submission] = [{"type": "echo"}, {"type": "fail"}, {"type": "endless"}]
+    group = client.submit_group(jobs, on_failure={"type": "echo"}).id
+    (endless,) = client.list(group=group, job_type="endless")
+    while client.get_group(group).failed == 0 or client.get(endless.id).status == "pending":
+        client.wait_for_group(group, 0.01)
+    out = give("group", "show", group).out
+    assert re.search(r"^status      running$", out, re.MULTILINE)
+    assert re.search(r"^jobs        3: 1 processing, 1 completed, 1 failed$", out, re.MULTILINE)
+    assert "] 67%\n" in out
+    assert give("group", "cancel", group).out == "0 cancelled, 1 being interrupted\n"
+    status, out, err = give("group", "wait", group)
+    assert (status, out) == (1, "1 completed, 1 failed, 1 cancelled\n")
+    assert err == f"job-service: group {group} has failed\n"
+    told = msgspec.json.decode(give("group", "show", group, "--json").out)
+    assert (told["status"], told["progress"]) == ("failed", 1.0)
+    lines = give("jobs", "--group", group, "--status", "failed", "--json").out.splitlines()
+    assert [msgspec.json.decode(line)["group"] for line in lines] == [group]
+    out = give("show", told["callback_id"]).out
+    assert f"ends group  {group}\n" in out
+    again = give("group", "retry", group).out.strip()
+    assert client.get_group(again).retry_of == group
+    assert msgspec.json.decode(give("group", "cancel", again, "--json").out)["cancelled"] >= 0
+    status, _, err = give("group", "cancel", group)
+    assert (status, err.count("\n")) == (1, 1)
+    done = client.submit_group([{"type": "echo"}])
+    assert give("group", "wait", done.id) == (0, "1 completed\n", "")
+    assert give("group", "wait", "nothing").status == 1
+    status, _, err = give("group")
+    assert (status, err.count("\n")) == (2, 1)
+
+
+def test_the_tick_of_a_scheduled_job_is_shown(give: Give, tmp_path: Path) -> None:
+    """In the zone of the terminal, as all times."""
+    registry = Registry()
+
+    @registry.every(seconds=0.05)
+    async def often() -> None:
+        pass
+
+    with served(registry, port=0, log_file=str(tmp_path / "log")) as url, JobClient(url) as client:
+        while not (jobs := client.list(job_type="often", limit=1)):
+            time.sleep(0.01)
+        out = give("show", jobs[0].id, "--url", url).out
+    tick = jobs[0].scheduled_for
+    assert tick is not None
+    assert f"schedule    often\ntick        {tick.astimezone():%Y-%m-%d %H:%M:%S}\n" in out
+
+
+def test_who_has_cancelled_a_job_is_told(give: Give, tmp_path: Path) -> None:
+    """By the name of the token, in the list and of one job."""
+    settings = {"log_file": str(tmp_path / "log"), "tokens": (f"ada operate {WORD}",)}
+    with served(port=0, **settings) as url, JobClient(url, token=WORD) as client:
+        job = client.submit("echo", delay_seconds=600)
+        there = ("--url", url, "--token", WORD)
+        give("cancel", job.id, *there)
+        assert give("jobs", "--id", job.id, *there).out.endswith("by ada\n")
+        assert "by          ada\n" in give("show", job.id, *there).out
+
+
+def test_a_command_about_many_jobs_that_fails_tells_what_it_has_done(
+    give: Give, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be given again: nothing is done twice."""
+    monkeypatch.setattr("job_service.terminal.session._RESTART_SECONDS", 0)
+    settings = {"log_file": str(tmp_path / "log"), "queue_capacity": 2}
+    with served(port=0, **settings) as url, JobClient(url) as client:
+        client.pause()
+        for number in range(4):
+            client.cancel(client.submit("echo", number).id)
+        retry = ("retry", "--type", "echo", "--status", "cancelled", "--url", url)
+        status, out, err = give(*retry)
+        assert (status, out) == (1, "")
+        assert err.splitlines() == [
+            "job-service: 2 run again so far; give the same command again to go on",
+            "job-service: the queue is full: 2 jobs run again so far",
+        ]
+        client.resume()
+        while client.view().pending:
+            time.sleep(0.01)
+        assert give(*retry).out == "2 run again\n"
 
 
 def test_jobs_that_wait_are_changed_and_run_now(give: Give, client: JobClient) -> None:

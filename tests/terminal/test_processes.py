@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 from job_service.client import JobClient
+from tests.terminal.conftest import served
 
 COMMAND = [sys.executable, "-m", "job_service"]
 SECONDS = 30
@@ -28,6 +30,7 @@ def start(url: str, *arguments: str, **options: Any) -> subprocess.Popen[str]:
     return subprocess.Popen([*COMMAND, *arguments], env=environment, **(pipes | options))
 
 
+@pytest.mark.slow
 def test_scripts_learn_all_from_the_exit_status(url: str) -> None:
     """0: it is well; 1: a job failed; 2: it was typed wrong; 3: no service answers."""
     commands = {
@@ -42,6 +45,7 @@ def test_scripts_learn_all_from_the_exit_status(url: str) -> None:
         assert (process.returncode, err.count("\n")) == (status, min(status, 1)), err
 
 
+@pytest.mark.slow
 def test_the_live_stream_is_followed_until_ctrl_c(
     url: str, client: JobClient, tmp_path: Path
 ) -> None:
@@ -70,6 +74,33 @@ def test_the_live_stream_is_followed_until_ctrl_c(
         assert (told["event"], told["job_type"], told["level"]) == ("job_completed", "echo", "info")
 
 
+@pytest.mark.slow
+def test_what_handlers_write_looks_as_in_the_log(
+    url: str, client: JobClient, tmp_path: Path
+) -> None:
+    """Under its own name, with its own fields; as JSON, it is as the stream has it."""
+    human, machine = tmp_path / "human", tmp_path / "machine"
+    with human.open("w") as for_people, machine.open("w") as for_programs:
+        processes = [
+            start(url, "tail", "--event", "job_logged", stdout=for_people),
+            start(url, "tail", "--event", "job_logged", "--json", stdout=for_programs),
+        ]
+    until = time.monotonic() + SECONDS
+    while not (human.read_text() and machine.read_text()):  # until they listen
+        assert time.monotonic() < until
+        client.submit_and_wait("verbose", 1)
+        time.sleep(0.05)
+    for process in processes:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=SECONDS)
+    shown = human.read_text()
+    assert re.search(r" info step +verbose .*\n +number=0 text='", shown), shown
+    assert "job_logged" not in shown
+    assert "\x1b" not in shown
+    told = json.loads(machine.read_text().splitlines()[0])
+    assert (told["event"], told["message"], told["fields"]["number"]) == ("job_logged", "step", 0)
+
+
 @contextmanager
 def on_a_terminal(url: str, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """A command whose stdout and stderr are a terminal; gives the other end of that."""
@@ -94,6 +125,7 @@ def read_until(shown: int, words: bytes) -> bytes:
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["jobs", "--watch"], ["top"]], ids=["jobs", "top"])
 def test_what_is_watched_changes_in_place_until_ctrl_c(
     url: str, client: JobClient, arguments: list[str]
@@ -108,6 +140,7 @@ def test_what_is_watched_changes_in_place_until_ctrl_c(
         assert process.wait(SECONDS) == 0
 
 
+@pytest.mark.slow
 def test_who_waits_at_a_terminal_sees_the_progress(url: str, client: JobClient) -> None:
     """In a line that is gone when the job has ended; Ctrl-C ends the wait, and not the job."""
     with on_a_terminal(url, "submit", "endless", "--wait") as (process, shown):
@@ -118,6 +151,41 @@ def test_who_waits_at_a_terminal_sees_the_progress(url: str, client: JobClient) 
     client.cancel(job.id)
 
 
+@pytest.mark.slow
+def test_who_waits_for_a_group_at_a_terminal_sees_its_progress(url: str, client: JobClient) -> None:
+    """In a line that is gone when the group has ended."""
+    group = client.submit_group([{"type": "echo"}, {"type": "endless"}]).id
+    with on_a_terminal(url, "group", "wait", group) as (process, shown):
+        read_until(shown, b"] 50% 1 processing, 1 completed")
+        client.cancel_group(group)
+        read_until(shown, b"\r\x1b[K1 completed, 1 cancelled\r\n")
+        assert process.wait(SECONDS) == 1
+
+
+@pytest.mark.slow
+def test_a_command_about_many_jobs_shows_how_far_it_is_and_is_stopped_by_ctrl_c(
+    tmp_path: Path,
+) -> None:
+    """It tells what it has done, and the same command goes on."""
+    settings = {"port": 0, "log_file": str(tmp_path / "log"), "queue_capacity": 3}
+    with served(**settings) as url, JobClient(url) as client:
+        client.pause()
+        for number in range(5):
+            client.cancel(client.submit("echo", number).id)
+        command = ["retry", "--type", "echo", "--status", "cancelled"]
+        with on_a_terminal(url, *command) as (process, shown):
+            read_until(shown, b"\r\x1b[K3 run again")  # and the queue is full
+            process.send_signal(signal.SIGINT)
+            read_until(shown, b"stopped: 3 run again so far, or a few more; give the same command")
+            assert process.wait(SECONDS) == -signal.SIGINT
+        client.resume()
+        while client.view().pending:
+            time.sleep(0.01)
+        process = start(url, *command)
+        assert process.communicate(timeout=SECONDS) == ("2 run again\n", "")
+
+
+@pytest.mark.slow
 def test_a_command_ends_with_its_terminal(url: str, client: JobClient, tmp_path: Path) -> None:
     """Though it has nothing to write, and so would not notice."""
     with (tmp_path / "out").open("w") as out:
@@ -129,6 +197,7 @@ def test_a_command_ends_with_its_terminal(url: str, client: JobClient, tmp_path:
     assert process.returncode == -signal.SIGHUP
 
 
+@pytest.mark.slow
 def test_shells_complete_commands_options_and_job_types(url: str) -> None:
     """As click has it, which the page shows how to switch on."""
 
@@ -154,6 +223,7 @@ def test_shells_complete_commands_options_and_job_types(url: str) -> None:
     assert completed("job-service submit e") == ["echo", "endless"]
 
 
+@pytest.mark.slow
 def test_a_service_that_starts_imports_no_client() -> None:
     """They take longer to import than they would ever save it."""
     script = """

@@ -58,6 +58,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SETTINGS)
 def test_failures_are_told_without_groups(kind: str, tmp_path: Path) -> None:
     """What fails shows its own assertion, as in a plain test; what is skipped is skipped."""

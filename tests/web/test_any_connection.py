@@ -30,6 +30,7 @@ async def send(wire: Wire, data: bytes) -> None:
         await wire.send(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "data",
     cases(ALL),
@@ -127,6 +128,7 @@ async def test_head_has_no_body_and_keeps_the_connection(api: Api, serve: Serve,
         assert second.startswith(b"HTTP/1.1 200")
 
 
+@pytest.mark.slow
 async def test_hundreds_of_requests_in_one_packet_are_answered_in_order(
     api: Api, serve: Serve
 ) -> None:

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pytest
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -52,6 +53,7 @@ def test_no_bytes_make_the_service_err(body: bytes) -> None:
     check_post(body)
 
 
+@pytest.mark.slow
 @in_reason
 @given(frame=FRAMES, payload=st.binary())
 def test_no_bytes_inside_a_payload_make_the_service_err(frame: str, payload: bytes) -> None:
@@ -59,6 +61,7 @@ def test_no_bytes_inside_a_payload_make_the_service_err(frame: str, payload: byt
     check_post(frame.encode() + payload + b"}")
 
 
+@pytest.mark.slow
 @in_reason
 @given(body=VALUES | SUBMISSIONS)
 def test_no_json_value_makes_the_service_err(body: Any) -> None:
@@ -66,6 +69,7 @@ def test_no_json_value_makes_the_service_err(body: Any) -> None:
     check_post(json.dumps(body).encode())
 
 
+@pytest.mark.slow
 @in_reason
 @given(submission=SUBMISSIONS, places=st.lists(st.integers(0, 60), max_size=3), data=st.binary())
 def test_no_damage_to_a_submission_makes_the_service_err(

@@ -106,6 +106,7 @@ async def test_no_odd_value_of_a_header_makes_the_service_err(
             await check(one, SOME_CALLS, Headers([(name, text)]))
 
 
+@pytest.mark.slow
 @in_reason
 @given(headers=HEADERS, guarded=st.booleans())
 def test_no_header_makes_the_service_err(headers: list[tuple[str, str]], guarded: bool) -> None:
@@ -114,6 +115,7 @@ def test_no_header_makes_the_service_err(headers: list[tuple[str, str]], guarded
     check_everywhere(Headers(headers), access=access if guarded else None)
 
 
+@pytest.mark.slow
 @in_reason
 @given(query=QUERIES, job_id=st.sampled_from(ODD_IDS) | RAW)
 def test_no_query_and_no_id_makes_the_service_err(query: str, job_id: str) -> None:

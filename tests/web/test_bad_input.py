@@ -85,6 +85,7 @@ async def test_a_body_that_is_no_job_is_refused(api: Api, body: bytes) -> None:
         check_problem(await api.post(body), 400, "malformed")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", UNFIT_PAYLOADS.values(), ids=UNFIT_PAYLOADS.keys())
 async def test_a_payload_that_its_handler_can_not_take_is_refused(api: Api, body: bytes) -> None:
     """A bad payload is the submitter's 400, and never a failed job."""

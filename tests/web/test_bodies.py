@@ -62,6 +62,7 @@ PARTS = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(st.lists(PARTS, max_size=6).map(b"".join), st.lists(st.integers(0, 60), max_size=5))
 def test_chunks_are_read_as_h11_reads_them_or_refused(data: bytes, cuts: list[int]) -> None:
@@ -72,6 +73,7 @@ def test_chunks_are_read_as_h11_reads_them_or_refused(data: bytes, cuts: list[in
     assert read(data, *range(1, len(data))) == ours
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(st.lists(st.binary(min_size=1, max_size=300), max_size=5), st.lists(st.integers(0, 2_000)))
 def test_all_that_is_sent_in_chunks_is_read(pieces: list[bytes], cuts: list[int]) -> None:

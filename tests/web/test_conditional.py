@@ -91,6 +91,7 @@ async def test_who_wants_another_version_gets_none(api: Api, method: str) -> Non
             check_problem(answer, 412)
 
 
+@pytest.mark.slow
 async def test_who_wants_the_version_that_it_is_gets_it(api: Api) -> None:
     """Alone, in a list, in lists of several lines, and as a star."""
     job_id = await api.submit("echo")

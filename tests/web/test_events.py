@@ -400,6 +400,7 @@ async def test_events_are_heartbeat_enough(
     assert trio.current_time() - began == pytest.approx(HEARTBEAT_SECONDS)
 
 
+@pytest.mark.slow
 async def test_who_filters_everything_out_can_still_resume(
     autojump_clock: trio.abc.Clock, feed: Feed, listen: Listen
 ) -> None:
@@ -417,6 +418,7 @@ async def test_who_filters_everything_out_can_still_resume(
         assert (await again.next()).event is None
 
 
+@pytest.mark.slow
 async def test_a_stream_has_no_end_of_its_own(
     autojump_clock: trio.abc.Clock, feed: Feed, client: Client
 ) -> None:

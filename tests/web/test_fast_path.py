@@ -45,6 +45,7 @@ def nearly_plain(draw: st.DrawFn) -> bytes:
     return data
 
 
+@pytest.mark.slow
 @settings(max_examples=800)
 @given(nearly_plain())
 def test_what_is_read_without_h11_is_read_as_h11_does(data: bytes) -> None:

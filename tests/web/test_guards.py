@@ -174,6 +174,7 @@ async def test_pages_of_other_sites_can_read_nothing(befriended: Api, origin: st
     assert not cors(preflight)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("origin", [None, OUR_ORIGIN, "https://localhost"])
 async def test_our_own_pages_and_other_clients_may_call(local: Api, origin: str | None) -> None:
     """The same origin passes, and so does who is no browser; neither needs CORS."""

@@ -67,6 +67,7 @@ def read(data: bytes, *cuts: int) -> tuple[list[bytes], int | None]:
     return heads, None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("data", "status"), TOO_MUCH.values(), ids=TOO_MUCH)
 @pytest.mark.parametrize("before", [b"", request("/health"), b"\r\n" * 10])
 def test_what_is_too_much_is_refused_however_it_comes(
@@ -94,6 +95,7 @@ LINES = st.sampled_from(
 ENDS = st.sampled_from([b"\r\n"] * 3 + [b"\n", b"\r", b""])
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(
     st.lists(st.tuples(LINES, ENDS, st.sampled_from([1, 1, 1, 60, 200])), max_size=8),

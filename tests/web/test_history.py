@@ -7,6 +7,8 @@ import trio
 import trio.lowlevel
 import trio.testing
 
+from job_service import Draft
+from job_service.jobs.state.model import TRANSITIONS
 from tests.web.api import Api, check_problem
 
 
@@ -74,6 +76,7 @@ async def test_what_was_out_of_the_ordinary_is_told_again(running_api: Api) -> N
     assert (await running_api.ask("/notices?limit=0")).status == 400
 
 
+@pytest.mark.slow
 async def test_the_numbers_of_an_overview_agree(running_api: Api) -> None:
     """However busy it is: what waits and runs is the same in all its parts."""
 
@@ -87,8 +90,9 @@ async def test_the_numbers_of_an_overview_agree(running_api: Api) -> None:
             assert busy >= metrics["jobs_in_progress"]
             for types in (queue["types"], told["types"]):
                 assert sum(each["pending"] for each in types) == queue["pending"]
-            kept = sum(each["completed"] for each in told["types"])
-            assert kept == min(1_000, metrics["jobs_completed"])
+            for status, jobs in told["jobs"].items():
+                assert sum(each[status] for each in told["types"]) == jobs
+            assert told["jobs"]["completed"] == min(1_000, metrics["jobs_completed"])
         nursery.cancel_scope.cancel()
 
     async with trio.open_nursery() as nursery:
@@ -97,3 +101,14 @@ async def test_the_numbers_of_an_overview_agree(running_api: Api) -> None:
             for _ in range(10):
                 await running_api.rig.queue.submit("echo")
             await trio.lowlevel.checkpoint()
+
+
+async def test_an_overview_counts_jobs_without_a_handler(running_api: Api) -> None:
+    """They are in no job type, and yet among the jobs, as in the list of all of them."""
+    await running_api.submit("flaky", 1, max_retries=0)
+    await running_api.rig.queue.submit_all([Draft("unknown", b"null", 3)] * 2)
+    await trio.testing.wait_all_tasks_blocked()
+    jobs = (await running_api.ask("/overview")).json["jobs"]
+    assert jobs == dict.fromkeys(TRANSITIONS, 0) | {"pending": 2, "failed": 1}
+    for status in TRANSITIONS:
+        assert len((await running_api.ask(f"/jobs?status={status}")).json) == jobs[status]

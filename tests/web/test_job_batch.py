@@ -174,6 +174,7 @@ async def test_a_draining_service_takes_no_batch(running_api: Api) -> None:
     assert int(answer.headers["Retry-After"]) > 0
 
 
+@pytest.mark.slow
 async def test_a_batch_has_a_largest_number_of_jobs(make_api: MakeApi) -> None:
     """10,000 are taken, one more is not."""
     api = make_api(queue_capacity=20_000)

@@ -73,6 +73,7 @@ async def test_every_route_is_documented_and_nothing_else_is(api: Api, document:
     assert OPERATIONS.keys() == routes
 
 
+@pytest.mark.slow
 async def test_it_is_a_valid_document_of_openapi_3_1(document: Document) -> None:
     """Any tool that reads OpenAPI 3.1 can read it."""
     assert document["openapi"].startswith("3.1")
@@ -86,6 +87,7 @@ async def test_it_is_a_valid_document_of_openapi_3_1(document: Document) -> None
         assert list(operation["responses"]) == sorted(operation["responses"])
 
 
+@pytest.mark.slow
 async def test_every_example_is_one(document: Document) -> None:
     """All examples of answers, problems and headers fit their own schemas, and none is missing."""
     for method, path, operation in documented(document):
@@ -276,6 +278,7 @@ async def test_payload_types_may_be_of_any_kind(api: Api) -> None:
     assert not fits(document, listed["schema"], [{"inner": None}])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "payload_type",
     [
@@ -442,6 +445,7 @@ class _Page(HTMLParser):
                 self.links.add(value or "")
 
 
+@pytest.mark.slow
 async def test_the_page_loads_nothing_and_runs_nothing(api: Api) -> None:
     """It is one file, and a browser is told to let it do nothing beyond showing itself."""
     answer = await api.ask("/docs")
@@ -462,6 +466,7 @@ async def test_the_page_loads_nothing_and_runs_nothing(api: Api) -> None:
     assert answer.headers["Referrer-Policy"] == "no-referrer"
 
 
+@pytest.mark.slow
 async def test_the_page_shows_every_call_and_its_links_lead_somewhere(
     api: Api, document: Document
 ) -> None:
@@ -474,6 +479,7 @@ async def test_the_page_shows_every_call_and_its_links_lead_somewhere(
     assert all(f"<h3><code>{name}</code></h3>" in text for name in api.rig.registry.names)
 
 
+@pytest.mark.slow
 async def test_what_a_job_type_says_of_itself_is_text(
     api: Api, make_api: Callable[..., Api]
 ) -> None:

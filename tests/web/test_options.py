@@ -91,6 +91,7 @@ EVERY_BAD_ONE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("field", "value"), EVERY_BAD_ONE)
 async def test_a_value_that_can_t_be_is_refused_by_the_name_of_its_field(
     api: Api, field: str, value: bytes

@@ -34,6 +34,7 @@ def ask_as_a_client(url: str) -> None:
         assert [job.id for job in client.list_all()] == [ended.id, *more]
 
 
+@pytest.mark.slow
 async def test_clients_are_led_to_where_the_proxy_has_it(registry: Registry) -> None:
     """`Location`, `Link`, the description of the API and the words of a 404 have the path."""
     import httpx

@@ -144,6 +144,7 @@ async def test_what_one_may_see_is_not_another_answer_of_a_cache(guarded: Api) -
     assert (await guarded.ask(f"/jobs/{job_id}", headers=headers)).status == 304
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("job_type", LEAKS)
 async def test_no_error_quotes_them_anywhere(guarded: Api, job_type: str) -> None:
     """Of what a handler raises, the log, the stream and the job have the kind, and where it was."""

@@ -60,6 +60,7 @@ async def test_submissions_and_reads_are_told_to_come_again(failing: Api) -> Non
         assert answer.headers["Retry-After"] == "3"
 
 
+@pytest.mark.slow
 async def test_the_description_says_which_calls_need_the_store(failing: Api) -> None:
     """Those, and no others."""
     need_it = {

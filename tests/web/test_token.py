@@ -113,6 +113,7 @@ async def test_the_health_checks_are_open(guarded: Api, authorization: str | Non
     assert (await ask(guarded, "/health/ready", authorization)).status == 200
 
 
+@pytest.mark.slow
 async def test_the_token_is_told_nowhere(guarded: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """No answer, event or log line has the token in it, not even those of a bug of ours."""
 

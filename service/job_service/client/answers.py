@@ -1,6 +1,7 @@
 """Turns answers into values, and problems (RFC 9457) into the public exceptions."""
 
 import re
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -26,6 +27,7 @@ from job_service.errors import (
     UnknownJobType,
     UnknownPredecessor,
     Unreachable,
+    UnreadableJob,
 )
 from job_service.jobs.state.detail import JobDetail
 
@@ -46,6 +48,7 @@ _BY_TYPE: Final[dict[str, type[JobServiceError]]] = {
     "/problems/unknown-group": UnknownGroup,
     "/problems/group-conflict": GroupConflict,
     "/problems/unknown-predecessor": UnknownPredecessor,
+    "/problems/unreadable-job": UnreadableJob,
     "/problems/backup-refused": BackupRefused,
     "/problems/batch-too-large": BatchTooLarge,
     "/problems/idempotency-key-reused": IdempotencyKeyReused,
@@ -77,6 +80,26 @@ class _Detail(JobDetail, frozen=True, kw_only=True):
         return JobDetail(**fields | {"result": self.result or None})
 
 
+class Notice(msgspec.Struct, frozen=True):
+    """Something out of the ordinary, which came so many `times` in short order.
+
+    `event` is its name, and `fields` those of the last time; the first was at `first_at`.
+    """
+
+    first_at: datetime
+    times: int
+    event: str
+    fields: dict[str, Any]
+
+
+class _Notice(msgspec.Struct):
+    """Of `GET /notices`."""
+
+    first_at: datetime
+    times: int
+    event: dict[str, Any]
+
+
 class Problem(msgspec.Struct, frozen=True):
     """The members of a problem that are for programs, and its words for people."""
 
@@ -98,6 +121,14 @@ def read(answer: Answer, kind: Any) -> Any:
         return msgspec.json.decode(answer.body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UnexpectedAnswer(f"it answers what no job service does: {error}") from error
+
+
+def read_notices(answer: Answer) -> list[Notice]:
+    """What happened out of the ordinary. Raises the exception of a problem."""
+    return [
+        Notice(each.first_at, each.times, each.event.get("event", ""), each.event)
+        for each in read(answer, list[_Notice])
+    ]
 
 
 def problem_in(answer: Answer) -> Problem:

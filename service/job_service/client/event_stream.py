@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from job_service.client.answers import error_of
-from job_service.client.calls import header_value
+from job_service.client.encoding import header_value
 from job_service.client.exchange import Answer, Request
 from job_service.errors import UnexpectedAnswer, Unreachable
 

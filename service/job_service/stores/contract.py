@@ -12,6 +12,9 @@ the service makes while it runs jobs are plain functions that never wait: a work
 became of an attempt and goes on, and `settled` waits for what was handed over. So a slow disk holds
 up answers, and not the loop.
 
+A job whose record can't be read stops nothing. It is given as far as it is known, waits, and can be
+cancelled.
+
 Who builds a store keeps it `opened` around all that uses it, because reads outlive the workers.
 """
 
@@ -205,8 +208,9 @@ class Store(Protocol):
     ) -> JobSummary:
         """Make a job like this one, which must have ended; else as `submit`.
 
-        Raises UnknownJob or NotFinished, too. What comes between the caller's last read and this
-        call is nothing: its checkpoint is behind the act. In memory it can't be cancelled there.
+        Raises UnknownJob, NotFinished or UnreadableJob, too. What comes between the caller's last
+        read and this call is nothing: its checkpoint is behind the act. In memory it can't be
+        cancelled there.
         """
 
     async def cancel(self, job_id: str, reason: str, by: str | None = None) -> JobDetail:
@@ -218,9 +222,9 @@ class Store(Protocol):
     async def edit(self, job_id: str, wanted: Edit) -> JobDetail:
         """Change a pending job; one that is ready already is as `run_now` wants it.
 
-        Raises UnknownJob, NotPending, WaitsForJobs if one that awaits others is to run now, or
-        QueueFull if there is no room for a longer payload. As in `run_again`, its checkpoint comes
-        last.
+        Raises UnknownJob, NotPending, UnreadableJob, WaitsForJobs if one that awaits others is to
+        run now, or QueueFull if there is no room for a longer payload. As in `run_again`, its
+        checkpoint comes last.
         """
 
     async def cancel_all(

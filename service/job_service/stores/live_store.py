@@ -8,7 +8,7 @@ from typing import Final
 
 import trio
 
-from job_service.errors import NotPending, QueueFull, WaitsForJobs
+from job_service.errors import NotPending, QueueFull, UnreadableJob, WaitsForJobs
 from job_service.jobs.state.attempt_transitions import request_cancel
 from job_service.jobs.state.capacity import Capacity
 from job_service.jobs.state.changes import Change
@@ -16,6 +16,7 @@ from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.detail import summarize
 from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import TERMINAL, Draft, Edit, Job
+from job_service.jobs.state.stand_in import StandIn, require_readable
 from job_service.jobs.state.transitions import cancel, edit
 from job_service.jobs.state.views import Cancellations, MadeReady, NodeView
 from job_service.stores.admission import LiveAdmission
@@ -95,7 +96,7 @@ class LiveStore(LiveReads):
     def _runs_now(self, job: Job, by: str | None) -> bool:
         """Let a job wait no longer for its time, if it does."""
         edits = job.edits
-        with suppress(NotPending, WaitsForJobs):
+        with suppress(NotPending, WaitsForJobs, UnreadableJob):
             self._edit(job, Edit(run_now=True, by=by))
         return job.edits > edits
 
@@ -126,9 +127,10 @@ class LiveStore(LiveReads):
             self.apply(request_cancel(job, reason, by))
 
     def _edit(self, job: Job, wanted: Edit) -> None:
-        """Raises NotPending, WaitsForJobs or QueueFull."""
+        """Raises NotPending, UnreadableJob, WaitsForJobs or QueueFull."""
         if job.status != "pending":
             raise NotPending(summarize(job))
+        require_readable(job)
         if wanted.run_now and job.awaits is not None:
             raise WaitsForJobs(summarize(job))
         if wanted.run_now and job.ready_monotonic is not None:
@@ -141,7 +143,9 @@ class LiveStore(LiveReads):
 
     def _put_off(self, job: Job, wanted: Edit) -> bool:
         """Change a job that waits, in the act that is under way; whether that is in time."""
-        if job.status != "pending" or (job.awaits is None and not self._take_back(job)):
+        if job.status != "pending" or isinstance(job, StandIn):
+            return False
+        if job.awaits is None and not self._take_back(job):
             return False
         self._live.apply(edit(job, wanted, self.clock))
         return True

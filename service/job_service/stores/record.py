@@ -14,12 +14,20 @@ become of it.
 
 import sys
 from datetime import datetime
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
 from job_service.jobs.state.job_log import AttemptLog, on_its_own
-from job_service.jobs.state.model import DEFAULT_PRIORITY, Attempt, AttemptOutcome, Job, Status
+from job_service.jobs.state.model import (
+    DEFAULT_PRIORITY,
+    FIRST_PRIORITY,
+    LAST_PRIORITY,
+    Attempt,
+    AttemptOutcome,
+    Job,
+    Status,
+)
 
 VERSION: Final = 1
 
@@ -55,7 +63,7 @@ class JobRecord(
     created_at: datetime
     run_at: datetime
     finished_at: datetime | None = None
-    priority: int = DEFAULT_PRIORITY
+    priority: Annotated[int, msgspec.Meta(ge=FIRST_PRIORITY, le=LAST_PRIORITY)] = DEFAULT_PRIORITY
     unique_key: str | None = None
     after: tuple[str, ...] = ()
     retry_of: str | None = None
@@ -109,7 +117,10 @@ def record_of(job: Job) -> JobRecord:
 
 
 def restore(record: JobRecord, payload: bytes, result: bytes | None = None) -> Job:
-    """A live job, as it was when the record was made, but for what no record has."""
+    """A live job, as it was when the record was made, but for what no record has.
+
+    Raises msgspec.ValidationError if its attempts are missing.
+    """
     is_due_at_once = record.run_at == record.created_at
     job = Job(
         id=record.id,
@@ -133,6 +144,8 @@ def restore(record: JobRecord, payload: bytes, result: bytes | None = None) -> J
         edits=record.edits,
     )
     if record.runs or record.status != "pending":  # else, as of most, there is nothing to add
+        if not record.attempts and (record.losses or record.status == "processing"):
+            raise msgspec.ValidationError("it has begun, and there is no attempt")
         job.attempts = tuple(map(_attempt, record.attempts))
         job.runs = record.runs
         job.snoozes = record.snoozes

@@ -14,6 +14,7 @@ from job_service.jobs.state.detail import JobDetail, JobSummary, detail_of, summ
 from job_service.jobs.state.group import Group
 from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import TERMINAL, Draft, Edit, Job, Status
+from job_service.jobs.state.stand_in import require_readable
 from job_service.jobs.state.views import Cancellations, MadeReady, QueueView
 from job_service.stores.contract import ALL, KeyedRequest, Portion, Tick
 from job_service.stores.durable import DurableStore
@@ -85,6 +86,7 @@ class SoleStore(DurableStore):
         if job.status not in TERMINAL:
             await self._committer.kept()
             raise NotFinished(summarize(job))
+        require_readable(job)
         async with self._unit() as unit:
             jobs = self._submissions.accept(unit, [draft_like(job, by)], request)
         return (await self._submissions.as_they_are(jobs))[0]

@@ -1,12 +1,16 @@
 """What happened out of the ordinary: the last such events, however many ordinary ones came since.
 
 The event stream keeps all events, so a busy service pushes a stall of a minute ago out of it. Here
-the same again is one notice with a count, so a thousand failures don't push it out either.
+the same again is one notice with a count, so a thousand failures don't push it out either. Each
+kind of event has places of its own, so failures of a hundred types don't push it out either.
 """
 
-from collections import deque
+from collections import defaultdict, deque
 from datetime import datetime, timedelta
+from functools import partial
+from heapq import merge
 from itertools import islice
+from operator import attrgetter
 from typing import Final
 
 from msgspec import UNSET, Struct
@@ -26,7 +30,7 @@ from job_service.telemetry.events import (
     WorkerStopped,
 )
 
-KEPT: Final = 100
+KEPT_OF_A_KIND: Final = 20
 SAME_FOR: Final = timedelta(minutes=1)
 
 _INFOS: Final[tuple[type[Event], ...]] = (
@@ -39,6 +43,7 @@ NOTABLE: Final = frozenset(
     for kind in EVENTS.values()
     if (kind in _INFOS or fields(kind)[1].default != "info") and kind is not JobRetried
 )
+KEPT: Final = KEPT_OF_A_KIND * len(NOTABLE)
 _MAY_LACK_TRACEBACK: Final = frozenset(
     kind
     for kind in NOTABLE
@@ -59,32 +64,36 @@ class Notice(Struct, eq=False):
 
 
 class Notices:
-    """The last notices of one service, in a fixed number."""
+    """The last notices of one service, in a fixed number for each kind of event."""
 
     def __init__(self) -> None:
-        self._newest_first = deque[Notice](maxlen=KEPT)
+        newest_first = partial(deque[Notice], maxlen=KEPT_OF_A_KIND)
+        self._by_kind = defaultdict[type[Event], deque[Notice]](newest_first)
 
     def note(self, event: Event) -> None:
         """Keep an event whose kind is NOTABLE."""
         if type(event) in _MAY_LACK_TRACEBACK:
             event = replace(event, traceback=UNSET)
-        notice = next(filter(lambda notice: _alike(notice.event, event), self._newest_first), None)
+        alike = self._by_kind[type(event)]
+        notice = next(filter(lambda notice: _is_same_again(notice.event, event), alike), None)
         if notice is None:
             notice = Notice(event.timestamp, 0, event)
         else:
-            self._newest_first.remove(notice)
+            alike.remove(notice)
         notice.times += 1
         notice.event = event
-        self._newest_first.appendleft(notice)
+        alike.appendleft(notice)
 
     def last(self, number: int) -> list[Notice]:
         """So many of them at most, the newest first."""
-        return list(islice(self._newest_first, number))
+        newest_first = merge(
+            *self._by_kind.values(), key=attrgetter("event.timestamp"), reverse=True
+        )
+        return list(islice(newest_first, number))
 
 
-def _alike(one: Event, later: Event) -> bool:
+def _is_same_again(one: Event, later: Event) -> bool:
     return (
-        type(one) is type(later)
-        and getattr(one, "job_type", None) == getattr(later, "job_type", None)
+        getattr(one, "job_type", None) == getattr(later, "job_type", None)
         and later.timestamp - one.timestamp < SAME_FOR
     )

@@ -3,7 +3,8 @@
 import click
 
 from job_service.jobs.queueing.filters import JobFilters
-from job_service.jobs.state.views import QueueView
+from job_service.jobs.state.views import Cancellations, QueueView
+from job_service.terminal.bulk import progress_of
 from job_service.terminal.filtering import either_ids_or_filters, filters_jobs
 from job_service.terminal.job_ids import whole_id
 from job_service.terminal.session import OK, Session, asks_service
@@ -16,15 +17,14 @@ from job_service.terminal.session import OK, Session, asks_service
 def cancel(session: Session, jobs: tuple[str, ...], filters: JobFilters) -> int:
     """Cancel jobs: these, or all that are meant by the options.
 
-    Pending ones end at once, running ones at their handler's next checkpoint.
+    Pending ones end at once, running ones at their handler's next checkpoint. Many go in portions,
+    and Ctrl-C stops it: the same command goes on.
     """
     client = session.client
     if either_ids_or_filters(jobs, filters):
-        done = session.lasting.cancel_all(**filters)
-        if session.as_json:
-            session.print_json(done)
-        else:
-            click.echo(f"{done.cancelled} cancelled, {done.interrupted} being interrupted")
+        with progress_of(session, _cancelled) as tell:
+            done = session.lasting.cancel_all(on_progress=tell, **filters)
+        tell_cancellations(session, done)
         return OK
     for job_id in [whole_id(client, part) for part in jobs]:
         job = client.cancel(job_id)
@@ -44,15 +44,17 @@ def retry(session: Session, jobs: tuple[str, ...], filters: JobFilters) -> int:
     """Run jobs again that have ended.
 
     These, or all that are meant by the options. Each is a new job. Those of these IDs are printed.
-    Of many, the failed ones are meant if no status is said.
+    Of many, the failed ones are meant if no status is said. They go in portions, and Ctrl-C stops
+    it: the same command goes on.
     """
     client = session.client
     if either_ids_or_filters(jobs, filters):
-        retried = session.lasting.retry_all(**filters)
+        with progress_of(session, _retried) as tell:
+            retried = session.lasting.retry_all(on_progress=tell, **filters)
         if session.as_json:
             session.print_json({"retried": retried})
         else:
-            click.echo(f"{retried} run again")
+            click.echo(_retried(retried))
         return OK
     for job_id in [whole_id(client, part) for part in jobs]:
         job = client.retry(job_id)
@@ -77,6 +79,22 @@ def pause(session: Session, job_type: str | None) -> int:
 def resume(session: Session, job_type: str | None) -> int:
     """Let jobs start again, or those of this TYPE."""
     return _tell(session, session.client.resume(job_type))
+
+
+def tell_cancellations(session: Session, done: Cancellations) -> None:
+    """Print how many jobs were cancelled."""
+    if session.as_json:
+        session.print_json(done)
+    else:
+        click.echo(_cancelled(done))
+
+
+def _cancelled(done: Cancellations) -> str:
+    return f"{done.cancelled} cancelled, {done.interrupted} being interrupted"
+
+
+def _retried(retried: int) -> str:
+    return f"{retried} run again"
 
 
 def _tell(session: Session, view: QueueView) -> int:

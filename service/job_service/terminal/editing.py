@@ -9,6 +9,7 @@ from job_service.errors import InvalidOption
 from job_service.jobs.queueing.filters import JobFilters
 from job_service.jobs.queueing.options import check_delay
 from job_service.jobs.state.detail import JobDetail
+from job_service.terminal.bulk import progress_of
 from job_service.terminal.filtering import either_ids_or_filters, filters_jobs
 from job_service.terminal.job_ids import whole_id
 from job_service.terminal.moments import moment
@@ -25,15 +26,16 @@ def run_now(session: Session, jobs: tuple[str, ...], filters: JobFilters) -> int
     """Let jobs wait no longer for their time.
 
     These, or all that are meant by the options: jobs for later, and those that were snoozed or are
-    retried.
+    retried. Many go in portions, and Ctrl-C stops it: the same command goes on.
     """
     client = session.client
     if either_ids_or_filters(jobs, filters):
-        made_ready = session.lasting.run_now_all(**filters)
+        with progress_of(session, _made_ready) as tell:
+            made_ready = session.lasting.run_now_all(on_progress=tell, **filters)
         if session.as_json:
             session.print_json({"made_ready": made_ready})
         else:
-            click.echo(f"{made_ready} wait no longer")
+            click.echo(_made_ready(made_ready))
         return OK
     for job_id in [whole_id(client, part) for part in jobs]:
         _tell(session, client.run_now(job_id))
@@ -70,6 +72,10 @@ def edit(
     )
     _tell(session, changed)
     return OK
+
+
+def _made_ready(made_ready: int) -> str:
+    return f"{made_ready} wait no longer"
 
 
 def _tell(session: Session, job: JobDetail) -> None:

@@ -22,6 +22,7 @@ _OPTIONS: Final = (
     click.option("--id", "id_part", metavar="PART", help="Only with this in their id."),
     click.option("--unique-key", help="Only with this unique key."),
     click.option("--tag", help="Only with this tag."),
+    click.option("--group", metavar="ID", help="Only of this group."),
     click.option("--since", "created_after", metavar="TIME", help="Only created then or later."),
     click.option("--until", "created_before", metavar="TIME", help="Only created earlier."),
     click.option("--error", metavar="TEXT", help="Only with this in their error."),

@@ -49,6 +49,9 @@ def _facts(job: JobDetail, now: datetime) -> Iterator[str]:
         "after": ", ".join(job.after),
         "retry of": job.retry_of,
         "schedule": job.schedule,
+        "tick": local(job.scheduled_for),
+        "group": job.group,
+        "ends group": job.callback_of,
         "by": job.cancelled_by,
         "error": job.error,
     }

@@ -20,6 +20,7 @@ _COLOURS: Final = {
     "failed": "red",
     "cancelled": "yellow",
     "abandoned": "magenta",
+    "running": "blue",  # of a group
 }
 
 
@@ -145,6 +146,8 @@ def _note(job: JobSummary) -> str:
         return f"{job.progress.done}{total} {job.progress.note or ''}".rstrip()
     if job.status == "pending" and job.run_at is not None:
         return f"at {local(job.run_at)}"
+    if job.cancelled_by is not None:
+        return f"by {job.cancelled_by}"
     return "" if job.status == "completed" else job.error or ""
 
 

@@ -61,6 +61,8 @@ def _require_known(client: JobClient, types: Sequence[str]) -> None:
 
 def _line(event: StreamedEvent) -> dict[str, Any]:
     """The fields as the log has them, so with moments that are no texts."""
+    if event.event == "job_logged":
+        return _written(event.fields)
     try:
         known = convert(event.fields, EVENTS[event.event])
     except (KeyError, ValidationError):  # of a service of another version
@@ -68,3 +70,11 @@ def _line(event: StreamedEvent) -> dict[str, Any]:
         return {**event.fields, "timestamp": moment}
     line: dict[str, Any] = to_builtins(known, builtin_types=(datetime,))
     return line
+
+
+def _written(fields: dict[str, Any]) -> dict[str, Any]:
+    """A line that a handler wrote, which the log has under its own name and with its own fields."""
+    given = {**fields}
+    message, own = given.pop("message"), given.pop("fields", {})
+    moment = datetime.fromisoformat(given["timestamp"])
+    return {**own, **given, "event": message, "timestamp": moment}

@@ -33,12 +33,13 @@ class Glance(Struct, frozen=True, kw_only=True):
     @classmethod
     def at(cls, client: JobClient) -> Self:
         """The service as it is now."""
+        now = client.overview()
         return cls(
-            metrics=client.metrics(),
-            queue=client.view(),
-            types=client.types(),
-            workers=client.workers(),
-            waiting=list(_waiting(client)),
+            metrics=now.metrics,
+            queue=now.queue,
+            types=now.types,
+            workers=now.workers,
+            waiting=_waiting(client),
         )
 
 

@@ -1,27 +1,14 @@
 """`GET /overview`: what the service counts, all of one moment, so that the numbers agree."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from msgspec import Struct
 from quart import Quart, Response
 
 from job_service.jobs.queueing.queue import JobQueue
-from job_service.jobs.state.views import QueueView, TypeView, WorkerView
+from job_service.jobs.state.views import WorkerView
+from job_service.overview import Overview
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.web.responses import fresh_json
-
-
-class Overview(Struct, frozen=True):
-    """The metrics, the queue, the job types and the workers at one moment.
-
-    Their numbers agree. Only if the jobs are in a database that many processes share, the queue
-    and the types are those of all processes, and the rest is of the one that answers.
-    """
-
-    metrics: MetricsSnapshot
-    queue: QueueView
-    types: Sequence[TypeView]
-    workers: list[WorkerView]
 
 
 def add_overview_route(
@@ -35,5 +22,5 @@ def add_overview_route(
     @app.get("/overview")
     async def get_overview() -> Response:
         # There is no checkpoint behind its moment, so nothing happens before the rest is read.
-        view, types = await queue.overview()
-        return fresh_json(Overview(read_metrics(), view, types, read_workers()))
+        view, types, jobs = await queue.overview()
+        return fresh_json(Overview(read_metrics(), view, types, read_workers(), jobs))

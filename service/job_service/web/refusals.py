@@ -29,6 +29,7 @@ from job_service.errors import (
     UnknownJob,
     UnknownJobType,
     UnknownPredecessor,
+    UnreadableJob,
     WaitsForJobs,
 )
 from job_service.jobs.state.model import Status
@@ -150,6 +151,12 @@ WAITS_FOR_JOBS: Final = Refusal(
     f"job {EXAMPLE_ID} waits for other jobs",
     "waits-for-jobs",
     job_status="pending",
+)
+UNREADABLE_JOB: Final = Refusal(
+    HTTPStatus.CONFLICT,
+    "The job's record can't be read, so the job can only be cancelled.",
+    f"job {EXAMPLE_ID} can only be cancelled: its record can't be read: Input data was truncated",
+    "unreadable-job",
 )
 GROUP_CONFLICT: Final = Refusal(
     HTTPStatus.CONFLICT,
@@ -276,6 +283,7 @@ OF_ERRORS: Final[Mapping[type[JobServiceError], Refusal]] = {
     NotPending: NOT_PENDING,
     WaitsForJobs: WAITS_FOR_JOBS,
     NotFinished: NOT_FINISHED,
+    UnreadableJob: UNREADABLE_JOB,
     IdempotencyKeyReused: KEY_REUSED,
     BatchTooLarge: BATCH_TOO_LARGE,
     QueueFull: QUEUE_FULL,

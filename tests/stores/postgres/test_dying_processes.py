@@ -1,4 +1,4 @@
-"""A process that dies, stops for too long or blocks its loop: what becomes of its jobs."""
+"""A process that dies, stops for too long, blocks its loop or is busy: what becomes of its jobs."""
 
 import signal
 import sys
@@ -93,6 +93,7 @@ async def watcher(database: str, ledger: Path) -> AsyncIterator[Service]:
 StartProgram = Callable[[], Awaitable[Program]]
 
 
+@pytest.mark.slow
 async def test_the_jobs_of_a_killed_process_are_run_by_others(
     watcher: Service, start_program: StartProgram, ledger: Path
 ) -> None:
@@ -110,6 +111,32 @@ async def test_the_jobs_of_a_killed_process_are_run_by_others(
     assert sorted(map(str, rescued)) == [job.id for job in jobs[:2]]
 
 
+@pytest.mark.slow
+async def test_a_long_job_holds_none_of_those_behind_it(
+    watcher: Service, start_program: StartProgram
+) -> None:
+    """What a busy process has claimed ahead goes to one that is idle."""
+
+    async def submit(name: str, seconds: float, priority: int, jobs: int) -> list[str]:
+        draft = watcher.queue.check("slow", (name, seconds), priority=priority)
+        return [job.id for job in await watcher.queue.submit_all([draft] * jobs)]
+
+    await submit("before", 0.0, 0, 30)
+    long = await submit("long", 600.0, 1, 2)
+    behind = await submit("behind", 0.0, 2, 10)
+    first = await start_program()
+    await until(lambda: set(long) <= {line["job_id"] for line in first.said("job_started")})
+    second = await start_program()
+    for job_id in behind:
+        assert (await watcher.ended(job_id)).status == "completed"
+    assert first.said("jobs_released")
+    assert {line["job_id"] for line in second.said("job_completed")} == set(behind)
+    for job_id in long:
+        assert (await watcher.queue.cancel(job_id)).status in ("processing", "cancelled")
+        assert (await watcher.ended(job_id)).status == "cancelled"
+
+
+@pytest.mark.slow
 async def test_a_job_that_kills_its_process_comes_to_an_end(
     watcher: Service, start_program: StartProgram
 ) -> None:
@@ -128,6 +155,7 @@ async def test_a_job_that_kills_its_process_comes_to_an_end(
     assert error == "the process ended each of the 3 times while it had this job in hand"
 
 
+@pytest.mark.slow
 async def test_what_a_process_did_after_its_lease_is_refused(
     watcher: Service, start_program: StartProgram, ledger: Path
 ) -> None:
@@ -151,6 +179,7 @@ async def test_what_a_process_did_after_its_lease_is_refused(
     assert (await watcher.ended(again.id)).status == "completed"
 
 
+@pytest.mark.slow
 async def test_a_process_whose_loop_is_blocked_keeps_its_jobs(
     watcher: Service, start_program: StartProgram, ledger: Path
 ) -> None:

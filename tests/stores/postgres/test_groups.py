@@ -5,9 +5,10 @@ from collections import Counter
 import pytest
 import trio
 
-from job_service import GroupView, JobContext
+from job_service import GroupView, JobContext, UnknownGroup
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import Retry
+from job_service.stores.postgres import participant, retention
 from job_service.telemetry.events import GroupCompleted
 from tests.stores.postgres.service import Service, services
 
@@ -48,6 +49,7 @@ async def submit(service: Service, *types: str) -> GroupView:
     )
 
 
+@pytest.mark.slow
 async def test_one_job_follows_when_many_processes_end_a_group_together(
     database: str, registry: Registry, followed: Counter[str | None]
 ) -> None:
@@ -71,6 +73,7 @@ async def test_one_job_follows_when_many_processes_end_a_group_together(
         each.check()
 
 
+@pytest.mark.slow
 async def test_a_group_is_cancelled_from_anywhere(
     database: str, registry: Registry, followed: Counter[str | None]
 ) -> None:
@@ -88,3 +91,70 @@ async def test_a_group_is_cancelled_from_anywhere(
             assert followed[group.id] == 1
     for each in running:
         each.check()
+
+
+@pytest.mark.slow
+async def test_of_groups_that_have_ended_the_last_ones_are_kept(
+    database: str, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And all that have not ended, however old they are; the others are unknown to all processes.
+
+    Their jobs stay for as long as any that have ended, and are still found by the group.
+    """
+    monkeypatch.setattr(retention, "MAX_ENDED_GROUPS", 2)
+    async with services(database, registry, number=2) as running:
+        first, second = running
+        lasting = await submit(first, "endless")
+        ended = []
+        for _ in range(4):
+            group = await submit(first, "email")
+            ended.append(group.id)
+            await first.queue.groups.wait(group.id, 30)
+        assert [await is_known(second, group_id) for group_id in ended] == [True] * 4
+        await first.store._reader.do(first.store._tidy)
+        assert [await is_known(second, group_id) for group_id in ended] == [False] * 2 + [True] * 2
+        assert [await is_known(first, group_id) for group_id in ended] == [False] * 2 + [True] * 2
+        assert (await second.queue.groups.get(lasting.id)).status == "running"
+        (job,) = await second.queue.list(group=ended[0])
+        assert (job.status, job.group) == ("completed", ended[0])
+        await second.queue.groups.cancel(lasting.id)
+        assert (await first.queue.groups.wait(lasting.id, 30)).status == "cancelled"
+
+
+@pytest.mark.slow
+async def test_a_key_of_a_group_that_is_forgotten_makes_no_other(
+    database: str, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks again hears that it is no longer kept."""
+    monkeypatch.setattr(retention, "MAX_ENDED_GROUPS", 0)
+    async with services(database, registry, number=1) as (service,):
+        groups, drafts = service.queue.groups, [service.queue.check("email")]
+        group = await groups.submit(drafts, idempotency_key="k")
+        await groups.wait(group.id, 30)
+        assert (await groups.submit(drafts, idempotency_key="k")).id == group.id
+        await service.store._reader.do(service.store._tidy)
+        with pytest.raises(UnknownGroup):
+            await groups.submit(drafts, idempotency_key="k")
+        assert len(await service.queue.list()) == 1
+
+
+@pytest.mark.slow
+async def test_groups_are_forgotten_while_a_process_runs(
+    database: str, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From time to time, and nobody needs to ask for it."""
+    monkeypatch.setattr(retention, "MAX_ENDED_GROUPS", 0)
+    monkeypatch.setattr(participant, "EVERY_SECONDS", 0.05)
+    async with services(database, registry, number=1) as (service,):
+        group = await submit(service, "email")
+        while await is_known(service, group.id):
+            await trio.sleep(0.01)
+
+
+async def is_known(service: Service, group_id: str) -> bool:
+    """Whether the group is kept."""
+    try:
+        await service.queue.groups.get(group_id)
+    except UnknownGroup:
+        return False
+    return True

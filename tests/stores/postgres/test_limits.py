@@ -156,6 +156,7 @@ Kind = tuple[str, int]  # a limit key and a priority
 kinds = st.tuples(st.sampled_from(["acme", "duck", "emu", "fox"]), st.sampled_from([4, 5]))
 
 
+@pytest.mark.slow
 @settings(
     max_examples=20,
     phases=(Phase.generate,),  # to shrink an example would take minutes

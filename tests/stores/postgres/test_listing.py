@@ -4,6 +4,8 @@ from typing import Any
 
 import psycopg
 import pytest
+import trio
+from psycopg.pq import TransactionStatus
 
 from job_service.jobs.state.job_filter import JobFilter
 from job_service.stores.postgres import listing
@@ -47,22 +49,17 @@ class Watched:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.beginning = connection.beginning
+        self.begin = connection.begin
+        self.execute = connection.execute
         self.rows = 0
         self.scans: set[str] = set()
 
-    async def execute(self, statement: str | bytes, values: Any = None) -> Any:
-        """Do it twice, if it asks for something."""
-        if values is None:
-            return await self._connection.execute(statement)
-        text = statement if isinstance(statement, bytes) else statement.encode()
-        explained = await self._connection.execute(
-            b"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) " + text, values
-        )
-        found = await explained.fetchone()
-        assert found is not None
-        self._add(found[0][0]["Plan"])
-        return await self._connection.execute(statement, values)
+    async def named(self, statement: str, values: Any) -> Any:
+        """Do it twice."""
+        explain = f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {statement}"
+        ((found,),) = await self._connection.named(explain, values)
+        self._add(found[0]["Plan"])
+        return await self._connection.named(statement, values)
 
     def _add(self, plan: dict[str, Any]) -> None:
         table = plan.get("Relation Name")
@@ -74,6 +71,7 @@ class Watched:
             self._add(part)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("newest_first", [False, True])
 async def test_a_page_costs_the_same_however_many_jobs_are_kept(
     cluster: Cluster, newest_first: bool, monkeypatch: pytest.MonkeyPatch
@@ -90,6 +88,26 @@ async def test_a_page_costs_the_same_however_many_jobs_are_kept(
     many = [await _taken(database, wanted, newest_first=newest_first) for wanted in SOUGHT]
     for wanted, rows_of_few, rows_of_many in zip(SOUGHT, few, many, strict=True):
         assert rows_of_many <= 1.3 * rows_of_few + 50, wanted
+
+
+async def test_a_page_that_nobody_waits_for_leaves_no_transaction_open(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the next one would begin in the middle of it."""
+    connection = await connect(cluster.new_database(TEMPLATE))
+    begin, scope = connection.begin, trio.CancelScope()
+
+    async def begin_in_vain(more: str) -> None:
+        await begin(more)
+        scope.cancel()
+
+    monkeypatch.setattr(connection, "begin", begin_in_vain)
+    page = Listing(JobFilter(), after=None, limit=20, newest_first=True)
+    with scope:
+        await page.read(connection)
+    assert scope.cancelled_caught
+    assert connection.info.transaction_status == TransactionStatus.IDLE
+    await connection.close()
 
 
 def fill(database: str, behind: int, upto: int) -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain, pairwise
 
@@ -9,17 +10,19 @@ import psycopg
 import pytest
 import trio
 
-from job_service import Draft, Snooze
+from job_service import Draft, JobContext, Snooze
 from job_service.errors import QueueFull
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import Retry
 from job_service.jobs.state.detail import JobSummary
+from job_service.stores.postgres import member
 from job_service.telemetry.events import (
     JobCancelled,
     JobCompleted,
     JobCreated,
     JobMisfit,
     JobStarted,
+    utc_now,
 )
 from tests.stores.postgres.service import Service, services
 
@@ -94,6 +97,31 @@ async def test_a_repeated_request_makes_no_second_job(database: str, registry: R
         results = await all_at_once(calls)
         assert len({getattr(job, "id", None) for job in results}) == 1
         assert sum(not getattr(job, "replayed", True) for job in results) == 1
+
+
+async def test_a_wall_clock_that_is_set_wrong_misleads_nobody(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All times are by the server's clock: a retry does not come an hour later."""
+    registry = Registry()
+
+    @registry.job("email", retry=Retry(max_retries=1, base_seconds=0.01))
+    async def email(job: JobContext) -> None:
+        await trio.lowlevel.checkpoint()
+        if job.attempt == 1:
+            monkeypatch.setattr(member, "utc_now", in_an_hour)
+            raise ValueError
+
+    def in_an_hour() -> datetime:
+        return utc_now() + timedelta(hours=1)
+
+    async with services(database, registry, 1) as (service,):
+        for _ in range(2):
+            job = await service.queue.submit("email")
+            ended = await service.ended(job.id)
+            assert ended.status == "completed"
+            assert ended.finished_at is not None
+            assert ended.finished_at - utc_now() < timedelta(minutes=1)
 
 
 async def test_a_job_comes_after_one_of_another_process(database: str) -> None:
@@ -386,6 +414,7 @@ async def test_each_process_tells_of_all(database: str) -> None:
         assert (await letters.ended(job[0].id)).status == "cancelled"
 
 
+@pytest.mark.slow
 async def test_the_last_of_many_submissions_counts_whoever_is_asked(database: str) -> None:
     """While the job waits, it has the payload of the last one; then it runs once."""
     registry = Registry()

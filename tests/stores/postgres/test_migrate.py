@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import psycopg
+import pytest
 
 PROGRAM = Path(sys.executable).with_name("job-service")
 
@@ -15,6 +16,7 @@ def migrate(url: str, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
+@pytest.mark.slow
 def test_the_plan_is_sql_that_somebody_else_can_run(database: str) -> None:
     """It has the same effect as the command, which has nothing to do after that."""
     plan = migrate(database, "--plan")
@@ -28,12 +30,14 @@ def test_the_plan_is_sql_that_somebody_else_can_run(database: str) -> None:
     assert migrate(database, "--plan").stdout.startswith("-- postgresql:///")
 
 
+@pytest.mark.slow
 def test_the_command_makes_the_tables(database: str) -> None:
     """Once."""
     assert migrate(database).stdout.endswith(": from version 0 to 1\n")
     assert migrate(database).stdout.endswith("is up to date (version 1)\n")
 
 
+@pytest.mark.slow
 def test_what_can_not_be_migrated_is_refused(tmp_path: Path) -> None:
     """With one line, and exit status 2."""
     for store, why in (

@@ -1,15 +1,20 @@
 """PgBouncer in transaction mode: nothing of a connection outlives a transaction there."""
 
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 import trio
 
 from job_service.errors import SettingsError
 from job_service.jobs.registration.registry import Registry
 from job_service.settings import Settings
+from job_service.stores.postgres import connection as connections
+from job_service.stores.postgres.connection import Connection
 from job_service.stores.postgres.pooling import is_pooled, libpq_url
+from job_service.stores.postgres.reading import Reader
 from job_service.telemetry.events import JobCompleted, JobStarted
 from tests.stores.postgres.cluster import Cluster
 from tests.stores.postgres.pooler import PROGRAM, running_pooler
@@ -26,6 +31,7 @@ def pooled(cluster: Cluster, database: str) -> Iterator[str]:
         yield f"postgresql://jobs@{name}?host={folder}&port=6432&pool_mode=transaction"
 
 
+@pytest.mark.slow
 async def test_processes_share_the_work_by_way_of_a_pooler(pooled: str) -> None:
     """Twelve connections of three processes become two."""
     registry = Registry()
@@ -65,6 +71,39 @@ async def test_words_of_others_are_heard_by_way_of_a_pooler(pooled: str) -> None
         with trio.fail_after(20):
             while "slow" not in (await first.queue.view()).paused_types:
                 await trio.sleep(0.01)
+
+
+async def ask(connection: Connection) -> list[tuple[Any, ...]]:
+    """What the server says of some settings of the service."""
+    return await connection.named(
+        "SELECT current_setting('statement_timeout'), current_setting('enable_seqscan')", {}
+    )
+
+
+async def test_reads_have_the_settings_of_the_service(pooled: str) -> None:
+    """Each has a transaction of its own for that; nobody else gets them, and an error ends it."""
+    reader = Reader(pooled)
+    assert await reader.do(ask) == [("20s", "off")]
+    with psycopg.connect(libpq_url(pooled), autocommit=True) as another:
+        for _ in range(2):
+            found = another.execute("SELECT current_setting('statement_timeout')").fetchone()
+            assert found == ("0",)
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        await reader.do(lambda connection: connection.named("SELECT 1 / 0", {}))
+    assert await reader.do(ask) == [("20s", "off")]
+    await reader.close()
+
+
+async def test_a_read_that_takes_too_long_is_ended_by_the_server(
+    pooled: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It keeps no connection of the pooler for ever."""
+    short = connections.OF_TRANSACTION.replace("'20s'", "'50ms'")
+    monkeypatch.setattr(connections, "OF_TRANSACTION", short)
+    reader = Reader(pooled)
+    with pytest.raises(psycopg.errors.QueryCanceled):
+        await reader.do(lambda connection: connection.named("SELECT pg_sleep(60)", {}))
+    await reader.close()
 
 
 def test_what_libpq_does_not_know_is_not_told_to_it() -> None:

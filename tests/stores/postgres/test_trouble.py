@@ -49,6 +49,7 @@ async def until_told(services: list[Service], kind: type[StoreFailing | StoreRec
             await trio.sleep(0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["immediate", "fast"])
 async def test_a_restart_of_the_server_costs_nothing(own_cluster: Cluster, mode: str) -> None:
     """What runs goes on, callers hear that they must wait, and then all goes on by itself.
@@ -89,6 +90,7 @@ async def test_a_restart_of_the_server_costs_nothing(own_cluster: Cluster, mode:
             assert edges == alternating[: len(edges)]
 
 
+@pytest.mark.slow
 async def test_a_connection_that_is_cut_is_made_anew(database: str, cluster: Cluster) -> None:
     """Again and again, while jobs come in and run."""
     registry = Registry()
@@ -203,13 +205,13 @@ async def test_what_ended_while_the_lease_was_lost_is_not_believed(
     async def slow() -> None:
         await gate.wait()
 
-    execute = Connection.execute
+    begin = Connection.begin
 
-    async def hold_back(self: Connection, query: Any, *values: Any) -> Any:
-        if isinstance(query, bytes) and query.startswith(b"BEGIN;") and name.encode() in query:
+    async def hold_back(self: Connection, more: str) -> Any:
+        if name in more:
             is_held.set()
             await may_begin.wait()
-        return await execute(self, query, *values)
+        return await begin(self, more)
 
     def end_lease() -> None:
         cluster.execute(
@@ -229,7 +231,7 @@ async def test_what_ended_while_the_lease_was_lost_is_not_believed(
                 await trio.sleep(0.01)
         await first.store.settled()
         name = str(first.store.node)
-        monkeypatch.setattr(Connection, "execute", hold_back)
+        monkeypatch.setattr(Connection, "begin", hold_back)
         nursery.start_soon(first.store._ask, Claim())
         await is_held.wait()
         gate.set()
@@ -308,6 +310,7 @@ async def test_a_job_that_was_called_off_is_not_rescued(database: str, cluster: 
         assert not other.said(JobRescued)
 
 
+@pytest.mark.slow
 async def test_a_process_that_takes_no_jobs_is_not_ready(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -362,6 +365,7 @@ async def test_a_commit_that_a_crash_has_lost_is_known_to_have_failed(own_cluste
     await writer.close()
 
 
+@pytest.mark.slow
 async def test_a_service_whose_loop_is_blocked_gives_its_jobs_back(database: str) -> None:
     """Another thread writes that, because the process is about to end."""
     registry = Registry()

@@ -1,17 +1,106 @@
-"""A job that somebody wrote into the tables by hand, and wrongly, is in nobody's way."""
+"""A job whose record somebody has damaged, or a newer program wrote, is in nobody's way."""
 
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+import msgspec
 import psycopg
 import pytest
 import trio
 
+from job_service import Draft
+from job_service.errors import IdempotencyKeyReused, UnreadableJob
 from job_service.jobs.registration.rate import Rate
 from job_service.jobs.registration.registry import Registry
-from job_service.telemetry.events import JobMisfit
-from tests.stores.postgres.service import services
+from job_service.jobs.state.group import new_group
+from job_service.telemetry.events import JobMisfit, JobRescued, JobStarted
+from tests.stores.postgres.service import Service, services
+
+WHY = "its record can't be read: Object missing required field `max_retries`"
+HOUR = 3_600.0
+
+
+class Table:
+    """The rows, as somebody changes them by hand."""
+
+    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+        self._connection = connection
+
+    def do(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """What the statement gives."""
+        cursor = self._connection.execute(statement.encode(), values)
+        return cursor.fetchall() if cursor.description else []
+
+    def damage(self, *ids: str) -> None:
+        """The records of these jobs lose something that all have."""
+        for table in ("jobs", "finished"):
+            self.do(
+                f"UPDATE job_service.{table} SET record = replace(record, 'max_retries', 'retries')"
+                " WHERE id = ANY(%s)",
+                list(ids),
+            )
+
+    def mend(self, job_id: str) -> None:
+        """The record of this job is as it was."""
+        self.do(
+            "UPDATE job_service.jobs SET record = replace(record, '\"retries', '\"max_retries')"
+            " WHERE id = %s",
+            job_id,
+        )
+
+    def let_a_dead_node_run(self, *ids: str) -> None:
+        """A process has begun an attempt of each of these jobs, and has died."""
+        node = uuid4()
+        self.do(
+            "INSERT INTO job_service.nodes (id, host, pid, version, lease_until)"
+            " VALUES (%s, 'gone', 1, '1', now() - interval '1 hour')",
+            node,
+        )
+        attempt = {"number": 1, "worker_id": "worker-1", "started_at": "2026-01-31T12:00:00Z"}
+        begun = {"status": "processing", "runs": 1, "attempts": [attempt]}
+        for job_id in ids:
+            ((record,),) = self.do("SELECT record FROM job_service.jobs WHERE id = %s", job_id)
+            text = msgspec.json.encode(msgspec.json.decode(record) | begun).decode()
+            self.do(
+                "UPDATE job_service.jobs SET node = %s, status = 'processing', record = %s"
+                " WHERE id = %s",
+                *(node, text, job_id),
+            )
+
+
+@pytest.fixture
+def table(database: str) -> Iterator[Table]:
+    """The rows of this test's database."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        yield Table(connection)
+
+
+@pytest.fixture
+def registry() -> Registry:
+    """Jobs that take a name, and give it."""
+    registry = Registry()
+
+    @registry.job("email")
+    async def email(to: str) -> str:
+        await trio.lowlevel.checkpoint()
+        return to
+
+    return registry
+
+
+async def until(is_so: Callable[[], object]) -> None:
+    """Return when this is so."""
+    with trio.fail_after(60):
+        while not is_so():
+            await trio.sleep(0.01)
 
 
 @pytest.mark.parametrize("rate", [None, Rate(1_000, per_seconds=1)])
-async def test_a_job_that_can_t_be_read_is_told_and_left(database: str, rate: Rate | None) -> None:
+async def test_a_job_that_can_t_be_read_is_told_and_left(
+    database: str, table: Table, rate: Rate | None
+) -> None:
     """Each process says so once and goes on; when the job can be read, it runs."""
     registry = Registry()
 
@@ -25,17 +114,195 @@ async def test_a_job_that_can_t_be_read_is_told_and_left(database: str, rate: Ra
             row = connection.execute("SELECT job_service.submit('email', '\"ada\"')").fetchone()
             assert row is not None
             (job_id,) = row
-            change = "UPDATE job_service.jobs SET record = replace(record, %s, %s) WHERE id = %s"
-            connection.execute(change, ["max_retries", "retries", job_id])
-            connection.commit()
-            for node in nodes:
-                with trio.fail_after(30):
-                    while not node.said(JobMisfit):
-                        await trio.sleep(0.01)
-            for node in nodes:
-                job = await node.queue.submit("email", "bob")
-                assert (await node.ended(job.id)).status == "completed"
-                assert node.said(JobMisfit) == [job_id]
-            connection.execute(change, ['"retries"', '"max_retries"', job_id])
-            connection.commit()
+            Table(connection).damage(job_id)
+        for node in nodes:
+            await until(partial(node.said, JobMisfit))
+        for node in nodes:
+            job = await node.queue.submit("email", "bob")
+            assert (await node.ended(job.id)).status == "completed"
+            assert node.said(JobMisfit) == [job_id]
+        table.mend(job_id)
         assert (await nodes[0].ended(job_id)).status == "completed"
+
+
+async def delayed(service: Service, *names: str, **options: Any) -> list[str]:
+    """The ids of new jobs that are due in an hour."""
+    draft = service.queue.check("email", "ada", delay_seconds=HOUR, **options)
+    return [(await service.queue.submit_all([draft]))[0].id for _ in names]
+
+
+async def test_it_is_shown_as_what_is_known_of_it(
+    database: str, table: Table, registry: Registry
+) -> None:
+    """In lists, alone and in counts: its type, its status, its tags, and why it waits."""
+    async with services(database, registry, 1) as (service,):
+        (waiting,) = await delayed(service, "waiting", tags=["blue"])
+        done = await service.queue.submit("email", "bob")
+        await service.ended(done.id)
+        table.damage(waiting, done.id)
+
+        page = await service.queue.page()
+        assert [(job.id, job.status) for job in page.jobs] == [
+            (waiting, "pending"),
+            (done.id, "completed"),
+        ]
+        (shown,) = await service.queue.with_excerpts(page.jobs[:1])
+        assert (shown.waits_because, shown.payload_excerpt) == (WHY, '"ada"')
+        job = await service.queue.get(waiting)
+        assert (job.type, job.tags, job.waits_because) == ("email", ("blue",), WHY)
+        assert bytes(job.payload) == b'"ada"'
+        ended = await service.queue.get(done.id)
+        assert (ended.status, ended.error) == ("completed", WHY)
+        assert bytes(ended.result or b"") == b'"bob"'
+        assert (await service.queue.view()).pending == 1
+
+
+async def test_it_can_be_cancelled_and_nothing_else(
+    database: str, table: Table, registry: Registry
+) -> None:
+    """What changes many jobs passes it over, and cancels it with all others."""
+    async with services(database, registry, 1) as (service,):
+        one, two, three, four = await delayed(service, "1", "2", "3", "4")
+        table.damage(one, two, three)
+        with pytest.raises(UnreadableJob, match=f"job {one} can only be cancelled: its record"):
+            await service.queue.edit(one, priority=1)
+        with pytest.raises(UnreadableJob):
+            await service.queue.run_now(one)
+        assert (await service.queue.cancel(one)).status == "cancelled"
+        table.damage(one)
+        with pytest.raises(UnreadableJob):
+            await service.queue.retry(one)
+        assert (await service.queue.retry_all("email")).retried == 0
+
+        assert (await service.queue.run_now_all("email")).made_ready == 1
+        assert (await service.ended(four)).status == "completed"
+        assert (await service.queue.cancel_all("email")).cancelled == 2
+        for job_id in (two, three):
+            assert (await service.queue.get(job_id)).status == "cancelled"
+
+
+async def test_it_keeps_its_unique_key_and_its_place_among_others(
+    database: str, table: Table, registry: Registry
+) -> None:
+    """Its key is not free, what comes after it waits, and what came before may fail it."""
+    async with services(database, registry, 1) as (service,):
+        first = await service.queue.submit("email", "ada", delay_seconds=HOUR)
+        options: dict[str, Any] = {"unique_key": "a\\b\0c", "after": [first.id]}
+        options["idempotency_key"] = "once"
+        job = await service.queue.submit("email", "bob", **options)
+        table.damage(job.id)
+
+        again = await service.queue.submit("email", "eve", unique_key="a\\b\0c")
+        assert (again.id, again.duplicate, again.unique_key) == (job.id, True, "a\\b\0c")
+        later = await service.queue.submit(
+            "email", "eve", unique_key="a\\b\0c", debounce_seconds=HOUR
+        )
+        assert later.id == job.id
+        assert (await service.queue.submit("email", "bob", **options)).id == job.id
+        follower = await service.queue.submit("email", "eve", after=[job.id])
+        await service.queue.cancel(first.id)
+        assert (await service.queue.get(job.id)).status == "failed"
+        assert (await service.queue.get(follower.id)).status == "failed"
+
+
+async def test_its_group_ends_with_it(database: str, table: Table, registry: Registry) -> None:
+    """A group is not held up for ever by what nobody can read."""
+    async with services(database, registry, 1) as (service,):
+        group = new_group(2, service.store.clock)
+        draft = Draft("email", b'"ada"', 0, delay_seconds=HOUR)
+        await service.store.submit_group(group, [draft, draft])
+        jobs = (await service.queue.page(group=group.id)).jobs
+        table.damage(*(job.id for job in jobs))
+        await service.store.cancel_group(group.id, "enough")
+        kept = await service.store.group(group.id)
+        assert (kept.status, kept.cancelled) == ("cancelled", 2)
+        assert {job.group for job in (await service.queue.page(tag=None)).jobs} == {group.id}
+
+
+async def test_a_group_that_can_t_be_read_ends_and_nothing_follows(
+    database: str, table: Table, registry: Registry
+) -> None:
+    """Nobody knows what was to follow."""
+    async with services(database, registry, 1) as (service,):
+        follower = Draft("email", b'"eve"', 0)
+        group = new_group(1, service.store.clock, on_complete=follower)
+        await service.store.submit_group(group, [Draft("email", b'"ada"', 0, delay_seconds=HOUR)])
+        table.do("UPDATE job_service.groups SET definition = '{}'")
+        kept = await service.store.group(group.id)
+        assert (kept.status, kept.created_at) == (
+            "running",
+            group.created_at.replace(microsecond=group.created_at.microsecond // 1_000 * 1_000),
+        )
+        (job,) = (await service.queue.page(group=group.id)).jobs
+        await service.queue.run_now(job.id)
+        assert (await service.ended(job.id)).status == "completed"
+        kept = await service.store.wait_for_group(group.id, 20)
+        assert (kept.status, kept.callback_id) == ("completed", None)
+
+
+async def test_a_key_whose_answer_can_t_be_read_makes_no_second_job(
+    database: str, table: Table, registry: Registry
+) -> None:
+    """Whoever sends it again is refused, and nobody else."""
+    async with services(database, registry, 1) as (service,):
+        await service.queue.submit("email", "ada", idempotency_key="once")
+        table.do("UPDATE job_service.keys SET jobs = '[1]'")
+        with pytest.raises(IdempotencyKeyReused, match="can't be read"):
+            await service.queue.submit("email", "ada", idempotency_key="once")
+        job = await service.queue.submit("email", "ada", idempotency_key="twice")
+        assert (await service.ended(job.id)).status == "completed"
+
+
+async def test_a_rescue_leaves_it_and_rescues_all_others(
+    database: str, table: Table, registry: Registry
+) -> None:
+    """When it can be read again, its attempt was lost, and it runs."""
+    async with services(database, registry, 1, lease_seconds=1.0) as (service,):
+        first, second, third = await delayed(service, "1", "2", "3")
+        table.let_a_dead_node_run(first, second, third)
+        table.damage(first, third)
+        table.do(
+            "UPDATE job_service.jobs SET cancel_reason = 'enough', run_at = now() WHERE id = %s",
+            third,
+        )
+        table.do("UPDATE job_service.jobs SET run_at = now() WHERE id = %s", first)
+        await until(lambda: service.said(JobRescued))
+        assert service.said(JobRescued) == [second]
+        job = await service.queue.get(first)
+        assert (job.status, job.waits_because) == ("pending", WHY)
+        assert (await service.queue.get(third)).status == "cancelled"
+
+        table.mend(first)
+        await until(lambda: first in service.said(JobRescued))
+        await service.queue.run_now(first)
+        ended = await service.ended(first)
+        assert [attempt.outcome for attempt in ended.attempts] == ["lost", "completed"]
+        assert ended.status == "completed"
+        assert service.said(JobRescued) == [second, first]
+
+
+async def test_what_was_asked_of_a_holder_may_be_unreadable_too(
+    database: str, table: Table
+) -> None:
+    """The process that holds the job goes on, and the job stays as it is."""
+    registry = Registry()
+    is_over = trio.Event()
+
+    @registry.job("long")
+    async def long() -> None:
+        await is_over.wait()
+
+    async with services(database, registry, 1, workers=1) as (service,):
+        running = await service.queue.submit("long")
+        await until(lambda: service.said(JobStarted))
+        next_one = await service.queue.submit("long", delay_seconds=2)
+        table.do(
+            "UPDATE job_service.jobs SET edit = '{\"priority\": [7]}' WHERE node IS NOT NULL"
+            " AND id = %s",
+            next_one.id,
+        )
+        with trio.fail_after(60):
+            while table.do("SELECT FROM job_service.jobs WHERE edit IS NOT NULL"):
+                await trio.sleep(0.05)
+        is_over.set()
+        assert (await service.ended(running.id)).status == "completed"

@@ -5,6 +5,7 @@ from collections import Counter
 from itertools import islice
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -143,4 +144,4 @@ class AnyBatches(RuleBasedStateMachine):
 
 
 AnyBatches.TestCase.settings = settings(max_examples=30, stateful_step_count=20)
-TestAnyBatches = AnyBatches.TestCase
+TestAnyBatches = pytest.mark.slow(AnyBatches.TestCase)

@@ -238,6 +238,7 @@ async def live_through(history: list[Step]) -> None:
             await twins.take(Crash(in_trouble=False))
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(history=histories)
 def test_any_history_is_as_in_memory(history: list[Step]) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 import trio
 from msgspec import structs
 
-from job_service.errors import InvalidOption, NotFinished, QueueFull, UnknownJob
+from job_service.errors import InvalidOption, NotFinished, QueueFull, UnknownJob, UnreadableJob
 from job_service.jobs.queueing.filters import JobFilters, job_filter
 from job_service.jobs.state.detail import JobSummary
 from job_service.jobs.state.job_filter import JobFilter
@@ -68,7 +68,7 @@ async def _retry_these(
             answers[job_id] = await store.run_again(job_id, request, by)
         except QueueFull:
             pass
-        except (UnknownJob, NotFinished):  # it is no longer kept
+        except (UnknownJob, NotFinished, UnreadableJob):  # it is no longer kept, or not whole
             answers[job_id] = None
         except Exception as error:  # raised below, without a group around it
             errors.append(error)

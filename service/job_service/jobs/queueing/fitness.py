@@ -4,6 +4,7 @@ from job_service.errors import InvalidPayload, UnknownJobType
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.state.limits import Limits
 from job_service.jobs.state.model import Job
+from job_service.jobs.state.stand_in import StandIn
 
 
 def limits_of(registry: Registry, job_type: str) -> Limits | None:
@@ -16,6 +17,8 @@ def limits_of(registry: Registry, job_type: str) -> Limits | None:
 
 def why_unfit(registry: Registry, job: Job) -> str | None:
     """What keeps the job from being run until another program comes that can; None if nothing."""
+    if isinstance(job, StandIn):
+        return job.why
     return why_payload_unfit(registry, job.type, job.payload)
 
 

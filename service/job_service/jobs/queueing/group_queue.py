@@ -44,8 +44,8 @@ class GroupQueue:
         the job that follows may not come after others.
 
         Raises InvalidOption, UnknownPredecessor, QueueFull if not all of them fit, BatchTooLarge if
-        they never will, QueueClosed, InvalidIdempotencyKey or IdempotencyKeyReused, and then
-        nothing has changed.
+        they never will, QueueClosed, InvalidIdempotencyKey, IdempotencyKeyReused, or UnknownGroup
+        if the group of the idempotency key is no longer kept; and then nothing has changed.
         """
         wanted = list(drafts)
         try:

@@ -30,8 +30,8 @@ class QueueActions(QueueReader):
     ) -> JobSummary:
         """Run a job again that has ended, at once, as a new job whose `retry_of` names it.
 
-        Raises UnknownJob, NotFinished, QueueFull, QueueClosed, InvalidIdempotencyKey or
-        IdempotencyKeyReused, and then nothing has changed.
+        Raises UnknownJob, NotFinished, UnreadableJob, QueueFull, QueueClosed,
+        InvalidIdempotencyKey or IdempotencyKeyReused, and then nothing has changed.
         """
         await require_words(by)
         request = None
@@ -45,7 +45,7 @@ class QueueActions(QueueReader):
         """Let a job wait no longer for its time: one that is for later, was snoozed or is retried.
 
         One that is ready already stays as it is; pauses and limits hold it back as before. Raises
-        UnknownJob, NotPending if it runs or has ended, or WaitsForJobs.
+        UnknownJob, NotPending if it runs or has ended, WaitsForJobs, or UnreadableJob.
         """
         await require_words(by)
         return await self._store.edit(job_id, Edit(run_now=True, by=by))
@@ -64,9 +64,9 @@ class QueueActions(QueueReader):
         A ready job with another time or priority goes behind all others of its priority. The
         payload is checked as that of a submission is.
 
-        Raises UnknownJob, NotPending if it runs or has ended, UnknownJobType, InvalidPayload,
-        InvalidOption, or QueueFull if there is no room for a longer payload; and then nothing has
-        changed.
+        Raises UnknownJob, NotPending if it runs or has ended, UnreadableJob, UnknownJobType,
+        InvalidPayload, InvalidOption, or QueueFull if there is no room for a longer payload; and
+        then nothing has changed.
         """
         try:
             check_edit(run_at, priority, payload, self._store.clock.now())

@@ -1,6 +1,6 @@
 """What there is to know of jobs and of the queue: the part of the facade that changes nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Unpack
 
 import trio
@@ -11,7 +11,7 @@ from job_service.jobs.registration.registry import Registry
 from job_service.jobs.state.detail import JobDetail, JobSummary
 from job_service.jobs.state.job_filter import JobPage
 from job_service.jobs.state.limits import NO_LIMITS
-from job_service.jobs.state.model import TRANSITIONS
+from job_service.jobs.state.model import TRANSITIONS, Status
 from job_service.jobs.state.views import NodeView, QueueView, TypeView, with_types
 from job_service.stores.contract import Store
 
@@ -110,8 +110,11 @@ class QueueReader:
         """All job types, and how many of their jobs are in which status."""
         return (await self.overview())[1]
 
-    async def overview(self) -> tuple[QueueView, Sequence[TypeView]]:
-        """`view` and `types` of one moment, at which the call returns, so that they agree."""
+    async def overview(self) -> tuple[QueueView, Sequence[TypeView], Mapping[Status, int]]:
+        """`view` and `types` of one moment, at which the call returns, so that they agree.
+
+        The third part is how many jobs have which status, those of types without a handler, too.
+        """
         view, counts = await self._store.view_and_counts()
         paused, views = view.paused_types, []
         for name in self._registry.names:
@@ -132,4 +135,5 @@ class QueueReader:
                     **counts.get(name, dict.fromkeys(TRANSITIONS, 0)),
                 )
             )
-        return with_types(view, self._registry.names), views
+        jobs = {status: sum(each[status] for each in counts.values()) for status in TRANSITIONS}
+        return with_types(view, self._registry.names), views, jobs

@@ -31,6 +31,7 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `schedule` the schedule that made it. `scheduled_for` is the tick for which that was, also if
     the job runs another one again. `tags` are what its submission was marked with. `group` is the
     group that it is a job of, and `callback_of` the group on whose end it has followed.
+    `cancelled_by` is the name of who has cancelled it.
 
     `replayed` says that an earlier request with the same idempotency key has made the job;
     `duplicate`, that it holds the unique key of the submission that it answers. If they are asked
@@ -60,6 +61,7 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tags: tuple[str, ...] = ()
     group: str | None = None
     callback_of: str | None = None
+    cancelled_by: str | None = None
     replayed: bool = False
     duplicate: bool = False
     waits_because: str | None = None
@@ -89,13 +91,11 @@ class JobDetail(JobSummary, frozen=True, kw_only=True, omit_defaults=True):
     """A job, with all there is to know of it. `payload` and `result` are JSON text.
 
     If they are `hidden`, because the job type is sensitive, `payload` is null and `result` absent.
-    `cancelled_by` is the name of who has cancelled it. `after` has all jobs. Of more than 20
-    attempts that snoozed, `attempts` has the first and the last 10. `edits` counts how often the
-    job was changed while it waited. `limit_key` is the one for which the limits of its type hold,
-    if they do per key.
+    `after` has all jobs. Of more than 20 attempts that snoozed, `attempts` has the first and the
+    last 10. `edits` counts how often the job was changed while it waited. `limit_key` is the one
+    for which the limits of its type hold, if they do per key.
     """
 
-    cancelled_by: str | None = None
     limit_key: str | None = None
     payload: msgspec.Raw
     result: msgspec.Raw | None = None
@@ -131,6 +131,7 @@ def summarize(job: Job) -> JobSummary:
         or job.tags
         or job.group is not None
         or job.callback_of is not None
+        or job.cancel_by is not None
     ):
         return msgspec.structs.replace(
             summary,
@@ -142,6 +143,7 @@ def summarize(job: Job) -> JobSummary:
             tags=job.tags,
             group=job.group,
             callback_of=job.callback_of,
+            cancelled_by=job.cancel_by if job.status == "cancelled" else None,
         )
     return summary
 
@@ -156,7 +158,6 @@ def detail_of(job: Job, waits_because: str | None = None) -> JobDetail:
     }
     return JobDetail(
         **summary,
-        cancelled_by=job.cancel_by if job.status == "cancelled" else None,
         limit_key=job.limit_key,
         payload=msgspec.Raw(job.payload),
         result=msgspec.Raw(job.result) if job.result is not None else None,

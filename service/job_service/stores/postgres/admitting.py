@@ -28,11 +28,11 @@ from job_service.stores.postgres.rows import (
     insertion,
     insertion_of_finished,
     is_storable,
-    job_of,
     text_of,
 )
 from job_service.stores.postgres.submission import Submission
 from job_service.stores.postgres.transaction import Transaction
+from job_service.stores.postgres.unreadable import jobs_of
 from job_service.telemetry.events import JobsReleased
 
 _LOCK: Final = lock_of("capacity")
@@ -229,13 +229,13 @@ async def _holders(
     types, texts = zip(*keys, strict=True)
     rows = await tx.rows(
         f"""
-        SELECT {WHOLE} FROM job_service.jobs JOIN unnest(%s::text[], %s::text[])
+        SELECT id, {WHOLE} FROM job_service.jobs JOIN unnest(%s::text[], %s::text[])
             AS wanted (wanted_type, wanted_key) ON type = wanted_type AND unique_key = wanted_key
         """,
         list(types),
         list(texts),
     )
-    return {(job.type, job.unique_key or ""): job for job in (job_of(*row) for row in rows)}
+    return {(job.type, job.unique_key or ""): job for job in await jobs_of(tx, rows)}
 
 
 async def _last_ticks(tx: Transaction, submissions: Iterable[Submission]) -> dict[str, Tick]:
@@ -265,20 +265,20 @@ async def _predecessors(tx: Transaction, submissions: Iterable[Submission]) -> d
             SELECT id FROM job_service.jobs WHERE id = ANY(%s) ORDER BY id FOR UPDATE
         )
         UPDATE job_service.jobs AS jobs SET is_awaited = true FROM locked
-        WHERE jobs.id = locked.id RETURNING {WHOLE}
+        WHERE jobs.id = locked.id RETURNING jobs.id, {WHOLE}
         """,
         sorted(wanted),
     )
     rows += await tx.rows(
-        "SELECT record, '', 0 FROM job_service.finished WHERE id = ANY(%s)", sorted(wanted)
+        "SELECT id, record, '', 0 FROM job_service.finished WHERE id = ANY(%s)", sorted(wanted)
     )
-    return {job.id: job for job in (job_of(*row) for row in rows)}
+    return {job.id: job for job in await jobs_of(tx, rows)}
 
 
 async def _keep(tx: Transaction, made: Sequence[Job], submissions: Iterable[Submission]) -> None:
     taken = {job.id for each in submissions for job in each.taken}
     if waiting := [job for job in made if job.status not in TERMINAL]:
-        await tx.do(insertion((job, tx.node if job.id in taken else None) for job in waiting))
+        await tx.do(insertion(waiting, tx.node, taken))
         edges = [(before, job.id) for job in waiting for before in job.awaits or ()]
         if edges:
             await tx.rows(

@@ -10,12 +10,13 @@ from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.model import Job, Status
 from job_service.jobs.state.transitions import cancel
 from job_service.stores.postgres.elsewhere import Elsewhere
-from job_service.stores.postgres.rows import WHOLE, finishing, job_of
+from job_service.stores.postgres.rows import WHOLE, finishing
 from job_service.stores.postgres.transaction import Transaction
+from job_service.stores.postgres.unreadable import jobs_of
 from job_service.telemetry.events import Event, JobsClaimed
 
 _SOME: Final = f"""
-    SELECT node, status, {WHOLE} FROM job_service.jobs
+    SELECT node, status, id, {WHOLE} FROM job_service.jobs
     WHERE id = ANY(%s) AND (cancel_reason IS NULL OR node IS NULL)
         AND (cardinality(%s::text[]) = 0 OR status = ANY(%s))
     ORDER BY id DESC FOR UPDATE
@@ -54,7 +55,7 @@ class CallOff:
     async def do(self, tx: Transaction, clock: Clock) -> None:
         """Call them off, or say so."""
         rows = await tx.rows(_SOME, self._ids, self._statuses, self._statuses)
-        free = [job_of(*row[2:]) for row in rows if row[0] is None]
+        free = await jobs_of(tx, [row[2:] for row in rows if row[0] is None])
         held = [(row[2], row[1]) for row in rows if row[0] is not None]
         elsewhere = Elsewhere(clock)
         for job in free:
@@ -62,8 +63,7 @@ class CallOff:
             elsewhere.apply(cancel(job, self.reason, clock, self.by))
         if free:
             await tx.do(finishing(free, None))
-        ids = [job_of(record, "", 0).id for record, _ in held]
-        if ids:
+        if held:
             await tx.rows(
                 """
                 UPDATE job_service.jobs SET cancel_reason = %s, cancel_by = %s
@@ -71,7 +71,7 @@ class CallOff:
                 """,
                 self.reason,
                 self.by,
-                ids,
+                [job_id for job_id, _ in held],
             )
         self.ended = free
         self.told = [JobsClaimed(timestamp=tx.now, jobs=len(free)), *elsewhere.take_told()]

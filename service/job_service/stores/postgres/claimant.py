@@ -12,6 +12,7 @@ from job_service.errors import StoreUnavailable
 from job_service.failures.report import describe
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.limits import NO_LIMITS
+from job_service.jobs.state.model import Job
 from job_service.stores.postgres import node as nodes
 from job_service.stores.postgres.connection import Connection
 from job_service.stores.postgres.idleness import Idleness
@@ -25,6 +26,7 @@ from job_service.telemetry.events import Event, StoreFailed
 T = TypeVar("T")
 
 FIRST_POLL_SECONDS: Final = 0.02
+UNSTARTED_SECONDS: Final = 1.0  # that a ready job may wait here while all workers are busy
 POLL_SECONDS: Final = 1.0  # beside NOTIFY, by which most things are known sooner
 
 
@@ -73,6 +75,24 @@ class Claimant(Member):
             with trio.move_on_after(pause * random.uniform(0.5, 1.0)) as waiting:
                 await self._may_claim.wait()
             pause = min(2 * pause, POLL_SECONDS) if waiting.cancelled_caught else FIRST_POLL_SECONDS
+
+    async def _leave_overdue_to_others(self) -> None:
+        """Give back what was claimed ahead and has a long job in front of it."""
+        while True:
+            await trio.sleep(UNSTARTED_SECONDS / 2)
+            if self.trouble is None and self._runner.demand().workers == 0:
+                since = self.clock.monotonic() - UNSTARTED_SECONDS
+                self._give_back_ready(
+                    [job for job in self._live.unfinished() if _is_ready(job, since)]
+                )
+
+    def _give_back_ready(self, jobs: Iterable[Job]) -> None:
+        """Leave these jobs to others, but for those that are about to start."""
+        given = [job for job in jobs if job.id not in self._given and self._take_back(job)]
+        if given:
+            self._given.update(job.id for job in given)
+            self._ended_lately = 0  # or the same would be claimed ahead again
+            self._give_back(given)
 
     async def _claims_in_vain(self) -> bool:
         """Take jobs if there are any; whether it got none, although some could have been taken."""
@@ -143,3 +163,9 @@ class Claimant(Member):
         """Something other than a commit has failed: find out whether commits fail, too."""
         self._emit(StoreFailed(timestamp=self.clock.now(), error=describe(error)))
         self._committer.try_out()
+
+
+def _is_ready(job: Job, since: float) -> bool:
+    """Whether the job waits for a worker, since then or for longer."""
+    ready = job.ready_monotonic if job.status == "pending" else None
+    return ready is not None and ready <= since

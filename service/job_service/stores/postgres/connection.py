@@ -8,12 +8,14 @@ A query is not cancelled in its middle, because the connection would be of no us
 bounded in time instead.
 """
 
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import psycopg
 import trio
 from psycopg import pq
-from psycopg.abc import PQGen
+from psycopg.abc import Params, PQGen
 from psycopg.waiting import Ready, Wait
 
 from job_service.stores.postgres.pooling import is_pooled, libpq_url
@@ -37,17 +39,49 @@ _SETTINGS: Final = {
     "idle_in_transaction_session_timeout": "5s",
 }
 _OF_SESSION: Final = "".join(f"SET {name} = '{value}';" for name, value in _SETTINGS.items())
-_OF_TRANSACTION: Final = _OF_SESSION.replace("SET ", "SET LOCAL ")
+OF_TRANSACTION: Final = _OF_SESSION.replace("SET ", "SET LOCAL ")
 _TIMEZONE: Final = "SET timezone = 'UTC'"  # which poolers keep for each client
 
 
 class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
-    """psycopg's connection, which waits with Trio. It is in autocommit mode."""
+    """psycopg's connection, which waits with Trio. It is in autocommit mode.
+
+    If it is pooled, each statement on its own has a transaction, so that it has the settings.
+    """
 
     def __init__(self, pgconn: "psycopg.pq.abc.PGconn") -> None:
         super().__init__(pgconn)
-        self.beginning = "BEGIN;"  # of each transaction
+        self.is_pooled = False
         self.lock = trio.Lock()  # type: ignore[assignment]  # used in the same way as asyncio's
+
+    async def begin(self, more: str = "") -> psycopg.AsyncCursor[tuple[Any, ...]]:
+        """Begin a transaction, and do more on the same way to the server. Raises psycopg.Error."""
+        settings = OF_TRANSACTION if self.is_pooled else ""
+        return await super().execute(f"BEGIN;{settings}{more}".encode())
+
+    async def execute(
+        self, query: Any, params: Params | None = None, **options: Any
+    ) -> psycopg.AsyncCursor[tuple[Any, ...]]:
+        """As psycopg's own. Raises psycopg.Error."""
+        is_alone = self.pgconn.transaction_status == pq.TransactionStatus.IDLE
+        if not self.is_pooled or not is_alone:
+            return await super().execute(query, params, **options)
+        await trio.lowlevel.checkpoint_if_cancelled()
+        with trio.CancelScope(shield=True):  # no transaction is left open
+            await self.begin()
+            try:
+                cursor = await super().execute(query, params, **options)
+            except BaseException:
+                with suppress(psycopg.Error):
+                    await super().execute("ROLLBACK")
+                raise
+            await super().execute("COMMIT")
+        return cursor
+
+    async def named(self, statement: str, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
+        """What a statement gives with these values, or nothing. Raises psycopg.Error."""
+        cursor = await self.execute(statement.encode(), values)
+        return await cursor.fetchall() if cursor.description else []
 
     async def wait(self, gen: PQGen[T], *_: object, **__: object) -> T:
         """What the generator returns, which says when to wait for the socket.
@@ -72,7 +106,7 @@ async def connect(conninfo: str) -> Connection:
         await connection.execute(_TIMEZONE)
         if is_pooled(conninfo):
             connection.prepare_threshold = None
-            connection.beginning += _OF_TRANSACTION
+            connection.is_pooled = True
         else:
             await connection.execute(_OF_SESSION)
     except BaseException:

@@ -13,18 +13,20 @@ from job_service.jobs.state.capacity import Capacity, Totals
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.detail import summarize
 from job_service.jobs.state.model import Edit, Job
+from job_service.jobs.state.stand_in import require_readable
 from job_service.jobs.state.transitions import edit
 from job_service.stores.live_store import require_room
 from job_service.stores.postgres.admitting import totals_of
 from job_service.stores.postgres.elsewhere import Elsewhere
-from job_service.stores.postgres.rows import WHOLE, changing, editing, job_of
+from job_service.stores.postgres.rows import WHOLE, changing, editing
 from job_service.stores.postgres.transaction import Transaction
+from job_service.stores.postgres.unreadable import jobs_of
 
 if TYPE_CHECKING:
     from job_service.telemetry.events import Event
 
 _JOBS: Final = f"""
-    SELECT node, awaits, {WHOLE} FROM job_service.jobs WHERE id = ANY(%s) ORDER BY id FOR UPDATE
+    SELECT node, awaits, id, {WHOLE} FROM job_service.jobs WHERE id = ANY(%s) ORDER BY id FOR UPDATE
 """
 
 encode: Final = msgspec.json.Encoder().encode
@@ -56,9 +58,12 @@ class EditElsewhere:
         """Change them, or tell their holders. Those that are gone meanwhile have ended."""
         self._begin()
         free, held = list[tuple[Job, int]](), list[str]()
-        for node, awaits, *row in await tx.rows(_JOBS, self._ids):
-            job = job_of(*row)
+        rows = await tx.rows(_JOBS, self._ids)
+        jobs = await jobs_of(tx, [row[2:] for row in rows])
+        for job, (node, awaits, *_) in zip(jobs, rows, strict=True):
             try:
+                if node is None:
+                    require_readable(job)
                 await self._require(tx, job, awaits, capacity)
             except JobServiceError as refusal:
                 self.refusal = refusal

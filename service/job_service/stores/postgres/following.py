@@ -8,8 +8,9 @@ from job_service.jobs.state.dependencies import why_unstarted
 from job_service.jobs.state.model import Job
 from job_service.jobs.state.transitions import fail_unstarted
 from job_service.stores.postgres.elsewhere import Elsewhere
-from job_service.stores.postgres.rows import WHOLE, finishing, job_of
+from job_service.stores.postgres.rows import WHOLE, finishing
 from job_service.stores.postgres.transaction import Transaction
+from job_service.stores.postgres.unreadable import jobs_of
 from job_service.telemetry.events import Event, JobsClaimed
 
 _TAKE_EDGES: Final = """
@@ -70,13 +71,12 @@ async def _fail(
         return []
     await tx.rows("DELETE FROM job_service.edges WHERE successor = ANY(%s)", sorted(reasons))
     rows = await tx.rows(
-        f"SELECT {WHOLE} FROM job_service.jobs WHERE id = ANY(%s) ORDER BY id FOR UPDATE",
+        f"SELECT id, {WHOLE} FROM job_service.jobs WHERE id = ANY(%s) ORDER BY id FOR UPDATE",
         sorted(reasons),
     )
     elsewhere = Elsewhere(clock)
     failed = []
-    for row in rows:
-        job = job_of(*row)
+    for job in await jobs_of(tx, rows):
         elsewhere.take_in(job)
         elsewhere.apply(fail_unstarted(job, why_unstarted(reasons[job.id]), clock))
         failed.append((job, [JobsClaimed(timestamp=tx.now, jobs=1), *elsewhere.take_told()]))

@@ -5,6 +5,7 @@ last jobs at the same time, one sees that all have ended.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -17,8 +18,9 @@ from job_service.stores.labels import label_of_group
 from job_service.stores.postgres.connection import Connection
 from job_service.stores.postgres.elsewhere import Elsewhere
 from job_service.stores.postgres.labelling import keep_labels
-from job_service.stores.postgres.rows import insertion, job_of
+from job_service.stores.postgres.rows import insertion
 from job_service.stores.postgres.transaction import Transaction
+from job_service.stores.postgres.unreadable import only_readable
 from job_service.telemetry.events import Event, JobsReleased
 
 _COUNT: Final = """
@@ -29,19 +31,19 @@ _COUNT: Final = """
     FROM unnest(%s::text[], %s::int[], %s::int[], %s::int[])
         AS ended (id, completed, failed, cancelled)
     WHERE groups.id = ended.id
-    RETURNING groups.completed, groups.failed, groups.cancelled, CASE
+    RETURNING groups.completed, groups.failed, groups.cancelled, groups.id, groups.jobs, CASE
         WHEN groups.completed + groups.failed + groups.cancelled = groups.jobs THEN definition
     END
 """
 _GROUP: Final = b"""
-    SELECT definition, completed, failed, cancelled, ended_at, callback_id, (
+    SELECT id, groups.jobs, definition, completed, failed, cancelled, ended_at, callback_id, (
         SELECT count(*) FROM job_service.labels JOIN job_service.jobs AS jobs USING (id)
         WHERE label = %(label)s AND status = 'processing' AND ended_at IS NULL
     )
     FROM job_service.groups WHERE id = %(id)s
 """
 _UNSUCCESSFUL: Final = b"""
-    SELECT record, payload, 0
+    SELECT id, record, payload, 0
     FROM job_service.labels JOIN job_service.finished AS finished USING (id)
     WHERE label = %s AND status IN ('failed', 'cancelled') ORDER BY id
 """
@@ -74,10 +76,9 @@ async def count_ends(tx: Transaction, jobs: Iterable[Job], clock: Clock) -> Ende
         news[group_id] = news.get(group_id, Standing()).after(job.status)
     told, followers = list[Event](), list[Job]()
     elsewhere = Elsewhere(clock)
-    for standing, definition in await _add(tx, news):
-        if definition is None:
+    for standing, group in await _add(tx, news):
+        if group is None:
             continue
-        group = _decode(definition)
         end = end_of(group, standing, clock)
         told.append(end.event)
         if end.callback is not None:
@@ -91,7 +92,7 @@ async def count_ends(tx: Transaction, jobs: Iterable[Job], clock: Clock) -> Ende
             group.id,
         )
     if followers:
-        await tx.do(insertion((job, None) for job in followers))
+        await tx.do(insertion(followers))
         await keep_labels(tx, followers)
         told.append(JobsReleased(timestamp=tx.now, jobs=len(followers)))
     return EndedGroups(told, any(job.run_at <= tx.now for job in followers))
@@ -103,16 +104,32 @@ async def group_of(connection: Connection, group_id: str) -> KeptGroup | None:
     row = await (await connection.execute(_GROUP, values)).fetchone()
     if row is None:
         return None
-    return KeptGroup(_decode(row[0]), Standing(*row[1:6]), row[6])
+    *definition, completed, failed, cancelled, ended_at, callback_id, processing = row
+    standing = Standing(completed, failed, cancelled, ended_at, callback_id)
+    return KeptGroup(_defined(*definition), standing, processing)
 
 
 async def unsuccessful(connection: Connection, group_id: str) -> list[Job]:
-    """Those jobs of a group that have ended and did not complete. Raises psycopg.Error."""
+    """Those jobs of a group that have ended and did not complete, and can be read.
+
+    Raises psycopg.Error.
+    """
     cursor = await connection.execute(_UNSUCCESSFUL, [label_of_group(group_id)])
-    return [job_of(*row) for row in await cursor.fetchall()]
+    return only_readable(await cursor.fetchall())
 
 
-async def _add(tx: Transaction, news: dict[str, Standing]) -> Sequence[tuple[Standing, str | None]]:
+def _defined(group_id: str, jobs: int, definition: str) -> Group:
+    """The group of a row. If nobody can read what is to follow on its end, nothing will."""
+    try:
+        return _decode(definition)
+    except msgspec.DecodeError:
+        milliseconds = int(group_id[:8] + group_id[9:13], 16)  # RFC 9562
+        return Group(group_id, datetime.fromtimestamp(milliseconds / 1_000, UTC), jobs)
+
+
+async def _add(
+    tx: Transaction, news: dict[str, Standing]
+) -> Sequence[tuple[Standing, Group | None]]:
     """Add to how far these groups have come; what each is, if all of its jobs have ended."""
     ids = sorted(news)
     if len(ids) > 1:  # in one order, so that no two processes wait for each other
@@ -127,4 +144,7 @@ async def _add(tx: Transaction, news: dict[str, Standing]) -> Sequence[tuple[Sta
         [each.failed for each in ends],
         [each.cancelled for each in ends],
     )
-    return [(Standing(*row[:3]), row[3]) for row in rows]
+    return [
+        (Standing(*ended), None if definition is None else _defined(group_id, jobs, definition))
+        for *ended, group_id, jobs, definition in rows
+    ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.limits import NO_LIMITS, Limits
@@ -15,11 +15,19 @@ from job_service.telemetry.events import Event, JobMisfit, JobsRecovered
 STAYS_SECONDS: Final = 5.0
 
 
+class Misfit(NamedTuple):
+    """A job that this program can't run, how often it was changed before, and why."""
+
+    edits: int
+    why: str
+
+
 class Holder(DurableStore):
     """Holds what it has claimed, and nobody else changes that.
 
     A job that is due again within `stays_seconds` stays with it; all others that wait are given
-    back, and so are those of types with a limit, because they would keep a place from others.
+    back, and so are those of types with a limit, because they would keep a place from others. So
+    is what was claimed ahead and does not start soon, because a long job is in front of it.
     """
 
     def __init__(
@@ -33,7 +41,7 @@ class Holder(DurableStore):
     ) -> None:
         super().__init__(emit, clock, capacity=capacity, capacity_bytes=capacity_bytes)
         self._stays_seconds = min(stays_seconds, 1e9)  # no later date could be written
-        self._misfits: dict[str, int] = {}  # ids, and how often each was changed before
+        self._misfits: dict[str, Misfit] = {}  # by their ids
         self._type_limits: Mapping[str, Limits] = {}
         self._given: set[str] = set()  # jobs that are given back, as soon as that is kept
         self._is_leaving = False
@@ -76,7 +84,7 @@ class Holder(DurableStore):
 
     def _note_misfit(self, job_id: str, job_type: str, edits: int, why: str) -> JobMisfit:
         """Claim the job no more until it was changed."""
-        self._misfits[job_id] = edits
+        self._misfits[job_id] = Misfit(edits, why)
         now = self.clock.now()
         return JobMisfit(timestamp=now, job_id=job_id, job_type=job_type, error=why)
 

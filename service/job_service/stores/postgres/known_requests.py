@@ -12,8 +12,8 @@ from job_service.jobs.state.model import Ending, Job
 from job_service.stores.admission import replayed
 from job_service.stores.contract import KeyedRequest
 from job_service.stores.idempotency import REMEMBERED_SECONDS, as_ended
-from job_service.stores.postgres.rows import job_of
 from job_service.stores.postgres.transaction import Transaction
+from job_service.stores.postgres.unreadable import jobs_of
 
 _decode_summaries = msgspec.json.Decoder(list[JobSummary]).decode
 
@@ -23,6 +23,7 @@ class KnownRequests:
 
     def __init__(self) -> None:
         self._requests: dict[str, tuple[bytes, Sequence[JobSummary]]] = {}
+        self._unreadable = set[str]()  # keys whose answers can't be read
         self._now: dict[str, JobSummary] = {}  # of their jobs that are kept
         self._endings: dict[str, Ending] = {}  # of those that are kept no more
         self._new: dict[str, tuple[bytes, Sequence[JobSummary]]] = {}
@@ -38,22 +39,25 @@ class KnownRequests:
             [request.key for request in requests],
             tx.now,
         ):
-            known._requests[key] = asked, _decode_summaries(jobs)
+            try:
+                known._requests[key] = asked, _decode_summaries(jobs)
+            except msgspec.DecodeError:
+                known._unreadable.add(key)
         ids = [job.id for _, jobs in known._requests.values() for job in jobs]
         if ids:
             await known._read_jobs(tx, ids)
         return known
 
     async def _read_jobs(self, tx: Transaction, ids: list[str]) -> None:
-        for row in await tx.rows(
+        rows = await tx.rows(
             """
-            SELECT record, '', 0 FROM job_service.jobs WHERE id = ANY(%s)
-            UNION ALL SELECT record, '', 0 FROM job_service.finished WHERE id = ANY(%s)
+            SELECT id, record, '', 0 FROM job_service.jobs WHERE id = ANY(%s)
+            UNION ALL SELECT id, record, '', 0 FROM job_service.finished WHERE id = ANY(%s)
             """,
             ids,
             ids,
-        ):
-            job = job_of(*row)
+        )
+        for job in await jobs_of(tx, rows):
             self._now[job.id] = summarize(job)
         for job_id, status, finished_at in await tx.rows(
             """
@@ -71,6 +75,8 @@ class KnownRequests:
 
         Raises IdempotencyKeyReused.
         """
+        if request is not None and request.key in self._unreadable:
+            raise IdempotencyKeyReused("what this idempotency key has made can't be read")
         if request is None or request.key not in self._requests:
             return None
         asked, jobs = self._requests[request.key]

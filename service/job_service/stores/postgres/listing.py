@@ -13,11 +13,14 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
+import trio
+
 from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import TERMINAL, Job, Status
 from job_service.stores.labels import labels_wanted
 from job_service.stores.postgres.connection import Connection
-from job_service.stores.postgres.rows import job_of, text_of
+from job_service.stores.postgres.rows import text_of
+from job_service.stores.postgres.unreadable import jobs_of
 
 LOOKS_AT_IDS: Final = 20_000  # in an index
 LOOKS_AT_ROWS: Final = 2_000
@@ -149,11 +152,12 @@ class Listing:
         """
         if self._wanted.is_empty:
             return [], None
-        await connection.execute(f"{connection.beginning}{_BEGINNING}")
+        await connection.begin(_BEGINNING)
         try:
             return await self._read(connection)
         finally:
-            await connection.execute("ROLLBACK")
+            with trio.CancelScope(shield=True):
+                await connection.execute("ROLLBACK")
 
     async def _read(self, connection: Connection) -> tuple[list[Job], str | None]:
         edge: str | None = None
@@ -163,8 +167,8 @@ class Listing:
         ids = [job_id for (job_id,) in await self._rows(connection, self._query, edge)]
         if not ids:
             return [], edge
-        records = dict(await (await connection.execute(_RECORDS, {"ids": ids})).fetchall())
-        return [job_of(records[job_id], "", 0) for job_id in ids], edge
+        records = dict(await connection.named(_RECORDS, {"ids": ids}))
+        return await jobs_of(connection, [(each, records[each], "", 0) for each in ids]), edge
 
     @property
     def _query(self) -> str:
@@ -206,8 +210,7 @@ class Listing:
             order="DESC" if self._newest_first else "ASC",
             first="max" if self._newest_first else "min",
         )
-        cursor = await connection.execute(text.encode(), {**self._values, "edge": edge})
-        return await cursor.fetchall()
+        return await connection.named(text, {**self._values, "edge": edge})
 
     @property
     def _has_unfinished(self) -> bool:

@@ -51,7 +51,7 @@ class Member(Holder):
         lease_seconds: float,
         stays_seconds: float,
     ) -> None:
-        self._ahead_of_server: timedelta | None = None  # this machine's wall clock
+        self._began_at: datetime | None = None  # by the server's clock, when ours had elapsed 0 s
         self._conninfo = conninfo
         super().__init__(
             emit,
@@ -253,10 +253,15 @@ class Member(Holder):
             raise CannotKeep(describe(error)) from error
 
     def _now(self) -> datetime:
-        return utc_now() - (self._ahead_of_server or timedelta())
+        if self._began_at is None:
+            return utc_now()
+        now = self._began_at + timedelta(seconds=self.clock.elapsed())
+        return now if now.microsecond else now.replace(microsecond=1)  # as `utc_now` does
 
     def _learn_time(self, servers: datetime) -> None:
-        # Each look comes a little late, so the least is the best, unless a clock was set.
-        ahead, known = utc_now() - servers, self._ahead_of_server
-        if known is None or ahead < known or ahead > known + _CORRECTION:
-            self._ahead_of_server = ahead
+        # This machine's wall clock may be wrong, and may be set at any moment; time elapses as it
+        # should. Each look comes a little late, so the latest is the best, unless the server's
+        # clock was set.
+        began, known = servers - timedelta(seconds=self.clock.elapsed()), self._began_at
+        if known is None or began > known or began < known - _CORRECTION:
+            self._began_at = began

@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Final, TypeVar
 
+import msgspec
 import psycopg
 import trio
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from job_service.errors import JobServiceError, StoreRefused, StoreUnavailable
 from job_service.failures.report import describe
+from job_service.jobs.state.attempt_transitions import rescue
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.model import TERMINAL, Job, Status
 from job_service.stores.contract import Tick
@@ -24,7 +26,7 @@ from job_service.stores.postgres.editing import decode
 from job_service.stores.postgres.holder import STAYS_SECONDS
 from job_service.stores.postgres.pace import tell_pace
 from job_service.stores.postgres.pooling import is_pooled
-from job_service.stores.postgres.rescuing import Rescue
+from job_service.stores.postgres.rescuing import Rescue, by_lease
 from job_service.stores.postgres.retention import EVERY_SECONDS, keep_house
 from job_service.stores.postgres.signals import READY_EVERY_SECONDS, Word, listen, say_ready
 from job_service.stores.unit_of_work import Pause
@@ -142,6 +144,7 @@ class Participant(Claimant):
                 nursery.start_soon(listen, self._conninfo, self._note_word)
             nursery.start_soon(self._rescue_now_and_then)
             nursery.start_soon(self._say_ready_later)
+            nursery.start_soon(self._leave_overdue_to_others)
             nursery.start_soon(self._awaited.look, self._reader, self._jobs.__contains__)
             nursery.start_soon(self._keep_house)
             nursery.start_soon(
@@ -176,7 +179,8 @@ class Participant(Claimant):
         for job_id, wanted in await self._question(self._reader.to_edit(self.node)):
             job = self._jobs.get(job_id)
             if job is not None and job.status == "pending":
-                with suppress(JobServiceError):  # it is about to start, say
+                # It is about to start, say, or what a newer program has asked for can't be done.
+                with suppress(JobServiceError, msgspec.DecodeError):
                     self._edit(job, decode(wanted))
                 self._write_anew(job)
         await self._committer.kept()  # else the same is heard again
@@ -186,8 +190,8 @@ class Participant(Claimant):
         """Those that were changed may fit now; those that have ended need not be known any more."""
         if known := dict(self._misfits):
             edits = await self._question(self._reader.edits(known))
-            for job_id, number in known.items():
-                if edits.get(job_id) != number:
+            for job_id, misfit in known.items():
+                if edits.get(job_id) != misfit.edits:
                     self._misfits.pop(job_id, None)
                     self._may_claim.set()
 
@@ -234,6 +238,17 @@ class Participant(Claimant):
                 self._said_ready_at = self.clock.monotonic()
                 with suppress(psycopg.Error):  # they look by themselves, too
                     await self._reader.do(say_ready)
+
+    def _take_claimed(self, job: Job) -> None:
+        if job.status == "pending":
+            super()._take_claimed(job)
+            return
+        # It ran when its process died, and whoever saw to that could not read it. Whether others
+        # ran beside it is not known any more.
+        self._live.restore(job)
+        self._given.add(job.id)
+        change = rescue(job, self.clock, self._max_losses, was_alone=False)
+        self.apply(structs.replace(change, event=by_lease(change.event)))
 
     def _let_go(self, job: Job) -> None:
         super()._let_go(job)

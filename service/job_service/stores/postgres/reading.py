@@ -10,27 +10,26 @@ import trio
 from job_service.jobs.state.model import TRANSITIONS, Job, Status
 from job_service.jobs.state.views import NodeView
 from job_service.stores.postgres.connection import Connection, connect
-from job_service.stores.postgres.rows import job_of
-from job_service.stores.postgres.unreadable import edits_of
+from job_service.stores.postgres.unreadable import edits_of, jobs_of
 from job_service.stores.postgres.usage import USAGE
 
 T = TypeVar("T")
 
 _JOB: Final = """
-    SELECT record, payload, rescues, NULL, node, cancel_reason, cancel_by,
+    SELECT id, record, payload, rescues, NULL, node, cancel_reason, cancel_by,
         ARRAY(SELECT predecessor FROM job_service.edges WHERE successor = id ORDER BY predecessor)
     FROM job_service.jobs WHERE id = %(id)s
     UNION ALL
-    SELECT record, payload, 0, result, NULL, NULL, NULL, '{}'
+    SELECT id, record, payload, 0, result, NULL, NULL, NULL, '{}'
     FROM job_service.finished WHERE id = %(id)s
 """
 _EXCERPTS: Final = """
     SELECT id, left(payload, %(chars)s), type, CASE status WHEN 'pending' THEN run_at END, node,
         ARRAY(SELECT predecessor FROM job_service.edges WHERE successor = id ORDER BY predecessor),
-        limit_key
+        limit_key, CASE status WHEN 'pending' THEN record END
     FROM job_service.jobs WHERE id = ANY(%(ids)s)
     UNION ALL
-    SELECT id, left(payload, %(chars)s), type, NULL, NULL, '{}', NULL
+    SELECT id, left(payload, %(chars)s), type, NULL, NULL, '{}', NULL, NULL
     FROM job_service.finished WHERE id = ANY(%(ids)s)
 """
 _WAITING: Final = """
@@ -104,6 +103,7 @@ class FoundExcerpt(NamedTuple):
     node: object | None
     awaits: Sequence[str]
     limit_key: str | None
+    record: str | None  # of one that waits
 
 
 class Waiting(NamedTuple):
@@ -124,14 +124,18 @@ class Reader:
 
     async def job(self, job_id: str) -> Found | None:
         """All that is kept of a job."""
-        rows = await self._rows(_JOB, {"id": job_id})
-        if not rows:
-            return None
-        record, payload, rescues, result, node, cancel_reason, cancel_by, awaits = rows[0]
-        job = job_of(record, payload, rescues, result)
-        if cancel_reason is not None and job.cancel_reason is None:
-            job.cancel_reason, job.cancel_by = cancel_reason, cancel_by
-        return Found(job, node, awaits)
+
+        async def find(connection: Connection) -> Found | None:
+            rows = await connection.named(_JOB, {"id": job_id})
+            jobs = await jobs_of(connection, [row[:5] for row in rows])
+            if not jobs:
+                return None
+            (job,), (*_, node, cancel_reason, cancel_by, awaits) = jobs, rows[0]
+            if cancel_reason is not None and job.cancel_reason is None:
+                job.cancel_reason, job.cancel_by = cancel_reason, cancel_by
+            return Found(job, node, awaits)
+
+        return await self.do(find)
 
     async def ended(self, ids: Collection[str]) -> list[str]:
         """Which of these jobs do not wait or run any more."""
@@ -269,7 +273,6 @@ class Reader:
         self, query: str, values: dict[str, object] | None = None
     ) -> list[tuple[Any, ...]]:
         async def ask(connection: Connection) -> list[tuple[Any, ...]]:
-            cursor = await connection.execute(query.encode(), values)
-            return await cursor.fetchall()
+            return await connection.named(query, values or {})
 
         return await self.do(ask)

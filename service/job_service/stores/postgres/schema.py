@@ -204,7 +204,7 @@ async def migrate(connection: Connection) -> int:
     Returns the version that it had, 0 if it is new. Raises StoreRefused if it is of a newer one,
     which is left as it is, and psycopg.Error.
     """
-    await connection.execute("BEGIN")
+    await connection.begin()
     try:
         await connection.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
         before = await version_of(connection)

@@ -23,6 +23,7 @@ from job_service.jobs.state.group import Group
 from job_service.jobs.state.job_filter import JobFilter, JobPage, page_of
 from job_service.jobs.state.limits import NO_LIMITS, whose
 from job_service.jobs.state.model import TERMINAL, Draft, Edit, Status
+from job_service.jobs.state.stand_in import StandIn, require_readable
 from job_service.jobs.state.views import NodeView, QueueView, TypeQueue
 from job_service.stores.contract import Excerpt, KeyedRequest
 from job_service.stores.live_reads import oldest_of, seconds_to_empty
@@ -38,6 +39,7 @@ from job_service.stores.postgres.reading import Found, Waiting
 from job_service.stores.postgres.rows import is_storable, text_of_key
 from job_service.stores.postgres.submission import Submission
 from job_service.stores.postgres.sweeper import Sweeper
+from job_service.stores.postgres.unreadable import why_not_read
 from job_service.stores.postgres.usage import Usages
 from job_service.stores.unit_of_work import Pause
 from job_service.telemetry.events import QueuePaused, QueueResumed
@@ -77,6 +79,7 @@ class PostgresStore(GroupKeeper, Sweeper):
         if job.status not in TERMINAL:
             await self._committer.kept()
             raise NotFinished(summarize(job))
+        require_readable(job)
         return (await self.submit([draft_like(job, by)], request))[0]
 
     async def cancel(self, job_id: str, reason: str, by: str | None = None) -> JobDetail:
@@ -164,11 +167,14 @@ class PostgresStore(GroupKeeper, Sweeper):
         storable = list(filter(is_storable, ids))
         found = await self._question(self._reader.excerpts(storable, EXCERPT_CHARS))
         elsewhere = dict[str, Excerpt]()
-        for job_id, payload, job_type, run_at, node, awaits, key in found:
+        for each in found:
             why = None
-            if run_at is not None and job_id not in self._jobs:
-                why = await self._why_it_waits(job_type, key, run_at, node, awaits)
-            elsewhere[job_id] = Excerpt(payload, why)
+            if each.run_at is not None and each.id not in self._jobs:
+                why = await self._why_it_waits(
+                    *(each.id, each.type, each.limit_key, each.run_at, each.node, each.awaits),
+                    None if each.record is None else why_not_read(each.record),
+                )
+            elsewhere[each.id] = Excerpt(each.payload, why)
         return elsewhere | await self._excerpts_of_live(ids)
 
     async def view(self) -> QueueView:
@@ -286,29 +292,36 @@ class PostgresStore(GroupKeeper, Sweeper):
         if job.status != "pending":
             return detail_of(job)
         waits = await self._why_it_waits(
-            job.type, text_of_key(job), job.run_at, found.node, found.awaits
+            *(job.id, job.type, text_of_key(job), job.run_at, found.node, found.awaits),
+            job.why if isinstance(job, StandIn) else None,
         )
         return detail_of(job, waits)
 
     async def _why_it_waits(
         self,
+        job_id: str,
         job_type: str,
         limit_key: str | None,
         run_at: datetime,
         node: object | None,
         awaits: Sequence[str],
+        why_not_read: str | None,
     ) -> str:
         """Of a pending job that this process does not hold."""
         if awaits:
             return why_blocked(awaits[0], len(awaits) - 1)
         if node is not None:
             return f"about to start on node {node}"
+        if why_not_read is not None:
+            return why_not_read
         if (seconds := (run_at - self.clock.now()).total_seconds()) > 0:
             return f"due in {math.ceil(seconds)} s"
         if self._paused & {"", job_type}:
             return f"{job_type} is paused" if job_type in self._paused else "the queue is paused"
         if not await self._question(self._reader.can_run(job_type)):
             return f"no process that is up has a handler for {job_type}"
+        if (misfit := self._misfits.get(job_id)) is not None:
+            return misfit.why
         if (limit := await self._limit_that_holds(job_type, limit_key)) is not None:
             return f"held back: {limit}"
         return "waits for a free worker"

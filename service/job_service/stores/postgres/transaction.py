@@ -13,12 +13,13 @@ from psycopg.errors import (
     UniqueViolation,
 )
 
-from job_service.stores.postgres.connection import Connection, connect
+from job_service.stores.postgres.connection import OF_TRANSACTION, Connection, connect
 from job_service.stores.postgres.node import LeaseOver, NodeId
 from job_service.stores.postgres.pooling import libpq_url
 from job_service.stores.postgres.rows import Statement
 
 T = TypeVar("T")
+Values = Sequence[object] | Mapping[str, object]
 
 _TRIES: Final = 10  # of a transaction that is in the way of others
 _HOLD_NODE: Final = "SELECT id FROM job_service.nodes WHERE id = '{node}' FOR KEY SHARE"
@@ -51,8 +52,7 @@ class Transaction:
 
     async def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """What a statement gives, or nothing. Raises psycopg.Error."""
-        cursor = await self._connection.execute(statement.encode(), values)
-        return await cursor.fetchall() if cursor.description else []
+        return await self._ask(statement, values)
 
     async def do(self, statement: Statement) -> list[tuple[Any, ...]]:
         """What a statement for many rows gives. Raises psycopg.Error."""
@@ -60,6 +60,9 @@ class Transaction:
 
     async def named(self, statement: str, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
         """As `rows`, with values that have names."""
+        return await self._ask(statement, values)
+
+    async def _ask(self, statement: str, values: Values) -> list[tuple[Any, ...]]:
         cursor = await self._connection.execute(statement.encode(), values)
         return await cursor.fetchall() if cursor.description else []
 
@@ -123,8 +126,7 @@ class Writer:
         Raises LeaseOver if somebody has.
         """
         # As one text, which spares a way to the server and back.
-        beginning = connection.beginning + _NUMBER.format(node=node)
-        cursor = await connection.execute(beginning.encode())
+        cursor = await connection.begin(_NUMBER.format(node=node))
         while cursor.nextset():
             pass
         found: Sequence[Any] | None = await cursor.fetchone()
@@ -172,7 +174,7 @@ class _AtOnce(Transaction):
         self.node = node
         self.now = now
 
-    async def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+    async def _ask(self, statement: str, values: Values) -> list[tuple[Any, ...]]:
         cursor = self._waiting.execute(statement.encode(), values)
         return cursor.fetchall() if cursor.description else []
 
@@ -190,6 +192,7 @@ def at_once(
     with psycopg.connect(
         libpq_url(conninfo), connect_timeout=2, prepare_threshold=None
     ) as connection:
+        connection.execute(OF_TRANSACTION.encode())
         if not connection.execute(_HOLD_NODE.format(node=node).encode()).fetchall():
             raise LeaseOver
         try:

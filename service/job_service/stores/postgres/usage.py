@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from job_service.jobs.state.limits import NO_LIMITS, Limits
 from job_service.jobs.state.model import Job
+from job_service.stores.postgres.arrays import JOINED, joined, plain, texts
 from job_service.stores.postgres.rows import Statement, text_of_key
 
 MANY: Final = 1_000_000
@@ -23,9 +24,9 @@ USAGE: Final = """
     ) AS used
     GROUP BY type, limit_key
 """
-_NOTE_STARTS: Final = """
+_NOTE_STARTS: Final = f"""
     INSERT INTO job_service.starts (job_id, attempt, type, limit_key, until)
-    SELECT * FROM unnest(%s::text[], %s::int[], %s::text[], %s::text[], %s::timestamptz[])
+    SELECT * FROM unnest({JOINED}, %s::int[], {JOINED}, %s::text[], %s::timestamptz[])
     ON CONFLICT DO NOTHING
 """
 
@@ -98,16 +99,19 @@ def note_starts(
 ) -> Statement | None:
     """Keep which attempts of these jobs count for the rates of their types; None if none does."""
     rows = [
-        (
-            job.id,
-            attempt.number,
-            job.type,
-            text_of_key(job),
-            until,
-        )
+        (job, attempt.number, until)
         for job in jobs
         if (of_type := limits.get(job.type)) is not None and of_type.starts is not None
         for attempt in job.attempts
         if (until := of_type.until(attempt.started_at)) > now
     ]
-    return Statement(_NOTE_STARTS, rows) if rows else None
+    if not rows:
+        return None
+    return Statement(
+        _NOTE_STARTS,
+        *joined([job.id for job, _, _ in rows]),
+        plain([number for _, number, _ in rows]),
+        *joined([job.type for job, _, _ in rows]),
+        texts([text_of_key(job) for job, _, _ in rows]),
+        plain([until for _, _, until in rows]),
+    )

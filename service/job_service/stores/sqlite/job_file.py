@@ -17,6 +17,7 @@ from job_service.stores.sqlite.listing import ids_of_page
 from job_service.stores.sqlite.presence import Presence
 from job_service.stores.sqlite.rows import (
     Batch,
+    BesideRecord,
     JobRow,
     KeptGroup,
     KeptJob,
@@ -29,7 +30,12 @@ from job_service.stores.sqlite.rows import (
 
 _COLUMNS: Final = "id, type, status, priority, created_at, run_at, finished_at, record"
 _LISTED: Final = f"SELECT {_COLUMNS}, NULL FROM jobs WHERE id IN"
-_WHOLE: Final = "SELECT record, payload, result FROM jobs JOIN payloads USING (id) WHERE id IN"
+_WHOLE: Final = "SELECT id, record, payload, result FROM jobs JOIN payloads USING (id) WHERE id IN"
+_BESIDE_RECORDS: Final = """
+    SELECT id, type, status, priority, created_at, run_at, finished_at, payload, result,
+        (SELECT json_group_array(label) FROM labels WHERE labels.id = jobs.id)
+    FROM jobs JOIN payloads USING (id) WHERE id IN
+"""
 _GROUPS: Final = "SELECT definition, standing FROM groups JOIN group_definitions USING (id)"
 _THESE: Final = "(SELECT value FROM json_each(?))"
 PAGE_CHARS: Final = 1_000_000  # of records, after which a page ends: nothing is committed meanwhile
@@ -81,6 +87,20 @@ class JobFile:
         """The job, if it is kept."""
         row = self._db.execute(f"{_WHOLE} (?)", [job_id]).fetchone()
         return None if row is None else KeptJob(*row)
+
+    def beside_records(self, ids: Sequence[str]) -> list[BesideRecord]:
+        """What is kept of those of these jobs that are kept, beside their records."""
+        return [
+            BesideRecord(*row)
+            for row in self._db.execute(f"{_BESIDE_RECORDS} {_THESE}", [_text(ids)])
+        ]
+
+    def let_wait(self, ids: Sequence[str]) -> None:
+        """These jobs are pending, whatever their records say."""
+        with writing.transaction(self._db):
+            self._db.execute(
+                f"UPDATE jobs SET status = 'pending' WHERE id IN {_THESE}", [_text(ids)]
+            )
 
     def summaries(self, ids: Sequence[str]) -> dict[str, JobRow]:
         """Those of these jobs that are kept, by id, without their results."""

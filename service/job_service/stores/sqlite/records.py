@@ -9,14 +9,17 @@ from job_service.jobs.state.detail import JobSummary
 from job_service.jobs.state.group import Group, Standing
 from job_service.jobs.state.job_filter import folded_error
 from job_service.jobs.state.model import Job
+from job_service.jobs.state.stand_in import StandIn
 from job_service.stores.contract import KeyedRequest, Tick
 from job_service.stores.labels import labels_of
 from job_service.stores.record import decode, encode, record_of, restore
 from job_service.stores.sqlite import rows
 from job_service.stores.unit_of_work import Pause, Remembered, UnitOfWork
+from job_service.stores.unreadable import Columns, stand_in, why_unreadable
 
 _encode_time = msgspec.json.Encoder().encode
 _decode_summaries = msgspec.json.Decoder(list[JobSummary]).decode
+_decode_labels = msgspec.json.Decoder(list[str]).decode
 _decode_group = msgspec.json.Decoder(Group).decode
 _decode_standing = msgspec.json.Decoder(Standing).decode
 
@@ -54,7 +57,10 @@ def batch_of(units: Iterable[UnitOfWork], keyed: Container[str]) -> rows.Batch:
 
 
 def job_of(kept: rows.KeptJob) -> Job:
-    """The job of a row that was read with its payload."""
+    """The job of a row that was read with its payload.
+
+    Raises msgspec.DecodeError if its record can't be read.
+    """
     return restore(
         decode(kept.record),
         kept.payload.encode(),
@@ -63,8 +69,31 @@ def job_of(kept: rows.KeptJob) -> Job:
 
 
 def summarized(row: rows.JobRow) -> Job:
-    """As `job_of`, but for a summary, which shows neither payload nor result."""
-    return restore(decode(row.record), b"")
+    """As `job_of`, but for a summary, which shows neither payload nor result.
+
+    If the record can't be read, that is what stands for the job.
+    """
+    try:
+        return restore(decode(row.record), b"")
+    except msgspec.DecodeError as error:
+        return stand_in(Columns(*row[:4], *_times(row)), why_unreadable(error))
+
+
+def readable(kept: Iterable[rows.KeptJob]) -> tuple[dict[str, Job], dict[str, str]]:
+    """The jobs of these rows by id, and why the records of the others can't be read."""
+    jobs, failures = dict[str, Job](), dict[str, str]()
+    for each in kept:
+        try:
+            jobs[each.id] = job_of(each)
+        except msgspec.DecodeError as error:
+            failures[each.id] = why_unreadable(error)
+    return jobs, failures
+
+
+def stands_for(row: rows.BesideRecord, why: str) -> StandIn:
+    """What stands for a job whose record can't be read for this reason."""
+    labels = _decode_labels(row.labels)
+    return stand_in(Columns(*row[:4], *_times(row), row.payload, row.result, labels), why)
 
 
 def remembered(row: rows.KeyRow) -> Remembered:
@@ -98,6 +127,12 @@ def _row(job: Job) -> rows.JobRow:
         None if job.result is None else job.result.decode(),
         folded_error(job),
     )
+
+
+def _times(row: rows.JobRow | rows.BesideRecord) -> tuple[datetime, datetime, datetime | None]:
+    finished_at = None if row.finished_at is None else datetime.fromisoformat(row.finished_at)
+    created_at, run_at = map(datetime.fromisoformat, (row.created_at, row.run_at))
+    return created_at, run_at, finished_at
 
 
 def _group_row(group_id: str, standing: Standing) -> rows.GroupRow:

@@ -1,6 +1,6 @@
 """Reads the jobs that have not ended, finds out what they still wait for, and brings them back."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
@@ -11,11 +11,13 @@ from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.dependencies import failed_dependency
 from job_service.jobs.state.live_jobs import LiveJobs
 from job_service.jobs.state.model import Job
+from job_service.jobs.state.stand_in import StandIn
 from job_service.stores.record import put_in_hand
 from job_service.stores.runner import Runner
 from job_service.stores.sqlite.file_thread import FileThread
 from job_service.stores.sqlite.job_file import JobFile
-from job_service.stores.sqlite.records import group_of, job_of, summarized
+from job_service.stores.sqlite.records import group_of, readable, stands_for, summarized
+from job_service.stores.sqlite.rows import KeptJob
 from job_service.stores.sqlite.start_log import Begun
 from job_service.telemetry.events import Event, JobMisfit, JobsRecovered, StoreOpening
 
@@ -28,6 +30,7 @@ class Found:
     """Jobs that somebody had in hand, and pairs of a job and one that it can't follow any more."""
 
     in_hand: list[Job] = field(default_factory=list)
+    unreadable_in_hand: int = 0  # beside them
     bereft: list[tuple[Job, Job]] = field(default_factory=list)
 
 
@@ -44,8 +47,9 @@ async def take_in(
     found, followers, jobs = Found(), list[Job](), 0
     portions = await file.call(JobFile.unfinished, PORTION)
     while kept := await file.call(lambda _: next(portions, None)):
-        for job in map(job_of, kept):
-            if begun and (last := begun.get(job.id)) is not None and last.number > job.runs:
+        for job in await _jobs_of(file, kept, found):
+            last = None if isinstance(job, StandIn) else begun.get(job.id)
+            if last is not None and last.number > job.runs:
                 put_in_hand(job, last.number, last.worker_id, last.started_at)
             if job.status == "processing":
                 found.in_hand.append(job)
@@ -58,6 +62,19 @@ async def take_in(
     for start in range(0, len(followers), PORTION):
         await _let_follow(file, live, followers[start : start + PORTION], found)
     return found
+
+
+async def _jobs_of(file: FileThread, kept: Sequence[KeptJob], found: Found) -> Collection[Job]:
+    """The jobs of these rows. Those whose records can't be read wait, even if they ran."""
+    jobs, failures = readable(kept)
+    if failures:
+        rows = await file.call(JobFile.beside_records, list(failures))
+        if ran := [row.id for row in rows if row.status == "processing"]:
+            await file.call(JobFile.let_wait, ran)
+            found.unreadable_in_hand += len(ran)
+        for row in rows:
+            jobs[row.id] = stands_for(row._replace(status="pending"), failures[row.id])
+    return jobs.values()
 
 
 def how_far(say: Callable[[Event], None], clock: Clock, store: str) -> Callable[[int], None]:

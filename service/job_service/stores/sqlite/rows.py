@@ -32,9 +32,25 @@ class JobRow(NamedTuple):
 class KeptJob(NamedTuple):
     """All of a job, as it is read back."""
 
+    id: str
     record: str
     payload: str
     result: str | None
+
+
+class BesideRecord(NamedTuple):
+    """What is kept of a job beside its record. `labels` is a list of them as JSON text."""
+
+    id: str
+    type: str
+    status: Status
+    priority: int
+    created_at: str
+    run_at: str
+    finished_at: str | None
+    payload: str
+    result: str | None
+    labels: str
 
 
 class KeyRow(NamedTuple):

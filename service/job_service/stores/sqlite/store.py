@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
-import msgspec
 import trio
 from msgspec import UNSET, structs
 
@@ -34,7 +33,8 @@ from job_service.stores.sqlite.lock import locked
 from job_service.stores.sqlite.records import (
     batch_of,
     group_of,
-    job_of,
+    readable,
+    stands_for,
     summarized,
 )
 from job_service.stores.sqlite.recovery import bring_back, how_far, take_in
@@ -120,8 +120,8 @@ class SqliteStore(SoleStore):
             await self._recover()
         except sqlite3.DatabaseError as error:
             raise StoreRefused(refusal(self._path, error)) from None
-        except msgspec.DecodeError as error:
-            raise StoreRefused(f"{self._path} has a job that can't be read: {error}") from None
+        except ValueError as error:  # of a group, a key or a time, say
+            raise StoreRefused(f"{self._path} has something that can't be read: {error}") from None
 
     async def _recover(self) -> None:
         began = self.clock.monotonic()
@@ -142,7 +142,7 @@ class SqliteStore(SoleStore):
                 open_seconds=round(self.clock.monotonic() - began, 6),
             )
         )
-        was_alone = len(found.in_hand) == 1
+        was_alone = len(found.in_hand) + found.unreadable_in_hand == 1
         for job in found.in_hand:
             self.apply(rescue(job, self.clock, self._max_losses, was_alone=was_alone))
         for job, failed in found.bereft:
@@ -200,9 +200,13 @@ class SqliteStore(SoleStore):
     async def _read(self, job_id: str) -> Job:
         """A job that has ended. Raises UnknownJob."""
         kept = await self._ask(JobFile.get, job_id)
-        if kept is None:
+        jobs, failures = readable([kept] if kept is not None else [])
+        if failures:
+            for row in await self._ask(JobFile.beside_records, [job_id]):
+                jobs[job_id] = stands_for(row, failures[job_id])
+        if job_id not in jobs:
             raise UnknownJob(no_such_job(job_id))
-        return job_of(kept)
+        return jobs[job_id]
 
     async def _read_some(self, ids: Collection[str]) -> dict[str, Job]:
         rows = await self._ask(JobFile.summaries, list(ids))
@@ -215,7 +219,8 @@ class SqliteStore(SoleStore):
         return KeptGroup(*group_of(kept))
 
     async def _unsuccessful(self, group_id: str) -> Sequence[Job]:
-        return [job_of(kept) for kept in await self._ask(JobFile.unsuccessful, group_id)]
+        jobs, _ = readable(await self._ask(JobFile.unsuccessful, group_id))
+        return list(jobs.values())
 
     async def _ask(
         self, question: Callable[Concatenate[JobFile, P], T], *args: P.args, **kwargs: P.kwargs

@@ -20,6 +20,7 @@ from job_service.jobs.state.views import (
     TypeView,
     WorkerView,
 )
+from job_service.overview import Overview
 from job_service.telemetry.events import EVENTS
 from job_service.telemetry.history import HistoryView
 from job_service.telemetry.metrics import MetricsSnapshot
@@ -28,7 +29,6 @@ from job_service.telemetry.schemas import Schema, as_written
 from job_service.web.edits import JobEdit
 from job_service.web.health import Health
 from job_service.web.monitoring import Caller
-from job_service.web.overview import Overview
 from job_service.web.problems import ProblemDetails
 from job_service.web.queue_routes import Backup
 from job_service.web.submissions import BatchReceipt

@@ -19,11 +19,11 @@ from job_service.jobs.state.views import (
     TypeView,
     WorkerView,
 )
+from job_service.overview import Overview
 from job_service.telemetry.events import JobStarted, LoopStalled
 from job_service.telemetry.history import HistoryView
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.telemetry.notices import Notice
-from job_service.web.overview import Overview
 from job_service.web.queue_routes import Backup
 from job_service.web.refusals import EXAMPLE_ID
 from job_service.web.submissions import BatchReceipt
@@ -212,7 +212,20 @@ TYPES: Final = [
         abandoned=0,
     )
 ]
-OVERVIEW: Final = Overview(METRICS, QUEUE, TYPES, WORKERS)
+OVERVIEW: Final = Overview(
+    METRICS,
+    QUEUE,
+    TYPES,
+    WORKERS,
+    {
+        "pending": 5,
+        "processing": 10,
+        "completed": 12_340,
+        "failed": 3,
+        "cancelled": 2,
+        "abandoned": 0,
+    },
+)
 EVENT: Final = JobStarted(
     timestamp=_T0,
     job_id=EXAMPLE_ID,

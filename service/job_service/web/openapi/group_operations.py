@@ -54,7 +54,7 @@ GROUP_OPERATIONS: Final[Operations] = {
         (
             malformed_as("job 3: not a job: Object missing required field `type`"),
             *(UNKNOWN_JOB_TYPE, INVALID_PAYLOAD, UNKNOWN_PREDECESSOR, SLOW_BODY, TOO_LARGE),
-            *(TOO_MANY_UPLOADS, NOT_A_GROUP, COMPRESSED, *_ADMISSION),
+            *(TOO_MANY_UPLOADS, NOT_A_GROUP, COMPRESSED, UNKNOWN_GROUP, *_ADMISSION),
         ),
         headers=("Idempotency-Key",),
         body="group",

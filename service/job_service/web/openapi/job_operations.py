@@ -37,6 +37,7 @@ from job_service.web.refusals import (
     UNKNOWN_JOB,
     UNKNOWN_JOB_TYPE,
     UNKNOWN_PREDECESSOR,
+    UNREADABLE_JOB,
     WAITS_FOR_JOBS,
     Refusal,
 )
@@ -199,7 +200,7 @@ JOB_OPERATIONS: Final[Operations] = {
         {200: Answer("The job, as it is now.", JobDetail, examples.EDITED)},
         (
             malformed_as("nothing is to be changed: give run_at, priority or payload"),
-            *(UNKNOWN_JOB_TYPE, INVALID_PAYLOAD, UNKNOWN_JOB, NOT_PENDING, CHANGED),
+            *(UNKNOWN_JOB_TYPE, INVALID_PAYLOAD, UNKNOWN_JOB, NOT_PENDING, UNREADABLE_JOB, CHANGED),
             *(SLOW_BODY, TOO_LARGE, TOO_MANY_UPLOADS, NOT_AN_EDIT, COMPRESSED),
             *(QUEUE_FULL, STORE_UNAVAILABLE),
         ),
@@ -213,7 +214,10 @@ JOB_OPERATIONS: Final[Operations] = {
         "It waits no longer for its time: a job for later, or one that was snoozed or is retried. "
         "Pauses and limits still hold it back. A job that is ready stays as it is.",
         {200: Answer("The job, as it is now.", JobDetail, examples.MADE_READY)},
-        (UNKNOWN_JOB, NOT_PENDING, WAITS_FOR_JOBS, CHANGED, STORE_UNAVAILABLE),
+        (
+            *(UNKNOWN_JOB, NOT_PENDING, WAITS_FOR_JOBS, UNREADABLE_JOB, CHANGED),
+            STORE_UNAVAILABLE,
+        ),
         headers=("If-Match",),
     ),
     ("POST", "/jobs/{job_id}/cancel"): Operation(
@@ -234,7 +238,7 @@ JOB_OPERATIONS: Final[Operations] = {
         {200: _DUPLICATE, 201: _MADE},
         (
             malformed_as('send one Idempotency-Key, like "8e03978e-40d5-43dd-bc93-6894a57f9324"'),
-            *(UNKNOWN_JOB, NOT_FINISHED, CHANGED, *_ADMISSION),
+            *(UNKNOWN_JOB, NOT_FINISHED, UNREADABLE_JOB, CHANGED, *_ADMISSION),
         ),
         headers=("Idempotency-Key", "If-Match"),
     ),

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from job_service.jobs.state.views import NodeView, QueueView, ScheduleView, TypeView, WorkerView
+from job_service.overview import Overview
 from job_service.telemetry.history import HistoryView
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.telemetry.notices import Notice
@@ -19,7 +20,6 @@ from job_service.web.openapi.operation import (
     fixed,
     malformed_as,
 )
-from job_service.web.overview import Overview
 from job_service.web.queue_routes import Backup
 from job_service.web.refusals import (
     BACKUP_REFUSED,

@@ -45,7 +45,7 @@ export async function requireToken() {
 /** The successful response to a call. `signal` may abort it. Throws Problem or Unreachable. */
 export async function call(
   path,
-  { method = "GET", headers = {}, signal, patience = PATIENCE } = {},
+  { method = "GET", headers = {}, body, signal, patience = PATIENCE } = {},
 ) {
   for (;;) {
     if (asking) await asking;
@@ -53,7 +53,7 @@ export async function call(
     if (sent !== null) headers = { ...headers, Authorization: `Bearer ${sent}` };
     const signals = [signal, patience && AbortSignal.timeout(patience)].filter(Boolean);
     const response = await unreachable(
-      fetch(new URL(`.${path}`, ROOT), { method, headers, signal: AbortSignal.any(signals) }),
+      fetch(new URL(`.${path}`, ROOT), { method, headers, body, signal: AbortSignal.any(signals) }),
     );
     noteClock(response);
     if (response.ok) return response;
@@ -67,11 +67,12 @@ export async function call(
   }
 }
 
-/** The text that a GET answers, and the address of the next page, if there is one. */
+/** The text that a GET answers, its tag, and the address of the next page, if there is one. */
 export async function readPage(path, signal) {
   const response = await call(path, { signal });
   const next = /<[^>]*(\/jobs\?[^>]+)>; rel="next"/.exec(response.headers.get("Link") ?? "");
-  return { text: await unreachable(response.text()), next: next && next[1] };
+  const etag = response.headers.get("ETag")?.replace(/^W\//, ""); // a proxy that compresses weakens it
+  return { text: await unreachable(response.text()), etag, next: next && next[1] };
 }
 
 /** The JSON that a GET answers. */
@@ -82,6 +83,14 @@ export async function post(path) {
   const response = await call(path, { method: "POST" });
   return JSON.parse(await unreachable(response.text()));
 }
+
+/** Change what a path has by this JSON text, if it still has the state of this tag. */
+export const patch = (path, body, etag) =>
+  call(path, {
+    method: "PATCH",
+    headers: { "Content-Type": "application/json", "If-Match": etag },
+    body,
+  });
 
 function noteClock(response) {
   const offset = Date.parse(response.headers.get("Date") ?? "") - Date.now();

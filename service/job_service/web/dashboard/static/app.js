@@ -4,7 +4,7 @@ import { pause, resume } from "./actions.js";
 import { Problem, read } from "./api.js";
 import { showCaller } from "./caller.js";
 import { $, setAttribute, setText } from "./dom.js";
-import { offerTypes, showTabs } from "./filters.js";
+import { countJobs, offerTypes } from "./filters.js";
 import { clock, count, duration } from "./format.js";
 import { showGroup } from "./groups.js";
 import { forgetHistory, notePresent, readHistory, showHour } from "./history.js";
@@ -103,7 +103,7 @@ async function showAll(signal) {
   setText($("uptime"), `up ${duration(metrics.uptime_seconds)}`);
   showPause(queue);
   offerTypes(types);
-  showTabs(types);
+  countJobs(overview);
   const now = JSON.stringify({ ...metrics, uptime_seconds: 0 });
   if (view === "job") {
     await showJob(signal);

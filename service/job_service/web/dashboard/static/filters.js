@@ -4,7 +4,8 @@ import { clockOffset } from "./api.js";
 import { $, fill, make, setAttribute, setText } from "./dom.js";
 import { count } from "./format.js";
 
-const STATUSES = ["pending", "processing", "completed", "failed", "cancelled", "abandoned"];
+/** What a job may be, in the order of its life. */
+export const STATUSES = ["pending", "processing", "completed", "failed", "cancelled", "abandoned"];
 const SOUGHT = { id: "Id", unique_key: "Unique key", tag: "Tag", group: "Group", error: "Error" };
 const IN_PART = ["id", "error"];
 const MARKED = { ...SOUGHT, type: "Type", since: "Seconds" };
@@ -23,6 +24,20 @@ export const areSet = () => filters.size > 0;
 /** Whether jobs are sought that may be hard to find. */
 export const areHard = () => Object.keys(SOUGHT).some((name) => filters.has(name));
 
+/** The statuses that are asked for; none if it may be any. */
+export const statusesSought = () => filters.getAll("status").flatMap((text) => text.split(","));
+
+/** All else that is asked for, in words; nothing if that is all. */
+export const filtersInWords = () =>
+  [...filters]
+    .filter(([name]) => name !== "status")
+    .map(([name, value]) =>
+      name === "since"
+        ? `created in the last ${SINCE[value] ?? `${value} seconds`}`
+        : `${MARKED[name].toLowerCase()} ${value}`,
+    )
+    .join(", ");
+
 /** The id of the group whose jobs are sought, or null. */
 export const groupSought = () => filters.get("group");
 
@@ -35,7 +50,7 @@ export function takeFilters(query) {
   $("filter-type").value = filters.getAll("type").length === 1 ? filters.get("type") : "";
   $("filter-since").value = filters.get("since") in SINCE ? filters.get("since") : "";
   showMarks();
-  showTabs(null);
+  showTabs();
 }
 
 /** The same as `GET /jobs` takes them. */
@@ -59,11 +74,25 @@ export function offerTypes(types) {
   }
 }
 
-/** Show how many jobs each tab has, if the job types tell. */
-export function showTabs(types) {
+let told = null; // the last overview
+
+/** Show how many jobs each tab has, as this overview tells. */
+export function countJobs(overview) {
+  told = overview;
+  showTabs();
+}
+
+/** How many jobs with any of these statuses match all other filters; null if nobody knows. */
+export function countOf(statuses) {
+  if (told === null || areHard() || filters.has("since")) return null;
   const chosen = filters.getAll("type");
-  const told = types?.filter(({ type }) => chosen.length === 0 || chosen.includes(type));
-  const uncounted = areHard() || filters.has("since");
+  const counts = chosen.length
+    ? told.types.filter(({ type }) => chosen.includes(type))
+    : [told.jobs];
+  return counts.reduce((sum, each) => statuses.reduce((all, status) => all + each[status], sum), 0);
+}
+
+function showTabs() {
   fill($("tabs"), ["", ...STATUSES], createTab, (item, status) => {
     const link = item.firstElementChild;
     const [name, number] = link.children;
@@ -74,12 +103,8 @@ export function showTabs(types) {
     const statuses = filters.getAll("status");
     const here = status ? statuses.includes(status) : statuses.length === 0;
     setAttribute(link, "aria-current", here ? "true" : null);
-    if (uncounted) setText(number, "");
-    else if (told) {
-      const counted = status ? [status] : STATUSES;
-      const sum = (type) => counted.reduce((all, each) => all + type[each], 0);
-      setText(number, count(told.reduce((all, type) => all + sum(type), 0)));
-    }
+    const jobs = countOf(status ? [status] : STATUSES);
+    setText(number, jobs === null ? "" : count(jobs));
   });
 }
 

@@ -26,6 +26,12 @@ export function duration(seconds) {
   return `${count(Math.floor(hours / 24))} d ${hours % 24} h`;
 }
 
+/** A sentence of the service; its seconds, if they are many, in the unit that suits them. */
+export const withDurations = (text) =>
+  text.replace(/\b\d{2,} s\b/g, (seconds) =>
+    parseInt(seconds) < 60 ? seconds : duration(parseInt(seconds)),
+  );
+
 /** The time of day of a moment, with its date if that is not today's. */
 export function clock(iso) {
   const moment = new Date(iso);
@@ -51,6 +57,9 @@ export const between = (from, to) => seconds(to) - seconds(from);
 
 const seconds = (iso) =>
   Date.parse(`${iso.slice(0, 19)}Z`) / 1000 + Number(`0${iso.slice(19, -1)}`);
+
+/** The same with a capital at its beginning. */
+export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** "1 job", "2 jobs". */
 export const plural = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;

@@ -1,20 +1,36 @@
 // The page of one job: its status, its payload and result, and all that happened to it.
 
 import { cancel, retry, runNow } from "./actions.js";
-import { Problem, readPage, since } from "./api.js";
-import { makeCopyButton } from "./copying.js";
+import { Problem, clockOffset, readPage, since } from "./api.js";
+import { showAttempts } from "./attempts.js";
 import { $, fill, make, setAttribute, setText } from "./dom.js";
-import { between, clock, clockInZone, count, duration, exact, exactly, plural, zoneAt } from "./format.js";
+import { editJob } from "./edit.js";
+import {
+  between,
+  clockInZone,
+  count,
+  duration,
+  exact,
+  exactly,
+  plural,
+  sentence,
+  withDurations,
+  zoneAt,
+} from "./format.js";
 import { beatNow } from "./live.js";
 import { moments, showBand } from "./timeline.js";
 
 const MOST_SHOWN = 200_000; // characters of a payload or result
 const ENDED = ["completed", "failed", "cancelled", "abandoned"];
+const ACTIONS = ["edit-job", "run-now", "cancel", "retry"];
 
 let id = null;
 let shown = null; // the job as text, to see whether it has changed
 let job = null;
 
+$("edit-job").addEventListener("click", async () => {
+  if (await editJob(job.id)) beatNow();
+});
 $("cancel").addEventListener("click", async () => {
   if (await cancel(job)) beatNow();
 });
@@ -33,7 +49,7 @@ export function openJob(wanted) {
   setText($("job-title"), "Job");
   setText($("job-id"), id);
   setText($("job-empty"), "");
-  for (const part of ["cancel", "run-now", "retry", "job-body", "job-empty"]) $(part).hidden = true;
+  for (const part of [...ACTIONS, "job-body", "job-empty"]) $(part).hidden = true;
   setText($("job-status"), "");
   setAttribute($("job-status"), "data-status", null);
 }
@@ -49,7 +65,7 @@ export async function showJob(signal) {
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     if (asked !== id) return;
-    for (const part of ["cancel", "run-now", "retry", "job-body"]) $(part).hidden = true;
+    for (const part of [...ACTIONS, "job-body"]) $(part).hidden = true;
     $("job-empty").hidden = false;
     setText(
       $("job-empty"),
@@ -73,25 +89,28 @@ function show(text) {
   setText($("job-status"), job.cancel_requested ? "being interrupted" : job.status);
   setAttribute($("job-status"), "data-status", job.status);
   const ended = ENDED.includes(job.status);
+  const waits = job.status === "pending";
   $("cancel").hidden = ended || job.cancel_requested === true;
-  $("run-now").hidden = !(job.status === "pending" && Date.parse(job.run_at) > Date.now());
+  $("edit-job").hidden = !waits;
+  $("run-now").hidden = !(waits && Date.parse(job.run_at) > Date.now() + clockOffset);
   $("retry").hidden = !ended;
   $("job-waits").hidden = !job.waits_because;
-  setText($("job-waits"), sentence(job.waits_because ?? ""));
+  setText($("job-waits"), withDurations(sentence(job.waits_because ?? "")));
   showProgress();
   $("payload").hidden = $("copy-payload").hidden = job.hidden === true;
   $("payload-hidden").hidden = job.hidden !== true;
   const hasResult = job.result !== undefined;
   $("result").hidden = $("copy-result").hidden = !hasResult;
   $("result-empty").hidden = hasResult;
-  // They may be large, and stay the same once they are there.
-  if (before === null || (hasResult && before.result === undefined)) {
+  // They may be large, and stay the same once they are there, unless somebody changes the job.
+  const isNew = before === null || before.edits !== job.edits;
+  if (isNew || (hasResult && before.result === undefined)) {
     const written = exact(text);
     showJson($("payload"), written.payload);
     if (hasResult) showJson($("result"), written.result);
   }
   setText($("result-empty"), job.hidden ? $("payload-hidden").textContent : ended ? "None." : "Not yet.");
-  showAttempts();
+  showAttempts(job);
 }
 
 function showJson(element, value) {
@@ -165,6 +184,7 @@ function facts(seconds) {
     job.tags && ["Tags", job.tags.map((tag) => linkToAll("tag", tag))],
     job.limit_key && ["Limit key", job.limit_key],
     job.schedule && ["Schedule", job.schedule],
+    job.edits && ["Changed", plural(job.edits, "time")],
     job.cancelled_by && ["Cancelled by", job.cancelled_by],
     job.scheduled_for && ["Scheduled for", clockInZone(job.scheduled_for)],
     job.retry_of && ["Runs again", [linkTo(job.retry_of)]],
@@ -174,79 +194,7 @@ function facts(seconds) {
   ].filter(Boolean);
 }
 
-const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
-
 const linkToAll = (name, value) =>
   make("a", { href: `#/?${new URLSearchParams({ [name]: value })}` }, value);
 
 const linkTo = (job) => make("a", { href: `#/jobs/${job}`, class: "id" }, job);
-
-function showAttempts() {
-  $("attempts-empty").hidden = job.attempts.length > 0;
-  setText(
-    $("attempts-empty"),
-    job.status === "pending" ? "None yet." : "None: it never ran.",
-  );
-  const failedUnrun = job.error !== undefined && job.attempts.length === 0;
-  $("job-error").hidden = !failedUnrun;
-  setText($("job-error"), failedUnrun ? job.error : "");
-  fill($("attempts"), job.attempts, createAttempt, (row, attempt) => {
-    const [head, error, log, details] = row.children;
-    const [title, status, where] = head.children;
-    setText(title, `Attempt ${attempt.attempt}`);
-    setText(status, attempt.outcome ?? "processing");
-    setAttribute(status, "data-status", attempt.outcome ?? "processing");
-    const ran =
-      attempt.run_seconds === undefined ? "" : `, ran for ${duration(attempt.run_seconds)}`;
-    setText(where, `on ${attempt.worker_id} from ${clock(attempt.started_at)}${ran}`);
-    error.hidden = attempt.error === undefined;
-    setText(error, attempt.error ?? "");
-    log.hidden = attempt.log === undefined;
-    setText(log.lastElementChild, attempt.log ? written(attempt.log) : "");
-    details.hidden = attempt.traceback === undefined;
-    setText(details.lastElementChild, attempt.traceback ?? "");
-    if (job.status === "failed" && attempt === job.attempts.at(-1)) details.open = true;
-  });
-}
-
-/** What a handler wrote with `job.log`, a line for each. */
-const written = ({ first = [], missing = 0, last = [] }) =>
-  [
-    ...first.map(lineOf),
-    missing > 0 && `… ${plural(missing, "line")} missing here`,
-    ...last.map(lineOf),
-  ]
-    .filter(Boolean)
-    .join("\n");
-
-const lineOf = ({ timestamp, level, event, fields = {} }) =>
-  [
-    exactly(timestamp),
-    level,
-    event,
-    ...Object.entries(fields).map(
-      ([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`,
-    ),
-  ].join(" ");
-
-const createAttempt = () =>
-  make(
-    "li",
-    {},
-    make(
-      "div",
-      { class: "line" },
-      make("h3"),
-      make("span", { class: "status" }),
-      make("span", { class: "quiet" }),
-    ),
-    make("p", { class: "error" }),
-    make("details", { open: "" }, make("summary", {}, "Log"), make("pre", { tabindex: "0" })),
-    make(
-      "details",
-      {},
-      make("summary", {}, "Traceback"),
-      makeCopyButton("the traceback"),
-      make("pre", { tabindex: "0" }),
-    ),
-  );

@@ -1,17 +1,31 @@
 // The table of jobs: filtered, page by page, the newest first. Its first page is live.
 
+import { onActed, showSelection } from "./acting.js";
 import { Problem, readPage, since } from "./api.js";
 import { $, fill, make, setAttribute, setText } from "./dom.js";
 import { areHard, areSet, filtersAsText, filtersToAsk, takeFilters } from "./filters.js";
-import { between, clock, count, duration, percent } from "./format.js";
+import {
+  between,
+  clock,
+  clockInZone,
+  count,
+  duration,
+  percent,
+  withDurations,
+  zoneAt,
+} from "./format.js";
 import { beatNow } from "./live.js";
+import { isAnySelected, isSelected, onSelection, select, selectAll } from "./selection.js";
 
-const ROWS = 20;
+const FEWEST_ROWS = 20;
+const MOST_ROWS = 50;
+const ROW_HEIGHT = 38; // pixels, until there is a row to be measured
 const MOST_PAGES = 5; // of the service, for one of this table
 const RARELY = 5; // beats between two searches for what is hard to find
 
 let cursors = []; // one for each page after the first, up to the one that is shown
 let next = null;
+let rows = FEWEST_ROWS; // as many as were asked for
 let jobs = null; // those on the page; null if it must be read before anything can be shown
 let stale = false; // whether the service may list other jobs by now
 let pointed = false;
@@ -23,16 +37,20 @@ $("newest").addEventListener("click", () => turn([]));
 // Rows that move away can't be read, let alone clicked.
 $("jobs").addEventListener("pointerenter", (event) => point(event.pointerType === "mouse"));
 $("jobs").addEventListener("pointerleave", () => point(false));
+$("select-page").addEventListener("change", (event) => select(jobs, event.target.checked, jobs));
+onSelection(() => jobs && show());
+onActed(() => turn(cursors));
 
 function point(now) {
   pointed = now;
   showHeld();
 }
 
-const held = () => pointed || $("jobs").contains(document.activeElement);
+const held = () => isAnySelected() || pointed || $("jobs").contains(document.activeElement);
 
 function showHeld() {
-  setText($("jobs-held"), cursors.length ? "" : held() ? "held while you point at it" : "live");
+  const why = isAnySelected() ? "held while jobs are selected" : "held while you point at it";
+  setText($("jobs-held"), cursors.length ? "" : held() ? why : "live");
 }
 
 function turn(to) {
@@ -45,7 +63,10 @@ function turn(to) {
 export function filterJobs(query) {
   const before = filtersAsText();
   takeFilters(query);
-  if (filtersAsText() !== before) cursors = [];
+  if (filtersAsText() !== before) {
+    cursors = [];
+    selectAll(false);
+  }
   jobs = null;
 }
 
@@ -57,11 +78,12 @@ export async function showJobs(signal, changed) {
   if (rarely && jobs?.some(({ status }) => status === "pending")) stale = true; // it waits for time
   const due = stale && cursors.length === 0 && !held() && (rarely || !areHard());
   if (jobs === null || due) await load(signal);
-  else fill($("jobs"), jobs, createRow, updateRow);
+  else show();
 }
 
 async function load(signal) {
   stale = false;
+  rows = rowsThatFit();
   const asked = [filtersAsText(), cursors];
   let found = { jobs: [], next: null, why: null };
   try {
@@ -73,13 +95,35 @@ async function load(signal) {
   // Somebody may have chosen another page meanwhile.
   if (asked[0] !== filtersAsText() || asked[1] !== cursors) return;
   ({ jobs, next } = found);
-  fill($("jobs"), jobs, createRow, updateRow);
+  show();
   const words = found.why ?? comment();
   $("jobs-empty").hidden = words === "";
   setText($("jobs-empty"), words);
   setText($("page"), cursors.length ? `Page ${count(cursors.length + 1)}` : "");
   $("older").disabled = next === null;
   $("newer").disabled = $("newest").disabled = cursors.length === 0;
+}
+
+function show() {
+  fill($("jobs"), jobs, createRow, updateRow);
+  setText($("jobs-zone"), zoneAt(new Date()));
+  showHeld();
+  const selected = jobs.filter(({ id }) => isSelected(id)).length;
+  const isPageSelected = jobs.length > 0 && selected === jobs.length;
+  $("select-page").disabled = jobs.length === 0;
+  $("select-page").checked = isPageSelected;
+  $("select-page").indeterminate = selected > 0 && !isPageSelected;
+  showSelection({ isPageSelected, hasMore: next !== null || cursors.length > 0 });
+}
+
+/** How many rows reach as far down as what is beside the table. */
+function rowsThatFit() {
+  const panel = $("jobs-panel").getBoundingClientRect();
+  const side = $("side").getBoundingClientRect();
+  if (side.top >= panel.bottom) return FEWEST_ROWS; // it is below
+  const around = panel.height - $("jobs").getBoundingClientRect().height;
+  const row = $("jobs").firstElementChild?.getBoundingClientRect().height ?? ROW_HEIGHT;
+  return Math.max(FEWEST_ROWS, Math.min(MOST_ROWS, Math.floor((side.height - around) / row)));
 }
 
 /** As many jobs as the table has rows, though the pages of the service may be short. */
@@ -89,19 +133,19 @@ async function readJobs(signal) {
     const query = filtersToAsk();
     query.set("order", "newest");
     query.set("include", "excerpts");
-    query.set("limit", ROWS - found.jobs.length);
+    query.set("limit", rows - found.jobs.length);
     if (found.next) query.set("cursor", found.next);
     const page = await readPage(`/jobs?${query}`, signal);
     found.jobs.push(...JSON.parse(page.text));
     found.next = page.next && new URLSearchParams(page.next.split("?")[1]).get("cursor");
-    if (found.next === null || found.jobs.length === ROWS) break;
+    if (found.next === null || found.jobs.length === rows) break;
   }
   return found;
 }
 
 /** What is to be said below a table that is not full. */
 function comment() {
-  if (jobs.length === ROWS) return "";
+  if (jobs.length === rows) return "";
   if (next !== null)
     return `Looked at the jobs back to ${clock(momentOf(next))}. “Older” looks further.`;
   if (jobs.length > 0) return "";
@@ -117,6 +161,7 @@ function createRow() {
   return make(
     "tr",
     {},
+    make("td", { class: "choice", "data-needs": "operate" }, make("input", { type: "checkbox" })),
     make("td", {}, make("span", { class: "status" })),
     make("td", { class: "type" }),
     make("td", { class: "id" }, make("a", {}, "…", make("span", { class: "wide" }), make("span"))),
@@ -133,7 +178,11 @@ function createRow() {
 }
 
 function updateRow(row, job) {
-  const [status, type, id, payload, detail, created, took] = row.children;
+  const [choice, status, type, id, payload, detail, created, took] = row.children;
+  const box = choice.firstElementChild;
+  box.checked = isSelected(job.id);
+  setAttribute(box, "aria-label", `Select ${job.type} ${job.id.slice(-12)}`);
+  box.onchange = () => select([job], box.checked, jobs);
   setText(status.firstElementChild, job.status);
   setAttribute(status.firstElementChild, "data-status", job.status);
   setText(type, job.type);
@@ -157,6 +206,7 @@ function updateRow(row, job) {
   setAttribute(text, "title", remark(job));
   setText(created.firstElementChild, clock(job.created_at));
   setAttribute(created.firstElementChild, "datetime", job.created_at);
+  setAttribute(created.firstElementChild, "title", clockInZone(job.created_at));
   setText(took, age(job));
 }
 
@@ -174,7 +224,7 @@ function remark(job) {
     const far = total > 0 ? percent(done / total) : count(done);
     return note ? `${far}, ${note}` : far;
   }
-  if (job.waits_because) return job.waits_because;
+  if (job.waits_because) return withDurations(job.waits_because);
   if (job.error) return job.error;
   if (job.attempt > 1)
     return `attempt ${job.attempt} of ${job.max_retries + 1 + (job.snoozes ?? 0)}`;

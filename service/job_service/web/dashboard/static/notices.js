@@ -2,9 +2,7 @@
 
 import { read } from "./api.js";
 import { $, fill, make, setAttribute, setText } from "./dom.js";
-import { clock, count, duration, plural } from "./format.js";
-
-const SHOWN = 40;
+import { clock, count, duration, plural, zoneAt } from "./format.js";
 
 const who = (event) => (event.by ? ` by ${event.by}` : "");
 
@@ -56,10 +54,11 @@ export function expectNotices() {
 export async function showNotices(signal) {
   if (!changed) return;
   changed = false;
-  const notices = await read(`/notices?limit=${SHOWN}`, signal).catch((error) => {
+  const notices = await read("/notices", signal).catch((error) => {
     changed = true;
     throw error;
   });
+  setText($("notices-zone"), notices.length > 0 ? `times in ${zoneAt(new Date())}` : "");
   $("notices-empty").hidden = notices.length > 0;
   fill($("notices"), notices, create, (row, { event, first_at: first, times }) => {
     const [time, body] = row.children;

@@ -173,17 +173,17 @@ export async function showRest(signal) {
 /** Show the job types, with what of them waits and runs at this moment. */
 export function showTypes(types, queue) {
   const unfinished = new Map(queue.types.map((each) => [each.type, each]));
-  fill($("types"), types, createType, (row, type) => {
+  const known = new Set(types.map(({ type }) => type));
+  const unknown = queue.types.filter(({ type }) => !known.has(type)); // of other programs
+  fill($("types"), [...types, ...unknown], createType, (row, type) => {
     const [head, pending, running, failed, action] = row.children;
     const [name, latency, terms] = head.children;
+    const isKnown = known.has(type.type);
     setText(name, type.type);
-    setText(latency, latencyOf(unfinished.get(type.type) ?? {}));
+    setText(latency, isKnown ? latencyOf(unfinished.get(type.type) ?? {}) : "no handler here");
     setText(terms, limitsOf(type));
-    setAttribute(
-      head,
-      "title",
-      [`${type.type}: runs in the ${type.runs_in}`, limitsOf(type)].filter(Boolean).join(", "),
-    );
+    const how = isKnown ? `runs in the ${type.runs_in}` : "no handler here";
+    setAttribute(head, "title", [`${type.type}: ${how}`, limitsOf(type)].filter(Boolean).join(", "));
     setText(pending, count(type.pending));
     setText(
       running,
@@ -191,8 +191,9 @@ export function showTypes(types, queue) {
         ? `${count(type.processing)} of ${type.concurrency}`
         : count(type.processing),
     );
-    setText(failed, count(type.failed));
+    setText(failed, isKnown ? count(type.failed) : "–");
     const button = action.firstElementChild;
+    button.hidden = !isKnown;
     setText(button, type.paused ? "Resume" : "Pause");
     setAttribute(button, "aria-label", `${type.paused ? "Resume" : "Pause"} ${type.type}`);
     button.onclick = async () => {

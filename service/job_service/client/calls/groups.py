@@ -1,27 +1,20 @@
-"""The calls of groups, each as a conversation."""
+"""The calls about groups."""
 
-import math
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
 import msgspec
 
 from job_service.client.answers import read
-from job_service.client.batches import Submission, line_of
-from job_service.client.calls import (
-    LONGEST_PAUSE_SECONDS,
-    LONGEST_POLL_SECONDS,
-    Calls,
-    new_key,
-    number_text,
-)
-from job_service.client.exchange import Conversation
+from job_service.client.calls.terms import Terms
+from job_service.client.encoding import Submission, line_of, new_key
+from job_service.client.exchange import Answer, Conversation
 from job_service.jobs.state.group import GroupView
 from job_service.jobs.state.views import Cancellations
 
 
-class GroupCalls(Calls):
-    """All calls of one client, those of groups among them."""
+class GroupCalls(Terms):
+    """Submit a group, see how far it has come, cancel it, run it again."""
 
     def submit_group(
         self,
@@ -41,19 +34,7 @@ class GroupCalls(Calls):
 
     def wait_for_group(self, group_id: str, seconds: float | None) -> Conversation[GroupView]:
         """`GET /groups/{group_id}?wait=`, again and again."""
-        left = math.inf if seconds is None else seconds
-        pause = 0.0
-        while True:
-            wait = min(left, LONGEST_POLL_SECONDS)
-            query = {"wait": number_text(wait)}
-            request = self._get(_path(group_id), query, wait_seconds=wait, pause_seconds=pause)
-            answer = yield from self._ask(request)
-            group: GroupView = read(answer, GroupView)
-            left -= answer.seconds
-            if group.status != "running" or left <= 0:
-                return group
-            # A service that ends answers before the time is over.
-            pause = min(max(wait - answer.seconds, 0.0), LONGEST_PAUSE_SECONDS, left)
+        return self._wait(_path(group_id), seconds, _read_group, _has_ended)
 
     def cancel_group(self, group_id: str) -> Conversation[Cancellations]:
         """`POST /groups/{group_id}/cancel`."""
@@ -67,3 +48,12 @@ class GroupCalls(Calls):
 
 def _path(group_id: str) -> str:
     return f"/groups/{quote(group_id, safe='', errors='replace')}"
+
+
+def _read_group(answer: Answer) -> GroupView:
+    group: GroupView = read(answer, GroupView)
+    return group
+
+
+def _has_ended(group: GroupView) -> bool:
+    return group.status != "running"

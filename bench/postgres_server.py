@@ -1,0 +1,36 @@
+"""A PostgreSQL server of a benchmark's own, which keeps what it commits, as in production."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from tests.stores.postgres.cluster import Cluster, running_cluster
+
+_SETTINGS: Final = {  # those that tests set for speed alone, as the server has them by itself
+    "fsync": "on",
+    "full_page_writes": "on",
+    "autovacuum": "on",
+    "shared_buffers": "128MB",
+}
+
+
+@contextmanager
+def postgres_server() -> Iterator[Cluster]:
+    """The server, which ends with the block."""
+    with running_cluster(**_SETTINGS) as cluster:
+        yield cluster
+
+
+def seconds_computed(cluster: Cluster) -> float:
+    """The processor time of all processes of the server that still run."""
+    postmaster = (cluster.folder / "data" / "postmaster.pid").read_text().splitlines()[0]
+    children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+    return sum(_seconds_of(pid) for pid in (postmaster, *children))
+
+
+def _seconds_of(pid: str) -> float:
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+    except FileNotFoundError:  # it has ended since
+        return 0.0

@@ -1,0 +1,60 @@
+"""Many jobs in one call, portion by portion."""
+
+from collections.abc import Iterable, Sequence
+from typing import Unpack
+
+from job_service.client.awaiting.driver import Driver
+from job_service.client.calls.terms import OnProgress
+from job_service.client.encoding import Submission
+from job_service.client.filters import with_type
+from job_service.jobs.queueing.filters import JobFilters
+from job_service.jobs.state.views import Cancellations
+
+
+class BulkMethods(Driver):
+    """Submit, cancel, run now or run again as many jobs as you like."""
+
+    async def submit_all(
+        self,
+        submissions: Iterable[Submission],
+        *,
+        idempotency_key: str | None = None,
+        on_progress: OnProgress[int] = None,
+    ) -> Sequence[str]:
+        """As JobClient.submit_all."""
+        return await self._run(self._calls.submit_all(submissions, idempotency_key, on_progress))
+
+    async def cancel_all(
+        self,
+        job_type: str | None = None,
+        /,
+        *,
+        on_progress: OnProgress[Cancellations] = None,
+        **filters: Unpack[JobFilters],
+    ) -> Cancellations:
+        """As JobClient.cancel_all."""
+        return await self._run(self._calls.cancel_all(with_type(job_type, filters), on_progress))
+
+    async def run_now_all(
+        self,
+        job_type: str | None = None,
+        /,
+        *,
+        on_progress: OnProgress[int] = None,
+        **filters: Unpack[JobFilters],
+    ) -> int:
+        """As JobClient.run_now_all."""
+        return await self._run(self._calls.run_now_all(with_type(job_type, filters), on_progress))
+
+    async def retry_all(
+        self,
+        job_type: str | None = None,
+        /,
+        *,
+        idempotency_key: str | None = None,
+        on_progress: OnProgress[int] = None,
+        **filters: Unpack[JobFilters],
+    ) -> int:
+        """As JobClient.retry_all."""
+        wanted = with_type(job_type, filters)
+        return await self._run(self._calls.retry_all(idempotency_key, wanted, on_progress))

@@ -1,0 +1,64 @@
+"""Carries conversations out: one request after the other, as blocking calls of httpx."""
+
+import ssl
+import time
+from typing import Self, TypeVar
+
+import httpx
+
+from job_service.client.address import find_service
+from job_service.client.calls import Calls
+from job_service.client.exchange import Answer, Conversation, NoAnswer, Request
+from job_service.client.httpx_messages import answer_of, arguments_of, no_answer_of, opened
+
+T = TypeVar("T")
+
+
+class Driver:
+    """A connection to one service, and the calls that it knows."""
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        token: str | None = None,
+        patience_seconds: float = 30.0,
+        timeout_seconds: float = 10.0,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        address = find_service(url, token)
+        self.url = address.url
+        self._calls = Calls(patience_seconds, timeout_seconds)
+        transport = None
+        if address.socket is not None:
+            transport = httpx.HTTPTransport(uds=address.socket, verify=False)
+        self._http = opened(httpx.Client, address, transport, ssl_context)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._http.close()
+
+    def _run(self, conversation: Conversation[T]) -> T:
+        try:
+            request = next(conversation)
+            while True:
+                request = conversation.send(self._take(request))
+        except StopIteration as ending:
+            result: T = ending.value
+            return result
+
+    def _take(self, request: Request) -> Answer | NoAnswer:
+        began = time.monotonic()
+        if request.pause_seconds:
+            time.sleep(request.pause_seconds)
+        try:
+            response = self._http.request(**arguments_of(request))
+        except httpx.RequestError as error:
+            return no_answer_of(error, self.url, time.monotonic() - began)
+        return answer_of(response, time.monotonic() - began)

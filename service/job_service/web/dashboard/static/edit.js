@@ -1,0 +1,158 @@
+// The dialog that changes a job that waits: its time, its priority, its payload. The service checks
+// them: what it refuses is said at the field, and nothing that was written is lost.
+
+import { Problem, clockOffset, patch, readPage } from "./api.js";
+import { say } from "./dialogs.js";
+import { $, setAttribute, setText } from "./dom.js";
+import { duration, exact, zoneAt } from "./format.js";
+
+const NAMES = ["run_at", "priority", "payload"];
+const USUAL_PRIORITY = 5; // a job that has it does not say so
+
+/** What each field needs, beyond what the service checks, to be JSON at all. */
+const TO_JSON = {
+  run_at(text) {
+    if (text === "") throw new SyntaxError("Give a date and a time.");
+    return JSON.stringify(new Date(text).toISOString());
+  },
+  priority(text) {
+    if (text === "") throw new SyntaxError("Give a whole number.");
+    return text;
+  },
+  payload(text) {
+    JSON.parse(text);
+    return text; // as it was written, to the digit
+  },
+};
+
+let job = null; // its id, its tag, and the texts that the fields had at first
+
+const field = (name) => $(`edit-${name}`);
+const isChanged = (name) =>
+  field(name).value !== job.texts[name] || field(name).validity.badInput;
+
+/** Let somebody change the job of this id; resolves to whether they did. */
+export async function editJob(id) {
+  try {
+    fillIn(await readPage(`/jobs/${id}`));
+  } catch (error) {
+    say(`That did not work: ${error.message}`, true);
+    return false;
+  }
+  const dialog = $("edit");
+  return new Promise((resolve) => {
+    dialog.returnValue = "";
+    dialog.onclose = () => resolve(dialog.returnValue === "changed");
+    dialog.showModal();
+  });
+}
+
+function fillIn({ text, etag }) {
+  const { id, run_at: runAt, priority = USUAL_PRIORITY, hidden } = JSON.parse(text);
+  const texts = {
+    run_at: runAt === undefined ? "" : localTime(runAt),
+    priority: String(priority),
+    payload: JSON.stringify(exact(text).payload, null, 2),
+  };
+  job = { id, etag, texts };
+  for (const name of NAMES) {
+    field(name).value = texts[name];
+    showWrong(name, "");
+  }
+  $("edit-payload-field").hidden = hidden === true;
+  setText($("edit-wrong"), "");
+  showTime();
+}
+
+/** A moment as the field has it: in the zone of the browser, and without saying so. */
+function localTime(iso) {
+  const moment = new Date(iso);
+  return new Date(moment - moment.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
+}
+
+function showTime() {
+  const moment = new Date(field("run_at").value || NaN);
+  const seconds = (moment - Date.now() - clockOffset) / 1000;
+  if (Number.isNaN(seconds)) setText($("edit-run_at-hint"), "It waits for no time");
+  else {
+    const far = seconds > 0 ? `in ${duration(seconds)}` : "which is over";
+    setText($("edit-run_at-hint"), `${zoneAt(moment)}, ${far}`);
+  }
+}
+
+function showWrong(name, words) {
+  const place = $(`edit-${name}-wrong`);
+  setText(place, words);
+  place.hidden = words === "";
+  setAttribute(field(name), "aria-invalid", words === "" ? null : "true");
+}
+
+/** The changes as JSON text; null if a field has none, which is then said. */
+function changes() {
+  const members = [];
+  let firstWrong = null;
+  for (const name of NAMES.filter(isChanged)) {
+    try {
+      members.push(`"${name}":${TO_JSON[name](field(name).value)}`);
+    } catch (error) {
+      showWrong(name, error.message);
+      firstWrong ??= field(name);
+    }
+  }
+  firstWrong?.focus();
+  return firstWrong ? null : `{${members.join(",")}}`;
+}
+
+async function save() {
+  NAMES.forEach((name) => showWrong(name, ""));
+  setText($("edit-wrong"), NAMES.some(isChanged) ? "" : "Nothing is changed yet.");
+  if (!NAMES.some(isChanged)) return;
+  const body = changes();
+  if (body === null) return;
+  $("edit-yes").disabled = true;
+  try {
+    await patch(`/jobs/${job.id}`, body, job.etag);
+    say("The job is changed.");
+    $("edit").close("changed");
+  } catch (error) {
+    explain(error);
+  } finally {
+    $("edit-yes").disabled = false;
+  }
+}
+
+function explain(error) {
+  const name = nameOf(error);
+  if (name !== undefined) {
+    showWrong(name, error.message.replace(/^not a change of a job: /, "")); // that is plain here
+    field(name).focus();
+    return;
+  }
+  setText($("edit-wrong"), `That did not work: ${error.message}`);
+  if (error.status !== 412) return;
+  job.etag = "*"; // any
+  setText(
+    $("edit-wrong"),
+    "The job has changed since you opened this. Save again to change it all the same.",
+  );
+}
+
+/** The field that the service does not take, if it is one. */
+function nameOf(error) {
+  if (!(error instanceof Problem)) return undefined;
+  if (error.type === "/problems/invalid-payload") return "payload";
+  if (error.type !== "/problems/malformed") return undefined;
+  return NAMES.find((name) => error.message.includes(name));
+}
+
+field("run_at").addEventListener("input", showTime);
+$("edit-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  save();
+});
+$("edit-no").addEventListener("click", () => $("edit").close());
+$("edit").addEventListener("cancel", (event) => {
+  if (!NAMES.some(isChanged)) return;
+  event.preventDefault(); // a key that is hit by mistake shall not cost what was written
+  setText($("edit-wrong"), "This is not saved yet: save it, or go back without.");
+});
