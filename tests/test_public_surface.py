@@ -30,6 +30,7 @@ from job_service import (
     SettingsError,
     Snooze,
     UnknownJobType,
+    UnknownSchedule,
     WaitsForJobs,
 )
 from job_service.client import AsyncJobClient, JobClient
@@ -66,12 +67,11 @@ SURFACE = [
         "QueueFull",
     ),
     *("QueueView", "Rate", "Registry", "ResourceFailed", "Retries", "Retry", "RunningService"),
-    "ScheduleView",
+    *("ScheduleView", "Schedules"),
     *("Settings", "SettingsError", "Snooze", "Status", "StoreRefused", "StoreUnavailable"),
     *("TypeOptions", "TypeQueue", "TypeView", "Unauthorized", "UnexpectedAnswer", "UnknownGroup"),
-    *("UnknownJob", "UnknownJobType", "UnknownPredecessor", "Unreachable", "UnreadableJob"),
-    "WaitsForJobs",
-    "WorkerView",
+    *("UnknownJob", "UnknownJobType", "UnknownPredecessor", "UnknownSchedule", "Unreachable"),
+    *("UnreadableJob", "WaitsForJobs", "WorkerView"),
     *("collect_garbage_on_schedule", "host"),
 ]
 
@@ -177,6 +177,7 @@ class OutOfStock(QueueFull):
 
 RAISED: list[Exception] = [
     UnknownJobType("mial", ["mail"]),
+    UnknownSchedule("nihgtly", ["nightly"]),
     AlreadyFinished(summary()),
     NotFinished(summary()),
     NotPending(summary()),

@@ -27,6 +27,7 @@ from job_service.errors import (
     UnknownJob,
     UnknownJobType,
     UnknownPredecessor,
+    UnknownSchedule,
     Unreachable,
     UnreadableJob,
     WaitsForJobs,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from job_service.jobs.queueing.group_queue import GroupQueue
     from job_service.jobs.queueing.options import JobOptions
     from job_service.jobs.queueing.queue import JobQueue
+    from job_service.jobs.queueing.schedules import Schedules
     from job_service.jobs.registration.context import JobContext
     from job_service.jobs.registration.outcome import Discard, Snooze
     from job_service.jobs.registration.rate import Rate
@@ -108,6 +110,7 @@ __all__ = [
     "Retry",
     "RunningService",
     "ScheduleView",
+    "Schedules",
     "Settings",
     "SettingsError",
     "Snooze",
@@ -123,6 +126,7 @@ __all__ = [
     "UnknownJob",
     "UnknownJobType",
     "UnknownPredecessor",
+    "UnknownSchedule",
     "Unreachable",
     "UnreadableJob",
     "WaitsForJobs",
@@ -139,6 +143,7 @@ _HOMES = {
     "JobOptions": "job_service.jobs.queueing.options",
     "JobPage": "job_service.jobs.state.job_filter",
     "JobQueue": "job_service.jobs.queueing.queue",
+    "Schedules": "job_service.jobs.queueing.schedules",
     "JobContext": "job_service.jobs.registration.context",
     "Discard": "job_service.jobs.registration.outcome",
     "Snooze": "job_service.jobs.registration.outcome",

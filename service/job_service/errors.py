@@ -29,6 +29,14 @@ class UnknownJobType(JobServiceError):
         super().__init__(f"there is no job type {shown!r}; known are {', '.join(known) or 'none'}")
 
 
+class UnknownSchedule(JobServiceError):
+    """No schedule has this name."""
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        shown = name if len(name) <= 100 else f"{name[:100]}…"
+        super().__init__(f"there is no schedule {shown!r}; known are {', '.join(known) or 'none'}")
+
+
 class InvalidPayload(JobServiceError):
     """JSON can't carry the payload, or the handler of the job type does not take it."""
 

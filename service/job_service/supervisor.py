@@ -79,7 +79,6 @@ class Supervisor:
             read_metrics=self._events.read_metrics,
             history=telemetry.history,
             list_workers=self._engine.workers,
-            list_schedules=self._engine.schedules,
             feed=telemetry.feed,
             is_ready=lambda: self._engine.accepting,
             store_trouble=lambda: self._store.trouble,
@@ -181,7 +180,7 @@ class Supervisor:
             self._listeners[0].url("http" if self._keys is None else "https"),
             self._engine.queue,
             self._engine.workers,
-            self._engine.schedules,
+            self._engine.queue.schedules.views,
             self._events.read_metrics,
         )
 

@@ -170,9 +170,3 @@ def test_who_points_at_a_chart_reads_its_values_there(
     expect(chart.get_by_text("s ago")).to_be_visible()
     page.mouse.move(1, 1)
     expect(chart.get_by_text("s ago")).to_be_hidden()
-
-
-def test_schedules_are_there_where_there_are_any(dashboard: Page) -> None:
-    """Each with its next run."""
-    panel = dashboard.get_by_role("region", name="Schedules")
-    expect(panel.get_by_role("row", name="yearly")).to_contain_text("1 Jan")

@@ -82,7 +82,7 @@ def test_what_is_refused_is_said_at_its_field(
         ("Payload", '{"text": 5}', "Expected `str`, got `int` - at `$.text`"),
         ("Payload", '{"text": ', "JSON"),
         ("Priority", "99", "Expected `int` <= 9 - at `$.priority`"),
-        ("Due", "2099-01-01T00:00:00", "run_at must be within the next 10 years"),
+        ("Due", "2099-01-01T00:00:15", "run_at must be within the next 10 years"),
         ("Due", "", "Give a date and a time."),
     ):
         field = dialog.get_by_label(label)

@@ -59,6 +59,10 @@ def registry() -> Registry:
         job.progress(1, 2, note="asleep")
         await trio.sleep(seconds)
 
+    @registry.cron("@yearly", name="clean/up")
+    async def clean_up() -> None:
+        pass
+
     return registry
 
 

@@ -21,6 +21,7 @@ from job_service import (
     UnknownGroup,
     UnknownJob,
     UnknownJobType,
+    UnknownSchedule,
     Unreachable,
     WaitsForJobs,
 )
@@ -59,7 +60,11 @@ async def test_any_number_of_jobs_is_submitted_in_one_call(serve: Serve, call: C
     """More than the queue holds: those that do not fit now wait until there is room."""
     async with serve(queue_capacity=150) as running:
         jobs = [{"type": "double", "payload": number} for number in range(601)]
-        ids = await call(running.url, "submit_all", jobs, idempotency_key="k")
+        told: list[int] = []
+        ids = await call(
+            running.url, "submit_all", jobs, idempotency_key="k", on_progress=told.append
+        )
+        assert told == [250, 500, 601]
         assert len(set(ids)) == 601
         assert await call(running.url, "submit_all", jobs, idempotency_key="k") == ids
         last = await call(running.url, "wait", ids[-1])
@@ -217,11 +222,26 @@ async def test_the_queue_and_all_else_can_be_asked(serve: Serve, call: Call) -> 
         assert (await call(running.url, "resume", "double")).paused_types == []
         assert (await call(running.url, "view")).store == "memory"
         assert [view.type for view in await call(running.url, "types")] == [
-            *("double", "fail", "sleep")
+            *("clean/up", "double", "fail", "sleep")
         ]
         assert len(await call(running.url, "workers")) == 3
-        assert await call(running.url, "schedules") == []
+        assert await call(running.url, "schedules") == running.schedules()
         assert (await call(running.url, "metrics")).workers_running == 3
+
+
+async def test_a_schedule_is_run_paused_and_resumed(serve: Serve, call: Call) -> None:
+    """By its name, whatever is in it; a repeated request makes no second job."""
+    async with serve() as running:
+        paused = await call(running.url, "pause_schedule", "clean/up")
+        assert [paused] == running.schedules()
+        assert paused.paused
+        assert not (await call(running.url, "resume_schedule", "clean/up")).paused
+        first, again = [
+            await call(running.url, "run_schedule_now", "clean/up", idempotency_key="k")
+            for _ in range(2)
+        ]
+        assert (again.id, again.replayed, first.schedule) == (first.id, True, "clean/up")
+        assert (await call(running.url, "run_schedule_now", "clean/up")).id != first.id
 
 
 async def test_problems_are_the_public_exceptions(serve: Serve, call: Call) -> None:
@@ -229,6 +249,7 @@ async def test_problems_are_the_public_exceptions(serve: Serve, call: Call) -> N
     async with serve(queue_capacity=1) as running:
         calls: list[tuple[type[Exception], tuple[Any, ...], dict[str, Any]]] = [
             (UnknownJobType, ("submit", "telegram"), {}),
+            (UnknownSchedule, ("pause_schedule", "double"), {}),
             (InvalidPayload, ("submit", "double", "two"), {}),
             (InvalidPayload, ("submit_all", [{"type": "double", "payload": "two"}]), {}),
             (InvalidOption, ("submit", "double", 2), {"priority": 10}),

@@ -208,7 +208,7 @@ async def test_what_is_at_no_fixed_time_goes_on_by_a_clock_that_was_set_back(
     await trio.sleep(12)
     assert made(rig) - before in (5, 6, 7)
     assert skips(rig) == []
-    (view,) = rig.engine.schedules()
+    (view,) = rig.queue.schedules.views()
     assert view.next_run_at is not None
     assert timedelta() <= view.next_run_at - wall.now() <= timedelta(seconds=2)
     await finish(rig)
@@ -257,7 +257,7 @@ async def test_what_a_clock_set_forward_skips_runs_if_the_time_was_about_right(
     await trio.sleep(2)
     assert made(rig) == jobs
     assert skips(rig) == [("missed", missed, "warning")] * jobs
-    (view,) = rig.engine.schedules()
+    (view,) = rig.queue.schedules.views()
     assert view.next_run_at is not None
     assert view.next_run_at > wall.now()
     await finish(rig)

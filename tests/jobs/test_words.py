@@ -11,6 +11,7 @@ import trio.testing
 from job_service.errors import InvalidOption
 from job_service.jobs.queueing.group_queue import GroupQueue
 from job_service.jobs.queueing.queue import JobQueue
+from job_service.jobs.queueing.schedules import Schedules
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.state.model import Draft
 from tests.conftest import Rig
@@ -27,6 +28,9 @@ CALLS: dict[str, Callable[[JobQueue, str, Any], Awaitable[object]]] = {
     "edit": lambda queue, job_id, by: queue.edit(job_id, priority=1, by=by),
     "cancel group": lambda queue, job_id, by: queue.groups.cancel(job_id, by=by),
     "retry group": lambda queue, job_id, by: queue.groups.retry(job_id, by=by),
+    "run_now schedule": lambda queue, _, by: queue.schedules.run_now("nightly", by=by),
+    "pause schedule": lambda queue, _, by: queue.schedules.pause("nightly", by=by),
+    "resume schedule": lambda queue, _, by: queue.schedules.resume("nightly", by=by),
     "pause": lambda queue, _, by: queue.pause(by=by),
     "resume": lambda queue, _, by: queue.resume(by=by),
     "back_up": lambda queue, _, by: queue.back_up("/nowhere/copy", by=by),
@@ -39,6 +43,10 @@ async def rig(registry: Registry, make_rig: Callable[..., Rig]) -> Rig:
 
     @registry.job("echo")
     async def echo(payload: object) -> None:
+        pass
+
+    @registry.cron("0 3 1 1 *")
+    async def nightly() -> None:
         pass
 
     rig = make_rig()
@@ -69,7 +77,7 @@ def test_each_call_that_takes_a_name_is_tried() -> None:
     """One that is added is to check the name, too."""
     takes_name = {
         name + suffix
-        for kind, suffix in ((JobQueue, ""), (GroupQueue, " group"))
+        for kind, suffix in ((JobQueue, ""), (GroupQueue, " group"), (Schedules, " schedule"))
         for name, call in inspect.getmembers(kind, inspect.isfunction)
         if "by" in call.__annotations__
     }

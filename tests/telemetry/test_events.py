@@ -99,6 +99,8 @@ VOCABULARY = {
     ),
     "group_cancelled": ("info", "group_id jobs group_seconds jobs_cancelled", "callback_id"),
     "schedule_skipped": ("warning", "schedule job_type reason", "ticks"),
+    "schedule_paused": ("info", "schedule", "by"),
+    "schedule_resumed": ("info", "schedule", "by"),
     "queue_full": ("warning", "queue_capacity", "queue_bytes"),
     "queue_freed": ("info", "jobs_rejected full_seconds", ""),
     "queue_paused": ("info", "", "job_type by"),

@@ -397,6 +397,29 @@ def test_schedules_are_listed(give: Give) -> None:
     assert "0 3 * * *  Europe/Berlin" in line
     told = msgspec.json.decode(give("schedules", "--json").out)
     assert told["type"] == "nightly"
+    assert line.split("  ")[-1].count(", ") == 3
+    assert len(told["next_ticks"]) == 5
+
+
+def test_a_schedule_is_run_paused_and_resumed(give: Give, client: JobClient) -> None:
+    """It is paused until somebody says that it is not; who runs it now gets the job's id."""
+    assert give("schedules", "pause", "nightly").out == "nightly is paused\n"
+    assert "  paused for " in give("schedules").out
+    job = client.get(give("schedules", "run-now", "nightly").out.strip())
+    assert job.schedule == "nightly"
+    told = msgspec.json.decode(give("schedules", "run-now", "nightly", "--json").out)
+    assert told["schedule"] == "nightly"
+    assert give("schedules", "resume", "nightly").out.startswith("nightly runs next at 2")
+    assert not msgspec.json.decode(give("schedules", "resume", "nightly", "--json").out)["paused"]
+
+
+def test_a_schedule_that_there_is_not_is_told_so(give: Give) -> None:
+    """And so is one that is not named, or a word that means nothing."""
+    status, _, err = give("schedules", "pause", "weekly")
+    known = "job-service: there is no schedule 'weekly'; known are nightly\n"
+    assert (status, err) == (2, known)
+    for wrong in (("pause",), ("stop", "nightly")):
+        assert give("schedules", *wrong).status == 2
 
 
 def test_the_service_is_seen_at_a_glance(give: Give, client: JobClient) -> None:

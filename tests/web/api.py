@@ -85,7 +85,6 @@ class Api:
             ),
             history=rig.history,
             list_workers=rig.engine.workers,
-            list_schedules=rig.engine.schedules,
             feed=rig.feed,
             is_ready=lambda: rig.engine.accepting,
             emit=rig.engine._emit,

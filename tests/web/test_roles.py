@@ -29,6 +29,9 @@ CALLS: dict[str, tuple[str, Role]] = {
     "retry_job": (f"{JOB}/retry", "operate"),
     "pause_queue": ("/queue/pause", "operate"),
     "resume_queue": ("/queue/resume", "operate"),
+    "run_schedule_now": ("/schedules/nightly/run-now", "operate"),
+    "pause_schedule": ("/schedules/nightly/pause", "operate"),
+    "resume_schedule": ("/schedules/nightly/resume", "operate"),
     "back_up_store": ("/store/backup?to=/nowhere/copy", "operate"),
 }
 

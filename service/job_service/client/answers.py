@@ -26,6 +26,7 @@ from job_service.errors import (
     UnknownJob,
     UnknownJobType,
     UnknownPredecessor,
+    UnknownSchedule,
     Unreachable,
     UnreadableJob,
 )
@@ -46,6 +47,7 @@ _BY_TYPE: Final[dict[str, type[JobServiceError]]] = {
     "/problems/invalid-payload": InvalidPayload,
     "/problems/unknown-job": UnknownJob,
     "/problems/unknown-group": UnknownGroup,
+    "/problems/unknown-schedule": UnknownSchedule,
     "/problems/group-conflict": GroupConflict,
     "/problems/unknown-predecessor": UnknownPredecessor,
     "/problems/unreadable-job": UnreadableJob,

@@ -4,10 +4,13 @@ from job_service.client.blocking.bulk import BulkMethods
 from job_service.client.blocking.following import StreamMethods
 from job_service.client.blocking.groups import GroupMethods
 from job_service.client.blocking.jobs import JobMethods
+from job_service.client.blocking.schedules import ScheduleMethods
 from job_service.client.blocking.service import ServiceMethods
 
 
-class JobClient(JobMethods, BulkMethods, GroupMethods, ServiceMethods, StreamMethods):
+class JobClient(
+    JobMethods, BulkMethods, GroupMethods, ScheduleMethods, ServiceMethods, StreamMethods
+):
     """Submits jobs to a service over HTTP, and asks what became of them.
 
     `url` is such as http://127.0.0.1:8080, with or without a path, or unix: and the path of a

@@ -32,6 +32,7 @@ from job_service.jobs.state.detail import JobDetail, JobSummary
 from job_service.jobs.state.group import Group, GroupView
 from job_service.jobs.state.job_filter import JobFilter, JobPage
 from job_service.jobs.state.model import Draft, Edit, Job, Status
+from job_service.jobs.state.schedule_state import ScheduleState
 from job_service.jobs.state.views import Cancellations, MadeReady, NodeView, QueueView
 from job_service.stores.runner import Runner
 
@@ -41,14 +42,6 @@ class KeyedRequest(msgspec.Struct, frozen=True):
 
     key: str
     asked: bytes
-
-
-class Tick(NamedTuple):
-    """A moment at which a schedule made its last job, and that job, or None if it made none."""
-
-    schedule: str
-    at: datetime
-    job_id: str | None = None
 
 
 class Portion(NamedTuple):
@@ -158,8 +151,12 @@ class Store(Protocol):
 
     # What clients ask for.
 
-    def last_ticks(self) -> Mapping[str, Tick]:
-        """When each schedule made its last job, by its name, as far as that is kept."""
+    def schedules(self) -> Mapping[str, ScheduleState]:
+        """What is kept of each schedule, by its name; but of one that has never made a job, and of
+        which nobody has said anything, there is nothing.
+
+        What other processes have done and said is known a second later at most.
+        """
 
     async def submit(
         self,
@@ -170,9 +167,10 @@ class Store(Protocol):
     ) -> Sequence[JobSummary]:
         """Make a job of each draft, in their order, or none at all; kept on return.
 
-        If a `schedule` submits, this tick is kept in the same act: when the first job was made, and
-        its id. If another process has had a tick of this schedule at `not_since` or later, no job
-        is made and none is given, and `last_ticks` has that one.
+        If it is for a `schedule`, the first job is kept as its last one, in the same act. With
+        `not_since` that is a tick, of the moment that the draft is `scheduled_for`. No job is made
+        and none is given if the schedule is paused, if it was when the tick fell due, or if another
+        process has had a tick of it at `not_since` or later.
 
         If another job holds a draft's unique key, that one is given, `duplicate`. Such a draft
         needs no place, no bytes and no predecessor. The jobs of a `request` that was made before
@@ -266,6 +264,15 @@ class Store(Protocol):
 
     async def resume(self, job_type: str | None, by: str | None = None) -> QueueView:
         """Take back a pause of the same kind, if there is one; kept on return."""
+
+    async def pause_schedule(self, schedule: str, by: str | None = None) -> None:
+        """Make no job at a tick of this schedule until it is resumed; kept on return.
+
+        One that is paused stays as it is. A schedule is no more than a name here.
+        """
+
+    async def resume_schedule(self, schedule: str, by: str | None = None) -> None:
+        """Take back its pause, if there is one; kept on return."""
 
     async def back_up(self, destination: Path, by: str | None = None) -> int:
         """Copy all that is kept to a new file, and give its size in bytes.

@@ -3,7 +3,7 @@
 import math
 from abc import abstractmethod
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -15,7 +15,6 @@ from job_service.jobs.state.changes import CancelRequest, Change, Readiness
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.model import IllegalTransition, Job
 from job_service.stores.commit import CannotKeep, Committer
-from job_service.stores.contract import Tick
 from job_service.stores.group_store import GroupStore
 from job_service.stores.live_reads import Nobody
 from job_service.stores.outbox import Outbox, abandonments, withdraw
@@ -56,7 +55,6 @@ class DurableStore(GroupStore):
         self._live.runner = self._outbox
         self._outbox.find = self._jobs.get
         self._live.groups.keep = self._outbox.keep_group
-        self._ticks: dict[str, Tick] = {}
         self._committer = Committer(self._keep, self._tell, self._refuse, emit, clock)
         self._token: trio.lowlevel.TrioToken | None = None  # of the loop, while it is opened
         self._read_whole = trio.Event()
@@ -122,9 +120,6 @@ class DurableStore(GroupStore):
 
     def abandon_unkept(self) -> None:
         self._abandon(self._committer.close())
-
-    def last_ticks(self) -> Mapping[str, Tick]:
-        return self._ticks
 
     # How units are kept and told.
 

@@ -15,7 +15,8 @@ from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import Draft, Job
 from job_service.jobs.state.views import Cancellations
 from job_service.stores.contract import ALL, KeyedRequest, Portion
-from job_service.stores.live_store import LiveStore, draft_like
+from job_service.stores.live_store import draft_like
+from job_service.stores.schedule_store import ScheduleStore
 
 
 class KeptGroup(NamedTuple):
@@ -26,7 +27,7 @@ class KeptGroup(NamedTuple):
     processing: int = 0
 
 
-class GroupStore(LiveStore):
+class GroupStore(ScheduleStore):
     """The base of stores. Meaning and errors of its methods are those of `contract.Store`.
 
     Groups that have not ended are in memory, unless the store says otherwise.

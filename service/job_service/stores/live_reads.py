@@ -2,7 +2,7 @@
 
 from abc import ABC
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import trio
 
@@ -15,6 +15,9 @@ from job_service.jobs.state.views import QueueView, TypeQueue
 from job_service.stores.contract import Excerpt
 from job_service.stores.runner import BacklogView, Demand, Runner, TypeBacklog
 from job_service.telemetry.events import Event
+
+if TYPE_CHECKING:
+    from job_service.jobs.state.schedule_state import ScheduleState
 
 _EXPLAINED_IN_ONE_GO: Final = 20  # jobs: why one waits may take a look at a thousand others
 _LOOKED_AT: Final = 100  # jobs, for the oldest that is ready
@@ -41,6 +44,7 @@ class LiveReads(ABC):
         self.clock = clock
         self.capacity = capacity
         self._runner: Runner = Nobody()
+        self._schedules: Mapping[str, ScheduleState] = {}
         self._live = LiveJobs(
             emit,
             clock,

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,7 @@ from job_service.jobs.state.detail import JobDetail, JobSummary, summarize
 from job_service.jobs.state.group import Group
 from job_service.jobs.state.job_filter import JobFilter, JobPage, page_of
 from job_service.jobs.state.model import TERMINAL, Draft, Edit, IllegalTransition, Job, Status
+from job_service.jobs.state.schedule_state import ScheduleChange
 from job_service.jobs.state.transitions import abandon
 from job_service.jobs.state.views import Cancellations, MadeReady, QueueView
 from job_service.jobs.state.weight import (
@@ -26,12 +28,14 @@ from job_service.jobs.state.weight import (
     DEFAULT_RETAIN_BYTES,
     submitted_bytes,
 )
-from job_service.stores.contract import ALL, Excerpt, KeyedRequest, Portion, Tick
+from job_service.stores.contract import ALL, Excerpt, KeyedRequest, Portion
 from job_service.stores.group_store import GroupStore, KeptGroup
 from job_service.stores.live_store import LOOKS, draft_like, no_such_group, no_such_job
 from job_service.stores.runner import Runner
 from job_service.telemetry.events import Event, QueuePaused, QueueResumed
 
+# Long enough for about a hundred submissions, so that a turn of the loop costs each of them next to
+# nothing, and short enough that nobody notices who had to wait for the turn.
 GIVE_WAY_SECONDS = 0.002
 LOOKS_AT_ERRORS: Final = 500  # each of which may take ten times as long
 
@@ -84,9 +88,6 @@ class MemoryStore(GroupStore):
     def abandon_unkept(self) -> None:
         pass
 
-    def last_ticks(self) -> Mapping[str, Tick]:
-        return {}
-
     def leave_behind(self, reason_of: Callable[[Job], str]) -> None:
         for job in self._live.unfinished():
             reason = reason_of(job)
@@ -104,8 +105,8 @@ class MemoryStore(GroupStore):
         self,
         drafts: Sequence[Draft],
         request: KeyedRequest | None = None,
-        schedule: str | None = None,  # noqa: ARG002 (whose ticks end with the process)
-        not_since: datetime | None = None,  # noqa: ARG002 (there is no other process)
+        schedule: str | None = None,
+        not_since: datetime | None = None,
         group: Group | None = None,
     ) -> Sequence[JobSummary]:
         # A turn of the loop costs more than a short job, because it wakes a worker and the log's
@@ -120,18 +121,14 @@ class MemoryStore(GroupStore):
             if not capacity.fits(len(drafts), size):  # they may be behind us in this turn
                 await trio.lowlevel.checkpoint()
             self._turn_is_due = time.monotonic() + GIVE_WAY_SECONDS
-        admission = self._admission
-
-        def accept() -> Sequence[JobSummary]:
-            if group is not None:
-                return admission.accept_group(group, drafts)
-            return admission.accept_all(drafts)
-
-        if request is not None:
-            return admission.once(request, accept)
-        if is_single and group is None:
-            return (admission.accept(drafts[0]),)
-        return accept()
+        if schedule is None:
+            return self._accept(drafts, request, group)
+        state, ticks = self._state_of(schedule), not_since is not None
+        if ticks and state.passes_over(drafts[0].scheduled_for):
+            return ()
+        jobs = self._accept(drafts, request, group)
+        self._note_schedule(state.with_job(jobs[0], ticked=ticks))
+        return jobs
 
     async def run_again(
         self, job_id: str, request: KeyedRequest | None = None, by: str | None = None
@@ -196,6 +193,14 @@ class MemoryStore(GroupStore):
             )
         return self._view()
 
+    async def _change_schedule(self, schedule: str, change: ScheduleChange) -> None:
+        await trio.lowlevel.checkpoint()
+        changed = change(self._state_of(schedule), self.clock.now())
+        if changed is not None:
+            state, event = changed
+            self._note_schedule(state)
+            self._emit(event)
+
     async def get(self, job_id: str) -> JobDetail:
         await trio.lowlevel.checkpoint()
         return self._detail(self._find(job_id))
@@ -257,6 +262,17 @@ class MemoryStore(GroupStore):
             if (edge := found.edge) is None:
                 return jobs
             await trio.lowlevel.checkpoint()
+
+    def _accept(
+        self, drafts: Sequence[Draft], request: KeyedRequest | None, group: Group | None
+    ) -> Sequence[JobSummary]:
+        admission = self._admission
+        if len(drafts) == 1 and request is None and group is None:
+            return (admission.accept(drafts[0]),)
+        accept = partial(admission.accept_all, drafts)
+        if group is not None:
+            accept = partial(admission.accept_group, group, drafts)
+        return accept() if request is None else admission.once(request, accept)
 
     def _find(self, job_id: str) -> Job:
         job = self._jobs.get(job_id)

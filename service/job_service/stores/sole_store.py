@@ -14,9 +14,10 @@ from job_service.jobs.state.detail import JobDetail, JobSummary, detail_of, summ
 from job_service.jobs.state.group import Group
 from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import TERMINAL, Draft, Edit, Job, Status
+from job_service.jobs.state.schedule_state import ScheduleChange
 from job_service.jobs.state.stand_in import require_readable
 from job_service.jobs.state.views import Cancellations, MadeReady, QueueView
-from job_service.stores.contract import ALL, KeyedRequest, Portion, Tick
+from job_service.stores.contract import ALL, KeyedRequest, Portion
 from job_service.stores.durable import DurableStore
 from job_service.stores.group_store import KeptGroup
 from job_service.stores.kept_counts import KeptCounts
@@ -66,16 +67,22 @@ class SoleStore(DurableStore):
         drafts: Sequence[Draft],
         request: KeyedRequest | None = None,
         schedule: str | None = None,
-        not_since: datetime | None = None,  # noqa: ARG002 (there is no other process)
+        not_since: datetime | None = None,
         group: Group | None = None,
     ) -> Sequence[JobSummary]:
         await self._require_open()
         await self._submissions.look_up_predecessors(drafts)
         async with self._unit() as unit:
-            jobs = self._submissions.accept(unit, drafts, request, group)
-            if schedule is not None:
-                tick = self._ticks[schedule] = Tick(schedule, jobs[0].created_at, jobs[0].id)
-                unit.beside.append(tick)
+            if schedule is None:
+                jobs = self._submissions.accept(unit, drafts, request, group)
+            else:
+                state, ticks = self._state_of(schedule), not_since is not None
+                if ticks and state.passes_over(drafts[0].scheduled_for):
+                    return ()
+                jobs = self._submissions.accept(unit, drafts, request, group)
+                state = state.with_job(jobs[0], ticked=ticks)
+                self._note_schedule(state)
+                unit.beside.append(state)
         return await self._submissions.as_they_are(jobs)
 
     async def run_again(
@@ -148,6 +155,16 @@ class SoleStore(DurableStore):
                     )
                 )
         return self._view()
+
+    async def _change_schedule(self, schedule: str, change: ScheduleChange) -> None:
+        await self._require_open()
+        async with self._unit() as unit:
+            changed = change(self._state_of(schedule), self.clock.now())
+            if changed is not None:
+                state, event = changed
+                self._note_schedule(state)
+                unit.beside.append(state)
+                self._outbox.emit(event)
 
     async def get(self, job_id: str) -> JobDetail:
         await self._require_open()

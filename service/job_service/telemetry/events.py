@@ -423,6 +423,22 @@ class ScheduleSkipped(Event, frozen=True, kw_only=True):
     ticks: int | UnsetType = UNSET
 
 
+class SchedulePaused(Event, frozen=True, kw_only=True):
+    """From now on the schedule makes no jobs. `by` is the name of who asked for it."""
+
+    event: Literal["schedule_paused"] = "schedule_paused"
+    schedule: str
+    by: str | UnsetType = UNSET
+
+
+class ScheduleResumed(Event, frozen=True, kw_only=True):
+    """The schedule makes jobs again, at its next tick. `by` is the name of who asked for it."""
+
+    event: Literal["schedule_resumed"] = "schedule_resumed"
+    schedule: str
+    by: str | UnsetType = UNSET
+
+
 class QueueFull(Event, frozen=True, kw_only=True):
     """The queue is full: submissions are rejected. It is full by size if `queue_bytes` is there."""
 

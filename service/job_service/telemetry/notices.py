@@ -24,6 +24,8 @@ from job_service.telemetry.events import (
     QueueFreed,
     QueuePaused,
     QueueResumed,
+    SchedulePaused,
+    ScheduleResumed,
     ServiceDraining,
     StoreBackedUp,
     StoreRecovered,
@@ -35,7 +37,7 @@ SAME_FOR: Final = timedelta(minutes=1)
 
 _INFOS: Final[tuple[type[Event], ...]] = (
     *(ServiceDraining, WorkerStopped, JobReleased, StoreRecovered),
-    *(QueueFreed, QueuePaused, QueueResumed, StoreBackedUp),
+    *(QueueFreed, QueuePaused, QueueResumed, SchedulePaused, ScheduleResumed, StoreBackedUp),
 )
 # Retries are in the metrics. A job that has failed for good is told here.
 NOTABLE: Final = frozenset(

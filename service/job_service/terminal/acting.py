@@ -41,7 +41,7 @@ def cancel(session: Session, jobs: tuple[str, ...], filters: JobFilters) -> int:
 @filters_jobs
 @asks_service
 def retry(session: Session, jobs: tuple[str, ...], filters: JobFilters) -> int:
-    """Run jobs again that have ended.
+    """Run again jobs that have ended.
 
     These, or all that are meant by the options. Each is a new job. Those of these IDs are printed.
     Of many, the failed ones are meant if no status is said. They go in portions, and Ctrl-C stops

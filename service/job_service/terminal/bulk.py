@@ -31,7 +31,8 @@ def progress_of(session: Session, words: Callable[[T], str]) -> Iterator[Callabl
         with status_line() as draw:
             yield tell
     except KeyboardInterrupt:
-        print_error(f"stopped: {told or 'nothing'} so far, or a few more; {_AGAIN}")
+        done = "before any answer" if told is None else f"after {told}, or a few more"
+        print_error(f"stopped {done}; {_AGAIN}")
         raise
     except JobServiceError:
         if told is not None:

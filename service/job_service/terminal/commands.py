@@ -7,7 +7,8 @@ import click
 from job_service.terminal.acting import cancel, pause, resume, retry
 from job_service.terminal.editing import edit, run_now
 from job_service.terminal.grouping import group
-from job_service.terminal.reading import jobs, schedules, show
+from job_service.terminal.reading import jobs, show
+from job_service.terminal.scheduling import schedules
 from job_service.terminal.submitting import submit
 from job_service.terminal.tailing import tail
 from job_service.terminal.top import top

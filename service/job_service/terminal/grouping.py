@@ -71,7 +71,7 @@ def cancel(session: Session, group_id: str) -> int:
 @click.argument("group_id", metavar="ID")
 @asks_service
 def retry(session: Session, group_id: str) -> int:
-    """Run the jobs of a group again that did not complete, and print the id of the new group."""
+    """Run again the jobs of a group that did not complete, and print the id of the new group."""
     made = session.client.retry_group(group_id)
     if session.as_json:
         session.print_json(made)

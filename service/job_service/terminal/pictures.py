@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Final
 
 import click
@@ -75,15 +76,31 @@ def schedules(found: Iterable[ScheduleView], now: datetime) -> Picture:
             view.type,
             view.cron or f"every {duration(view.every_seconds or 0)}",
             view.timezone,
-            local(view.next_run_at),
+            _pause(view, now) if view.paused else local(view.next_run_at),
             age(view.last_run_at, now) if view.last_run_at else "",
             view.skipped,
             view.last_job_id,
+            "" if view.paused else _then(view.next_ticks),
         )
         for view in found
     )
-    columns = ("schedule", "type", "when", "zone", "next", "last", "skipped", "last job")
+    columns = ("schedule", "type", "when", "zone", "next", "last", "skipped", "last job", "then")
     return table(*columns, rows=rows)
+
+
+def _pause(view: ScheduleView, now: datetime) -> str:
+    since = f" for {age(view.paused_since, now)}" if view.paused_since else ""
+    by = f" by {view.paused_by}" if view.paused_by else ""
+    return f"paused{since}{by}"
+
+
+def _then(ticks: Sequence[datetime]) -> str:
+    """The ticks after the first one, each with its date if the one before has another."""
+    days = pairwise(tick.astimezone() for tick in ticks)
+    return ", ".join(
+        f"{tick:%H:%M:%S}" if tick.date() == before.date() else f"{tick:%Y-%m-%d %H:%M:%S}"
+        for before, tick in days
+    )
 
 
 def types(found: Iterable[TypeView], queue: QueueView) -> Picture:

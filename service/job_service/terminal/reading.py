@@ -1,4 +1,4 @@
-"""`job-service jobs`, `show` and `schedules`: what there is."""
+"""`job-service jobs` and `show`: what there is."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -57,17 +57,4 @@ def show(session: Session, job: str) -> int:
         session.print_json(detail)
         return OK
     draw(lambda: job_in_full(detail, datetime.now(UTC)))
-    return OK
-
-
-@click.command()
-@asks_service
-def schedules(session: Session) -> int:
-    """List the schedules, and when they submit their next jobs."""
-    found = session.client.schedules()
-    if session.as_json:
-        for view in found:
-            session.print_json(view)
-        return OK
-    draw(lambda: pictures.schedules(found, datetime.now(UTC)))
     return OK

@@ -16,6 +16,7 @@ from job_service.errors import (
     JobServiceError,
     SettingsError,
     UnknownJobType,
+    UnknownSchedule,
     Unreachable,
 )
 from job_service.service_url import service_url
@@ -29,7 +30,7 @@ FAILED: Final = 1
 USAGE: Final = 2
 UNREACHABLE: Final = 3
 
-_TYPED_WRONG: Final = (InvalidOption, InvalidPayload, UnknownJobType)
+_TYPED_WRONG: Final = (InvalidOption, InvalidPayload, UnknownJobType, UnknownSchedule)
 _PATIENCE_SECONDS: Final = 2.0  # for who sits at a terminal
 _RESTART_SECONDS: Final = 60.0
 

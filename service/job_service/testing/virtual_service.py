@@ -138,7 +138,12 @@ async def virtual_service(
 
     what_is_left = partial(_what_is_left, engine.queue)
     service = VirtualService(
-        engine.queue, log, clock.now, engine.workers, engine.schedules, metrics.snapshot
+        engine.queue,
+        log,
+        clock.now,
+        engine.workers,
+        engine.queue.schedules.views,
+        metrics.snapshot,
     )
     raised = list[BaseException]()
     with ungrouped(own=raised):

@@ -16,7 +16,7 @@ from werkzeug.routing import MapAdapter
 from job_service.failures.report import describe, format_traceback
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.registration.registry import Registry
-from job_service.jobs.state.views import ScheduleView, WorkerView
+from job_service.jobs.state.views import WorkerView
 from job_service.telemetry.events import Event, RequestFailed, utc_now
 from job_service.telemetry.feed import Feed
 from job_service.telemetry.history import History
@@ -36,6 +36,7 @@ from job_service.web.problems import install_error_handlers
 from job_service.web.queries import check_query
 from job_service.web.queue_routes import add_queue_routes
 from job_service.web.roles import require_role
+from job_service.web.schedule_routes import add_schedule_routes
 from job_service.web.submissions import Batches
 from job_service.web.uploads import Uploads
 
@@ -147,7 +148,6 @@ def create_app(
     read_metrics: Callable[[], MetricsSnapshot],
     history: History,
     list_workers: Callable[[], list[WorkerView]],
-    list_schedules: Callable[[], list[ScheduleView]],
     feed: Feed,
     is_ready: Callable[[], bool],
     emit: Callable[[Event], None],
@@ -174,7 +174,8 @@ def create_app(
     add_job_actions(app, queue, registry, uploads)
     add_group_routes(app, queue, batches)
     add_queue_routes(app, queue)
-    add_monitoring_routes(app, read_metrics, history, list_workers, list_schedules)
+    add_monitoring_routes(app, read_metrics, history, list_workers)
+    add_schedule_routes(app, queue.schedules)
     add_health_routes(app, is_ready, store_trouble, why_idle)
     add_overview_route(app, queue, read_metrics, list_workers)
     add_event_routes(app, feed, access.tokens)

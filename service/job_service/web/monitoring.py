@@ -1,4 +1,4 @@
-"""The routes for those who operate the service: metrics, history, workers, schedules, health."""
+"""The routes for those who operate the service: metrics, history, workers, notices."""
 
 from collections.abc import Callable
 from typing import Annotated, Final
@@ -7,7 +7,7 @@ from msgspec import Struct
 from quart import Quart, Response
 
 from job_service.jobs.queueing.options import limits
-from job_service.jobs.state.views import ScheduleView, WorkerView
+from job_service.jobs.state.views import WorkerView
 from job_service.telemetry.history import SECONDS, History
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.telemetry.notices import KEPT
@@ -51,12 +51,8 @@ def add_monitoring_routes(
     read_metrics: Callable[[], MetricsSnapshot],
     history: History,
     read_workers: Callable[[], list[WorkerView]],
-    read_schedules: Callable[[], list[ScheduleView]],
 ) -> None:
-    """Metrics, history, notices, workers, schedules, and what the caller may do.
-
-    They change nothing.
-    """
+    """Metrics, history, notices, workers, and what the caller may do. They change nothing."""
 
     @app.get("/metrics")
     async def get_metrics() -> Response:
@@ -75,10 +71,6 @@ def add_monitoring_routes(
     @app.get("/workers")
     async def list_workers() -> Response:
         return fresh_json(read_workers())
-
-    @app.get("/schedules")
-    async def list_schedules() -> Response:
-        return fresh_json(read_schedules())
 
     @app.get("/whoami")
     async def get_caller() -> Response:

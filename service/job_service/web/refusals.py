@@ -29,6 +29,7 @@ from job_service.errors import (
     UnknownJob,
     UnknownJobType,
     UnknownPredecessor,
+    UnknownSchedule,
     UnreadableJob,
     WaitsForJobs,
 )
@@ -115,6 +116,12 @@ UNKNOWN_GROUP: Final = Refusal(
     "There is no such group, or it ended so long ago that it has been forgotten.",
     f"there is no group {EXAMPLE_ID}, or it is no longer kept",
     "unknown-group",
+)
+UNKNOWN_SCHEDULE: Final = Refusal(
+    HTTPStatus.NOT_FOUND,
+    "No schedule has this name.",
+    "there is no schedule 'nightly'; known are refresh",
+    "unknown-schedule",
 )
 NO_SUCH_FILE: Final = Refusal(
     HTTPStatus.NOT_FOUND, "The dashboard has no such file.", "there is no such file"
@@ -277,6 +284,7 @@ OF_ERRORS: Final[Mapping[type[JobServiceError], Refusal]] = {
     InvalidIdempotencyKey: MALFORMED,
     UnknownJob: UNKNOWN_JOB,
     UnknownGroup: UNKNOWN_GROUP,
+    UnknownSchedule: UNKNOWN_SCHEDULE,
     GroupConflict: GROUP_CONFLICT,
     UnknownPredecessor: UNKNOWN_PREDECESSOR,
     AlreadyFinished: ALREADY_FINISHED,

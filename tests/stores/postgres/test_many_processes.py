@@ -22,11 +22,14 @@ from job_service.telemetry.events import (
     JobCreated,
     JobMisfit,
     JobStarted,
+    SchedulePaused,
+    ScheduleResumed,
     utc_now,
 )
 from tests.stores.postgres.service import Service, services
 
 HOUR = 3_600.0
+WORDS = SchedulePaused | ScheduleResumed
 NO_RETRY = Retry(max_retries=0)
 
 
@@ -243,6 +246,44 @@ async def test_a_pause_is_one_of_all_processes(database: str, registry: Registry
         assert not any(each.said(JobStarted) for each in (one, two, three))
         await three.queue.resume("email")
         assert await all_ended(one, jobs) == {"completed": 5}
+
+
+@pytest.mark.slow
+async def test_a_paused_schedule_is_paused_in_all_processes(database: str) -> None:
+    """At once, also in those that were not told; who runs it now, anywhere, gets one job."""
+    registry = Registry()
+
+    @registry.cron("* * * * * *", name="often")
+    async def often() -> None:
+        await trio.lowlevel.checkpoint()
+
+    def made() -> list[str]:
+        return sorted(chain.from_iterable(each.said(JobCreated) for each in nodes))
+
+    async with services(database, registry) as nodes:
+        one, two, three = nodes
+        await one.queue.schedules.pause("often", by="alice")
+        before = made()
+        due = one.queue.schedules.views()[0].next_ticks
+        with trio.fail_after(20):
+            for each in nodes:  # until each has seen two ticks go by
+                while each.queue.schedules.views()[0].next_ticks[0] <= due[2]:
+                    await trio.sleep(0.05)
+        assert made() == before
+        told = [each.queue.schedules.views()[0] for each in nodes]
+        assert [(view.paused, view.paused_by) for view in told] == [(True, "alice")] * 3
+        job = await two.queue.schedules.run_now("often")
+        assert made() == sorted([*before, job.id])
+        assert (await three.ended(job.id)).schedule == "often"
+        await three.queue.schedules.resume("often")
+        with trio.fail_after(20):
+            while len(made()) < len(before) + 3:
+                await trio.sleep(0.05)
+        jobs = await one.queue.list()
+        ticks = [each.scheduled_for for each in jobs if each.id != job.id]
+        assert len(set(ticks)) == len(ticks)  # each tick makes one job, as ever
+        words = [e.event for each in nodes for e in each.events if isinstance(e, WORDS)]
+        assert words == ["schedule_paused", "schedule_resumed"]
 
 
 async def test_the_capacity_is_that_of_the_whole_store(database: str, registry: Registry) -> None:

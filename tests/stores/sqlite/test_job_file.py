@@ -15,7 +15,7 @@ from job_service.stores.sqlite.rows import (
     KeyedEnd,
     KeyRow,
     RememberedKeys,
-    Tick,
+    Schedule,
     Trimmed,
 )
 from tests.stores.sqlite.sample import closing_file, job, job_id, moment, new
@@ -53,7 +53,10 @@ def test_a_batch_may_be_written_again(jobs: int, file: JobFile) -> None:
         [KeyRow(f"key {row.id}", b"\0digest", moment(500), "[]") for row in rows],
         [KeyedEnd(row.id, "completed", moment(2)) for row in rows],
         [("email", True), ("", True)],
-        [Tick(f"every {row.id}", moment(3), row.id) for row in rows],
+        [
+            Schedule(f"every {row.id}", moment(3), moment(4), row.id, moment(5), "ada", moment(2))
+            for row in rows
+        ],
     )
     file.write(batch)
     for _ in range(2):
@@ -62,7 +65,7 @@ def test_a_batch_may_be_written_again(jobs: int, file: JobFile) -> None:
             batch.keys, {end.job_id: end for end in batch.keyed_ends}
         )
         assert sorted(file.pauses()) == ["", "email"]
-        assert file.ticks() == batch.ticks
+        assert file.schedules() == batch.schedules
         assert file.check() == []
         file.write(batch)
 
@@ -71,7 +74,7 @@ def test_a_batch_is_kept_as_a_whole_or_not_at_all(file: JobFile) -> None:
     """If anything of it can't be written, nothing is, and the file can be used on."""
     file.write(new(job(1)))
     broken: Any = new(*[job(number) for number in range(2, 100)], job(1, "failed", finished=9))
-    broken.ticks.append(Tick("every", None, None))  # type: ignore[arg-type]  # which is refused
+    broken.keys.append(KeyRow("key", None, moment(1), "[]"))  # type: ignore[arg-type]  # refused
     with pytest.raises(sqlite3.IntegrityError):
         file.write(broken)
     assert file.counts() == {"email": {"pending": 1}}
@@ -186,14 +189,16 @@ def test_an_end_that_no_key_tells_of_is_not_kept(file: JobFile) -> None:
     assert file.keys(moment(0)) == RememberedKeys([], {})
 
 
-def test_pauses_and_ticks_are_what_was_said_last(path: Path) -> None:
+def test_pauses_and_schedules_are_what_was_said_last(path: Path) -> None:
     """Also in the next process."""
+    before = Schedule("a", moment(1), moment(1), "x", moment(2), "ada", None)
+    after = Schedule("a", moment(1), moment(3), "y", None, None, moment(3))
     with closing_file(path) as file:
-        file.write(Batch(pauses=[("", True), ("email", True)], ticks=[Tick("a", moment(1), "x")]))
-        file.write(Batch(pauses=[("", False), ("sms", False)], ticks=[Tick("a", moment(2), None)]))
+        file.write(Batch(pauses=[("", True), ("email", True)], schedules=[before]))
+        file.write(Batch(pauses=[("", False), ("sms", False)], schedules=[before, after]))
     with closing_file(path) as file:
         assert file.pauses() == ["email"]
-        assert file.ticks() == [Tick("a", moment(2), None)]
+        assert file.schedules() == [after]
 
 
 def test_a_checkpoint_empties_the_write_ahead_log(file: JobFile, path: Path) -> None:

@@ -8,7 +8,8 @@ import pytest
 from job_service.jobs.state.job_filter import JobFilter
 from job_service.stores.sqlite import job_file, listing
 from job_service.stores.sqlite.job_file import JobFile
-from tests.stores.sqlite.sample import closing_file, job, job_id, new
+from job_service.stores.sqlite.rows import Schedule
+from tests.stores.sqlite.sample import closing_file, job, job_id, moment, new
 
 SOUGHT = (
     JobFilter(),
@@ -86,7 +87,11 @@ def _steps(file: JobFile, wanted: JobFilter, *, newest_first: bool) -> int:
     return hundreds
 
 
-_WITHOUT_GROUPS = ("DROP TABLE groups", "DROP TABLE group_definitions")
+_WITHOUT_SCHEDULES = (
+    "DROP TABLE schedules",
+    "CREATE TABLE ticks (schedule TEXT PRIMARY KEY, at TEXT NOT NULL, job_id TEXT) STRICT",
+)
+_WITHOUT_GROUPS = ("DROP TABLE groups", "DROP TABLE group_definitions", *_WITHOUT_SCHEDULES)
 
 
 def test_a_file_of_the_first_version_has_its_keys_found(tmp_path: Path) -> None:
@@ -130,6 +135,18 @@ def test_a_file_of_the_second_version_has_its_errors_found(tmp_path: Path) -> No
         wanted = JobFilter(error="last É")
         page, edge = file.page(wanted, after=None, limit=9, newest_first=False)
         assert ([row.id for row in page], edge) == ([job_id(0), job_id(1)], None)
+
+
+def test_a_file_of_the_fourth_version_has_its_ticks_found(tmp_path: Path) -> None:
+    """Each made the last job of its schedule, which nobody could pause then."""
+    path = tmp_path / "jobs.db"
+    with closing_file(path) as file:
+        for change in (*_WITHOUT_SCHEDULES, "PRAGMA user_version = 4"):
+            file._db.execute(change)
+        file._db.execute("INSERT INTO ticks VALUES (?, ?, ?)", ["nightly", moment(1), job_id(1)])
+    with closing_file(path) as file:
+        kept = Schedule("nightly", moment(1), moment(1), job_id(1), None, None, None)
+        assert file.schedules() == [kept]
 
 
 @pytest.mark.parametrize("newest_first", [False, True])

@@ -11,7 +11,6 @@ from job_service.errors import IdempotencyKeyReused, QueueFull, StoreUnavailable
 from job_service.jobs.queueing.dispatcher import Dispatcher
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.state.model import Draft, Edit, Job
-from job_service.stores.contract import Tick
 from job_service.stores.record import record_of
 from job_service.stores.sqlite.store import SqliteStore
 from job_service.telemetry.events import JobCancelled, JobFailed, JobMisfit, JobRescued, StoreOpened
@@ -193,22 +192,29 @@ async def test_jobs_of_a_clock_that_was_set_back_wait_for_older_ones(
 
 
 async def test_what_operators_and_schedules_said_stays_said(path: Path) -> None:
-    """Pauses, and when each schedule made its last job, to the microsecond."""
+    """Pauses, and when each schedule made its last job, to the microsecond. It is told once."""
     async with opened_file(path) as shop:
         await shop.store.pause(None)
         await shop.store.pause("email")
         await shop.store.pause("letter")
         await shop.store.resume("letter")
-        (job,) = await shop.store.submit([Draft("email", b"{}", 3)], schedule="email")
-        ticks = {"email": Tick("email", job.created_at, job.id)}
-        assert shop.store.last_ticks() == ticks
+        draft = Draft("email", b"{}", 3)
+        await shop.store.submit([draft], schedule="email", not_since=shop.now())
+        shop.seconds += 0.000_001
+        (job,) = await shop.store.submit([draft], schedule="letter")
+        await shop.store.pause_schedule("email", "ada")
+        await shop.store.pause_schedule("letter")
+        await shop.store.resume_schedule("letter")
+        schedules = dict(shop.store.schedules())
+        assert schedules["email"].paused_by == "ada"
+        assert (schedules["letter"].last_job_id, schedules["letter"].ticked_at) == (job.id, None)
         crashed = as_after_a_crash(path)
     async with opened_file(crashed) as restarted:
         assert restarted.paused == {None, "email"}
         assert (await restarted.store.view()).paused_types == ["email"]
-        assert restarted.store.last_ticks() == ticks
+        assert restarted.store.schedules() == schedules
         told = [event.event for event in restarted.events]
-        assert told.count("queue_paused") == 2
+        assert (told.count("queue_paused"), told.count("schedule_paused")) == (2, 0)
 
 
 async def test_a_repeated_request_gets_its_first_jobs(path: Path) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from job_service.client.answers import Notice
 from job_service.client.awaiting.driver import Driver
-from job_service.jobs.state.views import QueueView, ScheduleView, TypeView, WorkerView
+from job_service.jobs.state.views import QueueView, TypeView, WorkerView
 from job_service.overview import Overview
 from job_service.telemetry.history import HistoryView
 from job_service.telemetry.metrics import MetricsSnapshot
@@ -33,10 +33,6 @@ class ServiceMethods(Driver):
     async def workers(self) -> Sequence[WorkerView]:
         """As JobClient.workers."""
         return await self._run(self._calls.workers())
-
-    async def schedules(self) -> Sequence[ScheduleView]:
-        """As JobClient.schedules."""
-        return await self._run(self._calls.schedules())
 
     async def metrics(self) -> MetricsSnapshot:
         """As JobClient.metrics."""

@@ -71,7 +71,7 @@ class BulkMethods(Driver):
         on_progress: OnProgress[int] = None,
         **filters: Unpack[JobFilters],
     ) -> int:
-        """Run all jobs again that are meant, each once; gives how many.
+        """Run again all jobs that are meant, each once; gives how many.
 
         These are the failed ones, if no status is said. While the queue is full, it waits. Within a
         day no job is run again twice by it, unless the `idempotency_key` is another one. It goes in

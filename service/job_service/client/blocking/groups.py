@@ -46,7 +46,7 @@ class GroupMethods(Driver):
         return self._run(self._calls.cancel_group(group_id))
 
     def retry_group(self, group_id: str, *, idempotency_key: str | None = None) -> GroupView:
-        """Run the jobs of a group again that did not complete, as a new group.
+        """Run again the jobs of a group that did not complete, as a new group.
 
         Raises UnknownGroup, GroupConflict if there are none or it has not ended, QueueFull,
         QueueClosed or IdempotencyKeyReused.

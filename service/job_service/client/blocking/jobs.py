@@ -78,8 +78,8 @@ class JobMethods(Driver):
         """Up to `limit` jobs, 1,000 at most, of which all `filters` are true, in order of creation.
 
         The list begins with the job that follows in this order on the one whose id is `after`.
-        Fewer than `limit` are all: if the service has to look at many jobs in vain, it is asked
-        again and again. With `excerpts`, each job says how its payload begins, and why it waits.
+        If there are fewer than `limit`, these are all: while pages of the service are short, it is
+        asked again. With `excerpts`, each job says how its payload begins, and why it waits.
         Raises UnknownJobType or InvalidOption.
         """
         conversation = self._calls.jobs(
@@ -152,7 +152,7 @@ class JobMethods(Driver):
         return self._run(self._calls.cancel(job_id))
 
     def retry(self, job_id: str, *, idempotency_key: str | None = None) -> JobSummary:
-        """Run a job again that has ended, as a new job whose `retry_of` names it.
+        """Run again a job that has ended, as a new job whose `retry_of` names it.
 
         Raises UnknownJob, NotFinished, QueueFull, QueueClosed or IdempotencyKeyReused.
         """

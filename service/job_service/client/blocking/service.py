@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from job_service.client.answers import Notice
 from job_service.client.blocking.driver import Driver
-from job_service.jobs.state.views import QueueView, ScheduleView, TypeView, WorkerView
+from job_service.jobs.state.views import QueueView, TypeView, WorkerView
 from job_service.overview import Overview
 from job_service.telemetry.history import HistoryView
 from job_service.telemetry.metrics import MetricsSnapshot
@@ -33,10 +33,6 @@ class ServiceMethods(Driver):
     def workers(self) -> Sequence[WorkerView]:
         """What each worker does now."""
         return self._run(self._calls.workers())
-
-    def schedules(self) -> Sequence[ScheduleView]:
-        """What each schedule has done, and when it submits its next job."""
-        return self._run(self._calls.schedules())
 
     def metrics(self) -> MetricsSnapshot:
         """The counters and gauges of the service."""

@@ -7,7 +7,7 @@ import msgspec
 from job_service.client.answers import Notice, read, read_notices
 from job_service.client.calls.terms import Terms, given
 from job_service.client.exchange import Conversation, Request
-from job_service.jobs.state.views import QueueView, ScheduleView, TypeView, WorkerView
+from job_service.jobs.state.views import QueueView, TypeView, WorkerView
 from job_service.overview import Overview
 from job_service.telemetry.history import HistoryView
 from job_service.telemetry.metrics import MetricsSnapshot
@@ -35,10 +35,6 @@ class ServiceCalls(Terms):
     def workers(self) -> Conversation[Sequence[WorkerView]]:
         """`GET /workers`."""
         return self._read(self._get("/workers"), list[WorkerView])
-
-    def schedules(self) -> Conversation[Sequence[ScheduleView]]:
-        """`GET /schedules`."""
-        return self._read(self._get("/schedules"), list[ScheduleView])
 
     def metrics(self) -> Conversation[MetricsSnapshot]:
         """`GET /metrics`."""

@@ -17,6 +17,7 @@ from job_service.stores.contract import Store
 from job_service.stores.runner import BacklogView, Demand, TypeBacklog
 
 _DUE_IN_ONE_GO = 500
+_KEYS_IN_ONE_GO = 200  # each of which takes several times as long
 
 
 class Dispatcher:
@@ -224,10 +225,10 @@ class Dispatcher:
                     due = self._take_due()
                     for job in due:
                         self._make_ready(job)
-                    if self._backlog.has_rates:
-                        self._backlog.look_again()
+                    looked = self._backlog.look_again(_KEYS_IN_ONE_GO)
                     self._hand_over()
-                    if len(due) == _DUE_IN_ONE_GO:  # let others run before the rest
+                    if len(due) == _DUE_IN_ONE_GO or looked == _KEYS_IN_ONE_GO:
+                        # Let others run before the rest.
                         await trio.lowlevel.checkpoint()
                         continue
                     if self._drained():

@@ -87,7 +87,7 @@ class GroupQueue:
     async def retry(
         self, group_id: str, *, idempotency_key: str | None = None, by: str | None = None
     ) -> GroupView:
-        """Run the jobs of a group again that did not complete, as a new group with the same ends.
+        """Run again the jobs of a group that did not complete, as a new group with the same ends.
 
         Its `retry_of` names the old group, which stays as it is.
 

@@ -10,6 +10,7 @@ from job_service.jobs.queueing.group_queue import GroupQueue
 from job_service.jobs.queueing.keyed_requests import keyed_request
 from job_service.jobs.queueing.options import JobOptions, check_draft, check_options
 from job_service.jobs.queueing.queue_actions import QueueActions
+from job_service.jobs.queueing.schedules import Schedules
 from job_service.jobs.registration.job_type import encode_payload
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.state.detail import JobSummary
@@ -38,7 +39,8 @@ class JobQueue(QueueActions):
     name: `by`, a text of 1 to 255 characters. The event that tells of it has that name.
     Each of these calls raises InvalidOption if that is no name, or a `reason` no Unicode text.
 
-    `groups` has the same for many jobs that are one thing; see `GroupQueue`.
+    `groups` has the same for many jobs that are one thing; see `GroupQueue`. `schedules` has what
+    runs by itself; see `Schedules`.
 
     Raises StoreUnavailable, in each async method, while a store in a file can't keep anything.
     """
@@ -46,6 +48,7 @@ class JobQueue(QueueActions):
     def __init__(self, registry: Registry, store: Store) -> None:
         super().__init__(registry, store)
         self.groups = GroupQueue(store)
+        self.schedules = Schedules(registry.schedules, self.check, store)
 
     async def submit(
         self,

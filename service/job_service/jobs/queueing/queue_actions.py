@@ -28,7 +28,7 @@ class QueueActions(QueueReader):
     async def retry(
         self, job_id: str, *, idempotency_key: str | None = None, by: str | None = None
     ) -> JobSummary:
-        """Run a job again that has ended, at once, as a new job whose `retry_of` names it.
+        """Run again a job that has ended, at once, as a new job whose `retry_of` names it.
 
         Raises UnknownJob, NotFinished, UnreadableJob, QueueFull, QueueClosed,
         InvalidIdempotencyKey or IdempotencyKeyReused, and then nothing has changed.

@@ -1,20 +1,18 @@
 """Submits the jobs of schedules when they are due, and says which ticks made none."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from itertools import islice
 from time import monotonic
 
-import msgspec
 import trio
 from msgspec import UNSET, structs
 
 from job_service.errors import QueueFull, StoreUnavailable, UnknownJob
-from job_service.jobs.queueing.queue import JobQueue
-from job_service.jobs.registration.schedule import CORRECTION, Cron, Every, Schedule
-from job_service.jobs.state.detail import JobSummary
+from job_service.jobs.queueing.schedules import TICKS_AHEAD, Schedules, Standing
+from job_service.jobs.registration.schedule import CORRECTION, Cron, Every
 from job_service.jobs.state.model import TERMINAL
-from job_service.jobs.state.views import ScheduleView
+from job_service.jobs.state.schedule_state import ScheduleState
 from job_service.stores.contract import Store
 from job_service.telemetry.events import Event, ScheduleSkipped, SkipReason
 
@@ -29,14 +27,8 @@ _A_FEW_TICKS = timedelta(
 class Scheduler:
     """Runs the schedules of one engine, from `run` until `stop`."""
 
-    def __init__(
-        self,
-        schedules: Sequence[Schedule],
-        queue: JobQueue,
-        store: Store,
-        emit: Callable[[Event], None],
-    ) -> None:
-        self._timers = [_Timer(schedule, queue, store, emit) for schedule in schedules]
+    def __init__(self, schedules: Schedules, store: Store, emit: Callable[[Event], None]) -> None:
+        self._timers = [_Timer(each, store, emit) for each in schedules.standings]
         self._scope = trio.CancelScope()
 
     async def run(self) -> None:
@@ -50,108 +42,126 @@ class Scheduler:
         """Tick no more."""
         self._scope.cancel()
 
-    def views(self) -> list[ScheduleView]:
-        """What each schedule has done, and does next."""
-        return [timer.view() for timer in self._timers]
-
 
 class _Timer:
     """One schedule at work."""
 
-    def __init__(
-        self, schedule: Schedule, queue: JobQueue, store: Store, emit: Callable[[Event], None]
-    ) -> None:
-        self._schedule = schedule
+    def __init__(self, standing: Standing, store: Store, emit: Callable[[Event], None]) -> None:
+        self._standing = standing
+        self._name = standing.schedule.job_type
+        self._overlap = standing.schedule.overlap
         self._store = store
         self._emit = emit
         self._clock = store.clock
-        draft = queue.check(schedule.job_type, msgspec.Raw(schedule.payload))
-        self._draft = structs.replace(draft, schedule=schedule.job_type)
-        self._next_run_at: datetime | None = None
-        self._last_run_at: datetime | None = None
-        self._last_job_id: str | None = None
-        self._skipped = 0
 
     async def run(self) -> None:
         """Tick until cancelled. What was missed since the last tick that is kept is made up for."""
         seconds_ago = 0.0
-        if (kept := self._store.last_ticks().get(self._schedule.job_type)) is not None:
-            seconds_ago = max(0.0, (self._clock.now() - kept.at).total_seconds())
-            self._last_run_at, self._last_job_id = kept.at, kept.job_id
-        if isinstance(self._schedule.times, Cron):
-            await self._follow_wall_clock(self._schedule.times, seconds_ago)
+        if (ticked_at := self._state.ticked_at) is not None:
+            seconds_ago = max(0.0, (self._clock.now() - ticked_at).total_seconds())
+        times = self._standing.schedule.times
+        if isinstance(times, Cron):
+            await self._follow_wall_clock(times, seconds_ago)
         else:
-            await self._follow_interval(self._schedule.times, seconds_ago)
+            await self._follow_interval(times, seconds_ago)
+
+    @property
+    def _state(self) -> ScheduleState:
+        return self._store.schedules().get(self._name) or ScheduleState(self._name)
 
     async def _follow_wall_clock(self, cron: Cron, last_tick_ago: float) -> None:
         now = self._clock.now()
         last = now - timedelta(seconds=last_tick_ago)
         elapsed = self._clock.elapsed()
-        self._next_run_at = due = next(cron.after(last))
+        ticks = self._standing.next_ticks
         while True:
+            await _look_ahead(cron, last, ticks)
+            due = ticks[0]
             await trio.sleep(min(max((due - now).total_seconds(), 0), self._clock.look_seconds))
             looked, now = now, self._clock.now()
             before, elapsed = elapsed, self._clock.elapsed()
             would_have_looked = now - timedelta(seconds=elapsed - before)
             if _starts_anew(cron, set_by=would_have_looked - looked, interval=due - last):
                 last = would_have_looked
+                ticks.clear()
             elif now >= due:
                 last = now
-                missed = await _count_ticks(cron, due, now)
-                scheduled_for = cron.last(now) if missed else due
-                await self._tick(scheduled_for, missed, not_since=due)
-            else:
-                continue
-            self._next_run_at = due = next(cron.after(last))
+                first = self._first_to_make(cron, due, now)
+                if first is not None:
+                    missed = await _count_ticks(cron, first, now)
+                    scheduled_for = cron.last(now) if missed else first
+                    await self._tick(scheduled_for, missed, not_since=first)
+                ticks[:] = [tick for tick in ticks if tick > now]
+
+    def _first_to_make(self, cron: Cron, due: datetime, now: datetime) -> datetime | None:
+        """The first of the ticks from `due` until now that may make a job, if any may.
+
+        What fell due during a pause is not made up for. Whoever paused the schedule did not want
+        its jobs then, and whoever resumes it at noon does not ask for the one of the night.
+        """
+        state = self._state
+        if state.is_paused:
+            return None
+        if state.resumed_at is None or not due <= state.resumed_at <= now:
+            return due  # if it was resumed later than now, the clock was set back since
+        first = next(cron.after(state.resumed_at))
+        return first if first <= now else None
 
     async def _follow_interval(self, every: Every, last_tick_ago: float) -> None:
         start = trio.current_time() - last_tick_ago
         ticks = 0
         while True:
             due = start + (ticks + 1) * every.seconds
-            left = timedelta(seconds=due - trio.current_time())
-            self._next_run_at = self._clock.now() + left
+            first = self._clock.now() + timedelta(seconds=due - trio.current_time())
+            interval = timedelta(seconds=every.seconds)
+            self._standing.next_ticks = [first + n * interval for n in range(TICKS_AHEAD)]
             await trio.sleep_until(due)
-            passed = max(every.ticks_within(trio.current_time() - start), ticks + 1)
-            missed = passed - ticks - 1
-            ticks = passed
-            late = timedelta(seconds=trio.current_time() - start - ticks * every.seconds)
-            half = timedelta(seconds=every.seconds / 2)  # the ticks of others are not quite as ours
             now = self._clock.now()
-            await self._tick(now - late, missed, not_since=now - half)
+            since_start = trio.current_time() - start
+            passed = max(every.ticks_within(since_start), ticks + 1)
+            over = max(ticks, self._over_in_pauses(every, since_start, passed, now))
+            ticks = passed
+            if passed > over:
+                late = timedelta(seconds=since_start - passed * every.seconds)
+                half = interval / 2  # the ticks of others are not quite as ours
+                await self._tick(now - late, passed - over - 1, not_since=now - half)
+
+    def _over_in_pauses(self, every: Every, since_start: float, passed: int, now: datetime) -> int:
+        """Up to which of the ticks that have passed none is made up for, because of a pause."""
+        state = self._state
+        if state.is_paused:
+            return passed
+        if state.resumed_at is None or state.resumed_at > now:
+            return 0
+        return every.ticks_within(since_start - (now - state.resumed_at).total_seconds())
 
     async def _tick(self, scheduled_for: datetime, missed: int, not_since: datetime) -> None:
         """Make a job for this tick, which also makes up for the ones before it that were missed."""
         if missed:
             self._skip("missed", missed)
-        if not self._schedule.overlap and await self._is_under_way():
+        if not self._overlap and await self._is_under_way():
             self._skip("overlap")
             return
         try:
-            jobs = await self._submit(scheduled_for, not_since)
+            await self._submit(scheduled_for, not_since)
         except QueueFull:
             self._skip("full")
-            return
-        if jobs:
-            self._last_job_id, self._last_run_at = jobs[0].id, jobs[0].created_at
-        else:
-            tick = self._store.last_ticks()[self._schedule.job_type]
-            self._last_job_id, self._last_run_at = tick.job_id, tick.at
 
-    async def _submit(self, scheduled_for: datetime, not_since: datetime) -> Sequence[JobSummary]:
+    async def _submit(self, scheduled_for: datetime, not_since: datetime) -> None:
         """Make the job of a tick; none if another process has done so since."""
-        name = self._schedule.job_type
-        draft = structs.replace(self._draft, scheduled_for=scheduled_for)
+        draft = structs.replace(self._standing.draft, scheduled_for=scheduled_for)
         while True:
             try:
-                return await self._store.submit([draft], schedule=name, not_since=not_since)
+                await self._store.submit([draft], schedule=self._name, not_since=not_since)
             except StoreUnavailable as error:
                 await trio.sleep(error.retry_after_seconds)
+            else:
+                return
 
     async def _is_under_way(self) -> bool:
-        while self._last_job_id is not None:
+        while (last_job_id := self._state.last_job_id) is not None:
             try:
-                return (await self._store.get(self._last_job_id)).status not in TERMINAL
+                return (await self._store.get(last_job_id)).status not in TERMINAL
             except UnknownJob:  # it ended so long ago that it has been forgotten
                 return False
             except StoreUnavailable as error:
@@ -159,31 +169,16 @@ class _Timer:
         return False
 
     def _skip(self, reason: SkipReason, ticks: int = 1) -> None:
-        self._skipped += ticks
+        self._standing.skipped += ticks
         self._emit(
             ScheduleSkipped(
                 timestamp=self._clock.now(),
                 level="info" if reason == "overlap" else "warning",
-                schedule=self._schedule.job_type,
-                job_type=self._schedule.job_type,
+                schedule=self._name,
+                job_type=self._name,
                 reason=reason,
                 ticks=ticks if reason == "missed" else UNSET,
             )
-        )
-
-    def view(self) -> ScheduleView:
-        """The schedule as it is now."""
-        times = self._schedule.times
-        return ScheduleView(
-            schedule=self._schedule.job_type,
-            type=self._schedule.job_type,
-            cron=times.expression if isinstance(times, Cron) else None,
-            timezone=times.timezone if isinstance(times, Cron) else None,
-            every_seconds=times.seconds if isinstance(times, Every) else None,
-            next_run_at=self._next_run_at,
-            last_run_at=self._last_run_at,
-            last_job_id=self._last_job_id,
-            skipped=self._skipped,
         )
 
 
@@ -196,6 +191,13 @@ def _starts_anew(cron: Cron, set_by: timedelta, interval: timedelta) -> bool:
     if cron.is_wildcard:
         return set_by > _A_FEW_TICKS or -set_by > min(interval / 2, _A_LITTLE)
     return abs(set_by) >= CORRECTION
+
+
+async def _look_ahead(cron: Cron, last: datetime, ticks: list[datetime]) -> None:
+    """Make the ticks after `last` that are known so many that all of the next ones are there."""
+    while len(ticks) < TICKS_AHEAD:
+        ticks.append(next(cron.after(ticks[-1] if ticks else last)))
+        await trio.lowlevel.checkpoint()  # one may be years after the other, which takes a while
 
 
 async def _count_ticks(cron: Cron, after: datetime, until: datetime) -> int:

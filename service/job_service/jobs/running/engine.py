@@ -22,7 +22,7 @@ from job_service.jobs.running.threads import Threads
 from job_service.jobs.running.verdict import Verdicts
 from job_service.jobs.running.worker import Worker
 from job_service.jobs.state.model import Job
-from job_service.jobs.state.views import ScheduleView, WorkerView
+from job_service.jobs.state.views import WorkerView
 from job_service.stores.contract import Store
 from job_service.telemetry.events import (
     Event,
@@ -91,7 +91,7 @@ class Engine:
         self._stop_reason: str | None = None
         self.jobs_must_end = trio.Event()  # they were cancelled, for whatever reason
         self.queue = JobQueue(registry, store)
-        self._scheduler = Scheduler(registry.schedules, self.queue, store, emit)
+        self._scheduler = Scheduler(self.queue.schedules, store, emit)
 
     @property
     def jobs_bytes(self) -> int:
@@ -257,10 +257,6 @@ class Engine:
     def workers(self) -> list[WorkerView]:
         """What each live worker does now, in their order."""
         return self._crew.views()
-
-    def schedules(self) -> list[ScheduleView]:
-        """What each schedule has done, and does next."""
-        return self._scheduler.views()
 
     async def _schedule(self) -> None:
         try:

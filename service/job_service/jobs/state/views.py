@@ -153,8 +153,11 @@ class Retries(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class ScheduleView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One schedule: when it submits jobs, and what it has done.
 
-    It has `cron` and `timezone`, or `every_seconds`. `skipped` counts the times at which it made no
-    job. `next_run_at` is absent until the service has started.
+    It has `cron` and `timezone`, or `every_seconds`. `skipped` counts the ticks that should have
+    made a job, and did not. `next_ticks` are the next five; `next_run_at` is the first of them.
+    They are absent until the service has started. If the schedule is `paused`, since when and by
+    whom is there, if they have a name; and the next ticks are those that it would have if it were
+    resumed before.
     """
 
     schedule: str
@@ -163,6 +166,10 @@ class ScheduleView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     timezone: str | None = None
     every_seconds: float | None = None
     next_run_at: datetime | None = None
+    next_ticks: list[datetime] = []
     last_run_at: datetime | None = None
     last_job_id: str | None = None
     skipped: int
+    paused: bool
+    paused_since: datetime | None = None
+    paused_by: str | None = None

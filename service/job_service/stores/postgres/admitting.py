@@ -17,7 +17,6 @@ from job_service.jobs.state.group import creation_of
 from job_service.jobs.state.model import TERMINAL, Edit, Job, Status
 from job_service.jobs.state.transitions import edit
 from job_service.stores.admission import Admission
-from job_service.stores.contract import Tick
 from job_service.stores.postgres.claiming import lock_of, take_locks
 from job_service.stores.postgres.elsewhere import Elsewhere
 from job_service.stores.postgres.groups import keep_groups
@@ -30,6 +29,7 @@ from job_service.stores.postgres.rows import (
     is_storable,
     text_of,
 )
+from job_service.stores.postgres.schedules import keep_states, locked_states
 from job_service.stores.postgres.submission import Submission
 from job_service.stores.postgres.transaction import Transaction
 from job_service.stores.postgres.unreadable import jobs_of
@@ -126,11 +126,11 @@ async def admit(tx: Transaction, submissions: Sequence[Submission], terms: Terms
         put_off=change,
     )
     admission.is_closed = terms.is_closed
-    ticks = await _last_ticks(tx, submissions)
+    states = await locked_states(tx, [each.schedule for each in submissions if each.schedule])
+    before = list(states.values())
     for submission in submissions:
         submission.jobs, submission.refusal, submission.taken = (), None, []
-        submission.tick = submission.had_by_another(ticks)
-        if submission.tick is not None:
+        if submission.is_passed_over(states):
             continue
         first = len(made)
         try:
@@ -141,15 +141,13 @@ async def admit(tx: Transaction, submissions: Sequence[Submission], terms: Terms
             submission.refusal = refusal
         else:
             known.remember(submission.request, submission.jobs)
-            if submission.schedule is not None:
-                job = submission.jobs[0]
-                submission.tick = Tick(submission.schedule, job.created_at, job.id)
-                submission.is_tick_new = True
+            submission.note_job(states)
         submission.told = new.take_told()
         put_off += [(submission, *each) for each in to_put_off]
         to_put_off.clear()
         _part(submission, made[first:], terms, tx.now)
     await _keep(tx, made, submissions)
+    await keep_states(tx, [state for state in states.values() if state not in before])
     await known.keep(tx)
     taken = {job.id for each in submissions for job in each.taken}
     left = [job for job in made if job.status == "pending" and job.id not in taken]
@@ -205,8 +203,6 @@ async def _lock_keys(tx: Transaction, submissions: Iterable[Submission]) -> None
     for each in submissions:
         if each.request is not None:
             locks.add(lock_of("request", each.request.key))
-        if each.schedule is not None:
-            locks.add(lock_of("tick", each.schedule))
         locks.update(
             lock_of("unique", draft.type, text_of(draft.unique_key))
             for draft in each.drafts
@@ -236,16 +232,6 @@ async def _holders(
         list(texts),
     )
     return {(job.type, job.unique_key or ""): job for job in await jobs_of(tx, rows)}
-
-
-async def _last_ticks(tx: Transaction, submissions: Iterable[Submission]) -> dict[str, Tick]:
-    schedules = [each.schedule for each in submissions if each.schedule is not None]
-    if not schedules:
-        return {}
-    rows = await tx.rows(
-        "SELECT schedule, at, job_id FROM job_service.ticks WHERE schedule = ANY(%s)", schedules
-    )
-    return {row[0]: Tick(*row) for row in rows}
 
 
 async def _predecessors(tx: Transaction, submissions: Iterable[Submission]) -> dict[str, Job]:
@@ -291,11 +277,3 @@ async def _keep(tx: Transaction, made: Sequence[Job], submissions: Iterable[Subm
     new = {job.group for job in made}
     groups = [each.group for each in submissions if each.group is not None]
     await keep_groups(tx, [group for group in groups if group.id in new])
-    for tick in [each.tick for each in submissions if each.tick and each.is_tick_new]:
-        await tx.rows(
-            """
-            INSERT INTO job_service.ticks VALUES (%s, %s, %s)
-            ON CONFLICT (schedule) DO UPDATE SET at = excluded.at, job_id = excluded.job_id
-            """,
-            *tick,
-        )

@@ -21,6 +21,7 @@ from job_service.stores.postgres.connection import connect
 from job_service.stores.postgres.editing import EditElsewhere
 from job_service.stores.postgres.holder import Holder
 from job_service.stores.postgres.rescuing import Rescue
+from job_service.stores.postgres.schedules import ChangeSchedule
 from job_service.stores.postgres.signals import READY_EVERY_SECONDS
 from job_service.stores.postgres.submission import Submission
 from job_service.stores.postgres.transaction import InDoubt, Writer, at_once
@@ -206,7 +207,7 @@ class Member(Holder):
         if isinstance(ask, Submission):
             unit.told += ask.told
             unit.told += [(self._take_new, job) for job in ask.taken]
-        elif isinstance(ask, EditElsewhere):
+        elif isinstance(ask, EditElsewhere | ChangeSchedule):
             unit.told += ask.told
         elif isinstance(ask, Claim):
             ask.taken = len(done.claimed.jobs)

@@ -15,7 +15,6 @@ from job_service.failures.report import describe
 from job_service.jobs.state.attempt_transitions import rescue
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.model import TERMINAL, Job, Status
-from job_service.stores.contract import Tick
 from job_service.stores.location import PostgresLocation
 from job_service.stores.postgres import node as nodes
 from job_service.stores.postgres import schema
@@ -109,8 +108,6 @@ class Participant(Claimant):
     async def recover(self) -> None:
         began = self.clock.monotonic()
         counts = await self._question(self._reader.counts())
-        for schedule, at, job_id in await self._question(self._reader.ticks()):
-            self._ticks[schedule] = Tick(schedule, at, job_id)
         self._say(
             StoreOpened(
                 timestamp=self.clock.now(),
@@ -172,6 +169,7 @@ class Participant(Claimant):
     async def _hear(self) -> None:
         """Do what others have said: pause, go on, call off jobs, and change them."""
         await self._hear_of_pauses()
+        await self._hear_of_schedules()
         for job_id, reason, by in await self._question(self._reader.called_off(self.node)):
             job = self._jobs.get(job_id)
             if job is not None:
@@ -208,6 +206,12 @@ class Participant(Claimant):
             if self._runner.resume(job_type or None):
                 self._say(QueueResumed(timestamp=now, job_type=job_type or UNSET))
         self._paused = paused
+
+    async def _hear_of_schedules(self) -> None:
+        before = self._schedules
+        schedules = await self._question(self._reader.schedules())
+        if self._schedules is before:  # else the answer may not know of the last change
+            self._schedules = schedules
 
     async def _say_word(self, pause: Pause, event: Event) -> None:
         """Pause or go on in all processes, as this one does already."""

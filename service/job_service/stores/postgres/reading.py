@@ -8,6 +8,7 @@ import psycopg
 import trio
 
 from job_service.jobs.state.model import TRANSITIONS, Job, Status
+from job_service.jobs.state.schedule_state import ScheduleState
 from job_service.jobs.state.views import NodeView
 from job_service.stores.postgres.connection import Connection, connect
 from job_service.stores.postgres.unreadable import edits_of, jobs_of
@@ -212,10 +213,10 @@ class Reader:
         rows = await self._rows("SELECT job_type FROM job_service.pauses")
         return {job_type for (job_type,) in rows}
 
-    async def ticks(self) -> Sequence[tuple[str, datetime, str | None]]:
-        """The last tick of each schedule that ever had one."""
-        rows = await self._rows("SELECT schedule, at, job_id FROM job_service.ticks")
-        return [(schedule, at, job_id) for schedule, at, job_id in rows]
+    async def schedules(self) -> dict[str, ScheduleState]:
+        """All that is kept of schedules, by their names."""
+        rows = await self._rows("SELECT * FROM job_service.schedules")
+        return {row[0]: ScheduleState(*row) for row in rows}
 
     async def called_off(self, node: object) -> Sequence[tuple[str, str, str | None]]:
         """The jobs of this node that others want it to call off, each with the reason, and who."""

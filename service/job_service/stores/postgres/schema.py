@@ -100,8 +100,14 @@ CREATE TABLE job_service.keyed_jobs (
 );
 CREATE INDEX keyed_jobs_by_age ON job_service.keyed_jobs (until);
 CREATE TABLE job_service.pauses (job_type text PRIMARY KEY);
-CREATE TABLE job_service.ticks (
-    schedule text PRIMARY KEY, at timestamptz NOT NULL, job_id text
+CREATE TABLE job_service.schedules (
+    schedule text PRIMARY KEY,
+    ticked_at timestamptz,
+    last_run_at timestamptz,
+    last_job_id text,
+    paused_since timestamptz,
+    paused_by text,
+    resumed_at timestamptz
 );
 
 CREATE TABLE job_service.last_turns (

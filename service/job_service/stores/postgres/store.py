@@ -23,6 +23,7 @@ from job_service.jobs.state.group import Group
 from job_service.jobs.state.job_filter import JobFilter, JobPage, page_of
 from job_service.jobs.state.limits import NO_LIMITS, whose
 from job_service.jobs.state.model import TERMINAL, Draft, Edit, Status
+from job_service.jobs.state.schedule_state import ScheduleChange
 from job_service.jobs.state.stand_in import StandIn, require_readable
 from job_service.jobs.state.views import NodeView, QueueView, TypeQueue
 from job_service.stores.contract import Excerpt, KeyedRequest
@@ -37,6 +38,7 @@ from job_service.stores.postgres.pace import starts_per_second
 from job_service.stores.postgres.participant import finished
 from job_service.stores.postgres.reading import Found, Waiting
 from job_service.stores.postgres.rows import is_storable, text_of_key
+from job_service.stores.postgres.schedules import ChangeSchedule
 from job_service.stores.postgres.submission import Submission
 from job_service.stores.postgres.sweeper import Sweeper
 from job_service.stores.postgres.unreadable import why_not_read
@@ -67,8 +69,8 @@ class PostgresStore(GroupKeeper, Sweeper):
         await self._ask(submission)
         if submission.refusal is not None:
             raise submission.refusal
-        if submission.tick is not None:
-            self._ticks[submission.tick.schedule] = submission.tick
+        if submission.state is not None:
+            self._note_schedule(submission.state)
         return [self._with_progress(job) for job in submission.jobs]
 
     async def run_again(
@@ -125,6 +127,12 @@ class PostgresStore(GroupKeeper, Sweeper):
             )
             await self._say_word(Pause(job_type, paused=False), event)
         return await self.view()
+
+    async def _change_schedule(self, schedule: str, change: ScheduleChange) -> None:
+        await self._require_open()
+        ask = ChangeSchedule(schedule, change)
+        await self._ask(ask)
+        self._note_schedule(ask.state)
 
     async def get(self, job_id: str) -> JobDetail:
         await self._require_open()

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from job_service.jobs.state.group import Group
 from job_service.jobs.state.model import Draft, Job
-from job_service.stores.contract import KeyedRequest, Tick
+from job_service.jobs.state.schedule_state import ScheduleState
+from job_service.stores.contract import KeyedRequest
 
 if TYPE_CHECKING:
     from job_service.jobs.state.detail import JobSummary
@@ -33,12 +34,19 @@ class Submission:
         self.refusal: Exception | None = None
         self.told: list[Event] = []
         self.taken: list[Job] = []  # by this process
-        self.tick: Tick | None = None
-        self.is_tick_new = False
+        self.state: ScheduleState | None = None  # of its schedule, after it
 
-    def had_by_another(self, ticks: Mapping[str, Tick]) -> Tick | None:
-        """The tick of its schedule that another process has had in place of this one, if any."""
-        tick = ticks.get(self.schedule or "")
-        if tick is None or self.not_since is None or tick.at < self.not_since:
-            return None
-        return tick
+    def is_passed_over(self, states: Mapping[str, ScheduleState]) -> bool:
+        """Whether it is a tick that makes no job: another process has had it, or it is paused."""
+        if self.schedule is None or self.not_since is None:
+            return False
+        state = self.state = states[self.schedule]
+        had = state.ticked_at is not None and state.ticked_at >= self.not_since
+        return had or state.passes_over(self.drafts[0].scheduled_for)
+
+    def note_job(self, states: dict[str, ScheduleState]) -> None:
+        """Its first job is the last one of its schedule, if it has one."""
+        if self.schedule is not None:
+            ticked = self.not_since is not None
+            self.state = states[self.schedule].with_job(self.jobs[0], ticked=ticked)
+            states[self.schedule] = self.state

@@ -18,6 +18,7 @@ from job_service.stores.postgres.following import Followed, follow
 from job_service.stores.postgres.groups import count_ends
 from job_service.stores.postgres.rescuing import Rescue
 from job_service.stores.postgres.retention import trim_to
+from job_service.stores.postgres.schedules import ChangeSchedule
 from job_service.stores.postgres.signals import say
 from job_service.stores.postgres.submission import Submission
 from job_service.stores.postgres.transaction import Transaction
@@ -163,6 +164,9 @@ class Work:
                 says_word = says_word or ask.says_word
             elif isinstance(ask, Rescue):
                 done.any_ready = done.any_ready or ask.any_ready
+            elif isinstance(ask, ChangeSchedule):
+                await ask.do(tx)
+                says_word = True
             elif isinstance(ask, Pause):
                 says_word = True
                 change = "INSERT INTO job_service.pauses VALUES (%s) ON CONFLICT DO NOTHING"

@@ -24,7 +24,7 @@ from job_service.stores.sqlite.rows import (
     KeyedEnd,
     KeyRow,
     RememberedKeys,
-    Tick,
+    Schedule,
     Trimmed,
 )
 
@@ -176,9 +176,9 @@ class JobFile:
         """The job types that are paused, "" for the whole queue."""
         return [job_type for (job_type,) in self._db.execute("SELECT job_type FROM pauses")]
 
-    def ticks(self) -> list[Tick]:
-        """The last tick of each schedule that ever had one."""
-        return [Tick(*row) for row in self._db.execute("SELECT schedule, at, job_id FROM ticks")]
+    def schedules(self) -> list[Schedule]:
+        """All that is kept of schedules."""
+        return [Schedule(*row) for row in self._db.execute("SELECT * FROM schedules")]
 
     def group(self, group_id: str) -> KeptGroup | None:
         """The group, if it is kept."""

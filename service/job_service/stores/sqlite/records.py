@@ -9,8 +9,9 @@ from job_service.jobs.state.detail import JobSummary
 from job_service.jobs.state.group import Group, Standing
 from job_service.jobs.state.job_filter import folded_error
 from job_service.jobs.state.model import Job
+from job_service.jobs.state.schedule_state import ScheduleState
 from job_service.jobs.state.stand_in import StandIn
-from job_service.stores.contract import KeyedRequest, Tick
+from job_service.stores.contract import KeyedRequest
 from job_service.stores.labels import labels_of
 from job_service.stores.record import decode, encode, record_of, restore
 from job_service.stores.sqlite import rows
@@ -45,11 +46,7 @@ def batch_of(units: Iterable[UnitOfWork], keyed: Container[str]) -> rows.Batch:
         keys=[_key_row(item) for item in beside if isinstance(item, Remembered)],
         keyed_ends=[_keyed_end(job) for job in ended if job.id in keyed],
         pauses=[(item.job_type or "", item.paused) for item in beside if isinstance(item, Pause)],
-        ticks=[
-            rows.Tick(item.schedule, text_of(item.at), item.job_id)
-            for item in beside
-            if isinstance(item, Tick)
-        ],
+        schedules=[_schedule_row(item) for item in beside if isinstance(item, ScheduleState)],
         ended=len(ended),
         groups=[_group_row(group_id, standing) for group_id, standing in groups.items()],
         group_definitions=[(item.id, _text(item)) for item in beside if isinstance(item, Group)],
@@ -107,6 +104,19 @@ def group_of(kept: rows.KeptGroup) -> tuple[Group, Standing]:
     return _decode_group(kept.definition), _decode_standing(kept.standing)
 
 
+def state_of(kept: rows.Schedule) -> ScheduleState:
+    """What a row says of a schedule."""
+    return ScheduleState(
+        schedule=kept.schedule,
+        ticked_at=_moment(kept.ticked_at),
+        last_run_at=_moment(kept.last_run_at),
+        last_job_id=kept.last_job_id,
+        paused_since=_moment(kept.paused_since),
+        paused_by=kept.paused_by,
+        resumed_at=_moment(kept.resumed_at),
+    )
+
+
 def text_of(moment: datetime) -> str:
     """A moment in UTC as the file has it: always with six digits, so that texts sort by time."""
     text = _encode_time(moment)[1:-1].decode()  # strftime would take ten times as long
@@ -122,22 +132,40 @@ def _row(job: Job) -> rows.JobRow:
         job.priority,
         created_at,
         created_at if job.run_at is job.created_at else text_of(job.run_at),
-        None if job.finished_at is None else text_of(job.finished_at),
+        _text_if_any(job.finished_at),
         encode(record_of(job)).decode(),
         None if job.result is None else job.result.decode(),
         folded_error(job),
     )
 
 
+def _schedule_row(state: ScheduleState) -> rows.Schedule:
+    return rows.Schedule(
+        schedule=state.schedule,
+        ticked_at=_text_if_any(state.ticked_at),
+        last_run_at=_text_if_any(state.last_run_at),
+        last_job_id=state.last_job_id,
+        paused_since=_text_if_any(state.paused_since),
+        paused_by=state.paused_by,
+        resumed_at=_text_if_any(state.resumed_at),
+    )
+
+
+def _text_if_any(moment: datetime | None) -> str | None:
+    return None if moment is None else text_of(moment)
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
 def _times(row: rows.JobRow | rows.BesideRecord) -> tuple[datetime, datetime, datetime | None]:
-    finished_at = None if row.finished_at is None else datetime.fromisoformat(row.finished_at)
     created_at, run_at = map(datetime.fromisoformat, (row.created_at, row.run_at))
-    return created_at, run_at, finished_at
+    return created_at, run_at, _moment(row.finished_at)
 
 
 def _group_row(group_id: str, standing: Standing) -> rows.GroupRow:
-    ended_at = None if standing.ended_at is None else text_of(standing.ended_at)
-    return rows.GroupRow(group_id, ended_at, _text(standing))
+    return rows.GroupRow(group_id, _text_if_any(standing.ended_at), _text(standing))
 
 
 def _text(value: object) -> str:

@@ -73,12 +73,16 @@ class KeyedEnd(NamedTuple):
     finished_at: str
 
 
-class Tick(NamedTuple):
-    """The last time of a schedule that was seen to, and the job that it made, if any."""
+class Schedule(NamedTuple):
+    """What is kept of a schedule; the moments are those of a `ScheduleState`."""
 
     schedule: str
-    at: str
-    job_id: str | None
+    ticked_at: str | None
+    last_run_at: str | None
+    last_job_id: str | None
+    paused_since: str | None
+    paused_by: str | None
+    resumed_at: str | None
 
 
 class GroupRow(NamedTuple):
@@ -111,7 +115,7 @@ class Batch(msgspec.Struct):
     keys: list[KeyRow] = []
     keyed_ends: list[KeyedEnd] = []
     pauses: list[tuple[str, bool]] = []
-    ticks: list[Tick] = []
+    schedules: list[Schedule] = []
     ended: int = 0
     labels: list[tuple[str, str]] = []
     groups: list[GroupRow] = []

@@ -7,11 +7,11 @@ from msgspec import UNSET
 
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.model import Ending
-from job_service.stores.contract import Tick
+from job_service.jobs.state.schedule_state import ScheduleState
 from job_service.stores.runner import Runner
 from job_service.stores.sqlite.file_thread import FileThread
 from job_service.stores.sqlite.job_file import JobFile
-from job_service.stores.sqlite.records import remembered, text_of
+from job_service.stores.sqlite.records import remembered, state_of, text_of
 from job_service.stores.submissions import Submissions
 from job_service.telemetry.events import Event, QueuePaused
 
@@ -36,9 +36,6 @@ async def recover_pauses(
         say(QueuePaused(timestamp=clock.now(), job_type=job_type or UNSET))
 
 
-async def ticks(file: FileThread) -> dict[str, Tick]:
-    """The last tick of each schedule, by its name."""
-    return {
-        name: Tick(name, datetime.fromisoformat(at), job_id)
-        for name, at, job_id in await file.call(JobFile.ticks)
-    }
+async def kept_schedules(file: FileThread) -> list[ScheduleState]:
+    """What is kept of each schedule."""
+    return [state_of(kept) for kept in await file.call(JobFile.schedules)]

@@ -122,6 +122,28 @@ _GROUPS: Final = (
 )
 
 
+# What operators have said of a schedule is kept beside when it ran. A job that was made before that
+# was made by a tick.
+_SCHEDULES: Final = (
+    """
+    CREATE TABLE schedules (
+        schedule TEXT PRIMARY KEY,
+        ticked_at TEXT,
+        last_run_at TEXT,
+        last_job_id TEXT,
+        paused_since TEXT,
+        paused_by TEXT,
+        resumed_at TEXT
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    INSERT INTO schedules (schedule, ticked_at, last_run_at, last_job_id)
+    SELECT schedule, at, at, job_id FROM ticks
+    """,
+    "DROP TABLE ticks",
+)
+
+
 def _label(connection: sqlite3.Connection) -> None:
     for statement in _LABELS:
         connection.execute(statement)
@@ -137,12 +159,18 @@ def _group(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+def _keep_schedules(connection: sqlite3.Connection) -> None:
+    for statement in _SCHEDULES:
+        connection.execute(statement)
+
+
 # Each takes a database from the version that is its place here to the next one.
 _MIGRATIONS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (
     _create,
     _label,
     _keep_errors,
     _group,
+    _keep_schedules,
 )
 
 VERSION: Final = len(_MIGRATIONS)

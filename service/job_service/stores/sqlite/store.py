@@ -38,7 +38,7 @@ from job_service.stores.sqlite.records import (
     summarized,
 )
 from job_service.stores.sqlite.recovery import bring_back, how_far, take_in
-from job_service.stores.sqlite.said_before import recover_keys, recover_pauses, ticks
+from job_service.stores.sqlite.said_before import kept_schedules, recover_keys, recover_pauses
 from job_service.stores.sqlite.start_log import MOST_UNKEPT, StartLog
 from job_service.stores.unit_of_work import UnitOfWork
 from job_service.telemetry.events import (
@@ -131,7 +131,8 @@ class SqliteStore(SoleStore):
         self._kept_counts.take_in(counts)
         await recover_keys(self._file, self._submissions, self.clock)
         await recover_pauses(self._file, self._runner, self._say, self.clock)
-        self._ticks.update(await ticks(self._file))
+        for state in await kept_schedules(self._file):
+            self._note_schedule(state)
         self._say(
             StoreOpened(
                 timestamp=self.clock.now(),

@@ -57,7 +57,7 @@ _GROUPS: Final = _Insert(
 _GROUP_DEFINITIONS: Final = _Insert(
     2, "INSERT INTO group_definitions VALUES", "ON CONFLICT DO NOTHING"
 )
-_TICKS: Final = _Insert(3, "INSERT OR REPLACE INTO ticks VALUES", "")
+_SCHEDULES: Final = _Insert(7, "INSERT OR REPLACE INTO schedules VALUES", "")
 
 
 def write(connection: sqlite3.Connection, batch: Batch) -> None:
@@ -71,7 +71,7 @@ def write(connection: sqlite3.Connection, batch: Batch) -> None:
         _insert(connection, _LABELS, batch.labels)
         _insert(connection, _KEYS, batch.keys)
         _insert(connection, _KEYED_ENDS, batch.keyed_ends)
-        _insert(connection, _TICKS, batch.ticks)
+        _insert(connection, _SCHEDULES, batch.schedules)
         _insert(connection, _GROUPS, batch.groups)
         _insert(connection, _GROUP_DEFINITIONS, batch.group_definitions)
         for job_type, paused in batch.pauses:

@@ -54,6 +54,7 @@ wherever `GET` does."""
 _IN_PATHS: Final[dict[str, Schema]] = {
     "job_id": {"type": "string", "format": "uuid"},
     "group_id": {"type": "string", "format": "uuid"},
+    "schedule": {"type": "string", "minLength": 1},
     "name": {"type": "string", "enum": sorted(FILES)},
 }
 

@@ -118,16 +118,23 @@ WORKERS: Final = [
     ),
     WorkerView(worker_id="worker-2", state="idle", since=_T1),
 ]
+_NIGHTS: Final = [datetime(2026, 2, day, 2, tzinfo=UTC) for day in range(1, 6)]
 SCHEDULES: Final = [
     ScheduleView(
         schedule="nightly",
         type="nightly",
         cron="0 3 * * *",
         timezone="Europe/Berlin",
-        next_run_at=datetime(2026, 2, 1, 2, 0, 0, 0, UTC),
+        next_run_at=_NIGHTS[0],
+        next_ticks=_NIGHTS,
         skipped=0,
+        paused=False,
     )
 ]
+PAUSED_SCHEDULE: Final = structs.replace(
+    SCHEDULES[0], paused=True, paused_since=_T0, paused_by="alice"
+)
+SCHEDULED: Final = structs.replace(CREATED, type="nightly", schedule="nightly", scheduled_for=_T0)
 _NUMBERS: Final[dict[str, Any]] = {
     **dict.fromkeys(MetricsSnapshot.__struct_fields__, 0),
     "jobs_created": 10,

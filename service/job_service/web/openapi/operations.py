@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from job_service.jobs.state.views import NodeView, QueueView, ScheduleView, TypeView, WorkerView
+from job_service.jobs.state.views import NodeView, QueueView, TypeView, WorkerView
 from job_service.overview import Overview
 from job_service.telemetry.history import HistoryView
 from job_service.telemetry.metrics import MetricsSnapshot
@@ -20,6 +20,7 @@ from job_service.web.openapi.operation import (
     fixed,
     malformed_as,
 )
+from job_service.web.openapi.schedule_operations import SCHEDULE_OPERATIONS
 from job_service.web.queue_routes import Backup
 from job_service.web.refusals import (
     BACKUP_REFUSED,
@@ -121,13 +122,7 @@ OPERATIONS: Final[Operations] = {
         "",
         {200: Answer("All workers.", list[WorkerView], examples.WORKERS)},
     ),
-    ("GET", "/schedules"): Operation(
-        "list_schedules",
-        "operations",
-        "See what runs by itself, and when",
-        "",
-        {200: Answer("All schedules.", list[ScheduleView], examples.SCHEDULES)},
-    ),
+    **SCHEDULE_OPERATIONS,
     ("GET", "/metrics"): Operation(
         "get_metrics",
         "operations",

@@ -11,22 +11,27 @@ import { areAllSelected, isAnySelected, selectAll, selectedIds } from "./selecti
 let work = null; // what is being done, or was stopped before its end
 let isWorking = false;
 let isCounting = false;
+let page = { isSelected: false, isAll: true }; // of the table
 let afterwards = () => {};
 
 /** Call this when something was done to jobs. */
 export const onActed = (call) => (afterwards = call);
 
-/** Show what is selected; `isPageSelected` if all of the page is, and `hasMore` if there are others. */
-export function showSelection({ isPageSelected, hasMore }) {
+/** Show what is selected; of the page, whether all of it `isSelected`, and whether it `isAll`. */
+export function showSelection(told) {
+  page = told;
+  show();
+}
+
+function show() {
   $("acting").hidden = !isAnySelected() || isWorking;
-  $("acting").inert = isCounting;
   const matching = countOf(statusesSought().length ? statusesSought() : STATUSES);
   const all = matching === null ? "all jobs" : `all ${plural(matching, "job")}`;
   const words = areAllSelected()
     ? `${sentence(all)} that match ${matching === 1 ? "is" : "are"} selected`
     : `${count(selectedIds().length)} selected`;
   setText($("selected"), isCounting ? "Counting" : words);
-  $("select-all").hidden = areAllSelected() || !isPageSelected || !hasMore;
+  $("select-all").hidden = areAllSelected() || !page.isSelected || page.isAll;
   setText($("select-all"), `Select ${all} that match`);
   for (const name in ACTIONS)
     $(`all-${name}`).disabled = areAllSelected() && statusesFor(name).length === 0;
@@ -64,11 +69,15 @@ function withStatuses(query, statuses) {
 const inWords = ({ jobs, isAll }) => `${isAll ? "" : "more than "}${plural(jobs, "job")}`;
 
 async function act(name) {
+  if (isCounting) return;
   const action = ACTIONS[name];
   isCounting = areAllSelected();
-  const found = await selectedFor(name)
-    .catch((error) => say(`That did not work: ${error.message}`, true))
-    .finally(() => (isCounting = false));
+  show();
+  const found = await selectedFor(name).catch((error) =>
+    say(`That did not work: ${error.message}`, true),
+  );
+  isCounting = false;
+  show();
   if (found === undefined) return;
   if (found.jobs === 0 && found.isAll) {
     say("There is no such job now.", true);
@@ -93,6 +102,7 @@ async function carryOn() {
   work.isStopped = false;
   let failed = null;
   showWork();
+  $("working-stop").focus({ preventScroll: true }); // what was pressed is gone
   try {
     while (!work.isStopped && (await goOn(work))) showWork();
   } catch (error) {
@@ -128,11 +138,14 @@ function showOutcome(failed) {
   ]
     .filter(Boolean)
     .join(" ");
+  const focused = document.activeElement;
+  const isFocusLost = focused === document.body || $("working").contains(focused);
   setText($("outcome-text"), words);
   setAttribute($("outcome"), "data-failed", failed !== null);
   $("working").hidden = true;
   $("outcome").hidden = false;
   $("outcome-go-on").hidden = isOver;
+  if (isFocusLost) $(isOver ? "outcome-close" : "outcome-go-on").focus({ preventScroll: true });
   if ($("overview").hidden) say(words, failed !== null);
 }
 

@@ -2,7 +2,7 @@
 
 import { post } from "./api.js";
 import { confirm, say } from "./dialogs.js";
-import { count, plural } from "./format.js";
+import { clock, count, plural } from "./format.js";
 
 async function act(question, path, tell) {
   if (!(await confirm(question))) return null;
@@ -108,3 +108,41 @@ export const retryGroup = (group) =>
     `/groups/${group.id}/retry`,
     (made) => `A new group of ${plural(made.jobs, "job")} was made; these are its jobs.`,
   );
+
+/** Make the job of a schedule now. */
+export const runScheduleNow = (name) =>
+  act(
+    {
+      title: `Run ${name} now?`,
+      text: "The job that a tick would make is made at once. The next tick stays when it is.",
+      action: "Run now",
+    },
+    `${pathOf(name)}/run-now`,
+    (job) => `Job ${job.id.slice(-8)} of ${name} was made.`,
+  );
+
+/** Let the ticks of a schedule make no jobs. */
+export const pauseSchedule = (name) =>
+  act(
+    {
+      title: `Pause ${name}?`,
+      text: "It makes no jobs until you resume it. What falls due meanwhile is not made up for.",
+      action: "Pause",
+    },
+    `${pathOf(name)}/pause`,
+    () => `The schedule ${name} is paused.`,
+  );
+
+/** Let the ticks of a schedule make jobs again. */
+export const resumeSchedule = (name) =>
+  act(
+    {
+      title: `Resume ${name}?`,
+      text: "It makes jobs again, from its next tick on.",
+      action: "Resume",
+    },
+    `${pathOf(name)}/resume`,
+    (schedule) => `The schedule ${name} runs next at ${clock(schedule.next_run_at)}.`,
+  );
+
+const pathOf = (schedule) => `/schedules/${encodeURIComponent(schedule)}`;

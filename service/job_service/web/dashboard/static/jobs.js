@@ -109,11 +109,11 @@ function show() {
   setText($("jobs-zone"), zoneAt(new Date()));
   showHeld();
   const selected = jobs.filter(({ id }) => isSelected(id)).length;
-  const isPageSelected = jobs.length > 0 && selected === jobs.length;
+  const areAll = jobs.length > 0 && selected === jobs.length;
   $("select-page").disabled = jobs.length === 0;
-  $("select-page").checked = isPageSelected;
-  $("select-page").indeterminate = selected > 0 && !isPageSelected;
-  showSelection({ isPageSelected, hasMore: next !== null || cursors.length > 0 });
+  $("select-page").checked = areAll;
+  $("select-page").indeterminate = selected > 0 && !areAll;
+  showSelection({ isSelected: areAll, isAll: next === null && cursors.length === 0 });
 }
 
 /** How many rows reach as far down as what is beside the table. */

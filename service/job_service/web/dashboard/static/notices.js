@@ -21,6 +21,8 @@ const TEXTS = {
   store_failing: (e) => `The store can't keep anything: ${e.error}`,
   store_recovered: (e) => `The store keeps jobs again, after ${duration(e.failing_seconds)}`,
   group_failed: (e) => `A group failed: ${count(e.jobs_failed)} of ${plural(e.jobs, "job")} did`,
+  schedule_paused: (e) => `The schedule ${e.schedule} was paused${who(e)}`,
+  schedule_resumed: (e) => `The schedule ${e.schedule} was resumed${who(e)}`,
   schedule_skipped: (e) => `${e.schedule} skipped a tick: ${e.reason}`,
   queue_full: (e) =>
     `The queue is full with ${plural(e.queue_capacity, "job")}: more are rejected`,

@@ -7,6 +7,7 @@ import { $, fill, make, setAttribute, setText } from "./dom.js";
 import { clock, count, duration, percent, rate } from "./format.js";
 import { lastSecond } from "./history.js";
 import { beatNow } from "./live.js";
+import { showSchedules } from "./schedules.js";
 
 const RARELY = 5; // beats between two readings of what seldom changes
 const SOON = 1; // seconds for which it is not worth a word that a job is ready
@@ -210,22 +211,6 @@ function latencyOf({ ready, oldest_ready_seconds: oldest = 0, seconds_to_empty: 
   return `oldest ${duration(oldest)}, ${left}`;
 }
 
-function showSchedules(schedules) {
-  $("schedules-panel").hidden = schedules.length === 0;
-  fill($("schedules"), schedules, createSchedule, (row, schedule) => {
-    const [name, last, next, skipped] = row.children;
-    setText(name, schedule.schedule);
-    setText(last.firstElementChild, schedule.last_run_at ? clock(schedule.last_run_at) : "–");
-    setAttribute(
-      last.firstElementChild,
-      "href",
-      schedule.last_job_id ? `#/jobs/${schedule.last_job_id}` : null,
-    );
-    setText(next, schedule.next_run_at ? clock(schedule.next_run_at) : "–");
-    setText(skipped, count(schedule.skipped));
-  });
-}
-
 /** The processes that share the store, if it can be shared. */
 function showNodes(nodes) {
   $("nodes-panel").hidden = nodes.length === 0;
@@ -258,15 +243,6 @@ const createType = () =>
     make("th", { scope: "row" }, make("span"), make("small"), make("small", { class: "limits" })),
     ...[1, 2, 3].map(() => make("td", { class: "number" })),
     make("td", { class: "number" }, make("button", { type: "button", "data-needs": "operate", class: "small" })),
-  );
-
-const createSchedule = () =>
-  make(
-    "tr",
-    {},
-    make("th", { scope: "row" }),
-    make("td", {}, make("a")),
-    ...[1, 2].map(() => make("td", { class: "number" })),
   );
 
 const createNode = () =>

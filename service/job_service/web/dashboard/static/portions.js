@@ -29,7 +29,7 @@ export const ACTIONS = {
     title: (jobs) => `Run ${jobs} now?`,
     terms:
       "They wait no longer for their time; pauses and limits still hold them back. Those that have started, or wait for other jobs, stay as they are.",
-    doing: "Running now",
+    doing: "Making ready",
     amount: ({ made_ready: ready }) => ready,
     result: ({ made_ready: ready }) =>
       `${plural(ready, "job")} ${ready === 1 ? "waits" : "wait"} no longer for ${ready === 1 ? "its" : "their"} time`,
