@@ -123,12 +123,8 @@ class MemoryStore(GroupStore):
             self._turn_is_due = time.monotonic() + GIVE_WAY_SECONDS
         if schedule is None:
             return self._accept(drafts, request, group)
-        state, ticks = self._state_of(schedule), not_since is not None
-        if ticks and state.passes_over(drafts[0].scheduled_for):
-            return ()
-        jobs = self._accept(drafts, request, group)
-        self._note_schedule(state.with_job(jobs[0], ticked=ticks))
-        return jobs
+        accept = partial(self._accept, drafts, request, group)
+        return self._run_schedule(schedule, drafts[0], accept, ticks=not_since is not None)
 
     async def run_again(
         self, job_id: str, request: KeyedRequest | None = None, by: str | None = None
