@@ -8,7 +8,7 @@ from job_service import Draft, Registry
 from job_service.errors import QueueFull
 from job_service.jobs.running.engine import Engine
 from job_service.stores.memory import MemoryStore
-from job_service.telemetry.events import JobAbandoned, JobRecovered
+from job_service.telemetry.events import JobAbandoned, JobStarted
 from tests.conftest import Record, Rig
 from tests.jobs.steps import MakeRig, run_one
 from tests.jobs.virtual_time import VIRTUAL, moment
@@ -169,7 +169,9 @@ async def test_what_was_kept_becomes_ready_when_it_is_taken_up(
     await store.submit([Draft("minute", b"null", 3)])
     await trio.sleep(100)
     engine = await attach(store, registry, nursery)
-    assert [event.timestamp for event in record.of(JobRecovered)] == [moment(100)]
+    assert [(event.timestamp, event.wait_seconds) for event in record.of(JobStarted)] == [
+        (moment(100), 0)
+    ]
     engine.stop("enough")
 
 

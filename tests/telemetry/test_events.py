@@ -15,9 +15,9 @@ from job_service.telemetry.events import (
     Event,
     JobLogged,
     JobProgressed,
-    JobRecovered,
     JobRejected,
     JobsClaimed,
+    JobsRecovered,
     JobsReleased,
     JobStarted,
     StoreCommitted,
@@ -81,7 +81,7 @@ VOCABULARY = {
         "job_id job_type reason",
         "worker_id attempt run_seconds wait_seconds error traceback",
     ),
-    "job_recovered": ("info", "job_id job_type", "attempt"),
+    "jobs_recovered": ("info", "jobs", ""),
     "job_rescued": ("warning", "job_id job_type attempt reason", "worker_id node"),
     "job_released": ("info", "job_id job_type worker_id attempt run_seconds reason", ""),
     "job_lost": ("error", "job_id job_type worker_id attempt", ""),
@@ -232,7 +232,7 @@ def test_what_happens_at_each_commit_is_only_counted() -> None:
     """Nobody wants to hear of each, in the log or elsewhere, nor of each job of a start."""
     only_counted = [kind for kind in EVENT_KINDS if not kind.streamed]
     assert {*only_counted} == {
-        JobRecovered,
+        JobsRecovered,
         JobsClaimed,
         JobsReleased,
         JobsClaimed,

@@ -23,13 +23,13 @@ from job_service.telemetry.events import (
     JobEnqueued,
     JobFailed,
     JobLost,
-    JobRecovered,
     JobRejected,
     JobReleased,
     JobRescued,
     JobRetried,
     JobsClaimed,
     JobSnoozed,
+    JobsRecovered,
     JobsReleased,
     JobStarted,
     LogLinesDropped,
@@ -100,7 +100,7 @@ COUNTED: list[tuple[Event, dict[str, float]]] = [
         {"jobs_abandoned": 1, "jobs_in_progress": -1, "run_seconds_total": 0.5},
     ),
     (sample(StoreOpened, jobs_pending=3), {"jobs_claimed": 3, "jobs_pending": 3}),
-    (sample(JobRecovered), {"jobs_ready": 1}),
+    (sample(JobsRecovered, jobs=2), {"jobs_ready": 2}),
     (
         sample(JobReleased, run_seconds=0.5),
         {"jobs_released": 1, "jobs_in_progress": -1, "run_seconds_total": 0.5},
@@ -135,7 +135,7 @@ UNCOUNTED = [kind for kind in EVENT_KINDS if kind not in COUNTED_KINDS and kind 
 BEGUN: list[Event] = [sample(JobCreated), sample(JobEnqueued), sample(JobStarted)]
 CLAIMED: list[Event] = [
     sample(StoreOpened, jobs_pending=1),
-    sample(JobRecovered),
+    sample(JobsRecovered, jobs=1),
     sample(JobStarted),
 ]
 AGAIN: list[Event] = [sample(JobRetried), sample(JobEnqueued), sample(JobStarted)]

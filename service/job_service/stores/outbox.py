@@ -22,7 +22,6 @@ from job_service.telemetry.events import (
     JobEnqueued,
     JobEvent,
     JobFailed,
-    JobRecovered,
     JobReleased,
     JobRescued,
     JobRetried,
@@ -32,8 +31,6 @@ from job_service.telemetry.events import (
 
 _ENDS: Final = frozenset({JobCompleted, JobFailed, JobCancelled, JobAbandoned})
 _MOVES: Final = (JobStarted, JobRetried, JobSnoozed, JobReleased, JobRescued)
-# That a job is ready is found anew, and decided when all is told that came before of that job.
-_AT_ONCE: Final = frozenset({JobEnqueued, JobRecovered})
 # All others, such as of progress, tell what need not be kept.
 _KEPT: Final = frozenset({JobCreated, JobEdited, *_MOVES, *_ENDS})
 
@@ -60,7 +57,8 @@ class Outbox:
     def emit(self, event: Event) -> None:
         """An event of the call that is under way."""
         unit, kind = self.unit, type(event)
-        if kind in _AT_ONCE:
+        # That a job is ready is found anew, and decided when all is told that came before of it.
+        if kind is JobEnqueued:
             self._say(event)
             return
         unit.told.append(event)

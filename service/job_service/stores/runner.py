@@ -54,9 +54,10 @@ class Runner(live_jobs.JobReceiver, Protocol):
     def recover(self, job: Job, /) -> str | None:
         """A pending job comes in from what is kept.
 
-        If `job.awaits` is None, it waits for nothing but its time and a worker. Returns why this
-        program can't run it: it may be of a type that the program does not have, or no longer fit
-        its type. None if it can.
+        If `job.awaits` is None, it waits for nothing but its time and a worker. If it is ready
+        then, that is for the store to tell, because a start may bring in a million. Returns why
+        this program can't run it: it may be of a type that the program does not have, or no longer
+        fit its type. None if it can.
         """
 
     def take_back(self, job: Job, /) -> bool:

@@ -23,12 +23,12 @@ from job_service.telemetry.events import (
     JobEnqueued,
     JobFailed,
     JobLost,
-    JobRecovered,
     JobRejected,
     JobReleased,
     JobRetried,
     JobsClaimed,
     JobSnoozed,
+    JobsRecovered,
     JobsReleased,
     JobStarted,
     LogLinesDropped,
@@ -119,8 +119,12 @@ def _jobs_released(metrics: LiveMetrics, event: JobsReleased) -> None:
     metrics.jobs_ready -= event.ready
 
 
-def _job_enqueued(metrics: LiveMetrics, _: JobEnqueued | JobRecovered) -> None:
+def _job_enqueued(metrics: LiveMetrics, _: JobEnqueued) -> None:
     metrics.jobs_ready += 1
+
+
+def _jobs_recovered(metrics: LiveMetrics, event: JobsRecovered) -> None:
+    metrics.jobs_ready += event.jobs
 
 
 def _job_edited(metrics: LiveMetrics, event: JobEdited) -> None:
@@ -263,7 +267,6 @@ def _connection_refused(metrics: LiveMetrics, _: ConnectionRefused) -> None:
 
 _COUNTS: Final[dict[type[Event], Callable[[LiveMetrics, Any], None]]] = {
     JobCreated: _job_created,
-    JobRecovered: _job_enqueued,
     JobEnqueued: _job_enqueued,
     JobEdited: _job_edited,
     JobStarted: _job_started,
@@ -275,6 +278,7 @@ _COUNTS: Final[dict[type[Event], Callable[[LiveMetrics, Any], None]]] = {
     JobAbandoned: _job_abandoned,
     JobReleased: _job_released,
     JobLost: _job_lost,
+    JobsRecovered: _jobs_recovered,
     JobsClaimed: _jobs_claimed,
     JobsReleased: _jobs_released,
     JobRejected: _job_rejected,

@@ -278,19 +278,6 @@ class JobAbandoned(EarlyEndEvent, frozen=True, kw_only=True):
     event: Literal["job_abandoned"] = "job_abandoned"
 
 
-class JobRecovered(JobEvent, frozen=True, kw_only=True):
-    """The job came in from the store, and is ready for a worker.
-
-    Only counted, because at a start that may be a million. `store_opened` tells of them all.
-    """
-
-    logged: ClassVar[bool] = False
-    streamed: ClassVar[bool] = False
-
-    event: Literal["job_recovered"] = "job_recovered"
-    attempt: int | UnsetType = UNSET
-
-
 class JobRescued(JobEvent, frozen=True, kw_only=True):
     """The job is pending again, because the process that had it in hand is gone.
 
@@ -525,6 +512,16 @@ class StoreCommitted(Event, frozen=True, kw_only=True):
 
     event: Literal["store_committed"] = "store_committed"
     commit_seconds: float
+
+
+class JobsRecovered(Event, frozen=True, kw_only=True):
+    """So many of the jobs that came in from the store are ready for a worker. Only counted."""
+
+    logged: ClassVar[bool] = False
+    streamed: ClassVar[bool] = False
+
+    event: Literal["jobs_recovered"] = "jobs_recovered"
+    jobs: int
 
 
 class JobsClaimed(Event, frozen=True, kw_only=True):

@@ -15,7 +15,6 @@ from job_service.jobs.state.model import Job
 from job_service.jobs.state.transitions import enqueue
 from job_service.stores.contract import Store
 from job_service.stores.runner import BacklogView, Demand, TypeBacklog
-from job_service.telemetry.events import JobEnqueued, JobRecovered
 
 _DUE_IN_ONE_GO = 500
 _KEYS_IN_ONE_GO = 200  # each of which takes several times as long
@@ -89,7 +88,7 @@ class Dispatcher:
         """A pending job comes in from what is kept. Returns why this program can't run it."""
         why = self._note_why_unfit(job)
         if job.awaits is None:
-            self._await_date(job, JobRecovered)
+            self._await_date(job, is_told=False)
         return why
 
     def attempt_ended(self, job: Job, ready_in: float | None) -> None:
@@ -284,11 +283,9 @@ class Dispatcher:
             self._backlog.misfits.add(job.id)
         return why
 
-    def _await_date(
-        self, job: Job, kind: type[JobEnqueued] | type[JobRecovered] = JobEnqueued
-    ) -> None:
+    def _await_date(self, job: Job, *, is_told: bool = True) -> None:
         if job.run_at is job.created_at or job.run_at <= self._clock.now():  # spares most a look
-            self._make_ready(job, kind=kind)
+            self._make_ready(job, is_told=is_told)
             return
         next_date = self._backlog.dated.next_due
         self._backlog.dated.add(job, job.run_at)
@@ -305,18 +302,12 @@ class Dispatcher:
         now, date = trio.current_time(), self._clock.now()
         return self._backlog.take_due(now, date, _DUE_IN_ONE_GO)
 
-    def _make_ready(
-        self,
-        job: Job,
-        *,
-        at_once: bool = False,
-        kind: type[JobEnqueued] | type[JobRecovered] = JobEnqueued,
-    ) -> None:
+    def _make_ready(self, job: Job, *, at_once: bool = False, is_told: bool = True) -> None:
         if job.status != "pending":  # it has just ended, and `discard` is still to come
             return
         if not self._backlog.add(job):  # then it is not ready, whatever happens
             return
-        self._store.apply(enqueue(job, self._clock, at_once=at_once, kind=kind))
+        self._store.apply(enqueue(job, self._clock, at_once=at_once, is_told=is_told))
         if self._free_workers:
             self._hand_over()
         elif self._backlog.has_rates:

@@ -37,9 +37,13 @@ class Creation(Transition, frozen=True, gc=False):
     predecessors: Sequence[Job] = ()
 
 
-class Readiness(Transition, frozen=True, gc=False):
-    """Nothing but a worker is missing, from `since` on; seconds of the monotonic clock."""
+class Readiness(Change, frozen=True, gc=False):
+    """Nothing but a worker is missing, from `since` on; seconds of the monotonic clock.
 
+    Whoever makes many jobs ready may tell of all at once, and not of each.
+    """
+
+    event: JobEvent | None
     since: float
 
 

@@ -139,7 +139,8 @@ class LiveJobs:
         if change.job.status != "pending":
             return
         change.job.ready_monotonic = change.since
-        self._emit(change.event)
+        if change.event is not None:
+            self._emit(change.event)
 
     def _edit(self, change: Edited) -> None:
         job = change.job

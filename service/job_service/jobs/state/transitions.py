@@ -28,7 +28,6 @@ from job_service.telemetry.events import (
     JobEdited,
     JobEnqueued,
     JobFailed,
-    JobRecovered,
 )
 
 
@@ -82,17 +81,22 @@ def enqueue(
     clock: Clock,
     *,
     at_once: bool = False,
-    kind: type[JobEnqueued] | type[JobRecovered] = JobEnqueued,
+    is_told: bool = True,
 ) -> Readiness:
-    """The pending job is ready for a worker from now on; `at_once` if it was created just now."""
+    """The pending job is ready for a worker from now on.
+
+    `at_once` if it was created just now. If it is one of many, they may be told together.
+    """
     if job.status != "pending" or job.ready_monotonic is not None:
         raise IllegalTransition(job.id, job.status, "pending")
-    event = kind(
-        timestamp=job.created_at if at_once else clock.now(),
-        job_id=job.id,
-        job_type=job.type,
-        attempt=job.runs + 1 if job.runs else UNSET,
-    )
+    event = None
+    if is_told:
+        event = JobEnqueued(
+            timestamp=job.created_at if at_once else clock.now(),
+            job_id=job.id,
+            job_type=job.type,
+            attempt=job.runs + 1 if job.runs else UNSET,
+        )
     return Readiness(job, "pending", event, clock.monotonic())
 
 

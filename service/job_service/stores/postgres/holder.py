@@ -10,7 +10,7 @@ from job_service.jobs.state.model import TERMINAL, Job
 from job_service.stores.durable import DurableStore
 from job_service.stores.postgres.batch import Batch
 from job_service.stores.unit_of_work import UnitOfWork
-from job_service.telemetry.events import Event, JobMisfit
+from job_service.telemetry.events import Event, JobMisfit, JobsRecovered
 
 STAYS_SECONDS: Final = 5.0
 
@@ -74,6 +74,8 @@ class Holder(DurableStore):
     def _take_claimed(self, job: Job) -> None:
         self._live.restore(job)
         why = self._runner.recover(job)
+        if job.ready_monotonic is not None:
+            self._say(JobsRecovered(timestamp=self.clock.now(), jobs=1))
         if why is not None:
             self._emit(self._note_misfit(job.id, job.type, job.edits, why))
             self._give_back([job])

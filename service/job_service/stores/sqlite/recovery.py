@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 import trio
@@ -18,7 +19,7 @@ from job_service.stores.sqlite.job_file import JobFile
 from job_service.stores.sqlite.records import group_of, readable, stands_for, summarized
 from job_service.stores.sqlite.rows import KeptJob
 from job_service.stores.sqlite.start_log import Begun
-from job_service.telemetry.events import Event, JobMisfit, StoreOpening
+from job_service.telemetry.events import Event, JobMisfit, JobsRecovered, StoreOpening
 
 PORTION: Final = 500  # jobs, before others have their turn
 TELL_EVERY_SECONDS: Final = 1.0
@@ -93,12 +94,15 @@ async def bring_back(
     live: LiveJobs, runner: Runner, say: Callable[[Event], None], clock: Clock
 ) -> None:
     """Bring all pending jobs to the runner, and say which of them it can't run."""
-    for number, job in enumerate(live.unfinished(), 1):
-        why = runner.recover(job)
-        if why is not None:
-            say(JobMisfit(timestamp=clock.now(), job_id=job.id, job_type=job.type, error=why))
-        if number % PORTION == 0:
-            await trio.lowlevel.checkpoint()
+    unfinished = live.unfinished()
+    while portion := list(islice(unfinished, PORTION)):
+        for job in portion:
+            why = runner.recover(job)
+            if why is not None:
+                say(JobMisfit(timestamp=clock.now(), job_id=job.id, job_type=job.type, error=why))
+        ready = sum(job.ready_monotonic is not None for job in portion)
+        say(JobsRecovered(timestamp=clock.now(), jobs=ready))
+        await trio.lowlevel.checkpoint()
 
 
 async def _let_follow(

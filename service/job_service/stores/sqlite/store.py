@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, TypeVar
@@ -19,7 +18,7 @@ from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.dependencies import why_unstarted
 from job_service.jobs.state.detail import EXCERPT_CHARS, JobSummary, summarize
 from job_service.jobs.state.job_filter import JobFilter, JobPage, page_of
-from job_service.jobs.state.model import Ending, Job
+from job_service.jobs.state.model import Job
 from job_service.jobs.state.transitions import fail_unstarted
 from job_service.stores.commit import STALLED_SECONDS, CannotKeep
 from job_service.stores.contract import Excerpt
@@ -35,18 +34,15 @@ from job_service.stores.sqlite.records import (
     batch_of,
     group_of,
     readable,
-    remembered,
     stands_for,
-    state_of,
     summarized,
-    text_of,
 )
 from job_service.stores.sqlite.recovery import bring_back, how_far, take_in
+from job_service.stores.sqlite.said_before import kept_schedules, recover_keys, recover_pauses
 from job_service.stores.sqlite.start_log import MOST_UNKEPT, StartLog
 from job_service.stores.unit_of_work import UnitOfWork
 from job_service.telemetry.events import (
     Event,
-    QueuePaused,
     StoreBackedUp,
     StoreFailed,
     StoreOpened,
@@ -133,7 +129,10 @@ class SqliteStore(SoleStore):
         found = await take_in(self._file, self._live, self._starts.read(), tell)
         counts = await self._file.call(JobFile.counts)
         self._kept_counts.take_in(counts)
-        await self._recover_words()
+        await recover_keys(self._file, self._submissions, self.clock)
+        await recover_pauses(self._file, self._runner, self._say, self.clock)
+        for state in await kept_schedules(self._file):
+            self._note_schedule(state)
         self._say(
             StoreOpened(
                 timestamp=self.clock.now(),
@@ -245,22 +244,6 @@ class SqliteStore(SoleStore):
         await keep_house(
             self._file, self._kept_counts, self._note_failure, self.clock, self._retain_seconds
         )
-
-    async def _recover_words(self) -> None:
-        """What clients and operators said before: keys of requests, pauses and schedules."""
-        now = self.clock.now()
-        keys, ends = await self._file.call(JobFile.keys, text_of(now))
-        endings = {
-            job_id: Ending(end.status, datetime.fromisoformat(end.finished_at))
-            for job_id, end in ends.items()
-        }
-        for each in map(remembered, keys):
-            self._submissions.recover(each, endings)
-        for job_type in await self._file.call(JobFile.pauses):
-            self._runner.pause(job_type or None)
-            self._say(QueuePaused(timestamp=now, job_type=job_type or UNSET))
-        for kept in await self._file.call(JobFile.schedules):
-            self._note_schedule(state_of(kept))
 
     def _with_progress(self, summary: JobSummary) -> JobSummary:
         job = self._jobs.get(summary.id)
