@@ -65,7 +65,7 @@ OVERRIDDEN: dict[str, tuple[type, set[str]]] = {
     "jobs.running.processes.ShelteredSpawn": (SpawnContext, {"Process"}),
     "jobs.running.process_log.RecordSender": (logging.Handler, {"emit"}),
     "testing.virtual_service._WithoutJitter": (random.Random, {"_randbelow", "random"}),
-    "stores.postgres.connection.Connection": (psycopg.AsyncConnection, {"wait"}),
+    "stores.postgres.connection.Connection": (psycopg.AsyncConnection, {"execute", "wait"}),
     "telemetry.libraries.LibraryMessages": (logging.Handler, {"emit"}),
     "telemetry.watchdog.Watchdog": (trio.abc.Instrument, {"after_io_wait", "before_io_wait"}),
     "web.app.JobServiceApp": (

@@ -24,9 +24,9 @@ def open_job(page: Page, service: Service, job_id: str) -> Page:
 
 
 def rows(page: Page) -> list[str]:
-    """The ids in the table."""
-    links = page.locator("#jobs a").all()
-    return [(link.get_attribute("href") or "").removeprefix("#/jobs/") for link in links]
+    """The ids in the table, all of one moment."""
+    links = page.locator("#jobs a").evaluate_all("links => links.map(a => a.getAttribute('href'))")
+    return [link.removeprefix("#/jobs/") for link in links]
 
 
 @pytest.mark.slow
@@ -81,6 +81,7 @@ def test_the_tabs_count_what_the_table_has(page: Page, start: Callable[..., Serv
     page.get_by_role("combobox", name="Type").select_option("fail")
     expect(tab(page, "all")).to_have_text("all 2")
     expect(tab(page, "completed")).to_have_text("completed 0")
+    expect(page.locator("#jobs tr")).to_have_count(2)
     assert rows(page) == failed[::-1]
     service.run("fail", max_retries=0)
     expect(tab(page, "failed")).to_have_text("failed 3")

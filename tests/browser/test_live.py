@@ -1,9 +1,10 @@
 """The dashboard follows its service: what happens there is seen, and nobody has to reload."""
 
 from collections.abc import Callable
+from urllib.error import HTTPError
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import APIResponse, Page, Route, expect
 
 from tests.browser.conftest import Watch, open_live
 from tests.browser.service import Service
@@ -24,6 +25,12 @@ def show_as(page: Page, visibility: str) -> None:
         }""",
         visibility,
     )
+
+
+def ask_as_long_as_it_is_ready(service: Service) -> None:
+    """Raises HTTPError when the service drains."""
+    while True:
+        service.ask("/health/ready")
 
 
 @pytest.mark.slow
@@ -130,6 +137,29 @@ def test_a_drain_is_seen(page: Page, start: Callable[..., Service], watch: Watch
     expect(page.locator("#draining")).to_be_visible()
     expect(page.locator("#notices")).to_contain_text("SIGTERM: draining")
     page.reload()
+    expect(page.locator("#draining")).to_be_visible()
+
+
+@pytest.mark.slow
+def test_a_drain_is_seen_beside_an_older_answer(
+    page: Page, start: Callable[..., Service], watch: Watch
+) -> None:
+    """An answer that was on its way when the drain began does not make the page forget it."""
+    watch.expected.append("503")
+    service = start()
+    service.submit("sleep", {"seconds": 600})
+    on_its_way = list[tuple[Route, APIResponse]]()
+    page.route("**/health/ready", lambda route: on_its_way.append((route, route.fetch())), times=1)
+    page.goto(service.url)
+    while not on_its_way:
+        page.wait_for_timeout(20)
+    service.signal()
+    with pytest.raises(HTTPError, match="503"):
+        ask_as_long_as_it_is_ready(service)
+    page.evaluate("fetch('/metrics')")  # which comes after the event
+    route, older = on_its_way[0]
+    assert older.status == 200
+    route.fulfill(response=older)
     expect(page.locator("#draining")).to_be_visible()
 
 

@@ -92,7 +92,7 @@ class AnyHistory(RuleBasedStateMachine):
     def work(self, seconds: float, workers: int, at_once: bool, end: bool) -> None:
         """Some workers are free. Perhaps the jobs start at once, and perhaps they end soon."""
         self.now += seconds
-        self.backlog.look_again()
+        self.backlog.look_again(1_000)
         for _ in range(workers):
             self._take()
         if at_once:
@@ -202,7 +202,7 @@ class AnyHistory(RuleBasedStateMachine):
         for job in (*self.on_way.values(), *self.running.values()):
             self.backlog.release(job)
         self.now += 20
-        self.backlog.look_again()
+        self.backlog.look_again(1_000)
         assert self.backlog.next_look == math.inf
         assert not any(getattr(queue, "_groups", ()) for queue in self.backlog._own.values())
 

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -251,6 +252,31 @@ async def test_what_is_over_takes_no_memory(
     await trio.sleep(1_000)
     for queue in rig.engine._dispatcher._backlog._own.values():
         assert not queue._groups  # type: ignore[union-attr]
+    rig.engine.stop("told to")
+
+
+async def test_thousands_of_keys_hold_nobody_up(
+    registry: Registry, make_rig: MakeRig, mock_clock: Autojump
+) -> None:
+    """If the starts of many keys cease to count at once, others have their turns meanwhile."""
+    keys = 2_000
+
+    @registry.job("call", rate=Rate(1, per_seconds=10), per=str)
+    async def call(_: int) -> None:
+        pass
+
+    rig = make_rig(workers=4, clock=virtual_clock(), queue_capacity=keys)
+    await rig.start()
+    await rig.queue.submit_all([rig.queue.check("call", number) for number in range(keys)])
+    await trio.testing.wait_all_tasks_blocked()
+    groups: Any = rig.engine._dispatcher._backlog._own["call"]._groups  # type: ignore[union-attr]
+    left = [len(groups)]
+    mock_clock.jump(10)
+    while left[-1] and len(left) < keys:
+        await trio.lowlevel.checkpoint()
+        left.append(len(groups))
+    assert (left[0], left[-1]) == (keys, 0)
+    assert max(before - after for before, after in pairwise(left)) <= 400  # two portions in a row
     rig.engine.stop("told to")
 
 

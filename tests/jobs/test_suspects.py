@@ -2,9 +2,16 @@
 
 from datetime import UTC, datetime
 
+import pytest
+import trio
+import trio.testing
+
 from job_service.jobs.queueing.backlog import Backlog
+from job_service.jobs.queueing.dispatcher import Dispatcher
+from job_service.jobs.registration.registry import Registry
 from job_service.jobs.state.limits import NO_LIMITS, Limits
 from job_service.jobs.state.model import Attempt, Job
+from job_service.stores.memory import MemoryStore
 
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -88,3 +95,31 @@ def test_one_that_is_called_off_holds_nobody_up_any_more() -> None:
     bench.backlog.discard(loner)
     assert bench.end(loner)
     assert bench.take() == "plain"
+
+
+async def test_what_is_on_its_way_to_a_worker_is_beside_it_too(registry: Registry) -> None:
+    """A job that was handed over is about to run."""
+
+    @registry.job("email")
+    async def email() -> None:
+        pass
+
+    store = MemoryStore(lambda _: None, capacity=10, retain=10)
+    dispatcher = Dispatcher(registry, store, lambda: 0)
+    plain, loner = lost("plain", 0), lost("loner", 2)
+    send, workers = trio.open_memory_channel[Job](2)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(dispatcher.run, send)
+        await trio.testing.wait_all_tasks_blocked()
+        for job in (plain, loner):
+            job.ready_monotonic = None
+            store._live.restore(job)
+            dispatcher.recover(job)
+            dispatcher.worker_is_free()
+        assert workers.receive_nowait() is plain
+        with pytest.raises(trio.WouldBlock):
+            workers.receive_nowait()
+        assert dispatcher.demand().workers == 0
+        dispatcher.lose(plain)
+        assert workers.receive_nowait() is loner
+        nursery.cancel_scope.cancel()

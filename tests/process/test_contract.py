@@ -109,7 +109,7 @@ include-operation-id = "submit_batch"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "409", "422", "429"]
 """
 
-SECONDS = 120.0
+SECONDS = 480.0  # a bound, not a goal: a busy machine takes several minutes
 
 
 @pytest.mark.slow

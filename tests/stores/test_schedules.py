@@ -81,6 +81,14 @@ async def test_a_tick_that_fell_due_in_a_pause_makes_no_job_after_it(shop: Works
     assert len(await tick(shop, 16, late=10)) == 1
 
 
+async def test_a_clock_that_is_set_back_hides_no_tick_behind_a_pause(shop: Workshop) -> None:
+    """The pause ended at a time that is still to come."""
+    shop.seconds = 1_000
+    await shop.store.pause_schedule(NAME)
+    await shop.store.resume_schedule(NAME)
+    assert len(await tick(shop, 20)) == 1
+
+
 async def test_what_is_said_twice_is_told_once(shop: Workshop) -> None:
     """The first to say it is named, and the pause is as old as that."""
     await shop.store.resume_schedule(NAME, "nobody")

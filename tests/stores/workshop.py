@@ -139,6 +139,10 @@ class Workshop:
         assert job.status in TERMINAL
         self.waiting.pop(job.id, None)
 
+    def lose(self, job: Job) -> None:
+        """Others have it."""
+        self.waiting.pop(job.id, None)
+
     def pause(self, job_type: str | None) -> bool:
         """Hold back."""
         is_new = job_type not in self.paused

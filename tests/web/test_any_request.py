@@ -67,7 +67,9 @@ async def check(
     """Check that each of these calls is answered as it should be."""
     for method, path in calls:
         streams = path == "/events"
-        where = path.format(job_id=job_id or "1", group_id=job_id or "1", name="app.js")
+        where = path.format(
+            job_id=job_id or "1", group_id=job_id or "1", schedule=job_id or "1", name="app.js"
+        )
         answer = await api.ask(
             f"{where}?{query}" if query else where,
             "HEAD" if streams else method,

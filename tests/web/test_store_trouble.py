@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from job_service.errors import StoreUnavailable
+from job_service.jobs.registration.registry import Registry
 from job_service.stores.memory import MemoryStore
 from job_service.web.openapi.operations import OPERATIONS
 from job_service.web.refusals import STORE_UNAVAILABLE
@@ -34,11 +35,17 @@ class FailingStore(MemoryStore):
     submit = run_again = cancel = cancel_all = edit = run_now_all = pause = resume = _fail
     get = wait = page = view = counts = view_and_counts = nodes = back_up = _fail
     submit_group = group = wait_for_group = cancel_group = retry_group = _fail
+    pause_schedule = resume_schedule = _fail
 
 
 @pytest.fixture
-def failing(make_api: MakeApi) -> Api:
-    """The API on such a store."""
+def failing(make_api: MakeApi, registry: Registry) -> Api:
+    """The API on such a store, with a schedule."""
+
+    @registry.cron("@yearly")
+    async def yearly() -> None:
+        pass
+
     return make_api(store=FailingStore)
 
 
@@ -47,7 +54,10 @@ async def ask(api: Api, method: str, path: str) -> Answer:
     headers, body = BODIES[path] if method in ("POST", "PATCH") and path in BODIES else ({}, None)
     query = QUERIES.get((method, path), "")
     return await api.ask(
-        path.format(job_id=uuid.uuid4(), group_id=uuid.uuid4()) + query, method, headers, body
+        path.format(job_id=uuid.uuid4(), group_id=uuid.uuid4(), schedule="yearly") + query,
+        method,
+        headers,
+        body,
     )
 
 

@@ -182,6 +182,9 @@ class Nobody:
     def discard(self, *_: object) -> None:
         pass
 
+    def lose(self, *_: object) -> None:
+        pass
+
     def recover(self, *_: object) -> None:
         pass
 

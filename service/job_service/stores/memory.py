@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +34,8 @@ from job_service.stores.live_store import LOOKS, draft_like, no_such_group, no_s
 from job_service.stores.runner import Runner
 from job_service.telemetry.events import Event, QueuePaused, QueueResumed
 
+# Long enough for about a hundred submissions, so that a turn of the loop costs each of them next to
+# nothing, and short enough that nobody notices who had to wait for the turn.
 GIVE_WAY_SECONDS = 0.002
 LOOKS_AT_ERRORS: Final = 500  # each of which may take ten times as long
 
@@ -120,12 +123,8 @@ class MemoryStore(GroupStore):
             self._turn_is_due = time.monotonic() + GIVE_WAY_SECONDS
         if schedule is None:
             return self._accept(drafts, request, group)
-        state, ticks = self._state_of(schedule), not_since is not None
-        if ticks and state.passes_over(drafts[0].scheduled_for):
-            return ()
-        jobs = self._accept(drafts, request, group)
-        self._note_schedule(state.with_job(jobs[0], ticked=ticks))
-        return jobs
+        accept = partial(self._accept, drafts, request, group)
+        return self._run_schedule(schedule, drafts[0], accept, ticks=not_since is not None)
 
     async def run_again(
         self, job_id: str, request: KeyedRequest | None = None, by: str | None = None
@@ -264,17 +263,12 @@ class MemoryStore(GroupStore):
         self, drafts: Sequence[Draft], request: KeyedRequest | None, group: Group | None
     ) -> Sequence[JobSummary]:
         admission = self._admission
-
-        def accept() -> Sequence[JobSummary]:
-            if group is not None:
-                return admission.accept_group(group, drafts)
-            return admission.accept_all(drafts)
-
-        if request is not None:
-            return admission.once(request, accept)
-        if len(drafts) == 1 and group is None:
+        if len(drafts) == 1 and request is None and group is None:
             return (admission.accept(drafts[0]),)
-        return accept()
+        accept = partial(admission.accept_all, drafts)
+        if group is not None:
+            accept = partial(admission.accept_group, group, drafts)
+        return accept() if request is None else admission.once(request, accept)
 
     def _find(self, job_id: str) -> Job:
         job = self._jobs.get(job_id)

@@ -65,6 +65,9 @@ class Runner(live_jobs.JobReceiver, Protocol):
         False if it can't be taken back, because a worker is about to begin it.
         """
 
+    def lose(self, job: Job, /) -> None:
+        """The job is somebody else's, whatever this program has made of it."""
+
     def hold(self, why: str | None, /) -> None:
         """Start no job for this reason, beside all pauses; None takes it back."""
 

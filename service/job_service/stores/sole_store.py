@@ -2,8 +2,9 @@
 
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 import trio
 from msgspec import UNSET
@@ -14,7 +15,7 @@ from job_service.jobs.state.detail import JobDetail, JobSummary, detail_of, summ
 from job_service.jobs.state.group import Group
 from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import TERMINAL, Draft, Edit, Job, Status
-from job_service.jobs.state.schedule_state import ScheduleChange
+from job_service.jobs.state.schedule_state import ScheduleChange, ScheduleState
 from job_service.jobs.state.stand_in import require_readable
 from job_service.jobs.state.views import Cancellations, MadeReady, QueueView
 from job_service.stores.contract import ALL, KeyedRequest, Portion
@@ -24,7 +25,7 @@ from job_service.stores.kept_counts import KeptCounts
 from job_service.stores.live_store import draft_like
 from job_service.stores.outbox import withdraw
 from job_service.stores.submissions import Submissions
-from job_service.stores.unit_of_work import Pause, UnitOfWork
+from job_service.stores.unit_of_work import Pause, ScheduleRun, UnitOfWork
 from job_service.telemetry.events import Event, QueuePaused, QueueResumed
 
 
@@ -73,16 +74,13 @@ class SoleStore(DurableStore):
         await self._require_open()
         await self._submissions.look_up_predecessors(drafts)
         async with self._unit() as unit:
+            accept = partial(self._submissions.accept, unit, drafts, request, group)
             if schedule is None:
-                jobs = self._submissions.accept(unit, drafts, request, group)
+                jobs = accept()
             else:
-                state, ticks = self._state_of(schedule), not_since is not None
-                if ticks and state.passes_over(drafts[0].scheduled_for):
-                    return ()
-                jobs = self._submissions.accept(unit, drafts, request, group)
-                state = state.with_job(jobs[0], ticked=ticks)
-                self._note_schedule(state)
-                unit.beside.append(state)
+                before = self._state_of(schedule)
+                jobs = self._run_schedule(schedule, drafts[0], accept, ticks=not_since is not None)
+                unit.beside.append(ScheduleRun(before, self._state_of(schedule)))
         return await self._submissions.as_they_are(jobs)
 
     async def run_again(
@@ -219,4 +217,20 @@ class SoleStore(DurableStore):
         self._submissions.keyed.discard(job.id)
 
     def _undo(self, units: deque[UnitOfWork]) -> None:
-        self._submissions.forget(withdraw(units, self._live))
+        undone = withdraw(units, self._live)
+        self._submissions.forget(undone)
+        for run in reversed(undone):
+            if isinstance(run, ScheduleRun):
+                self._forget_run(run, units)
+
+    def _forget_run(self, run: ScheduleRun, units: Iterable[UnitOfWork]) -> None:
+        """A job of a schedule is withdrawn, of which pauses that came after it know, too."""
+        name = run.before.schedule
+        self._note_schedule(self._state_of(name).with_jobs_of(run.before))
+        for unit in units:
+            unit.beside = [
+                item.with_jobs_of(run.before)
+                if isinstance(item, ScheduleState) and item.schedule == name
+                else item
+                for item in unit.beside
+            ]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from job_service.jobs.state.detail import JobSummary
 from job_service.jobs.state.model import Job
+from job_service.jobs.state.schedule_state import ScheduleState
 from job_service.stores.contract import KeyedRequest
 
 if TYPE_CHECKING:
@@ -30,6 +31,13 @@ class Remembered(NamedTuple):
     request: KeyedRequest
     jobs: Sequence[JobSummary]
     until: datetime
+
+
+class ScheduleRun(NamedTuple):
+    """A schedule has made a job: what is kept of it before and after that."""
+
+    before: ScheduleState
+    after: ScheduleState
 
 
 class UnitOfWork:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from job_service.jobs.state.model import TERMINAL, Status
+from job_service.jobs.state.model import FIRST_PRIORITY, LAST_PRIORITY, TERMINAL, Status
 from job_service.jobs.state.stand_in import StandIn
 from job_service.stores.labels import described
 
@@ -42,7 +42,7 @@ def stand_in(columns: Columns, why: str) -> StandIn:
         max_retries=0,
         created_at=columns.created_at,
         run_at=columns.run_at,
-        priority=columns.priority,
+        priority=min(max(columns.priority, FIRST_PRIORITY), LAST_PRIORITY),
         unique_key=unique_key,
         tags=tags,
         group=group,

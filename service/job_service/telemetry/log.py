@@ -4,7 +4,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from msgspec import json, to_builtins
+from msgspec import to_builtins
+from msgspec.json import Encoder
 
 from job_service.failures.report import format_traceback
 from job_service.telemetry.any_json import render_json, render_short
@@ -28,6 +29,7 @@ MAX_HEARD_CHARS: Final = 2_000  # of a line that a job keeps: its event, and aga
 _OF_EACH_LINE: Final = frozenset(
     {"timestamp", "level", "event", "job_id", "job_type", "worker_id", "attempt"}
 )
+_encode: Final = Encoder().encode  # which takes less time than the function of the same name
 
 # Where the service listens, and that it ends and why: no other line says of which run it is.
 _AT_EVERY_LEVEL = (ServiceStarted, ServiceDraining, ServiceStopped)
@@ -117,6 +119,6 @@ def _with(render: Console) -> Callable[[Event], bytes]:
 def encode_event(event: Event) -> bytes:
     """The event as a line of JSON, without a line break."""
     try:
-        return json.encode(event)
+        return _encode(event)
     except ValueError:  # a lone surrogate in one of its texts
         return render_json(to_builtins(event))

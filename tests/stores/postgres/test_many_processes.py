@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain, pairwise
+from typing import Any
 
 import psycopg
 import pytest
@@ -355,6 +356,35 @@ async def test_a_job_that_fits_only_elsewhere_is_left_to_others(database: str) -
             assert (await new.ended(row[0])).status == "completed"
         assert old.said(JobMisfit) == [row[0]]
         assert old.said(JobStarted) == []
+
+
+@pytest.mark.parametrize("asked", [0, 1])
+async def test_a_change_reaches_a_job_that_is_being_given_back(
+    database: str, registry: Registry, asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever process is asked, while the one that holds the job is about to leave it."""
+    async with services(database, registry, 2) as both:
+        holder = both[0].store
+        for each in both:
+            each.store._runner.pause("email")
+        job = await both[0].queue.submit("email")
+        held = holder._jobs.get(job.id)
+        assert held is not None
+        assert held.ready_monotonic is not None
+        to_edit = holder._reader.to_edit
+
+        async def give_back_meanwhile(node: object) -> Any:
+            wanted = await to_edit(node)
+            if wanted:
+                monkeypatch.undo()
+                holder._give_back_ready([held])
+            return wanted
+
+        monkeypatch.setattr(holder._reader, "to_edit", give_back_meanwhile)
+        if asked == 0:
+            holder._give_back_ready([held])
+        assert (await both[asked].queue.edit(job.id, priority=1)).priority == 1
+        assert (await both[1].queue.get(job.id)).priority == 1
 
 
 async def test_a_front_end_runs_no_job(database: str, registry: Registry) -> None:

@@ -9,7 +9,10 @@ import trio
 from psycopg.conninfo import conninfo_to_dict
 
 from job_service.errors import StoreRefused, StoreUnavailable
+from job_service.jobs.registration.context import JobContext
 from job_service.jobs.registration.registry import Registry
+from job_service.jobs.registration.retry import Retry
+from job_service.jobs.state.detail import JobDetail
 from job_service.stores.postgres import idleness, schema, transaction, writing
 from job_service.stores.postgres.connection import Connection, connect
 from job_service.stores.postgres.node import new_id, register
@@ -21,6 +24,7 @@ from job_service.telemetry.events import (
     JobLost,
     JobReleased,
     JobRescued,
+    JobRetried,
     JobStarted,
     StoreFailing,
     StoreRecovered,
@@ -194,16 +198,32 @@ async def test_a_process_that_could_not_renew_its_lease_does_not_take_itself_for
         assert not service.said(JobRescued)
 
 
+@pytest.mark.parametrize(
+    ("fails", "retries"),
+    [(False, 0), (True, 1), (True, 0)],
+    ids=["it completes", "it is to be retried later", "it fails"],
+)
 async def test_what_ended_while_the_lease_was_lost_is_not_believed(
-    database: str, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+    database: str, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, *, fails: bool, retries: int
 ) -> None:
-    """Not even if this process takes the job again as soon as it hears of the loss."""
+    """Not even if this process takes the job again as soon as it hears of the loss.
+
+    Nor if it would have given it back in the same moment, because it waits for long.
+    """
     registry = Registry()
     gate, is_held, may_begin = trio.Event(), trio.Event(), trio.Event()
 
-    @registry.job("slow")
-    async def slow() -> None:
+    failures: list[str] = []
+
+    @registry.on_failure
+    async def note_failure(job: JobDetail, error: BaseException) -> None:
+        failures.append(job.id)
+
+    @registry.job("slow", retry=Retry(max_retries=retries, base_seconds=60, jitter=0))
+    async def slow(job: JobContext) -> None:
         await gate.wait()
+        if fails and job.attempt == 1:
+            raise RuntimeError
 
     begin = Connection.begin
 
@@ -232,7 +252,10 @@ async def test_what_ended_while_the_lease_was_lost_is_not_believed(
         await first.store.settled()
         name = str(first.store.node)
         monkeypatch.setattr(Connection, "begin", hold_back)
-        nursery.start_soon(first.store._ask, Claim())
+        if fails:
+            gate.set()  # and its end is in the transaction that is held back
+        else:
+            nursery.start_soon(first.store._ask, Claim())
         await is_held.wait()
         gate.set()
         with trio.fail_after(20):
@@ -243,6 +266,8 @@ async def test_what_ended_while_the_lease_was_lost_is_not_believed(
         ended = await first.ended(job.id)
         assert [attempt.outcome for attempt in ended.attempts] == ["lost", "completed"]
         assert first.said(JobLost) == [job.id]
+        assert not first.said(JobRetried)
+    assert failures == []
 
 
 async def test_a_commit_that_goes_on_without_its_client_is_waited_for(database: str) -> None:

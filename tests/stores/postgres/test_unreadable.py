@@ -281,6 +281,40 @@ async def test_a_rescue_leaves_it_and_rescues_all_others(
         assert service.said(JobRescued) == [second, first]
 
 
+async def test_one_that_can_be_read_again_can_be_cancelled_before_anybody_takes_it(
+    database: str, table: Table, registry: Registry
+) -> None:
+    """Its record still says that it runs."""
+    async with services(database, registry, 1, lease_seconds=1.0) as (service,):
+        first, second = await delayed(service, "1", "2")
+        table.let_a_dead_node_run(first, second)
+        table.damage(first)
+        await until(lambda: service.said(JobRescued) == [second])
+        table.mend(first)
+        ended = await service.queue.cancel(first)
+        assert (ended.status, ended.attempts[0].outcome) == ("cancelled", "lost")
+
+
+async def test_what_does_not_fit_here_is_not_among_the_pending_jobs_here(
+    database: str, table: Table, registry: Registry
+) -> None:
+    """Whatever became of its last attempt, elsewhere."""
+    async with services(database, registry, 1) as (service,):
+        (job_id,) = await delayed(service, "1")
+        ((record,),) = table.do("SELECT record FROM job_service.jobs WHERE id = %s", job_id)
+        began = {"number": 1, "worker_id": "worker-1", "started_at": "2026-01-31T12:00:00Z"}
+        ended = {"finished_at": "2026-01-31T12:00:01Z", "outcome": "interrupted"}
+        known = msgspec.json.decode(record) | {"runs": 1, "attempts": [began | ended]}
+        table.do(
+            "UPDATE job_service.jobs SET record = %s, payload = '[1]', run_at = now()"
+            " WHERE id = %s",
+            *(msgspec.json.encode(known).decode(), job_id),
+        )
+        await until(lambda: service.said(JobMisfit))
+        await service.store.settled()
+        assert service.metrics.snapshot().jobs_pending == 0
+
+
 async def test_what_was_asked_of_a_holder_may_be_unreadable_too(
     database: str, table: Table
 ) -> None:

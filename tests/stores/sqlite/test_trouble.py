@@ -39,6 +39,32 @@ async def fall_ill(shop: Workshop, disk: Disk) -> None:
     assert shop.held_because is not None
 
 
+async def test_a_schedule_forgets_the_job_that_was_refused(path: Path, disk: Disk) -> None:
+    """And so does a pause that came right after it."""
+    async with opened_file(path) as shop:
+        draft = Draft("email", b"{}", 3, schedule="nightly")
+        (kept,) = await shop.store.submit([draft], schedule="nightly")
+        disk.failing.add("write")
+
+        async def submit() -> None:
+            with pytest.raises(StoreUnavailable):
+                await shop.store.submit([draft], schedule="nightly")
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(submit)
+            while shop.store.schedules()["nightly"].last_job_id == kept.id:
+                await trio.lowlevel.checkpoint()
+            with pytest.raises(StoreUnavailable):  # but it is kept when that is possible again
+                await shop.store.pause_schedule("nightly")
+            assert shop.store.schedules()["nightly"].last_job_id == kept.id
+            disk.failing.clear()
+        await calm(shop)
+        crashed = as_after_a_crash(path)
+    async with opened_file(crashed) as restarted:
+        state = restarted.store.schedules()["nightly"]
+        assert (state.is_paused, state.last_job_id) == (True, kept.id)
+
+
 async def test_clients_are_refused_until_it_is_over(path: Path, disk: Disk) -> None:
     """Submissions, reads and all other calls; the log has one line at each edge."""
     async with opened_file(path) as shop:

@@ -79,6 +79,31 @@ async def test_it_waits_and_all_others_run(path: Path) -> None:
         assert_balanced(shop.metrics.snapshot())
 
 
+async def test_a_priority_that_there_is_not_stops_no_start(path: Path) -> None:
+    """It is taken for the one that is next to it."""
+    async with opened_file(path) as shop:
+        odd, fine = await shop.new(), await shop.new()
+        crashed = as_after_a_crash(path)
+    with closing(sqlite3.connect(crashed)) as connection, connection:
+        connection.execute(
+            "UPDATE jobs SET priority = 42, record = replace(record, '\"max_retries', "
+            '\'"priority":42,"max_retries\') WHERE id = ?',
+            [odd],
+        )
+    registry = Registry()
+
+    @registry.job("email")
+    async def email(to: msgspec.Raw) -> None:
+        pass
+
+    shop, store, dispatcher = dispatched(crashed, registry)
+    async with store.opened():
+        await store.recover()
+        assert shop.told(odd) == ["misfit"]
+        assert await hand_over(dispatcher, 2) == [fine]
+        assert (await store.get(odd)).priority == 9
+
+
 async def test_it_can_be_cancelled_and_nothing_else(path: Path) -> None:
     """What changes many jobs passes it over, and cancels it with all others."""
     async with opened_file(path) as shop:

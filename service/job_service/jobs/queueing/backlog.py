@@ -116,11 +116,12 @@ class Backlog:
             if not queue.paused and not queue.may_start and queue.next_look > until
         )
 
-    def look_again(self) -> None:
-        """See which rates let more jobs start now."""
-        now = self._monotonic()
+    def look_again(self, limit: int) -> int:
+        """See which keys their rates let start more now: up to `limit`; returns how many it was."""
+        now, looked = self._monotonic(), 0
         for queue in self._rated:
-            queue.look_again(now)
+            looked += queue.look_again(now, limit - looked)
+        return looked
 
     def starts_any_by(self, deadline: float, date: datetime) -> bool:
         """Whether one of the later jobs is due by then, and can start.

@@ -18,6 +18,7 @@ from job_service.stores.runner import BacklogView, Demand, TypeBacklog
 from job_service.telemetry.events import JobEnqueued, JobRecovered
 
 _DUE_IN_ONE_GO = 500
+_KEYS_IN_ONE_GO = 200  # each of which takes several times as long
 
 
 class Dispatcher:
@@ -42,10 +43,11 @@ class Dispatcher:
         self._registry = registry
         self._store = store
         self._clock = store.clock
+        self._taken = set[str]()  # ids of the jobs that workers have, or are about to have
         self._backlog = Backlog(
             lambda job_type: limits_of(registry, job_type),
             store.clock.monotonic,
-            lambda: store.processing == 0,
+            lambda: not self._taken,
         )
         self._threads_awaited = threads_awaited
         self._on_failure = on_failure
@@ -92,6 +94,7 @@ class Dispatcher:
 
     def attempt_ended(self, job: Job, ready_in: float | None) -> None:
         """An attempt is over, which makes room for others; perhaps the job is to come back."""
+        self._taken.discard(job.id)
         made_room = self._backlog.release(job)
         if job.status == "failed":
             self._on_failure(job)
@@ -106,11 +109,17 @@ class Dispatcher:
 
     def discard(self, job: Job) -> None:
         """The job has ended without a run that was under way."""
-        self._backlog.discard(job)
         if job.status == "failed":
             self._on_failure(job)
         if job.status == "abandoned":
-            return
+            self._backlog.discard(job)
+        else:
+            self.lose(job)
+
+    def lose(self, job: Job) -> None:
+        """The job is somebody else's, whatever this program has made of it."""
+        self._backlog.discard(job)
+        self._taken.discard(job.id)
         if self._backlog.release(job):
             self._hand_over()
         self._look_again()
@@ -174,7 +183,8 @@ class Dispatcher:
             return Demand()
         registry = self._registry
         limits = {name: registry.lookup(name).limits for name in registry.names}
-        return Demand(self._free_workers, self._backlog.ready - self._backlog.held, limits)
+        free_workers = self._free_workers if self._backlog.alone is None else 0
+        return Demand(free_workers, self._backlog.ready - self._backlog.held, limits)
 
     @property
     def oldest_ready(self) -> float | None:
@@ -225,10 +235,10 @@ class Dispatcher:
                     due = self._take_due()
                     for job in due:
                         self._make_ready(job)
-                    if self._backlog.has_rates:
-                        self._backlog.look_again()
+                    looked = self._backlog.look_again(_KEYS_IN_ONE_GO)
                     self._hand_over()
-                    if len(due) == _DUE_IN_ONE_GO:  # let others run before the rest
+                    if len(due) == _DUE_IN_ONE_GO or looked == _KEYS_IN_ONE_GO:
+                        # Let others run before the rest.
                         await trio.lowlevel.checkpoint()
                         continue
                     if self._drained():
@@ -318,6 +328,7 @@ class Dispatcher:
         try:
             while self._free_workers and (job := self._backlog.take()) is not None:
                 self._free_workers -= 1
+                self._taken.add(job.id)
                 self._workers.send_nowait(job)
             if self._backlog.has_rates:
                 self._mind_rates()

@@ -121,15 +121,21 @@ class KeyedQueue:
         self._refresh(group)
         return True
 
-    def look_again(self, now: float) -> None:
-        """Let those keys start more that may now, and forget those of which nothing is left."""
-        while self._looks and self._looks[0][0] <= now:
+    def look_again(self, now: float, limit: int) -> int:
+        """Let those keys start more that may now, and forget those of which nothing is left.
+
+        It looks at no more than `limit` of them, and returns at how many it has.
+        """
+        looked = 0
+        while looked < limit and self.next_look <= now:
+            looked += 1
             _, key = heapq.heappop(self._looks)
             group = self._groups.get(key or None)
             if group is not None and group.window is not None:
                 group.looks_at = math.inf
                 group.window.forget_until(now)
                 self._refresh(group)
+        return looked
 
     def why_held(self, job: Job) -> str | None:
         """Which limit keeps the job from starting, if one does."""

@@ -194,7 +194,7 @@ def _starts_anew(cron: Cron, set_by: timedelta, interval: timedelta) -> bool:
 
 
 async def _look_ahead(cron: Cron, last: datetime, ticks: list[datetime]) -> None:
-    """Make the ticks after `last` that are known so many that all of the next ones are there."""
+    """Add ticks after `last` until the next TICKS_AHEAD are known."""
     while len(ticks) < TICKS_AHEAD:
         ticks.append(next(cron.after(ticks[-1] if ticks else last)))
         await trio.lowlevel.checkpoint()  # one may be years after the other, which takes a while

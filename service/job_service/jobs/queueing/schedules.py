@@ -41,7 +41,7 @@ class Schedules:
 
     A pause is one of the whole store, and lasts until it is taken back, also over a restart. The
     ticks of a paused schedule make no jobs, and none is made up for later. Whoever says so may give
-    their name, `by`, as in `JobQueue`. So are checkpoints, cancellation and idempotency keys.
+    their name, `by`. That, checkpoints, cancellation and idempotency keys are as in `JobQueue`.
     """
 
     def __init__(

@@ -11,7 +11,7 @@ class Suspects(ReadyQueue):
     """They run one at a time, so that the next crash has only one of them in hand.
 
     Others run beside a suspect, and it may be one of those that ends the process. So one that was
-    lost twice in a row runs alone: first of all, and not before all `is_idle`. `alone` is that one
+    lost twice in a row runs alone: it goes first, and not before `is_idle`. `alone` is that one
     while it runs or is the next.
     """
 
@@ -35,6 +35,12 @@ class Suspects(ReadyQueue):
             self.discard(job)
             self.occupy(job)
         return job
+
+    def release(self, job: Job) -> bool:
+        was_alone = job is self.alone
+        if was_alone:
+            self.alone = None
+        return super().release(job) or was_alone
 
     def _first(self, is_wanted: Callable[[Job], bool]) -> Job | None:
         jobs = chain.from_iterable(lane.values() for lane in self._lanes)

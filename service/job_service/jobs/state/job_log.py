@@ -62,9 +62,9 @@ def on_its_own(log: AttemptLog | None) -> AttemptLog | None:
     return log and AttemptLog(_copies(log.first), log.missing, _copies(log.last))
 
 
-def bytes_of(log: AttemptLog | None) -> int:
+def bytes_of(log: AttemptLog) -> int:
     """The memory that it takes, about."""
-    return 0 if log is None else _bytes_of_lines(log.first) + _bytes_of_lines(log.last)
+    return _bytes_of_lines(log.first) + _bytes_of_lines(log.last)
 
 
 def _copies(lines: tuple[LogLine, ...]) -> tuple[LogLine, ...]:

@@ -30,11 +30,14 @@ class ScheduleState(Struct, frozen=True):
         """Whether its ticks make no jobs."""
         return self.paused_since is not None
 
-    def passes_over(self, tick: datetime | None) -> bool:
-        """Whether this tick makes no job, because it falls due during a pause, or did so."""
+    def passes_over(self, tick: datetime | None, now: datetime) -> bool:
+        """Whether this tick makes no job, because it falls due during a pause, or did so.
+
+        A pause that ends later than now is one from before the clock was set back.
+        """
         if self.is_paused or tick is None or self.resumed_at is None:
             return self.is_paused
-        return tick <= self.resumed_at
+        return tick <= self.resumed_at <= now
 
     def with_job(self, job: JobSummary, *, ticked: bool) -> "ScheduleState":
         """The same after it has made this job; that is by itself if it has `ticked`."""
@@ -45,6 +48,15 @@ class ScheduleState(Struct, frozen=True):
             ticked_at=job.created_at if ticked else self.ticked_at,
             last_run_at=job.created_at,
             last_job_id=job.id,
+        )
+
+    def with_jobs_of(self, other: "ScheduleState") -> "ScheduleState":
+        """The same, but for the jobs that it has made."""
+        return structs.replace(
+            self,
+            ticked_at=other.ticked_at,
+            last_run_at=other.last_run_at,
+            last_job_id=other.last_job_id,
         )
 
 

@@ -155,9 +155,9 @@ class ScheduleView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     It has `cron` and `timezone`, or `every_seconds`. `skipped` counts the ticks that should have
     made a job, and did not. `next_ticks` are the next five; `next_run_at` is the first of them.
-    They are absent until the service has started. If the schedule is `paused`, since when and by
-    whom is there, if they have a name; and the next ticks are those that it would have if it were
-    resumed before.
+    They are absent until the service has started. If the schedule is `paused`, `paused_since` and,
+    if they gave a name, `paused_by` say since when and by whom. Its next ticks are then those that
+    it has if it is resumed in time.
     """
 
     schedule: str

@@ -29,7 +29,8 @@ def weight_in_bytes(job: Job) -> int:
     if job.result is not None:
         weight += len(job.result)
     for attempt in attempts:
-        weight += bytes_of(attempt.log)
+        if attempt.log is not None:
+            weight += bytes_of(attempt.log)
         if attempt.error is not None:
             weight += getsizeof(attempt.error) + getsizeof(attempt.traceback)
     return weight

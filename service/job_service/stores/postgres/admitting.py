@@ -130,7 +130,7 @@ async def admit(tx: Transaction, submissions: Sequence[Submission], terms: Terms
     before = list(states.values())
     for submission in submissions:
         submission.jobs, submission.refusal, submission.taken = (), None, []
-        if submission.is_passed_over(states):
+        if submission.is_passed_over(states, tx.now):
             continue
         first = len(made)
         try:

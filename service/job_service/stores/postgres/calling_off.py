@@ -6,6 +6,8 @@ Only the process that holds a job changes it. So it is told, and does it.
 from collections.abc import Collection
 from typing import Final
 
+from job_service.jobs.state.attempt_transitions import rescue
+from job_service.jobs.state.changes import Change
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.model import Job, Status
 from job_service.jobs.state.transitions import cancel
@@ -60,7 +62,7 @@ class CallOff:
         elsewhere = Elsewhere(clock)
         for job in free:
             elsewhere.take_in(job)
-            elsewhere.apply(cancel(job, self.reason, clock, self.by))
+            elsewhere.apply(self._end(job, clock))
         if free:
             await tx.do(finishing(free, None))
         if held:
@@ -78,3 +80,10 @@ class CallOff:
         self._asked_to_call_off = sum(status == "pending" for _, status in held)
         self.interrupted = len(held) - self._asked_to_call_off
         self.says_word = bool(held)
+
+    def _end(self, job: Job, clock: Clock) -> Change:
+        if job.status == "pending":
+            return cancel(job, self.reason, clock, self.by)
+        # It ran when its process died, and whoever saw to that could not read it.
+        job.cancel_reason, job.cancel_by = self.reason, self.by
+        return rescue(job, clock, max_losses=1, was_alone=False)

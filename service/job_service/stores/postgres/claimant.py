@@ -83,7 +83,7 @@ class Claimant(Member):
             if self.trouble is None and self._runner.demand().workers == 0:
                 since = self.clock.monotonic() - UNSTARTED_SECONDS
                 self._give_back_ready(
-                    [job for job in self._live.unfinished() if _is_ready(job, since)]
+                    job for job in self._live.unfinished() if _is_overdue(job, since)
                 )
 
     def _give_back_ready(self, jobs: Iterable[Job]) -> None:
@@ -165,7 +165,10 @@ class Claimant(Member):
         self._committer.try_out()
 
 
-def _is_ready(job: Job, since: float) -> bool:
-    """Whether the job waits for a worker, since then or for longer."""
+def _is_overdue(job: Job, since: float) -> bool:
+    """Whether the job waits for a worker, since then or for longer.
+
+    One that runs alone waits for all workers, as it would anywhere.
+    """
     ready = job.ready_monotonic if job.status == "pending" else None
-    return ready is not None and ready <= since
+    return ready is not None and ready <= since and not job.runs_alone

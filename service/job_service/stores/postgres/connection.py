@@ -8,7 +8,6 @@ A query is not cancelled in its middle, because the connection would be of no us
 bounded in time instead.
 """
 
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
@@ -78,7 +77,7 @@ class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
             await super().execute("COMMIT")
         return cursor
 
-    async def named(self, statement: str, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
+    async def named(self, statement: str, values: Params) -> list[tuple[Any, ...]]:
         """What a statement gives with these values, or nothing. Raises psycopg.Error."""
         cursor = await self.execute(statement.encode(), values)
         return await cursor.fetchall() if cursor.description else []

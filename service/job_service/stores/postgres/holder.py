@@ -8,7 +8,7 @@ from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.limits import NO_LIMITS, Limits
 from job_service.jobs.state.model import TERMINAL, Job
 from job_service.stores.durable import DurableStore
-from job_service.stores.postgres.batch import Batch, released
+from job_service.stores.postgres.batch import Batch
 from job_service.stores.unit_of_work import UnitOfWork
 from job_service.telemetry.events import Event, JobMisfit
 
@@ -64,8 +64,6 @@ class Holder(DurableStore):
             self._live.index.drop(job)
             for unit in self._committer.waiting:
                 unit.told = [self._without_return(job, told) for told in unit.told]
-            if not job.attempts or job.attempts[-1].outcome != "interrupted":  # which tells it
-                batch.units[-1].told.append(released(job, self.clock.now()))
             self._runner.discard(job)
 
     def _take_new(self, job: Job) -> None:
@@ -113,8 +111,7 @@ class Holder(DurableStore):
             if not attempt.is_over:
                 attempt.is_over = True
                 attempt.interrupt()
-        self._runner.attempt_ended(job, None)
-        self._runner.discard(job)
+        self._runner.lose(job)
 
     def _call_off_here(self, job: Job, reason: str, by: str | None) -> None:
         """Call off a job, as others have asked for, unless it has ended or left meanwhile."""

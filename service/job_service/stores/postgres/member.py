@@ -15,7 +15,7 @@ from job_service.jobs.state.capacity import Capacity, Totals
 from job_service.jobs.state.clock import Clock
 from job_service.stores.commit import CannotKeep
 from job_service.stores.postgres import node as nodes
-from job_service.stores.postgres.batch import Batch, strike
+from job_service.stores.postgres.batch import Batch, released, strike
 from job_service.stores.postgres.calling_off import CallOff
 from job_service.stores.postgres.connection import connect
 from job_service.stores.postgres.editing import EditElsewhere
@@ -29,7 +29,7 @@ from job_service.stores.postgres.unreadable import NO_EDITS
 from job_service.stores.postgres.writing import MOST_AHEAD, Claim, Done, Means, Work
 from job_service.stores.runner import Demand
 from job_service.stores.unit_of_work import UnitOfWork
-from job_service.telemetry.events import Event, JobsClaimed, utc_now
+from job_service.telemetry.events import Event, JobReleased, JobsClaimed, utc_now
 
 _CORRECTION: Final = timedelta(seconds=1)  # by less, a clock is not set but kept right
 
@@ -180,11 +180,17 @@ class Member(Holder):
         waiting = list(self._committer.waiting)
         for job_id in done.lost:
             job = self._jobs.get(job_id) or batch.jobs.get(job_id)
-            if job is not None and job_id not in self._given:
+            if job is not None:
                 strike(waiting, job, self.clock.now())
                 self._lose(job)
+        gone = done.lost.union(
+            told.job_id for unit in waiting for told in unit.told if isinstance(told, JobReleased)
+        )
+        units[-1].told += [
+            released(job, self.clock.now()) for job in batch.given if job.id not in gone
+        ]
         written = {job.id for job in (*batch.ended, *batch.given)}
-        self._given -= written
+        self._given -= written | done.lost
         for unit in waiting:
             for job_id in unit.jobs.keys() & written:
                 del unit.jobs[job_id]

@@ -176,7 +176,7 @@ class Participant(Claimant):
                 self._call_off_here(job, reason, by)
         for job_id, wanted in await self._question(self._reader.to_edit(self.node)):
             job = self._jobs.get(job_id)
-            if job is not None and job.status == "pending":
+            if job is not None and job.status == "pending" and job_id not in self._given:
                 # It is about to start, say, or what a newer program has asked for can't be done.
                 with suppress(JobServiceError, msgspec.DecodeError):
                     self._edit(job, decode(wanted))

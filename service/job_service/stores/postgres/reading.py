@@ -11,6 +11,7 @@ from job_service.jobs.state.model import TRANSITIONS, Job, Status
 from job_service.jobs.state.schedule_state import ScheduleState
 from job_service.jobs.state.views import NodeView
 from job_service.stores.postgres.connection import Connection, connect
+from job_service.stores.postgres.schedules import STATES
 from job_service.stores.postgres.unreadable import edits_of, jobs_of
 from job_service.stores.postgres.usage import USAGE
 
@@ -215,7 +216,7 @@ class Reader:
 
     async def schedules(self) -> dict[str, ScheduleState]:
         """All that is kept of schedules, by their names."""
-        rows = await self._rows("SELECT * FROM job_service.schedules")
+        rows = await self._rows(STATES)
         return {row[0]: ScheduleState(*row) for row in rows}
 
     async def called_off(self, node: object) -> Sequence[tuple[str, str, str | None]]:

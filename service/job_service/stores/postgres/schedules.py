@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 _ENTER: Final = """
     INSERT INTO job_service.schedules (schedule) SELECT unnest(%s::text[]) ON CONFLICT DO NOTHING
 """
-_LOCK: Final = """
-    SELECT * FROM job_service.schedules WHERE schedule = ANY(%s) ORDER BY schedule FOR UPDATE
-"""
+# Newer programs may have added columns.
+STATES: Final = f"SELECT {', '.join(ScheduleState.__struct_fields__)} FROM job_service.schedules"
+_LOCK: Final = f"{STATES} WHERE schedule = ANY(%s) ORDER BY schedule FOR UPDATE"
 _WRITE: Final = """
     UPDATE job_service.schedules SET
         ticked_at = %s, last_run_at = %s, last_job_id = %s,

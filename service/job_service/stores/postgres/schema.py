@@ -188,7 +188,8 @@ CREATE TRIGGER finished_go AFTER DELETE ON job_service.finished REFERENCING OLD 
     FOR EACH STATEMENT EXECUTE FUNCTION job_service.count_jobs();
 """
 
-# Each takes a database from the version that is its place here to the next one.
+# Each takes a database from the version that is its place here to the next one. As long as none
+# was released, the first one is changed in its place.
 MIGRATIONS: Final = (_FIRST + SUBMIT,)
 
 VERSION: Final = len(MIGRATIONS)

@@ -97,6 +97,8 @@ class PostgresStore(GroupKeeper, Sweeper):
 
     async def edit(self, job_id: str, wanted: Edit) -> JobDetail:
         await self._require_open()
+        if job_id in self._given:
+            await self._committer.kept()
         job = self._jobs.get(job_id)
         if job is None:
             return await self._edit_elsewhere(job_id, wanted)

@@ -36,13 +36,13 @@ class Submission:
         self.taken: list[Job] = []  # by this process
         self.state: ScheduleState | None = None  # of its schedule, after it
 
-    def is_passed_over(self, states: Mapping[str, ScheduleState]) -> bool:
+    def is_passed_over(self, states: Mapping[str, ScheduleState], now: datetime) -> bool:
         """Whether it is a tick that makes no job: another process has had it, or it is paused."""
         if self.schedule is None or self.not_since is None:
             return False
         state = self.state = states[self.schedule]
         had = state.ticked_at is not None and state.ticked_at >= self.not_since
-        return had or state.passes_over(self.drafts[0].scheduled_for)
+        return had or state.passes_over(self.drafts[0].scheduled_for, now)
 
     def note_job(self, states: dict[str, ScheduleState]) -> None:
         """Its first job is the last one of its schedule, if it has one."""

@@ -63,8 +63,7 @@ class Transaction:
         return await self._ask(statement, values)
 
     async def _ask(self, statement: str, values: Values) -> list[tuple[Any, ...]]:
-        cursor = await self._connection.execute(statement.encode(), values)
-        return await cursor.fetchall() if cursor.description else []
+        return await self._connection.named(statement, values)
 
 
 class Writer:

@@ -1,6 +1,6 @@
 """Jobs as rows of the file, and back."""
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
 from datetime import datetime
 
 import msgspec
@@ -15,7 +15,7 @@ from job_service.stores.contract import KeyedRequest
 from job_service.stores.labels import labels_of
 from job_service.stores.record import decode, encode, record_of, restore
 from job_service.stores.sqlite import rows
-from job_service.stores.unit_of_work import Pause, Remembered, UnitOfWork
+from job_service.stores.unit_of_work import Pause, Remembered, ScheduleRun, UnitOfWork
 from job_service.stores.unreadable import Columns, stand_in, why_unreadable
 
 _encode_time = msgspec.json.Encoder().encode
@@ -46,7 +46,7 @@ def batch_of(units: Iterable[UnitOfWork], keyed: Container[str]) -> rows.Batch:
         keys=[_key_row(item) for item in beside if isinstance(item, Remembered)],
         keyed_ends=[_keyed_end(job) for job in ended if job.id in keyed],
         pauses=[(item.job_type or "", item.paused) for item in beside if isinstance(item, Pause)],
-        schedules=[_schedule_row(item) for item in beside if isinstance(item, ScheduleState)],
+        schedules=[*map(_schedule_row, _states_in(beside))],
         ended=len(ended),
         groups=[_group_row(group_id, standing) for group_id, standing in groups.items()],
         group_definitions=[(item.id, _text(item)) for item in beside if isinstance(item, Group)],
@@ -137,6 +137,14 @@ def _row(job: Job) -> rows.JobRow:
         None if job.result is None else job.result.decode(),
         folded_error(job),
     )
+
+
+def _states_in(beside: Iterable[object]) -> Iterator[ScheduleState]:
+    for item in beside:
+        if isinstance(item, ScheduleRun):
+            yield item.after
+        elif isinstance(item, ScheduleState):
+            yield item
 
 
 def _schedule_row(state: ScheduleState) -> rows.Schedule:

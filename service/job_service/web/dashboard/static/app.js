@@ -140,15 +140,16 @@ function showStore(queue) {
 /** Show why the service takes no jobs: its store fails, or it drains or has only just started. */
 async function lookIfReady(signal) {
   let problem = null;
+  ready = true; // unless the answer says otherwise, or an event that is newer than the answer
   try {
     await read("/health/ready", signal);
   } catch (error) {
+    ready = false;
     if (!(error instanceof Problem)) throw error;
     problem = error.type;
   }
-  ready = problem === null;
   $("failing").hidden = problem !== STORE_UNAVAILABLE;
-  $("draining").hidden = ready || problem === STORE_UNAVAILABLE;
+  $("draining").hidden = problem === null || problem === STORE_UNAVAILABLE;
 }
 
 $("pause").addEventListener("click", async () => {
