@@ -4,6 +4,7 @@ import random
 import shutil
 import statistics
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -12,17 +13,22 @@ from typing import Final
 
 import trio
 from tests.process.chaos.crew import LEASE_SECONDS
-from tests.process.chaos.faults import FAULTS, mixed, nothing
+from tests.process.chaos.faults import FAULTS, Fault, mixed, nothing
 from tests.process.chaos.harness import COUNTED, Recovery, go_through
+from tests.process.chaos.small_disk import small_disk_under
+from tests.process.chaos.small_disk import why_there_is_none as why_no_disk
+from tests.process.chaos.surroundings import fill_disk, set_wall_clock
+from tests.process.chaos.wrong_clock import why_none_can_be_set, with_clocks_of_their_own
 from tests.process.killing.agreement import disagreements, numbers_of
-from tests.process.killing.lives import as_a_program
+from tests.process.killing.lives import Launch, as_a_program
 from tests.stores.postgres.cluster import running_cluster, why_there_is_none
 
 from bench.measure import Figures, Goal, show_progress
 
 SEED: Final = 1
 MIXED: Final = 4  # in each round
-CONNECTIONS: Final = "40"  # that the server takes at most
+# It takes few connections, and cleans up as any server does.
+SETTINGS: Final = {"max_connections": "40", "autovacuum": "on", "autovacuum_naptime": "1s"}
 
 
 def suffer_all_faults(rounds: int) -> Figures:
@@ -32,19 +38,32 @@ def suffer_all_faults(rounds: int) -> Figures:
     """
     if (why := why_there_is_none()) is not None:
         return Figures("Chaos", "count", {}, skipped={"chaos": why})
-    chance = random.Random(SEED)
-    faults = [fault for fault in (nothing, *FAULTS) for _ in range(rounds)]
-    faults += [mixed(chance) for _ in range(rounds * MIXED)]
     folder = Path(mkdtemp(prefix="chaos-"))
-    with running_cluster(max_connections=CONNECTIONS) as cluster:
+    launch: Launch = as_a_program
+    left_out = dict[Fault, str]()
+    with running_cluster(**SETTINGS) as cluster, ExitStack() as stack:
+        disk = None
+        if (why := why_no_disk()) is None:
+            disk = stack.enter_context(small_disk_under(cluster))
+        else:
+            left_out[fill_disk] = why
+        if (why := why_none_can_be_set()) is None:
+            launch = with_clocks_of_their_own(folder)
+        else:
+            left_out[set_wall_clock] = why
+        chance = random.Random(SEED)
+        tried = [fault for fault in (nothing, *FAULTS) if fault not in left_out]
+        faults = [fault for fault in tried for _ in range(rounds)]
+        faults += [mixed(chance) for _ in range(rounds * MIXED)]
         recoveries, books = trio.run(
             partial(
                 go_through,
                 faults,
-                as_a_program,
+                launch,
                 folder,
                 cluster,
                 seed=SEED,
+                disk=disk,
                 tell=show_progress,
             )
         )
@@ -60,6 +79,7 @@ def suffer_all_faults(rounds: int) -> Figures:
         f"Three processes, {len(faults)} faults, a lease of {LEASE_SECONDS:g} s",
         "count",
         {name: [float(number)] for name, number in numbers.items()},
+        skipped={fault.__name__: why for fault, why in left_out.items()},
         goals={"faults": Goal(at_most=0)},
     )
 

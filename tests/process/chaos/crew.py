@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 import trio
 
+from tests.process.chaos.small_disk import SmallDisk
 from tests.process.chaos.way import Way
 from tests.process.killing.asking import ask, client
 from tests.process.killing.books import Clients, Json, Receipt
@@ -28,21 +29,29 @@ POLL_SECONDS: Final = 0.02
 class Crew:
     """The processes by their places, 0 to 2. In a place, one life follows the other."""
 
-    def __init__(self, launch: Launch, folder: Path, cluster: Cluster, book: Clients) -> None:
+    def __init__(
+        self,
+        launch: Launch,
+        folder: Path,
+        cluster: Cluster,
+        book: Clients,
+        disk: SmallDisk | None = None,
+    ) -> None:
         self.cluster = cluster
+        self.disk = disk
         self.book = book
         self.lives = Lives(launch, folder)
         self.sockets = [str(folder / f"{place}.sock") for place in range(PROCESSES)]
         self.ways = [Way(folder / f"way-{place}", cluster.folder) for place in range(PROCESSES)]
         self.at = dict[int, Life]()
-        self._database = urlsplit(cluster.new_database()).path.removeprefix("/")
+        self.database = urlsplit(cluster.new_database()).path.removeprefix("/")
         self._keys = count()
         self._read = Counter[Life]()  # bytes of its log
         self._heard = defaultdict[Life, defaultdict[str, list[Json]]](lambda: defaultdict(list))
 
     def start(self, place: int, registry: str = "registry") -> Life:
         """Start a process in this place."""
-        url = f"postgresql://jobs@/{self._database}?host={self.ways[place].folder}"
+        url = f"postgresql://jobs@/{self.database}?host={self.ways[place].folder}"
         life = self.at[place] = self.lives.start(
             *("--store", url, "--unix", self.sockets[place]),
             *("--lease-seconds", str(LEASE_SECONDS), "--max-losses", str(MAX_LOSSES)),
@@ -55,10 +64,19 @@ class Crew:
         self.at[place].send(signal.SIGTERM)
         assert await self.at[place].exit_status() == 0, self.at[place].last_words()
 
-    async def submit(self, place: int, job_type: str = "loop", **work: object) -> str:
+    async def submit(
+        self,
+        place: int,
+        job_type: str = "loop",
+        *,
+        delay_seconds: float | None = None,
+        **work: object,
+    ) -> str:
         """Submit a job to the process in this place; its id."""
         key = f"crew-{next(self._keys)}"
         asked = {"type": job_type, "payload": {"key": key, **work}, "priority": 0}
+        if delay_seconds is not None:
+            asked["delay_seconds"] = delay_seconds
         async with client(self.sockets[place]) as http:
             answer = await ask(http, "POST", "/jobs", msgspec.json.encode(asked), key, self.book)
         told: Json = answer.raise_for_status().json()
@@ -87,7 +105,7 @@ class Crew:
 
     async def _ids(self, condition: str) -> set[str]:
         rows = await trio.to_thread.run_sync(
-            self.cluster.execute, f"SELECT id FROM job_service.jobs {condition}", self._database
+            self.cluster.execute, f"SELECT id FROM job_service.jobs {condition}", self.database
         )
         return {job_id for (job_id,) in rows}
 

@@ -13,6 +13,8 @@ import psycopg
 import trio
 
 from tests.process.chaos.crew import LEASE_SECONDS, POLL_SECONDS, Crew
+from tests.process.chaos.deploys import change_payload, drop_type
+from tests.process.chaos.surroundings import fill_disk, hold_back_vacuum, set_wall_clock
 
 TOO_LONG: Final = 2 * LEASE_SECONDS
 NOT_TOO_LONG: Final = LEASE_SECONDS / 2
@@ -141,6 +143,11 @@ FAULTS: Final[list[Fault]] = [
     cut,
     break_commits,
     fill_connections,
+    fill_disk,
+    hold_back_vacuum,
+    set_wall_clock,
+    drop_type,
+    change_payload,
 ]
 SHORT: Final[list[Fault]] = [kill, freeze, restart_server]
 _OF_ONE: Final[list[Fault]] = [kill, renew, freeze, block, silence, cut]

@@ -11,6 +11,7 @@ import trio
 
 from tests.process.chaos.crew import POLL_SECONDS, PROCESSES, Crew, closing
 from tests.process.chaos.faults import Fault
+from tests.process.chaos.small_disk import SmallDisk
 from tests.process.killing.books import Books, Clients, read_runs
 from tests.process.killing.clients import Client
 from tests.process.killing.harness import CLIENTS, read_all
@@ -23,7 +24,7 @@ from tests.process.killing.watchers import (
 )
 from tests.stores.postgres.cluster import Cluster
 
-PATIENCE_SECONDS: Final = 60.0  # for a fault and what comes of it
+PATIENCE_SECONDS: Final = 300.0  # for a fault and what comes of it
 PAUSE_SECONDS: Final = 0.1  # of a client between two requests, on average
 EXPLAINED: Final = frozenset({"store_failing", "job_lost"})
 COUNTED: Final = ("job_rescued", "job_lost", "store_failing")
@@ -47,6 +48,7 @@ async def go_through(
     cluster: Cluster,
     *,
     seed: int,
+    disk: SmallDisk | None = None,
     clients: int = CLIENTS,
     tell: Callable[[str], None] = lambda _: None,
 ) -> tuple[list[Recovery], Books]:
@@ -57,7 +59,7 @@ async def go_through(
     """
     book, chance = Clients(), random.Random(f"{seed}/faults")
     recoveries = list[Recovery]()
-    with closing(Crew(launch, folder, cluster, book)) as crew:
+    with closing(Crew(launch, folder, cluster, book, disk)) as crew:
         async with trio.open_nursery() as nursery:
             for way in crew.ways:
                 await nursery.start(way.run)

@@ -96,6 +96,18 @@ def beside_the_loop(work: Work, job: JobContext) -> str:
         return outcome(work, job.attempt)
 
 
+class Place(msgspec.Struct, frozen=True):
+    """Where to go, and not what to do."""
+
+    name: str
+
+
+async def to_a_place(place: Place, job: JobContext) -> None:
+    """Go there."""
+    with written_down(job):
+        await trio.lowlevel.checkpoint()
+
+
 async def at_a_time(job: JobContext) -> None:
     """Be the job of a schedule."""
     with written_down(job):
@@ -127,12 +139,29 @@ types.job("kill_from_loop")(kill_from_the_loop)
 types.job("kill_from_thread")(kill_from_a_thread)
 types.job("kill_from_process", runs_in="process")(kill_from_a_process)
 
-registry = Registry()
-registry.include(types)
-registry.every(seconds=INTERVAL_SECONDS, overlap=True, name=INTERVAL)(at_a_time)
-registry.cron("* * * * *", overlap=True, name=CRON)(at_a_time)
+errands = Registry()
+errands.job("errand", retry=SOON)(on_the_loop)
+
+other_errands = Registry()  # those of another version, which takes another payload
+other_errands.job("errand", retry=SOON)(to_a_place)
+
+
+def with_schedules(*registries: Registry) -> Registry:
+    """All that these have, and the schedules."""
+    registry = Registry()
+    for each in registries:
+        registry.include(each)
+    registry.every(seconds=INTERVAL_SECONDS, overlap=True, name=INTERVAL)(at_a_time)
+    registry.cron("* * * * *", overlap=True, name=CRON)(at_a_time)
+    return registry
+
+
+registry = with_schedules(types, errands)
+without_errands = with_schedules(types)
+with_other_errands = with_schedules(types, other_errands)
 
 without_schedules = Registry()  # which can still run what they have made
 without_schedules.include(types)
+without_schedules.include(errands)
 for name in (INTERVAL, CRON):
     without_schedules.job(name)(at_a_time)

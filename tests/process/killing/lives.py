@@ -1,14 +1,16 @@
 """One service after the other on the same file, each in a process of its own."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from shutil import copy
+from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -43,11 +45,19 @@ def forked_from(ancestor: Ancestor) -> Launch:
     return lambda options, folder, output: ancestor.start(options, "", folder, output)
 
 
-def as_a_program(options: list[str], folder: Path, output: Path) -> Process:
-    """Start a service as everybody does."""
+def as_a_program(
+    options: list[str],
+    folder: Path,
+    output: Path,
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> Process:
+    """Start a service as everybody does; with these variables beside those that all have."""
     command = [sys.executable, "-m", "job_service", *options]
+    everything = {**os.environ, **environment}
     with output.open("wb") as log:
-        return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
+        return subprocess.Popen(
+            command, stdout=log, stderr=subprocess.STDOUT, cwd=folder, env=everything
+        )
 
 
 @dataclass(eq=False)

@@ -56,6 +56,7 @@ class Cluster:
         if self._user is not None:
             shutil.chown(folder, self._user)
         self._numbers = count(1)
+        self.tablespace = "pg_default"  # of new databases
         self._run("initdb", "--no-sync", "--auth=trust", "--username=jobs", "-D", self._data)
         with (self._data / "postgresql.conf").open("a") as file:
             for name, value in {**_SETTINGS, **settings}.items():
@@ -78,7 +79,7 @@ class Cluster:
     def new_database(self, template: str = "template0") -> str:
         """The URL of a database that nobody else uses."""
         name = f"jobs_{os.getpid()}_{next(self._numbers)}"
-        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template} TABLESPACE {self.tablespace}")
         return self.url(name)
 
     def execute(self, statement: str, database: str = "postgres") -> list[tuple[Any, ...]]:
