@@ -1,11 +1,12 @@
 """The page of a job says what went wrong at once, in which time zone, and lets it be copied."""
 
+import re
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.conftest import DESKTOP
+from tests.browser.conftest import DESKTOP, Watch
 from tests.browser.service import Service
 
 pytestmark = pytest.mark.xdist_group("browser")  # one process, and one browser
@@ -66,6 +67,29 @@ def test_times_have_their_zone(
             shown = page.locator("#facts div", has=page.get_by_text(fact, exact=True))
             expect(shown).to_contain_text(short)
         expect(page.locator("#zone")).to_have_text(f"times in {short}")
+
+
+@pytest.mark.slow
+def test_who_submitted_changed_and_cancelled_a_job_is_shown(
+    new_context: Callable[..., BrowserContext], start: Callable[..., Service], watch: Watch
+) -> None:
+    """By the name of the token, with the moment of the last change."""
+    watch.expected.append("401")
+    service = start("--token", "alice operate acts")
+    job_id = service.submit("echo", delay_seconds=600)
+    service.patch(f"/jobs/{job_id}", {"priority": 2})
+    service.ask(f"/jobs/{job_id}/cancel", method="POST")
+    page = new_context().new_page()
+    page.goto(f"{service.url}/#/jobs/{job_id}")
+    page.get_by_label("Token", exact=True).fill("acts")
+    page.keyboard.press("Enter")
+    for fact, told in (
+        ("Submitted by", "alice"),
+        ("Changed", re.compile(r"1 time, the last time at [\d:]+ UTC by alice")),
+        ("Cancelled by", "alice"),
+    ):
+        shown = page.locator("#facts div", has=page.get_by_text(fact, exact=True))
+        expect(shown.locator("dd")).to_have_text(told)
 
 
 def test_what_is_shown_can_be_copied(

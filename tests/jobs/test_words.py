@@ -19,6 +19,9 @@ from tests.conftest import Rig
 NO_NAMES = ["", "a" * 256, "a\0b", "\ud800", 5, b"alice"]
 
 CALLS: dict[str, Callable[[JobQueue, str, Any], Awaitable[object]]] = {
+    "submit": lambda queue, _, by: queue.submit("echo", by=by),
+    "submit_all": lambda queue, _, by: queue.submit_all([queue.check("echo")], by=by),
+    "submit group": lambda queue, _, by: queue.groups.submit([queue.check("echo")], by=by),
     "cancel": lambda queue, job_id, by: queue.cancel(job_id, by=by),
     "cancel_all": lambda queue, _, by: queue.cancel_all("echo", by=by),
     "retry": lambda queue, job_id, by: queue.retry(job_id, by=by),

@@ -74,6 +74,17 @@ def test_the_tick_of_a_schedule_is_kept() -> None:
     assert (twin.schedule, twin.scheduled_for) == ("nightly", tick)
 
 
+def test_who_submitted_and_changed_a_job_is_kept() -> None:
+    """If they have a name; else the record has nothing of it, as older ones have not."""
+    assert b"_by" not in encode(decode(SAMPLE))
+    moment = datetime(2026, 1, 31, 3, tzinfo=UTC)
+    told = {"submitted_by": "alice", "edits": 1, "edited_at": moment, "edited_by": "bob"}
+    twin = restore(decode(encode(msgspec.structs.replace(decode(SAMPLE), **told))), b"null")
+    assert {name: getattr(twin, name) for name in told} == told
+    older = restore(decode(SAMPLE), b"null")
+    assert (older.submitted_by, older.edited_at, older.edited_by) == (None, None, None)
+
+
 def test_what_handlers_logged_is_kept() -> None:
     """Line by line, the first and the last, and how many are missing."""
     line = b'{"timestamp":"2026-01-31T12:00:00.5Z","level":"info","event":"sent","fields":{"n":1}}'

@@ -184,7 +184,7 @@ def test_all_of_a_job_is_shown(give: Give, client: JobClient) -> None:
         assert words in out
     failed = client.submit_and_wait("fail")
     out = give("show", failed.id).out
-    assert "error       ValueError: no \\x1b[31mluck\n" in out
+    assert "error         ValueError: no \\x1b[31mluck\n" in out
     assert "  Traceback (most recent call last):" in out
     assert "\x1b" not in out
     told = msgspec.json.decode(give("show", failed.id, "--json").out)
@@ -301,7 +301,7 @@ def test_a_group_is_seen_waited_for_cancelled_and_run_again(give: Give, client: 
     lines = give("jobs", "--group", group, "--status", "failed", "--json").out.splitlines()
     assert [msgspec.json.decode(line)["group"] for line in lines] == [group]
     out = give("show", told["callback_id"]).out
-    assert f"ends group  {group}\n" in out
+    assert f"ends group    {group}\n" in out
     again = give("group", "retry", group).out.strip()
     assert client.get_group(again).retry_of == group
     assert msgspec.json.decode(give("group", "cancel", again, "--json").out)["cancelled"] >= 0
@@ -328,18 +328,24 @@ def test_the_tick_of_a_scheduled_job_is_shown(give: Give, tmp_path: Path) -> Non
         out = give("show", jobs[0].id, "--url", url).out
     tick = jobs[0].scheduled_for
     assert tick is not None
-    assert f"schedule    often\ntick        {tick.astimezone():%Y-%m-%d %H:%M:%S}\n" in out
+    assert f"schedule      often\ntick          {tick.astimezone():%Y-%m-%d %H:%M:%S}\n" in out
 
 
-def test_who_has_cancelled_a_job_is_told(give: Give, tmp_path: Path) -> None:
-    """By the name of the token, in the list and of one job."""
+def test_who_has_submitted_changed_and_cancelled_a_job_is_told(give: Give, tmp_path: Path) -> None:
+    """By the name of the token; in the list, who has cancelled it."""
     settings = {"log_file": str(tmp_path / "log"), "tokens": (f"ada operate {WORD}",)}
     with served(port=0, **settings) as url, JobClient(url, token=WORD) as client:
         job = client.submit("echo", delay_seconds=600)
         there = ("--url", url, "--token", WORD)
+        give("edit", job.id, "--priority", "2", *there)
         give("cancel", job.id, *there)
         assert give("jobs", "--id", job.id, *there).out.endswith("by ada\n")
-        assert "by          ada\n" in give("show", job.id, *there).out
+        told = give("show", job.id, *there).out
+        for what in ("submitted", "edited", "cancelled"):
+            assert f"{what + ' by':12}  ada\n" in told
+        moment = client.get(job.id).edited_at
+        assert moment is not None
+        assert f"edited        {moment.astimezone():%Y-%m-%d %H:%M:%S}\n" in told
 
 
 def test_a_command_about_many_jobs_that_fails_tells_what_it_has_done(

@@ -132,7 +132,7 @@ async def test_a_group_is_cancelled_and_repeated_as_one(make_api: MakeApi) -> No
     assert (again.status, again.json["jobs"], again.json["retry_of"]) == (201, 2, group["id"])
     lines = [line for line in api.rig.lines if line["event"].startswith("group_")]
     assert [(line["event"], line.get("by")) for line in lines] == [
-        ("group_created", None),
+        ("group_created", "alice"),
         ("group_cancelled", None),
         ("group_created", "alice"),
         ("group_completed", None),

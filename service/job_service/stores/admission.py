@@ -130,7 +130,7 @@ class Admission:
         if draft.debounce_seconds is None:
             return self._duplicate(holder)
         due = self._clock.now() + timedelta(seconds=draft.debounce_seconds)
-        wanted = Edit(due, payload=draft.payload, limit_key=draft.limit_key)
+        wanted = Edit(due, payload=draft.payload, limit_key=draft.limit_key, by=draft.by)
         if not self._put_off(holder, wanted):
             return self._duplicate(holder)
         return structs.replace(summarize(holder), run_at=due, duplicate=True)

@@ -73,6 +73,7 @@ class JobRecord(
     tags: tuple[str, ...] = ()
     group: str | None = None
     callback_of: str | None = None
+    submitted_by: str | None = None
     runs: int = 0
     snoozes: int = 0
     interruptions: int = 0
@@ -82,6 +83,8 @@ class JobRecord(
     cancel_reason: str | None = None
     cancel_by: str | None = None
     edits: int = 0
+    edited_at: datetime | None = None
+    edited_by: str | None = None
 
 
 def record_of(job: Job) -> JobRecord:
@@ -104,6 +107,7 @@ def record_of(job: Job) -> JobRecord:
         tags=job.tags,
         group=job.group,
         callback_of=job.callback_of,
+        submitted_by=job.submitted_by,
         runs=job.runs,
         snoozes=job.snoozes,
         interruptions=job.interruptions,
@@ -113,6 +117,8 @@ def record_of(job: Job) -> JobRecord:
         cancel_reason=job.cancel_reason,
         cancel_by=job.cancel_by,
         edits=job.edits,
+        edited_at=job.edited_at,
+        edited_by=job.edited_by,
     )
 
 
@@ -139,9 +145,12 @@ def restore(record: JobRecord, payload: bytes, result: bytes | None = None) -> J
         tags=record.tags,
         group=record.group,
         callback_of=record.callback_of,
+        submitted_by=record.submitted_by,
         status=record.status,
         is_recovered=True,
         edits=record.edits,
+        edited_at=record.edited_at,
+        edited_by=record.edited_by,
     )
     if record.runs or record.status != "pending":  # else, as of most, there is nothing to add
         if not record.attempts and (record.losses or record.status == "processing"):

@@ -129,10 +129,10 @@ class JobCreated(JobEvent, frozen=True, kw_only=True):
     """A submission was accepted.
 
     `run_at` is there if the job starts later, `priority` if it is not the default, and `schedule`
-    if a schedule submitted it. If it runs another job again, `retry_of` is that one, and `by` is
-    the name of who asked for it. `after` has the jobs that must complete before it starts. If there
-    are more than 10, it has the first 10, and `after_count` has their number. `group` is the one
-    that it is a job of.
+    if a schedule submitted it. If it runs another job again, `retry_of` is that one. `by` is the
+    name of who submitted it, or runs that one again. `after` has the jobs that must complete before
+    it starts. If there are more than 10, it has the first 10, and `after_count` has their number.
+    `group` is the one that it is a job of.
     """
 
     event: Literal["job_created"] = "job_created"
@@ -365,8 +365,8 @@ class GroupEvent(Event, frozen=True, kw_only=True):
 class GroupCreated(GroupEvent, frozen=True, kw_only=True):
     """A group was accepted, with all of its jobs.
 
-    If it runs jobs of another group again, `retry_of` is that one, and `by` is the name of who
-    asked for it.
+    If it runs jobs of another group again, `retry_of` is that one. `by` is the name of who
+    submitted it, or runs those again.
     """
 
     event: Literal["group_created"] = "group_created"

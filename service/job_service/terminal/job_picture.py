@@ -11,7 +11,7 @@ from job_service.telemetry.console import duration
 from job_service.telemetry.text import one_line
 from job_service.terminal.pictures import Picture, age, dim, local, status, table
 
-_NAME_COLUMNS = 10
+_NAME_COLUMNS = 12
 
 
 def job_in_full(job: JobDetail, now: datetime) -> Picture:
@@ -40,8 +40,12 @@ def _facts(job: JobDetail, now: datetime) -> Iterator[str]:
         "status": job.status,
         "waits": job.waits_because,
         "created": f"{local(job.created_at)} ({age(job.created_at, now)} ago)",
+        "submitted by": job.submitted_by,
+        "edited": local(job.edited_at),
+        "edited by": job.edited_by,
         "run at": local(job.run_at),
         "finished": local(job.finished_at),
+        "cancelled by": job.cancelled_by,
         "priority": str(job.priority),
         "unique key": job.unique_key,
         "limit key": job.limit_key,
@@ -52,7 +56,6 @@ def _facts(job: JobDetail, now: datetime) -> Iterator[str]:
         "tick": local(job.scheduled_for),
         "group": job.group,
         "ends group": job.callback_of,
-        "by": job.cancelled_by,
         "error": job.error,
     }
     for name, value in facts.items():

@@ -29,6 +29,7 @@ def add_group_routes(app: Quart, queue: JobQueue, batches: Batches) -> None:
             on_complete=drafts.on_complete,
             on_failure=drafts.on_failure,
             idempotency_key=key,
+            by=incoming.caller.name,
         )
         return _created(group)
 

@@ -117,6 +117,7 @@ def add_job_routes(
             submission.type,
             submission.payload,
             idempotency_key=key,
+            by=incoming.caller.name,
             **submission.options(),
         )
         told = await _after_wait(queue, job, query.wait)
@@ -126,7 +127,8 @@ def add_job_routes(
     async def submit_batch() -> Response:
         incoming = present_request()
         key = read_idempotency_key(incoming)
-        jobs = await queue.submit_all(await batches.read(incoming), idempotency_key=key)
+        drafts = await batches.read(incoming)
+        jobs = await queue.submit_all(drafts, idempotency_key=key, by=incoming.caller.name)
         receipt = BatchReceipt(
             ids=[job.id for job in jobs], duplicates=sum(job.duplicate for job in jobs)
         )

@@ -37,16 +37,18 @@ class GroupQueue:
         on_complete: Draft | None = None,
         on_failure: Draft | None = None,
         idempotency_key: str | None = None,
+        by: str | None = None,
     ) -> GroupView:
         """Accept all drafts that `JobQueue.check` returned as one group, or none of them.
 
         No draft may have a unique key, because the job that holds it may be none of the group; and
-        the job that follows may not come after others.
+        the job that follows may not come after others. `by` is the name of who submits all of them.
 
         Raises InvalidOption, UnknownPredecessor, QueueFull if not all of them fit, BatchTooLarge if
         they never will, QueueClosed, InvalidIdempotencyKey, IdempotencyKeyReused, or UnknownGroup
         if the group of the idempotency key is no longer kept; and then nothing has changed.
         """
+        await require_words(by)
         wanted = list(drafts)
         try:
             self._check(wanted, [each for each in (on_complete, on_failure) if each is not None])
@@ -57,7 +59,7 @@ class GroupQueue:
         if idempotency_key is not None:
             asked = ("group", wanted, on_complete, on_failure)
             request = await keyed_request(idempotency_key, *asked)
-        group = new_group(len(wanted), self._store.clock, on_complete, on_failure)
+        group = new_group(len(wanted), self._store.clock, on_complete, on_failure, by=by)
         return await self._store.submit_group(group, wanted, request)
 
     async def get(self, group_id: str) -> GroupView:

@@ -4,13 +4,14 @@ from collections.abc import Iterable, Sequence
 from typing import Unpack
 
 import trio
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from job_service.jobs.queueing.group_queue import GroupQueue
 from job_service.jobs.queueing.keyed_requests import keyed_request
 from job_service.jobs.queueing.options import JobOptions, check_draft, check_options
 from job_service.jobs.queueing.queue_actions import QueueActions
 from job_service.jobs.queueing.schedules import Schedules
+from job_service.jobs.queueing.words import check_name, require_words
 from job_service.jobs.registration.job_type import encode_payload
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.state.detail import JobSummary
@@ -35,8 +36,9 @@ class JobQueue(QueueActions):
     same call with that key makes no new job: it returns the first one, `replayed`, even during a
     drain. Another call with it raises IdempotencyKeyReused. A call that raises is not remembered.
 
-    Whoever changes something for somebody, as with `cancel` or `pause`, may give their
-    name: `by`, a text of 1 to 255 characters. The event that tells of it has that name.
+    Whoever submits or changes something for somebody, as with `cancel` or `pause`, may give their
+    name: `by`, a text of 1 to 255 characters. The event that tells of it has that name, and so has
+    the job: `submitted_by`, `edited_by`, `cancelled_by`. An idempotency key does not stand for it.
     Each of these calls raises InvalidOption if that is no name, or a `reason` no Unicode text.
 
     `groups` has the same for many jobs that are one thing; see `GroupQueue`. `schedules` has what
@@ -56,6 +58,7 @@ class JobQueue(QueueActions):
         payload: object = UNSET,
         *,
         idempotency_key: str | None = None,
+        by: str | None = None,
         **options: Unpack[JobOptions],
     ) -> JobSummary:
         """Accept a job. A worker runs it as soon as one is free, or as `options` say.
@@ -72,16 +75,24 @@ class JobQueue(QueueActions):
         """
         try:
             draft = self.check(job_type, payload, **options)
+            if by is not None:
+                check_name("by", by)
         except BaseException:
             await trio.lowlevel.checkpoint()  # whoever tries over and over lets others run, too
             raise
         request = None
         if idempotency_key is not None:
             request = await keyed_request(idempotency_key, "submit", draft)
+        if by is not None:
+            draft = structs.replace(draft, by=by)
         return (await self._store.submit((draft,), request))[0]
 
     async def submit_all(
-        self, drafts: Iterable[Draft], *, idempotency_key: str | None = None
+        self,
+        drafts: Iterable[Draft],
+        *,
+        idempotency_key: str | None = None,
+        by: str | None = None,
     ) -> Sequence[JobSummary]:
         """Accept all drafts that `check` returned, in their order, or none of them.
 
@@ -92,6 +103,7 @@ class JobQueue(QueueActions):
         they never will, QueueClosed, InvalidIdempotencyKey or IdempotencyKeyReused, and then
         nothing has changed.
         """
+        await require_words(by)
         wanted = list(drafts)
         try:
             now = self._store.clock.now()
@@ -103,6 +115,8 @@ class JobQueue(QueueActions):
         request = None
         if idempotency_key is not None:
             request = await keyed_request(idempotency_key, "submit_all", wanted)
+        if by is not None:
+            wanted = [structs.replace(draft, by=by) for draft in wanted]
         return await self._store.submit(wanted, request)
 
     def check(self, job_type: str, payload: object = UNSET, **options: Unpack[JobOptions]) -> Draft:

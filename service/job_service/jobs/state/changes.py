@@ -57,6 +57,7 @@ class Edited(Transition, frozen=True, gc=False):
     priority: int | None
     payload: bytes | None
     limit_key: str | None  # of the payload, if that changes
+    by: str | None  # who asked for it, if they have a name
     is_moved: bool
 
 

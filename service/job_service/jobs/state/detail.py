@@ -92,8 +92,9 @@ class JobDetail(JobSummary, frozen=True, kw_only=True, omit_defaults=True):
 
     If they are `hidden`, because the job type is sensitive, `payload` is null and `result` absent.
     `after` has all jobs. Of more than 20 attempts that snoozed, `attempts` has the first and the
-    last 10. `edits` counts how often the job was changed while it waited. `limit_key` is the one
-    for which the limits of its type hold, if they do per key.
+    last 10. `edits` counts how often the job was changed while it waited, of which `edited_at` is
+    the last time. `submitted_by` and `edited_by` are the names of who did that, if they have one.
+    `limit_key` is the one for which the limits of its type hold, if they do per key.
     """
 
     limit_key: str | None = None
@@ -101,7 +102,10 @@ class JobDetail(JobSummary, frozen=True, kw_only=True, omit_defaults=True):
     result: msgspec.Raw | None = None
     hidden: bool = False
     attempts: list[AttemptDetail]
+    submitted_by: str | None = None
     edits: int = 0
+    edited_at: datetime | None = None
+    edited_by: str | None = None
 
 
 def summarize(job: Job) -> JobSummary:
@@ -162,7 +166,10 @@ def detail_of(job: Job, waits_because: str | None = None) -> JobDetail:
         payload=msgspec.Raw(job.payload),
         result=msgspec.Raw(job.result) if job.result is not None else None,
         attempts=[_attempt_detail(attempt) for attempt in job.attempts],
+        submitted_by=job.submitted_by,
         edits=job.edits,
+        edited_at=job.edited_at,
+        edited_by=job.edited_by,
     )
 
 

@@ -31,7 +31,8 @@ MAX_ENDED_GROUPS: Final = 10_000  # that are kept
 class Group(msgspec.Struct, frozen=True, omit_defaults=True):
     """A group as it was submitted: how many jobs it has, and the jobs that may follow on its end.
 
-    `retry_of` is the group whose jobs it runs again, as somebody with the name `by` has asked for.
+    `retry_of` is the group whose jobs it runs again. `by` is the name of who submitted it, or runs
+    those again.
     """
 
     id: str
@@ -127,14 +128,17 @@ def new_group(
     retry_of: str | None = None,
     by: str | None = None,
 ) -> Group:
-    """A group of so many jobs; its id sorts before theirs."""
+    """A group of so many jobs; its id sorts before theirs.
+
+    `by` is the name of who submits it, and so the jobs that may follow on its end.
+    """
     group_id = str(uuid_utils.uuid7())
     return Group(
         group_id,
         clock.now(),
         jobs,
-        on_complete and structs.replace(on_complete, callback_of=group_id),
-        on_failure and structs.replace(on_failure, callback_of=group_id),
+        on_complete and structs.replace(on_complete, callback_of=group_id, by=by),
+        on_failure and structs.replace(on_failure, callback_of=group_id, by=by),
         retry_of,
         by,
     )
@@ -142,7 +146,7 @@ def new_group(
 
 def members(group: Group, drafts: Sequence[Draft]) -> list[Draft]:
     """These drafts, as those of jobs of the group."""
-    return [structs.replace(draft, group=group.id) for draft in drafts]
+    return [structs.replace(draft, group=group.id, by=group.by) for draft in drafts]
 
 
 def creation_of(group: Group) -> GroupCreated:

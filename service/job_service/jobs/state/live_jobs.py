@@ -147,6 +147,7 @@ class LiveJobs:
         if job.status != "pending":
             return
         job.edits += 1
+        job.edited_at, job.edited_by = change.event.timestamp, change.by
         if change.run_at is not None:
             job.run_at, job.due_monotonic = change.run_at, None
         if change.priority is not None:

@@ -115,7 +115,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     limit_key: str | None = None  # for which the limits of its type hold, if they do per key
     debounce_seconds: float | None = None  # as a delay, also of the job that has its unique key
     tags: tuple[str, ...] = ()
-    by: str | None = None  # who runs that one again, if they have a name
+    by: str | None = None  # who submits it, if they have a name
     group: str | None = None  # the one that it is a job of
     callback_of: str | None = None  # the group on whose end it follows
 
@@ -161,6 +161,7 @@ class Job(msgspec.Struct, eq=False, gc=False):
     tags: tuple[str, ...] = ()
     group: str | None = None
     callback_of: str | None = None
+    submitted_by: str | None = None  # if they have a name
     due_monotonic: float | None = None  # while others keep it from waiting for its delay
     row: int = -1  # its place in the table
     weight: int = 0  # bytes of memory, when it was last weighed
@@ -182,6 +183,8 @@ class Job(msgspec.Struct, eq=False, gc=False):
     successors: "dict[str, Job] | None" = None  # those that await it, by id
     failure: str | None = None  # why it failed without an attempt
     edits: int = 0  # how often it was changed while it waited
+    edited_at: datetime | None = None  # the last time, and
+    edited_by: str | None = None  # by whom that was, if they have a name
 
     @property
     def retries(self) -> int:

@@ -57,6 +57,7 @@ def create(draft: Draft, clock: Clock, predecessors: Sequence[Job] = ()) -> Crea
         tags=draft.tags,
         group=draft.group,
         callback_of=draft.callback_of,
+        submitted_by=draft.by,
         due_monotonic=due_monotonic,
     )
     event = JobCreated(
@@ -71,7 +72,7 @@ def create(draft: Draft, clock: Clock, predecessors: Sequence[Job] = ()) -> Crea
         schedule=job.schedule if job.schedule is not None else UNSET,
         retry_of=job.retry_of if job.retry_of is not None else UNSET,
         group=job.group if job.group is not None else UNSET,
-        by=draft.by if draft.by is not None else UNSET,
+        by=job.submitted_by if job.submitted_by is not None else UNSET,
     )
     return Creation(job, "pending", event, predecessors)
 
@@ -132,6 +133,7 @@ def edit(job: Job, wanted: Edit, clock: Clock) -> Edited:
         *(job, "pending", event, run_at, wanted.priority),
         payload=wanted.payload,
         limit_key=wanted.limit_key,
+        by=wanted.by,
         is_moved=is_moved,
     )
 

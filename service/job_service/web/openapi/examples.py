@@ -72,7 +72,10 @@ EDITED: Final = structs.replace(
     run_at=datetime(2026, 1, 31, 18, 0, 0, 0, UTC),
     priority=2,
     waits_because="due in 30600 s",
+    submitted_by="shop",
     edits=1,
+    edited_at=_T1,
+    edited_by="alice",
 )
 MADE_READY: Final = structs.replace(
     EDITED, run_at=_T1, priority=5, waits_because="waits for a free worker"

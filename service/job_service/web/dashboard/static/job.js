@@ -174,6 +174,7 @@ function facts(seconds) {
   const free = unended.length + (job.snoozes ?? 0); // attempts that cost no retry
   return [
     ["Created", clockInZone(job.created_at)],
+    job.submitted_by && ["Submitted by", job.submitted_by],
     ended ? ["Ended", clockInZone(job.finished_at)] : ["Ended", "not yet"],
     [ended ? "Took" : "Age", duration(seconds)],
     ["Attempts", `${count(job.attempt ?? 0)} of at most ${count(job.max_retries + 1 + free)}`],
@@ -184,7 +185,7 @@ function facts(seconds) {
     job.tags && ["Tags", job.tags.map((tag) => linkToAll("tag", tag))],
     job.limit_key && ["Limit key", job.limit_key],
     job.schedule && ["Schedule", job.schedule],
-    job.edits && ["Changed", plural(job.edits, "time")],
+    job.edits && ["Changed", changes()],
     job.cancelled_by && ["Cancelled by", job.cancelled_by],
     job.scheduled_for && ["Scheduled for", clockInZone(job.scheduled_for)],
     job.retry_of && ["Runs again", [linkTo(job.retry_of)]],
@@ -192,6 +193,14 @@ function facts(seconds) {
     job.callback_of && ["Follows group", [linkToAll("group", job.callback_of)]],
     job.after && ["After", job.after.map(linkTo)],
   ].filter(Boolean);
+}
+
+/** How often it was changed, and when and by whom the last time, as far as that is known. */
+function changes() {
+  const times = plural(job.edits, "time");
+  if (job.edited_at === undefined) return times;
+  const by = job.edited_by ? ` by ${job.edited_by}` : "";
+  return `${times}, the last time at ${clockInZone(job.edited_at)}${by}`;
 }
 
 const linkToAll = (name, value) =>

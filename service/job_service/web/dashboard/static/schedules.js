@@ -3,7 +3,7 @@
 import { pauseSchedule, resumeSchedule, runScheduleNow } from "./actions.js";
 import { read } from "./api.js";
 import { $, fill, make, setAttribute, setText } from "./dom.js";
-import { clock, count, zoneAt } from "./format.js";
+import { clockInZone, count, zoneAt } from "./format.js";
 import { beatNow } from "./live.js";
 
 /** Show the schedules, if there are any. */
@@ -26,14 +26,14 @@ function showSchedule(item, schedule) {
   const [next, last, skipped] = state.children;
   setText(next, schedule.paused ? pauseOf(schedule) : nextOf(schedule));
   next.classList.toggle("paused", schedule.paused);
-  setText(last, schedule.last_run_at ? `last ${clock(schedule.last_run_at)}` : "");
+  setText(last, schedule.last_run_at ? `last ${clockInZone(schedule.last_run_at)}` : "");
   setAttribute(last, "href", schedule.last_job_id ? `#/jobs/${schedule.last_job_id}` : null);
   setText(skipped, schedule.skipped ? `${count(schedule.skipped)} skipped` : "");
 
   const ticks = schedule.next_ticks ?? [];
   more.hidden = ticks.length === 0;
   setText(more.firstElementChild, schedule.paused ? "Ticks it passes over" : "Next ticks");
-  fill(more.lastElementChild, ticks, () => make("li"), (line, tick) => setText(line, `${dated(tick)} ${zoneAt(tick)}`));
+  fill(more.lastElementChild, ticks, () => make("li"), (line, tick) => setText(line, dated(tick)));
 }
 
 async function actOn(action, { schedule }) {
@@ -44,18 +44,18 @@ async function actOn(action, { schedule }) {
 
 const nextOf = ({ next_run_at: next }) => (next ? `next ${dated(next)}` : "not started");
 
-/** A moment: its time if it is today, else with its day, and with its year if that is another. */
+/** A moment in its zone: with its day if that is not today, and with its year if that is another. */
 function dated(iso) {
   const [moment, today] = [new Date(iso), new Date()];
-  if (moment.toDateString() === today.toDateString()) return clock(iso);
+  if (moment.toDateString() === today.toDateString()) return clockInZone(iso);
   const isThisYear = moment.getFullYear() === today.getFullYear();
   const day = { weekday: "short", day: "numeric", month: "short" };
   const date = moment.toLocaleDateString("en-GB", isThisYear ? day : { ...day, year: "numeric" });
-  return `${date} ${moment.toLocaleTimeString("en-GB")}`;
+  return `${date} ${moment.toLocaleTimeString("en-GB")} ${zoneAt(iso)}`;
 }
 
 const pauseOf = ({ paused_since: since, paused_by: by }) =>
-  `paused since ${clock(since)}${by ? ` by ${by}` : ""}`;
+  `paused since ${clockInZone(since)}${by ? ` by ${by}` : ""}`;
 
 const timesOf = ({ cron, timezone, every_seconds: seconds }) =>
   cron ? `${cron}, ${timezone}` : `every ${seconds} s`;
