@@ -16,7 +16,9 @@ from job_service.errors import QueueFull
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import Retry
 from job_service.jobs.state.detail import JobSummary
-from job_service.stores.postgres import member
+from job_service.jobs.state.model import Edit
+from job_service.stores.postgres import member, participant
+from job_service.stores.postgres.editing import encode
 from job_service.telemetry.events import (
     JobCancelled,
     JobCompleted,
@@ -385,6 +387,25 @@ async def test_a_change_reaches_a_job_that_is_being_given_back(
             holder._give_back_ready([held])
         assert (await both[asked].queue.edit(job.id, priority=1)).priority == 1
         assert (await both[1].queue.get(job.id)).priority == 1
+
+
+async def test_who_takes_a_job_changes_it_as_others_have_asked_before(
+    database: str, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if it was given back after they had asked: they wait for whoever takes it next."""
+    monkeypatch.setattr(participant, "POLL_SECONDS", 1_000)
+    async with services(database, registry, 1) as (service,):
+        service.store._runner.pause("email")
+        job = await service.queue.submit("email", delay_seconds=HOUR)
+        with psycopg.connect(database) as others:
+            others.execute(
+                "UPDATE job_service.jobs SET run_at = now(), edit = %s WHERE id = %s",
+                (encode(Edit(priority=1)).decode(), job.id),
+            )
+        service.store.note_demand()
+        with trio.fail_after(20):
+            while (await service.queue.get(job.id)).priority != 1:
+                await trio.sleep(0.01)
 
 
 async def test_a_front_end_runs_no_job(database: str, registry: Registry) -> None:

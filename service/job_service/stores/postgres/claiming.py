@@ -43,7 +43,8 @@ _CLAIM: Final = """
         SELECT * FROM found WHERE n <= room ORDER BY priority, run_at, n, id LIMIT %(jobs)s
     )
     UPDATE job_service.jobs AS jobs SET node = %(node)s FROM taken WHERE jobs.id = taken.id
-    RETURNING taken.priority, taken.run_at, taken.n, jobs.id, record, payload, rescues
+    RETURNING taken.priority, taken.run_at, taken.n, jobs.id, record, payload, rescues,
+        edit IS NOT NULL
 """
 _CLAIM_PLAIN: Final = _CLAIM.format(more="")
 _CLAIM_WITH_KEYS: Final = _CLAIM.format(
@@ -109,7 +110,8 @@ async def claim(
     if keyed:
         taken = {row[3] for row in rows}
         await keep_turns(tx, [each for each in keyed if each.id in taken])
-    return await take_readable(tx, [row[3:] for row in rows])
+    claimed = await take_readable(tx, [row[3:-1] for row in rows])
+    return claimed._replace(any_to_edit=any(row[-1] for row in rows))
 
 
 async def _usages(tx: Transaction, limits: Mapping[str, Limits]) -> Usages:

@@ -82,6 +82,7 @@ class Member(Holder):
         self._said_ready_at = -math.inf
         self._must_say_ready = False
         self._may_claim = trio.Event()  # again whenever there is something to take
+        self._must_hear = trio.Event()  # again whenever somebody has said something
 
     def note_demand(self) -> None:
         self._may_claim.set()
@@ -237,6 +238,8 @@ class Member(Holder):
         if claimed:
             unit.told.append(JobsClaimed(timestamp=now, jobs=len(claimed)))
             unit.told += [(self._take_claimed, job) for job in claimed]
+        if done.claimed.any_to_edit:
+            self._must_hear.set()
         for each in done.claimed.unreadable:
             unit.told.append(self._note_misfit(each.job_id, each.job_type, NO_EDITS, each.why))
             self._may_claim.set()  # others, which they were taken for

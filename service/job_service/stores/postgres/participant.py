@@ -70,7 +70,6 @@ class Participant(Claimant):
         self._retain_seconds = retain_seconds
         self._max_losses = max_losses
         self._awaited = Awaited()
-        self._must_hear = trio.Event()
         self._own_pauses = 0  # that are not kept yet
         self._turned_at = 0.0  # on the monotonic clock, when the loop was seen to turn
 

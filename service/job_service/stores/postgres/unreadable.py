@@ -47,10 +47,14 @@ class Unreadable(NamedTuple):
 
 
 class Claimed(NamedTuple):
-    """The jobs that were taken, and those that were found and left, because none can read them."""
+    """The jobs that were taken, and those that were found and left, because none can read them.
+
+    `any_to_edit` is whether somebody still waits for one of them to be changed.
+    """
 
     jobs: Sequence[Job] = ()
     unreadable: Sequence[Unreadable] = ()
+    any_to_edit: bool = False
 
 
 async def take_readable(tx: Transaction, rows: Sequence[Sequence[Any]]) -> Claimed:
