@@ -32,12 +32,12 @@ from job_service.errors import (
     WaitsForJobs,
 )
 from job_service.jobs.state.views import Cancellations
+from job_service.web.error_refusals import OF_ERRORS
 from job_service.web.problems import Problem
 from job_service.web.refusals import (
     BUG,
     NO_TOKEN,
     NOT_READY,
-    OF_ERRORS,
     TOO_LARGE,
     TOO_MANY_UPLOADS,
     Refusal,

@@ -9,7 +9,7 @@ import trio.testing
 
 from job_service import Registry
 from job_service.errors import InvalidOption, QueueFull
-from job_service.jobs.queueing.backlog import Backlog
+from job_service.jobs.queueing.later import LaterJobs
 from job_service.jobs.queueing.options import JobOptions
 from job_service.telemetry.events import JobCreated, JobEnqueued
 from tests.conftest import Rig
@@ -34,9 +34,9 @@ def starts(registry: Registry) -> list[tuple[float, Any]]:
     return seen
 
 
-def backlog_of(rig: Rig) -> Backlog:
-    """Where the engine keeps what waits."""
-    return rig.engine._dispatcher._backlog
+def later_in(rig: Rig) -> LaterJobs[float]:
+    """Where the engine keeps what is due in so many seconds."""
+    return rig.engine._dispatcher._delayed._in_seconds
 
 
 @pytest.mark.parametrize(
@@ -278,10 +278,10 @@ async def test_what_is_called_off_is_not_kept(
     for seconds in range(1_000):
         job = await rig.queue.submit("notes", delay_seconds=seconds + 10)
         await rig.queue.cancel(job.id)
-        assert len(backlog_of(rig).delayed._due) < 100
+        assert len(later_in(rig)._due) < 100
     await trio.sleep(2_000)
     assert starts == [(5, "stays")]
-    assert backlog_of(rig).delayed._due == []
+    assert later_in(rig)._due == []
     assert (await rig.queue.get(stays.id)).status == "completed"
 
 

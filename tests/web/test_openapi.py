@@ -19,11 +19,11 @@ import schemathesis
 
 from job_service import errors
 from job_service.jobs.registration.registry import Registry
+from job_service.web.error_refusals import OF_ERRORS
 from job_service.web.guards import Access, needs_token
 from job_service.web.openapi import headers
 from job_service.web.openapi.document import build_document
 from job_service.web.openapi.operations import OPERATIONS
-from job_service.web.refusals import OF_ERRORS
 from tests.web.api import JSON, Api, check_problem, taking
 from tests.web.conftest import MakeApi
 

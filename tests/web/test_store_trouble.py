@@ -8,8 +8,8 @@ import pytest
 from job_service.errors import StoreUnavailable
 from job_service.jobs.registration.registry import Registry
 from job_service.stores.memory import MemoryStore
+from job_service.web.error_refusals import STORE_UNAVAILABLE
 from job_service.web.openapi.operations import OPERATIONS
-from job_service.web.refusals import STORE_UNAVAILABLE
 from tests.web.api import JSON, Answer, Api, check_problem
 from tests.web.conftest import MakeApi
 

@@ -28,11 +28,8 @@ def cancel(session: Session, jobs: tuple[str, ...], filters: JobFilters) -> int:
         return OK
     for job_id in [whole_id(client, part) for part in jobs]:
         job = client.cancel(job_id)
-        if session.as_json:
-            session.print_json(job)
-        else:
-            is_over = job.status == "cancelled"
-            click.echo(f"{job.id} {'is cancelled' if is_over else 'is being interrupted'}")
+        is_over = job.status == "cancelled"
+        session.tell(job, f"{job.id} {'is cancelled' if is_over else 'is being interrupted'}")
     return OK
 
 
@@ -51,17 +48,11 @@ def retry(session: Session, jobs: tuple[str, ...], filters: JobFilters) -> int:
     if either_ids_or_filters(jobs, filters):
         with progress_of(session, _retried) as tell:
             retried = session.lasting.retry_all(on_progress=tell, **filters)
-        if session.as_json:
-            session.print_json({"retried": retried})
-        else:
-            click.echo(_retried(retried))
+        session.tell({"retried": retried}, _retried(retried))
         return OK
     for job_id in [whole_id(client, part) for part in jobs]:
         job = client.retry(job_id)
-        if session.as_json:
-            session.print_json(job)
-        else:
-            click.echo(job.id)
+        session.tell(job, job.id)
     return OK
 
 
@@ -70,7 +61,8 @@ def retry(session: Session, jobs: tuple[str, ...], filters: JobFilters) -> int:
 @asks_service
 def pause(session: Session, job_type: str | None) -> int:
     """Let no more jobs start, or none of this TYPE."""
-    return _tell(session, session.client.pause(job_type))
+    _tell(session, session.client.pause(job_type))
+    return OK
 
 
 @click.command()
@@ -78,15 +70,13 @@ def pause(session: Session, job_type: str | None) -> int:
 @asks_service
 def resume(session: Session, job_type: str | None) -> int:
     """Let jobs start again, or those of this TYPE."""
-    return _tell(session, session.client.resume(job_type))
+    _tell(session, session.client.resume(job_type))
+    return OK
 
 
 def tell_cancellations(session: Session, done: Cancellations) -> None:
     """Print how many jobs were cancelled."""
-    if session.as_json:
-        session.print_json(done)
-    else:
-        click.echo(_cancelled(done))
+    session.tell(done, _cancelled(done))
 
 
 def _cancelled(done: Cancellations) -> str:
@@ -97,10 +87,6 @@ def _retried(retried: int) -> str:
     return f"{retried} run again"
 
 
-def _tell(session: Session, view: QueueView) -> int:
-    if session.as_json:
-        session.print_json(view)
-        return OK
+def _tell(session: Session, view: QueueView) -> None:
     paused = ["the queue"] if view.paused else []
-    click.echo(f"paused: {', '.join([*paused, *view.paused_types]) or 'nothing'}")
-    return OK
+    session.tell(view, f"paused: {', '.join([*paused, *view.paused_types]) or 'nothing'}")

@@ -32,10 +32,7 @@ def run_now(session: Session, jobs: tuple[str, ...], filters: JobFilters) -> int
     if either_ids_or_filters(jobs, filters):
         with progress_of(session, _made_ready) as tell:
             made_ready = session.lasting.run_now_all(on_progress=tell, **filters)
-        if session.as_json:
-            session.print_json({"made_ready": made_ready})
-        else:
-            click.echo(_made_ready(made_ready))
+        session.tell({"made_ready": made_ready}, _made_ready(made_ready))
         return OK
     for job_id in [whole_id(client, part) for part in jobs]:
         _tell(session, client.run_now(job_id))
@@ -79,10 +76,7 @@ def _made_ready(made_ready: int) -> str:
 
 
 def _tell(session: Session, job: JobDetail) -> None:
-    if session.as_json:
-        session.print_json(job)
-        return
     until = (
         "" if job.run_at is None or job.run_at <= datetime.now(UTC) else f" {local(job.run_at)},"
     )
-    click.echo(f"{job.id} is {job.status},{until} priority {job.priority}")
+    session.tell(job, f"{job.id} is {job.status},{until} priority {job.priority}")

@@ -48,10 +48,7 @@ def wait(session: Session, group_id: str) -> int:
     """
     session.client.get_group(group_id)  # if no service answers, or there is no such group
     ended = wait_for_group(session.lasting, group_id)
-    if session.as_json:
-        session.print_json(ended)
-    else:
-        click.echo(counts_of(ended))
+    session.tell(ended, counts_of(ended))
     if ended.status == "completed":
         return OK
     print_error(f"group {ended.id} {'has ' if ended.status == 'failed' else 'is '}{ended.status}")
@@ -73,10 +70,7 @@ def cancel(session: Session, group_id: str) -> int:
 def retry(session: Session, group_id: str) -> int:
     """Run again the jobs of a group that did not complete, and print the id of the new group."""
     made = session.client.retry_group(group_id)
-    if session.as_json:
-        session.print_json(made)
-    else:
-        click.echo(made.id)
+    session.tell(made, made.id)
     return OK
 
 

@@ -30,10 +30,14 @@ def schedules(session: Session, action: str | None, schedule: str | None) -> int
     if schedule is None:
         raise click.UsageError(f"{action} needs a SCHEDULE")
     if action == "run-now":
-        return _run_now(session, schedule)
+        job = session.client.run_schedule_now(schedule)
+        session.tell(job, job.id)
+        return OK
     client = session.client
     change = client.pause_schedule if action == "pause" else client.resume_schedule
-    return _tell(session, change(schedule))
+    view = change(schedule)
+    session.tell(view, _words(view))
+    return OK
 
 
 def _list(session: Session) -> int:
@@ -46,20 +50,7 @@ def _list(session: Session) -> int:
     return OK
 
 
-def _run_now(session: Session, schedule: str) -> int:
-    job = session.client.run_schedule_now(schedule)
-    if session.as_json:
-        session.print_json(job)
-    else:
-        click.echo(job.id)
-    return OK
-
-
-def _tell(session: Session, view: ScheduleView) -> int:
-    if session.as_json:
-        session.print_json(view)
-    elif view.paused:
-        click.echo(f"{view.schedule} is paused")
-    else:
-        click.echo(f"{view.schedule} runs next at {pictures.local(view.next_run_at)}")
-    return OK
+def _words(view: ScheduleView) -> str:
+    if view.paused:
+        return f"{view.schedule} is paused"
+    return f"{view.schedule} runs next at {pictures.local(view.next_run_at)}"

@@ -51,6 +51,13 @@ class Session:
         self.client.metrics()
         return self.lasting
 
+    def tell(self, answer: object, words: str) -> None:
+        """Print what the service has answered, or for people these words."""
+        if self.as_json:
+            self.print_json(answer)
+        else:
+            click.echo(words)
+
     def print_json(self, value: object) -> None:
         """Print one line of JSON."""
         click.echo(json.encode(value))

@@ -67,10 +67,7 @@ def submit(
     client, body = session.client, UNSET if payload is None else read_payload(payload)
     job = client.submit(job_type, body, idempotency_key=idempotency_key, **given)
     if not wait:
-        if session.as_json:
-            session.print_json(job)
-        else:
-            click.echo(job.id)
+        session.tell(job, job.id)
         return OK
     ended = wait_for(session.lasting, job.id)
     if session.as_json:

@@ -6,8 +6,9 @@ from typing import Literal
 from msgspec import Struct
 from quart import Quart, Response
 
+from job_service.web.error_refusals import STORE_UNAVAILABLE
 from job_service.web.problems import Problem
-from job_service.web.refusals import NOT_READY, STORE_UNAVAILABLE
+from job_service.web.refusals import NOT_READY
 from job_service.web.responses import fresh_json
 
 

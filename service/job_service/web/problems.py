@@ -21,7 +21,13 @@ from job_service.errors import (
 )
 from job_service.jobs.state.model import Status
 from job_service.telemetry.text import UNSAFE
-from job_service.web.refusals import BUG, MALFORMED, OF_ERRORS, Refusal, retry_after
+from job_service.web.error_refusals import OF_ERRORS
+from job_service.web.refusals import (
+    BUG,
+    MALFORMED,
+    Refusal,
+    retry_after,
+)
 
 PROBLEM_CONTENT_TYPE = "application/problem+json"
 MAX_DETAIL_CHARS = 2_000

@@ -1,4 +1,4 @@
-"""Every problem that a call can be answered with: its status, its kind, its words, its headers.
+"""A problem that a call can be answered with, and each of them that is no error of the queue.
 
 A route raises it as a `Problem`, and the documentation describes it.
 """
@@ -10,32 +10,7 @@ from typing import Final, NamedTuple
 
 from msgspec import UNSET, UnsetType
 
-from job_service.errors import (
-    AlreadyFinished,
-    BackupRefused,
-    BatchTooLarge,
-    GroupConflict,
-    IdempotencyKeyReused,
-    InvalidIdempotencyKey,
-    InvalidOption,
-    InvalidPayload,
-    JobServiceError,
-    NotFinished,
-    NotPending,
-    QueueClosed,
-    QueueFull,
-    StoreUnavailable,
-    UnknownGroup,
-    UnknownJob,
-    UnknownJobType,
-    UnknownPredecessor,
-    UnknownSchedule,
-    UnreadableJob,
-    WaitsForJobs,
-)
 from job_service.jobs.state.model import Status
-
-EXAMPLE_ID: Final = "01890a5d-ac96-774b-bcce-b302099a8057"
 
 
 class Refusal(NamedTuple):
@@ -64,12 +39,6 @@ MALFORMED: Final = Refusal(
     "not a job: Object missing required field `type`",
     "malformed",
 )
-UNKNOWN_JOB_TYPE: Final = Refusal(
-    HTTPStatus.BAD_REQUEST,
-    "No job type has this name.",
-    "there is no job type 'telegram'; known are echo, sleep",
-    "unknown-job-type",
-)
 UNKNOWN_PARAMETER: Final = Refusal(
     HTTPStatus.BAD_REQUEST,
     "The query has a parameter that this call does not know.",
@@ -81,12 +50,6 @@ REPEATED_HEADER: Final = Refusal(
     "A header is repeated that may come only once.",
     "the header Origin is given more than once",
     "malformed",
-)
-INVALID_PAYLOAD: Final = Refusal(
-    HTTPStatus.BAD_REQUEST,
-    "The payload is not what the job type takes.",
-    "Object missing required field `seconds`",
-    "invalid-payload",
 )
 NO_TOKEN: Final = Refusal(
     HTTPStatus.UNAUTHORIZED,
@@ -105,24 +68,6 @@ FOREIGN_ORIGIN: Final = Refusal(
     "A browser sent it from a page of another origin, and `--allow-origin` does not name that.",
     "pages of this origin may change nothing here; see --allow-origin",
 )
-UNKNOWN_JOB: Final = Refusal(
-    HTTPStatus.NOT_FOUND,
-    "There is no such job, or it ended so long ago that it has been forgotten.",
-    f"there is no job {EXAMPLE_ID}, or it is no longer kept",
-    "unknown-job",
-)
-UNKNOWN_GROUP: Final = Refusal(
-    HTTPStatus.NOT_FOUND,
-    "There is no such group, or it ended so long ago that it has been forgotten.",
-    f"there is no group {EXAMPLE_ID}, or it is no longer kept",
-    "unknown-group",
-)
-UNKNOWN_SCHEDULE: Final = Refusal(
-    HTTPStatus.NOT_FOUND,
-    "No schedule has this name.",
-    "there is no schedule 'nightly'; known are refresh",
-    "unknown-schedule",
-)
 NO_SUCH_FILE: Final = Refusal(
     HTTPStatus.NOT_FOUND, "The dashboard has no such file.", "there is no such file"
 )
@@ -130,59 +75,6 @@ SLOW_BODY: Final = Refusal(
     HTTPStatus.REQUEST_TIMEOUT,
     "The body took too long to arrive.",
     "the body did not come to its end",
-)
-ALREADY_FINISHED: Final = Refusal(
-    HTTPStatus.CONFLICT,
-    "The job has ended; `job_status` says how.",
-    f"job {EXAMPLE_ID} is already completed",
-    "already-finished",
-    job_status="completed",
-)
-NOT_FINISHED: Final = Refusal(
-    HTTPStatus.CONFLICT,
-    "The job has not ended yet; `job_status` says what it does.",
-    f"job {EXAMPLE_ID} is still processing",
-    "not-finished",
-    job_status="processing",
-)
-NOT_PENDING: Final = Refusal(
-    HTTPStatus.CONFLICT,
-    "The job waits no more: it runs, has ended, or is about to start; `job_status` says which.",
-    f"job {EXAMPLE_ID} is already processing",
-    "not-pending",
-    job_status="processing",
-)
-WAITS_FOR_JOBS: Final = Refusal(
-    HTTPStatus.CONFLICT,
-    "The job can't run now, because it waits for other jobs.",
-    f"job {EXAMPLE_ID} waits for other jobs",
-    "waits-for-jobs",
-    job_status="pending",
-)
-UNREADABLE_JOB: Final = Refusal(
-    HTTPStatus.CONFLICT,
-    "The job's record can't be read, so the job can only be cancelled.",
-    f"job {EXAMPLE_ID} can only be cancelled: its record can't be read: Input data was truncated",
-    "unreadable-job",
-)
-GROUP_CONFLICT: Final = Refusal(
-    HTTPStatus.CONFLICT,
-    "The group has ended, so it can't be cancelled; or it has no jobs to run again.",
-    f"group {EXAMPLE_ID} is already completed",
-    "group-conflict",
-)
-UNKNOWN_PREDECESSOR: Final = Refusal(
-    HTTPStatus.CONFLICT,
-    "A job in `after` does not exist, or ended so long ago that it has been forgotten.",
-    f"there is no job {EXAMPLE_ID} for it to come after",
-    "unknown-predecessor",
-)
-BACKUP_REFUSED: Final = Refusal(
-    HTTPStatus.CONFLICT,
-    "The jobs can't be copied there: they are in memory, the file is there already, or it can't be "
-    "written.",
-    "/backup/jobs.db is there already: name a new file",
-    "backup-refused",
 )
 CHANGED: Final = Refusal(
     HTTPStatus.PRECONDITION_FAILED,
@@ -193,12 +85,6 @@ TOO_LARGE: Final = Refusal(
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "The body is larger than this call takes.",
     "the body is over 1,048,576 bytes",
-)
-BATCH_TOO_LARGE: Final = Refusal(
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    "The batch is larger than the whole queue, so it would never fit.",
-    "1001 jobs never fit: the queue has 1000 places",
-    "batch-too-large",
 )
 NOT_THE_MEDIA_TYPE: Final = Refusal(
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -229,19 +115,6 @@ FOREIGN_HOST: Final = Refusal(
     "The `Host` header does not name this service.",
     "this service is not known by the name in the Host header; see --allow-host",
 )
-KEY_REUSED: Final = Refusal(
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-    "The idempotency key was used before, for another request.",
-    "this idempotency key was used for another request",
-    "idempotency-key-reused",
-)
-QUEUE_FULL: Final = Refusal(
-    HTTPStatus.TOO_MANY_REQUESTS,
-    "The queue is full. Try again a little later.",
-    "the queue is full: 1000 of 1000 places taken",
-    "queue-full",
-    retry_after(1),
-)
 TOO_MANY_UPLOADS: Final = Refusal(
     HTTPStatus.TOO_MANY_REQUESTS,
     "Too much is being uploaded at the same time, and this upload has had the most time. Send it "
@@ -255,20 +128,6 @@ BUG: Final = Refusal(
     "A bug of the service. Its log has a line `request_failed`.",
     "a bug of the service; its log says more",
 )
-DRAINING: Final = Refusal(
-    HTTPStatus.SERVICE_UNAVAILABLE,
-    "The service is shutting down and takes no more jobs.",
-    "the service is draining and takes no more jobs",
-    "draining",
-    retry_after(10),
-)
-STORE_UNAVAILABLE: Final = Refusal(
-    HTTPStatus.SERVICE_UNAVAILABLE,
-    "The store can't keep anything now. Nothing is lost: try again a little later.",
-    "the store can't keep anything now",
-    "store-unavailable",
-    retry_after(5),
-)
 NOT_READY: Final = Refusal(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "The service is starting or draining.",
@@ -276,26 +135,3 @@ NOT_READY: Final = Refusal(
     "not-ready",
     retry_after(10),
 )
-
-OF_ERRORS: Final[Mapping[type[JobServiceError], Refusal]] = {
-    UnknownJobType: UNKNOWN_JOB_TYPE,
-    InvalidPayload: INVALID_PAYLOAD,
-    InvalidOption: MALFORMED,
-    InvalidIdempotencyKey: MALFORMED,
-    UnknownJob: UNKNOWN_JOB,
-    UnknownGroup: UNKNOWN_GROUP,
-    UnknownSchedule: UNKNOWN_SCHEDULE,
-    GroupConflict: GROUP_CONFLICT,
-    UnknownPredecessor: UNKNOWN_PREDECESSOR,
-    AlreadyFinished: ALREADY_FINISHED,
-    NotPending: NOT_PENDING,
-    WaitsForJobs: WAITS_FOR_JOBS,
-    NotFinished: NOT_FINISHED,
-    UnreadableJob: UNREADABLE_JOB,
-    IdempotencyKeyReused: KEY_REUSED,
-    BatchTooLarge: BATCH_TOO_LARGE,
-    QueueFull: QUEUE_FULL,
-    BackupRefused: BACKUP_REFUSED,
-    QueueClosed: DRAINING,
-    StoreUnavailable: STORE_UNAVAILABLE,
-}

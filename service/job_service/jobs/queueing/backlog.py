@@ -1,12 +1,10 @@
-"""The pending jobs in the order in which workers are to have them."""
+"""The ready jobs in the order in which workers are to have them."""
 
 import math
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime
 
 from job_service.jobs.queueing.keyed import KeyedQueue
-from job_service.jobs.queueing.later import LaterJobs
 from job_service.jobs.queueing.ready import ReadyQueue
 from job_service.jobs.queueing.suspects import Suspects
 from job_service.jobs.state.limits import NO_LIMITS, Limits
@@ -16,7 +14,7 @@ _Queue = ReadyQueue | KeyedQueue  # of one type
 
 
 class Backlog:
-    """Ready jobs by priority and then first in, first out; later ones by when they are due.
+    """Ready jobs by priority, and then first in, first out.
 
     A job type whose jobs may have to be held back, because it has limits or because it is paused,
     has a queue of its own, so that they never stand in the way of others. So have all jobs that
@@ -24,8 +22,7 @@ class Backlog:
     in `misfits`. And so have suspects, which go first.
 
     There is no bound on all this: submissions are bounded where they come in, and a retry must
-    never be lost. A job is `delayed` for so many seconds, on Trio's clock, or `dated`, on the wall
-    clock, which may be set, and goes on while the machine is suspended.
+    never be lost.
     """
 
     def __init__(
@@ -36,19 +33,17 @@ class Backlog:
     ) -> None:
         self.paused = False
         self.misfits: set[str] = set()
+        self.unfit_by_type = Counter[str]()
         self._limits_of = limits_of
         self._monotonic = monotonic
         self._paused_types: set[str] = set()
         self._common = ReadyQueue()
         self._unfit = ReadyQueue(limit=0)
-        self._unfit_by_type = Counter[str]()
         self._suspects = Suspects(is_idle)
         self._of_type: dict[str, _Queue] = {}  # which is `_common` for most
         self._own: dict[str, _Queue] = {}  # those of `_of_type` that are not
         self._waiting: dict[str, _Queue] = {}  # those of `_own` that have jobs in them
         self._rated: list[KeyedQueue] = []  # those of `_own` whose jobs may start only so often
-        self.delayed = LaterJobs[float]()
-        self.dated = LaterJobs[datetime]()
 
     @property
     def ready(self) -> int:
@@ -68,11 +63,6 @@ class Backlog:
         return sum(len(queue) for queue in self._own.values() if queue.paused)
 
     @property
-    def later(self) -> int:
-        """How many jobs are not due yet."""
-        return len(self.delayed) + len(self.dated)
-
-    @property
     def paused_types(self) -> list[str]:
         """The job types that are paused, sorted."""
         return sorted(self._paused_types)
@@ -81,10 +71,6 @@ class Backlog:
     def oldest_ready(self) -> float:
         """When the job that has waited longest became ready; infinity if none waits."""
         return min(queue.oldest for queue in (self._common, self._suspects, *self._own.values()))
-
-    def not_ready_by_type(self) -> Counter[str]:
-        """How many jobs of each type are not due yet, or can't be run by this program."""
-        return self.delayed.by_type + self.dated.by_type + self._unfit_by_type
 
     def oldest_by_type(self) -> dict[str, float]:
         """When the job of each type that has waited longest became ready.
@@ -123,15 +109,6 @@ class Backlog:
             looked += queue.look_again(now, limit - looked)
         return looked
 
-    def starts_any_by(self, deadline: float, date: datetime) -> bool:
-        """Whether one of the later jobs is due by then, and can start.
-
-        `date` is what the wall clock will show at the `deadline`.
-        """
-        return self.delayed.any_by(deadline, self._is_free) or self.dated.any_by(
-            date, self._is_free
-        )
-
     @property
     def alone(self) -> Job | None:
         """The job beside which no other is to start, if there is one."""
@@ -149,6 +126,10 @@ class Backlog:
     def is_unfit(self, job: Job) -> bool:
         """Whether this program can't run the job, whatever else it waits for."""
         return job.id in self.misfits or job in self._unfit or self._limits_of(job.type) is None
+
+    def can_start(self, job: Job) -> bool:
+        """Whether neither a pause nor its type keeps the job from starting, once it is due."""
+        return not self.is_paused(job) and not self.is_unfit(job)
 
     def queue_of(self, job: Job) -> _Queue:
         """Where a fit job is once it is ready, among others that it may have to wait for."""
@@ -172,7 +153,7 @@ class Backlog:
         if queue is self._own.get(job.type):
             self._waiting[job.type] = queue
         if queue is self._unfit:
-            self._unfit_by_type[job.type] += 1
+            self.unfit_by_type[job.type] += 1
             return False
         return True
 
@@ -207,18 +188,11 @@ class Backlog:
         queue = self._own.get(job.type)
         return makes_room if queue is None else queue.release(job) or makes_room
 
-    def take_due(self, now: float, date: datetime, limit: int) -> list[Job]:
-        """Those of the later jobs that are due, in the order of their times; up to `limit`."""
-        due = self.dated.take_due(date, limit)
-        return due + self.delayed.take_due(now, limit - len(due))
-
     def discard(self, job: Job) -> None:
         """Drop a job that has ended without having been run, if it is here."""
         self.misfits.discard(job.id)
-        if self.delayed.discard(job) or self.dated.discard(job):
-            return
         if self._unfit.discard(job):
-            self._unfit_by_type[job.type] -= 1
+            self.unfit_by_type[job.type] -= 1
         self._suspects.discard(job)
         queue = self._of_type.get(job.type)
         if queue is not None:
@@ -264,9 +238,6 @@ class Backlog:
     def _type_may_start(self, job: Job) -> bool:
         queue = self._own.get(job.type)
         return job.type not in self._paused_types and (queue is None or queue.may_start_one(job))
-
-    def _is_free(self, job: Job) -> bool:
-        return not self.is_paused(job) and not self.is_unfit(job)
 
     def _open_queue(self, job_type: str) -> _Queue:
         queue: _Queue = self._common

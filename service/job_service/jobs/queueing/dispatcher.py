@@ -2,19 +2,18 @@
 
 import math
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 
 import trio
 
 from job_service.jobs.queueing.backlog import Backlog
+from job_service.jobs.queueing.delayed import DelayedJobs
 from job_service.jobs.queueing.fitness import limits_of, why_unfit
-from job_service.jobs.queueing.waiting import why_it_waits
+from job_service.jobs.queueing.waiting import view_of, what_keeps, why_it_waits
 from job_service.jobs.registration.registry import Registry
-from job_service.jobs.registration.retry import LONGEST_WAIT_SECONDS
 from job_service.jobs.state.model import Job
 from job_service.jobs.state.transitions import enqueue
 from job_service.stores.contract import Store
-from job_service.stores.runner import BacklogView, Demand, TypeBacklog
+from job_service.stores.runner import BacklogView, Demand
 
 _DUE_IN_ONE_GO = 500
 _KEYS_IN_ONE_GO = 200  # each of which takes several times as long
@@ -48,6 +47,7 @@ class Dispatcher:
             store.clock.monotonic,
             lambda: not self._taken,
         )
+        self._delayed = DelayedJobs(store.clock)
         self._threads_awaited = threads_awaited
         self._on_failure = on_failure
         self._starts_per_second = starts_per_second
@@ -81,7 +81,7 @@ class Dispatcher:
         """The pending job is not to start until it is added again; false if it is about to."""
         if job.ready_monotonic is not None and job not in self._backlog.queue_of(job):
             return False  # it is on its way to a worker
-        self._backlog.discard(job)
+        self._drop(job)
         return True
 
     def recover(self, job: Job) -> str | None:
@@ -111,13 +111,13 @@ class Dispatcher:
         if job.status == "failed":
             self._on_failure(job)
         if job.status == "abandoned":
-            self._backlog.discard(job)
+            self._drop(job)
         else:
             self.lose(job)
 
     def lose(self, job: Job) -> None:
         """The job is somebody else's, whatever this program has made of it."""
-        self._backlog.discard(job)
+        self._drop(job)
         self._taken.discard(job.id)
         if self._backlog.release(job):
             self._hand_over()
@@ -165,16 +165,7 @@ class Dispatcher:
 
     def what_keeps(self, job: Job) -> str | None:
         """Why a job can't start at the end of a drain; None if it lacks nothing but time."""
-        if job.status != "pending":
-            return None
-        if job.awaits is not None:
-            return "waits_for_jobs"
-        if self._backlog.is_unfit(job):
-            return "misfit"
-        if self._backlog.is_paused(job):
-            return "paused"
-        is_late = job.ready_monotonic is None or self._backlog.waits_for_rate(job)
-        return "not_due_in_time" if is_late else None
+        return what_keeps(job, self._backlog)
 
     def demand(self) -> Demand:
         """What could start now, beside what is here."""
@@ -193,22 +184,7 @@ class Dispatcher:
 
     def view(self) -> BacklogView:
         """What holds the pending jobs back."""
-        backlog = self._backlog
-        return BacklogView(
-            paused=backlog.paused,
-            paused_types=backlog.paused_types,
-            later=backlog.later,
-            unfit=backlog.unfit,
-            types=self._types(),
-        )
-
-    def _types(self) -> dict[str, TypeBacklog]:
-        oldest, starts = self._backlog.oldest_by_type(), self._starts_per_second()
-        not_ready = self._backlog.not_ready_by_type()
-        return {
-            name: TypeBacklog(not_ready[name], oldest.get(name), starts.get(name, 0.0))
-            for name in {*not_ready, *oldest, *starts}
-        }
+        return view_of(self._backlog, self._delayed, self._starts_per_second())
 
     def close(self, deadline: float) -> None:
         """Stop once all jobs are done that can start before `deadline`, on Trio's clock."""
@@ -231,7 +207,7 @@ class Dispatcher:
                 self._workers = workers
             try:
                 while True:
-                    due = self._take_due()
+                    due = self._delayed.take_due(_DUE_IN_ONE_GO)
                     for job in due:
                         self._make_ready(job)
                     looked = self._backlog.look_again(_KEYS_IN_ONE_GO)
@@ -248,11 +224,7 @@ class Dispatcher:
 
     async def _wait_for_change(self) -> None:
         # No change can be missed: between the last look and the parking there is no checkpoint.
-        deadline, next_date = self._backlog.delayed.next_due, self._backlog.dated.next_due
-        if next_date is not None:
-            seconds = (next_date - self._clock.now()).total_seconds()
-            look = trio.current_time() + min(seconds, self._clock.look_seconds)
-            deadline = look if deadline is None else min(look, deadline)
+        deadline = self._delayed.next_look
         if self._backlog.has_rates and (next_look := self._backlog.next_look) < math.inf:
             self._next_look = next_look
             look = trio.current_time() + next_look - self._clock.monotonic()
@@ -287,20 +259,17 @@ class Dispatcher:
         if job.run_at is job.created_at or job.run_at <= self._clock.now():  # spares most a look
             self._make_ready(job, is_told=is_told)
             return
-        next_date = self._backlog.dated.next_due
-        self._backlog.dated.add(job, job.run_at)
-        if next_date is None or job.run_at < next_date:
+        if self._delayed.add_until_date(job):
             self._look_again()
 
     def _add_later(self, job: Job, delay_seconds: float) -> None:
-        due, next_due = trio.current_time() + delay_seconds, self._backlog.delayed.next_due
-        self._backlog.delayed.add(job, due)
-        if next_due is None or due < next_due or self._closes_at is not None:
+        is_next = self._delayed.add(job, delay_seconds)
+        if is_next or self._closes_at is not None:
             self._look_again()
 
-    def _take_due(self) -> list[Job]:
-        now, date = trio.current_time(), self._clock.now()
-        return self._backlog.take_due(now, date, _DUE_IN_ONE_GO)
+    def _drop(self, job: Job) -> None:
+        self._delayed.discard(job)
+        self._backlog.discard(job)
 
     def _make_ready(self, job: Job, *, at_once: bool = False, is_told: bool = True) -> None:
         if job.status != "pending":  # it has just ended, and `discard` is still to come
@@ -339,13 +308,11 @@ class Dispatcher:
             return False
         if self._store.is_durable:
             return self._store.processing == 0
-        backlog = self._backlog
-        seconds = min(max(self._closes_at - trio.current_time(), -1), 2 * LONGEST_WAIT_SECONDS)
-        date = self._clock.now() + timedelta(seconds=seconds)
-        can_not_start = backlog.later + backlog.held + backlog.unfit + self._store.blocked
-        can_not_start += backlog.held_for(seconds)
+        backlog, delayed = self._backlog, self._delayed
+        can_not_start = len(delayed) + backlog.held + backlog.unfit + self._store.blocked
+        can_not_start += backlog.held_for(self._closes_at - trio.current_time())
         return (
             self._store.pending == can_not_start
             and self._store.processing == 0
-            and not backlog.starts_any_by(self._closes_at, date)
+            and not delayed.any_by(self._closes_at, backlog.can_start)
         )

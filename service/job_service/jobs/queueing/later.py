@@ -1,4 +1,4 @@
-"""Jobs that wait for their time, by when it comes."""
+"""Jobs that wait for their time on one clock, by when it comes."""
 
 import heapq
 from collections import Counter
@@ -14,7 +14,7 @@ _STALE_ENTRIES = 64  # as many as are not worth the tidying
 
 
 class LaterJobs(Generic[Time]):
-    """Jobs and when they are due, on one clock: seconds on Trio's, or moments on the wall's."""
+    """Jobs and when they are due: seconds on Trio's, or moments on the wall's."""
 
     def __init__(self) -> None:
         self.by_type = Counter[str]()  # how many there are

@@ -1,11 +1,14 @@
-"""Why a pending job is not running now, in one plain sentence."""
+"""What holds pending jobs back: one of them, in a sentence or a word, and all, in numbers."""
 
 import math
+from collections.abc import Mapping
 
 from job_service.jobs.queueing.backlog import Backlog
+from job_service.jobs.queueing.delayed import DelayedJobs
 from job_service.jobs.queueing.ready import MANY
 from job_service.jobs.state.dependencies import why_blocked
 from job_service.jobs.state.model import Job
+from job_service.stores.runner import BacklogView, TypeBacklog
 
 
 def why_it_waits(job: Job, backlog: Backlog, due_in_seconds: float, threads_awaited: int) -> str:
@@ -35,6 +38,37 @@ def why_it_waits(job: Job, backlog: Backlog, due_in_seconds: float, threads_awai
     if ahead >= MANY:
         return f"waits for a free worker; {MANY:,} or more ahead of it"
     return "waits for a free worker" + (f"; {ahead} ahead of it" if ahead else "")
+
+
+def what_keeps(job: Job, backlog: Backlog) -> str | None:
+    """Why a job can't start at the end of a drain; None if it lacks nothing but time."""
+    if job.status != "pending":
+        return None
+    if job.awaits is not None:
+        return "waits_for_jobs"
+    if backlog.is_unfit(job):
+        return "misfit"
+    if backlog.is_paused(job):
+        return "paused"
+    is_late = job.ready_monotonic is None or backlog.waits_for_rate(job)
+    return "not_due_in_time" if is_late else None
+
+
+def view_of(
+    backlog: Backlog, delayed: DelayedJobs, starts_per_second: Mapping[str, float]
+) -> BacklogView:
+    """What holds back the pending jobs of this process; jobs of each type begin so often."""
+    oldest, not_ready = backlog.oldest_by_type(), delayed.by_type + backlog.unfit_by_type
+    return BacklogView(
+        paused=backlog.paused,
+        paused_types=backlog.paused_types,
+        later=len(delayed),
+        unfit=backlog.unfit,
+        types={
+            name: TypeBacklog(not_ready[name], oldest.get(name), starts_per_second.get(name, 0.0))
+            for name in {*not_ready, *oldest, *starts_per_second}
+        },
+    )
 
 
 def _suspicion(job: Job, backlog: Backlog) -> str | None:

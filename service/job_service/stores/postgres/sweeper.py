@@ -4,9 +4,6 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-import psycopg
-
-from job_service.errors import StoreUnavailable
 from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import TERMINAL, Edit, Job
 from job_service.jobs.state.views import Cancellations, MadeReady
@@ -14,12 +11,12 @@ from job_service.stores.contract import ALL, Portion
 from job_service.stores.postgres.calling_off import CallOff
 from job_service.stores.postgres.editing import EditElsewhere
 from job_service.stores.postgres.listing import Listing
-from job_service.stores.postgres.participant import Participant
+from job_service.stores.postgres.shared_reads import SharedReads
 
 PORTION: Final = 500  # jobs in one transaction
 
 
-class Sweeper(Participant):
+class Sweeper(SharedReads):
     """Finds the jobs that are meant by pages, and changes each where it is.
 
     Meaning and errors of its methods are those of `contract.Store`.
@@ -79,16 +76,6 @@ class Sweeper(Participant):
             if after is None:
                 return None
         return after
-
-    async def _found(self, listing: Listing) -> tuple[list[Job], str | None]:
-        """What the listing reads. Raises StoreUnavailable."""
-        return await self._question(self._read_in_time(listing))
-
-    async def _read_in_time(self, listing: Listing) -> tuple[list[Job], str | None]:
-        try:
-            return await self._pages.do(listing.read)
-        except psycopg.errors.QueryCanceled as error:  # which says nothing of the store itself
-            raise StoreUnavailable("the database takes too long to find these jobs") from error
 
     def _here(self, ids: list[str]) -> list[Job]:
         """Those of these jobs that this process holds; those that wait come first."""

@@ -24,8 +24,8 @@ from job_service.telemetry.events import JobStarted, LoopStalled
 from job_service.telemetry.history import HistoryView
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.telemetry.notices import Notice
+from job_service.web.error_refusals import EXAMPLE_ID
 from job_service.web.queue_routes import Backup
-from job_service.web.refusals import EXAMPLE_ID
 from job_service.web.submissions import BatchReceipt
 
 _T0: Final = datetime(2026, 1, 31, 9, 30, 0, 125_000, UTC)

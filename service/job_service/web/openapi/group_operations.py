@@ -4,6 +4,18 @@ from typing import Final
 
 from job_service.jobs.state.group import GroupView
 from job_service.jobs.state.views import Cancellations
+from job_service.web.error_refusals import (
+    BATCH_TOO_LARGE,
+    DRAINING,
+    GROUP_CONFLICT,
+    INVALID_PAYLOAD,
+    KEY_REUSED,
+    QUEUE_FULL,
+    STORE_UNAVAILABLE,
+    UNKNOWN_GROUP,
+    UNKNOWN_JOB_TYPE,
+    UNKNOWN_PREDECESSOR,
+)
 from job_service.web.job_routes import MAX_WAIT_SECONDS
 from job_service.web.openapi import examples
 from job_service.web.openapi.operation import (
@@ -15,22 +27,12 @@ from job_service.web.openapi.operation import (
     malformed_as,
 )
 from job_service.web.refusals import (
-    BATCH_TOO_LARGE,
     CHANGED,
     COMPRESSED,
-    DRAINING,
-    GROUP_CONFLICT,
-    INVALID_PAYLOAD,
-    KEY_REUSED,
     NOT_A_GROUP,
-    QUEUE_FULL,
     SLOW_BODY,
-    STORE_UNAVAILABLE,
     TOO_LARGE,
     TOO_MANY_UPLOADS,
-    UNKNOWN_GROUP,
-    UNKNOWN_JOB_TYPE,
-    UNKNOWN_PREDECESSOR,
 )
 from job_service.web.submissions import MAX_BATCH_JOBS, MAX_JOB_BYTES
 

@@ -6,7 +6,7 @@ Requests' own readers parse them, because each has a grammar of its own.
 from typing import Final, NamedTuple
 
 from job_service.telemetry.schemas import Schema
-from job_service.web.refusals import EXAMPLE_ID
+from job_service.web.error_refusals import EXAMPLE_ID
 
 
 class SentHeader(NamedTuple):

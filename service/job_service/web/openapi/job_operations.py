@@ -5,6 +5,22 @@ from typing import Final
 from job_service.jobs.queueing.filters import MAX_PAGE
 from job_service.jobs.state.detail import JobDetail, JobSummary
 from job_service.jobs.state.views import Cancellations, MadeReady, Retries
+from job_service.web.error_refusals import (
+    ALREADY_FINISHED,
+    BATCH_TOO_LARGE,
+    DRAINING,
+    INVALID_PAYLOAD,
+    KEY_REUSED,
+    NOT_FINISHED,
+    NOT_PENDING,
+    QUEUE_FULL,
+    STORE_UNAVAILABLE,
+    UNKNOWN_JOB,
+    UNKNOWN_JOB_TYPE,
+    UNKNOWN_PREDECESSOR,
+    UNREADABLE_JOB,
+    WAITS_FOR_JOBS,
+)
 from job_service.web.job_routes import MAX_WAIT_SECONDS
 from job_service.web.openapi import examples
 from job_service.web.openapi.operation import (
@@ -16,29 +32,15 @@ from job_service.web.openapi.operation import (
     malformed_as,
 )
 from job_service.web.refusals import (
-    ALREADY_FINISHED,
-    BATCH_TOO_LARGE,
     CHANGED,
     COMPRESSED,
-    DRAINING,
-    INVALID_PAYLOAD,
-    KEY_REUSED,
     MALFORMED,
     NOT_A_BATCH,
     NOT_AN_EDIT,
-    NOT_FINISHED,
-    NOT_PENDING,
     NOT_THE_MEDIA_TYPE,
-    QUEUE_FULL,
     SLOW_BODY,
-    STORE_UNAVAILABLE,
     TOO_LARGE,
     TOO_MANY_UPLOADS,
-    UNKNOWN_JOB,
-    UNKNOWN_JOB_TYPE,
-    UNKNOWN_PREDECESSOR,
-    UNREADABLE_JOB,
-    WAITS_FOR_JOBS,
     Refusal,
 )
 from job_service.web.submissions import (

@@ -7,6 +7,7 @@ from job_service.overview import Overview
 from job_service.telemetry.history import HistoryView
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.telemetry.notices import Notice
+from job_service.web.error_refusals import BACKUP_REFUSED, STORE_UNAVAILABLE, UNKNOWN_JOB_TYPE
 from job_service.web.health import Health
 from job_service.web.monitoring import Caller
 from job_service.web.openapi import examples
@@ -22,13 +23,7 @@ from job_service.web.openapi.operation import (
 )
 from job_service.web.openapi.schedule_operations import SCHEDULE_OPERATIONS
 from job_service.web.queue_routes import Backup
-from job_service.web.refusals import (
-    BACKUP_REFUSED,
-    NO_SUCH_FILE,
-    NOT_READY,
-    STORE_UNAVAILABLE,
-    UNKNOWN_JOB_TYPE,
-)
+from job_service.web.refusals import NO_SUCH_FILE, NOT_READY
 
 EVENT_STREAM: Final = "text/event-stream"
 

@@ -4,15 +4,15 @@ from typing import Final
 
 from job_service.jobs.state.detail import JobSummary
 from job_service.jobs.state.views import ScheduleView
-from job_service.web.openapi import examples
-from job_service.web.openapi.operation import Answer, Operation, Operations, malformed_as
-from job_service.web.refusals import (
+from job_service.web.error_refusals import (
     DRAINING,
     KEY_REUSED,
     QUEUE_FULL,
     STORE_UNAVAILABLE,
     UNKNOWN_SCHEDULE,
 )
+from job_service.web.openapi import examples
+from job_service.web.openapi.operation import Answer, Operation, Operations, malformed_as
 
 _THE_SCHEDULE: Final = Answer("The schedule, as it is now.", ScheduleView, examples.PAUSED_SCHEDULE)
 
