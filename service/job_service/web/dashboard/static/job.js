@@ -28,9 +28,7 @@ let id = null;
 let shown = null; // the job as text, to see whether it has changed
 let job = null;
 
-$("edit-job").addEventListener("click", async () => {
-  if (await editJob(job.id)) beatNow();
-});
+$("edit-job").addEventListener("click", () => editJob(job.id));
 $("cancel").addEventListener("click", async () => {
   if (await cancel(job)) beatNow();
 });
@@ -38,8 +36,9 @@ $("run-now").addEventListener("click", async () => {
   if (await runNow(job)) beatNow();
 });
 $("retry").addEventListener("click", async () => {
+  const here = location.hash;
   const made = await retry(job);
-  if (made) location.hash = `#/jobs/${made.id}`;
+  if (made && location.hash === here) location.hash = `#/jobs/${made.id}`;
 });
 
 /** Turn to the job of this id. */
