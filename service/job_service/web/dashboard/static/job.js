@@ -64,17 +64,26 @@ export async function showJob(signal) {
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     if (asked !== id) return;
-    for (const part of [...ACTIONS, "job-body"]) $(part).hidden = true;
-    $("job-empty").hidden = false;
-    setText(
-      $("job-empty"),
-      error.status === 404
-        ? "There is no such job: it never was, or it ended so long ago that it has been forgotten."
-        : error.message,
-    );
+    showWhyNot(error);
     return;
   }
+  $("job-empty").hidden = true;
   showTimes();
+}
+
+/** Say why there is nothing new to see; what is known of the job stays, unless there is no such job. */
+function showWhyNot(error) {
+  $("job-empty").hidden = false;
+  if (error.status !== 404) {
+    setText($("job-empty"), error.message);
+    return;
+  }
+  for (const part of [...ACTIONS, "job-body"]) $(part).hidden = true;
+  shown = null;
+  setText(
+    $("job-empty"),
+    "There is no such job: it never was, or it ended so long ago that it has been forgotten.",
+  );
 }
 
 function show(text) {
@@ -82,7 +91,6 @@ function show(text) {
   shown = text;
   job = JSON.parse(text);
   $("job-body").hidden = false;
-  $("job-empty").hidden = true;
   setText($("job-title"), job.type);
   document.title = `${job.type} – Job service`;
   setText($("job-status"), job.cancel_requested ? "being interrupted" : job.status);
