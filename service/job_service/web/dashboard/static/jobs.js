@@ -82,9 +82,7 @@ export async function showJobs(signal, changed) {
 }
 
 async function load(signal) {
-  stale = false;
   rows = rowsThatFit();
-  const asked = [filtersAsText(), cursors];
   let found = { jobs: [], next: null, why: null };
   try {
     found = await readJobs(signal);
@@ -92,8 +90,7 @@ async function load(signal) {
     if (!(error instanceof Problem) || error.status !== 400) throw error;
     found.why = error.message; // the address has a filter that can't be
   }
-  // Somebody may have chosen another page meanwhile.
-  if (asked[0] !== filtersAsText() || asked[1] !== cursors) return;
+  stale = false;
   ({ jobs, next } = found);
   show();
   const words = found.why ?? comment();

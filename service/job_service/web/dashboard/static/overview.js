@@ -6,7 +6,6 @@ import { chart } from "./charts.js";
 import { $, fill, make, setAttribute, setText } from "./dom.js";
 import { clock, count, duration, percent, rate } from "./format.js";
 import { lastSecond } from "./history.js";
-import { beatNow } from "./live.js";
 import { showSchedules } from "./schedules.js";
 
 const RARELY = 5; // beats between two readings of what seldom changes
@@ -160,9 +159,9 @@ const createWorker = () =>
 
 let beats = 0;
 
-/** Every few beats, show schedules and processes. */
-export async function showRest(signal) {
-  if (beats++ % RARELY) return;
+/** Every few beats, or if it is asked for, show schedules and processes. */
+export async function showRest(signal, asked) {
+  if (beats++ % RARELY && !asked) return;
   const [schedules, nodes] = await Promise.all([
     read("/schedules", signal),
     read("/nodes", signal),
@@ -197,10 +196,7 @@ export function showTypes(types, queue) {
     button.hidden = !isKnown;
     setText(button, type.paused ? "Resume" : "Pause");
     setAttribute(button, "aria-label", `${type.paused ? "Resume" : "Pause"} ${type.type}`);
-    button.onclick = async () => {
-      if (!(await (type.paused ? resume : pause)(type.type))) return;
-      beatNow();
-    };
+    button.onclick = () => (type.paused ? resume : pause)(type.type);
   });
 }
 
