@@ -4,7 +4,7 @@ import click
 
 from job_service.jobs.queueing.filters import JobFilters
 from job_service.jobs.state.views import Cancellations, QueueView
-from job_service.terminal.bulk import progress_of
+from job_service.terminal.bulk import tally_of
 from job_service.terminal.filtering import either_ids_or_filters, filters_jobs
 from job_service.terminal.job_ids import whole_id
 from job_service.terminal.session import OK, Session, asks_service
@@ -22,9 +22,11 @@ def cancel(session: Session, jobs: tuple[str, ...], filters: JobFilters) -> int:
     """
     client = session.client
     if either_ids_or_filters(jobs, filters):
-        with progress_of(session, _cancelled) as tell:
-            done = session.lasting.cancel_all(on_progress=tell, **filters)
-        tell_cancellations(session, done)
+        with tally_of(session, _cancelled) as tally:
+            done = session.lasting.cancel_all(
+                on_progress=tally.tell, on_undercount=tally.undercount, **filters
+            )
+        session.tell(done, tally.words(done))
         return OK
     for job_id in [whole_id(client, part) for part in jobs]:
         job = client.cancel(job_id)
@@ -46,9 +48,11 @@ def retry(session: Session, jobs: tuple[str, ...], filters: JobFilters) -> int:
     """
     client = session.client
     if either_ids_or_filters(jobs, filters):
-        with progress_of(session, _retried) as tell:
-            retried = session.lasting.retry_all(on_progress=tell, **filters)
-        session.tell({"retried": retried}, _retried(retried))
+        with tally_of(session, _retried) as tally:
+            retried = session.lasting.retry_all(
+                on_progress=tally.tell, on_undercount=tally.undercount, **filters
+            )
+        session.tell({"retried": retried}, tally.words(retried))
         return OK
     for job_id in [whole_id(client, part) for part in jobs]:
         job = client.retry(job_id)

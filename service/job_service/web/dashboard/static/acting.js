@@ -1,6 +1,7 @@
 // The line above the table that acts on the selected jobs: how many they are, what can be done to
 // them, how far it is, and what came of it.
 
+import { failureInWords } from "./answers.js";
 import { confirm, say } from "./dialogs.js";
 import { $, setAttribute, setText } from "./dom.js";
 import { STATUSES, countOf, filtersInWords, filtersToAsk, statusesSought } from "./filters.js";
@@ -106,7 +107,7 @@ async function carryOn() {
   try {
     while (!work.isStopped && (await goOn(work))) showWork();
   } catch (error) {
-    failed = error.message;
+    failed = failureInWords(error);
   }
   isWorking = false;
   showOutcome(failed);
@@ -132,7 +133,7 @@ function showOutcome(failed) {
   const isOver = queries.length === 0;
   const left = isOver && found.isAll ? found.jobs - doneSoFar() : 0;
   const words = [
-    failed !== null && `That did not work: ${failed}.`,
+    failed,
     failed === null && !isOver && "Stopped.",
     `${ACTIONS[work.name].result(work.done)}${left > 0 ? `; ${count(left)} passed over` : ""}.`,
   ]

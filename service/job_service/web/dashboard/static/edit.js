@@ -1,6 +1,7 @@
 // The dialog that changes a job that waits: its time, its priority, its payload. The service checks
 // them: what it refuses is said at the field, and nothing that was written is lost.
 
+import { failureInWords } from "./answers.js";
 import { Problem, clockOffset, patch, readPage } from "./api.js";
 import { say } from "./dialogs.js";
 import { $, setAttribute, setText } from "./dom.js";
@@ -128,7 +129,7 @@ function explain(error) {
     field(name).focus();
     return;
   }
-  setText($("edit-wrong"), `That did not work: ${error.message}`);
+  setText($("edit-wrong"), failureInWords(error));
   if (error.status !== 412) return;
   job.etag = "*"; // any
   setText(
