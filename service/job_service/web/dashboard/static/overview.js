@@ -174,12 +174,10 @@ export async function showRest(signal) {
 /** Show the job types, with what of them waits and runs at this moment. */
 export function showTypes(types, queue) {
   const unfinished = new Map(queue.types.map((each) => [each.type, each]));
-  const known = new Set(types.map(({ type }) => type));
-  const unknown = queue.types.filter(({ type }) => !known.has(type)); // of other programs
-  fill($("types"), [...types, ...unknown], createType, (row, type) => {
+  fill($("types"), types, createType, (row, type) => {
     const [head, pending, running, failed, action] = row.children;
     const [name, latency, terms] = head.children;
-    const isKnown = known.has(type.type);
+    const isKnown = type.runs_in !== undefined; // else it is of other programs
     setText(name, type.type);
     setText(latency, isKnown ? latencyOf(unfinished.get(type.type) ?? {}) : "no handler here");
     setText(terms, limitsOf(type));
@@ -192,9 +190,8 @@ export function showTypes(types, queue) {
         ? `${count(type.processing)} of ${type.concurrency}`
         : count(type.processing),
     );
-    setText(failed, isKnown ? count(type.failed) : "–");
+    setText(failed, count(type.failed));
     const button = action.firstElementChild;
-    button.hidden = !isKnown;
     setText(button, type.paused ? "Resume" : "Pause");
     setAttribute(button, "aria-label", `${type.paused ? "Resume" : "Pause"} ${type.type}`);
     button.onclick = async () => {
