@@ -120,7 +120,7 @@ async function showAll(signal, asked) {
   counted = now;
 }
 
-/** Every few beats, show schedules and processes. */
+/** Every few beats, or if it is asked for, show schedules and processes. */
 async function showRest(signal, asked) {
   if (beats++ % RARELY && !asked) return;
   const [schedules, nodes] = await Promise.all([

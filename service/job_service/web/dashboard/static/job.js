@@ -2,7 +2,7 @@
 
 import { cancel, retry, runNow } from "./actions.js";
 import { Problem, clockOffset, readPage, since } from "./api.js";
-import { showAttempts } from "./attempts.js";
+import { mostAttempts, showAttempts } from "./attempts.js";
 import { $, fill, make, setAttribute, setText } from "./dom.js";
 import { editJob } from "./edit.js";
 import {
@@ -169,14 +169,12 @@ function showTimes() {
 
 function facts(seconds) {
   const ended = job.finished_at !== undefined;
-  const unended = job.attempts.filter(({ outcome }) => ["lost", "interrupted"].includes(outcome));
-  const free = unended.length + (job.snoozes ?? 0); // attempts that cost no retry
   return [
     ["Created", clockInZone(job.created_at)],
     job.submitted_by && ["Submitted by", job.submitted_by],
     ended ? ["Ended", clockInZone(job.finished_at)] : ["Ended", "not yet"],
     [ended ? "Took" : "Age", duration(seconds)],
-    ["Attempts", `${count(job.attempt ?? 0)} of at most ${count(job.max_retries + 1 + free)}`],
+    ["Attempts", `${count(job.attempt ?? 0)} of at most ${count(mostAttempts(job))}`],
     job.run_at && ["Due", clockInZone(job.run_at)],
     job.priority !== undefined && ["Priority", count(job.priority)],
     job.snoozes && ["Came back later", plural(job.snoozes, "time")],

@@ -2,6 +2,7 @@
 
 import { onActed, showSelection } from "./acting.js";
 import { Problem, readPage, since } from "./api.js";
+import { mostAttempts } from "./attempts.js";
 import { $, fill, make, setAttribute, setText } from "./dom.js";
 import { areHard, areSet, filtersAsText, filtersToAsk, takeFilters } from "./filters.js";
 import {
@@ -223,7 +224,6 @@ function remark(job) {
   }
   if (job.waits_because) return withDurations(job.waits_because);
   if (job.error) return job.error;
-  if (job.attempt > 1)
-    return `attempt ${job.attempt} of ${job.max_retries + 1 + (job.snoozes ?? 0)}`;
+  if (job.attempt > 1) return `attempt ${count(job.attempt)} of ${count(mostAttempts(job))}`;
   return "";
 }
