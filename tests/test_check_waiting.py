@@ -27,6 +27,15 @@ async def endless(_: None) -> None:
     """As it is now. `echo` is there no more."""
 
 
+AGAIN = Registry()
+AGAIN.include(NEXT)
+
+
+@AGAIN.job("echo")
+async def echo(payload: int) -> None:
+    """It is there again."""
+
+
 class Said(NamedTuple):
     """What a command said, and its exit status."""
 
@@ -48,9 +57,9 @@ def url(tmp_path: Path) -> Iterator[str]:
 def check(capfd: pytest.CaptureFixture[str]) -> Callable[..., Said]:
     """Gives the command."""
 
-    def give(*arguments: str) -> Said:
+    def give(*arguments: str, handlers: str = HERE) -> Said:
         with pytest.raises(SystemExit) as ended:
-            main(["check", HERE, *arguments])
+            main(["check", handlers, *arguments])
         out, err = capfd.readouterr()
         return Said(ended.value.code, out, err)
 
@@ -83,6 +92,26 @@ def test_if_all_fit_the_status_says_so(url: str, check: Callable[..., Said]) -> 
     assert said.out == (
         f"{url}: 1 job waiting, 1 looked at\nAll that were looked at fit the handlers.\n"
     )
+
+
+def test_the_service_itself_may_lack_a_handler(tmp_path: Path, check: Callable[..., Said]) -> None:
+    """After a deploy that forgot one: the next one has it again, or still does not."""
+    settings = {"port": 0, "log_file": str(tmp_path / "log"), "store": f"sqlite:{tmp_path}/jobs"}
+    with served(AGAIN, **settings) as url, JobClient(url) as client:
+        client.pause()
+        job = client.submit("echo", 1).id
+    with served(NEXT, **settings) as url:
+        said = check("--url", url)
+        assert (said.status, said.err) == (1, "")
+        assert said.out.splitlines()[:2] == [
+            f"misfit: 1 job of type echo, such as {job}: no handler is registered for echo",
+            f"{url}: 1 job waiting, 1 looked at",
+        ]
+        said = check("--url", url, handlers="tests.test_check_waiting:AGAIN")
+        assert (said.status, said.err) == (0, "")
+        assert said.out.startswith(f"{url}: 1 job waiting, 1 looked at\n")
+    with served(AGAIN, **settings) as url:
+        assert check("--url", url).status == 1
 
 
 def test_programs_read_one_object(url: str, check: Callable[..., Said]) -> None:

@@ -1,6 +1,7 @@
 """The command `check MODULE:NAME --url`: which waiting jobs of a service a registry can't run."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 
 from msgspec import Struct
@@ -45,11 +46,12 @@ def examine_waiting(url: str, registry: Registry) -> WaitingReport:
         report = WaitingReport(url=client.url)
         for each in client.view().types:
             report.waiting += each.pending
-            if each.pending and not _is_known(registry, each.type):
-                report.looked_at += each.pending
-                _note_unknown(client, registry, each.type, each.pending, misfits)
-            elif each.pending:
-                _look_at_payloads(client, registry, each.type, report, misfits)
+            with suppress(UnknownJobType):  # of the service: its last jobs have gone meanwhile
+                if each.pending and not _is_known(registry, each.type):
+                    report.looked_at += each.pending
+                    _note_unknown(client, registry, each.type, each.pending, misfits)
+                elif each.pending:
+                    _look_at_payloads(client, registry, each.type, report, misfits)
     report.misfits = misfits.all()
     return report
 

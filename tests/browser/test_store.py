@@ -55,19 +55,22 @@ def test_jobs_that_no_handler_fits_are_told_apart(page: Page, service: Service) 
 
 
 def test_jobs_without_a_handler_are_counted_with_all_others(page: Page, service: Service) -> None:
-    """Another program has submitted them: the tabs have them, and so do the types that wait."""
+    """Another program has submitted them: tabs, types and the filter have them, too."""
     open_live(page, service.url)
     told = service.ask("/overview")
     jobs = told["jobs"] | {"pending": told["jobs"]["pending"] + 3}
     stranger = {"type": "unknown", "pending": 3, "ready": 0, "processing": 0}
     queue = told["queue"] | {"types": [*told["queue"]["types"], stranger]}
-    answer(page, "/overview", told | {"jobs": jobs, "queue": queue})
+    gone = dict.fromkeys(told["jobs"], 0) | {"type": "unknown", "paused": False, "pending": 3}
+    types = [*told["types"], gone]
+    answer(page, "/overview", told | {"jobs": jobs, "queue": queue, "types": types})
     expect(page.locator("#tab-pending")).to_have_text(f"pending {jobs['pending']}")
     expect(page.locator("#tab-all")).to_have_text(f"all {sum(jobs.values()):,}")
     row = page.locator("#types tr", has_text="unknown")
     expect(row).to_contain_text("no handler here")
     expect(row.locator("td").first).to_have_text("3")
-    expect(row.get_by_role("button")).to_have_count(0)
+    expect(row.get_by_role("button")).to_have_text("Pause")
+    expect(page.locator("#filter-type option", has_text="unknown")).to_have_count(1)
 
 
 @pytest.mark.slow

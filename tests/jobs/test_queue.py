@@ -356,6 +356,6 @@ async def test_nothing_comes_between_reading_a_job_and_calling_it_off(
 
 def test_the_tests_above_know_all_calls() -> None:
     """A new method of the queue must keep the promises too, but for those that say so."""
-    assert set(CALLS) | {"wait", "back_up"} == {
+    assert set(CALLS) | {"wait", "back_up", "require_types"} == {
         name for name, _ in inspect.getmembers(JobQueue, inspect.iscoroutinefunction)
     }

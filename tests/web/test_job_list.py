@@ -5,6 +5,7 @@ import re
 import pytest
 import trio
 
+from job_service import Draft
 from job_service.stores import memory
 from tests.web.api import Answer, Api, check_problem
 from tests.web.conftest import MakeApi
@@ -121,6 +122,19 @@ async def test_a_list_is_of_a_hundred_types_at_most(api: Api) -> None:
     assert (await api.ask("/jobs?" + "type=echo&" * 99 + "type=echo")).status == 200
     detail = check_problem(await api.ask("/jobs?" + "type=echo&" * 101), 400, "malformed")
     assert "type must be" in detail
+
+
+async def test_a_type_whose_handler_is_gone_has_a_list(api: Api) -> None:
+    """And its jobs can be cancelled, for as long as they are kept."""
+    (job,) = await api.rig.queue.submit_all([Draft("gone", b"null", 0)])
+    assert await api.listed("?type=gone") == [job.id]
+    answer = await api.ask("/jobs/cancel?type=gone", "POST")
+    assert (answer.status, answer.json["cancelled"]) == (200, 1)
+    assert await api.listed("?type=gone&status=cancelled") == [job.id]
+    types = (await api.ask("/types")).json
+    counts = dict.fromkeys(("pending", "processing", "completed", "failed", "abandoned"), 0)
+    told = {"type": "gone", "paused": False, **counts, "cancelled": 1}
+    assert [each for each in types if each["type"] == "gone"] == [told]
 
 
 async def test_a_type_that_nobody_knows_has_no_list(api: Api) -> None:

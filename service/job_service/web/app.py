@@ -171,7 +171,7 @@ def create_app(
     uploads = Uploads()
     batches = Batches(queue, uploads)
     add_job_routes(app, queue, registry, uploads, batches)
-    add_job_actions(app, queue, registry, uploads)
+    add_job_actions(app, queue, uploads)
     add_group_routes(app, queue, batches)
     add_queue_routes(app, queue)
     add_monitoring_routes(app, read_metrics, history, list_workers)

@@ -33,7 +33,7 @@ EXAMPLE_ID: Final = "01890a5d-ac96-774b-bcce-b302099a8057"
 
 UNKNOWN_JOB_TYPE: Final = Refusal(
     HTTPStatus.BAD_REQUEST,
-    "No job type has this name.",
+    "No job type has this name, or it has no handler here.",
     "there is no job type 'telegram'; known are echo, sleep",
     "unknown-job-type",
 )

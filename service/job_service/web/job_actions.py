@@ -7,7 +7,6 @@ from quart import Quart, Response, request
 
 from job_service.jobs.queueing.options import limits
 from job_service.jobs.queueing.queue import JobQueue
-from job_service.jobs.registration.registry import Registry
 from job_service.jobs.state.model import TERMINAL
 from job_service.web.asgi import present_request
 from job_service.web.edits import read_edit
@@ -51,8 +50,8 @@ class ManyJobsQuery(JobFilterQuery, frozen=True):
         return None if self.cursor is None else str(self.cursor)
 
 
-def add_job_actions(app: Quart, queue: JobQueue, registry: Registry, uploads: Uploads) -> None:
-    """What may be done to the jobs of `queue`, of the types of `registry`, that are there."""
+def add_job_actions(app: Quart, queue: JobQueue, uploads: Uploads) -> None:
+    """What may be done to the jobs of `queue` that are there."""
 
     @app.post("/jobs/cancel")
     @takes(ManyJobsQuery)
@@ -61,7 +60,7 @@ def add_job_actions(app: Quart, queue: JobQueue, registry: Registry, uploads: Up
             after=query.after,
             limit=query.limit,
             by=present_request().caller.name,
-            **query.filters(registry),
+            **query.filters,
         )
         return json_response(done)
 
@@ -72,7 +71,7 @@ def add_job_actions(app: Quart, queue: JobQueue, registry: Registry, uploads: Up
             after=query.after,
             limit=query.limit,
             by=present_request().caller.name,
-            **query.filters(registry),
+            **query.filters,
         )
         return json_response(done)
 
@@ -85,7 +84,7 @@ def add_job_actions(app: Quart, queue: JobQueue, registry: Registry, uploads: Up
             limit=query.limit,
             idempotency_key=read_idempotency_key(incoming),
             by=incoming.caller.name,
-            **query.filters(registry),
+            **query.filters,
         )
         return json_response(done)
 

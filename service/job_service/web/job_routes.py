@@ -138,11 +138,12 @@ def add_job_routes(
     @app.get("/jobs")
     @takes(JobListQuery)
     async def list_jobs(query: JobListQuery) -> Response:
+        await queue.require_types(query.type or ())  # one that is misspelt would look empty
         page = await queue.page(
             after=str(query.cursor) if query.cursor else None,
             limit=query.limit,
             newest_first=query.order == "newest",
-            **query.filters(registry),
+            **query.filters,
         )
         jobs: list[JobSummary] = page.jobs
         if query.include:

@@ -29,7 +29,8 @@ class JobQueue(QueueActions):
     A caller who is cancelled has done nothing, or in `cancel_all` perhaps a part. If jobs are kept
     in a file, one who is cancelled while that is written has done the whole. `cancel`, `retry` and
     `run_now` have their checkpoint at the end, and `cancel_all` begins its work without one. So
-    nothing happens between what a caller has just read and the call.
+    nothing happens between what a caller has just read and the call, unless it names a type without
+    a handler: then the store is asked first whether it keeps jobs of it.
 
     If you can't know whether a call of `submit`, `submit_all` or `retry` arrived, repeat it with
     the same `idempotency_key`, 1 to 255 visible ASCII characters of your choice. For a day, the

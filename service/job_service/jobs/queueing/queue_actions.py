@@ -14,7 +14,6 @@ from job_service.jobs.queueing.options import check_edit
 from job_service.jobs.queueing.queue_reader import QueueReader
 from job_service.jobs.queueing.words import require_words
 from job_service.jobs.registration.job_type import encode_payload
-from job_service.jobs.registration.registry import Registry
 from job_service.jobs.state.detail import JobDetail, JobSummary
 from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import TERMINAL, Edit, Status
@@ -110,10 +109,11 @@ class QueueActions(QueueReader):
         run in between; a caller who is cancelled has done a part of it, and may do it again. With a
         `limit` it is done for so many jobs, and goes on `after` the `next` of its answer.
 
-        Raises UnknownJobType, or InvalidOption, as if nothing says which jobs are meant.
+        Raises UnknownJobType if a type has no handler, and no jobs of it are kept; or
+        InvalidOption, as if nothing says which jobs are meant.
         """
         await require_words(by, reason)
-        wanted = await _meant(self._registry, job_type, filters, "pending", "processing")
+        wanted = await _meant(self, job_type, filters, "pending", "processing")
         return await self._store.cancel_all(wanted, reason, by, Portion(after, limit))
 
     async def run_now_all(
@@ -132,7 +132,7 @@ class QueueActions(QueueReader):
         `cancel_all`.
         """
         await require_words(by)
-        wanted = await _meant(self._registry, job_type, filters, "pending")
+        wanted = await _meant(self, job_type, filters, "pending")
         return await self._store.run_now_all(wanted, by, Portion(after, limit))
 
     async def retry_all(
@@ -155,7 +155,7 @@ class QueueActions(QueueReader):
         Raises QueueClosed, and InvalidIdempotencyKey, too.
         """
         await require_words(by)
-        ended = await _meant(self._registry, job_type, filters, *sorted(TERMINAL))
+        ended = await _meant(self, job_type, filters, *sorted(TERMINAL))
         if not filters.get("status"):
             ended = structs.replace(ended, statuses=("failed",))
         if idempotency_key is not None:
@@ -168,13 +168,13 @@ class QueueActions(QueueReader):
         The pause of the queue and the pauses of types are independent. Raises UnknownJobType.
         """
         await require_words(by)
-        await _require(self._registry, job_type)
+        await self.require_types(() if job_type is None else (job_type,))
         return with_types(await self._store.pause(job_type, by), self._registry.names)
 
     async def resume(self, job_type: str | None = None, *, by: str | None = None) -> QueueView:
         """End the pause of the queue, or of this type, if there is one. Raises UnknownJobType."""
         await require_words(by)
-        await _require(self._registry, job_type)
+        await self.require_types(() if job_type is None else (job_type,))
         return with_types(await self._store.resume(job_type, by), self._registry.names)
 
     async def back_up(self, destination: str | Path, *, by: str | None = None) -> int:
@@ -187,26 +187,15 @@ class QueueActions(QueueReader):
 
 
 async def _meant(
-    registry: Registry, job_type: str | None, filters: JobFilters, *statuses: Status
+    queue: QueueReader, job_type: str | None, filters: JobFilters, *statuses: Status
 ) -> JobFilter:
     """The jobs that these say, if they have one of these statuses. Raises as `cancel_all`."""
     if job_type is not None:
         filters = {**filters, "job_type": job_type}
     try:
         wanted = filter_of(filters, statuses)
-        for name in wanted.types:
-            registry.lookup(name)
     except BaseException:
         await trio.lowlevel.checkpoint()
         raise
+    await queue.require_types(wanted.types)
     return wanted
-
-
-async def _require(registry: Registry, job_type: str | None) -> None:
-    """Raise UnknownJobType if there is no such job type."""
-    try:
-        if job_type is not None:
-            registry.lookup(job_type)
-    except BaseException:
-        await trio.lowlevel.checkpoint()
-        raise

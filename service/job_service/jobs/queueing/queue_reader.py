@@ -1,11 +1,12 @@
 """What there is to know of jobs and of the queue: the part of the facade that changes nothing."""
 
-from collections.abc import Mapping, Sequence
-from typing import Unpack
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Unpack
 
 import trio
 from msgspec import structs
 
+from job_service.errors import UnknownJobType
 from job_service.jobs.queueing.filters import MAX_PAGE, JobFilters, check_page, job_filter
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.state.detail import JobDetail, JobSummary
@@ -106,8 +107,25 @@ class QueueReader:
         """The processes that share the store, the oldest first; none if it can't be shared."""
         return await self._store.nodes()
 
+    async def require_types(self, names: Iterable[str]) -> None:
+        """Raise UnknownJobType for a name that no handler has, and no job that is kept.
+
+        It is a checkpoint if one has no handler: then the store is asked.
+        """
+        registered = self._registry.names
+        unregistered = [name for name in names if name not in registered]
+        if not unregistered:
+            return
+        kept = _kept(await self._store.counts())
+        for name in unregistered:
+            if name not in kept:
+                raise UnknownJobType(name, sorted({*registered, *kept}))
+
     async def types(self) -> Sequence[TypeView]:
-        """All job types, and how many of their jobs are in which status."""
+        """All job types, and how many of their jobs are in which status.
+
+        Those without a handler are there for as long as jobs of them are kept.
+        """
         return (await self.overview())[1]
 
     async def overview(self) -> tuple[QueueView, Sequence[TypeView], Mapping[Status, int]]:
@@ -116,24 +134,34 @@ class QueueReader:
         The third part is how many jobs have which status, those of types without a handler, too.
         """
         view, counts = await self._store.view_and_counts()
-        paused, views = view.paused_types, []
-        for name in self._registry.names:
-            job_type = self._registry.lookup(name)
-            views.append(
-                TypeView(
-                    type=name,
-                    runs_in=job_type.runs_in,
-                    max_retries=job_type.retry.max_retries,
-                    timeout_seconds=job_type.timeout,
-                    concurrency=job_type.limits.concurrency,
-                    rate_starts=job_type.limits.starts,
-                    rate_seconds=job_type.limits.per_seconds if job_type.limits.starts else None,
-                    per_key=job_type.limits.is_per_key,
-                    sensitive=job_type.sensitive,
-                    is_limited=job_type.limits != NO_LIMITS,
-                    paused=name in paused,
-                    **counts.get(name, dict.fromkeys(TRANSITIONS, 0)),
-                )
-            )
+        views = []
+        for name in sorted(_kept(counts).union(self._registry.names)):
+            jobs_of_type: Mapping[Any, Any] = counts.get(name, dict.fromkeys(TRANSITIONS, 0))
+            told = {**self._terms_of(name), **jobs_of_type}
+            views.append(TypeView(type=name, paused=name in view.paused_types, **told))
         jobs = {status: sum(each[status] for each in counts.values()) for status in TRANSITIONS}
         return with_types(view, self._registry.names), views, jobs
+
+    def _terms_of(self, name: str) -> dict[str, Any]:
+        """On which terms jobs of this type run; none without a handler."""
+        try:
+            job_type = self._registry.lookup(name)
+        except UnknownJobType:
+            return {}
+        limits = job_type.limits
+        return {
+            "runs_in": job_type.runs_in,
+            "max_retries": job_type.retry.max_retries,
+            "timeout_seconds": job_type.timeout,
+            "concurrency": limits.concurrency,
+            "rate_starts": limits.starts,
+            "rate_seconds": limits.per_seconds if limits.starts else None,
+            "per_key": limits.is_per_key,
+            "sensitive": job_type.sensitive,
+            "is_limited": limits != NO_LIMITS,
+        }
+
+
+def _kept(counts: Mapping[str, Mapping[Status, int]]) -> set[str]:
+    """The types of which there are any jobs."""
+    return {name for name, of_type in counts.items() if any(of_type.values())}

@@ -95,16 +95,16 @@ def with_types(view: QueueView, names: Iterable[str]) -> QueueView:
 class TypeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A job type: the terms on which its jobs run, and how many jobs it has in each state.
 
-    Jobs that have ended count for as long as they are kept. `concurrency` is how many may run at
-    the same time, and in any `rate_seconds`, at most `rate_starts` may start. If `per_key`, that
-    holds for the jobs of each limit key, and keys take turns. `is_limited` says whether any of this
-    may hold its jobs back. Of a `sensitive` one, payloads and results are for those who may
-    operate.
+    One without a handler here has no terms, so no `runs_in` and no `max_retries`. Jobs that have
+    ended count for as long as they are kept. `concurrency` is how many may run at the same time,
+    and in any `rate_seconds`, at most `rate_starts` may start. If `per_key`, that holds for the
+    jobs of each limit key, and keys take turns. `is_limited` says whether any of this may hold its
+    jobs back. Of a `sensitive` one, payloads and results are for those who may operate.
     """
 
     type: str
-    runs_in: Literal["loop", "thread", "process", "asyncio"]
-    max_retries: int
+    runs_in: Literal["loop", "thread", "process", "asyncio"] | None = None
+    max_retries: int | None = None
     timeout_seconds: float | None = None
     concurrency: int | None = None
     rate_starts: int | None = None

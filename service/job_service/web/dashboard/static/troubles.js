@@ -63,11 +63,13 @@ function storeFailing() {
   return [{ bad: true, what: "The store failed", more: `${times(errors)} in the last minute` }];
 }
 
+const isFree = (type) => type.runs_in !== undefined && !type.paused && !type.is_limited;
+
 /** A worker without work while a job waits that no pause, no limit and no missing handler holds back. */
 function idle(queue, workers, types) {
   const without = workers.filter((worker) => worker.state === "idle").length;
   if (queue.paused || without === 0) return [];
-  const free = new Set(types.filter((type) => !type.paused && !type.is_limited).map(({ type }) => type));
+  const free = new Set(types.filter(isFree).map(({ type }) => type));
   const waiting = queue.types.filter(
     (each) => free.has(each.type) && each.ready > 0 && each.oldest_ready_seconds > PATIENCE,
   );
