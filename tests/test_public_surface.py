@@ -19,6 +19,7 @@ import job_service
 from job_service import (
     AlreadyFinished,
     Discard,
+    JobChanged,
     JobContext,
     JobQueue,
     JobServiceError,
@@ -52,7 +53,15 @@ SURFACE = [
         "InvalidIdempotencyKey",
         "InvalidOption",
     ),
-    *("InvalidPayload", "JobContext", "JobDetail", "JobFilters", "JobOptions", "JobPage"),
+    *(
+        "InvalidPayload",
+        "JobChanged",
+        "JobContext",
+        "JobDetail",
+        "JobFilters",
+        "JobOptions",
+        "JobPage",
+    ),
     *("JobQueue", "JobServiceError"),
     *(
         "JobSummary",
@@ -181,6 +190,7 @@ RAISED: list[Exception] = [
     AlreadyFinished(summary()),
     NotFinished(summary()),
     NotPending(summary()),
+    JobChanged(summary()),
     WaitsForJobs(summary()),
     SettingsError("port", "must be lower"),
     Snooze(5),
