@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.browser.conftest import DESKTOP, Watch
 from tests.browser.service import Service
@@ -115,3 +115,30 @@ def test_what_is_shown_can_be_copied(
     expect(page.locator("#said")).to_have_text("Copied.")
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied.startswith("Traceback (most recent call last):")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("status", [500, 502, 404])
+def test_a_job_is_seen_again_after_an_error(
+    page: Page, service: Service, watch: Watch, status: int
+) -> None:
+    """What is known of it stays, unless there is no such job; the next good answer shows it."""
+    watch.expected.append(str(status))
+    job_id = service.run("echo", "here")
+    open_job(page, service, job_id)
+    is_bad = True
+
+    def answer(route: Route) -> None:
+        if is_bad:
+            route.fulfill(status=status, json={"detail": "a bad answer"})
+        else:
+            route.continue_()
+
+    page.route(f"**/jobs/{job_id}", answer)
+    expect(page.locator("#job-empty")).to_be_visible()
+    expect(page.locator("#job-body")).to_be_visible(visible=status != 404)
+    expect(page.locator("#retry")).to_be_visible(visible=status != 404)
+    is_bad = False
+    expect(page.locator("#job-empty")).to_be_hidden()
+    expect(page.locator("#payload")).to_have_text('"here"')
+    expect(page.get_by_role("button", name="Run it again")).to_be_visible()

@@ -165,7 +165,7 @@ def test_a_portion_that_does_not_work_is_told_and_may_be_tried_again(
     failing = f"**/jobs/cancel?id={jobs[1]}*"
     page.route(failing, lambda route: route.fulfill(status=503, json=problem))
     choose(page, "Cancel", "Cancel 2 jobs?")
-    expect(page.locator("#outcome")).to_contain_text("That did not work: the disk is full. ")
+    expect(page.locator("#outcome")).to_contain_text("The service says: the disk is full. ")
     page.unroute(failing)
     page.get_by_role("button", name="Go on").click()
     expect(page.locator("#outcome")).to_contain_text("2 jobs are cancelled.")

@@ -1,9 +1,11 @@
 """What a client says, and how it goes on: without a service, a socket or a clock."""
 
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
 import pytest
+from msgspec import UNSET
 
 from job_service import errors
 from job_service.client import Submission
@@ -20,6 +22,7 @@ from job_service.client.exchange import Answer, Conversation, NoAnswer, Request
 from job_service.errors import (
     AlreadyFinished,
     BatchTooLarge,
+    GroupConflict,
     JobServiceError,
     NotFinished,
     NotPending,
@@ -266,6 +269,96 @@ def test_to_run_a_job_now_whose_answer_was_lost_is_no_error() -> None:
         Talk(conflict, runs).lead(CALLS.run_now("job-1"))
 
 
+PERHAPS_DONE = [LOST, answer(502), problem(503, "store-unavailable", retry_after="5")]
+
+
+@pytest.mark.parametrize("trouble", PERHAPS_DONE, ids=["lost", "proxy", "store"])
+def test_what_an_earlier_request_may_have_done_is_no_error(trouble: Answer | NoAnswer) -> None:
+    """A store that fails keeps a cancellation that was under way, too."""
+    ended = answer(409, {"type": ALREADY_FINISHED, "detail": "no luck"})
+    cancelled = answer(200, {**DETAIL, "status": "cancelled"})
+    assert Talk(trouble, ended, cancelled).lead(CALLS.cancel("job-1")).status == "cancelled"
+    began = answer(409, {"type": NOT_PENDING, "detail": "no luck"})
+    runs = answer(200, {**DETAIL, "status": "processing", "edits": 1, "priority": 2})
+    assert Talk(trouble, began, runs).lead(CALLS.run_now("job-1")).status == "processing"
+    changed = Talk(trouble, began, runs).lead(CALLS.edit("job-1", None, 2, UNSET))
+    assert changed.status == "processing"
+
+
+DUE = datetime(2026, 12, 24, 18, tzinfo=UTC)
+EDITED = {**ENDED, "edits": 1, "priority": 2, "payload": {"to": "ada"}}
+ATTEMPT = {"attempt": 1, "worker_id": "w"}
+CHANGES: dict[str, tuple[dict[str, Any], Any]] = {
+    "nothing": ({"edits": 0}, (None, 2, UNSET)),
+    "another priority": ({}, (None, 3, UNSET)),
+    "another payload": ({}, (None, None, {"to": "bob"})),
+    "too early": (
+        {"attempts": [{**ATTEMPT, "started_at": "2026-12-24T17:59:59Z"}]},
+        (DUE, None, UNSET),
+    ),
+}
+
+
+def test_a_change_whose_answer_was_lost_is_no_error() -> None:
+    """The job began after it, and shows it."""
+    conflict = answer(409, {"type": NOT_PENDING, "detail": "no luck"})
+    attempts = [{**ATTEMPT, "started_at": "2026-12-24T18:00:00Z"}]
+    shown = answer(200, {**EDITED, "attempts": attempts})
+    job = Talk(LOST, conflict, shown).lead(CALLS.edit("job-1", DUE, 2, {"to": "ada"}))
+    assert job.status == "completed"
+    hidden = answer(200, {**EDITED, "payload": None, "hidden": True})
+    assert Talk(LOST, conflict, hidden).lead(CALLS.edit("job-1", None, 2, {"to": "ada"})).hidden
+
+
+@pytest.mark.parametrize(("shown", "wanted"), CHANGES.values(), ids=CHANGES)
+def test_a_job_that_began_without_the_change_is_an_error(shown: Any, wanted: Any) -> None:
+    """Whether or not an answer was lost."""
+    conflict = answer(409, {"type": NOT_PENDING, "detail": "no luck"})
+    job = answer(200, EDITED | shown)
+    with pytest.raises(NotPending, match="is already completed"):
+        Talk(LOST, conflict, job).lead(CALLS.edit("job-1", *wanted))
+    with pytest.raises(NotPending, match="is already completed"):
+        Talk(conflict, job).lead(CALLS.edit("job-1", *wanted))
+
+
+GROUP = {"id": "g", "status": "cancelled", "created_at": "2026-11-28T12:00:00Z", "jobs": 3}
+COUNTS = {"pending": 0, "processing": 0, "completed": 0, "failed": 0, "cancelled": 3}
+
+
+def test_the_cancellation_of_a_group_whose_answer_was_lost_is_no_error() -> None:
+    """The group tells what was done. If none of it was cancelled, it had ended before."""
+    conflict = problem(409, "group-conflict")
+    group = {**GROUP, **COUNTS, "progress": 1.0}
+    done = Talk(LOST, conflict, answer(200, group)).lead(CALLS.cancel_group("g"))
+    assert done == Cancellations(cancelled=3, interrupted=0)
+    running = answer(200, group | {"status": "running", "processing": 1, "cancelled": 2})
+    nothing = answer(200, {"cancelled": 0, "interrupted": 1})
+    done = Talk(LOST, nothing, running).lead(CALLS.cancel_group("g"))
+    assert done == Cancellations(cancelled=2, interrupted=1)
+    with pytest.raises(GroupConflict):
+        Talk(conflict).lead(CALLS.cancel_group("g"))
+    completed = answer(200, group | {"status": "completed", "completed": 3, "cancelled": 0})
+    with pytest.raises(GroupConflict):
+        Talk(LOST, conflict, completed).lead(CALLS.cancel_group("g"))
+
+
+@pytest.mark.parametrize("trouble", PERHAPS_DONE, ids=["lost", "proxy", "store"])
+def test_who_counts_hears_that_more_may_be_done(trouble: Answer | NoAnswer) -> None:
+    """A portion that is repeated counts what the repeat did."""
+    heard: list[str] = []
+
+    def hear() -> None:
+        heard.append("more")
+
+    some = answer(200, {"cancelled": 1, "interrupted": 0})
+    Talk(REFUSED, some).lead(CALLS.cancel_all({"tag": "a"}, None, hear))
+    assert not heard
+    Talk(trouble, some).lead(CALLS.cancel_all({"tag": "a"}, None, hear))
+    Talk(trouble, answer(200, {"made_ready": 1})).lead(CALLS.run_now_all({}, None, hear))
+    Talk(trouble, answer(200, {"retried": 1})).lead(CALLS.retry_all(None, {}, None, hear))
+    assert len(heard) == 3
+
+
 @pytest.mark.parametrize(
     ("kind", "refusal"), OF_ERRORS.items(), ids=lambda x: getattr(x, "__name__", "")
 )
@@ -396,16 +489,16 @@ def test_calls_about_many_jobs_tell_after_each_portion_what_is_done() -> None:
     told.clear()
     first = answer(200, {"cancelled": 2, "interrupted": 1, "next": "j"})
     last = answer(200, {"cancelled": 3, "interrupted": 0})
-    done = Talk(first, last).lead(CALLS.cancel_all({"tag": "a"}, told.append))
+    done = Talk(first, last).lead(CALLS.cancel_all({"tag": "a"}, told.append, None))
     assert told == [Cancellations(cancelled=2, interrupted=1), done]
     assert done == Cancellations(cancelled=5, interrupted=1)
     told.clear()
     portions = [answer(200, {"made_ready": 2, "next": "j"}), answer(200, {"made_ready": 1})]
-    Talk(*portions).lead(CALLS.run_now_all({"tag": "a"}, told.append))
+    Talk(*portions).lead(CALLS.run_now_all({"tag": "a"}, told.append, None))
     assert told == [2, 3]
     told.clear()
     portions = [answer(200, {"retried": 2, "next": "j"}), answer(200, {"retried": 1})]
-    Talk(*portions).lead(CALLS.retry_all(None, {"tag": "a"}, told.append))
+    Talk(*portions).lead(CALLS.retry_all(None, {"tag": "a"}, told.append, None))
     assert told == [2, 3]
 
     def enough(_: int) -> None:
@@ -413,5 +506,5 @@ def test_calls_about_many_jobs_tell_after_each_portion_what_is_done() -> None:
 
     talk = Talk(*portions)
     with pytest.raises(KeyboardInterrupt):
-        talk.lead(CALLS.retry_all(None, {"tag": "a"}, enough))
+        talk.lead(CALLS.retry_all(None, {"tag": "a"}, enough, None))
     assert len(talk.requests) == 1

@@ -1,7 +1,11 @@
 """The event stream, as a client in Python follows it."""
 
+import time
+from collections.abc import Callable
+
 import pytest
 import trio
+import trio.testing
 
 from job_service import InvalidOption, UnexpectedAnswer, Unreachable
 from job_service.client import AsyncJobClient, JobClient, StreamedEvent
@@ -13,9 +17,19 @@ EVENT = b'id: run-2\nevent: job_created\ndata: {"job_id":"job-1"}\n\n'
 STREAM = b"retry: 250\nid: run-1\n\n" + EVENT + b": heartbeat\nid: run-7\n\n"
 
 
-def follower(patience_seconds: float = 30) -> Follower:
+class Now:
+    """A clock that stands until it is moved on."""
+
+    seconds = 0.0
+
+    def __call__(self) -> float:
+        """What it shows."""
+        return self.seconds
+
+
+def follower(patience_seconds: float = 30, now: Callable[[], float] = time.monotonic) -> Follower:
     """Of a stream that has not begun."""
-    return Follower([], [], None, patience_seconds)
+    return Follower([], [], None, patience_seconds, now)
 
 
 async def names_of_events(
@@ -98,14 +112,35 @@ def test_it_goes_on_after_the_last_id_that_was_read() -> None:
 
 def test_it_comes_back_until_patience_is_over() -> None:
     """As soon as the service wants it; and once it was back, patience begins anew."""
-    reader = follower(patience_seconds=1.1)
+    now = Now()
+    reader = follower(1.1, now)
     list(reader.read(STREAM))
-    assert [reader.pause_after("it broke") for _ in range(4)] == [0.25] * 4
+    for _ in range(2):
+        reader.request()
+        now.seconds += 0.25  # that the attempt takes
+        now.seconds += reader.pause_after("it broke")
     with pytest.raises(Unreachable, match="it broke"):
         reader.pause_after("it broke")
     stream = {"content-type": "text/event-stream; charset=utf-8"}
     reader.accept(Answer(status=200, headers=stream, body=b"", seconds=0))
+    now.seconds += 100  # that it stands
     assert reader.pause_after("it broke") == 0.25
+
+
+async def test_a_service_that_takes_connections_and_says_nothing_is_given_up(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """The attempts cost patience, not only the pauses between them."""
+    autojump_clock.autojump_threshold = 0.01  # the operating system opens connections meanwhile
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    began = trio.current_time()
+    async with listener:
+        url = f"http://127.0.0.1:{listener.socket.getsockname()[1]}"
+        async with AsyncJobClient(url, patience_seconds=100) as client:
+            with pytest.raises(Unreachable):
+                async with client.stream():
+                    pass
+    assert 100 < trio.current_time() - began < 150
 
 
 @pytest.mark.parametrize("text", [b"event: x\ndata: <html>\n\n", b"event: x\n\n"])
@@ -125,4 +160,4 @@ def test_a_page_is_no_stream_of_events() -> None:
 def test_an_id_that_no_header_can_have_is_told() -> None:
     """It is no trouble of the connection, and is not tried again."""
     with pytest.raises(InvalidOption, match="visible ASCII"):
-        Follower([], [], "a\nb", 30).request()
+        Follower([], [], "a\nb", 30, time.monotonic).request()

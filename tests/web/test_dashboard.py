@@ -14,6 +14,7 @@ from tests.web.conftest import MakeApi
 
 WORD = "s3cret-t0ken"
 PATHS = ["/", *(f"/dashboard/{name}" for name in sorted(FILES))]
+STYLES = {"style.css", "overview.css", "jobs.css", "job.css", "dialogs.css"}
 CONTENT_TYPES = {
     "css": "text/css; charset=utf-8",
     "js": "text/javascript; charset=utf-8",
@@ -71,7 +72,7 @@ async def test_the_page_keeps_to_its_policy(api: Api) -> None:
         assert not name.startswith("on")
         if name == "src" or (tag == "link" and name == "href"):
             assert value.removeprefix("dashboard/") in FILES
-    for name in ("style.css", "dialogs.css"):
+    for name in STYLES:
         style = FILES[name].body.decode()
         assert "url(" not in style
         assert "@import" not in style
@@ -79,7 +80,7 @@ async def test_the_page_keeps_to_its_policy(api: Api) -> None:
 
 async def test_scripts_import_only_files_that_there_are() -> None:
     """Every import names a file of the dashboard, and every file is used by the page or another."""
-    used = {"app.js", "docs.js", "style.css", "dialogs.css", "icon.svg"}
+    used = {"app.js", "docs.js", "icon.svg", *STYLES}
     for name, file in FILES.items():
         if name.endswith(".js"):
             imported = re.findall(r'from "(.*?)"', file.body.decode())

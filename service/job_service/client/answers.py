@@ -33,6 +33,7 @@ from job_service.errors import (
 from job_service.jobs.state.detail import JobDetail
 
 ALREADY_FINISHED: Final = "/problems/already-finished"
+GROUP_CONFLICT: Final = "/problems/group-conflict"
 NOT_FINISHED: Final = "/problems/not-finished"
 NOT_PENDING: Final = "/problems/not-pending"
 WAITS_FOR_JOBS: Final = "/problems/waits-for-jobs"
@@ -48,7 +49,7 @@ _BY_TYPE: Final[dict[str, type[JobServiceError]]] = {
     "/problems/unknown-job": UnknownJob,
     "/problems/unknown-group": UnknownGroup,
     "/problems/unknown-schedule": UnknownSchedule,
-    "/problems/group-conflict": GroupConflict,
+    GROUP_CONFLICT: GroupConflict,
     "/problems/unknown-predecessor": UnknownPredecessor,
     "/problems/unreadable-job": UnreadableJob,
     "/problems/backup-refused": BackupRefused,

@@ -1,6 +1,6 @@
 """The event stream as a client follows it, over any number of connections, without any I/O."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -30,7 +30,8 @@ class StreamedEvent(msgspec.Struct, frozen=True):
 class Follower:
     """What one reader of the stream knows: where it is, and how long to wait before it comes back.
 
-    `patience_seconds` is how long it tries to come back in vain.
+    `patience_seconds` is how long it tries in vain to have a connection, by the clock `now`. An
+    attempt that is under way then is the last one.
     """
 
     def __init__(
@@ -39,18 +40,22 @@ class Follower:
         events: Sequence[str],
         last_event_id: str | None,
         patience_seconds: float,
+        now: Callable[[], float],
     ) -> None:
         query = {"job_id": list(job_ids), "event": list(events)}
         self._query = {name: values for name, values in query.items() if values}
         self._last_id = last_event_id or ""
         self._patience_seconds = patience_seconds
         self._pause_seconds = _FIRST_PAUSE_SECONDS
-        self._away_seconds = 0.0
+        self._now = now
+        self._away_since: float | None = None
         self._unread = b""
 
     def request(self) -> Request:
         """What to ask for now: the events that follow on those that were read."""
         self._unread = b""
+        if self._away_since is None:
+            self._away_since = self._now()
         headers = {}
         if self._last_id:
             headers["Last-Event-ID"] = header_value(self._last_id, "the id of an event")
@@ -68,16 +73,18 @@ class Follower:
             raise error_of(answer)
         if not answer.headers.get("content-type", "").startswith("text/event-stream"):
             raise UnexpectedAnswer("it answers with what no stream of events is")
-        self._away_seconds = 0.0
+        self._away_since = None
 
     def pause_after(self, why: str) -> float:
         """Seconds to wait before the next request, as the stream has ended: `why` says of what.
 
         Raises Unreachable when patience is over.
         """
-        if self._away_seconds + self._pause_seconds > self._patience_seconds:
+        now = self._now()
+        if self._away_since is None:
+            self._away_since = now
+        if now - self._away_since + self._pause_seconds > self._patience_seconds:
             raise Unreachable(why)
-        self._away_seconds += self._pause_seconds
         return self._pause_seconds
 
     def read(self, piece: bytes) -> Iterator[StreamedEvent]:

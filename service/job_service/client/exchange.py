@@ -32,8 +32,8 @@ class Request(Struct, frozen=True, kw_only=True):
 class Answer(Struct, frozen=True, kw_only=True):
     """What the service answered, and how many seconds that took, with the pause before.
 
-    `may_be_second` says that an earlier request of this kind may have arrived, too: its answer was
-    lost.
+    `may_be_second` says that an earlier request of this kind may have been done, too: its answer
+    was lost, or was one that leaves this open.
     """
 
     status: int

@@ -12,6 +12,9 @@ from job_service.errors import SettingsError
 C = TypeVar("C", httpx.Client, httpx.AsyncClient)
 
 _CONNECT_SECONDS: Final = 10.0
+# Of httpx, a client has 100 connections, and calls wait for one without an end. Here each call has
+# its own, so that no number of waits or streams holds up another call.
+LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20)
 # Nothing was sent before these.
 _BEFORE_SENDING: Final = (httpx.ConnectError, httpx.ConnectTimeout)
 
@@ -28,6 +31,7 @@ def opened(
             base_url=address.base_url,
             headers=address.headers,
             transport=transport,
+            limits=LIMITS,
             # Without TLS it need not load any certificates, which takes long.
             verify=ssl_context or address.base_url.startswith("https:"),
         )

@@ -11,7 +11,7 @@ from job_service.client.answers import retry_after
 from job_service.client.exchange import Answer, Conversation, NoAnswer, Request
 from job_service.errors import Unreachable
 
-# The service, or a proxy in front of it, refuses them for now: nothing was done.
+# The service, or a proxy in front of it, refuses them for now.
 _FOR_NOW: Final = frozenset(
     {
         HTTPStatus.REQUEST_TIMEOUT,
@@ -34,18 +34,18 @@ def answered(request: Request, patience_seconds: float) -> Conversation[Answer]:
     """
     came = yield request
     seconds, repeating_seconds = came.seconds, 0.0
-    may_have_arrived = False
+    may_be_done = False
     for attempts in count(1):
         pause = _pause_before_repeat(request, came, attempts)
         if pause is None or repeating_seconds + pause > patience_seconds:
             break
-        may_have_arrived = may_have_arrived or _may_have_arrived(came)
+        may_be_done = may_be_done or _may_be_done(came)
         came = yield replace(request, pause_seconds=pause)
         seconds += came.seconds
         repeating_seconds += came.seconds
     if isinstance(came, NoAnswer):
         raise Unreachable(came.why)
-    return replace(came, seconds=seconds, may_be_second=may_have_arrived)
+    return replace(came, seconds=seconds, may_be_second=may_be_done)
 
 
 def _pause_before_repeat(request: Request, came: Answer | NoAnswer, attempts: int) -> float | None:
@@ -63,3 +63,14 @@ def _pause_before_repeat(request: Request, came: Answer | NoAnswer, attempts: in
 
 def _may_have_arrived(came: Answer | NoAnswer) -> bool:
     return came.may_have_arrived if isinstance(came, NoAnswer) else came.status in _UNCLEAR
+
+
+def _may_be_done(came: Answer | NoAnswer) -> bool:
+    """Whether all of the request, or a part of it, may be done although it was refused.
+
+    A store that fails keeps a cancellation that was under way, and a service that drains in the
+    middle of a portion has done some of it. A 503 of a proxy says as little as its 502.
+    """
+    if isinstance(came, Answer) and came.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return True
+    return _may_have_arrived(came)

@@ -4,9 +4,9 @@ import click
 
 from job_service.jobs.queueing.filters import JobFilters
 from job_service.jobs.state.views import Cancellations, QueueView
-from job_service.terminal.bulk import progress_of
+from job_service.terminal.bulk import tally_of
+from job_service.terminal.each_job import for_each
 from job_service.terminal.filtering import either_ids_or_filters, filters_jobs
-from job_service.terminal.job_ids import whole_id
 from job_service.terminal.session import OK, Session, asks_service
 
 
@@ -20,17 +20,20 @@ def cancel(session: Session, jobs: tuple[str, ...], filters: JobFilters) -> int:
     Pending ones end at once, running ones at their handler's next checkpoint. Many go in portions,
     and Ctrl-C stops it: the same command goes on.
     """
-    client = session.client
     if either_ids_or_filters(jobs, filters):
-        with progress_of(session, _cancelled) as tell:
-            done = session.lasting.cancel_all(on_progress=tell, **filters)
-        tell_cancellations(session, done)
+        with tally_of(session, _cancelled) as tally:
+            done = session.lasting.cancel_all(
+                on_progress=tally.tell, on_undercount=tally.undercount, **filters
+            )
+        session.tell(done, tally.words(done))
         return OK
-    for job_id in [whole_id(client, part) for part in jobs]:
-        job = client.cancel(job_id)
+
+    def cancel_one(job_id: str) -> None:
+        job = session.client.cancel(job_id)
         is_over = job.status == "cancelled"
         session.tell(job, f"{job.id} {'is cancelled' if is_over else 'is being interrupted'}")
-    return OK
+
+    return for_each(session, jobs, cancel_one)
 
 
 @click.command()
@@ -44,16 +47,19 @@ def retry(session: Session, jobs: tuple[str, ...], filters: JobFilters) -> int:
     Of many, the failed ones are meant if no status is said. They go in portions, and Ctrl-C stops
     it: the same command goes on.
     """
-    client = session.client
     if either_ids_or_filters(jobs, filters):
-        with progress_of(session, _retried) as tell:
-            retried = session.lasting.retry_all(on_progress=tell, **filters)
-        session.tell({"retried": retried}, _retried(retried))
+        with tally_of(session, _retried) as tally:
+            retried = session.lasting.retry_all(
+                on_progress=tally.tell, on_undercount=tally.undercount, **filters
+            )
+        session.tell({"retried": retried}, tally.words(retried))
         return OK
-    for job_id in [whole_id(client, part) for part in jobs]:
-        job = client.retry(job_id)
+
+    def retry_one(job_id: str) -> None:
+        job = session.client.retry(job_id)
         session.tell(job, job.id)
-    return OK
+
+    return for_each(session, jobs, retry_one)
 
 
 @click.command()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from job_service.errors import JobServiceError
 from job_service.standard_streams import print_error
@@ -12,32 +12,53 @@ from job_service.terminal.status_line import status_line
 T = TypeVar("T")
 
 
+class Tally(Generic[T]):
+    """What is told of many jobs: in words, so many of them, or at least so many."""
+
+    def __init__(self, words: Callable[[T], str]) -> None:
+        self._words = words
+        self.told: str | None = None
+        self.is_too_low = False
+        self.draw: Callable[[str], None] | None = None
+
+    def tell(self, done: T) -> None:
+        """So many are done so far."""
+        self.told = self.words(done)
+        if self.draw is not None:
+            self.draw(self.told)
+
+    def undercount(self) -> None:
+        """More may be done than is counted."""
+        self.is_too_low = True
+
+    def words(self, done: T) -> str:
+        """So many, for people."""
+        return f"{'at least ' if self.is_too_low else ''}{self._words(done)}"
+
+
 @contextmanager
-def progress_of(session: Session, words: Callable[[T], str]) -> Iterator[Callable[[T], None]]:
-    """Gives what to call after each portion, with all that is done so far.
+def tally_of(session: Session, words: Callable[[T], str]) -> Iterator[Tally[T]]:
+    """Gives what to tell after each portion.
 
     People at a terminal see it in a line. If Ctrl-C or an error ends the block, a line on stderr
-    tells it, and that the command may be given again.
+    tells it, and that the command may be given again. Another one says if more may be done than is
+    counted.
     """
-    told: str | None = None
-
-    def tell(done: T) -> None:
-        nonlocal told
-        told = words(done)
-        if not session.as_json:
-            draw(told)
-
+    tally = Tally(words)
     try:
         with status_line() as draw:
-            yield tell
+            tally.draw = None if session.as_json else draw
+            yield tally
     except KeyboardInterrupt:
-        done = "before any answer" if told is None else f"after {told}, or a few more"
+        done = "before any answer" if tally.told is None else f"after {tally.told}, or a few more"
         print_error(f"stopped {done}; {_AGAIN}")
         raise
     except JobServiceError:
-        if told is not None:
-            print_error(f"{told} so far; {_AGAIN}")
+        if tally.told is not None:
+            print_error(f"{tally.told} so far; {_AGAIN}")
         raise
+    if tally.is_too_low:
+        print_error("a part was asked for twice, and what the first request did is not counted")
 
 
 _AGAIN = "give the same command again to go on"

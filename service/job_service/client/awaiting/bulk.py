@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Unpack
 
 from job_service.client.awaiting.driver import Driver
-from job_service.client.calls.terms import OnProgress
+from job_service.client.calls.terms import OnProgress, OnUndercount
 from job_service.client.encoding import Submission
 from job_service.client.filters import with_type
 from job_service.jobs.queueing.filters import JobFilters
@@ -30,10 +30,12 @@ class BulkMethods(Driver):
         /,
         *,
         on_progress: OnProgress[Cancellations] = None,
+        on_undercount: OnUndercount = None,
         **filters: Unpack[JobFilters],
     ) -> Cancellations:
         """As JobClient.cancel_all."""
-        return await self._run(self._calls.cancel_all(with_type(job_type, filters), on_progress))
+        wanted = with_type(job_type, filters)
+        return await self._run(self._calls.cancel_all(wanted, on_progress, on_undercount))
 
     async def run_now_all(
         self,
@@ -41,10 +43,12 @@ class BulkMethods(Driver):
         /,
         *,
         on_progress: OnProgress[int] = None,
+        on_undercount: OnUndercount = None,
         **filters: Unpack[JobFilters],
     ) -> int:
         """As JobClient.run_now_all."""
-        return await self._run(self._calls.run_now_all(with_type(job_type, filters), on_progress))
+        wanted = with_type(job_type, filters)
+        return await self._run(self._calls.run_now_all(wanted, on_progress, on_undercount))
 
     async def retry_all(
         self,
@@ -53,8 +57,10 @@ class BulkMethods(Driver):
         *,
         idempotency_key: str | None = None,
         on_progress: OnProgress[int] = None,
+        on_undercount: OnUndercount = None,
         **filters: Unpack[JobFilters],
     ) -> int:
         """As JobClient.retry_all."""
         wanted = with_type(job_type, filters)
-        return await self._run(self._calls.retry_all(idempotency_key, wanted, on_progress))
+        conversation = self._calls.retry_all(idempotency_key, wanted, on_progress, on_undercount)
+        return await self._run(conversation)

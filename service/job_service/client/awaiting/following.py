@@ -24,7 +24,9 @@ class StreamMethods(Driver):
         last_event_id: str | None = None,
     ) -> AsyncIterator[AsyncIterator[StreamedEvent]]:
         """As JobClient.stream."""
-        follower = Follower(job_ids, events, last_event_id, self._calls.patience_seconds)
+        follower = Follower(
+            job_ids, events, last_event_id, self._calls.patience_seconds, anyio.current_time
+        )
         async with aclosing(self._follow(follower)) as stream:
             await anext(stream)
             async with aclosing(

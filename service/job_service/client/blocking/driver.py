@@ -9,7 +9,13 @@ import httpx
 from job_service.client.address import find_service
 from job_service.client.calls import Calls
 from job_service.client.exchange import Answer, Conversation, NoAnswer, Request
-from job_service.client.httpx_messages import answer_of, arguments_of, no_answer_of, opened
+from job_service.client.httpx_messages import (
+    LIMITS,
+    answer_of,
+    arguments_of,
+    no_answer_of,
+    opened,
+)
 
 T = TypeVar("T")
 
@@ -31,7 +37,7 @@ class Driver:
         self._calls = Calls(patience_seconds, timeout_seconds)
         transport = None
         if address.socket is not None:
-            transport = httpx.HTTPTransport(uds=address.socket, verify=False)
+            transport = httpx.HTTPTransport(uds=address.socket, verify=False, limits=LIMITS)
         self._http = opened(httpx.Client, address, transport, ssl_context)
 
     def __enter__(self) -> Self:

@@ -29,7 +29,9 @@ class StreamMethods(Driver):
         connection that breaks is opened again, and the stream goes on where it was. It ends with
         Unreachable if that takes longer than `patience_seconds`. Raises InvalidOption.
         """
-        follower = Follower(job_ids, events, last_event_id, self._calls.patience_seconds)
+        follower = Follower(
+            job_ids, events, last_event_id, self._calls.patience_seconds, time.monotonic
+        )
         with closing(self._follow(follower)) as stream:
             next(stream)
             yield (event for event in stream if event is not None)

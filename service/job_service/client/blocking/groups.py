@@ -41,7 +41,8 @@ class GroupMethods(Driver):
     def cancel_group(self, group_id: str) -> Cancellations:
         """Cancel all jobs of a group that have not ended.
 
-        Raises UnknownGroup, or GroupConflict if all have.
+        If an answer is lost on the way, all of its cancelled jobs are counted. Raises
+        UnknownGroup, or GroupConflict if all have ended.
         """
         return self._run(self._calls.cancel_group(group_id))
 

@@ -1,11 +1,12 @@
 """The calls about groups."""
 
 from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 from urllib.parse import quote
 
 import msgspec
 
-from job_service.client.answers import read
+from job_service.client.answers import GROUP_CONFLICT, problem_in, read
 from job_service.client.calls.terms import Terms
 from job_service.client.encoding import Submission, line_of, new_key
 from job_service.client.exchange import Answer, Conversation
@@ -38,7 +39,15 @@ class GroupCalls(Terms):
 
     def cancel_group(self, group_id: str) -> Conversation[Cancellations]:
         """`POST /groups/{group_id}/cancel`."""
-        return self._read(self._post(f"{_path(group_id)}/cancel"), Cancellations)
+        answer = yield from self._ask(self._post(f"{_path(group_id)}/cancel"))
+        is_conflict = problem_in(answer).type == GROUP_CONFLICT
+        if answer.may_be_second and (is_conflict or answer.status == HTTPStatus.OK):
+            # What the first request did, this answer does not tell. The group does.
+            group = yield from self.get_group(group_id)
+            if group.cancelled or not is_conflict:
+                return Cancellations(cancelled=group.cancelled, interrupted=group.processing)
+        done: Cancellations = read(answer, Cancellations)
+        return done
 
     def retry_group(self, group_id: str, key: str | None) -> Conversation[GroupView]:
         """`POST /groups/{group_id}/retry`."""

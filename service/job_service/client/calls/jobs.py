@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from urllib.parse import quote
 
+import msgspec
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from job_service.client.answers import (
@@ -30,6 +32,7 @@ from job_service.errors import (
 )
 from job_service.jobs.queueing.filters import JobFilters
 from job_service.jobs.queueing.options import JobOptions
+from job_service.jobs.registration.job_type import encode_payload
 from job_service.jobs.state.detail import JobDetail, JobSummary
 from job_service.jobs.state.job_filter import JobPage
 from job_service.jobs.state.model import TERMINAL
@@ -101,6 +104,11 @@ class JobCalls(Terms):
         """`PATCH /jobs/{job_id}`."""
         body = edit_json(run_at, priority, payload)
         answer = yield from self._ask(replace(self._post(_path(job_id), body), method="PATCH"))
+        if problem_in(answer).type == NOT_PENDING and answer.may_be_second:
+            job = yield from self.get(job_id)
+            if _is_edited(job, run_at, priority, payload):
+                return job  # by the first request, and then it began
+            raise NotPending(job)
         return (yield from self._pending(job_id, answer))
 
     def _pending(self, job_id: str, answer: Answer) -> Conversation[JobDetail]:
@@ -159,6 +167,22 @@ class JobCalls(Terms):
 
 def _path(job_id: str) -> str:
     return f"/jobs/{quote(job_id, safe='', errors='replace')}"
+
+
+def _is_edited(
+    job: JobDetail, run_at: datetime | None, priority: int | None, payload: object
+) -> bool:
+    """Whether a job that waits no more looks as if it was changed like this before it began."""
+    if job.edits == 0 or priority not in (None, job.priority):
+        return False
+    if run_at is not None and job.attempts and job.attempts[-1].started_at < run_at:
+        return False
+    return payload is UNSET or job.hidden or _same_json(job.payload, encode_payload(payload))
+
+
+def _same_json(one: bytes | msgspec.Raw, other: bytes) -> bool:
+    same: bool = msgspec.json.decode(one) == msgspec.json.decode(other)
+    return same
 
 
 def _has_ended(job: JobDetail) -> bool:

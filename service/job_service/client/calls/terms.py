@@ -12,6 +12,7 @@ from job_service.client.patience import answered
 T = TypeVar("T")
 
 OnProgress = Callable[[T], object] | None
+OnUndercount = Callable[[], object] | None
 
 LONGEST_POLL_SECONDS: Final = 30.0  # of the 60 that the service allows, as proxies cut longer ones
 LONGEST_PAUSE_SECONDS: Final = 1.0

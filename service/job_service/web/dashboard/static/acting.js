@@ -1,9 +1,17 @@
 // The line above the table that acts on the selected jobs: how many they are, what can be done to
 // them, how far it is, and what came of it.
 
+import { failureInWords } from "./answers.js";
 import { confirm, say } from "./dialogs.js";
 import { $, setAttribute, setText } from "./dom.js";
-import { STATUSES, countOf, filtersInWords, filtersToAsk, statusesSought } from "./filters.js";
+import {
+  STATUSES,
+  countOf,
+  filtersAsText,
+  filtersInWords,
+  filtersToAsk,
+  statusesSought,
+} from "./filters.js";
 import { count, plural, sentence } from "./format.js";
 import { ACTIONS, begin, countFound, goOn } from "./portions.js";
 import { areAllSelected, isAnySelected, selectAll, selectedIds } from "./selection.js";
@@ -53,10 +61,10 @@ async function selectedFor(name) {
   }
   const statuses = statusesFor(name);
   const query = withStatuses(filtersToAsk(), statuses);
-  const jobs = countOf(statuses);
-  const found = jobs === null ? await countFound(query) : { jobs, isAll: true };
   const filters = filtersInWords();
   const which = `These are all ${statuses.join(" and ")} jobs${filters && ` that match: ${filters}`}. `;
+  const jobs = countOf(statuses);
+  const found = jobs === null ? await countFound(query) : { jobs, isAll: true };
   return { queries: [query], ...found, which };
 }
 
@@ -71,6 +79,7 @@ const inWords = ({ jobs, isAll }) => `${isAll ? "" : "more than "}${plural(jobs,
 async function act(name) {
   if (isCounting) return;
   const action = ACTIONS[name];
+  const sought = filtersAsText();
   isCounting = areAllSelected();
   show();
   const found = await selectedFor(name).catch((error) =>
@@ -78,7 +87,7 @@ async function act(name) {
   );
   isCounting = false;
   show();
-  if (found === undefined) return;
+  if (found === undefined || sought !== filtersAsText()) return; // of jobs that are no longer listed
   if (found.jobs === 0 && found.isAll) {
     say("There is no such job now.", true);
     return;
@@ -106,7 +115,7 @@ async function carryOn() {
   try {
     while (!work.isStopped && (await goOn(work))) showWork();
   } catch (error) {
-    failed = error.message;
+    failed = failureInWords(error);
   }
   isWorking = false;
   showOutcome(failed);
@@ -132,7 +141,7 @@ function showOutcome(failed) {
   const isOver = queries.length === 0;
   const left = isOver && found.isAll ? found.jobs - doneSoFar() : 0;
   const words = [
-    failed !== null && `That did not work: ${failed}.`,
+    failed,
     failed === null && !isOver && "Stopped.",
     `${ACTIONS[work.name].result(work.done)}${left > 0 ? `; ${count(left)} passed over` : ""}.`,
   ]

@@ -1,17 +1,18 @@
 // What a user can do: each action asks first, and then says what became of it.
 
+import { failureInWords, postOnce } from "./answers.js";
 import { post } from "./api.js";
 import { confirm, say } from "./dialogs.js";
 import { clock, count, plural } from "./format.js";
 
-async function act(question, path, tell) {
+async function act(question, path, tell, send = post) {
   if (!(await confirm(question))) return null;
   try {
-    const answer = await post(path);
-    say(tell(answer));
+    const answer = await send(path);
+    say(answer.replayed ? "It was done when you first asked, and not again." : tell(answer));
     return answer;
   } catch (error) {
-    say(`That did not work: ${error.message}`, true);
+    say(failureInWords(error), true);
     return null;
   }
 }
@@ -80,7 +81,8 @@ export const retry = (job) =>
       action: "Run it again",
     },
     `/jobs/${job.id}/retry`,
-    () => "A new job was made; this is its page.",
+    () => "A new job was made.",
+    postOnce,
   );
 
 /** Cancel all jobs of a group that have not ended. */
@@ -106,7 +108,8 @@ export const retryGroup = (group) =>
       action: "Run the rest again",
     },
     `/groups/${group.id}/retry`,
-    (made) => `A new group of ${plural(made.jobs, "job")} was made; these are its jobs.`,
+    (made) => `A new group of ${plural(made.jobs, "job")} was made.`,
+    postOnce,
   );
 
 /** Make the job of a schedule now. */
@@ -119,6 +122,7 @@ export const runScheduleNow = (name) =>
     },
     `${pathOf(name)}/run-now`,
     (job) => `Job ${job.id.slice(-8)} of ${name} was made.`,
+    postOnce,
   );
 
 /** Let the ticks of a schedule make no jobs. */

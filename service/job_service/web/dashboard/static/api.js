@@ -18,10 +18,11 @@ export class Problem extends Error {
 /** There was no answer, or it did not come to its end. */
 export class Unreachable extends Error {}
 
-/** The same promise; if the connection fails, it rejects with Unreachable. */
+/** The same promise; if the connection fails or takes too long, it rejects with Unreachable. */
 export const unreachable = (promise) =>
   promise.catch((error) => {
-    throw error instanceof TypeError ? new Unreachable(error.message) : error;
+    const isNone = error instanceof TypeError || error.name === "TimeoutError";
+    throw isNone ? new Unreachable("no answer came") : error;
   });
 
 /** How far this machine's clock is behind the service's, in milliseconds; 0 if they agree. */
@@ -63,7 +64,7 @@ export async function call(
       continue;
     }
     const problem = await response.json().catch(() => ({}));
-    throw new Problem(response.status, problem.type, problem.detail ?? response.statusText);
+    throw new Problem(response.status, problem.type, problem.detail ?? (response.statusText || `status ${response.status}`));
   }
 }
 
@@ -78,9 +79,10 @@ export async function readPage(path, signal) {
 /** The JSON that a GET answers. */
 export const read = async (path, signal) => JSON.parse((await readPage(path, signal)).text);
 
-/** The JSON that a POST answers. */
-export async function post(path) {
-  const response = await call(path, { method: "POST" });
+/** The JSON that a POST answers. If it is sent again with the same key, it is not done again. */
+export async function post(path, key) {
+  const headers = key === undefined ? {} : { "Idempotency-Key": key };
+  const response = await call(path, { method: "POST", headers });
   return JSON.parse(await unreachable(response.text()));
 }
 

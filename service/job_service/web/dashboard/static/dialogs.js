@@ -2,8 +2,12 @@
 
 import { $, setText } from "./dom.js";
 
-/** Ask whether to go on; resolves to the answer. Escape means no. */
-export function confirm({ title, text, action, danger = false }) {
+/** Whether a dialog is open: another one must not take the click that is meant for it. */
+export const isAnyOpen = () => document.querySelector("dialog[open]") !== null;
+
+/** Ask whether to go on; resolves to the answer. Escape means no, and so does an open dialog. */
+export async function confirm({ title, text, action, danger = false }) {
+  if (isAnyOpen()) return false;
   const dialog = $("confirm");
   setText($("confirm-title"), title);
   setText($("confirm-text"), text);

@@ -1,10 +1,12 @@
 // The dialog that changes a job that waits: its time, its priority, its payload. The service checks
 // them: what it refuses is said at the field, and nothing that was written is lost.
 
+import { failureInWords } from "./answers.js";
 import { Problem, clockOffset, patch, readPage } from "./api.js";
-import { say } from "./dialogs.js";
+import { isAnyOpen, say } from "./dialogs.js";
 import { $, setAttribute, setText } from "./dom.js";
 import { duration, exact, zoneAt } from "./format.js";
+import { beatNow } from "./live.js";
 
 const NAMES = ["run_at", "priority", "payload"];
 const USUAL_PRIORITY = 5; // a job that has it does not say so
@@ -25,26 +27,25 @@ const TO_JSON = {
   },
 };
 
-let job = null; // its id, its tag, and the texts that the fields had at first
+let job = null; // of the last opening: its id, its tag, and the texts that the fields had at first
 
 const field = (name) => $(`edit-${name}`);
 const isChanged = (name) =>
   field(name).value !== job.texts[name] || field(name).validity.badInput;
 
-/** Let somebody change the job of this id; resolves to whether they did. */
+/** Let somebody change the job of this id, unless they have gone elsewhere before it is read. */
 export async function editJob(id) {
+  const here = location.hash;
+  let page = null;
   try {
-    fillIn(await readPage(`/jobs/${id}`));
+    page = await readPage(`/jobs/${id}`);
   } catch (error) {
     say(`That did not work: ${error.message}`, true);
-    return false;
+    return;
   }
-  const dialog = $("edit");
-  return new Promise((resolve) => {
-    dialog.returnValue = "";
-    dialog.onclose = () => resolve(dialog.returnValue === "changed");
-    dialog.showModal();
-  });
+  if (isAnyOpen() || location.hash !== here) return;
+  fillIn(page);
+  $("edit").showModal();
 }
 
 function fillIn({ text, etag }) {
@@ -61,6 +62,7 @@ function fillIn({ text, etag }) {
   }
   $("edit-payload-field").hidden = hidden === true;
   setText($("edit-wrong"), "");
+  $("edit-yes").disabled = false;
   showTime();
 }
 
@@ -109,16 +111,21 @@ async function save() {
   if (!NAMES.some(isChanged)) return;
   const body = changes();
   if (body === null) return;
+  const saved = job;
+  // Meanwhile somebody may leave the dialog, and open it again, perhaps for another job.
+  const isOpen = () => job === saved && $("edit").open;
   $("edit-yes").disabled = true;
   try {
-    await patch(`/jobs/${job.id}`, body, job.etag);
-    say("The job is changed.");
-    $("edit").close("changed");
+    await patch(`/jobs/${saved.id}`, body, saved.etag);
+    say(isOpen() ? "The job is changed." : `The job ${saved.id} is changed.`);
+    if (isOpen()) $("edit").close();
   } catch (error) {
-    explain(error);
+    if (isOpen()) explain(error);
+    else say(`Job ${saved.id}: ${failureInWords(error)}`, true);
   } finally {
-    $("edit-yes").disabled = false;
+    if (isOpen()) $("edit-yes").disabled = false;
   }
+  beatNow();
 }
 
 function explain(error) {
@@ -128,7 +135,7 @@ function explain(error) {
     field(name).focus();
     return;
   }
-  setText($("edit-wrong"), `That did not work: ${error.message}`);
+  setText($("edit-wrong"), failureInWords(error));
   if (error.status !== 412) return;
   job.etag = "*"; // any
   setText(

@@ -15,8 +15,9 @@ $("group-cancel").addEventListener("click", async () => {
   if (await cancelGroup(group)) beatNow();
 });
 $("group-retry").addEventListener("click", async () => {
+  const here = location.hash;
   const made = await retryGroup(group);
-  if (made) location.hash = `#/?group=${made.id}`;
+  if (made && location.hash === here) location.hash = `#/?group=${made.id}`;
 });
 
 /** Show the group whose jobs are listed, if they are those of one. */

@@ -28,9 +28,7 @@ let id = null;
 let shown = null; // the job as text, to see whether it has changed
 let job = null;
 
-$("edit-job").addEventListener("click", async () => {
-  if (await editJob(job.id)) beatNow();
-});
+$("edit-job").addEventListener("click", () => editJob(job.id));
 $("cancel").addEventListener("click", async () => {
   if (await cancel(job)) beatNow();
 });
@@ -38,8 +36,9 @@ $("run-now").addEventListener("click", async () => {
   if (await runNow(job)) beatNow();
 });
 $("retry").addEventListener("click", async () => {
+  const here = location.hash;
   const made = await retry(job);
-  if (made) location.hash = `#/jobs/${made.id}`;
+  if (made && location.hash === here) location.hash = `#/jobs/${made.id}`;
 });
 
 /** Turn to the job of this id. */
@@ -65,17 +64,26 @@ export async function showJob(signal) {
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     if (asked !== id) return;
-    for (const part of [...ACTIONS, "job-body"]) $(part).hidden = true;
-    $("job-empty").hidden = false;
-    setText(
-      $("job-empty"),
-      error.status === 404
-        ? "There is no such job: it never was, or it ended so long ago that it has been forgotten."
-        : error.message,
-    );
+    showWhyNot(error);
     return;
   }
+  $("job-empty").hidden = true;
   showTimes();
+}
+
+/** Say why there is nothing new to see; what is known of the job stays, unless there is no such job. */
+function showWhyNot(error) {
+  $("job-empty").hidden = false;
+  if (error.status !== 404) {
+    setText($("job-empty"), error.message);
+    return;
+  }
+  for (const part of [...ACTIONS, "job-body"]) $(part).hidden = true;
+  shown = null;
+  setText(
+    $("job-empty"),
+    "There is no such job: it never was, or it ended so long ago that it has been forgotten.",
+  );
 }
 
 function show(text) {
@@ -83,7 +91,6 @@ function show(text) {
   shown = text;
   job = JSON.parse(text);
   $("job-body").hidden = false;
-  $("job-empty").hidden = true;
   setText($("job-title"), job.type);
   document.title = `${job.type} – Job service`;
   setText($("job-status"), job.cancel_requested ? "being interrupted" : job.status);

@@ -108,7 +108,7 @@ export function connect({ events, onState, onEvent, onBeat }) {
 const expected = (error) =>
   error instanceof Problem ||
   error instanceof Unreachable ||
-  ["AbortError", "TimeoutError"].includes(error.name);
+  error.name === "AbortError";
 
 /** Resolves after so many milliseconds, or earlier at `beatNow` or an abort. */
 function pause(milliseconds, signal) {
