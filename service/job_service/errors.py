@@ -124,6 +124,14 @@ class NotPending(JobServiceError):
         self.job = job
 
 
+class JobChanged(JobServiceError):
+    """The job has none of the expected versions any more; `job` is how it is now."""
+
+    def __init__(self, job: "JobSummary") -> None:
+        super().__init__(f"job {job.id} has changed since")
+        self.job = job
+
+
 class WaitsForJobs(JobServiceError):
     """The job can't run now, because it waits for other jobs; `job` is how it is now."""
 

@@ -13,6 +13,7 @@ from job_service.jobs.state.model import (
     AttemptOutcome,
     Job,
     Status,
+    version_of,
 )
 from job_service.jobs.state.progress import Progress
 
@@ -109,6 +110,11 @@ class JobDetail(JobSummary, frozen=True, kw_only=True, omit_defaults=True):
     edits: int = 0
     edited_at: datetime | None = None
     edited_by: str | None = None
+
+    @property
+    def version(self) -> str:
+        """What stands for this state of the job, as `expected` in `JobQueue.edit` takes it."""
+        return version_of(self.status, self.attempt, self.edits, self.cancel_requested)
 
 
 def summarize(job: Job) -> JobSummary:
