@@ -77,21 +77,21 @@ function setState(state, reason) {
   );
 }
 
-async function onBeat(signal) {
+async function onBeat(signal, asked) {
   if (counted === null) await showCaller(signal);
   if (counted === null || !ready) await lookIfReady(signal);
   try {
-    await showAll(signal);
+    await showAll(signal, asked);
   } catch (error) {
     if (error.type !== STORE_UNAVAILABLE) throw error;
     ready = false; // what was shown last stays
   }
 }
 
-async function showAll(signal) {
+async function showAll(signal, asked) {
   const [overview] = await Promise.all([
     read("/overview", signal),
-    showRest(signal),
+    showRest(signal, asked),
     readHistory(signal),
     showNotices(signal),
   ]);
@@ -120,9 +120,9 @@ async function showAll(signal) {
   counted = now;
 }
 
-/** Every few beats, show schedules and processes. */
-async function showRest(signal) {
-  if (beats++ % RARELY) return;
+/** Every few beats, or if it is asked for, show schedules and processes. */
+async function showRest(signal, asked) {
+  if (beats++ % RARELY && !asked) return;
   const [schedules, nodes] = await Promise.all([
     read("/schedules", signal),
     read("/nodes", signal),
@@ -168,10 +168,7 @@ async function lookIfReady(signal) {
   $("draining").hidden = problem === null || problem === STORE_UNAVAILABLE;
 }
 
-$("pause").addEventListener("click", async () => {
-  const queue = await (paused ? resume : pause)();
-  if (queue) showPause(queue);
-});
+$("pause").addEventListener("click", () => (paused ? resume : pause)());
 for (const [id, wantsHour] of [
   ["minutes", false],
   ["hour", true],

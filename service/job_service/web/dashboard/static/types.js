@@ -3,7 +3,6 @@
 import { pause, resume } from "./actions.js";
 import { $, fill, make, setAttribute, setText } from "./dom.js";
 import { count, duration } from "./format.js";
-import { beatNow } from "./live.js";
 
 const SOON = 1; // seconds for which it is not worth a word that a job is ready
 
@@ -30,10 +29,7 @@ export function showTypes(types, queue) {
     const button = action.firstElementChild;
     setText(button, type.paused ? "Resume" : "Pause");
     setAttribute(button, "aria-label", `${type.paused ? "Resume" : "Pause"} ${type.type}`);
-    button.onclick = async () => {
-      if (!(await (type.paused ? resume : pause)(type.type))) return;
-      beatNow();
-    };
+    button.onclick = () => (type.paused ? resume : pause)(type.type);
   });
 }
 
