@@ -17,7 +17,7 @@ from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import Retry
 from job_service.jobs.state.detail import JobSummary
 from job_service.jobs.state.model import Edit
-from job_service.stores.postgres import member, participant
+from job_service.stores.postgres import participant, server_time
 from job_service.stores.postgres.editing import encode
 from job_service.telemetry.events import (
     JobCancelled,
@@ -115,7 +115,7 @@ async def test_a_wall_clock_that_is_set_wrong_misleads_nobody(
     async def email(job: JobContext) -> None:
         await trio.lowlevel.checkpoint()
         if job.attempt == 1:
-            monkeypatch.setattr(member, "utc_now", in_an_hour)
+            monkeypatch.setattr(server_time, "utc_now", in_an_hour)
             raise ValueError
 
     def in_an_hour() -> datetime:

@@ -58,7 +58,7 @@ const createType = () =>
   make(
     "tr",
     {},
-    make("th", { scope: "row" }, make("span"), make("small"), make("small", { class: "limits" })),
+    make("th", { scope: "row" }, make("span"), make("small"), make("small")),
     ...[1, 2, 3].map(() => make("td", { class: "number" })),
     make("td", { class: "number" }, make("button", { type: "button", "data-needs": "operate", class: "small" })),
   );
