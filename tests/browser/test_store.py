@@ -133,7 +133,7 @@ def test_it_is_told_how_an_attempt_ended_that_nobody_ended(page: Page, service: 
     job_id = service.run("flaky", {"failures": 2}, max_retries=2)
     job = service.ask(f"/jobs/{job_id}")
     job["attempts"][0]["outcome"], job["attempts"][1]["outcome"] = "lost", "interrupted"
-    answer(page, f"/jobs/{job_id}", job)
+    answer(page, f"/jobs/{job_id}", job | {"losses": 1, "interruptions": 1})
     page.goto(f"{service.url}/#/jobs/{job_id}")
     expect(page.locator("#attempts .status").nth(0)).to_have_text("lost")
     expect(page.locator("#attempts .status").nth(1)).to_have_text("interrupted")
