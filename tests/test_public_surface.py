@@ -18,19 +18,25 @@ import pytest
 import job_service
 from job_service import (
     AlreadyFinished,
+    BatchTooLarge,
     Discard,
+    JobChanged,
     JobContext,
     JobQueue,
     JobServiceError,
     JobSummary,
     NotFinished,
     NotPending,
+    QueueClosed,
     QueueFull,
     Registry,
     SettingsError,
     Snooze,
+    StoreUnavailable,
+    TryAgainLater,
     UnknownJobType,
     UnknownSchedule,
+    Unreachable,
     WaitsForJobs,
 )
 from job_service.client import AsyncJobClient, JobClient
@@ -52,7 +58,15 @@ SURFACE = [
         "InvalidIdempotencyKey",
         "InvalidOption",
     ),
-    *("InvalidPayload", "JobContext", "JobDetail", "JobFilters", "JobOptions", "JobPage"),
+    *(
+        "InvalidPayload",
+        "JobChanged",
+        "JobContext",
+        "JobDetail",
+        "JobFilters",
+        "JobOptions",
+        "JobPage",
+    ),
     *("JobQueue", "JobServiceError"),
     *(
         "JobSummary",
@@ -69,6 +83,7 @@ SURFACE = [
     *("QueueView", "Rate", "Registry", "ResourceFailed", "Retries", "Retry", "RunningService"),
     *("ScheduleView", "Schedules"),
     *("Settings", "SettingsError", "Snooze", "Status", "StoreRefused", "StoreUnavailable"),
+    "TryAgainLater",
     *("TypeOptions", "TypeQueue", "TypeView", "Unauthorized", "UnexpectedAnswer", "UnknownGroup"),
     *("UnknownJob", "UnknownJobType", "UnknownPredecessor", "UnknownSchedule", "Unreachable"),
     *("UnreadableJob", "WaitsForJobs", "WorkerView"),
@@ -154,6 +169,13 @@ def test_one_base_class_catches_every_error_of_the_service() -> None:
     assert {kind.__name__ for kind in defined if is_exception(kind)} == ours
 
 
+def test_one_class_catches_what_is_worth_another_try() -> None:
+    """A program answers all of it with `try again later`, whichever it is."""
+    later = {QueueFull, BatchTooLarge, QueueClosed, StoreUnavailable, Unreachable, TryAgainLater}
+    public = {getattr(job_service, name) for name in exceptions()}
+    assert {kind for kind in public if issubclass(kind, TryAgainLater)} == later
+
+
 def test_an_exception_is_named_as_it_is_imported() -> None:
     """In tracebacks, too; one that a program derives from it stays that program's own."""
     assert {getattr(job_service, name).__module__ for name in exceptions()} == {"job_service"}
@@ -181,6 +203,7 @@ RAISED: list[Exception] = [
     AlreadyFinished(summary()),
     NotFinished(summary()),
     NotPending(summary()),
+    JobChanged(summary()),
     WaitsForJobs(summary()),
     SettingsError("port", "must be lower"),
     Snooze(5),
@@ -288,6 +311,24 @@ SAMPLES = [
     *sorted(ROOT.glob("service/job_service/demo/*.py")),
     *sorted(ROOT.glob("service/docs/examples/*/*.py")),
 ]
+
+
+def web_apps() -> Iterator[str]:
+    """Those samples in which an app of another framework submits jobs for its customers."""
+    for path in SAMPLES:
+        text = path.read_text()
+        blocks = re.findall(r"```python.*?```", text, re.DOTALL) if path.suffix == ".md" else [text]
+        for block in blocks:
+            imported = set(re.findall(r"^from (\w+)", block, re.MULTILINE))
+            if "job_service" in imported and imported & {"fastapi", "flask", "django"}:
+                yield block
+
+
+def test_samples_of_web_apps_answer_while_the_service_restarts() -> None:
+    """Whichever of the errors comes then: a customer who sees a 500 does not come back."""
+    apps = list(web_apps())
+    assert len(apps) == 5
+    assert all("TryAgainLater" in app and "503" in app for app in apps)
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)

@@ -49,19 +49,29 @@ class UnknownPredecessor(JobServiceError):
     """A job that is named in `after` does not exist, or is no longer kept."""
 
 
-class QueueFull(JobServiceError):
+class TryAgainLater(JobServiceError):
+    """The service can't do this now. Nothing is wrong with what it was asked for.
+
+    It is the base class of QueueFull, QueueClosed, StoreUnavailable and Unreachable.
+    """
+
+
+class QueueFull(TryAgainLater):
     """As many jobs or bytes wait as are allowed: try again a little later."""
 
 
 class BatchTooLarge(QueueFull):
-    """The batch needs more places or bytes than the whole queue has, so it will never fit."""
+    """The batch needs more places or bytes than the whole queue has, so it will never fit.
+
+    It is a QueueFull, but the one that is not worth another try.
+    """
 
 
-class QueueClosed(JobServiceError):
+class QueueClosed(TryAgainLater):
     """The service is draining and takes no more jobs."""
 
 
-class StoreUnavailable(JobServiceError):
+class StoreUnavailable(TryAgainLater):
     """The store can't keep anything now. It may again in `retry_after_seconds`."""
 
     def __init__(self, message: str, retry_after_seconds: float = 1.0) -> None:
@@ -114,6 +124,14 @@ class NotPending(JobServiceError):
         self.job = job
 
 
+class JobChanged(JobServiceError):
+    """The job has none of the expected versions any more; `job` is how it is now."""
+
+    def __init__(self, job: "JobSummary") -> None:
+        super().__init__(f"job {job.id} has changed since")
+        self.job = job
+
+
 class WaitsForJobs(JobServiceError):
     """The job can't run now, because it waits for other jobs; `job` is how it is now."""
 
@@ -150,7 +168,7 @@ class StoreRefused(JobServiceError):
     """The place where jobs are to be kept can't be used; the message says what to do."""
 
 
-class Unreachable(JobServiceError):
+class Unreachable(TryAgainLater):
     """No service answered a client, although it asked for as long as it has patience."""
 
 

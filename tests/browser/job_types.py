@@ -6,6 +6,7 @@ from typing import Any
 import trio
 
 from job_service.jobs.registration.context import JobContext
+from job_service.jobs.registration.rate import Rate
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import Retry
 
@@ -26,6 +27,19 @@ async def import_rows(job: JobContext) -> None:
 async def markup(payload: Any) -> None:
     """Fails with an error that is HTML."""
     raise ValueError(MARKUP)
+
+
+@registry.job("payments.charge_the_card_of_a_customer", retry=Retry(max_retries=0))
+async def charge(job: JobContext, payload: Any) -> None:
+    """Fails with a long error, of which a part has no place to break a line."""
+    url = f"https://payments.example.com/v1/charges/{'ch3NqVJ2eZvKYlo2C1x8' * 10}"
+    job.log.info("asking_the_gateway", url=url)
+    raise ConnectionError(f"HTTPSConnectionPool(port=443): max retries exceeded with {url}")
+
+
+@registry.job("export", rate=Rate(1, per_seconds=600), per=lambda payload: payload["tenant"])
+async def export(payload: dict[str, str]) -> None:
+    """May run only now and then, for each tenant."""
 
 
 @registry.job("blocking")

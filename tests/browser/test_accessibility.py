@@ -58,6 +58,8 @@ def test_every_view_can_be_read_by_everybody(
     page = open_live(new_context(**LOOKS[look]).new_page(), service.url)
     expect(page.locator("#jobs tr").first).to_be_visible()
     expect(page.locator("#types tr").first).to_be_visible()
+    page.get_by_text("Several statuses and types").click()
+    expect(page.get_by_role("checkbox", name="cancelled", exact=True)).to_be_visible()
     page.goto(f"{service.url}/#/?tag={'t' * 64}&error=attempt&since=3600")
     expect(page.locator("#marks li")).to_have_count(2)
     expect(page.locator("#jobs tr").first).to_contain_text("failed")

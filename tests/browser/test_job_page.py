@@ -142,3 +142,17 @@ def test_a_job_is_seen_again_after_an_error(
     expect(page.locator("#job-empty")).to_be_hidden()
     expect(page.locator("#payload")).to_have_text('"here"')
     expect(page.get_by_role("button", name="Run it again")).to_be_visible()
+
+
+def test_attempts_that_cost_no_retry_are_counted_alike(page: Page, service: Service) -> None:
+    """In the table and on the page of the job: those that snoozed, were cut short, or lost."""
+    job_id = service.submit("echo", delay_seconds=3_600, max_retries=1)
+    told = {"attempt": 5, "snoozes": 1, "interruptions": 2, "losses": 1, "waits_because": None}
+    job = service.ask(f"/jobs/{job_id}") | told
+    page.route(f"**/jobs/{job_id}", lambda route: route.fulfill(json=job))
+    page.route("**/jobs?*", lambda route: route.fulfill(json=[job]))
+    page.goto(service.url)
+    expect(page.locator("#jobs tr")).to_contain_text("attempt 5 of 6")
+    open_job(page, service, job_id)
+    expect(page.locator("#facts")).to_contain_text("5 of at most 6")
+    service.ask(f"/jobs/{job_id}/cancel", method="POST")

@@ -487,3 +487,40 @@ def test_a_job_says_after_how_many_others_it_comes(
         expect(row.get_by_text(words, exact=True)).to_be_visible()
     open_job(page, service, many)
     expect(page.locator("#facts a")).to_have_count(12)
+
+
+@pytest.mark.slow
+def test_several_statuses_and_types_are_chosen(page: Page, start: Callable[..., Service]) -> None:
+    """They are ticked one by one; tabs, marks, and the address say them, and so does a link."""
+    service = start("--stall-threshold", "60")
+    failed = service.run("fail", max_retries=0)
+    echo = service.run("echo")
+    service.run("sleep", {"seconds": 0})
+    cancelled = service.submit("echo", delay_seconds=600)
+    service.ask(f"/jobs/{cancelled}/cancel", method="POST")
+    open_live(page, f"{service.url}/#/?status=failed,cancelled")
+    expect(page.locator("#jobs tr")).to_have_count(2)
+    for name in ("failed", "cancelled"):
+        expect(tab(page, name)).to_have_attribute("aria-current", "true")
+    page.get_by_text("Several statuses and types").click()
+    statuses = page.get_by_role("group", name="Statuses")
+    expect(statuses.get_by_role("checkbox", name="failed")).to_be_checked()
+    statuses.get_by_role("checkbox", name="cancelled").uncheck()
+    statuses.get_by_role("checkbox", name="completed").check()
+    expect(page.locator("#jobs tr")).to_have_count(3)
+    types = page.get_by_role("group", name="Types")
+    types.get_by_role("checkbox", name="fail").check()
+    types.get_by_role("checkbox", name="echo").focus()
+    page.keyboard.press("Space")
+    expect(page.locator("#jobs tr")).to_have_count(2)
+    assert rows(page) == [echo, failed]
+    expect(types.get_by_role("checkbox", name="echo")).to_be_focused()
+    expect(tab(page, "completed")).to_have_text("completed 1")
+    expect(page.get_by_role("combobox", name="Type").locator("option:checked")).to_have_text(
+        "several"
+    )
+    page.reload()
+    expect(page.locator("#jobs tr")).to_have_count(2)
+    expect(page.get_by_role("list", name="Found by")).to_contain_text("Type: echo")
+    tab(page, "failed").click()
+    expect(page.locator("#jobs tr")).to_have_count(1)

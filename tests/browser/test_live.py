@@ -106,7 +106,7 @@ def test_it_comes_back_after_a_restart(
     page: Page, start: Callable[..., Service], watch: Watch
 ) -> None:
     """While the service is away the page says so; when it is back the page is live, and right."""
-    watch.expected.append("ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED_ENCODING")
+    watch.expected.append("ERR_CONNECTION_(REFUSED|RESET)|ERR_INCOMPLETE_CHUNKED_ENCODING")
     service = start()
     service.run("echo")
     service.run("echo")

@@ -123,7 +123,7 @@ def test_the_numbers_of_the_page_are_of_one_moment(page: Page, start: Start) -> 
 @pytest.mark.slow
 def test_a_dead_service_is_one_banner(page: Page, start: Start, watch: Watch) -> None:
     """It says since when, and of what time the numbers are. It goes when the service is back."""
-    watch.expected.append("ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED_ENCODING")
+    watch.expected.append("ERR_CONNECTION_(REFUSED|RESET)|ERR_INCOMPLETE_CHUNKED_ENCODING")
     service = start("--queue-capacity", "5")
     let_it_go_wrong(service)
     open_live(page, service.url)

@@ -37,7 +37,7 @@ from tests.docs.console import Command, Expectations, Mismatch, commands
 from tests.docs.pages import Block
 
 COMMAND_SECONDS = 60.0
-READER_SECONDS = 20.0
+READER_SECONDS = 120.0
 POLL_SECONDS = 0.02
 
 _PORT = re.compile(r"\b(80[0-9]{2}|8443|9000)\b")

@@ -1,6 +1,7 @@
 """The example `queue_alert`: what it says, and that it says nothing if all is well."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -52,6 +53,36 @@ def test_each_trouble_is_a_line(troubles: Callable[..., list[str]]) -> None:
         "5 of 15 attempts failed",
         "the event loop stalled 2 times",
     ]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{",
+        b"HTTP/1.0 200 OK\r\n\r\n<html>",
+        b"HTTP/1.0 503 Service Unavailable\r\n\r\n",
+    ],
+    ids=["nothing", "another protocol", "half an answer", "a page", "a refusal"],
+)
+async def test_whatever_answers_instead_is_an_alert(
+    load: Load, capsys: pytest.CaptureFixture[str], answer: bytes
+) -> None:
+    """One line of cron's mail, and not a traceback."""
+    main = load("queue_alert").main
+
+    async def hang_up(stream: trio.SocketStream) -> None:
+        async with stream:
+            await stream.receive_some()
+            await stream.send_all(answer)
+
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(partial(trio.serve_tcp, hang_up, 0, host="127.0.0.1"))
+        url = f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}"
+        assert await trio.to_thread.run_sync(main, url, "5") == 1
+        nursery.cancel_scope.cancel()
+    assert capsys.readouterr().out.startswith(f"no answer from {url}: ")
 
 
 async def test_it_asks_a_service(

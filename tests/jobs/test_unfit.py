@@ -200,6 +200,28 @@ async def test_one_whose_payload_does_not_fit_any_more_waits_and_says_so(
     assert not engine._dispatcher._backlog.misfits
 
 
+async def test_one_that_does_not_fit_may_be_changed_while_it_waits(
+    registry: Registry, nursery: trio.Nursery, autojump_clock: Autojump
+) -> None:
+    """It runs if it fits then, and if it goes instead, nobody counts it any more."""
+
+    @registry.job("email")
+    async def email(message: dict[str, int]) -> None: ...
+
+    store, _ = kept()
+    mended, gone = await store.submit([EMAIL, EMAIL])
+    engine = await attach(store, registry, nursery)
+    for job in (mended, gone):
+        await engine.queue.edit(job.id, priority=3)
+    assert (await engine.queue.view()).unfit == 2
+    await engine.queue.cancel(gone.id)
+    await engine.queue.edit(mended.id, payload={"to": 7})
+    await trio.sleep(1)
+    assert (await engine.queue.get(mended.id)).status == "completed"
+    assert (await engine.queue.view()).unfit == 0
+    engine.drain(10)
+
+
 async def test_a_pause_of_its_type_does_not_make_it_fit(
     make_rig: MakeRig, autojump_clock: Autojump
 ) -> None:

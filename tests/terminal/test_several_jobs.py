@@ -2,9 +2,13 @@
 
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import ClassVar
 
-from tests.terminal.conftest import Give
+import pytest
+
+from job_service.client import JobClient
+from tests.terminal.conftest import Give, served
 
 
 class LosesFirstAnswer(BaseHTTPRequestHandler):
@@ -42,3 +46,46 @@ def test_a_count_that_may_be_too_low_is_told_as_that(give: Give) -> None:
             assert (said.out, said.err) == ('{"made_ready":2}\n', f"{twice} is not counted\n")
         finally:
             server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("command", "refusal"),
+    [
+        ("cancel", "is already cancelled"),
+        ("run-now", "is already cancelled"),
+        ("retry", "is still pending"),
+    ],
+)
+def test_if_a_job_is_refused_the_others_go_on(
+    give: Give, client: JobClient, command: str, refusal: str
+) -> None:
+    """Each refusal is told, and the exit status says at the end that there was one."""
+    jobs = [client.submit("echo", delay_seconds=600) for _ in range(4)]
+    stays, *rest = jobs
+    for job in rest if command == "retry" else [stays]:
+        client.cancel(job.id)
+    said = give(command, rest[0].id, stays.id, "nobody", rest[1].id, stays.id, rest[2].id)
+    assert len(said.out.splitlines()) == 3
+    assert said.err.splitlines() == [
+        f"job-service: job {stays.id} {refusal}",
+        "job-service: no job has 'nobody' in its id",
+        f"job-service: job {stays.id} {refusal}",
+    ]
+    assert said.status == 1
+
+
+def test_what_holds_for_all_jobs_is_told_once(give: Give, tmp_path: Path) -> None:
+    """And which of them were not tried."""
+    settings = {"log_file": str(tmp_path / "log"), "queue_capacity": 1}
+    with served(port=0, **settings) as url, JobClient(url) as client:
+        client.pause()
+        ids = []
+        for number in range(3):
+            ids.append(client.submit("echo", number).id)
+            client.cancel(ids[-1])
+        said = give("retry", *ids, "--url", url)
+        assert (said.status, len(said.out.splitlines())) == (1, 1)
+        assert said.err.splitlines() == [
+            f"job-service: not tried: {ids[2]}",
+            "job-service: the queue is full: 1 of 1 places taken",
+        ]

@@ -138,8 +138,11 @@ def test_what_is_wrong_with_the_call_is_said(shop: Registry) -> None:
         run_sync(shop, "charge", 9, resources={"banc": Bank()})
     with pytest.raises(InvalidPayload, match="Expected `int`"):
         run_sync(shop, "charge", "nine", resources={"bank": Bank()})
-    with pytest.raises(ValueError, match="a time zone"):
-        run_sync(shop, "alone", start=datetime(2026, 1, 1))  # noqa: DTZ001
+    no_zone = datetime(2026, 1, 1)  # noqa: DTZ001
+    with pytest.raises(ValueError, match="start must be a date with a time zone"):
+        run_sync(shop, "alone", start=no_zone)
+    with pytest.raises(ValueError, match="scheduled_for must be a date with a time zone"):
+        run_sync(shop, "alone", scheduled_for=no_zone)
 
 
 def test_no_fake_can_take_the_place_of_a_resource_of_processes(registry: Registry) -> None:

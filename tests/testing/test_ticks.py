@@ -56,3 +56,17 @@ def test_what_has_no_schedule_has_no_ticks(registry: Registry) -> None:
         next_ticks(registry, "mail")
     with pytest.raises(UnknownJobType, match="known are mail, nightly, often"):
         next_ticks(registry, "nigtly")
+
+
+@pytest.mark.parametrize("job_type", ["nightly", "often"])
+def test_a_date_without_a_zone_is_refused_in_words(registry: Registry, job_type: str) -> None:
+    """It would be one moment on this machine, and another where the service runs."""
+    with pytest.raises(ValueError, match="after must be a date with a time zone, such as UTC"):
+        next_ticks(registry, job_type, after=FRIDAY.replace(tzinfo=None))
+
+
+def test_there_are_no_fewer_ticks_than_none(registry: Registry) -> None:
+    """The error names the parameter."""
+    assert next_ticks(registry, "often", 0) == []
+    with pytest.raises(ValueError, match="count must be 0 or more, not -1"):
+        next_ticks(registry, "often", -1)

@@ -186,6 +186,23 @@ async def test_a_job_that_has_got_on_is_not_cancelled(api: Api) -> None:
     assert (await api.read_job(job_id))["status"] == "processing"
 
 
+async def test_of_several_with_the_same_tag_one_changes_the_job(api: Api) -> None:
+    """The others have not seen what it did, and are told so, however close together they come."""
+    job_id = await api.submit("echo")
+    tag = (await get(api, f"/jobs/{job_id}")).headers["ETag"]
+    headers = {"If-Match": tag, "Content-Type": "application/json"}
+    statuses = list[int]()
+
+    async def edit(priority: int) -> None:
+        body = b'{"priority":%d}' % priority
+        statuses.append((await api.ask(f"/jobs/{job_id}", "PATCH", headers, body)).status)
+
+    async with trio.open_nursery() as nursery:
+        for priority in range(4):
+            nursery.start_soon(edit, priority)
+    assert sorted(statuses) == [200, 412, 412, 412]
+
+
 @pytest.mark.parametrize("action", ["cancel", "retry"])
 async def test_what_can_not_be_done_anyway_is_told_first(running_api: Api, action: str) -> None:
     """RFC 9110, section 13.2.1: a condition counts only if the call would succeed without it."""

@@ -337,7 +337,12 @@ async def test_a_service_without_job_types_takes_none(api: Api) -> None:
 
 def test_every_error_of_the_queue_is_a_problem() -> None:
     """None of them is taken for a bug, and its status and kind are in the document."""
-    others = {errors.JobServiceError, errors.SettingsError, errors.CannotListen}
+    others = {
+        errors.JobServiceError,
+        errors.TryAgainLater,
+        errors.SettingsError,
+        errors.CannotListen,
+    }
     others |= {errors.ResourceFailed, errors.StoreRefused}  # these end a start, and reach no client
     others |= {errors.Unreachable, errors.Unauthorized, errors.UnexpectedAnswer}  # of clients alone
     of_clients = {

@@ -26,5 +26,6 @@ class JobClient(
     Threads may share a client. Close it when it is no longer needed, or use it in a `with` block.
 
     Raises SettingsError if `url` or `token` is none. Every call raises Unreachable, Unauthorized,
-    StoreUnavailable or UnexpectedAnswer, besides what its own description says.
+    StoreUnavailable or UnexpectedAnswer, besides what its own description says. Whatever is raised
+    because patience is over is a TryAgainLater.
     """

@@ -18,7 +18,7 @@ cancelled.
 Who builds a store keeps it `opened` around all that uses it, because reads outlive the workers.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
@@ -211,18 +211,29 @@ class Store(Protocol):
         cancelled there.
         """
 
-    async def cancel(self, job_id: str, reason: str, by: str | None = None) -> JobDetail:
+    async def cancel(
+        self,
+        job_id: str,
+        reason: str,
+        by: str | None = None,
+        expected: Collection[str] | None = None,
+    ) -> JobDetail:
         """Call a pending job off, or have the attempt of a running one interrupted, once.
 
-        Raises UnknownJob or AlreadyFinished. As in `run_again`, its checkpoint comes last.
+        If any versions are `expected`, whether the job has one of them is decided in the same act
+        as the change: of several who have seen the same version, one changes the job.
+
+        Raises UnknownJob, AlreadyFinished or JobChanged. As in `run_again`, its checkpoint comes
+        last.
         """
 
     async def edit(self, job_id: str, wanted: Edit) -> JobDetail:
         """Change a pending job; one that is ready already is as `run_now` wants it.
 
-        Raises UnknownJob, NotPending, UnreadableJob, WaitsForJobs if one that awaits others is to
-        run now, or QueueFull if there is no room for a longer payload. As in `run_again`, its
-        checkpoint comes last.
+        The versions that it has `expected` are those of `cancel`. Raises UnknownJob, NotPending,
+        JobChanged, UnreadableJob, WaitsForJobs if one that awaits others is to run now, or
+        QueueFull if there is no room for a longer payload. As in `run_again`, its checkpoint comes
+        last.
         """
 
     async def cancel_all(

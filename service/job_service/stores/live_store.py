@@ -2,13 +2,20 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Final
 
 import trio
 
-from job_service.errors import NotPending, QueueFull, UnreadableJob, WaitsForJobs
+from job_service.errors import (
+    AlreadyFinished,
+    JobChanged,
+    NotPending,
+    QueueFull,
+    UnreadableJob,
+    WaitsForJobs,
+)
 from job_service.jobs.state.attempt_transitions import request_cancel
 from job_service.jobs.state.capacity import Capacity
 from job_service.jobs.state.changes import Change
@@ -120,6 +127,15 @@ class LiveStore(LiveReads):
         """Let others have their turn before the next portion of many jobs."""
         await trio.lowlevel.checkpoint()
 
+    def _cancel(
+        self, job: Job, reason: str, by: str | None, expected: Collection[str] | None
+    ) -> None:
+        """Raises AlreadyFinished or JobChanged."""
+        if job.status in TERMINAL:
+            raise AlreadyFinished(summarize(job))
+        require_version(job, expected)
+        self._call_off(job, reason, by)
+
     def _call_off(self, job: Job, reason: str, by: str | None) -> None:
         if job.status == "pending":
             self.apply(cancel(job, reason, self.clock, by))
@@ -127,7 +143,8 @@ class LiveStore(LiveReads):
             self.apply(request_cancel(job, reason, by))
 
     def _edit(self, job: Job, wanted: Edit) -> None:
-        """Raises NotPending, UnreadableJob, WaitsForJobs or QueueFull."""
+        """Raises NotPending, JobChanged, UnreadableJob, WaitsForJobs or QueueFull."""
+        require_version(job, wanted.expected)
         if job.status != "pending":
             raise NotPending(summarize(job))
         require_readable(job)
@@ -172,6 +189,12 @@ def draft_like(job: Job, by: str | None) -> Draft:
         tags=job.tags,
         by=by,
     )
+
+
+def require_version(job: Job, expected: Collection[str] | None) -> None:
+    """Raise JobChanged if the job has none of these versions, and has not ended."""
+    if expected is not None and job.status not in TERMINAL and job.version not in expected:
+        raise JobChanged(summarize(job))
 
 
 def require_room(capacity: Capacity, job: Job, wanted: Edit) -> None:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
@@ -12,7 +12,7 @@ from typing import Final
 import trio
 from msgspec import UNSET
 
-from job_service.errors import AlreadyFinished, BackupRefused, NotFinished, UnknownGroup, UnknownJob
+from job_service.errors import BackupRefused, NotFinished, UnknownGroup, UnknownJob
 from job_service.jobs.state.attempt_transitions import cut_short
 from job_service.jobs.state.changes import Change
 from job_service.jobs.state.clock import Clock
@@ -137,13 +137,17 @@ class MemoryStore(GroupStore):
         finally:
             await trio.lowlevel.cancel_shielded_checkpoint()
 
-    async def cancel(self, job_id: str, reason: str, by: str | None = None) -> JobDetail:
+    async def cancel(
+        self,
+        job_id: str,
+        reason: str,
+        by: str | None = None,
+        expected: Collection[str] | None = None,
+    ) -> JobDetail:
         await trio.lowlevel.checkpoint_if_cancelled()
         try:
             job = self._find(job_id)
-            if job.status in TERMINAL:
-                raise AlreadyFinished(summarize(job))
-            self._call_off(job, reason, by)
+            self._cancel(job, reason, by, expected)
             return self._detail(job)
         finally:
             await trio.lowlevel.cancel_shielded_checkpoint()

@@ -87,6 +87,7 @@ class JobRecord(
     edits: int = 0
     edited_at: Moment | None = None
     edited_by: str | None = None
+    answered: str | None = None
 
 
 def record_of(job: Job) -> JobRecord:
@@ -121,6 +122,7 @@ def record_of(job: Job) -> JobRecord:
         edits=job.edits,
         edited_at=job.edited_at,
         edited_by=job.edited_by,
+        answered=job.answered,
     )
 
 
@@ -153,6 +155,7 @@ def restore(record: JobRecord, payload: bytes, result: bytes | None = None) -> J
         edits=record.edits,
         edited_at=record.edited_at,
         edited_by=record.edited_by,
+        answered=record.answered,
     )
     if record.runs or record.status != "pending":  # else, as of most, there is nothing to add
         if not record.attempts and (record.losses or record.status == "processing"):

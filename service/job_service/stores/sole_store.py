@@ -9,7 +9,7 @@ from functools import partial
 import trio
 from msgspec import UNSET
 
-from job_service.errors import AlreadyFinished, JobServiceError, NotFinished
+from job_service.errors import JobServiceError, NotFinished
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.detail import JobDetail, JobSummary, detail_of, summarize
 from job_service.jobs.state.group import Group
@@ -96,13 +96,20 @@ class SoleStore(DurableStore):
             jobs = self._submissions.accept(unit, [draft_like(job, by)], request)
         return (await self._submissions.as_they_are(jobs))[0]
 
-    async def cancel(self, job_id: str, reason: str, by: str | None = None) -> JobDetail:
+    async def cancel(
+        self,
+        job_id: str,
+        reason: str,
+        by: str | None = None,
+        expected: Collection[str] | None = None,
+    ) -> JobDetail:
         await self._require_open()
         job = self._jobs.get(job_id) or await self._read(job_id)
-        if job.status in TERMINAL:
-            await self._committer.kept()
-            raise AlreadyFinished(summarize(job))
-        self._call_off(job, reason, by)
+        try:
+            self._cancel(job, reason, by, expected)
+        except JobServiceError:
+            await self._committer.kept()  # which the error may tell of
+            raise
         return await self._when_kept(self._detail(job))
 
     async def edit(self, job_id: str, wanted: Edit) -> JobDetail:

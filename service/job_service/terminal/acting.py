@@ -5,8 +5,8 @@ import click
 from job_service.jobs.queueing.filters import JobFilters
 from job_service.jobs.state.views import Cancellations, QueueView
 from job_service.terminal.bulk import tally_of
+from job_service.terminal.each_job import for_each
 from job_service.terminal.filtering import either_ids_or_filters, filters_jobs
-from job_service.terminal.job_ids import whole_id
 from job_service.terminal.session import OK, Session, asks_service
 
 
@@ -20,7 +20,6 @@ def cancel(session: Session, jobs: tuple[str, ...], filters: JobFilters) -> int:
     Pending ones end at once, running ones at their handler's next checkpoint. Many go in portions,
     and Ctrl-C stops it: the same command goes on.
     """
-    client = session.client
     if either_ids_or_filters(jobs, filters):
         with tally_of(session, _cancelled) as tally:
             done = session.lasting.cancel_all(
@@ -28,11 +27,13 @@ def cancel(session: Session, jobs: tuple[str, ...], filters: JobFilters) -> int:
             )
         session.tell(done, tally.words(done))
         return OK
-    for job_id in [whole_id(client, part) for part in jobs]:
-        job = client.cancel(job_id)
+
+    def cancel_one(job_id: str) -> None:
+        job = session.client.cancel(job_id)
         is_over = job.status == "cancelled"
         session.tell(job, f"{job.id} {'is cancelled' if is_over else 'is being interrupted'}")
-    return OK
+
+    return for_each(session, jobs, cancel_one)
 
 
 @click.command()
@@ -46,7 +47,6 @@ def retry(session: Session, jobs: tuple[str, ...], filters: JobFilters) -> int:
     Of many, the failed ones are meant if no status is said. They go in portions, and Ctrl-C stops
     it: the same command goes on.
     """
-    client = session.client
     if either_ids_or_filters(jobs, filters):
         with tally_of(session, _retried) as tally:
             retried = session.lasting.retry_all(
@@ -54,10 +54,12 @@ def retry(session: Session, jobs: tuple[str, ...], filters: JobFilters) -> int:
             )
         session.tell({"retried": retried}, tally.words(retried))
         return OK
-    for job_id in [whole_id(client, part) for part in jobs]:
-        job = client.retry(job_id)
+
+    def retry_one(job_id: str) -> None:
+        job = session.client.retry(job_id)
         session.tell(job, job.id)
-    return OK
+
+    return for_each(session, jobs, retry_one)
 
 
 @click.command()

@@ -10,6 +10,7 @@ from job_service.jobs.queueing.filters import JobFilters
 from job_service.jobs.queueing.options import check_delay
 from job_service.jobs.state.detail import JobDetail
 from job_service.terminal.bulk import tally_of
+from job_service.terminal.each_job import for_each
 from job_service.terminal.filtering import either_ids_or_filters, filters_jobs
 from job_service.terminal.job_ids import whole_id
 from job_service.terminal.moments import moment
@@ -28,7 +29,6 @@ def run_now(session: Session, jobs: tuple[str, ...], filters: JobFilters) -> int
     These, or all that are meant by the options: jobs for later, and those that were snoozed or are
     retried. Many go in portions, and Ctrl-C stops it: the same command goes on.
     """
-    client = session.client
     if either_ids_or_filters(jobs, filters):
         with tally_of(session, _made_ready) as tally:
             made_ready = session.lasting.run_now_all(
@@ -36,9 +36,7 @@ def run_now(session: Session, jobs: tuple[str, ...], filters: JobFilters) -> int
             )
         session.tell({"made_ready": made_ready}, tally.words(made_ready))
         return OK
-    for job_id in [whole_id(client, part) for part in jobs]:
-        _tell(session, client.run_now(job_id))
-    return OK
+    return for_each(session, jobs, lambda job_id: _tell(session, session.client.run_now(job_id)))
 
 
 @click.command()

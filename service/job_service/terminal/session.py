@@ -63,6 +63,16 @@ class Session:
         click.echo(json.encode(value))
 
 
+def status_of(error: JobServiceError) -> int:
+    """The exit status that tells of this error.
+
+    1: the service refuses. 2: what was typed can't be. 3: no service answers.
+    """
+    if isinstance(error, Unreachable):
+        return UNREACHABLE
+    return USAGE if isinstance(error, _TYPED_WRONG) else FAILED
+
+
 def asks_service(command: Callable[..., int]) -> Callable[..., int]:
     """Let a command ask the service that its options name. It takes a Session and gives a status.
 
@@ -88,16 +98,10 @@ def asks_service(command: Callable[..., int]) -> Callable[..., int]:
                     client_with(patience_seconds=_RESTART_SECONDS) as lasting,
                 ):
                     return command(Session(client, lasting, as_json), **given)
-            except Unreachable as error:
-                print_error(str(error))
-                return UNREACHABLE
-            except _TYPED_WRONG as error:
-                print_error(str(error))
-                return USAGE
             except SettingsError:
                 raise  # the command line knows the name of the option
             except JobServiceError as error:
                 print_error(str(error))
-                return FAILED
+                return status_of(error)
 
     return update_wrapper(run, command)

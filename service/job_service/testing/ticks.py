@@ -5,6 +5,7 @@ from itertools import islice
 
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.schedule import ticks_of
+from job_service.testing.moments import require_zone
 
 
 def next_ticks(
@@ -15,8 +16,13 @@ def next_ticks(
     They come later than `after`, which is now if it is left out. A schedule made with `every` ticks
     as if the service had started then, in UTC.
 
-    Raises UnknownJobType if there is no such job type, and ValueError if it has no schedule.
+    Raises UnknownJobType if there is no such job type; and ValueError if it has no schedule, if
+    `after` has no time zone, or if `count` is negative.
     """
+    if count < 0:
+        raise ValueError(f"count must be 0 or more, not {count}")
+    if after is not None:
+        require_zone("after", after)
     registry.lookup(job_type)
     for schedule in registry.schedules:
         if schedule.job_type == job_type:

@@ -25,6 +25,7 @@ from job_service.telemetry.emitter import Emitter
 from job_service.telemetry.log import Log
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.testing.assertions import story
+from job_service.testing.moments import require_zone
 from job_service.testing.stage import whole
 from job_service.testing.ungrouped import ungrouped
 from job_service.testing.virtual_time import clock_from, passing_time
@@ -72,9 +73,11 @@ class VirtualService:
         """Submit a job, wait until it has ended, retries and all, and give all there is to know.
 
         With `scheduled_for`, it is as if a schedule had made it at this tick. Raises what
-        `JobQueue.submit` does, and AssertionError if it has not ended `within` so much virtual
-        time.
+        `JobQueue.submit` does, ValueError if the tick has no time zone, and AssertionError if the
+        job has not ended `within` so much virtual time.
         """
+        if scheduled_for is not None:
+            require_zone("scheduled_for", scheduled_for)
         draft = self.queue.check(job_type, payload, **options)
         (job,) = await self.queue.submit_all([structs.replace(draft, scheduled_for=scheduled_for)])
         detail = await self.queue.wait(job.id, within.total_seconds())
@@ -117,8 +120,7 @@ async def virtual_service(
     resource, or of one of processes; ResourceFailed if a resource can't be opened; and
     AssertionError if nothing can happen any more.
     """
-    if start.tzinfo is None:
-        raise ValueError("start must be a date with a time zone, such as UTC")
+    require_zone("start", start)
     clock = clock_from(start)
     log: list[dict[str, Any]] = []
     lines = Log(lambda line: log.append(msgspec.json.decode(line)), "json", "debug", now=clock.now)

@@ -100,12 +100,16 @@ class RequestInOneTask:
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Handle the request and send its response."""
         if self._scope["path"] == "*" and self._scope["method"] == "OPTIONS":
-            allowed = {"Allow": "GET, HEAD, OPTIONS, POST"}
-            response = empty_response(HTTPStatus.NO_CONTENT, allowed)
+            response = empty_response(HTTPStatus.NO_CONTENT, {"Allow": _methods_of(self._app)})
         else:
             request = IncomingRequest(self._scope, receive)
             response = cast("Response", await self._app.handle_request(request))
         await _send_response(send, response, with_body=self._scope["method"] != "HEAD")
+
+
+def _methods_of(app: Quart) -> str:
+    """The methods that any of its paths takes."""
+    return ", ".join(sorted({m for rule in app.url_map.iter_rules() for m in rule.methods or ()}))
 
 
 async def _send_response(send: ASGISendCallable, response: Response, *, with_body: bool) -> None:

@@ -13,6 +13,7 @@ from job_service.errors import (
     InvalidIdempotencyKey,
     InvalidOption,
     InvalidPayload,
+    JobChanged,
     JobServiceError,
     NotFinished,
     NotPending,
@@ -27,7 +28,7 @@ from job_service.errors import (
     UnreadableJob,
     WaitsForJobs,
 )
-from job_service.web.refusals import MALFORMED, Refusal, retry_after
+from job_service.web.refusals import CHANGED, MALFORMED, Refusal, retry_after
 
 EXAMPLE_ID: Final = "01890a5d-ac96-774b-bcce-b302099a8057"
 
@@ -160,6 +161,7 @@ OF_ERRORS: Final[Mapping[type[JobServiceError], Refusal]] = {
     UnknownPredecessor: UNKNOWN_PREDECESSOR,
     AlreadyFinished: ALREADY_FINISHED,
     NotPending: NOT_PENDING,
+    JobChanged: CHANGED,
     WaitsForJobs: WAITS_FOR_JOBS,
     NotFinished: NOT_FINISHED,
     UnreadableJob: UNREADABLE_JOB,

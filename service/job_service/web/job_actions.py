@@ -13,7 +13,7 @@ from job_service.web.edits import read_edit
 from job_service.web.job_answers import created, etag_of
 from job_service.web.job_filters import JobFilterQuery
 from job_service.web.queries import takes
-from job_service.web.responses import json_response, require_match
+from job_service.web.responses import json_response, require_match, states_to_match
 from job_service.web.submissions import read_idempotency_key
 from job_service.web.uploads import Uploads
 
@@ -91,33 +91,37 @@ def add_job_actions(app: Quart, queue: JobQueue, uploads: Uploads) -> None:
     @app.patch("/jobs/<job:job_id>")
     async def edit_job(job_id: str) -> Response:
         wanted = await read_edit(present_request(), uploads)
-        await _require_present_state(queue, job_id, of_ended_jobs=False)
-        job = await queue.edit(job_id, by=present_request().caller.name, **wanted)
+        by = present_request().caller.name
+        job = await queue.edit(job_id, expected=states_to_match(), by=by, **wanted)
         return json_response(job)
 
     @app.post("/jobs/<job:job_id>/run-now")
     async def run_job_now(job_id: str) -> Response:
-        await _require_present_state(queue, job_id, of_ended_jobs=False)
-        job = await queue.run_now(job_id, by=present_request().caller.name)
+        by = present_request().caller.name
+        job = await queue.run_now(job_id, expected=states_to_match(), by=by)
         return json_response(job)
 
     @app.post("/jobs/<job:job_id>/cancel")
     async def cancel_job(job_id: str) -> Response:
-        await _require_present_state(queue, job_id, of_ended_jobs=False)
-        job = await queue.cancel(job_id, by=present_request().caller.name)
+        by = present_request().caller.name
+        job = await queue.cancel(job_id, expected=states_to_match(), by=by)
         return json_response(job)
 
     @app.post("/jobs/<job:job_id>/retry")
     async def retry_job(job_id: str) -> Response:
         incoming = present_request()
         key = read_idempotency_key(incoming)
-        await _require_present_state(queue, job_id, of_ended_jobs=True)
+        await _require_match(queue, job_id)
         job = await queue.retry(job_id, idempotency_key=key, by=incoming.caller.name)
         return created(job)
 
 
-async def _require_present_state(queue: JobQueue, job_id: str, *, of_ended_jobs: bool) -> None:
+async def _require_match(queue: JobQueue, job_id: str) -> None:
+    """Raise Problem, 412, if the job has ended and is another one than If-Match says.
+
+    It changes no more. If it has not ended, that is a 409: RFC 9110, section 13.2.1.
+    """
     if "If-Match" in request.headers:
         job = await queue.get(job_id)
-        if (job.status in TERMINAL) == of_ended_jobs:  # or it is a 409: RFC 9110, section 13.2.1
+        if job.status in TERMINAL:
             require_match(etag_of(job))

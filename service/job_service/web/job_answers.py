@@ -14,15 +14,13 @@ _NOTHING: Final = msgspec.Raw(b"null")
 
 
 def etag_of(job: JobDetail) -> str:
-    """The tag of its state. Why it waits is a circumstance, because others change it, and so is
-    whether the caller may see all of it.
+    """The tag of its version and, after a hyphen, of all that is told of it: see `tag_of`.
 
     Payload and result may be large, and need not be looked at: another payload counts among the
     `edits`, and the result comes together with the end.
     """
-    state = structs.replace(job, waits_because=None, payload=_NOTHING, result=None, hidden=False)
-    circumstances = (job.waits_because or "") + ("hidden" if job.hidden else "")
-    return tag_of(msgspec.json.encode(state), circumstances.encode())
+    told = structs.replace(job, payload=_NOTHING, result=None)
+    return f"{job.version}-{tag_of(msgspec.json.encode(told))}"
 
 
 def created(job: JobSummary) -> Response:

@@ -6,7 +6,7 @@ whole, because section 14.2 lets a server ignore Range.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from http import HTTPStatus
 from typing import Final
@@ -62,14 +62,19 @@ def require_match(etag: str) -> None:
 
     The part of a tag after its hyphen does not count: see `tag_of`.
     """
+    states = states_to_match()
+    if states is not None and etag.partition("-")[0] not in states:
+        raise Problem(CHANGED)
+
+
+def states_to_match() -> Sequence[str] | None:
+    """The states whose tags the request has in If-Match; None if any will do."""
     if "If-Match" not in request.headers:
-        return
+        return None
     wanted = ",".join(request.headers.getlist("If-Match"))
     if wanted.strip() == "*":
-        return
-    states = {tag.partition("-")[0] for weak, tag in _TAG.findall(wanted) if not weak}
-    if etag.partition("-")[0] not in states:
-        raise Problem(CHANGED)
+        return None
+    return [tag.partition("-")[0] for weak, tag in _TAG.findall(wanted) if not weak]
 
 
 def tag_of(state: bytes, circumstances: bytes = b"") -> str:

@@ -17,8 +17,8 @@ from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import Retry
 from job_service.jobs.state.detail import JobSummary
 from job_service.jobs.state.model import Edit
-from job_service.stores.postgres import member, participant
-from job_service.stores.postgres.editing import encode
+from job_service.stores.postgres import participant, server_time
+from job_service.stores.postgres.word import encode, word_to_edit
 from job_service.telemetry.events import (
     JobCancelled,
     JobCompleted,
@@ -115,7 +115,7 @@ async def test_a_wall_clock_that_is_set_wrong_misleads_nobody(
     async def email(job: JobContext) -> None:
         await trio.lowlevel.checkpoint()
         if job.attempt == 1:
-            monkeypatch.setattr(member, "utc_now", in_an_hour)
+            monkeypatch.setattr(server_time, "utc_now", in_an_hour)
             raise ValueError
 
     def in_an_hour() -> datetime:
@@ -400,7 +400,7 @@ async def test_who_takes_a_job_changes_it_as_others_have_asked_before(
         with psycopg.connect(database) as others:
             others.execute(
                 "UPDATE job_service.jobs SET run_at = now(), edit = %s WHERE id = %s",
-                (encode(Edit(priority=1)).decode(), job.id),
+                (encode(word_to_edit(Edit(priority=1))).decode(), job.id),
             )
         service.store.note_demand()
         with trio.fail_after(20):

@@ -414,8 +414,9 @@ async def test_a_service_whose_loop_is_blocked_gives_its_jobs_back(database: str
         async with services(database, registry, number=1) as (other,):
             for each in (job, next_job):
                 assert (await other.ended(each.id)).status == "completed"
-            attempts = (await other.queue.get(job.id)).attempts
-            assert [attempt.outcome for attempt in attempts] == ["interrupted", "completed"]
+            told = await other.queue.get(job.id)
+            assert [each.outcome for each in told.attempts] == ["interrupted", "completed"]
+            assert (told.interruptions, told.losses) == (1, 0)
         blocked.engine.stop("told to")
 
 

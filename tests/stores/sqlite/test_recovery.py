@@ -10,6 +10,7 @@ import trio
 from job_service.errors import IdempotencyKeyReused, QueueFull, StoreUnavailable
 from job_service.jobs.queueing.dispatcher import Dispatcher
 from job_service.jobs.registration.registry import Registry
+from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import Draft, Edit, Job
 from job_service.stores.record import record_of
 from job_service.stores.sqlite.store import SqliteStore
@@ -78,6 +79,9 @@ async def test_what_was_in_hand_is_rescued(path: Path) -> None:
         assert (line.job_id, line.attempt, line.worker_id) == (job_id, 1, "worker-1")
         detail = await restarted.store.get(job_id)
         assert (detail.status, detail.attempts[0].outcome) == ("pending", "lost")
+        page = await restarted.store.page(JobFilter(), after=None, limit=1, newest_first=True)
+        for told in (detail, *page.jobs):
+            assert (told.losses, told.interruptions) == (1, 0)
         job = restarted.waiting[job_id]
         assert (job.retries, job.losses, job.is_suspect) == (0, 1, True)
         assert (await restarted.start(job_id)).number == 2

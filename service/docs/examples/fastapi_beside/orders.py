@@ -7,10 +7,11 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.responses import JSONResponse
 from mails import Address, Mail
 from pydantic import BaseModel
 
-from job_service import IdempotencyKeyReused, QueueFull, UnknownJob, Unreachable
+from job_service import IdempotencyKeyReused, TryAgainLater, UnknownJob
 from job_service.client import AsyncJobClient
 
 JOBS_URL = os.environ.get("SHOP_JOBS_URL", "http://127.0.0.1:8080")
@@ -37,6 +38,12 @@ Jobs = Annotated[AsyncJobClient, Depends(jobs_of)]
 app = FastAPI(lifespan=lifespan)
 
 
+# The service is away, restarts, or is full: whatever it is, customers get an answer.
+@app.exception_handler(TryAgainLater)
+async def try_again_later(_: Request, error: TryAgainLater) -> JSONResponse:
+    return JSONResponse({"detail": str(error)}, 503, {"Retry-After": "5"})
+
+
 @app.post("/orders", status_code=202)
 async def place_order(order: Order, jobs: Jobs) -> dict[str, str]:
     mail = Mail(to=order.email, subject=f"Your order {order.number}")
@@ -45,8 +52,6 @@ async def place_order(order: Order, jobs: Jobs) -> dict[str, str]:
         job = await jobs.submit("mail", mail, idempotency_key=f"order-{order.number}")
     except IdempotencyKeyReused as error:
         raise HTTPException(409, "there is another order with this number") from error
-    except (QueueFull, Unreachable) as error:
-        raise HTTPException(503, str(error), {"Retry-After": "5"}) from error
     return {"mail": f"/mails/{job.id}"}
 
 

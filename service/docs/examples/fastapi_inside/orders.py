@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import msgspec
 import trio
 from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.responses import JSONResponse
 from hypercorn import Config
 from hypercorn.trio import serve
 from pydantic import BaseModel
@@ -17,10 +18,10 @@ from job_service import (
     IdempotencyKeyReused,
     JobContext,
     JobQueue,
-    QueueFull,
     Registry,
     Retry,
     Settings,
+    TryAgainLater,
     UnknownJob,
     host,
 )
@@ -63,6 +64,12 @@ Queue = Annotated[JobQueue, Depends(queue_of)]
 app = FastAPI(lifespan=lifespan)
 
 
+# The queue is full, the disk is, or the service ends: whatever it is, customers get an answer.
+@app.exception_handler(TryAgainLater)
+async def try_again_later(_: Request, error: TryAgainLater) -> JSONResponse:
+    return JSONResponse({"detail": str(error)}, 503, {"Retry-After": "5"})
+
+
 @app.post("/orders", status_code=202)
 async def place_order(order: Order, queue: Queue) -> dict[str, str]:
     mail = Mail(to=order.email, subject=f"Your order {order.number}")
@@ -71,8 +78,6 @@ async def place_order(order: Order, queue: Queue) -> dict[str, str]:
         job = await queue.submit("mail", mail, idempotency_key=f"order-{order.number}")
     except IdempotencyKeyReused as error:
         raise HTTPException(409, "there is another order with this number") from error
-    except QueueFull as error:
-        raise HTTPException(503, str(error), {"Retry-After": "5"}) from error
     return {"mail": f"/mails/{job.id}"}
 
 

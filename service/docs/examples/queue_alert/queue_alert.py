@@ -7,8 +7,8 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from http.client import HTTPException
 from typing import Any
-from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 LONGEST_WAIT_SECONDS = 60.0
@@ -39,7 +39,10 @@ def troubles(queue: Any, past: Any) -> Iterator[str]:
 
 
 def read(url: str) -> Any:
-    """The JSON that the service answers. Raises URLError."""
+    """The JSON that the service answers.
+
+    Raises OSError if it does not, HTTPException or ValueError if what answers is something else.
+    """
     token = os.environ.get("JOB_SERVICE_TOKEN")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     request = Request(url, headers=headers)  # noqa: S310  # the url is your own
@@ -54,7 +57,7 @@ def main(url: str, minutes: str) -> int:
         found = list(
             troubles(read(f"{url}/queue"), read(f"{url}/history?seconds={seconds}&step=1"))
         )
-    except URLError as error:  # a service that refuses is one, too
+    except (OSError, HTTPException, ValueError) as error:  # also if it refuses, or is another one
         found = [f"no answer from {url}: {error}"]
     for trouble in found:
         print(trouble)

@@ -38,7 +38,7 @@ class Backlog:
         self._monotonic = monotonic
         self._paused_types: set[str] = set()
         self._common = ReadyQueue()
-        self._unfit = ReadyQueue(limit=0)
+        self._unfit: set[str] = set()  # which are in no order, so that they may change
         self._suspects = Suspects(is_idle)
         self._of_type: dict[str, _Queue] = {}  # which is `_common` for most
         self._own: dict[str, _Queue] = {}  # those of `_of_type` that are not
@@ -125,7 +125,8 @@ class Backlog:
 
     def is_unfit(self, job: Job) -> bool:
         """Whether this program can't run the job, whatever else it waits for."""
-        return job.id in self.misfits or job in self._unfit or self._limits_of(job.type) is None
+        is_known = job.id in self.misfits or job.id in self._unfit
+        return is_known or self._limits_of(job.type) is None
 
     def can_start(self, job: Job) -> bool:
         """Whether neither a pause nor its type keeps the job from starting, once it is due."""
@@ -145,16 +146,15 @@ class Backlog:
         queue = self._of_type.get(job.type)
         if queue is None:
             queue = self._open_queue(job.type)
-        if self.misfits and job.id in self.misfits:
-            queue = self._unfit
-        elif job.losses and job.is_suspect and queue is not self._unfit:
+        if queue is None or (self.misfits and job.id in self.misfits):
+            self._unfit.add(job.id)
+            self.unfit_by_type[job.type] += 1
+            return False
+        if job.losses and job.is_suspect:
             queue = self._suspects
         queue.add(job)
         if queue is self._own.get(job.type):
             self._waiting[job.type] = queue
-        if queue is self._unfit:
-            self.unfit_by_type[job.type] += 1
-            return False
         return True
 
     def take(self) -> Job | None:
@@ -191,7 +191,8 @@ class Backlog:
     def discard(self, job: Job) -> None:
         """Drop a job that has ended without having been run, if it is here."""
         self.misfits.discard(job.id)
-        if self._unfit.discard(job):
+        if job.id in self._unfit:
+            self._unfit.discard(job.id)
             self.unfit_by_type[job.type] -= 1
         self._suspects.discard(job)
         queue = self._of_type.get(job.type)
@@ -239,11 +240,11 @@ class Backlog:
         queue = self._own.get(job.type)
         return job.type not in self._paused_types and (queue is None or queue.may_start_one(job))
 
-    def _open_queue(self, job_type: str) -> _Queue:
+    def _open_queue(self, job_type: str) -> _Queue | None:
         queue: _Queue = self._common
         limits, is_paused = self._limits_of(job_type), job_type in self._paused_types
         if limits is None:  # not for ever: its handler may still be registered
-            return self._unfit
+            return None
         if limits != NO_LIMITS or is_paused:
             queue = self._own[job_type] = self._queue_for(limits)
             queue.paused = is_paused

@@ -1,5 +1,6 @@
 """What may be done to jobs that are there, and to the queue: one job, many, or all that start."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Unpack
@@ -40,14 +41,18 @@ class QueueActions(QueueReader):
             request = await keyed_request(idempotency_key, "retry", asked)
         return await self._store.run_again(job_id, request, by)
 
-    async def run_now(self, job_id: str, *, by: str | None = None) -> JobDetail:
+    async def run_now(
+        self, job_id: str, *, expected: str | Sequence[str] | None = None, by: str | None = None
+    ) -> JobDetail:
         """Let a job wait no longer for its time: one that is for later, was snoozed or is retried.
 
         One that is ready already stays as it is; pauses and limits hold it back as before. Raises
-        UnknownJob, NotPending if it runs or has ended, WaitsForJobs, or UnreadableJob.
+        UnknownJob, NotPending if it runs or has ended, WaitsForJobs, UnreadableJob, or, as `edit`,
+        JobChanged.
         """
         await require_words(by)
-        return await self._store.edit(job_id, Edit(run_now=True, by=by))
+        wanted = Edit(run_now=True, by=by, expected=_versions(expected))
+        return await self._store.edit(job_id, wanted)
 
     async def edit(
         self,
@@ -56,6 +61,7 @@ class QueueActions(QueueReader):
         run_at: datetime | None = None,
         priority: int | None = None,
         payload: object = UNSET,
+        expected: str | Sequence[str] | None = None,
         by: str | None = None,
     ) -> JobDetail:
         """Give a job that waits another time, priority or payload; what is left out stays.
@@ -63,9 +69,12 @@ class QueueActions(QueueReader):
         A ready job with another time or priority goes behind all others of its priority. The
         payload is checked as that of a submission is.
 
-        Raises UnknownJob, NotPending if it runs or has ended, UnreadableJob, UnknownJobType,
-        InvalidPayload, InvalidOption, or QueueFull if there is no room for a longer payload; and
-        then nothing has changed.
+        If you say which `version` you have `expected`, or which ones, it is changed only if it
+        still has it: of several who have read the same one, one changes the job.
+
+        Raises UnknownJob, NotPending if it runs or has ended, JobChanged if it is not as expected,
+        UnreadableJob, UnknownJobType, InvalidPayload, InvalidOption, or QueueFull if there is no
+        room for a longer payload; and then nothing has changed.
         """
         try:
             check_edit(run_at, priority, payload, self._store.clock.now())
@@ -73,7 +82,7 @@ class QueueActions(QueueReader):
             await trio.lowlevel.checkpoint()
             raise
         await require_words(by)
-        wanted = Edit(run_at, priority, by=by)
+        wanted = Edit(run_at, priority, by=by, expected=_versions(expected))
         if payload is not UNSET:
             registered = self._registry.lookup((await self._store.get(job_id)).type)
             text = encode_payload(payload)
@@ -83,14 +92,19 @@ class QueueActions(QueueReader):
         return await self._store.edit(job_id, wanted)
 
     async def cancel(
-        self, job_id: str, reason: str = "requested", *, by: str | None = None
+        self,
+        job_id: str,
+        reason: str = "requested",
+        *,
+        expected: str | Sequence[str] | None = None,
+        by: str | None = None,
     ) -> JobDetail:
         """Cancel a job: a pending one at once, a running one at its handler's next checkpoint.
 
-        Raises UnknownJob, or AlreadyFinished if it has ended.
+        Raises UnknownJob, AlreadyFinished if it has ended, or, as `edit`, JobChanged.
         """
         await require_words(by, reason)
-        return await self._store.cancel(job_id, reason, by)
+        return await self._store.cancel(job_id, reason, by, _versions(expected))
 
     async def cancel_all(
         self,
@@ -184,6 +198,13 @@ class QueueActions(QueueReader):
         """
         await require_words(by)
         return await self._store.back_up(Path(destination), by)
+
+
+def _versions(expected: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    """The versions that are expected; None if any will do."""
+    if expected is None:
+        return None
+    return (expected,) if isinstance(expected, str) else tuple(expected)
 
 
 async def _meant(

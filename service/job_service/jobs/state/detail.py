@@ -13,6 +13,7 @@ from job_service.jobs.state.model import (
     AttemptOutcome,
     Job,
     Status,
+    version_of,
 )
 from job_service.jobs.state.progress import Progress
 
@@ -24,8 +25,9 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `attempt` is the number of the last attempt that has begun, 0 if none has, and `progress` its
     last report. `error` says why that attempt failed, or why the job failed without one. `snoozes`
-    counts the attempts that asked to run again later, which costs none of `max_retries`. `run_at`
-    is when a pending job may start, if that is later than its submission. Of more than 10 jobs in
+    counts the attempts that asked to run again later, `interruptions` those that a stop cut short,
+    and `losses` those whose process died: none of these costs one of `max_retries`. `run_at` is
+    when a pending job may start, if that is later than its submission. Of more than 10 jobs in
     `after`, the first 10 are here, and `after_count` says how many there are. `cancel_requested`
     says that a running job is being cancelled. `retry_of` is the job that this one runs again, and
     `schedule` the schedule that made it. `scheduled_for` is the tick for which that was, also if
@@ -53,6 +55,8 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     after_count: int = 0
     cancel_requested: bool = False
     snoozes: int = 0
+    interruptions: int = 0
+    losses: int = 0
     progress: Progress | None = None
     error: str | None = None
     retry_of: str | None = None
@@ -107,6 +111,11 @@ class JobDetail(JobSummary, frozen=True, kw_only=True, omit_defaults=True):
     edited_at: datetime | None = None
     edited_by: str | None = None
 
+    @property
+    def version(self) -> str:
+        """What stands for this state of the job, as `expected` in `JobQueue.edit` takes it."""
+        return version_of(self.status, self.attempt, self.edits, self.cancel_requested)
+
 
 def summarize(job: Job) -> JobSummary:
     """The job as it is now, for a list."""
@@ -136,9 +145,13 @@ def summarize(job: Job) -> JobSummary:
         or job.group is not None
         or job.callback_of is not None
         or job.cancel_by is not None
+        or job.interruptions
+        or job.losses
     ):
         return msgspec.structs.replace(
             summary,
+            interruptions=job.interruptions,
+            losses=job.losses,
             after=job.after[:SHOWN_PREDECESSORS],
             after_count=len(job.after) if len(job.after) > SHOWN_PREDECESSORS else 0,
             retry_of=job.retry_of,

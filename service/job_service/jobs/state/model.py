@@ -50,6 +50,14 @@ class IllegalTransition(Exception):
         super().__init__(f"job {job_id} is {status} and can't become {wanted}")
 
 
+def version_of(status: Status, runs: int, edits: int, is_being_cancelled: bool) -> str:
+    """What stands for the state of a job, and differs after each change of it.
+
+    Neither what a running attempt tells nor what a job waits for is a change of the job.
+    """
+    return f"{status}.{runs}.{edits}{'.cancelling' if is_being_cancelled else ''}"
+
+
 class Attempt(msgspec.Struct, eq=False, gc=False):
     """One run of a job's handler; the fields with defaults are set when it is over.
 
@@ -124,7 +132,8 @@ class Edit(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What is to be changed of a job that waits; what is None stays. `payload` is JSON text.
 
     A payload comes with its own `limit_key`. With `run_now` the job waits for its time no longer,
-    whatever `run_at` it had. `by` is who asks for it.
+    whatever `run_at` it had. `by` is who asks for it. It is for a job that has one of the
+    `expected` versions.
     """
 
     run_at: datetime | None = None
@@ -133,6 +142,7 @@ class Edit(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     limit_key: str | None = None
     run_now: bool = False
     by: str | None = None
+    expected: tuple[str, ...] | None = None
 
 
 class Job(msgspec.Struct, eq=False, gc=False):
@@ -185,6 +195,13 @@ class Job(msgspec.Struct, eq=False, gc=False):
     edits: int = 0  # how often it was changed while it waited
     edited_at: datetime | None = None  # the last time, and
     edited_by: str | None = None  # by whom that was, if they have a name
+    answered: str | None = None  # what it was last changed for, if another process asked for it
+
+    @property
+    def version(self) -> str:
+        """As `version_of`."""
+        is_being_cancelled = self.status == "processing" and self.cancel_reason is not None
+        return version_of(self.status, self.runs, self.edits, is_being_cancelled)
 
     @property
     def retries(self) -> int:

@@ -104,7 +104,8 @@ def enqueue(
 def edit(job: Job, wanted: Edit, clock: Clock) -> Edited:
     """A client changes the pending job. A time that has passed is now.
 
-    If it is ready and gets another time or priority, it is ready anew when its turn has come.
+    If it is ready and gets another time or priority, it is ready anew when its turn has come. If it
+    did not fit its type, it may fit with another payload.
     """
     if job.status != "pending":
         raise IllegalTransition(job.id, job.status, "pending")
@@ -117,7 +118,8 @@ def edit(job: Job, wanted: Edit, clock: Clock) -> Edited:
     ready = job.ready_monotonic
     is_rekeyed = wanted.payload is not None and wanted.limit_key != job.limit_key
     is_reordered = ready is not None and (wanted.priority is not None or is_rekeyed)
-    is_moved = run_at is not None or is_reordered
+    is_unfit = ready is None and job.awaits is None and job.run_at <= now  # it may fit now
+    is_moved = run_at is not None or is_reordered or (is_unfit and wanted.payload is not None)
     is_unready = ready is not None and is_moved
     event = JobEdited(
         timestamp=now,

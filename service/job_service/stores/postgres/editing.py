@@ -6,8 +6,6 @@ Only the process that holds a job changes it. So it is told, and does it.
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from job_service.errors import JobServiceError, NotPending, WaitsForJobs
 from job_service.jobs.state.capacity import Capacity, Totals
 from job_service.jobs.state.clock import Clock
@@ -21,28 +19,28 @@ from job_service.stores.postgres.elsewhere import Elsewhere
 from job_service.stores.postgres.rows import WHOLE, changing, editing
 from job_service.stores.postgres.transaction import Transaction
 from job_service.stores.postgres.unreadable import jobs_of
+from job_service.stores.postgres.word import require_unchanged, tell_holders, word_to_edit
 
 if TYPE_CHECKING:
     from job_service.telemetry.events import Event
 
 _JOBS: Final = f"""
-    SELECT node, awaits, id, {WHOLE} FROM job_service.jobs WHERE id = ANY(%s) ORDER BY id FOR UPDATE
+    SELECT node, awaits, edit, id, {WHOLE} FROM job_service.jobs
+    WHERE id = ANY(%s) ORDER BY id FOR UPDATE
 """
-
-encode: Final = msgspec.json.Encoder().encode
-decode: Final = msgspec.json.Decoder(Edit).decode
 
 
 class EditElsewhere:
     """The same change of some jobs, of which `changed` ones were, or will be by their holders.
 
     `refusal` says why one of them can't be. `says_word` tells whether any holder was asked, and
-    `any_ready` whether any job is ready now for whoever claims it.
+    `is_done` that none had to be. `any_ready` is whether any job is ready for whoever claims it.
     """
 
     def __init__(self, ids: Collection[str], wanted: Edit) -> None:
         self._ids = list(ids)
         self._wanted = wanted
+        self.word = word_to_edit(wanted)
         self._begin()
 
     def _begin(self) -> None:
@@ -50,6 +48,7 @@ class EditElsewhere:
         self.refusal: JobServiceError | None = None
         self.told: list[Event] = []
         self.says_word = False
+        self.is_done = False
         self.any_ready = False
 
     async def do(
@@ -59,9 +58,12 @@ class EditElsewhere:
         self._begin()
         free, held = list[tuple[Job, int]](), list[str]()
         rows = await tx.rows(_JOBS, self._ids)
-        jobs = await jobs_of(tx, [row[2:] for row in rows])
-        for job, (node, awaits, *_) in zip(jobs, rows, strict=True):
+        jobs = await jobs_of(tx, [row[3:] for row in rows])
+        for job, (node, awaits, asked, *_) in zip(jobs, rows, strict=True):
             try:
+                if self.word.id is not None and job.answered == self.word.id:
+                    continue  # its holder did it, and has given it back since
+                require_unchanged(job, self.word, asked if node is not None else None)
                 if node is None:
                     require_readable(job)
                 await self._require(tx, job, awaits, capacity)
@@ -75,9 +77,9 @@ class EditElsewhere:
             else:
                 held.append(job.id)
         self.changed, self.says_word = len(free) + len(held), bool(held)
+        self.is_done = bool(rows) and not held
         if held:
-            word = encode(self._wanted).decode()
-            await tx.rows("UPDATE job_service.jobs SET edit = %s WHERE id = ANY(%s)", word, held)
+            await tell_holders(tx, self.word, held)
         if free:
             await self._edit(tx, [job for job, _ in free], clock)
             self.any_ready = any(awaits == 0 and job.run_at <= tx.now for job, awaits in free)

@@ -9,6 +9,7 @@ from job_service.jobs.state.limits import NO_LIMITS, Limits
 from job_service.jobs.state.model import TERMINAL, Job
 from job_service.stores.durable import DurableStore
 from job_service.stores.postgres.batch import Batch
+from job_service.stores.postgres.word import Word
 from job_service.stores.unit_of_work import UnitOfWork
 from job_service.telemetry.events import Event, JobMisfit, JobsRecovered
 
@@ -96,6 +97,15 @@ class Holder(DurableStore):
         unit = UnitOfWork()
         unit.jobs = {job.id: job for job in jobs}
         self._committer.add(unit)
+
+    def _do_word(self, job: Job, word: Word) -> None:
+        """Do what another process asks for. Raises a JobServiceError if that can't be."""
+        if word.edit is not None:
+            self._edit(job, word.edit)
+        else:
+            self._cancel(job, word.reason, word.by, word.expected)
+        if word.id is not None:
+            job.answered = word.id
 
     def _write_anew(self, job: Job) -> None:
         """Keep a job that waits as it is, which answers whoever wanted it to be changed."""

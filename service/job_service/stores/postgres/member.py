@@ -3,9 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
 from functools import partial
-from typing import Final
 
 import psycopg
 import trio
@@ -22,6 +20,7 @@ from job_service.stores.postgres.editing import EditElsewhere
 from job_service.stores.postgres.holder import Holder
 from job_service.stores.postgres.rescuing import Rescue
 from job_service.stores.postgres.schedules import ChangeSchedule
+from job_service.stores.postgres.server_time import ServerTime
 from job_service.stores.postgres.signals import READY_EVERY_SECONDS
 from job_service.stores.postgres.submission import Submission
 from job_service.stores.postgres.transaction import InDoubt, Writer, at_once
@@ -29,9 +28,7 @@ from job_service.stores.postgres.unreadable import NO_EDITS
 from job_service.stores.postgres.writing import MOST_AHEAD, Claim, Done, Means, Work
 from job_service.stores.runner import Demand
 from job_service.stores.unit_of_work import UnitOfWork
-from job_service.telemetry.events import Event, JobReleased, JobsClaimed, utc_now
-
-_CORRECTION: Final = timedelta(seconds=1)  # by less, a clock is not set but kept right
+from job_service.telemetry.events import Event, JobReleased, JobsClaimed
 
 
 class Member(Holder):
@@ -52,11 +49,11 @@ class Member(Holder):
         lease_seconds: float,
         stays_seconds: float,
     ) -> None:
-        self._began_at: datetime | None = None  # by the server's clock, when ours had elapsed 0 s
         self._conninfo = conninfo
+        server_time = ServerTime((clock or Clock()).elapsed)
         super().__init__(
             emit,
-            clock or Clock(self._now),
+            clock or Clock(server_time.now),
             capacity=capacity,
             capacity_bytes=capacity_bytes,
             stays_seconds=stays_seconds,
@@ -72,7 +69,7 @@ class Member(Holder):
             capacity,
             capacity_bytes,
         )
-        self._writer = Writer(conninfo, self.clock.now, self._learn_time)
+        self._writer = Writer(conninfo, self.clock.now, server_time.learn)
         self._paused: set[str] = set()
         self._in_doubt: tuple[InDoubt, Batch, Done] | None = None
         self._must_look_for_strays = False
@@ -261,17 +258,3 @@ class Member(Holder):
                 await nodes.register(connection, self.node, self._lease_seconds)
         except psycopg.Error as error:
             raise CannotKeep(describe(error)) from error
-
-    def _now(self) -> datetime:
-        if self._began_at is None:
-            return utc_now()
-        now = self._began_at + timedelta(seconds=self.clock.elapsed())
-        return now if now.microsecond else now.replace(microsecond=1)  # as `utc_now` does
-
-    def _learn_time(self, servers: datetime) -> None:
-        # This machine's wall clock may be wrong, and may be set at any moment; time elapses as it
-        # should. Each look comes a little late, so the latest is the best, unless the server's
-        # clock was set.
-        began, known = servers - timedelta(seconds=self.clock.elapsed()), self._began_at
-        if known is None or began > known or began < known - _CORRECTION:
-            self._began_at = began

@@ -21,13 +21,13 @@ from job_service.stores.postgres import schema
 from job_service.stores.postgres.awaited import Awaited
 from job_service.stores.postgres.claimant import POLL_SECONDS, Claimant
 from job_service.stores.postgres.connection import Connection, connect
-from job_service.stores.postgres.editing import decode
 from job_service.stores.postgres.holder import STAYS_SECONDS
 from job_service.stores.postgres.pace import tell_pace
 from job_service.stores.postgres.pooling import is_pooled
 from job_service.stores.postgres.rescuing import Rescue, by_lease
 from job_service.stores.postgres.retention import EVERY_SECONDS, keep_house
 from job_service.stores.postgres.signals import READY_EVERY_SECONDS, Word, listen, say_ready
+from job_service.stores.postgres.word import decode
 from job_service.stores.unit_of_work import Pause
 from job_service.telemetry.events import Event, QueuePaused, QueueResumed, StoreOpened
 
@@ -175,11 +175,12 @@ class Participant(Claimant):
                 self._call_off_here(job, reason, by)
         for job_id, wanted in await self._question(self._reader.to_edit(self.node)):
             job = self._jobs.get(job_id)
-            if job is not None and job.status == "pending" and job_id not in self._given:
+            if job is not None and job.status not in TERMINAL and job_id not in self._given:
                 # It is about to start, say, or what a newer program has asked for can't be done.
                 with suppress(JobServiceError, msgspec.DecodeError):
-                    self._edit(job, decode(wanted))
-                self._write_anew(job)
+                    self._do_word(job, decode(wanted))
+                if job.status not in TERMINAL:
+                    self._write_anew(job)
         await self._committer.kept()  # else the same is heard again
         await self._look_at_misfits()
 

@@ -1,6 +1,6 @@
 """The store in PostgreSQL: what it tells is kept there, and any number of processes share it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -11,9 +11,11 @@ from msgspec import UNSET
 from job_service.errors import (
     AlreadyFinished,
     BackupRefused,
+    JobChanged,
     JobServiceError,
     NotFinished,
     NotPending,
+    StoreUnavailable,
 )
 from job_service.jobs.state.detail import JobDetail, JobSummary, summarize
 from job_service.jobs.state.group import Group
@@ -22,9 +24,9 @@ from job_service.jobs.state.schedule_state import ScheduleChange
 from job_service.jobs.state.stand_in import require_readable
 from job_service.jobs.state.views import QueueView
 from job_service.stores.contract import KeyedRequest
-from job_service.stores.live_store import draft_like
+from job_service.stores.live_store import draft_like, require_version
 from job_service.stores.postgres.awaited import EVERY_SECONDS
-from job_service.stores.postgres.calling_off import CallOff
+from job_service.stores.postgres.calling_off import CallOff, CallOffExpected
 from job_service.stores.postgres.editing import EditElsewhere
 from job_service.stores.postgres.group_keeper import GroupKeeper
 from job_service.stores.postgres.schedules import ChangeSchedule
@@ -71,15 +73,22 @@ class PostgresStore(GroupKeeper, Sweeper):
         require_readable(job)
         return (await self.submit([draft_like(job, by)], request))[0]
 
-    async def cancel(self, job_id: str, reason: str, by: str | None = None) -> JobDetail:
+    async def cancel(
+        self,
+        job_id: str,
+        reason: str,
+        by: str | None = None,
+        expected: Collection[str] | None = None,
+    ) -> JobDetail:
         await self._require_open()
         job = self._jobs.get(job_id)
         if job is None:
-            return await self._cancel_elsewhere(job_id, reason, by)
-        if job.status in TERMINAL:
-            await self._committer.kept()
-            raise AlreadyFinished(summarize(job))
-        self._call_off(job, reason, by)
+            return await self._cancel_elsewhere(job_id, reason, by, expected)
+        try:
+            self._cancel(job, reason, by, expected)
+        except JobServiceError:
+            await self._committer.kept()  # which the error may tell of
+            raise
         return await self._when_kept(self._detail(job))
 
     async def edit(self, job_id: str, wanted: Edit) -> JobDetail:
@@ -131,14 +140,21 @@ class PostgresStore(GroupKeeper, Sweeper):
         await trio.lowlevel.checkpoint()
         raise BackupRefused("jobs are kept in PostgreSQL here: use pg_dump")
 
-    async def _cancel_elsewhere(self, job_id: str, reason: str, by: str | None) -> JobDetail:
+    async def _cancel_elsewhere(
+        self, job_id: str, reason: str, by: str | None, expected: Collection[str] | None
+    ) -> JobDetail:
         """Call off a job that this process does not hold."""
-        found = await self._find(job_id)
-        if found.job.status in TERMINAL:
-            raise AlreadyFinished(summarize(found.job))
+        job = (await self._find(job_id)).job
+        before = summarize(job)
+        if before.status in TERMINAL:
+            raise AlreadyFinished(before)
+        require_version(job, expected)
+        if expected is not None and not before.cancel_requested:
+            await self._do_or_tell(job_id, CallOffExpected(job_id, reason, by, expected))
+            return await self.get(job_id)
         call = CallOff([job_id], reason, by)
         await self._ask(call)
-        if call.says_word and found.job.status == "pending":
+        if call.says_word and before.status == "pending":
             with trio.move_on_after(WORD_SECONDS):
                 await self._awaited.ended(job_id)
         return await self.get(job_id)
@@ -146,22 +162,38 @@ class PostgresStore(GroupKeeper, Sweeper):
     async def _edit_elsewhere(self, job_id: str, wanted: Edit) -> JobDetail:
         """Change a job that this process does not hold."""
         before = (await self._find(job_id)).job
+        require_version(before, wanted.expected)
         if before.status != "pending":
             raise NotPending(summarize(before))
-        change = EditElsewhere([job_id], wanted)
-        await self._ask_to_edit(change)
-        with trio.move_on_after(WORD_SECONDS):
-            while change.says_word and (asked := await self._question(self._reader.asked(job_id))):
-                if asked.node is None:  # it was given back meanwhile
-                    await self._ask_to_edit(change)
-                else:
-                    await trio.sleep(EVERY_SECONDS)
+        await self._do_or_tell(job_id, EditElsewhere([job_id], wanted))
         job = await self.get(job_id)
         if job.status != "pending" and job.edits == before.edits and not wanted.run_now:
             raise NotPending(job)
         return job
 
-    async def _ask_to_edit(self, change: EditElsewhere) -> None:
+    async def _do_or_tell(self, job_id: str, change: EditElsewhere | CallOffExpected) -> None:
+        """Change a job that this process does not hold, or have its holder change it.
+
+        Raises why it can't be, or, if any versions are expected, JobChanged, or StoreUnavailable if
+        its holder does not answer.
+        """
+        await self._ask_to(change)
+        with trio.move_on_after(WORD_SECONDS) as patience:
+            while change.says_word and (asked := await self._question(self._reader.asked(job_id))):
+                if asked.node is None:  # it was given back meanwhile
+                    await self._ask_to(change)
+                else:
+                    await trio.sleep(EVERY_SECONDS)
+        if change.word.id is None or change.is_done:
+            return
+        job = (await self._find(job_id)).job
+        if job.answered == change.word.id:
+            return
+        if patience.cancelled_caught:
+            raise StoreUnavailable(f"the process that has job {job_id} does not answer: look again")
+        raise JobChanged(summarize(job))
+
+    async def _ask_to(self, change: EditElsewhere | CallOffExpected) -> None:
         await self._ask(change)
         if change.refusal is not None:
             raise change.refusal

@@ -20,6 +20,8 @@ MAX_UNREAD_BYTES = 64 * 1024  # more than a head and a short body
 
 SendEvent = Callable[[events.Event], Awaitable[None]]
 
+_SAFE: Final = ("GET", "HEAD", "OPTIONS")  # RFC 9110, section 9.2.1
+_UNREAD: Final = "too many answers wait for their clients to read them"
 _STREAM_ID: Final = 1  # Hypercorn's streams want one, for HTTP/2
 
 
@@ -67,7 +69,7 @@ class HTTP1:
         self._answer_headers = answer_headers
         self._is_closing = is_closing
         self._unread = Unread()
-        self._is_head = False  # whether the present request is a HEAD
+        self._method = ""  # of the present request
         self._body: Body | None = None  # of it, while some of it is left to take
         self._is_body_wanted = False
         self._awaited: SizedBody | None = None  # a short body, before the app is run
@@ -133,7 +135,7 @@ class HTTP1:
         return head
 
     async def _begin(self, request: Request) -> None:
-        self._is_head = request.method == "HEAD"
+        self._method = request.method
         self._body = request.body
         self._is_body_wanted = False
         self._awaited = request.short_body
@@ -252,11 +254,7 @@ class HTTP1:
 
     async def _send_body(self, answer: Answer, data: bytes) -> None:
         if self._head and not self._client.has_room(len(data)):
-            self._refuse(  # without a checkpoint: the body is kept until the app returns
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                "too many answers wait for their clients to read them",
-                (b"retry-after", b"1"),
-            )
+            self._refuse_answer()  # without a checkpoint: the body is kept until the app returns
             return
         head, self._head = self._head, b""
         await self._client.send(head, answer.piece(data), is_last=answer.is_complete)
@@ -282,6 +280,15 @@ class HTTP1:
             if self._unread.data:
                 self._client.go_on()
 
+    def _refuse_answer(self) -> None:
+        if self._method in _SAFE:
+            again = ((b"retry-after", b"1"),)
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, _UNREAD, *again)
+        else:  # to do it again would do it twice
+            self._refuse(
+                HTTPStatus.SERVICE_UNAVAILABLE, f"what you asked for was done, but {_UNREAD}"
+            )
+
     def _refuse(self, status: HTTPStatus, detail: str, *headers: tuple[bytes, bytes]) -> None:
         """Answer with a problem, unless an answer has begun, and end the connection."""
         has_begun = self._answer is not None and not self._head
@@ -289,6 +296,6 @@ class HTTP1:
         answer = b""
         if not has_begun:
             answer = refusal(status, detail, *self._answer_headers(), *headers)
-            if self._is_head and self._stream is not None:
+            if self._method == "HEAD" and self._stream is not None:
                 answer = answer[: answer.index(b"\r\n\r\n") + 4]
         self._client.close(answer)

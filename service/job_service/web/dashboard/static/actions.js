@@ -4,6 +4,7 @@ import { failureInWords, postOnce } from "./answers.js";
 import { post } from "./api.js";
 import { confirm, say } from "./dialogs.js";
 import { clock, count, plural } from "./format.js";
+import { beatNow } from "./live.js";
 
 async function act(question, path, tell, send = post) {
   if (!(await confirm(question))) return null;
@@ -14,6 +15,8 @@ async function act(question, path, tell, send = post) {
   } catch (error) {
     say(failureInWords(error), true);
     return null;
+  } finally {
+    beatNow();
   }
 }
 

@@ -12,8 +12,11 @@ import { openJob, showJob } from "./job.js";
 import { filterJobs, showJobs } from "./jobs.js";
 import { beatNow, connect } from "./live.js";
 import { NOTED, expectNotices, showNotices } from "./notices.js";
-import { redrawCharts, showMetrics, showRest, showTypes, showWorkers } from "./overview.js";
+import { redrawCharts, showMetrics } from "./overview.js";
+import { showSchedules } from "./schedules.js";
 import { showTroubles } from "./troubles.js";
+import { showTypes } from "./types.js";
+import { showNodes, showWorkers } from "./workers.js";
 
 const STATES = {
   connecting: "Connecting",
@@ -21,9 +24,11 @@ const STATES = {
   lost: "Reconnecting",
 };
 
+const RARELY = 5; // beats between two readings of what seldom changes
 const STORE_UNAVAILABLE = "/problems/store-unavailable";
 
 let view = null; // "overview" or "job"
+let beats = 0;
 let counted = null; // the metrics that were last shown; if they are the same, so are jobs and workers
 let paused = false;
 let ready = false; // whether the service took jobs when it was last asked
@@ -72,21 +77,21 @@ function setState(state, reason) {
   );
 }
 
-async function onBeat(signal) {
+async function onBeat(signal, asked) {
   if (counted === null) await showCaller(signal);
   if (counted === null || !ready) await lookIfReady(signal);
   try {
-    await showAll(signal);
+    await showAll(signal, asked);
   } catch (error) {
     if (error.type !== STORE_UNAVAILABLE) throw error;
     ready = false; // what was shown last stays
   }
 }
 
-async function showAll(signal) {
+async function showAll(signal, asked) {
   const [overview] = await Promise.all([
     read("/overview", signal),
-    showRest(signal),
+    showRest(signal, asked),
     readHistory(signal),
     showNotices(signal),
   ]);
@@ -113,6 +118,17 @@ async function showAll(signal) {
   const changed = now !== counted || metrics.jobs_in_progress > 0; // their progress may have changed
   await Promise.all([showGroup(signal), showJobs(signal, changed)]);
   counted = now;
+}
+
+/** Every few beats, or if it is asked for, show schedules and processes. */
+async function showRest(signal, asked) {
+  if (beats++ % RARELY && !asked) return;
+  const [schedules, nodes] = await Promise.all([
+    read("/schedules", signal),
+    read("/nodes", signal),
+  ]);
+  showSchedules(schedules);
+  showNodes(nodes);
 }
 
 function showPause(queue) {
@@ -152,10 +168,7 @@ async function lookIfReady(signal) {
   $("draining").hidden = problem === null || problem === STORE_UNAVAILABLE;
 }
 
-$("pause").addEventListener("click", async () => {
-  const queue = await (paused ? resume : pause)();
-  if (queue) showPause(queue);
-});
+$("pause").addEventListener("click", () => (paused ? resume : pause)());
 for (const [id, wantsHour] of [
   ["minutes", false],
   ["hour", true],

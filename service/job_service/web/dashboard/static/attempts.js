@@ -4,6 +4,10 @@ import { makeCopyButton } from "./copying.js";
 import { $, fill, make, setAttribute, setText } from "./dom.js";
 import { clockInZone, duration, exactly, plural } from "./format.js";
 
+/** How many a job may come to: those that snoozed, were cut short by a stop, or lost cost no retry. */
+export const mostAttempts = ({ max_retries: retries, snoozes = 0, interruptions = 0, losses = 0 }) =>
+  1 + retries + snoozes + interruptions + losses;
+
 /** Show the attempts of this job, or why there are none. */
 export function showAttempts(job) {
   $("attempts-empty").hidden = job.attempts.length > 0;

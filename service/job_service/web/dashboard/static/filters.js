@@ -3,6 +3,7 @@
 import { clockOffset } from "./api.js";
 import { $, fill, make, setAttribute, setText } from "./dom.js";
 import { count } from "./format.js";
+import { offerSeveral } from "./several.js";
 
 /** What a job may be, in the order of its life. */
 export const STATUSES = ["pending", "processing", "completed", "failed", "cancelled", "abandoned"];
@@ -11,6 +12,7 @@ const IN_PART = ["id", "error"];
 const MARKED = { ...SOUGHT, type: "Type", since: "Seconds" };
 const SINCE = { 900: "15 minutes", 3600: "hour", 86400: "24 hours" };
 const NAMES = ["status", "type", ...Object.keys(SOUGHT), "since"];
+const SEVERAL = ","; // no type is called so
 const WHOLE_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 let filters = new URLSearchParams();
@@ -26,6 +28,8 @@ export const areHard = () => Object.keys(SOUGHT).some((name) => filters.has(name
 
 /** The statuses that are asked for; none if it may be any. */
 export const statusesSought = () => filters.getAll("status").flatMap((text) => text.split(","));
+
+const typesSought = () => filters.getAll("type");
 
 /** All else that is asked for, in words; nothing if that is all. */
 export const filtersInWords = () =>
@@ -46,11 +50,12 @@ export function takeFilters(query) {
   filters = new URLSearchParams(
     [...query].filter(([name, value]) => NAMES.includes(name) && value !== ""),
   );
-  offerTypes(filters.getAll("type").map((type) => ({ type })));
-  $("filter-type").value = filters.getAll("type").length === 1 ? filters.get("type") : "";
+  offerTypes(typesSought().map((type) => ({ type })));
+  $("filter-type").value = typesSought().length > 1 ? SEVERAL : (filters.get("type") ?? "");
   $("filter-since").value = filters.get("since") in SINCE ? filters.get("since") : "";
   showMarks();
   showTabs();
+  showSeveral();
 }
 
 /** The same as `GET /jobs` takes them. */
@@ -68,10 +73,22 @@ export function filtersToAsk() {
 /** Offer these types to filter by. */
 export function offerTypes(types) {
   const select = $("filter-type");
-  for (const { type } of types) {
-    if (![...select.options].some(({ value }) => value === type))
-      select.append(make("option", {}, type));
-  }
+  const offered = [...select.options].map(({ value }) => value);
+  const missing = types.filter(({ type }) => !offered.includes(type));
+  select.append(...missing.map(({ type }) => make("option", {}, type)));
+  if (missing.length > 0) showSeveral();
+}
+
+function showSeveral() {
+  const types = [...$("filter-type").options].filter((option) => !option.hidden && option.value);
+  const names = types.map(({ value }) => value);
+  for (const [name, values, chosen] of [
+    ["status", STATUSES, statusesSought()],
+    ["type", names, typesSought()],
+  ])
+    offerSeveral($(`several-${name}`), values, chosen, (wanted) => {
+      location.hash = addressWith(name, ...wanted);
+    });
 }
 
 let told = null; // the last overview
@@ -85,7 +102,7 @@ export function countJobs(overview) {
 /** How many jobs with any of these statuses match all other filters; null if nobody knows. */
 export function countOf(statuses) {
   if (told === null || areHard() || filters.has("since")) return null;
-  const chosen = filters.getAll("type");
+  const chosen = typesSought();
   const counts = chosen.length
     ? told.types.filter(({ type }) => chosen.includes(type))
     : [told.jobs];
@@ -100,7 +117,7 @@ function showTabs() {
     setAttribute(name, "data-status", status || null);
     setAttribute(link, "id", `tab-${status || "all"}`);
     setAttribute(link, "href", addressWith("status", status));
-    const statuses = filters.getAll("status");
+    const statuses = statusesSought();
     const here = status ? statuses.includes(status) : statuses.length === 0;
     setAttribute(link, "aria-current", here ? "true" : null);
     const jobs = countOf(status ? [status] : STATUSES);
@@ -114,7 +131,7 @@ const createTab = () =>
 /** What else is asked for than tabs and fields show, each with a way to be rid of it. */
 function showMarks() {
   const shown = [...filters].filter(([name]) => name in SOUGHT);
-  if (filters.getAll("type").length > 1)
+  if (typesSought().length > 1)
     shown.push(...[...filters].filter(([name]) => name === "type"));
   if (filters.has("since") && !(filters.get("since") in SINCE))
     shown.push(["since", filters.get("since")]);
@@ -135,10 +152,10 @@ function showMarks() {
 const createMark = () =>
   make("li", {}, make("span"), make("button", { type: "button", class: "small" }, "✕"));
 
-function addressWith(name, value) {
+function addressWith(name, ...values) {
   const wanted = new URLSearchParams(filters);
-  if (value) wanted.set(name, value);
-  else wanted.delete(name);
+  wanted.delete(name);
+  values.filter(Boolean).forEach((value) => wanted.append(name, value));
   return addressOf(wanted);
 }
 

@@ -5,15 +5,12 @@ import { Problem, read } from "./api.js";
 import { $, setAttribute, setText } from "./dom.js";
 import { groupSought } from "./filters.js";
 import { count, percent } from "./format.js";
-import { beatNow } from "./live.js";
 
 const COUNTED = ["pending", "processing", "completed", "failed", "cancelled"];
 
 let group = null;
 
-$("group-cancel").addEventListener("click", async () => {
-  if (await cancelGroup(group)) beatNow();
-});
+$("group-cancel").addEventListener("click", () => cancelGroup(group));
 $("group-retry").addEventListener("click", async () => {
   const here = location.hash;
   const made = await retryGroup(group);
@@ -31,7 +28,6 @@ export async function showGroup(signal) {
       if (!(error instanceof Problem) || error.status !== 404) throw error;
     }
   }
-  if (id !== groupSought()) return; // somebody has chosen other jobs meanwhile
   group = found;
   $("group").hidden = group === null;
   if (group !== null) show();

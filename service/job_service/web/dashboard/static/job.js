@@ -2,7 +2,7 @@
 
 import { cancel, retry, runNow } from "./actions.js";
 import { Problem, clockOffset, readPage, since } from "./api.js";
-import { showAttempts } from "./attempts.js";
+import { mostAttempts, showAttempts } from "./attempts.js";
 import { $, fill, make, setAttribute, setText } from "./dom.js";
 import { editJob } from "./edit.js";
 import {
@@ -17,7 +17,6 @@ import {
   withDurations,
   zoneAt,
 } from "./format.js";
-import { beatNow } from "./live.js";
 import { moments, showBand } from "./timeline.js";
 
 const MOST_SHOWN = 200_000; // characters of a payload or result
@@ -29,12 +28,8 @@ let shown = null; // the job as text, to see whether it has changed
 let job = null;
 
 $("edit-job").addEventListener("click", () => editJob(job.id));
-$("cancel").addEventListener("click", async () => {
-  if (await cancel(job)) beatNow();
-});
-$("run-now").addEventListener("click", async () => {
-  if (await runNow(job)) beatNow();
-});
+$("cancel").addEventListener("click", () => cancel(job));
+$("run-now").addEventListener("click", () => runNow(job));
 $("retry").addEventListener("click", async () => {
   const here = location.hash;
   const made = await retry(job);
@@ -55,15 +50,12 @@ export function openJob(wanted) {
 
 /** Update the page. */
 export async function showJob(signal) {
-  const asked = id;
   try {
     if (!/^[\w-]+$/.test(id)) throw new Problem(404, "no job has such an id");
     const { text } = await readPage(`/jobs/${id}`, signal);
-    if (asked !== id) return;
     if (text !== shown) show(text);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    if (asked !== id) return;
     showWhyNot(error);
     return;
   }
@@ -177,14 +169,12 @@ function showTimes() {
 
 function facts(seconds) {
   const ended = job.finished_at !== undefined;
-  const unended = job.attempts.filter(({ outcome }) => ["lost", "interrupted"].includes(outcome));
-  const free = unended.length + (job.snoozes ?? 0); // attempts that cost no retry
   return [
     ["Created", clockInZone(job.created_at)],
     job.submitted_by && ["Submitted by", job.submitted_by],
     ended ? ["Ended", clockInZone(job.finished_at)] : ["Ended", "not yet"],
     [ended ? "Took" : "Age", duration(seconds)],
-    ["Attempts", `${count(job.attempt ?? 0)} of at most ${count(job.max_retries + 1 + free)}`],
+    ["Attempts", `${count(job.attempt ?? 0)} of at most ${count(mostAttempts(job))}`],
     job.run_at && ["Due", clockInZone(job.run_at)],
     job.priority !== undefined && ["Priority", count(job.priority)],
     job.snoozes && ["Came back later", plural(job.snoozes, "time")],

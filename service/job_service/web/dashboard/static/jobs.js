@@ -2,6 +2,7 @@
 
 import { onActed, showSelection } from "./acting.js";
 import { Problem, readPage, since } from "./api.js";
+import { mostAttempts } from "./attempts.js";
 import { $, fill, make, setAttribute, setText } from "./dom.js";
 import { areHard, areSet, filtersAsText, filtersToAsk, takeFilters } from "./filters.js";
 import {
@@ -82,9 +83,7 @@ export async function showJobs(signal, changed) {
 }
 
 async function load(signal) {
-  stale = false;
   rows = rowsThatFit();
-  const asked = [filtersAsText(), cursors];
   let found = { jobs: [], next: null, why: null };
   try {
     found = await readJobs(signal);
@@ -92,8 +91,7 @@ async function load(signal) {
     if (!(error instanceof Problem) || error.status !== 400) throw error;
     found.why = error.message; // the address has a filter that can't be
   }
-  // Somebody may have chosen another page meanwhile.
-  if (asked[0] !== filtersAsText() || asked[1] !== cursors) return;
+  stale = false;
   ({ jobs, next } = found);
   show();
   const words = found.why ?? comment();
@@ -226,7 +224,6 @@ function remark(job) {
   }
   if (job.waits_because) return withDurations(job.waits_because);
   if (job.error) return job.error;
-  if (job.attempt > 1)
-    return `attempt ${job.attempt} of ${job.max_retries + 1 + (job.snoozes ?? 0)}`;
+  if (job.attempt > 1) return `attempt ${count(job.attempt)} of ${count(mostAttempts(job))}`;
   return "";
 }

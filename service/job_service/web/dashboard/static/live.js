@@ -9,10 +9,16 @@ const LONGEST_WAIT = 8000;
 
 let due = false;
 let wake = null;
+let beating = null; // ends the beat that is under way
 
-/** Beat at once, because somebody wants to see something else. */
+/**
+ * Beat at once, because somebody wants to see something else, or has changed something. A beat that
+ * is under way ends without showing what it reads: that is not what is wanted, or may be older than
+ * the change.
+ */
 export function beatNow() {
   due = true;
+  beating?.abort();
   wake?.();
 }
 
@@ -22,7 +28,8 @@ export function beatNow() {
  *
  * `onState` is called with "connecting", "live" or "lost", and with the service's words, if it said
  * why. `onEvent` is called with each event. `onBeat` is called once a second, but not before its
- * last call has ended; if it can't reach the service, the connection counts as lost.
+ * last call has ended; it is told whether that was asked for by `beatNow`. If it can't reach the
+ * service, the connection counts as lost.
  */
 export function connect({ events, onState, onEvent, onBeat }) {
   let visible = null;
@@ -59,10 +66,16 @@ export function connect({ events, onState, onEvent, onBeat }) {
 
   async function beat(signal, onSuccess) {
     while (!signal.aborted) {
+      const asked = due;
       due = false;
+      beating = new AbortController();
       const begun = performance.now();
-      await onBeat(signal);
-      onSuccess();
+      try {
+        await onBeat(AbortSignal.any([signal, beating.signal]), asked);
+        onSuccess();
+      } catch (error) {
+        if (signal.aborted || !beating.signal.aborted) throw error;
+      }
       const left = BEAT - (performance.now() - begun);
       if (left > 0 && !due) await pause(left, signal);
     }

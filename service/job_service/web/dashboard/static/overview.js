@@ -1,16 +1,9 @@
-// The state of the service at a glance: its counters, its queue, its workers and its job types.
+// The numbers of the service at a glance: its counters, its charts, its queue.
 
-import { pause, resume } from "./actions.js";
-import { read, since } from "./api.js";
 import { chart } from "./charts.js";
-import { $, fill, make, setAttribute, setText } from "./dom.js";
-import { clock, count, duration, percent, rate } from "./format.js";
+import { $, make, setAttribute, setText } from "./dom.js";
+import { count, duration, percent, rate } from "./format.js";
 import { lastSecond } from "./history.js";
-import { beatNow } from "./live.js";
-import { showSchedules } from "./schedules.js";
-
-const RARELY = 5; // beats between two readings of what seldom changes
-const SOON = 1; // seconds for which it is not worth a word that a job is ready
 
 const FIGURES = [
   ["jobs_created", "Created", "created"],
@@ -134,118 +127,3 @@ function mean(seconds, metrics) {
     metrics.jobs_completed + metrics.jobs_failed + metrics.jobs_retried + metrics.jobs_snoozed;
   return attempts > 0 ? duration(seconds / attempts) : "–";
 }
-
-/** Show what each worker does, and since when. */
-export function showWorkers(workers) {
-  fill($("workers"), workers, createWorker, (row, worker) => {
-    const [name, what, link, when] = row.children;
-    setAttribute(row, "data-state", worker.state);
-    setText(name, worker.worker_id);
-    setText(what, worker.state === "idle" ? "idle" : "");
-    setText(link, worker.job_type ?? "");
-    setAttribute(link, "href", worker.job_id ? `#/jobs/${worker.job_id}` : null);
-    setText(when, duration(since(worker.since)));
-  });
-}
-
-const createWorker = () =>
-  make(
-    "li",
-    {},
-    make("span", { class: "name" }),
-    make("span", { class: "quiet" }),
-    make("a"),
-    make("span", { class: "number quiet" }),
-  );
-
-let beats = 0;
-
-/** Every few beats, show schedules and processes. */
-export async function showRest(signal) {
-  if (beats++ % RARELY) return;
-  const [schedules, nodes] = await Promise.all([
-    read("/schedules", signal),
-    read("/nodes", signal),
-  ]);
-  showSchedules(schedules);
-  showNodes(nodes);
-}
-
-/** Show the job types, with what of them waits and runs at this moment. */
-export function showTypes(types, queue) {
-  const unfinished = new Map(queue.types.map((each) => [each.type, each]));
-  fill($("types"), types, createType, (row, type) => {
-    const [head, pending, running, failed, action] = row.children;
-    const [name, latency, terms] = head.children;
-    const isKnown = type.runs_in !== undefined; // else it is of other programs
-    setText(name, type.type);
-    setText(latency, isKnown ? latencyOf(unfinished.get(type.type) ?? {}) : "no handler here");
-    setText(terms, limitsOf(type));
-    const how = isKnown ? `runs in the ${type.runs_in}` : "no handler here";
-    setAttribute(head, "title", [`${type.type}: ${how}`, limitsOf(type)].filter(Boolean).join(", "));
-    setText(pending, count(type.pending));
-    setText(
-      running,
-      type.concurrency && !type.per_key
-        ? `${count(type.processing)} of ${type.concurrency}`
-        : count(type.processing),
-    );
-    setText(failed, count(type.failed));
-    const button = action.firstElementChild;
-    setText(button, type.paused ? "Resume" : "Pause");
-    setAttribute(button, "aria-label", `${type.paused ? "Resume" : "Pause"} ${type.type}`);
-    button.onclick = async () => {
-      if (!(await (type.paused ? resume : pause)(type.type))) return;
-      beatNow();
-    };
-  });
-}
-
-/** How long the oldest ready job of a type waits, and all of them will, if that is worth a word. */
-function latencyOf({ ready, oldest_ready_seconds: oldest = 0, seconds_to_empty: empty }) {
-  if (!ready || oldest < SOON) return "";
-  const left = empty === undefined ? "none starts" : `${duration(empty)} to go`;
-  return `oldest ${duration(oldest)}, ${left}`;
-}
-
-/** The processes that share the store, if it can be shared. */
-function showNodes(nodes) {
-  $("nodes-panel").hidden = nodes.length === 0;
-  fill($("nodes"), nodes, createNode, (row, node) => {
-    const [name, running, waiting, lease] = row.children;
-    setText(name, `${node.host} ${node.pid}${node.is_asked ? " (this one)" : ""}`);
-    const since = `version ${node.version}, since ${clock(node.started_at)}`;
-    setAttribute(name, "title", `node ${node.node}: ${since}: ${node.job_types.join(", ")}`);
-    setText(running, count(node.processing));
-    setText(waiting, count(node.waiting));
-    setText(lease, node.lease_seconds > 0 ? duration(node.lease_seconds) : "over");
-    lease.classList.toggle("bad", node.lease_seconds <= 0);
-  });
-}
-
-/** The limits of a type, but for the one that is beside the number of its running jobs. */
-const limitsOf = (type) =>
-  [
-    type.per_key && type.concurrency && `${count(type.concurrency)} at a time`,
-    type.rate_starts && `${count(type.rate_starts)} per ${type.rate_seconds} s`,
-    type.per_key && (type.concurrency || type.rate_starts ? "for each key" : "keys take turns"),
-  ]
-    .filter(Boolean)
-    .join(", ");
-
-const createType = () =>
-  make(
-    "tr",
-    {},
-    make("th", { scope: "row" }, make("span"), make("small"), make("small", { class: "limits" })),
-    ...[1, 2, 3].map(() => make("td", { class: "number" })),
-    make("td", { class: "number" }, make("button", { type: "button", "data-needs": "operate", class: "small" })),
-  );
-
-const createNode = () =>
-  make(
-    "tr",
-    {},
-    make("th", { scope: "row" }),
-    ...[1, 2, 3].map(() => make("td", { class: "number" })),
-  );

@@ -1,10 +1,8 @@
 // The schedules: when each runs next, who has paused it, and what can be done to it.
 
 import { pauseSchedule, resumeSchedule, runScheduleNow } from "./actions.js";
-import { read } from "./api.js";
 import { $, fill, make, setAttribute, setText } from "./dom.js";
 import { clockInZone, count, zoneAt } from "./format.js";
-import { beatNow } from "./live.js";
 
 /** Show the schedules, if there are any. */
 export function showSchedules(schedules) {
@@ -18,10 +16,10 @@ function showSchedule(item, schedule) {
   setText(name, schedule.schedule);
   setAttribute(name, "title", timesOf(schedule));
   setAttribute(run, "aria-label", `Run ${schedule.schedule} now`);
-  run.onclick = () => actOn(runScheduleNow, schedule);
+  run.onclick = () => runScheduleNow(schedule.schedule);
   setText(pause, schedule.paused ? "Resume" : "Pause");
   setAttribute(pause, "aria-label", `${pause.textContent} ${schedule.schedule}`);
-  pause.onclick = () => actOn(schedule.paused ? resumeSchedule : pauseSchedule, schedule);
+  pause.onclick = () => (schedule.paused ? resumeSchedule : pauseSchedule)(schedule.schedule);
 
   const [next, last, skipped] = state.children;
   setText(next, schedule.paused ? pauseOf(schedule) : nextOf(schedule));
@@ -34,12 +32,6 @@ function showSchedule(item, schedule) {
   more.hidden = ticks.length === 0;
   setText(more.firstElementChild, schedule.paused ? "Ticks it passes over" : "Next ticks");
   fill(more.lastElementChild, ticks, () => make("li"), (line, tick) => setText(line, dated(tick)));
-}
-
-async function actOn(action, { schedule }) {
-  if ((await action(schedule)) === null) return;
-  showSchedules(await read("/schedules"));
-  beatNow();
 }
 
 const nextOf = ({ next_run_at: next }) => (next ? `next ${dated(next)}` : "not started");

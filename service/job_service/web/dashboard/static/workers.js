@@ -1,0 +1,51 @@
+// Who runs jobs: the workers of this process, and the processes that share its store.
+
+import { since } from "./api.js";
+import { $, fill, make, setAttribute, setText } from "./dom.js";
+import { clock, count, duration } from "./format.js";
+
+/** Show what each worker does, and since when. */
+export function showWorkers(workers) {
+  fill($("workers"), workers, createWorker, (row, worker) => {
+    const [name, what, link, when] = row.children;
+    setAttribute(row, "data-state", worker.state);
+    setText(name, worker.worker_id);
+    setText(what, worker.state === "idle" ? "idle" : "");
+    setText(link, worker.job_type ?? "");
+    setAttribute(link, "href", worker.job_id ? `#/jobs/${worker.job_id}` : null);
+    setText(when, duration(since(worker.since)));
+  });
+}
+
+const createWorker = () =>
+  make(
+    "li",
+    {},
+    make("span", { class: "name" }),
+    make("span", { class: "quiet" }),
+    make("a"),
+    make("span", { class: "number quiet" }),
+  );
+
+/** Show the processes that share the store, if it can be shared. */
+export function showNodes(nodes) {
+  $("nodes-panel").hidden = nodes.length === 0;
+  fill($("nodes"), nodes, createNode, (row, node) => {
+    const [name, running, waiting, lease] = row.children;
+    setText(name, `${node.host} ${node.pid}${node.is_asked ? " (this one)" : ""}`);
+    const since = `version ${node.version}, since ${clock(node.started_at)}`;
+    setAttribute(name, "title", `node ${node.node}: ${since}: ${node.job_types.join(", ")}`);
+    setText(running, count(node.processing));
+    setText(waiting, count(node.waiting));
+    setText(lease, node.lease_seconds > 0 ? duration(node.lease_seconds) : "over");
+    lease.classList.toggle("bad", node.lease_seconds <= 0);
+  });
+}
+
+const createNode = () =>
+  make(
+    "tr",
+    {},
+    make("th", { scope: "row" }),
+    ...[1, 2, 3].map(() => make("td", { class: "number" })),
+  );
