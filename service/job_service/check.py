@@ -92,8 +92,9 @@ def _unfinished(file: JobFile, report: Report) -> Iterator[Job]:
         for kept in portion:
             try:
                 yield job_of(kept)
-            except msgspec.MsgspecError as error:
-                report.problems.append(f"a job can't be read: {error}: {kept.record[:100]}")
+            except ValueError as error:
+                record = kept.record[:100].encode(errors="replace").decode()
+                report.problems.append(f"a job can't be read: {error}: {record}")
 
 
 def _verdict(report: Report) -> str:

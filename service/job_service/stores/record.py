@@ -31,14 +31,16 @@ from job_service.jobs.state.model import (
 
 VERSION: Final = 1
 
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]  # one without a zone is before no other
+
 
 class AttemptRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """One run; the fields with defaults are set when it is over."""
 
     number: int
     worker_id: str
-    started_at: datetime
-    finished_at: datetime | None = None
+    started_at: Moment
+    finished_at: Moment | None = None
     run_seconds: float | None = None
     outcome: AttemptOutcome | None = None
     error: str | None = None
@@ -60,15 +62,15 @@ class JobRecord(
     type: str
     status: Status
     max_retries: int
-    created_at: datetime
-    run_at: datetime
-    finished_at: datetime | None = None
+    created_at: Moment
+    run_at: Moment
+    finished_at: Moment | None = None
     priority: Annotated[int, msgspec.Meta(ge=FIRST_PRIORITY, le=LAST_PRIORITY)] = DEFAULT_PRIORITY
     unique_key: str | None = None
     after: tuple[str, ...] = ()
     retry_of: str | None = None
     schedule: str | None = None
-    scheduled_for: datetime | None = None
+    scheduled_for: Moment | None = None
     limit_key: str | None = None
     tags: tuple[str, ...] = ()
     group: str | None = None
@@ -83,7 +85,7 @@ class JobRecord(
     cancel_reason: str | None = None
     cancel_by: str | None = None
     edits: int = 0
-    edited_at: datetime | None = None
+    edited_at: Moment | None = None
     edited_by: str | None = None
     answered: str | None = None
 

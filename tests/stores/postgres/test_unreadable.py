@@ -15,6 +15,7 @@ from job_service.errors import IdempotencyKeyReused, UnreadableJob
 from job_service.jobs.registration.rate import Rate
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.state.group import new_group
+from job_service.jobs.state.model import TRANSITIONS
 from job_service.telemetry.events import JobMisfit, JobRescued, JobStarted
 from tests.stores.postgres.service import Service, services
 
@@ -361,3 +362,33 @@ async def test_what_was_asked_of_a_holder_may_be_unreadable_too(
                 await trio.sleep(0.05)
         is_over.set()
         assert (await service.ended(running.id)).status == "completed"
+
+
+BROKEN = {
+    "the record is that of another job": """record = replace(record, '"id":"', '"id":"0')""",
+    "a time of the record has no zone": """record = replace(record, 'Z","run_at', '","run_at')""",
+    "the status is unknown": "record = '{', status = 'bogus'",
+}
+
+
+@pytest.mark.parametrize("change", BROKEN.values(), ids=BROKEN.keys())
+async def test_whatever_is_wrong_with_a_row_its_job_waits(
+    database: str, table: Table, registry: Registry, change: str
+) -> None:
+    """It is shown and counted as pending, and can be cancelled."""
+    async with services(database, registry, 1) as (service,):
+        (job_id,) = await delayed(service, "1")
+        table.do(f"UPDATE job_service.jobs SET {change} WHERE id = %s", job_id)
+        shown = await service.queue.get(job_id)
+        assert (shown.id, shown.status) == (job_id, "pending")
+        assert (shown.waits_because or "").startswith("its record can't be read: ")
+        assert [(job.id, job.status) for job in (await service.queue.page()).jobs] == [
+            (job_id, "pending")
+        ]
+        with pytest.raises(UnreadableJob):
+            await service.queue.run_now(job_id)
+        assert (await service.queue.cancel(job_id)).status == "cancelled"
+        view, counts = await service.store.view_and_counts()
+        assert (view.pending, counts["email"]["pending"], counts["email"]["cancelled"]) == (0, 0, 1)
+        assert set(counts["email"]) == set(TRANSITIONS)
+        assert (await service.queue.get(job_id)).status == "cancelled"

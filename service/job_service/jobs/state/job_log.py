@@ -1,7 +1,7 @@
 """The lines that a handler writes with `job.log`: how many of an attempt are kept, and which."""
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -19,7 +19,7 @@ _SECOND: Final = timedelta(seconds=1)
 class LogLine(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A line that a handler wrote with `job.log`; `fields` is a JSON object, and may be cut."""
 
-    timestamp: datetime
+    timestamp: Annotated[datetime, msgspec.Meta(tz=True)]
     level: Level
     event: str
     fields: Raw | UnsetType = UNSET  # msgspec can't decode one that may be None

@@ -14,6 +14,7 @@ from job_service.stores.postgres.connection import Connection, connect
 from job_service.stores.postgres.schedules import STATES
 from job_service.stores.postgres.unreadable import edits_of, jobs_of
 from job_service.stores.postgres.usage import USAGE
+from job_service.stores.unreadable import known_status
 
 T = TypeVar("T")
 
@@ -161,7 +162,8 @@ class Reader:
             GROUP BY type, status HAVING sum(jobs) <> 0
             """
         ):
-            counts.setdefault(job_type, dict.fromkeys(TRANSITIONS, 0))[status] = jobs
+            of_type = counts.setdefault(job_type, dict.fromkeys(TRANSITIONS, 0))
+            of_type[known_status(status)] += jobs
         return counts
 
     async def waiting(self, now: datetime) -> dict[str, Waiting]:

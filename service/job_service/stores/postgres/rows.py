@@ -8,7 +8,8 @@ from job_service.jobs.state.job_filter import folded_error
 from job_service.jobs.state.model import Job
 from job_service.jobs.state.weight import weight_in_bytes
 from job_service.stores.postgres.arrays import JOINED, joined, plain, texts
-from job_service.stores.record import decode, encode, record_of, restore
+from job_service.stores.record import encode, record_of, restore
+from job_service.stores.unreadable import record_in_row
 
 WHOLE: Final = "record, payload, rescues"  # what `job_of` takes
 
@@ -187,13 +188,14 @@ def editing(jobs: Sequence[Job], node: object) -> Statement:
     )
 
 
-def job_of(record: str, payload: str, rescues: int, result: str | None = None) -> Job:
+def job_of(job_id: str, record: str, payload: str, rescues: int, result: str | None = None) -> Job:
     """The job of a row.
 
-    The start of one that was rescued is kept before its handler is called. Raises
-    msgspec.DecodeError if the record can't be read.
+    The start of one that was rescued is kept before its handler is called. Raises ValueError if the
+    record can't be read.
     """
-    job = restore(decode(record), payload.encode(), None if result is None else result.encode())
+    kept = record_in_row(record, job_id, None)
+    job = restore(kept, payload.encode(), None if result is None else result.encode())
     job.is_recovered = rescues > 0
     return job
 

@@ -99,7 +99,7 @@ class SharedReads(Participant):
                         each.run_at,
                         each.node,
                         each.awaits,
-                        None if each.record is None else why_not_read(each.record),
+                        None if each.record is None else why_not_read(each.record, each.id),
                     )
                 )
             elsewhere[each.id] = Excerpt(each.payload, why)

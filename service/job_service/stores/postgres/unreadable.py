@@ -6,13 +6,11 @@ One that was taken would end each process that reads it.
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
-import msgspec
-
 from job_service.jobs.state.model import Job
 from job_service.stores.postgres.rows import job_of, original_of
 from job_service.stores.postgres.transaction import Transaction
 from job_service.stores.record import decode
-from job_service.stores.unreadable import Columns, stand_in, why_unreadable
+from job_service.stores.unreadable import Columns, record_in_row, stand_in, why_unreadable
 
 NO_EDITS: Final = -1  # of a job that can't be read; when it can, it has another number of them
 
@@ -89,11 +87,11 @@ async def jobs_of(asks: Asks, rows: Sequence[Sequence[Any]]) -> list[Job]:
     return [jobs[row[0]] for row in rows if row[0] in jobs]
 
 
-def why_not_read(record: str) -> str | None:
-    """What is wrong with a record; None if it can be read."""
+def why_not_read(record: str, job_id: str) -> str | None:
+    """What is wrong with the record of this job; None if it can be read."""
     try:
-        decode(record)
-    except msgspec.DecodeError as error:
+        record_in_row(record, job_id, None)
+    except ValueError as error:
         return why_unreadable(error)
     return None
 
@@ -108,8 +106,8 @@ def _read(rows: Sequence[Sequence[Any]]) -> tuple[dict[str, Job], dict[str, str]
     jobs, failures = dict[str, Job](), dict[str, str]()
     for job_id, *row in rows:
         try:
-            jobs[job_id] = job_of(*row)
-        except msgspec.DecodeError as error:
+            jobs[job_id] = job_of(job_id, *row)
+        except ValueError as error:
             failures[job_id] = why_unreadable(error)
     return jobs, failures
 
@@ -117,5 +115,5 @@ def _read(rows: Sequence[Sequence[Any]]) -> tuple[dict[str, Job], dict[str, str]
 def _edits(record: str) -> int:
     try:
         return decode(record).edits
-    except msgspec.DecodeError:
+    except ValueError:
         return NO_EDITS

@@ -13,6 +13,16 @@ from job_service.jobs.state.model import TERMINAL, Status
 from job_service.stores.labels import label_of_group
 from job_service.stores.sqlite import upkeep, writing
 from job_service.stores.sqlite.connection import open_connection
+from job_service.stores.sqlite.damaged_texts import (
+    BESIDE_RECORDS,
+    LISTED,
+    PAYLOAD_STARTS,
+    WHOLE,
+    beside_record,
+    listed,
+    payload_start,
+    whole,
+)
 from job_service.stores.sqlite.listing import ids_of_page
 from job_service.stores.sqlite.presence import Presence
 from job_service.stores.sqlite.rows import (
@@ -27,14 +37,11 @@ from job_service.stores.sqlite.rows import (
     Schedule,
     Trimmed,
 )
+from job_service.stores.unreadable import known_status
 
-_COLUMNS: Final = "id, type, status, priority, created_at, run_at, finished_at, record"
-_LISTED: Final = f"SELECT {_COLUMNS}, NULL FROM jobs WHERE id IN"
-_WHOLE: Final = "SELECT id, record, payload, result FROM jobs JOIN payloads USING (id) WHERE id IN"
-_BESIDE_RECORDS: Final = """
-    SELECT id, type, status, priority, created_at, run_at, finished_at, payload, result,
-        (SELECT json_group_array(label) FROM labels WHERE labels.id = jobs.id)
-    FROM jobs JOIN payloads USING (id) WHERE id IN
+_UNFINISHED: Final = """
+    SELECT id FROM jobs WHERE status NOT IN ('completed', 'failed', 'cancelled', 'abandoned')
+    ORDER BY id
 """
 _GROUPS: Final = "SELECT definition, standing FROM groups JOIN group_definitions USING (id)"
 _THESE: Final = "(SELECT value FROM json_each(?))"
@@ -75,25 +82,21 @@ class JobFile:
 
     def unfinished(self, portion: int = 500) -> Iterator[list[KeptJob]]:
         """All jobs that have not ended, the oldest first. Nothing may be written meanwhile."""
-        ids = self._db.execute(
-            "SELECT id FROM jobs WHERE status IN ('pending', 'processing') ORDER BY id"
-        )
+        ids = self._db.execute(_UNFINISHED)
         while some := [job_id for (job_id,) in ids.fetchmany(portion)]:
             these = ", ".join("?" * len(some))  # quicker here than to take JSON apart
-            rows = self._db.execute(f"{_WHOLE} ({these}) ORDER BY id", some)
-            yield [KeptJob(*row) for row in rows.fetchall()]
+            rows = self._db.execute(f"{WHOLE} ({these}) ORDER BY id", some)
+            yield list(map(whole, rows.fetchall()))
 
     def get(self, job_id: str) -> KeptJob | None:
         """The job, if it is kept."""
-        row = self._db.execute(f"{_WHOLE} (?)", [job_id]).fetchone()
-        return None if row is None else KeptJob(*row)
+        row = self._db.execute(f"{WHOLE} (?)", [job_id]).fetchone()
+        return None if row is None else whole(row)
 
     def beside_records(self, ids: Sequence[str]) -> list[BesideRecord]:
         """What is kept of those of these jobs that are kept, beside their records."""
-        return [
-            BesideRecord(*row)
-            for row in self._db.execute(f"{_BESIDE_RECORDS} {_THESE}", [_text(ids)])
-        ]
+        rows = self._db.execute(f"{BESIDE_RECORDS} {_THESE}", [_text(ids)])
+        return list(map(beside_record, rows))
 
     def let_wait(self, ids: Sequence[str]) -> None:
         """These jobs are pending, whatever their records say."""
@@ -104,13 +107,13 @@ class JobFile:
 
     def summaries(self, ids: Sequence[str]) -> dict[str, JobRow]:
         """Those of these jobs that are kept, by id, without their results."""
-        rows = self._db.execute(f"{_LISTED} {_THESE}", [_text(ids)]).fetchall()
-        return {row[0]: JobRow(*row) for row in rows}
+        rows = self._db.execute(f"{LISTED} {_THESE}", [_text(ids)]).fetchall()
+        return {row[0]: listed(row) for row in rows}
 
     def payload_starts(self, ids: Sequence[str], chars: int) -> dict[str, str]:
         """So many characters of the payload of each of these jobs that is kept, by id."""
-        query = f"SELECT id, substr(payload, 1, ?) FROM payloads WHERE id IN {_THESE}"
-        return dict(self._db.execute(query, [chars, _text(ids)]).fetchall())
+        rows = self._db.execute(f"{PAYLOAD_STARTS} {_THESE}", [chars, _text(ids)])
+        return dict(map(payload_start, rows))
 
     def statuses(self, ids: Sequence[str]) -> dict[str, Status]:
         """The status of each of these jobs that is kept, by id."""
@@ -131,10 +134,10 @@ class JobFile:
         )
         rows = list[JobRow]()
         chars = 0
-        query = f"{_LISTED} {_THESE} ORDER BY id {'DESC' if newest_first else 'ASC'}"
+        query = f"{LISTED} {_THESE} ORDER BY id {'DESC' if newest_first else 'ASC'}"
         with closing(self._db.execute(query, [_text(ids)])) as found:
             for row in found:
-                rows.append(JobRow(*row))
+                rows.append(listed(row))
                 chars += len(rows[-1].record)
                 if chars >= PAGE_CHARS and len(rows) < len(ids):
                     return rows, rows[-1].id
@@ -145,7 +148,9 @@ class JobFile:
         counts: dict[str, dict[Status, int]] = {}
         query = "SELECT type, status, count(*) FROM jobs GROUP BY status, type"
         for job_type, status, jobs in self._db.execute(query).fetchall():
-            counts.setdefault(job_type, {})[status] = jobs
+            of_type = counts.setdefault(job_type, {})
+            known = known_status(status)
+            of_type[known] = of_type.get(known, 0) + jobs
         self._finished = sum(
             jobs
             for statuses in counts.values()
@@ -192,11 +197,11 @@ class JobFile:
     def unsuccessful(self, group_id: str) -> list[KeptJob]:
         """Those jobs of a group that have ended and did not complete, the oldest first."""
         rows = self._db.execute(
-            f"{_WHOLE} (SELECT id FROM labels WHERE label = ?)"
+            f"{WHOLE} (SELECT id FROM labels WHERE label = ?)"
             " AND status IN ('failed', 'cancelled') ORDER BY id",
             [label_of_group(group_id)],
         )
-        return [KeptJob(*row) for row in rows]
+        return list(map(whole, rows))
 
     def forget_groups(self, keep: int) -> None:
         """Forget all groups that have ended but the last ones, so many."""
@@ -229,7 +234,7 @@ class JobFile:
         self._db.execute(f"DELETE FROM jobs WHERE id IN (SELECT id {first})", [jobs])
         if finished is not None:
             self._finished = finished - jobs
-        return [Trimmed(*row) for row in trimmed]
+        return [Trimmed(name, known_status(status), number) for name, status, number in trimmed]
 
     def checkpoint(self) -> None:
         """Empty the write-ahead log, as far as nobody reads it; see `upkeep.checkpoint`."""

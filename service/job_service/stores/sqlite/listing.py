@@ -9,20 +9,20 @@ no longer than a moment, a page ends after so many looks, with the id of the las
 """
 
 import sqlite3
-from typing import Any, Final, NamedTuple, get_args
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from job_service.jobs.state.job_filter import JobFilter
-from job_service.jobs.state.model import Status
 from job_service.stores.labels import labels_wanted
+from job_service.stores.unreadable import known_status
 
 # Of each, a few milliseconds: nothing is committed meanwhile.
 LOOKS_AT_IDS: Final = 20_000  # in an index
 LOOKS_AT_ROWS: Final = 2_000
 LOOKS_AT_ERRORS: Final = 500
 
-_STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 _BEHIND_NONE: Final = ""
 _BEFORE_NONE: Final = "\U0010ffff"  # comes after any id
 
@@ -83,7 +83,17 @@ _HAS_ERROR: Final = "AND instr(error, :error) > 0"
 _INDEX_OF_ERRORS: Final = "INDEXED BY jobs_by_error"
 _IS_IN_INDEX: Final = "AND error IS NOT NULL"
 
-# Each type is the next one after the last that was found, which takes one search.
+# Each status, and each type of a status, is the next one after the last that was found, which takes
+# one search.
+_FOUND_STATUSES: Final = """
+    WITH RECURSIVE statuses (status) AS (
+        SELECT min(status) FROM jobs
+        UNION ALL
+        SELECT (SELECT min(status) FROM jobs WHERE status > statuses.status)
+        FROM statuses WHERE statuses.status IS NOT NULL
+    )
+    SELECT status FROM statuses WHERE status IS NOT NULL
+"""
 _TYPES: Final = """
     WITH RECURSIVE types (type) AS (
         SELECT min(type) FROM jobs WHERE status = :status
@@ -113,7 +123,8 @@ def ids_of_page(
     """The ids of up to `limit` jobs that are meant, behind the id `after`, in order."""
     if wanted.is_empty:
         return FoundIds([], None)
-    values, rest = _rest_of(wanted)
+    statuses = _statuses(connection, wanted)
+    values, rest = _rest_of(wanted, statuses)
     span = wanted.span(after, newest_first=newest_first)
     values |= {
         "behind": span.behind or _BEHIND_NONE,
@@ -129,7 +140,7 @@ def ids_of_page(
         query, query_edge = _OF_LABEL, _EDGE_OF_LABEL
     elif rest or wanted.among or wanted.types:
         query, query_edge = _OF_PAIRS, _EDGE_OF_PAIRS
-        values["pairs"] = _json(_pairs(connection, wanted))
+        values["pairs"] = _json(_pairs(connection, wanted, statuses))
     else:
         query, query_edge = _OF_ALL, ""
 
@@ -154,14 +165,20 @@ def _within(edge: str | None, *, newest_first: bool) -> str:
     return "id >= :edge AND id < :before" if newest_first else "id > :behind AND id <= :edge"
 
 
-def _rest_of(wanted: JobFilter) -> tuple[dict[str, Any], str]:
+def _statuses(connection: sqlite3.Connection, wanted: JobFilter) -> list[str]:
+    """The statuses of rows that are meant: those that this program does not know mean pending."""
+    found = [status for (status,) in connection.execute(_FOUND_STATUSES).fetchall()]
+    return [status for status in found if not wanted.among or known_status(status) in wanted.among]
+
+
+def _rest_of(wanted: JobFilter, statuses: Sequence[str]) -> tuple[dict[str, Any], str]:
     """What must be asked of each job that the index gives, as values and a part of a query."""
     values, rest = dict[str, Any](), list[str]()
     if labels := labels_wanted(wanted):
         values |= {"label": labels[0], "others": _json(labels[1:])}
         rest += [_HAS_OTHER_LABELS] if len(labels) > 1 else []
         if wanted.among:
-            values["statuses"] = _json(wanted.among)
+            values["statuses"] = _json(statuses)
             rest.append(_HAS_STATUS)
         if wanted.types:
             values["types"] = _json(wanted.types)
@@ -175,16 +192,18 @@ def _rest_of(wanted: JobFilter) -> tuple[dict[str, Any], str]:
     return values, " ".join(rest)
 
 
-def _pairs(connection: sqlite3.Connection, wanted: JobFilter) -> list[tuple[Status, str]]:
+def _pairs(
+    connection: sqlite3.Connection, wanted: JobFilter, statuses: Sequence[str]
+) -> list[tuple[str, str]]:
     """Each status with each type that such a job may have."""
     return [
         (status, job_type)
-        for status in wanted.among or _STATUSES
+        for status in statuses
         for job_type in wanted.types or _types(connection, status)
     ]
 
 
-def _types(connection: sqlite3.Connection, status: Status) -> list[str]:
+def _types(connection: sqlite3.Connection, status: str) -> list[str]:
     return [name for (name,) in connection.execute(_TYPES, {"status": status}).fetchall()]
 
 

@@ -13,10 +13,17 @@ from job_service.jobs.state.schedule_state import ScheduleState
 from job_service.jobs.state.stand_in import StandIn
 from job_service.stores.contract import KeyedRequest
 from job_service.stores.labels import labels_of
-from job_service.stores.record import decode, encode, record_of, restore
+from job_service.stores.record import encode, record_of, restore
 from job_service.stores.sqlite import rows
 from job_service.stores.unit_of_work import Pause, Remembered, ScheduleRun, UnitOfWork
-from job_service.stores.unreadable import Columns, stand_in, why_unreadable
+from job_service.stores.unreadable import (
+    Columns,
+    record_in_row,
+    require_json,
+    stand_in,
+    time_of,
+    why_unreadable,
+)
 
 _encode_time = msgspec.json.Encoder().encode
 _decode_summaries = msgspec.json.Decoder(list[JobSummary]).decode
@@ -54,15 +61,17 @@ def batch_of(units: Iterable[UnitOfWork], keyed: Container[str]) -> rows.Batch:
 
 
 def job_of(kept: rows.KeptJob) -> Job:
-    """The job of a row that was read with its payload.
-
-    Raises msgspec.DecodeError if its record can't be read.
-    """
-    return restore(
-        decode(kept.record),
-        kept.payload.encode(),
-        None if kept.result is None else kept.result.encode(),
-    )
+    """The job of a row that was read with its payload. Raises ValueError if it can't be read."""
+    record = record_in_row(kept.record, kept.id, kept.status)
+    if kept.payload is None:
+        raise ValueError("its payload is lost")
+    payload = kept.payload.encode()
+    require_json(payload)
+    if kept.result is None:
+        return restore(record, payload)
+    result = kept.result.encode()
+    require_json(result)
+    return restore(record, payload, result)
 
 
 def summarized(row: rows.JobRow) -> Job:
@@ -71,8 +80,8 @@ def summarized(row: rows.JobRow) -> Job:
     If the record can't be read, that is what stands for the job.
     """
     try:
-        return restore(decode(row.record), b"")
-    except msgspec.DecodeError as error:
+        return restore(record_in_row(row.record, row.id, row.status), b"")
+    except ValueError as error:
         return stand_in(Columns(*row[:4], *_times(row)), why_unreadable(error))
 
 
@@ -82,7 +91,7 @@ def readable(kept: Iterable[rows.KeptJob]) -> tuple[dict[str, Job], dict[str, st
     for each in kept:
         try:
             jobs[each.id] = job_of(each)
-        except msgspec.DecodeError as error:
+        except ValueError as error:
             failures[each.id] = why_unreadable(error)
     return jobs, failures
 
@@ -168,8 +177,8 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def _times(row: rows.JobRow | rows.BesideRecord) -> tuple[datetime, datetime, datetime | None]:
-    created_at, run_at = map(datetime.fromisoformat, (row.created_at, row.run_at))
-    return created_at, run_at, _moment(row.finished_at)
+    finished_at = None if row.finished_at is None else time_of(row.finished_at)
+    return time_of(row.created_at), time_of(row.run_at), finished_at
 
 
 def _group_row(group_id: str, standing: Standing) -> rows.GroupRow:

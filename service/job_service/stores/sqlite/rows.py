@@ -30,11 +30,12 @@ class JobRow(NamedTuple):
 
 
 class KeptJob(NamedTuple):
-    """All of a job, as it is read back."""
+    """All of a job, as it is read back. `payload` is None if it is lost."""
 
     id: str
+    status: str
     record: str
-    payload: str
+    payload: str | None
     result: str | None
 
 
@@ -43,12 +44,12 @@ class BesideRecord(NamedTuple):
 
     id: str
     type: str
-    status: Status
+    status: str
     priority: int
     created_at: str
     run_at: str
     finished_at: str | None
-    payload: str
+    payload: str | None
     result: str | None
     labels: str
 
