@@ -392,3 +392,16 @@ async def test_whatever_is_wrong_with_a_row_its_job_waits(
         assert (view.pending, counts["email"]["pending"], counts["email"]["cancelled"]) == (0, 0, 1)
         assert set(counts["email"]) == set(TRANSITIONS)
         assert (await service.queue.get(job_id)).status == "cancelled"
+
+
+async def test_a_payload_that_is_no_json_breaks_no_answer(
+    database: str, table: Table, registry: Registry
+) -> None:
+    """The job is shown without it, and can be cancelled."""
+    async with services(database, registry, 1) as (service,):
+        (job_id,) = await delayed(service, "1")
+        table.do("UPDATE job_service.jobs SET payload = '{{{' WHERE id = %s", job_id)
+        shown = await service.queue.get(job_id)
+        assert (bytes(shown.payload), shown.status) == (b"null", "pending")
+        assert (shown.waits_because or "").startswith("its record can't be read: JSON is malformed")
+        assert (await service.queue.cancel(job_id)).status == "cancelled"

@@ -76,6 +76,8 @@ async def test_the_job_waits_and_can_be_cancelled(path: Path, statement: str) ->
         with pytest.raises(UnreadableJob):
             await store.edit(bad, Edit(run_now=True))
         assert (await store.cancel(bad, "requested")).status == "cancelled"
+        view, counts = await store.view_and_counts()
+        assert (view.pending, view.unfit, counts["email"]["pending"]) == (1, 0, 1)
         assert_balanced(shop.metrics.snapshot())
         crashed = as_after_a_crash(crashed)
     async with opened_file(crashed) as restarted:

@@ -130,7 +130,7 @@ class Reader:
 
         async def find(connection: Connection) -> Found | None:
             rows = await connection.named(_JOB, {"id": job_id})
-            jobs = await jobs_of(connection, [row[:5] for row in rows])
+            jobs = await jobs_of(connection, [row[:5] for row in rows], shows_texts=True)
             if not jobs:
                 return None
             (job,), (*_, node, cancel_reason, cancel_by, awaits) = jobs, rows[0]

@@ -10,7 +10,13 @@ from job_service.jobs.state.model import Job
 from job_service.stores.postgres.rows import job_of, original_of
 from job_service.stores.postgres.transaction import Transaction
 from job_service.stores.record import decode
-from job_service.stores.unreadable import Columns, record_in_row, stand_in, why_unreadable
+from job_service.stores.unreadable import (
+    Columns,
+    record_in_row,
+    require_json,
+    stand_in,
+    why_unreadable,
+)
 
 NO_EDITS: Final = -1  # of a job that can't be read; when it can, it has another number of them
 
@@ -72,13 +78,17 @@ def only_readable(rows: Sequence[Sequence[Any]]) -> list[Job]:
     return list(_read(rows)[0].values())
 
 
-async def jobs_of(asks: Asks, rows: Sequence[Sequence[Any]]) -> list[Job]:
+async def jobs_of(
+    asks: Asks, rows: Sequence[Sequence[Any]], *, shows_texts: bool = False
+) -> list[Job]:
     """The jobs of these rows, each with its id before it, in their order.
+
+    If their texts are to be shown, one whose payload or result is no JSON is unreadable, too.
 
     What stands for an unreadable one is in its place, and says pending if no process holds it.
     Those that have gone meanwhile are not there. Raises psycopg.Error.
     """
-    jobs, failures = _read(rows)
+    jobs, failures = _read(rows, shows_texts=shows_texts)
     if failures:
         for row in await asks.named(_BESIDE_RECORDS, {"ids": list(failures)}):
             columns = Columns(*row)
@@ -101,12 +111,18 @@ def edits_of(kept: Mapping[str, str]) -> dict[str, int]:
     return {job_id: _edits(record) for job_id, record in kept.items()}
 
 
-def _read(rows: Sequence[Sequence[Any]]) -> tuple[dict[str, Job], dict[str, str]]:
+def _read(
+    rows: Sequence[Sequence[Any]], *, shows_texts: bool = False
+) -> tuple[dict[str, Job], dict[str, str]]:
     """The jobs that can be read by id, and why the others can't."""
     jobs, failures = dict[str, Job](), dict[str, str]()
     for job_id, *row in rows:
         try:
-            jobs[job_id] = job_of(job_id, *row)
+            job = job_of(job_id, *row)
+            if shows_texts:
+                require_json(job.payload)
+                require_json(job.result or b"null")
+            jobs[job_id] = job
         except ValueError as error:
             failures[job_id] = why_unreadable(error)
     return jobs, failures
