@@ -2,9 +2,8 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from job_service.errors import IdempotencyKeyReused
 from job_service.jobs.state.detail import JobSummary
@@ -15,8 +14,8 @@ REMEMBERED_SECONDS = 24 * 3_600.0
 MAX_REMEMBERED_JOBS = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
+class _Answer(Struct, frozen=True, gc=False):
+    # With what it has, nothing that the garbage collector would look at, because there may be many.
     asked: bytes
     jobs: tuple[JobSummary, ...]  # as they were first
     endings: tuple[Ending, ...]  # how they have ended since

@@ -20,7 +20,7 @@ from job_service.jobs.state.progress import Progress
 EXCERPT_CHARS: Final = 200
 
 
-class JobSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class JobSummary(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """A job, as a list shows it. All times are in UTC.
 
     `attempt` is the number of the last attempt that has begun, 0 if none has, and `progress` its

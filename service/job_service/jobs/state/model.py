@@ -78,7 +78,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
     is_over: bool = False  # or was never begun
 
 
-class Ending(msgspec.Struct, eq=False):
+class Ending(msgspec.Struct, eq=False, gc=False):
     """How a job has ended, for those who wait for it, or must know when it is no longer kept."""
 
     status: Status | None = None  # None until then
