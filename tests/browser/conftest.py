@@ -27,6 +27,15 @@ PATIENCE_MILLISECONDS = 20_000
 DESKTOP = {"width": 1360, "height": 900}
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All that is looked at in a browser is slow, and in one process, with one browser."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
 # One for the tests of this package only: while Playwright runs, so does an event loop of asyncio.
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:

@@ -10,8 +10,6 @@ from playwright.sync_api import BrowserContext, Page, expect
 from tests.browser.conftest import open_live
 from tests.browser.service import Service
 
-pytestmark = pytest.mark.xdist_group("browser")  # one process, and one browser
-
 CHECKS = Path(__file__).with_name("accessibility.js").read_text()
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 LOOKS: dict[str, dict[str, Any]] = {
@@ -44,7 +42,6 @@ def check(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it is too wide"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("look", LOOKS)
 def test_every_view_can_be_read_by_everybody(
     new_context: Callable[..., BrowserContext], service: Service, look: str

@@ -1,16 +1,12 @@
 """A group on the dashboard: its progress above its jobs, and what is done to it as one."""
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.service import Service
 
-pytestmark = pytest.mark.xdist_group("browser")  # one process, and one browser
-
 LATER = {"type": "echo", "payload": 1, "delay_seconds": 600}
 
 
-@pytest.mark.slow
 def test_a_group_is_followed_cancelled_and_repeated(page: Page, service: Service) -> None:
     """From the page of one of its jobs, which leads to the group."""
     jobs = [{"type": "echo", "payload": 1}, LATER, LATER]

@@ -9,8 +9,6 @@ from playwright.sync_api import BrowserContext, Page, Route, expect
 from tests.browser.conftest import DESKTOP, Watch
 from tests.browser.service import Service
 
-pytestmark = pytest.mark.xdist_group("browser")  # one process, and one browser
-
 PHONE = {"width": 390, "height": 844}
 SIZES = pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 
@@ -22,7 +20,6 @@ def open_job(page: Page, service: Service, job_id: str) -> None:
     expect(page.locator("#job-body")).to_be_visible()
 
 
-@pytest.mark.slow
 @SIZES
 def test_the_last_traceback_of_a_failed_job_is_open(
     new_context: Callable[..., BrowserContext], service: Service, viewport: dict[str, int]
@@ -38,7 +35,6 @@ def test_the_last_traceback_of_a_failed_job_is_open(
     expect(tracebacks.last.locator("pre")).to_contain_text("ValueError")
 
 
-@pytest.mark.slow
 @SIZES
 def test_the_error_of_a_job_that_never_ran_is_shown(
     new_context: Callable[..., BrowserContext], service: Service, viewport: dict[str, int]
@@ -54,7 +50,6 @@ def test_the_error_of_a_job_that_never_ran_is_shown(
     expect(page.locator("#attempts-empty")).to_have_text("None: it never ran.")
 
 
-@pytest.mark.slow
 def test_times_have_their_zone(
     new_context: Callable[..., BrowserContext], service: Service
 ) -> None:
@@ -69,7 +64,6 @@ def test_times_have_their_zone(
         expect(page.locator("#zone")).to_have_text(f"times in {short}")
 
 
-@pytest.mark.slow
 def test_who_submitted_changed_and_cancelled_a_job_is_shown(
     new_context: Callable[..., BrowserContext], start: Callable[..., Service], watch: Watch
 ) -> None:
@@ -117,7 +111,6 @@ def test_what_is_shown_can_be_copied(
     assert copied.startswith("Traceback (most recent call last):")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("status", [500, 502, 404])
 def test_a_job_is_seen_again_after_an_error(
     page: Page, service: Service, watch: Watch, status: int

@@ -11,8 +11,6 @@ from tests.browser.conftest import Watch, open_live
 from tests.browser.job_types import MARKUP
 from tests.browser.service import Service
 
-pytestmark = pytest.mark.xdist_group("browser")  # one process, and one browser
-
 PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
@@ -29,7 +27,6 @@ def rows(page: Page) -> list[str]:
     return [link.removeprefix("#/jobs/") for link in links]
 
 
-@pytest.mark.slow
 def test_jobs_are_filtered_by_status_and_type(page: Page, start: Callable[..., Service]) -> None:
     """The table holds what was asked for, and so does its address."""
     service = start()
@@ -64,7 +61,6 @@ def find(page: Page, kind: str, text: str) -> None:
     page.get_by_role("button", name="Find", exact=True).click()
 
 
-@pytest.mark.slow
 def test_the_tabs_count_what_the_table_has(page: Page, start: Callable[..., Service]) -> None:
     """Of all job types, and of the one that is chosen; and the tab that is chosen says so."""
     service = start()
@@ -88,7 +84,6 @@ def test_the_tabs_count_what_the_table_has(page: Page, start: Callable[..., Serv
     expect(page.locator("#jobs tr")).to_have_count(3)
 
 
-@pytest.mark.slow
 def test_jobs_are_found_by_id_key_tag_and_error(page: Page, start: Callable[..., Service]) -> None:
     """What is sought is in the address, so that a link leads to the same; it can be taken back."""
     service = start()
@@ -123,7 +118,6 @@ def test_jobs_are_found_by_id_key_tag_and_error(page: Page, start: Callable[...,
     assert page.url == f"{service.url}/#/?status=failed"
 
 
-@pytest.mark.slow
 def test_what_can_t_be_found_says_why(
     page: Page, start: Callable[..., Service], watch: Watch
 ) -> None:
@@ -149,7 +143,6 @@ def test_what_can_t_be_found_says_why(
     expect(page.get_by_role("button", name="Older")).to_be_enabled()
 
 
-@pytest.mark.slow
 def test_the_table_shows_payloads_and_why_jobs_wait(
     page: Page, start: Callable[..., Service]
 ) -> None:
@@ -166,7 +159,6 @@ def test_the_table_shows_payloads_and_why_jobs_wait(
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-@pytest.mark.slow
 def test_a_tag_of_a_job_leads_to_all_jobs_that_have_it(
     page: Page, start: Callable[..., Service]
 ) -> None:
@@ -185,7 +177,6 @@ def test_a_tag_of_a_job_leads_to_all_jobs_that_have_it(
     assert rows(page) == [older]
 
 
-@pytest.mark.slow
 def test_a_job_that_waits_has_taken_no_time(page: Page, start: Callable[..., Service]) -> None:
     """The column stays empty until it runs; a job that has ended says how long it took."""
     service = start()
@@ -209,7 +200,6 @@ def test_from_a_job_one_comes_back_to_the_same_table(dashboard: Page, service: S
     expect(dashboard.get_by_role("combobox", name="Type")).to_have_value("count_words")
 
 
-@pytest.mark.slow
 def test_pages_are_turned(page: Page, start: Callable[..., Service]) -> None:
     """Older and newer, and back to the newest; every job is on one page."""
     service = start()
@@ -251,7 +241,6 @@ def test_the_table_is_as_long_as_what_is_beside_it(
     assert 0 <= beside - table < 2 * row
 
 
-@pytest.mark.slow
 def test_an_answer_that_comes_late_is_not_taken_for_another(
     page: Page, start: Callable[..., Service]
 ) -> None:
@@ -304,7 +293,6 @@ def test_a_job_is_found_by_its_id(dashboard: Page, service: Service, watch: Watc
     expect(dashboard.locator("#connection")).to_have_text("Live")
 
 
-@pytest.mark.slow
 def test_the_page_of_a_job_shows_all_of_it(page: Page, service: Service) -> None:
     """Payload and result to the digit, each attempt with its error, and all in its order."""
     exact = '{"big": 12345678901234567890, "price": 1.50}'
@@ -333,7 +321,6 @@ def test_the_page_of_a_job_shows_all_of_it(page: Page, service: Service) -> None
     expect(page.locator("details", has_text="Traceback").last).to_be_hidden()
 
 
-@pytest.mark.slow
 def test_a_traceback_is_there_to_be_opened(page: Page, service: Service) -> None:
     """An attempt before the last one shows it when it is asked to."""
     job_id = service.run("fail", max_retries=1)
@@ -344,7 +331,6 @@ def test_a_traceback_is_there_to_be_opened(page: Page, service: Service) -> None
     expect(text).to_be_visible()
 
 
-@pytest.mark.slow
 def test_what_a_handler_logs_is_with_its_attempt(page: Page, service: Service) -> None:
     """Line by line, while it runs; an attempt that wrote nothing has no place for it."""
     open_job(page, service, service.submit("import"))
@@ -354,7 +340,6 @@ def test_what_a_handler_logs_is_with_its_attempt(page: Page, service: Service) -
     expect(log).to_be_hidden()
 
 
-@pytest.mark.slow
 def test_what_others_wrote_is_text(page: Page, service: Service) -> None:
     """Markup in a payload or an error stays what it is, on every page that shows it."""
     open_live(page, service.url)
@@ -400,7 +385,6 @@ def test_a_running_job_is_cancelled_after_a_question(page: Page, service: Servic
     expect(page.get_by_role("button", name="Cancel the job")).to_have_count(0)
 
 
-@pytest.mark.slow
 def test_a_job_for_later_is_run_now(page: Page, service: Service) -> None:
     """Its page shows that it has run, and the button is gone."""
     job_id = service.submit("echo", "later", delay_seconds=600)
@@ -435,7 +419,6 @@ def test_an_action_that_is_refused_says_why(page: Page, service: Service, watch:
     expect(page.locator("#said")).to_contain_text("already cancelled")
 
 
-@pytest.mark.slow
 def test_the_queue_and_a_type_are_paused_and_resumed(
     page: Page, start: Callable[..., Service]
 ) -> None:
@@ -459,7 +442,6 @@ def test_the_queue_and_a_type_are_paused_and_resumed(
     expect(page.locator("#notices")).to_contain_text("echo was paused")
 
 
-@pytest.mark.slow
 def test_a_job_that_waits_says_why(page: Page, service: Service) -> None:
     """Its page says what it waits for, and since when it is there."""
     job_id = service.submit("echo", delay_seconds=3_600)
@@ -471,7 +453,6 @@ def test_a_job_that_waits_says_why(page: Page, service: Service) -> None:
     expect(page.locator("#attempts-empty")).to_have_text("None: it never ran.")
 
 
-@pytest.mark.slow
 def test_a_job_says_after_how_many_others_it_comes(
     page: Page, start: Callable[..., Service]
 ) -> None:
@@ -489,7 +470,6 @@ def test_a_job_says_after_how_many_others_it_comes(
     expect(page.locator("#facts a")).to_have_count(12)
 
 
-@pytest.mark.slow
 def test_several_statuses_and_types_are_chosen(page: Page, start: Callable[..., Service]) -> None:
     """They are ticked one by one; tabs, marks, and the address say them, and so does a link."""
     service = start("--stall-threshold", "60")

@@ -9,8 +9,6 @@ from playwright.sync_api import APIResponse, Page, Route, expect
 from tests.browser.conftest import Watch, open_live
 from tests.browser.service import Service
 
-pytestmark = pytest.mark.xdist_group("browser")  # one process, and one browser
-
 NONE = "\N{EN DASH}"
 LOST = "Reconnecting"
 
@@ -33,7 +31,6 @@ def ask_as_long_as_it_is_ready(service: Service) -> None:
         service.ask("/health/ready")
 
 
-@pytest.mark.slow
 def test_it_shows_the_counters_of_the_service(page: Page, start: Callable[..., Service]) -> None:
     """All figures are those of /metrics."""
     service = start()
@@ -90,7 +87,6 @@ def test_a_stall_is_told_with_its_place(dashboard: Page, service: Service) -> No
     expect(dashboard.locator("#stalls")).not_to_have_text("0")
 
 
-@pytest.mark.slow
 def test_the_same_again_is_one_line(page: Page, start: Callable[..., Service]) -> None:
     """Failures in a row fill no list: they are counted."""
     service = start()
@@ -101,7 +97,6 @@ def test_the_same_again_is_one_line(page: Page, start: Callable[..., Service]) -
     expect(page.locator("#notices li").first).to_contain_text("3 times since")
 
 
-@pytest.mark.slow
 def test_it_comes_back_after_a_restart(
     page: Page, start: Callable[..., Service], watch: Watch
 ) -> None:
@@ -125,7 +120,6 @@ def test_it_comes_back_after_a_restart(
     expect(page.locator("#jobs_created")).to_have_text("1")
 
 
-@pytest.mark.slow
 def test_a_drain_is_seen(page: Page, start: Callable[..., Service], watch: Watch) -> None:
     """From the first signal on the page says what goes on, also if it is loaded only then."""
     watch.expected.append("503")
@@ -140,7 +134,6 @@ def test_a_drain_is_seen(page: Page, start: Callable[..., Service], watch: Watch
     expect(page.locator("#draining")).to_be_visible()
 
 
-@pytest.mark.slow
 def test_a_drain_is_seen_beside_an_older_answer(
     page: Page, start: Callable[..., Service], watch: Watch
 ) -> None:
@@ -188,7 +181,6 @@ def test_a_start_is_not_taken_for_an_end(page: Page, service: Service, watch: Wa
     expect(page.locator("#draining")).to_be_hidden()
 
 
-@pytest.mark.slow
 def test_who_points_at_a_chart_reads_its_values_there(
     page: Page, start: Callable[..., Service]
 ) -> None:

@@ -8,8 +8,6 @@ from playwright.sync_api import Locator, Page, Route, expect
 from tests.browser.conftest import Watch, open_live
 from tests.browser.service import Service
 
-pytestmark = pytest.mark.xdist_group("browser")  # one process, and one browser
-
 MAYBE_DONE = (
     "No answer came. It may have been done all the same. "
     "It is safe to try again: nothing is done twice."
@@ -65,7 +63,6 @@ def made_of(service: Service, job_id: str) -> list[dict[str, object]]:
     return [job for job in service.ask("/jobs?type=echo") if job.get("retry_of") == job_id]
 
 
-@pytest.mark.slow
 def test_a_group_whose_answer_is_lost_is_run_again_once(
     page: Page, start: Callable[..., Service], watch: Watch
 ) -> None:
@@ -84,7 +81,6 @@ def test_a_group_whose_answer_is_lost_is_run_again_once(
     assert len(service.ask("/jobs?type=fail")) == 4
 
 
-@pytest.mark.slow
 def test_a_schedule_whose_answer_is_lost_makes_one_job(
     page: Page, start: Callable[..., Service], watch: Watch
 ) -> None:
@@ -104,7 +100,6 @@ def test_a_schedule_whose_answer_is_lost_makes_one_job(
     assert len(service.ask("/jobs?type=yearly")) == 1
 
 
-@pytest.mark.slow
 def test_an_answer_that_takes_too_long_is_none(page: Page, service: Service) -> None:
     """The page waits for some seconds, of which this one lets it wait for few."""
     page.add_init_script(
@@ -148,7 +143,6 @@ def await_one(page: Page, held: list[Route]) -> Route:
     return held.pop()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("is_refused", [False, True])
 def test_a_late_answer_leaves_the_dialog_of_another_job_alone(
     page: Page, start: Callable[..., Service], watch: Watch, is_refused: bool
@@ -179,7 +173,6 @@ def test_a_late_answer_leaves_the_dialog_of_another_job_alone(
     assert service.ask(f"/jobs/{second}")["payload"] is None
 
 
-@pytest.mark.slow
 def test_a_late_answer_leads_nobody_away(page: Page, service: Service) -> None:
     """Neither to the job that it made, nor to a dialog of a job that was left."""
     ended = service.run("echo")
@@ -210,7 +203,6 @@ def test_a_late_answer_leads_nobody_away(page: Page, service: Service) -> None:
     service.ask(f"/jobs/{waiting}/cancel", method="POST")
 
 
-@pytest.mark.slow
 def test_no_question_comes_in_place_of_another(page: Page, start: Callable[..., Service]) -> None:
     """While the matching jobs are counted, somebody asks for something else."""
     service = start("--stall-threshold", "60")

@@ -12,8 +12,6 @@ from tests.browser.service import Service
 from tests.browser.test_accessibility import LOOKS, PHONE, check
 from tests.browser.test_roles import TOKENS, enter
 
-pytestmark = pytest.mark.xdist_group("browser")  # one process, and one browser
-
 Start = Callable[..., Service]
 CALM = ("--stall-threshold", "60", "--workers", "1")  # a trouble would move what is pointed at
 SIZES = pytest.mark.parametrize("options", [{"viewport": DESKTOP}, PHONE], ids=["desktop", "phone"])

@@ -11,8 +11,6 @@ from tests.browser.service import Service
 from tests.browser.test_accessibility import LOOKS, check
 from tests.browser.test_roles import TOKENS, enter
 
-pytestmark = pytest.mark.xdist_group("browser")  # one process, and one browser
-
 
 def open_dialog(page: Page, service: Service, job_id: str) -> Locator:
     """Go to the page of a job, and to the dialog that changes it."""

@@ -9,8 +9,6 @@ from playwright.sync_api import APIResponse, Page, Route, expect
 from tests.browser.conftest import open_live
 from tests.browser.service import Service
 
-pytestmark = pytest.mark.xdist_group("browser")  # one process, and one browser
-
 CALM = ("--stall-threshold", "60")  # a trouble would move what is pointed at
 
 
@@ -43,7 +41,6 @@ class Delayed:
         self.page.evaluate("fetch('health')")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("url", "button", "place", "words"),
     [
@@ -69,7 +66,6 @@ def test_a_pause_is_not_taken_back_by_an_older_answer(
     assert words in page.locator(place).inner_text()
 
 
-@pytest.mark.slow
 def test_cancelled_jobs_are_seen_before_an_older_answer(
     page: Page, start: Callable[..., Service]
 ) -> None:
@@ -91,7 +87,6 @@ def test_cancelled_jobs_are_seen_before_an_older_answer(
     assert "cancelled" in row.inner_text()
 
 
-@pytest.mark.slow
 def test_a_cancelled_job_is_seen_before_an_older_answer(
     page: Page, start: Callable[..., Service]
 ) -> None:

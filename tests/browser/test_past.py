@@ -11,8 +11,6 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Watch, open_live
 from tests.browser.service import Service
 
-pytestmark = pytest.mark.xdist_group("browser")  # one process, and one browser
-
 Start = Callable[..., Service]
 BASE = "120.0"  # of a chart, where 0 is drawn
 
@@ -30,7 +28,6 @@ def let_it_go_wrong(service: Service) -> None:
             service.submit("echo")
 
 
-@pytest.mark.slow
 def test_an_incident_is_seen_that_began_before_the_page_was_opened(
     page: Page, start: Start
 ) -> None:
@@ -61,7 +58,6 @@ def test_an_incident_is_seen_that_began_before_the_page_was_opened(
         page.reload()
 
 
-@pytest.mark.slow
 def test_all_is_well_if_nothing_is_said(page: Page, start: Start) -> None:
     """A service that does its work shows no trouble."""
     service = start("--stall-threshold", "60")
@@ -83,7 +79,6 @@ def overview(service: Service, metrics: Any = None, queue: Any = None) -> Any:
     }
 
 
-@pytest.mark.slow
 def test_a_worker_without_work_beside_a_ready_job_is_told(page: Page, start: Start) -> None:
     """If no pause and no limit explains it; and so are threads that were let go."""
     service = start("--stall-threshold", "60")  # a busy machine may stall it
@@ -100,7 +95,6 @@ def test_a_worker_without_work_beside_a_ready_job_is_told(page: Page, start: Sta
     expect(troubles).to_have_count(1)
 
 
-@pytest.mark.slow
 def test_the_numbers_of_the_page_are_of_one_moment(page: Page, start: Start) -> None:
     """What waits and what runs is the same everywhere on the page."""
     service = start("--workers", "2")
@@ -120,7 +114,6 @@ def test_the_numbers_of_the_page_are_of_one_moment(page: Page, start: Start) -> 
     expect(legend).to_have_text("Pending 3In progress 2")
 
 
-@pytest.mark.slow
 def test_a_dead_service_is_one_banner(page: Page, start: Start, watch: Watch) -> None:
     """It says since when, and of what time the numbers are. It goes when the service is back."""
     watch.expected.append("ERR_CONNECTION_(REFUSED|RESET)|ERR_INCOMPLETE_CHUNKED_ENCODING")

@@ -8,8 +8,6 @@ from playwright.sync_api import BrowserContext, Page, expect
 from tests.browser.conftest import DESKTOP, Watch
 from tests.browser.service import Service
 
-pytestmark = pytest.mark.xdist_group("browser")  # one process, and one browser
-
 PHONE = {"width": 375, "height": 720}
 TOKENS = ("--token", "grafana read looks, alice operate acts")
 
@@ -22,7 +20,6 @@ def enter(page: Page, url: str, token: str) -> None:
     expect(page.locator("#connection")).to_have_text("Live")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_who_may_only_read_sees_no_button_that_acts(
     new_context: Callable[..., BrowserContext],
@@ -54,7 +51,6 @@ def test_who_may_only_read_sees_no_button_that_acts(
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-@pytest.mark.slow
 def test_what_is_sensitive_is_shown_to_operators_only(
     new_context: Callable[..., BrowserContext], start: Callable[..., Service], watch: Watch
 ) -> None:
@@ -79,7 +75,6 @@ def test_who_needs_no_token_may_do_all(dashboard: Page) -> None:
     expect(dashboard.locator("#caller")).to_be_hidden()
 
 
-@pytest.mark.slow
 def test_what_happened_says_who_did_it(
     new_context: Callable[..., BrowserContext], start: Callable[..., Service], watch: Watch
 ) -> None:

@@ -10,8 +10,6 @@ from tests.browser.conftest import Watch
 from tests.browser.service import Service
 from tests.browser.test_accessibility import LOOKS, check
 
-pytestmark = pytest.mark.xdist_group("browser")  # one process, and one browser
-
 
 def the_panel(page: Page) -> Locator:
     """That of the schedules."""
@@ -37,7 +35,6 @@ def test_schedules_are_there_where_there_are_any(dashboard: Page) -> None:
     expect(ticks.last).to_have_text(re.compile(r"\w+, 1 Jan 2\d+ 03:00:00 UTC"))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("look", LOOKS)
 def test_a_schedule_is_run_paused_and_resumed(
     new_context: Callable[..., BrowserContext],
@@ -74,7 +71,6 @@ def test_a_schedule_is_run_paused_and_resumed(
     expect(page.locator("#notices")).to_contain_text("The schedule yearly was resumed by alice")
 
 
-@pytest.mark.slow
 def test_who_may_only_read_sees_the_schedules(
     new_context: Callable[..., BrowserContext], start: Callable[..., Service], watch: Watch
 ) -> None:

@@ -4,13 +4,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Watch, open_live
 from tests.browser.service import Service
-
-pytestmark = pytest.mark.xdist_group("browser")  # one process, and one browser
 
 UNAVAILABLE = {
     "type": "/problems/store-unavailable",
@@ -73,7 +70,6 @@ def test_jobs_without_a_handler_are_counted_with_all_others(page: Page, service:
     expect(page.locator("#filter-type option", has_text="unknown")).to_have_count(1)
 
 
-@pytest.mark.slow
 def test_the_processes_that_share_a_store_are_listed(page: Page, service: Service) -> None:
     """Which one answers, what each does, and whose lease is over; nothing if there is one alone."""
     open_live(page, service.url)
@@ -101,7 +97,6 @@ def test_the_processes_that_share_a_store_are_listed(page: Page, service: Servic
     expect(rows.nth(1).locator(".bad")).to_have_text("over")
 
 
-@pytest.mark.slow
 def test_a_store_that_fails_is_seen_and_so_is_its_recovery(
     page: Page, start: Callable[..., Service], watch: Watch
 ) -> None:
@@ -127,7 +122,6 @@ def test_a_store_that_fails_is_seen_and_so_is_its_recovery(
     expect(page.locator("#jobs_created")).to_have_text("1")
 
 
-@pytest.mark.slow
 def test_it_is_told_how_an_attempt_ended_that_nobody_ended(page: Page, service: Service) -> None:
     """A crash and a stop are no failures of the handler, and look like none."""
     job_id = service.run("flaky", {"failures": 2}, max_retries=2)

@@ -10,12 +10,9 @@ from tests.browser.service import Service
 from tests.browser.test_accessibility import PHONE, check
 from tests.proxy import proxied
 
-pytestmark = pytest.mark.xdist_group("browser")  # one process, and one browser
-
 ROOT_PATH = "/team/jobs"
 
 
-@pytest.mark.slow
 def test_the_dashboard_works_at_a_path(
     page: Page, start: Callable[..., Service], watch: Watch
 ) -> None:
@@ -42,7 +39,6 @@ def test_the_dashboard_works_at_a_path(
         assert all(asked.startswith((url, "about:")) for asked in watch.requests)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("root_path", ["", ROOT_PATH])
 def test_the_description_of_the_api_can_be_read_with_a_token(
     new_context: Callable[..., BrowserContext],

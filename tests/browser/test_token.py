@@ -2,18 +2,14 @@
 
 from collections.abc import Callable
 
-import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import Watch
 from tests.browser.service import Service
 
-pytestmark = pytest.mark.xdist_group("browser")  # one process, and one browser
-
 WORD = "s3cret-t0ken"
 
 
-@pytest.mark.slow
 def test_a_token_is_asked_for_and_kept_for_the_tab(
     new_context: Callable[..., BrowserContext], start: Callable[..., Service], watch: Watch
 ) -> None:

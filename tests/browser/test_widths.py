@@ -10,8 +10,6 @@ from tests.browser.conftest import Watch, open_live
 from tests.browser.service import Service
 from tests.browser.test_accessibility import check
 
-pytestmark = pytest.mark.xdist_group("browser")  # one process, and one browser
-
 WIDTHS = (320, 600, 768, 1024)
 LONG_TYPE = "payments.charge_the_card_of_a_customer"
 # Text that ends in the middle of it, though it is what a row is about; pixels are rounded.
@@ -47,7 +45,6 @@ def incident(start: Callable[..., Service], watch: Watch) -> tuple[Service, dict
     return service, jobs
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_width_is_too_narrow_for_the_page(
     new_context: Callable[..., BrowserContext],
