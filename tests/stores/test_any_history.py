@@ -10,7 +10,7 @@ from typing import cast, get_args
 import pytest
 import trio
 import trio.testing
-from hypothesis import given, note, settings
+from hypothesis import example, given, note, settings
 from hypothesis import strategies as st
 
 from job_service import Draft
@@ -312,10 +312,21 @@ async def live_through(store: str, history: list[Submit | Act]) -> None:
             assert (view.pending, view.processing, view.blocked) == (0, 0, 0)
 
 
+# An attempt that was called off has ended as if it had not been, and the job waits again.
+CALLED_OFF_IN_VAIN = [
+    Submit((("email", None, None),), with_key=False),
+    Act("start", 0),
+    Act("call off", 0),
+    Act("retry", 0),
+    Act("call off all", 0),
+]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("store", ["memory", "sqlite"])
 @settings(max_examples=150)
 @given(history=histories)
+@example(history=CALLED_OFF_IN_VAIN)
 def test_any_history_is_in_order(store: str, history: list[Submit | Act]) -> None:
     """Each step is answered as it must be, and after each of them all that is told agrees."""
     live(store, history)

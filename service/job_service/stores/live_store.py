@@ -79,7 +79,8 @@ class LiveStore(LiveReads):
 
         def call_off(job: Job) -> None:
             nonlocal cancelled, interrupted
-            if job.status not in TERMINAL and job.cancel_reason is None:
+            is_interrupted = job.status == "processing" and job.cancel_reason is not None
+            if job.status not in TERMINAL and not is_interrupted:
                 cancelled += job.status == "pending"
                 interrupted += job.status == "processing"
                 self._call_off(job, reason, by)
