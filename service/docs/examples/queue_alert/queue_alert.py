@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from http.client import HTTPException
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 LONGEST_WAIT_SECONDS = 60.0
@@ -57,7 +58,10 @@ def main(url: str, minutes: str) -> int:
         found = list(
             troubles(read(f"{url}/queue"), read(f"{url}/history?seconds={seconds}&step=1"))
         )
-    except (OSError, HTTPException, ValueError) as error:  # also if it refuses, or is another one
+    except HTTPError as refusal:
+        with refusal:
+            found = [f"no answer from {url}: {refusal}"]
+    except (OSError, HTTPException, ValueError) as error:  # or another service answers
         found = [f"no answer from {url}: {error}"]
     for trouble in found:
         print(trouble)
