@@ -11,7 +11,7 @@ from job_service.jobs.queueing.keyed_requests import keyed_request
 from job_service.jobs.queueing.options import JobOptions, check_draft, check_options
 from job_service.jobs.queueing.queue_actions import QueueActions
 from job_service.jobs.queueing.schedules import Schedules
-from job_service.jobs.queueing.words import check_name, require_words
+from job_service.jobs.queueing.words import require_words
 from job_service.jobs.registration.job_type import encode_payload
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.state.detail import JobSummary
@@ -74,10 +74,10 @@ class JobQueue(QueueActions):
         BatchTooLarge, QueueClosed, InvalidIdempotencyKey or IdempotencyKeyReused, and then nothing
         has changed.
         """
+        if by is not None:
+            await require_words(by)
         try:
             draft = self.check(job_type, payload, **options)
-            if by is not None:
-                check_name("by", by)
         except BaseException:
             await trio.lowlevel.checkpoint()  # whoever tries over and over lets others run, too
             raise

@@ -26,7 +26,7 @@ from job_service.stores.postgres.pace import tell_pace
 from job_service.stores.postgres.pooling import is_pooled
 from job_service.stores.postgres.rescuing import Rescue, by_lease
 from job_service.stores.postgres.retention import EVERY_SECONDS, keep_house
-from job_service.stores.postgres.signals import READY_EVERY_SECONDS, Word, listen, say_ready
+from job_service.stores.postgres.signals import READY_EVERY_SECONDS, Signal, listen, say_ready
 from job_service.stores.postgres.word import decode
 from job_service.stores.unit_of_work import Pause
 from job_service.telemetry.events import Event, QueuePaused, QueueResumed, StoreOpened
@@ -137,7 +137,7 @@ class Participant(Claimant):
             nursery.start_soon(self._claim_now_and_then)
             nursery.start_soon(self._hear_now_and_then)
             if not is_pooled(self._conninfo):
-                nursery.start_soon(listen, self._conninfo, self._note_word)
+                nursery.start_soon(listen, self._conninfo, self._note_signal)
             nursery.start_soon(self._rescue_now_and_then)
             nursery.start_soon(self._say_ready_later)
             nursery.start_soon(self._leave_overdue_to_others)
@@ -222,8 +222,8 @@ class Participant(Claimant):
             self._own_pauses -= 1
             self._must_hear.set()
 
-    def _note_word(self, word: Word) -> None:
-        (self._may_claim if word == "ready" else self._must_hear).set()
+    def _note_signal(self, signal: Signal) -> None:
+        (self._may_claim if signal == "ready" else self._must_hear).set()
 
     async def _rescue_now_and_then(self) -> None:
         while True:

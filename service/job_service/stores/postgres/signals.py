@@ -9,16 +9,16 @@ import trio
 from job_service.stores.postgres.connection import Connection, connect
 from job_service.stores.postgres.transaction import Transaction
 
-Word = Literal["ready", "said"]  # jobs are ready; somebody has called off jobs, paused or resumed
+Signal = Literal["ready", "said"]  # jobs are ready; somebody has asked for something
 
 _CHANNEL: Final = "job_service"
 READY_EVERY_SECONDS: Final = 0.05  # its commit takes a lock that the whole server has once
 _RETRY_SECONDS: Final = 1.0
 
 
-async def say(tx: Transaction, word: Word) -> None:
+async def say(tx: Transaction, signal: Signal) -> None:
     """Tell all other processes when this transaction has committed."""
-    await tx.rows("SELECT pg_notify(%s, %s)", _CHANNEL, word)
+    await tx.rows("SELECT pg_notify(%s, %s)", _CHANNEL, signal)
 
 
 async def say_ready(connection: Connection) -> None:
@@ -26,7 +26,7 @@ async def say_ready(connection: Connection) -> None:
     await connection.execute(f"NOTIFY {_CHANNEL}, 'ready'")
 
 
-async def listen(conninfo: str, hear: Callable[[Word], None]) -> None:
+async def listen(conninfo: str, hear: Callable[[Signal], None]) -> None:
     """Hear what others say, until cancelled, and again after a broken connection."""
     while True:
         try:
