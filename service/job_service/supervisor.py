@@ -256,7 +256,7 @@ class Supervisor:
         listening = [listener.socket.fileno() for listener in self._listeners]
         let_go_of([*listening, *self._server.descriptors()])
         self._telemetry.sink.write_at_once()
-        self._telemetry.emit.call_only(end_copy)
+        self._telemetry.emitter.call_only(end_copy)
         if trio.lowlevel.in_trio_run() and trio.lowlevel.current_trio_token() is self._token:
             trio.lowlevel.add_instrument(EndOfCopy())
 

@@ -22,7 +22,7 @@ ONCE = Retry(max_retries=0)
 @asynccontextmanager
 async def serving(path: Path, registry: Registry) -> AsyncIterator[Engine]:
     """One process's life with the file, which ends with a drain."""
-    emit = Emitter(Record().observe)
+    emit = Emitter(Record().observe).emit
     store = SqliteStore(
         path,
         emit,
