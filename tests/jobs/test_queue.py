@@ -212,8 +212,9 @@ async def test_a_payload_may_be_nested_just_so_deep(as_text: bool, make_rig: Mak
     assert len(await rig.queue.list()) == 1
 
 
-async def test_a_payload_that_takes_long_to_read_is_refused(rig: Rig) -> None:
+async def test_a_payload_that_takes_long_to_read_is_refused(make_rig: MakeRig) -> None:
     """While it is read, nothing else runs."""
+    rig = make_rig()
 
     @rig.registry.job("anything")
     async def anything(payload: Any) -> None: ...
