@@ -83,7 +83,11 @@ VOCABULARY = {
     ),
     "jobs_recovered": ("info", "jobs", ""),
     "job_rescued": ("warning", "job_id job_type attempt reason", "worker_id node"),
-    "job_released": ("info", "job_id job_type worker_id attempt run_seconds reason", ""),
+    "job_released": (
+        "info",
+        "job_id job_type worker_id attempt run_seconds reason",
+        "error traceback",
+    ),
     "job_lost": ("error", "job_id job_type worker_id attempt", ""),
     "job_misfit": ("warning", "job_id job_type error", ""),
     "hook_failed": ("error", "job_id job_type hook error", "traceback"),

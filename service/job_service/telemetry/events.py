@@ -294,11 +294,16 @@ class JobRescued(JobEvent, frozen=True, kw_only=True):
 
 
 class JobReleased(AttemptEvent, frozen=True, kw_only=True):
-    """The attempt was interrupted, and the store has the job again. This costs no retry."""
+    """The attempt was interrupted, and the store has the job again. This costs no retry.
+
+    It has `error` and `traceback` if its clean-up failed.
+    """
 
     event: Literal["job_released"] = "job_released"
     run_seconds: float
     reason: str
+    error: str | UnsetType = UNSET
+    traceback: str | UnsetType = UNSET
 
 
 class JobLost(AttemptEvent, frozen=True, kw_only=True):
