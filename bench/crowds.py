@@ -68,12 +68,12 @@ def _processor_time_per_job(pid: int, connection: http.client.HTTPConnection) ->
     """The processor time of the process per job; jobs are submitted one by one."""
     for _ in range(WARM_UP):
         _submit(connection, JOB)
-    computed, start = _computed(pid), time.perf_counter()
+    used, start = computed(pid), time.perf_counter()
     for number in range(JOBS):
         time.sleep(max(0, start + number / JOBS_PER_SECOND - time.perf_counter()))
         _submit(connection, JOB)
     time.sleep(SETTLE_SECONDS)
-    return (_computed(pid) - computed) / JOBS * MICROSECONDS
+    return (computed(pid) - used) / JOBS * MICROSECONDS
 
 
 @contextmanager
@@ -123,7 +123,7 @@ def _submit(connection: http.client.HTTPConnection, job: str) -> str:
     return job_id
 
 
-def _computed(pid: int) -> float:
+def computed(pid: int) -> float:
     """The processor time of all threads of the process, in seconds; Linux counts nanoseconds."""
     threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
     return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
