@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 from urllib.request import Request, urlopen
 
-from bench.crowds import computed
 from bench.http import check_all_completed
+from bench.postgres_server
+bench.footprint import seconds_computed
 from bench.loopback import free_port, running, url
 from bench.measure import Growth, show_progress
 from bench.memory import MIB, resident
-from job_service.jobs.state.model import DEFAULT_PRIORITY, Status
+from job_service.jobs.state.model import DEFAULT_PRIORITY
 from job_service.stores.record import AttemptRecord, JobRecord, encode
 from job_service.stores.sqlite.job_file import JobFile
 from job_service.stores.sqlite.records import text_of
@@ -27,7 +29,8 @@ FINISHED = (0, 10_000_000)
 IN_ONE_GO = 20_000
 DAYS = 30  # that they took
 TYPES = ("email", "invoice", "report", "thumbnail")
-STATUSES: tuple[Status, ...] = (*["completed"] * 97, "failed", "failed", "cancelled")
+Outcome = Literal["completed", "failed", "cancelled"]
+OUTCOMES: tuple[Outcome, ...] = (*("completed",) * 97, "failed", "failed", "cancelled")
 CUSTOMERS = 10_000
 READS = 9
 NEW_JOBS = 2_000
@@ -73,7 +76,7 @@ def fill(path: Path, jobs: int) -> None:
 
 def _add(batch: Batch, created_at: datetime, chance: random.Random) -> None:
     job_id = _id_of(created_at, chance)
-    job_type, status = chance.choice(TYPES), chance.choice(STATUSES)
+    job_type, status = chance.choice(TYPES), chance.choice(OUTCOMES)
     customer = f"customer-{chance.randrange(CUSTOMERS)}"
     finished_at = created_at + timedelta(seconds=1)
     error = f"TimeoutError: no answer from {customer}" if status == "failed" else None
@@ -177,11 +180,11 @@ def _job(service: _Service) -> float:
         b'{"type":"echo","payload":1}\n' * NEW_JOBS,
         {"Content-Type": "application/x-ndjson"},
     )
-    start = computed(service.pid)
+    start = seconds_computed(service.pid)
     with urlopen(batch) as response:  # noqa: S310
         assert len(json.load(response)["ids"]) == NEW_JOBS
     check_all_completed(service.port)
-    return (computed(service.pid) - start) / NEW_JOBS * 1e6
+    return (seconds_computed(service.pid) - start) / NEW_JOBS * 1e6
 
 
 _COSTS: dict[str, Callable[[_Service], float]] = {

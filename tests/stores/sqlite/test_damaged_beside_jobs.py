@@ -88,13 +88,17 @@ async def test_a_request_is_answered_as_far_as_it_is_known_how_its_job_ended(
         assert msgspec.json.encode(again)
 
 
-@pytest.mark.parametrize("table", ["groups.standing", "group_definitions.definition"])
+@pytest.mark.parametrize(
+    ("table", "column"), [("groups", "standing"), ("group_definitions", "definition")]
+)
 @pytest.mark.parametrize("value", [NO_JSON, NO_UTF8])
-async def test_the_jobs_of_a_damaged_group_run(path: Path, table: str, value: str) -> None:
+async def test_the_jobs_of_a_damaged_group_run(
+    path: Path, table: str, column: str, value: str
+) -> None:
     """The group itself is not known, and nothing follows on its end."""
     async with opened_file(path) as shop:
         bad = (await shop.store.submit_group(group_of(shop, 2), [EMAIL] * 2)).id
-        crashed = damage(path, *table.split("."), value)
+        crashed = damage(path, table, column, value)
     async with opened_file(crashed) as restarted:
         assert unreadable(restarted) == [("groups", 1)]
         fine = (await restarted.store.submit_group(group_of(restarted, 1), [EMAIL])).id
@@ -110,7 +114,8 @@ async def test_a_damaged_group_that_has_ended_is_not_known(path: Path) -> None:
     """Who asks is told why."""
     async with opened_file(path) as shop:
         group_id = (await shop.store.submit_group(group_of(shop, 1), [EMAIL])).id
-        await shop.run(*await jobs_of(shop, group_id))
+        (job_id,) = await jobs_of(shop, group_id)
+        await shop.run(job_id)
         crashed = damage(path, "groups", "standing", NO_JSON)
     async with opened_file(crashed) as restarted:
         with pytest.raises(UnknownGroup, match="is kept, but can't be read"):
