@@ -27,6 +27,7 @@ from bench.growth import (
     growth_with_waiting_jobs,
     growth_with_workers,
 )
+from bench.growth_finished import growth_with_finished_jobs
 from bench.http import batched_jobs, batches_against_single_posts, post_against_bare_route
 from bench.http_peers import accepted, completed, median_latency, tail_latency
 from bench.killing import kill_again_and_again
@@ -102,6 +103,7 @@ BENCHMARKS = [
     Benchmark("growth-workers", growth_with_workers, rounds=7),
     Benchmark("growth-waiting", growth_with_waiting_jobs, rounds=7),
     Benchmark("growth-retained", growth_with_retained_jobs, rounds=7),
+    Benchmark("growth-finished", growth_with_finished_jobs, rounds=3, only_by_name=True),
     Benchmark("growth-clients", growth_with_clients, rounds=2),
     Benchmark("kill", kill_again_and_again, rounds=300, only_by_name=True),
     Benchmark("chaos", suffer_all_faults, rounds=3, only_by_name=True),
