@@ -8,9 +8,9 @@ from job_service.jobs.state.detail import JobSummary, summarize
 from job_service.jobs.state.group import Group
 from job_service.jobs.state.model import Draft, Ending, Job
 from job_service.jobs.state.table import JobTable
-from job_service.stores.admission import LiveAdmission, replayed
 from job_service.stores.contract import KeyedRequest
-from job_service.stores.idempotency import REMEMBERED_SECONDS
+from job_service.stores.idempotency import REMEMBERED_SECONDS, replayed
+from job_service.stores.live_admission import LiveAdmission
 from job_service.stores.unit_of_work import Remembered, UnitOfWork
 
 

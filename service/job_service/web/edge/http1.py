@@ -12,7 +12,7 @@ from hypercorn.typing import ASGIReceiveEvent, ConnectionState
 
 from job_service.web.edge.answers import CONTINUE, Answer, refusal
 from job_service.web.edge.bodies import Body, SizedBody
-from job_service.web.edge.heads import NO_REQUEST, Refused, Unread
+from job_service.web.edge.heads import NO_REQUEST, Refused, Unread, asks_for_head_only
 from job_service.web.edge.requests import Headers, Request, read_request
 from job_service.web.edge.tasks import RequestTask
 
@@ -70,6 +70,7 @@ class HTTP1:
         self._is_closing = is_closing
         self._unread = Unread()
         self._method = ""  # of the present request
+        self._is_head_only = False  # what it wants, known even if the rest of it is refused
         self._body: Body | None = None  # of it, while some of it is left to take
         self._is_body_wanted = False
         self._awaited: SizedBody | None = None  # a short body, before the app is run
@@ -129,6 +130,7 @@ class HTTP1:
         self._unread.skip_empty_lines()
         if not self._unread.data:
             return None
+        self._is_head_only = asks_for_head_only(self._unread.data)
         head = self._unread.take_head()
         if head is None and self._has_ended:
             raise Refused(HTTPStatus.BAD_REQUEST, NO_REQUEST)
@@ -295,7 +297,6 @@ class HTTP1:
         self._is_closed = True
         answer = b""
         if not has_begun:
-            answer = refusal(status, detail, *self._answer_headers(), *headers)
-            if self._method == "HEAD" and self._stream is not None:
-                answer = answer[: answer.index(b"\r\n\r\n") + 4]
+            others = *self._answer_headers(), *headers
+            answer = refusal(status, detail, *others, with_body=not self._is_head_only)
         self._client.close(answer)
