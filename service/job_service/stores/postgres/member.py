@@ -77,7 +77,7 @@ class Member(Holder):
         self._ended_lately = 0
         self._ended_untrimmed = 0
         self._said_ready_at = -math.inf
-        self._must_say_ready = False
+        self._must_say_ready = trio.Event()  # again whenever that was said too lately to say it
         self._may_claim = trio.Event()  # again whenever there is something to take
         self._must_hear = trio.Event()  # again whenever somebody has said something
 
@@ -241,10 +241,10 @@ class Member(Holder):
             unit.told.append(self._note_misfit(each.job_id, each.job_type, NO_EDITS, each.why))
             self._may_claim.set()  # others, which they were taken for
         if done.any_ready:
-            if self.clock.monotonic() >= self._said_ready_at + READY_EVERY_SECONDS:
+            if done.said_ready:
                 self._said_ready_at = self.clock.monotonic()
             else:
-                self._must_say_ready = True
+                self._must_say_ready.set()
             self._may_claim.set()
         unit.told += self._words_of_capacity
         self._words_of_capacity.clear()

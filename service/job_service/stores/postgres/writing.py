@@ -73,6 +73,7 @@ class Done:
     claimed: Claimed = field(default_factory=Claimed)
     wanted: int = 0  # jobs to claim
     any_ready: bool = False  # and held by nobody
+    said_ready: bool = False
     ended: int = 0  # jobs
     is_trimmed: bool = False
     totals: Totals | None = None  # of the whole store
@@ -187,6 +188,7 @@ class Work:
                 done.any_ready = False  # or they are of types that this process does not have
         if done.any_ready and means.may_say_ready:
             await say(tx, "ready")
+            done.said_ready = True
 
     def _terms(self, tx: Transaction) -> Terms:
         means = self._means

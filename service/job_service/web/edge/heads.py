@@ -85,6 +85,14 @@ class Unread:
             raise too_many_fields()
 
 
+def asks_for_head_only(data: bytes | bytearray) -> bool:
+    """Whether the request that begins so is a HEAD: no answer to it has a body, not even a refusal.
+
+    That is RFC 9110, section 9.3.2. There may be no more of the request than its method.
+    """
+    return data[:5].strip() == b"HEAD"
+
+
 def too_many_fields() -> Refused:
     """The refusal of a head, or of the trailer of a body, that is over a limit."""
     return Refused(

@@ -11,7 +11,7 @@ from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.typing import ASGIReceiveEvent, ConnectionState
 
 from job_service.web.edge.answers import CONTINUE, Answer, refusal
-from job_service.web.edge.heads import NO_REQUEST, Refused, Unread
+from job_service.web.edge.heads import NO_REQUEST, Refused, Unread, asks_for_head_only
 from job_service.web.edge.incoming_body import IncomingBody
 from job_service.web.edge.requests import Headers, Request, read_request
 from job_service.web.edge.tasks import RequestTask
@@ -47,6 +47,7 @@ class HTTP1:
         self._is_closing = is_closing
         self._unread = Unread()
         self._method = ""  # of the present request
+        self._is_head_only = False  # what it wants, known even if the rest of it is refused
         self._body: IncomingBody | None = None  # of it, until it has its answer
         self._awaited: IncomingBody | None = None  # a short body, before the app is run
         self._stream: HTTPStream | None = None  # for as long as it is being answered
@@ -100,6 +101,7 @@ class HTTP1:
         self._unread.skip_empty_lines()
         if not self._unread.data:
             return None
+        self._is_head_only = asks_for_head_only(self._unread.data)
         head = self._unread.take_head()
         if head is None and self._unread.has_ended:
             raise Refused(HTTPStatus.BAD_REQUEST, NO_REQUEST)
@@ -214,7 +216,6 @@ class HTTP1:
             self._body.is_over = True
         answer = b""
         if not has_begun:
-            answer = refusal(status, detail, *self._answer_headers(), *headers)
-            if self._method == "HEAD" and self._stream is not None:
-                answer = answer[: answer.index(b"\r\n\r\n") + 4]
+            others = *self._answer_headers(), *headers
+            answer = refusal(status, detail, *others, with_body=not self._is_head_only)
         self._transport.close(answer)
