@@ -1,5 +1,7 @@
 """A job may end its process in its first statement, before its start is kept: it is counted."""
 
+import errno
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -135,5 +137,23 @@ async def test_without_a_log_of_starts_there_is_no_store(path: Path) -> None:
     """The line says which file it is."""
     Path(f"{path}-starts").mkdir()
     with pytest.raises(StoreRefused, match=r"can't use .*jobs\.db-starts: Is a directory"):
+        async with opened_file(path):
+            raise AssertionError("it is not opened")
+
+
+async def test_a_log_of_starts_that_does_not_fit_on_the_disk_is_told(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is nearly full may take a part, and says so only when asked for the rest."""
+    write = os.pwrite
+
+    def write_some(descriptor: int, data: bytes, offset: int) -> int:
+        room = 10_000 - offset
+        if room <= 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(descriptor, data[:room], offset)
+
+    monkeypatch.setattr(os, "pwrite", write_some)
+    with pytest.raises(StoreRefused, match=r"can't use .*jobs\.db-starts: No space left on device"):
         async with opened_file(path):
             raise AssertionError("it is not opened")

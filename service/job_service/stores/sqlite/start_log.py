@@ -56,10 +56,10 @@ class StartLog:
         try:
             descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             try:
-                missing = _BYTES - os.fstat(descriptor).st_size
-                if missing > 0:  # written and not just claimed, so that the disk has the place
-                    os.pwrite(descriptor, b" " * missing, _BYTES - missing)
-                    os.fsync(descriptor)
+                size = os.fstat(descriptor).st_size
+                while size < _BYTES:  # written and not just claimed, so that the disk has the place
+                    size += os.pwrite(descriptor, b" " * (_BYTES - size), size)
+                os.fsync(descriptor)
                 return cls(mmap.mmap(descriptor, _BYTES))
             finally:
                 os.close(descriptor)
