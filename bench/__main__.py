@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from bench.chaos import suffer_all_faults
+from bench.chaos_peers import suffer_faults_beside_peers
 from bench.crowds import growth_with_clients
 from bench.dashboard import open_against_closed, page_under_load
 from bench.durable import (
@@ -105,6 +106,7 @@ BENCHMARKS = [
     Benchmark("growth-clients", growth_with_clients, rounds=2),
     Benchmark("kill", kill_again_and_again, rounds=300, only_by_name=True),
     Benchmark("chaos", suffer_all_faults, rounds=3, only_by_name=True),
+    Benchmark("chaos-peers", suffer_faults_beside_peers, rounds=1, only_by_name=True),
 ]
 
 
