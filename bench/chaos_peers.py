@@ -33,6 +33,12 @@ SYSTEMS: Final = [
         client=[sys.executable, "-m", "bench.faulty_jobs"],
         unfinished="SELECT count(*) FROM job_service.jobs",
         is_done="SELECT EXISTS (SELECT FROM job_service.finished WHERE payload::json->>'key' = %s)",
+        made="""
+            SELECT count(*) FROM (
+                SELECT payload FROM job_service.jobs UNION ALL
+                SELECT payload FROM job_service.finished
+            ) AS every WHERE payload::json->>'key' = %s
+        """,
     ),
     System(
         "procrastinate",
@@ -47,6 +53,7 @@ SYSTEMS: Final = [
                 SELECT FROM procrastinate_jobs WHERE status = 'succeeded' AND args->>'key' = %s
             )
         """,
+        made="SELECT count(*) FROM procrastinate_jobs WHERE args->>'key' = %s",
     ),
     System(
         "pgqueuer",
@@ -57,6 +64,9 @@ SYSTEMS: Final = [
             SELECT NOT EXISTS (
                 SELECT FROM pgqueuer WHERE convert_from(payload, 'UTF8')::json->>'key' = %s
             )
+        """,
+        made="""
+            SELECT count(*) FROM pgqueuer WHERE convert_from(payload, 'UTF8')::json->>'key' = %s
         """,
     ),
 ]
@@ -139,6 +149,14 @@ def fill_connections(team: Team) -> str:
     return ""
 
 
+def lose_answer(team: Team) -> str:
+    """The connection of who enqueues breaks after the commit, and it enqueues the same again."""
+    team.way.break_if(lambda: team.made("twice") > 0)
+    told = team.order("twice", LONG, is_unique=True)
+    told_again = team.order("twice", LONG, is_unique=True)
+    return f"told {told}, and when it asked again {told_again}; jobs made: {team.made('twice')}"
+
+
 FAULTS: Final[Sequence[Fault]] = [
     kill,
     freeze,
@@ -147,6 +165,7 @@ FAULTS: Final[Sequence[Fault]] = [
     lose_server,
     cut,
     fill_connections,
+    lose_answer,
 ]
 
 

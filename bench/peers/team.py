@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -13,9 +14,12 @@ from tests.stores.postgres.cluster import Cluster
 
 from bench.peers.environments import ROOT
 from bench.peers.ledger import lines
+from bench.peers.lost_answer import Way
 
 PROCESSES: Final = 2
 POLL_SECONDS: Final = 0.02
+START_SECONDS: Final = 90.0
+UP_SECONDS: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,8 @@ class System:
     worker: Sequence[str]
     client: Sequence[str]
     unfinished: str
-    is_done: str
+    is_done: str  # a job with this key
+    made: str  # how many jobs have this key
 
 
 class Team:
@@ -44,24 +49,27 @@ class Team:
         self._url = cluster.new_database()
         self._database = self._url.partition("@/")[2].partition("?")[0]
         self._workers: list[subprocess.Popen[Any]] = []
+        self.way = Way(folder / "way", cluster.folder)
 
     def __enter__(self) -> "Team":
         self._client = subprocess.Popen(
-            [*self._system.client, self._url],
+            [*self._system.client, self._url.replace(str(self.cluster.folder), self.way.folder)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=(self._folder / "client.log").open("wb"),
+            stderr=subprocess.DEVNULL,
             text=True,
         )
         assert self._answer() == "ready"
         self._workers = [self._start() for _ in range(PROCESSES)]
+        self._until_all_run_jobs()
         return self
 
     def __exit__(self, *_: object) -> None:
         for process in (self._client, *self._workers):
             process.kill()
             process.communicate()
+        self.way.close()
 
     def _start(self) -> "subprocess.Popen[Any]":
         return subprocess.Popen(
@@ -69,8 +77,17 @@ class Team:
             cwd=ROOT,
             env={**os.environ, "BENCH_LEDGER": str(self._ledger)},
             stdout=subprocess.DEVNULL,
-            stderr=(self._folder / "workers.log").open("ab"),
+            stderr=subprocess.DEVNULL,
         )
+
+    def _until_all_run_jobs(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        for number in count():
+            if len({line["pid"] for line in lines(self._ledger)}) == PROCESSES:
+                return
+            assert time.monotonic() < deadline, "they do not start"
+            self.send(f"up {number}", UP_SECONDS)
+            time.sleep(UP_SECONDS)
 
     def _arguments(self) -> list[str]:
         return [] if self._system.library == "ours" else [str(self._ledger)]
@@ -89,18 +106,24 @@ class Team:
         self, key: str, seconds: float, *, blocks: bool = False, patiently: bool = False
     ) -> None:
         """Enqueue a job; `patiently` again and again, until it is accepted."""
-        order = {"key": key, "seconds": seconds, "blocks": blocks, "is_unique": patiently}
         deadline = time.monotonic() + self.PATIENCE
-        assert self._client.stdin is not None
         while True:
-            self._client.stdin.write(json.dumps(order) + "\n")
-            self._client.stdin.flush()
-            answer = self._answer()
+            answer = self.order(key, seconds, blocks=blocks, is_unique=patiently)
             if answer == "ok" or time.monotonic() > deadline:
                 return
             assert patiently, answer
             self._tend()
             time.sleep(POLL_SECONDS)
+
+    def order(
+        self, key: str, seconds: float, *, blocks: bool = False, is_unique: bool = False
+    ) -> str:
+        """Enqueue a job, and say what the client was told."""
+        order = {"key": key, "seconds": seconds, "blocks": blocks, "is_unique": is_unique}
+        assert self._client.stdin is not None
+        self._client.stdin.write(json.dumps(order) + "\n")
+        self._client.stdin.flush()
+        return self._answer()
 
     def runs(self, key: str, seconds: float) -> int:
         """Have a job of that length run, and say in which process, when it has begun."""
@@ -124,6 +147,10 @@ class Team:
     def is_done(self, key: str) -> bool:
         """Whether the database has the job for done."""
         return bool(self._ask(self._system.is_done, key))
+
+    def made(self, key: str) -> int:
+        """How many jobs with this key the database has."""
+        return int(self._ask(self._system.made, key))
 
     def unfinished(self) -> int:
         """How many jobs the database has for not done."""
