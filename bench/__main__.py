@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from bench.chaos import suffer_all_faults
+from bench.chaos_peers import suffer_faults_beside_peers
 from bench.crowds import growth_with_clients
 from bench.dashboard import open_against_closed, page_under_load
 from bench.durable import (
@@ -41,6 +42,7 @@ from bench.postgres import (
 )
 from bench.postgres_idle import idle_processes
 from bench.postgres_peers import engine_on_postgres_against_peers
+from bench.postgres_size import bytes_of_a_job
 from bench.processes import two_cores_against_one
 from bench.report import write_report
 from bench.startup import start_against_import
@@ -93,6 +95,7 @@ BENCHMARKS = [
     Benchmark("pg-post", post_on_postgres_against_memory, rounds=9, needs="wrk"),
     Benchmark("pg-peers", engine_on_postgres_against_peers, rounds=5),
     Benchmark("pg-idle", idle_processes, rounds=3),
+    Benchmark("pg-size", bytes_of_a_job, rounds=1),
     Benchmark("start", start_against_import, rounds=15, quick_rounds=5),
     Benchmark("store-open", open_with_a_million_jobs, rounds=3),
     Benchmark("processes", two_cores_against_one, rounds=9, needs="taskset"),
@@ -107,6 +110,7 @@ BENCHMARKS = [
     Benchmark("growth-clients", growth_with_clients, rounds=2),
     Benchmark("kill", kill_again_and_again, rounds=300, only_by_name=True),
     Benchmark("chaos", suffer_all_faults, rounds=3, only_by_name=True),
+    Benchmark("chaos-peers", suffer_faults_beside_peers, rounds=1, only_by_name=True),
 ]
 
 
