@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, islice
 from typing import Any, Final, cast
 
-from job_service.failures.groups import args_of
+from job_service.failures.exception_groups import args_of
 from job_service.failures.names import CUT, exact, name_of
 
 MAX_ITEMS: Final = 1_000

@@ -8,15 +8,15 @@ from msgspec import UNSET
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.model import Ending
 from job_service.jobs.state.schedule_state import ScheduleState
+from job_service.stores.durable_submissions import DurableSubmissions
 from job_service.stores.runner import Runner
 from job_service.stores.sqlite.file_thread import FileThread
 from job_service.stores.sqlite.job_file import JobFile
 from job_service.stores.sqlite.records import remembered, state_of, text_of
-from job_service.stores.submissions import Submissions
 from job_service.telemetry.events import Event, QueuePaused
 
 
-async def recover_keys(file: FileThread, submissions: Submissions, clock: Clock) -> None:
+async def recover_keys(file: FileThread, submissions: DurableSubmissions, clock: Clock) -> None:
     """Remember the requests whose keys still count."""
     keys, ends = await file.call(JobFile.keys, text_of(clock.now()))
     endings = {
