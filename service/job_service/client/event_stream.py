@@ -72,7 +72,7 @@ class Follower:
         if answer.status != 200:
             raise error_of(answer)
         if not answer.headers.get("content-type", "").startswith("text/event-stream"):
-            raise UnexpectedAnswer("it answers with what no stream of events is")
+            raise UnexpectedAnswer("its answer is not a stream of events")
         self._away_since = None
 
     def pause_after(self, why: str) -> float:
@@ -91,7 +91,7 @@ class Follower:
         """The events that are complete with this piece of the stream. Raises UnexpectedAnswer."""
         *messages, self._unread = (self._unread + piece).split(b"\n\n")
         if len(self._unread) > _MAX_MESSAGE_BYTES:
-            raise UnexpectedAnswer("it sends what no stream of events is")
+            raise UnexpectedAnswer("what it sends is not a stream of events")
         for message in messages:
             if (event := self._event(message)) is not None:
                 yield event
@@ -109,5 +109,5 @@ class Follower:
         try:
             fields = msgspec.json.decode(values.get("data", ""), type=dict[str, Any])
         except msgspec.DecodeError as error:
-            raise UnexpectedAnswer(f"it sends what no stream of events is: {error}") from error
+            raise UnexpectedAnswer(f"what it sends is not a stream of events: {error}") from error
         return StreamedEvent(self._last_id, values["event"], fields)
