@@ -9,6 +9,7 @@ import msgspec
 
 from job_service.errors import InvalidPayload
 from job_service.failures.report import Report, describe, report, report_kind
+from job_service.huge_numbers import TOO_MANY_HUGE, has_too_many_huge
 from job_service.jobs.registration.context import JobContext
 from job_service.jobs.registration.handler import awaited, kind_of, name_of, place_of
 from job_service.jobs.registration.hooks import Hooks
@@ -72,6 +73,8 @@ class JobType:
         """
         if is_too_deep(payload):
             raise InvalidPayload(TOO_DEEP)
+        if has_too_many_huge(payload):
+            raise InvalidPayload(TOO_MANY_HUGE)
         try:
             payload.decode()  # the decoder skips what its type does not name
             self.payload_decoder.decode(payload)
