@@ -13,7 +13,7 @@ from bench import footprint
 from bench.measure import Figures, show_progress
 from bench.postgres_server import pids_of, postgres_server, seconds_computed
 
-PROCESSES: Final = 10
+PROCESSES: Final = 100
 CONNECTIONS: Final = 5  # of each
 AT_ONCE: Final = 10  # so that none waits for the processor for longer than its lease
 SETTLE_SECONDS: Final = 20.0

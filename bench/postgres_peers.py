@@ -1,30 +1,29 @@
 """No-op jobs that wait in PostgreSQL, claimed and completed: against other libraries on it."""
 
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import IO, Final
+from typing import Final
 
 from tests.stores.postgres.cluster import Cluster, why_there_is_none
 
 from bench.engine import WORKERS
 from bench.measure import Comparison, Figures, Goal, RateOf, Result
-from bench.peers.environments import ROOT, missing, python_of, title
-from bench.peers.running import ROUND_SECONDS, PeerError, last_line, take_turns_with_peers
-from bench.postgres_server import postgres_server
+from bench.peers.environments import missing, python_of, title
+from bench.peers.running import ROUND_SECONDS, PeerError, take_turns_with_peers
+from bench.postgres_server import new_database, postgres_server
+from bench.waiting_process import waiting_process
 
 JOBS: Final = 10_000
 POLL_SECONDS: Final = 0.01
 ONE: Final = "one process, all telemetry on"
 TWO: Final = "two processes, all telemetry on"
 
-_FILL: Final = "SELECT count(job_service.submit('noop')) FROM generate_series(1, %s)"
-_UNFINISHED: Final = """
+FILL: Final = "SELECT count(job_service.submit('noop')) FROM generate_series(1, %s)"
+UNFINISHED: Final = """
     SELECT sum(jobs) > 0 FROM job_service.counts WHERE status IN ('pending', 'processing')
 """
 
@@ -48,7 +47,7 @@ class Peer:
     def rate(self, cluster: Cluster) -> float:
         """Jobs per second, in a new database."""
         script = f"bench.peers.{self.library.partition('-')[0]}_postgres"
-        with _new_database(cluster) as url:
+        with new_database(cluster) as url:
             arguments = [url, *map(str, (self.jobs, *self.arguments))]
             command = [python_of(self.library), "-m", script, *arguments]
             return _jobs_per_second(url, [command], self.jobs, self.unfinished)
@@ -119,9 +118,9 @@ def engine_on_postgres_against_peers(rounds: int) -> Result:
 
 
 def _our_rate(cluster: Cluster, processes: int) -> float:
-    with _new_database(cluster) as url:
+    with new_database(cluster) as url:
         command = [sys.executable, "-m", "bench.postgres_waiting", url]
-        return _jobs_per_second(url, [command] * processes, JOBS, _UNFINISHED, _FILL)
+        return _jobs_per_second(url, [command] * processes, JOBS, UNFINISHED, FILL)
 
 
 def _jobs_per_second(
@@ -135,7 +134,7 @@ def _jobs_per_second(
     import psycopg
 
     with ExitStack() as stack:
-        workers = [stack.enter_context(_worker(command)) for command in commands]
+        workers = [stack.enter_context(waiting_process(command)) for command in commands]
         for worker in workers:
             worker.until_ready()
         connection = stack.enter_context(psycopg.connect(url, autocommit=True))
@@ -152,61 +151,3 @@ def _jobs_per_second(
                 worker.require_running()
             time.sleep(POLL_SECONDS)
         return jobs / (time.perf_counter() - start)
-
-
-@dataclass(frozen=True, slots=True)
-class _Worker:
-    """A process that begins at a word."""
-
-    process: subprocess.Popen[str]
-    errors: IO[str]
-
-    def until_ready(self) -> None:
-        """Raises PeerError if it ends instead."""
-        assert self.process.stdout is not None
-        if self.process.stdout.readline() != "ready\n":
-            self.process.wait()
-            self.require_running()
-
-    def begin(self) -> None:
-        """Say the word."""
-        assert self.process.stdin is not None
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-
-    def require_running(self) -> None:
-        """Raises PeerError if it has ended, with the last of what it said."""
-        if self.process.poll() is not None:
-            self.errors.seek(0)
-            raise PeerError(last_line(self.errors.read()))
-
-
-@contextmanager
-def _worker(command: Sequence[str]) -> Iterator[_Worker]:
-    """A process that is killed after the block."""
-    with (
-        tempfile.TemporaryFile("w+") as errors,
-        subprocess.Popen(
-            command,
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        ) as process,
-    ):
-        try:
-            yield _Worker(process, errors)
-        finally:
-            process.kill()
-
-
-@contextmanager
-def _new_database(cluster: Cluster) -> Iterator[str]:
-    """The URL of one that is dropped after the block."""
-    url = cluster.new_database()
-    try:
-        yield url
-    finally:
-        name = url.partition("@/")[2].partition("?")[0]
-        cluster.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -39,3 +39,14 @@ def _seconds_of(pid: int) -> float:
         return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
     except FileNotFoundError:  # it has ended since
         return 0.0
+
+
+@contextmanager
+def new_database(cluster: Cluster) -> Iterator[str]:
+    """The URL of one that is dropped after the block."""
+    url = cluster.new_database()
+    try:
+        yield url
+    finally:
+        name = url.partition("@/")[2].partition("?")[0]
+        cluster.execute(f"DROP DATABASE {name} WITH (FORCE)")

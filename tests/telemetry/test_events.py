@@ -110,6 +110,7 @@ VOCABULARY = {
     "queue_paused": ("info", "", "job_type by"),
     "queue_resumed": ("info", "", "job_type by"),
     "store_backed_up": ("info", "path bytes", "by"),
+    "rows_unreadable": ("error", "store table rows error", ""),
     "store_opening": ("info", "store jobs_read", ""),
     "store_opened": (
         "info",

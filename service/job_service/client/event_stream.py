@@ -50,6 +50,7 @@ class Follower:
         self._now = now
         self._away_since: float | None = None
         self._unread = b""
+        self._heard_at = now()
 
     def request(self) -> Request:
         """What to ask for now: the events that follow on those that were read."""
@@ -74,6 +75,7 @@ class Follower:
         if not answer.headers.get("content-type", "").startswith("text/event-stream"):
             raise UnexpectedAnswer("it answers with what no stream of events is")
         self._away_since = None
+        self._heard_at = self._now()
 
     def pause_after(self, why: str) -> float:
         """Seconds to wait before the next request, as the stream has ended: `why` says of what.
@@ -88,8 +90,16 @@ class Follower:
         return self._pause_seconds
 
     def read(self, piece: bytes) -> Iterator[StreamedEvent]:
-        """The events that are complete with this piece of the stream. Raises UnexpectedAnswer."""
+        """The events that are complete with this piece of the stream.
+
+        Raises UnexpectedAnswer, or Unreachable if pieces come, but no message has for as long as
+        the stream may be silent.
+        """
         *messages, self._unread = (self._unread + piece).split(b"\n\n")
+        if messages:
+            self._heard_at = self._now()
+        elif self._now() - self._heard_at > _SILENCE_SECONDS:
+            raise Unreachable("the stream says nothing")
         if len(self._unread) > _MAX_MESSAGE_BYTES:
             raise UnexpectedAnswer("it sends what no stream of events is")
         for message in messages:

@@ -485,6 +485,19 @@ class StoreOpening(Event, frozen=True, kw_only=True):
     jobs_read: int
 
 
+class RowsUnreadable(Event, frozen=True, kw_only=True):
+    """So many rows of the store's `table`, which has no jobs, can't be read; the first because of
+    `error`. What they tell is not known, and nothing else is held up.
+    """
+
+    level: Level = "error"
+    event: Literal["rows_unreadable"] = "rows_unreadable"
+    store: str
+    table: str
+    rows: int
+    error: str
+
+
 class StoreOpened(Event, frozen=True, kw_only=True):
     """The jobs of the store are here. `jobs_rescued` of the pending ones were in hand before.
 

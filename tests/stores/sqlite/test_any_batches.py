@@ -134,8 +134,8 @@ class AnyBatches(RuleBasedStateMachine):
             for status, jobs in of_type.items()
         }
         unfinished = [kept for portion in self.file.unfinished(7) for kept in portion]
-        assert [(kept.record, kept.result) for kept in unfinished] == [
-            (row.record, row.result)
+        assert [(kept.record.decode(), kept.result) for kept in unfinished] == [
+            (row.record, None if row.result is None else row.result.encode())
             for _, row in sorted(self.kept.items())
             if row.finished_at is None
         ]

@@ -27,7 +27,9 @@ def test_a_job_comes_back_as_it_was_written(file: JobFile) -> None:
     record, payload, result = f"[1, {text}]", f"[2, {text}]", f"[3, {text}]"
     row = job(1, "completed", job_type="a 'type' ä", finished=2, record=record, result=result)
     file.write(Batch([row], [(row.id, payload)]))
-    assert file.get(row.id) == KeptJob(row.id, "completed", record, payload, result)
+    assert file.get(row.id) == KeptJob(
+        row.id, "completed", record.encode(), payload.encode(), result.encode()
+    )
     assert file.get("unknown") is None
     assert file.summaries([row.id, "unknown"]) == {row.id: row._replace(result=None)}
     assert file.statuses([row.id, "unknown"]) == {row.id: "completed"}
@@ -39,7 +41,7 @@ def test_a_change_needs_no_payload(file: JobFile) -> None:
     changed = job(1, "completed", finished=2, record="[1]", result="[2]")
     changed = changed._replace(run_at=moment(9))
     file.write(Batch([changed]))
-    assert file.get(job_id(1)) == KeptJob(job_id(1), "completed", "[1]", '"job-0001"', "[2]")
+    assert file.get(job_id(1)) == KeptJob(job_id(1), "completed", b"[1]", b'"job-0001"', b"[2]")
     assert file.summaries([job_id(1)]) == {job_id(1): changed._replace(result=None)}
 
 
@@ -108,7 +110,8 @@ def test_all_that_has_not_ended_is_read_in_portions(file: JobFile) -> None:
     portions = list(file.unfinished(10))
     assert [len(portion) for portion in portions] == [10, 10, 5]
     assert [kept for portion in portions for kept in portion] == [
-        KeptJob(row.id, row.status, row.record, f'"{row.id}"', row.result) for row in rows
+        KeptJob(row.id, row.status, row.record.encode(), f'"{row.id}"'.encode(), None)
+        for row in rows
     ]
 
 
