@@ -207,7 +207,7 @@ class MemoryStore(GroupStore):
 
     async def wait(self, job_id: str, seconds: float) -> JobDetail:
         try:
-            job = self._find(job_id)  # before others run, after whom it may be kept no more
+            job = self._find(job_id)  # before it is forgotten, because its submitter waits
         except UnknownJob:
             await trio.lowlevel.checkpoint()
             raise

@@ -176,11 +176,7 @@ class Member(Holder):
         self._must_look_for_strays = False
         units = batch.units
         waiting = list(self._committer.waiting)
-        for job_id in done.lost:
-            job = self._jobs.get(job_id) or batch.jobs.get(job_id)
-            if job is not None:
-                strike(waiting, job, self.clock.now())
-                self._lose(job)
+        self._lose_all(done.lost, batch, waiting)
         if batch.given:
             units[-1].told += self._told_of_given(batch, done.lost)
         written = {job.id for job in (*batch.ended, *batch.given)}
@@ -202,6 +198,13 @@ class Member(Holder):
         self._ended_lately = len(batch.ended)
         self._ended_untrimmed = 0 if done.is_trimmed else self._ended_untrimmed + done.ended
         self._note_claimed(units[-1], done)
+
+    def _lose_all(self, lost: Collection[str], batch: Batch, waiting: list[UnitOfWork]) -> None:
+        for job_id in lost:
+            job = self._jobs.get(job_id) or batch.jobs.get(job_id)
+            if job is not None:
+                strike(waiting, job, self.clock.now())
+                self._lose(job)
 
     def _told_of_given(self, batch: Batch, lost: Collection[str]) -> list[Event]:
         """That jobs were given back, but for those of which a unit tells that itself."""
