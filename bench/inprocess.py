@@ -98,7 +98,7 @@ async def ready_engine(*, workers: int, retain: int, store: str) -> AsyncIterato
         log = Log(sink.write)
         metrics = Metrics(CAPACITY)
         history = History(metrics.live)
-        emit = Emitter(history.observe, metrics.observe, log.observe, Feed().observe)
+        emit = Emitter(history, metrics, log, Feed()).emit
         kept = make_store(Settings(store=store, queue_capacity=CAPACITY, retain=retain), emit)
         engine = Engine(registry, kept, emit, log.logger, workers=workers)
         async with kept.opened():
