@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from bench.chaos import suffer_all_faults
+from bench.chaos_peers import suffer_faults_beside_peers
 from bench.crowds import growth_with_clients
 from bench.dashboard import open_against_closed, page_under_load
 from bench.durable import (
@@ -27,6 +28,7 @@ from bench.growth import (
     growth_with_waiting_jobs,
     growth_with_workers,
 )
+from bench.growth_finished import growth_with_finished_jobs
 from bench.http import batched_jobs, batches_against_single_posts, post_against_bare_route
 from bench.http_peers import accepted, completed, median_latency, tail_latency
 from bench.killing import kill_again_and_again
@@ -38,6 +40,9 @@ from bench.postgres import (
     engines_on_postgres,
     post_on_postgres_against_memory,
 )
+from bench.postgres_idle import idle_processes
+from bench.postgres_peers import engine_on_postgres_against_peers
+from bench.postgres_size import bytes_of_a_job
 from bench.processes import two_cores_against_one
 from bench.report import write_report
 from bench.startup import start_against_import
@@ -88,6 +93,9 @@ BENCHMARKS = [
     Benchmark("pg-engine", engines_on_postgres, rounds=9),
     Benchmark("pg-engine-cost", cost_on_postgres, rounds=9),
     Benchmark("pg-post", post_on_postgres_against_memory, rounds=9, needs="wrk"),
+    Benchmark("pg-peers", engine_on_postgres_against_peers, rounds=5),
+    Benchmark("pg-idle", idle_processes, rounds=3),
+    Benchmark("pg-size", bytes_of_a_job, rounds=1),
     Benchmark("start", start_against_import, rounds=15, quick_rounds=5),
     Benchmark("store-open", open_with_a_million_jobs, rounds=3),
     Benchmark("processes", two_cores_against_one, rounds=9, needs="taskset"),
@@ -98,9 +106,11 @@ BENCHMARKS = [
     Benchmark("growth-workers", growth_with_workers, rounds=7),
     Benchmark("growth-waiting", growth_with_waiting_jobs, rounds=7),
     Benchmark("growth-retained", growth_with_retained_jobs, rounds=7),
+    Benchmark("growth-finished", growth_with_finished_jobs, rounds=3, only_by_name=True),
     Benchmark("growth-clients", growth_with_clients, rounds=2),
     Benchmark("kill", kill_again_and_again, rounds=300, only_by_name=True),
     Benchmark("chaos", suffer_all_faults, rounds=3, only_by_name=True),
+    Benchmark("chaos-peers", suffer_faults_beside_peers, rounds=1, only_by_name=True),
 ]
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
+from bench.footprint import seconds_computed
 from bench.loopback import free_port, running
 from bench.measure import Growth, show_progress
 
@@ -68,12 +69,12 @@ def _processor_time_per_job(pid: int, connection: http.client.HTTPConnection) ->
     """The processor time of the process per job; jobs are submitted one by one."""
     for _ in range(WARM_UP):
         _submit(connection, JOB)
-    computed, start = _computed(pid), time.perf_counter()
+    computed, start = seconds_computed(pid), time.perf_counter()
     for number in range(JOBS):
         time.sleep(max(0, start + number / JOBS_PER_SECOND - time.perf_counter()))
         _submit(connection, JOB)
     time.sleep(SETTLE_SECONDS)
-    return (_computed(pid) - computed) / JOBS * MICROSECONDS
+    return (seconds_computed(pid) - computed) / JOBS * MICROSECONDS
 
 
 @contextmanager
@@ -121,12 +122,6 @@ def _submit(connection: http.client.HTTPConnection, job: str) -> str:
     connection.request("POST", "/jobs", job, {"Content-Type": "application/json"})
     job_id: str = json.load(connection.getresponse())["id"]
     return job_id
-
-
-def _computed(pid: int) -> float:
-    """The processor time of all threads of the process, in seconds; Linux counts nanoseconds."""
-    threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
-    return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
 
 
 def _allow_open_files(wanted: int) -> None:

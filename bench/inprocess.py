@@ -58,6 +58,28 @@ async def running_engine(
     *, workers: int = 10, retain: int = 1_000, store: str = Settings.store
 ) -> AsyncIterator[Running]:
     """An engine that logs to a file; jobs that wait when the block is left stay in the `store`."""
+    async with (
+        ready_engine(workers=workers, retain=retain, store=store) as ready,
+        trio.open_nursery() as nursery,
+    ):
+        await nursery.start(ready.engine.run)
+        yield Running(ready.engine.queue, ready.metrics)
+        ready.engine.stop("cancelled")
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """An engine whose store is open, and what it tells."""
+
+    engine: Engine
+    metrics: Metrics
+    log: Log
+    emit: Emitter
+
+
+@asynccontextmanager
+async def ready_engine(*, workers: int, retain: int, store: str) -> AsyncIterator[Ready]:
+    """An engine that is about to run."""
     registry = Registry()
 
     @registry.job("noop")
@@ -79,10 +101,8 @@ async def running_engine(
         emit = Emitter(history.observe, metrics.observe, log.observe, Feed().observe)
         kept = make_store(Settings(store=store, queue_capacity=CAPACITY, retain=retain), emit)
         engine = Engine(registry, kept, emit, log.logger, workers=workers)
-        async with kept.opened(), trio.open_nursery() as nursery:
-            await nursery.start(engine.run)
-            yield Running(engine.queue, metrics)
-            engine.stop("cancelled")
+        async with kept.opened():
+            yield Ready(engine, metrics, log, emit)
 
 
 async def processor_time(act: Callable[[], Awaitable[object]], times: int) -> float:

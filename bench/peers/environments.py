@@ -4,7 +4,6 @@ import shutil
 import subprocess
 import sys
 import tomllib
-import venv
 from importlib.metadata import Distribution
 from pathlib import Path
 
@@ -13,7 +12,16 @@ PYPROJECT = ROOT / "pyproject.toml"
 ENVIRONMENTS = ROOT / ".bench-environments"
 INSTALL = "python -m bench.peers.install"
 GROUP = "peer-"
-NAMES = {"fastapi": "FastAPI", "saq": "SAQ", "streaq": "streaQ"}
+NAMES = {
+    "awa-pg": "awa",
+    "fastapi": "FastAPI",
+    "oban": "Oban",
+    "pgqueuer": "PgQueuer",
+    "procrastinate": "Procrastinate",
+    "saq": "SAQ",
+    "streaq": "streaQ",
+}
+OLDEST_PYTHON = {"oban": (3, 12)}
 
 
 def peers() -> list[str]:
@@ -22,9 +30,18 @@ def peers() -> list[str]:
     return [group.removeprefix(GROUP) for group in groups if group.startswith(GROUP)]
 
 
-def install(peer: str) -> None:
+def too_old(peer: str, python: str) -> str | None:
+    """Why this interpreter can't run the peer, and what helps; None if it can."""
+    oldest = OLDEST_PYTHON.get(peer, (3, 11))
+    code = f"import sys; sys.exit(sys.version_info < {oldest})"
+    if subprocess.run([python, "-c", code], check=False).returncode == 0:
+        return None
+    return f"needs Python {oldest[0]}.{oldest[1]} or later ({INSTALL} --python PYTHON {peer})"
+
+
+def install(peer: str, python: str) -> None:
     """Make the peer's environment anew; raise CalledProcessError if that fails."""
-    venv.create(ENVIRONMENTS / peer, clear=True, with_pip=True)
+    subprocess.run([python, "-m", "venv", "--clear", str(ENVIRONMENTS / peer)], check=True)
     pip = [python_of(peer), "-m", "pip", "install", "--quiet"]
     subprocess.run([*pip, "pip>=25.1"], check=True)  # older ones know no groups
     subprocess.run([*pip, "--group", f"{PYPROJECT}:{GROUP}{peer}"], check=True)
@@ -38,7 +55,7 @@ def python_of(peer: str) -> str:
 def missing(peer: str, *, on_redis: bool = False) -> str | None:
     """Why the peer can't run, and what helps; None if it can."""
     if version_of(peer) is None:
-        return f"not installed ({INSTALL} {peer})"
+        return too_old(peer, sys.executable) or f"not installed ({INSTALL} {peer})"
     if on_redis and shutil.which("redis-server") is None:
         return "needs redis-server (apt-get install redis-server)"
     return None
@@ -51,8 +68,7 @@ def title(peer: str) -> str:
 
 def version_of(peer: str) -> str | None:
     """The installed version of the peer; None if there is none."""
-    release = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    folder = ENVIRONMENTS / peer / "lib" / release / "site-packages"
-    for distribution in Distribution.discover(name=peer, path=[str(folder)]):
+    folders = (ENVIRONMENTS / peer).glob("lib/python*/site-packages")
+    for distribution in Distribution.discover(name=peer, path=list(map(str, folders))):
         return distribution.version
     return None

@@ -24,6 +24,15 @@ def test_an_absent_peer_says_how_to_install_it() -> None:
 
 
 @pytest.mark.usefixtures("nothing_installed")
+def test_a_peer_that_needs_a_newer_python_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reason is a command again, which has a place for that interpreter."""
+    monkeypatch.setattr(environments, "OLDEST_PYTHON", {"oban": (4, 0)})
+    assert missing("oban") == (
+        "needs Python 4.0 or later (python -m bench.peers.install --python PYTHON oban)"
+    )
+
+
+@pytest.mark.usefixtures("nothing_installed")
 def test_the_engine_is_measured_where_no_peer_is_installed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -43,9 +43,9 @@ async def export(payload: dict[str, str]) -> None:
 
 
 @registry.job("blocking")
-async def blocking() -> None:
+async def blocking(seconds: float) -> None:
     """Holds up the event loop."""
-    time.sleep(0.6)  # noqa: ASYNC251  # which is the point
+    time.sleep(seconds)  # noqa: ASYNC251  # which is the point
 
 
 @registry.job("payroll", sensitive=True)

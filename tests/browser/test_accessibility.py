@@ -51,7 +51,7 @@ def test_every_view_can_be_read_by_everybody(
         "flaky", {"failures": 1}, max_retries=0, unique_key="k" * 200, tags=["t" * 64, "urgent"]
     )
     running = service.submit("import")
-    service.run("blocking")
+    service.run("blocking", 0.6)
     page = open_live(new_context(**LOOKS[look]).new_page(), service.url)
     expect(page.locator("#jobs tr").first).to_be_visible()
     expect(page.locator("#types tr").first).to_be_visible()

@@ -19,7 +19,7 @@ def let_it_go_wrong(service: Service) -> None:
     """It fails jobs, it stalls, its queue is paused until it is full, and submissions are lost."""
     for _ in range(8):
         service.run("fail", max_retries=0)
-    service.run("blocking")
+    service.run("blocking", 0.6)
     service.ask("/queue/pause?type=echo", method="POST")
     for _ in range(5):
         service.submit("echo")

@@ -170,6 +170,7 @@ async def test_an_engine_can_be_stopped_while_a_resource_opens(
         else:
             rig.engine.drain(1_000)
     assert not rig.engine.started
+    assert rig.engine.outcome == ("second_signal" if way == "stop" else "drained")
     assert trio.current_time() == 11
     assert rig.snapshot().jobs_abandoned == 1
 

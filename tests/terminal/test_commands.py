@@ -43,6 +43,16 @@ def test_a_payload_comes_from_a_file_or_from_stdin(
     assert give("submit", "echo", "-").status == 2
 
 
+def test_json_does_not_deceive_who_reads_it_on_a_terminal(give: Give) -> None:
+    """A terminal takes U+009B for the start of a command, and U+202E turns what follows around."""
+    deceives = "\x9b31m\u202e"
+    given = ["submit", "echo", msgspec.json.encode(deceives).decode(), "--wait"]
+    plain, whole = give(*given).out, give(*given, "--json").out
+    assert plain == '"\\u009b31m\\u202e"\n'
+    assert whole.isascii()
+    assert msgspec.json.decode(whole)["result"] == deceives
+
+
 def test_who_waits_learns_from_the_status_whether_it_has_completed(give: Give) -> None:
     """Its result is on stdout, and why it failed on stderr."""
     assert give("submit", "echo", "7", "--wait") == (0, "7\n", "")

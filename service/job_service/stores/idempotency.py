@@ -100,3 +100,8 @@ def as_ended(first: JobSummary, ending: Ending) -> JobSummary:
         cancel_requested=False,
         error=None,
     )
+
+
+def replayed(now: JobSummary, first: JobSummary) -> JobSummary:
+    """The job as it is now, for a request that was answered with `first` before."""
+    return structs.replace(now, replayed=True, duplicate=first.duplicate)

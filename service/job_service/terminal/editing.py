@@ -7,7 +7,7 @@ from msgspec import UNSET
 
 from job_service.errors import InvalidOption
 from job_service.jobs.queueing.filters import JobFilters
-from job_service.jobs.queueing.options import check_delay
+from job_service.jobs.queueing.option_checks import check_delay
 from job_service.jobs.state.detail import JobDetail
 from job_service.terminal.bulk import tally_of
 from job_service.terminal.each_job import for_each

@@ -17,7 +17,7 @@ from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import Retry
 from job_service.jobs.state.detail import JobSummary
 from job_service.jobs.state.model import Edit
-from job_service.stores.postgres import participant, server_time
+from job_service.stores.postgres import claimant, member, participant, server_time
 from job_service.stores.postgres.word import encode, word_to_edit
 from job_service.telemetry.events import (
     JobCancelled,
@@ -67,6 +67,48 @@ def registry() -> Registry:
         await trio.sleep(0.01)
 
     return registry
+
+
+@pytest.fixture
+def nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes know of ready jobs by NOTIFY alone."""
+    monkeypatch.setattr(claimant, "POLL_SECONDS", HOUR)
+    monkeypatch.setattr(claimant, "FIRST_POLL_SECONDS", HOUR)
+
+
+@pytest.mark.usefixtures("nobody_looks")
+async def test_a_process_hears_of_a_job_that_another_takes_in(
+    database: str, registry: Registry
+) -> None:
+    """It need not look for it."""
+    async with (
+        services(database, registry, 1) as (worker,),
+        services(database, registry, 1, workers=0) as (front_end,),
+    ):
+        job = await front_end.queue.submit("email")
+        assert (await worker.ended(job.id)).status == "completed"
+
+
+@pytest.mark.usefixtures("nobody_looks")
+async def test_a_process_hears_of_a_job_whose_commit_took_long(
+    database: str, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if the one that took the job in had told of others when that commit began."""
+    monkeypatch.setattr(member, "READY_EVERY_SECONDS", 0.5)
+    async with (
+        services(database, registry, 1) as (worker,),
+        services(database, registry, 1, workers=0) as (front_end,),
+    ):
+        await worker.ended((await front_end.queue.submit("email")).id)
+        with psycopg.connect(database) as others:
+            others.execute("LOCK TABLE job_service.jobs IN SHARE MODE")
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(front_end.queue.submit, "email")
+                await trio.sleep(0.6)
+                others.rollback()
+        with trio.fail_after(20):
+            while len(worker.said(JobCompleted)) < 2:
+                await trio.sleep(0.01)
 
 
 async def test_the_work_is_shared(database: str, registry: Registry) -> None:

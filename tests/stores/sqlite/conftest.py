@@ -57,7 +57,17 @@ class Disk:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.failing: set[str] = set()
         self._turns = threading.RLock()
-        for name in ("write", "trim", "get", "page", "summaries", "counts", "keys", "unfinished"):
+        for name in (
+            "write",
+            "trim",
+            "_delete_first",
+            "get",
+            "page",
+            "summaries",
+            "counts",
+            "keys",
+            "unfinished",
+        ):
             monkeypatch.setattr(JobFile, name, self._breakable(name, getattr(JobFile, name)))
 
     def _breakable(self, name: str, method: Callable[..., object]) -> Callable[..., object]:

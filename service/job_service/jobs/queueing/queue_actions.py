@@ -11,7 +11,7 @@ from msgspec import UNSET, structs
 from job_service.jobs.queueing.bulk import filter_of, retry_all
 from job_service.jobs.queueing.filters import JobFilters
 from job_service.jobs.queueing.keyed_requests import keyed_request
-from job_service.jobs.queueing.options import check_edit
+from job_service.jobs.queueing.option_checks import check_edit
 from job_service.jobs.queueing.queue_reader import QueueReader
 from job_service.jobs.queueing.words import require_words
 from job_service.jobs.registration.job_type import encode_payload

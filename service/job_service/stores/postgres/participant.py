@@ -236,12 +236,13 @@ class Participant(Claimant):
 
     async def _say_ready_later(self) -> None:
         while True:
-            await trio.sleep(READY_EVERY_SECONDS)
-            if self._must_say_ready:
-                self._must_say_ready = False
-                self._said_ready_at = self.clock.monotonic()
-                with suppress(psycopg.Error):  # they look by themselves, too
-                    await self._reader.do(say_ready)
+            await self._must_say_ready.wait()
+            next_at = self._said_ready_at + READY_EVERY_SECONDS
+            await trio.sleep(max(0.0, next_at - self.clock.monotonic()))
+            self._must_say_ready = trio.Event()
+            self._said_ready_at = self.clock.monotonic()
+            with suppress(psycopg.Error):  # they look by themselves, too
+                await self._reader.do(say_ready)
 
     def _take_claimed(self, job: Job) -> None:
         if job.status == "pending":

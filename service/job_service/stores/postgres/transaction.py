@@ -45,10 +45,15 @@ class InDoubt(psycopg.OperationalError):
 class Transaction:
     """What is done in one transaction for the process that is this `node`."""
 
-    def __init__(self, connection: Connection, node: NodeId, now: datetime) -> None:
+    def __init__(self, connection: Connection, node: NodeId, now: Callable[[], datetime]) -> None:
         self._connection = connection
         self.node = node
-        self.now = now  # by the clock that all processes share
+        self._now = now
+
+    @property
+    def now(self) -> datetime:
+        """The time by the clock that all processes share. It goes on: what is made now is due."""
+        return self._now()
 
     async def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """What a statement gives, or nothing. Raises psycopg.Error."""
@@ -107,7 +112,7 @@ class Writer:
         connection = self._connection
         try:
             number = await self._begin(connection, node)
-            result = await work(Transaction(connection, node, self._now()))
+            result = await work(Transaction(connection, node, self._now))
         except BaseException:
             await self._undo(connection)
             raise
@@ -171,7 +176,7 @@ class _AtOnce(Transaction):
     ) -> None:
         self._waiting = connection
         self.node = node
-        self.now = now
+        self._now = lambda: now
 
     async def _ask(self, statement: str, values: Values) -> list[tuple[Any, ...]]:
         cursor = self._waiting.execute(statement.encode(), values)

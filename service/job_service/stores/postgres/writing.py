@@ -27,7 +27,9 @@ from job_service.stores.runner import Demand
 from job_service.stores.unit_of_work import Pause
 from job_service.telemetry.events import Event
 
-MOST_AHEAD: Final = 500  # jobs that are claimed before a worker is free for them
+# Jobs that are claimed before a worker is free for them. While one transaction keeps what became of
+# some, workers run the next, and so neither waits for the other.
+MOST_AHEAD: Final = 1_500
 
 
 class Claim:
@@ -73,6 +75,7 @@ class Done:
     claimed: Claimed = field(default_factory=Claimed)
     wanted: int = 0  # jobs to claim
     any_ready: bool = False  # and held by nobody
+    said_ready: bool = False
     ended: int = 0  # jobs
     is_trimmed: bool = False
     totals: Totals | None = None  # of the whole store
@@ -187,6 +190,7 @@ class Work:
                 done.any_ready = False  # or they are of types that this process does not have
         if done.any_ready and means.may_say_ready:
             await say(tx, "ready")
+            done.said_ready = True
 
     def _terms(self, tx: Transaction) -> Terms:
         means = self._means

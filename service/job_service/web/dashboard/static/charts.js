@@ -17,6 +17,7 @@ export function chart(parent, { title, series, write, least }) {
     viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
     preserveAspectRatio: "none",
     role: "img",
+    "aria-label": title, // until the past has come
   });
   for (const y of [0, 0.5, 1]) {
     svg.append(draw("path", { class: "grid", d: `M0 ${y * HEIGHT}H${WIDTH}` }));
