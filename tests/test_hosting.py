@@ -10,6 +10,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -254,6 +255,17 @@ async def test_the_log_goes_to_a_stdout_without_a_descriptor(
     events = [json.loads(line)["event"] for line in stream.getvalue().splitlines()]
     assert events[-1] == "service_stopped"
     assert "job_completed" in events
+
+
+async def test_the_log_goes_to_a_stdout_that_can_only_write(
+    registry: Registry, ran: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those are that people write to have their output in two places; `print` takes it, too."""
+    written = list[str]()
+    monkeypatch.setattr(sys, "stdout", SimpleNamespace(write=written.append))
+    async with host(registry, Settings(port=0)) as running:
+        await running.queue.submit("note", 1)
+    assert json.loads(written[-1])["event"] == "service_stopped"
 
 
 @pytest.mark.parametrize("stream", [None, Unwritable()], ids=["none", "broken"])

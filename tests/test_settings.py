@@ -77,6 +77,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         ("allow_host", ("a.test", "localhost", "10.0.0.1", "fd00::1", "my_host-1")),
         ("root_path", "/jobs"),
         ("root_path", "/a/b-c/d_e.f~1"),
+        ("root_path", "/.a/...b/..."),
         ("tokens", ("t",)),
         ("tokens", ("schlüssel", "t" * 1_000)),
         ("tokens", ("ci submit t", "a.b-c_d@e read u")),
@@ -127,10 +128,23 @@ def test_a_value_just_inside_its_bounds_is_taken(setting: str, value: Any) -> No
         ("queue_capacity", 10**9 + 1, "must be between 1 and 1000000000, not 1000000001"),
         ("max_connections", 10**30, f"must be between 1 and 1000000, not {10**30}"),
         ("max_connections", 0, "must be between 1 and 1000000, not 0"),
+        ("grace", "5", "must be a number of seconds, not '5'"),
+        ("retain_seconds", "5", "must be a number of seconds, not '5'"),
+        ("host", None, "must be a text, not None"),
+        ("root_path", None, "must be a text, not None"),
+        ("unix", b"x", "must be a text, not b'x'"),
+        ("log_file", 5, "must be a text, not 5"),
+        ("no_auth", "no", "must be True or False, not 'no'"),
+        ("allow_host", "a.test", "must be a tuple of texts, not 'a.test'"),
+        ("log_level", "INFO", "must be one of debug, info, warning, error, not 'INFO'"),
+        ("log_format", None, "must be one of auto, json, console, not None"),
+        ("tokens", "s3cret", "must be a tuple of texts"),
+        ("tokens", (5,), "must be a tuple of texts"),
+        ("store", None, "must be a text"),
     ],
 )
-def test_a_value_just_outside_its_bounds_is_refused(setting: str, value: Any, message: str) -> None:
-    """The error names the setting, what it may be, and what it was."""
+def test_a_value_that_it_can_t_have_is_refused(setting: str, value: Any, message: str) -> None:
+    """The error names the setting, what it may be, and what it was, if that is no secret."""
     with pytest.raises(SettingsError) as refused:
         Settings(**{setting: value})
     assert refused.value.setting == setting
@@ -172,6 +186,7 @@ def test_others_are_let_in_only_on_purpose(host: str) -> None:
         ({"tokens": ("s3cret\0",)}, "token"),
         ({"tokens": ("s3cret",), "no_auth": True}, "no_auth"),
         *(({"root_path": path}, "root_path") for path in ("jobs", "/", "/a/", "//a", "/a b", "/é")),
+        *(({"root_path": path}, "root_path") for path in ("/..", "/a/./b", "/../a")),
         ({"certfile": "c"}, "certfile"),
         ({"keyfile": "k"}, "certfile"),
         ({"allow_host": ("http://a.test",)}, "allow_host"),
@@ -209,6 +224,11 @@ def test_a_relative_path_is_one_from_where_it_was_said(
     chosen = Settings(**{**pair, setting: "file"})  # type: ignore[arg-type]  # each its own
     monkeypatch.chdir("/")
     assert getattr(chosen, setting) == str(tmp_path / "file")
+
+
+def test_a_path_may_be_one_of_pathlib_s() -> None:
+    """As wherever Python wants one."""
+    assert Settings(log_file=Path("/srv/log")).log_file == "/srv/log"  # type: ignore[arg-type]
 
 
 def test_a_relative_path_from_nowhere_is_refused(

@@ -93,7 +93,7 @@ def _unfinished(file: JobFile, report: Report) -> Iterator[Job]:
             try:
                 yield job_of(kept)
             except ValueError as error:
-                record = kept.record[:100].encode(errors="replace").decode()
+                record = kept.record[:100].decode(errors="replace")
                 report.problems.append(f"a job can't be read: {error}: {record}")
 
 

@@ -4,7 +4,6 @@ import os
 import resource
 import signal
 import sys
-from pathlib import Path
 
 import trio
 
@@ -13,6 +12,7 @@ from job_service.errors import CannotListen, ResourceFailed, StoreRefused
 from job_service.failures.report import describe
 from job_service.garbage import collect_garbage_on_schedule
 from job_service.hosting import open_telemetry_of
+from job_service.jobs.running.processes import leave_deleted_folder
 from job_service.process import end_process
 from job_service.shutdown import Backstop, Shutdown, request_on_signals
 from job_service.standard_streams import print_error
@@ -50,14 +50,6 @@ def _allow_open_files(wanted: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (lifted, hard))
 
 
-def _leave_deleted_folder() -> None:
-    """Go to a directory that exists: in a deleted one no other process could be started."""
-    try:
-        Path.cwd()
-    except FileNotFoundError:
-        os.chdir("/")
-
-
 def _open_log(path: str | None) -> int:
     """A descriptor of stdout, or of the log file, for the log alone."""
     if path is None:
@@ -73,7 +65,7 @@ def _open_log(path: str | None) -> int:
 def _serve(command: Command) -> bool:
     settings = command.settings
     _allow_open_files(settings.max_connections + _OTHER_FILES)
-    _leave_deleted_folder()
+    leave_deleted_folder()
     with open_telemetry_of(settings, _open_log(settings.log_file)) as telemetry:
         sink = telemetry.sink
         listen_to_libraries(LibraryMessages(telemetry.logger))

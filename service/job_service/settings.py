@@ -5,8 +5,10 @@ import math
 import re
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from pathlib import Path
-from typing import Annotated, Any, NamedTuple, get_args
+from pathlib import Path, PurePath
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
+
+import msgspec
 
 from job_service.errors import SettingsError
 from job_service.jobs.state.weight import DEFAULT_QUEUE_BYTES, DEFAULT_RETAIN_BYTES
@@ -16,8 +18,18 @@ from job_service.token_file import TokenReading, read_tokens
 from job_service.tokens import Token
 
 _HOST_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")  # as a Host header is read, without a port
-_ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+_ROOT_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#]+")
+
+
+_SECRET = ("tokens", "store")  # which may have a password in its URL
+_IN_WORDS = {
+    tuple[str, ...]: "a tuple of texts",
+    str: "a text",
+    int: "a whole number",
+    float: "a number of seconds",
+    bool: "True or False",
+}
 
 
 class Limits(NamedTuple):
@@ -113,16 +125,16 @@ class Settings:
     ] = 0.25
 
     def __post_init__(self) -> None:
+        for path in ("certfile", "keyfile", "log_file", "token_file"):
+            self._make_absolute(path)
         for setting in fields(self):
             kind, _, *limits = get_args(setting.type)
-            is_unset = setting.default is None and getattr(self, setting.name) is None
-            if limits and not is_unset:
+            self._check_kind(setting.name, kind)
+            if limits and getattr(self, setting.name) is not None:
                 self._check_number(setting.name, kind, *limits)
         self._require("host", self.host != "", "must not be empty")
         self._require("host", "[" not in self.host, "takes an IPv6 address without brackets")
         self._require("unix", self.unix != "", "must not be empty")
-        for path in ("certfile", "keyfile", "log_file", "token_file"):
-            self._make_absolute(path)
         is_path = not self.root_path or _ROOT_PATH.fullmatch(self.root_path) is not None
         self._require("root_path", is_path, "takes a path such as /jobs, with no slash at its end")
         shares_store = self._locate_store()
@@ -160,7 +172,7 @@ class Settings:
     def _check_access(self) -> None:
         if self.accepted_tokens and self.no_auth:
             given = "token" if self.tokens else "token-file"
-            raise SettingsError("no_auth", f"and --{given} exclude each other")
+            raise SettingsError("no_auth", f"and --{given} can't be used together")
         if not (self.accepted_tokens or self.no_auth or self.is_local):
             raise SettingsError(
                 "host",
@@ -171,7 +183,7 @@ class Settings:
     def _make_absolute(self, setting: str) -> None:
         """Let it name the same file even if a handler changes the working directory."""
         path = getattr(self, setting)
-        if path is None:
+        if not isinstance(path, str | PurePath):
             return
         self._require(setting, path != "", "must not be empty")
         try:
@@ -192,11 +204,17 @@ class Settings:
             raise SettingsError("store", str(error)) from error
         return False
 
+    def _check_kind(self, setting: str, kind: Any) -> None:
+        """Refuse what a type checker would: each letter of a text would be one of the `tokens`."""
+        value = getattr(self, setting)
+        try:
+            msgspec.convert(value, kind)
+        except msgspec.ValidationError as error:
+            shown = "" if setting in _SECRET else f", not {value!r}"
+            raise SettingsError(setting, f"must be {_in_words(kind)}{shown}") from error
+
     def _check_number(self, setting: str, kind: Any, limits: Limits) -> None:
         value = getattr(self, setting)
-        if kind is int:
-            is_whole = isinstance(value, int) and not isinstance(value, bool)
-            self._require(setting, is_whole, "must be a whole number")
         least, greatest = limits
         unit = "" if kind is int else " seconds"
         bounds = f"{least} or more" if greatest == math.inf else f"between {least} and {greatest}"
@@ -208,6 +226,12 @@ class Settings:
             raise SettingsError(
                 setting, f"{otherwise}, not {value!r}" if value != "" else otherwise
             )
+
+
+def _in_words(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return "one of " + ", ".join(get_args(kind))
+    return next(words for each, words in _IN_WORDS.items() if each in (kind, *get_args(kind)))
 
 
 def _is_address(host: str) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from job_service.errors import ResourceFailed, StoreRefused
-from job_service.failures.groups import is_cancellation, leaves
+from job_service.failures.exception_groups import is_cancellation, leaves
 from job_service.failures.report import describe, format_traceback
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.registration.registry import Registry
@@ -14,17 +14,12 @@ from job_service.jobs.running.engine import CLOSING_SECONDS, SETTLING_SECONDS, E
 from job_service.jobs.running.forks import EndOfCopy, end_copy, let_go_of, release_in_children
 from job_service.running_service import RunningService
 from job_service.service_events import ServiceEvents
+from job_service.service_http import ServiceHTTP
 from job_service.settings import Settings
 from job_service.shutdown import Shutdown, crash_of_trio
 from job_service.store_choice import make_store
 from job_service.telemetry.assembly import Telemetry
-from job_service.token_file import TokenFile
-from job_service.tokens import Tokens
-from job_service.web.app import create_app
-from job_service.web.edge.listeners import Listener, listen_on_path, listen_on_port
-from job_service.web.edge.server import CLOSE_SECONDS, Server
-from job_service.web.edge.tls import Keys
-from job_service.web.guards import LOCAL_HOSTS, Access
+from job_service.web.edge.server import CLOSE_SECONDS
 
 END_SECONDS = CLEANUP_SECONDS + CLOSING_SECONDS + 0.25  # the rest for tasks to unwind
 BACKSTOP_SECONDS = END_SECONDS + SETTLING_SECONDS + CLOSE_SECONDS + 1.0
@@ -72,33 +67,9 @@ class Supervisor:
             lambda: self._engine.jobs_bytes,
             lambda: self._engine.oldest_ready,
         )
-        access = _access(settings)
-        app = create_app(
-            self._engine.queue,
-            registry=registry,
-            read_metrics=self._events.read_metrics,
-            history=telemetry.history,
-            list_workers=self._engine.workers,
-            feed=telemetry.feed,
-            is_ready=lambda: self._engine.accepting,
-            store_trouble=lambda: self._store.trouble,
-            why_idle=lambda: self._store.why_idle,
-            emit=telemetry.emit,
-            access=access,
-            root_path=settings.root_path,
+        self._http = ServiceHTTP(
+            settings, registry, telemetry, self._engine, self._store, self._events
         )
-        self._token_file: TokenFile | None = None
-        if settings.token_file is not None:
-            self._token_file = TokenFile(
-                access.tokens, settings.tokens, settings.token_file, settings.token_reading.seen
-            )
-        self._keys: Keys | None = None
-        if settings.certfile is not None and settings.keyfile is not None:
-            self._keys = Keys(settings.certfile, settings.keyfile)
-        self._server = Server(
-            app, telemetry.emit, max_connections=settings.max_connections, keys=self._keys
-        )
-        self._listeners: list[Listener] = []
 
     async def run(
         self, task_status: trio.TaskStatus[RunningService] = trio.TASK_STATUS_IGNORED
@@ -108,14 +79,14 @@ class Supervisor:
         Raises CannotListen if the address can't be had, StoreRefused if the store can't be used,
         ResourceFailed if a resource can't be opened, and the error of a crash. The last line of the
         log tells all but the first. If this call is cancelled, the service stops as at a second
-        signal. That takes END_SECONDS at most,
-        and CLOSE_SECONDS more if answers are owed to clients.
+        signal. That takes END_SECONDS at most, and CLOSE_SECONDS more if answers are owed to
+        clients.
 
         A handler that can't be ended keeps this call from returning. When all else is done,
         `give_up` is called, which should end the process. `workload`, if any, submits jobs until
         the queue is closed; it is cancelled when the engine has ended.
         """
-        self._listeners = await _listen(self._settings)
+        await self._http.listen()
         self._token = trio.lowlevel.current_trio_token()
         release_in_children(self._leave_to_parent)
         try:
@@ -127,8 +98,7 @@ class Supervisor:
                     beside.cancel_scope.cancel()
         except BaseException as error:
             with trio.CancelScope(shield=True):
-                for listener in self._listeners:  # which nobody has served if the store was refused
-                    await listener.aclose()
+                await self._http.stop_listening()
                 await self._telemetry.sink.flush_off_loop()
             if (failed := _why_it_could_not_start(error)) is not None:
                 self.say_crashed(failed, failed.__cause__)
@@ -159,9 +129,7 @@ class Supervisor:
             end_bound: trio.CancelScope = await beside.start(self._bound_the_end)
             async with trio.open_nursery() as service_nursery:
                 service_nursery.start_soon(self._events.look_each_second)
-                if self._token_file is not None:
-                    service_nursery.start_soon(self._token_file.watch, self._telemetry.emit)
-                await service_nursery.start(self._server.serve, self._listeners)
+                await service_nursery.start(self._http.serve)
                 async with trio.open_nursery() as engine_nursery:
                     engine_nursery.start_soon(self._conduct_shutdown)
                     await engine_nursery.start(self._run_engine, engine_nursery.cancel_scope)
@@ -171,13 +139,13 @@ class Supervisor:
                     if self._workload is not None:
                         engine_nursery.start_soon(self._workload, self._engine.queue)
                 end_bound.cancel()
-                await self._close_http()
+                await self._http.close()
                 await self._telemetry.sink.flush_off_loop()
                 service_nursery.cancel_scope.cancel()
 
     def _running_service(self) -> RunningService:
         return RunningService(
-            self._listeners[0].url("http" if self._keys is None else "https"),
+            self._http.url,
             self._engine.queue,
             self._engine.workers,
             self._engine.queue.schedules.views,
@@ -214,14 +182,10 @@ class Supervisor:
             self._engine.abandon_the_rest(self._engine.outcome)
             await self._engine.settle()
             with trio.move_on_after(CLOSE_SECONDS + 1):  # a server that crashed never closes
-                await self._close_http()
+                await self._http.close()
             await self._telemetry.sink.flush_off_loop()
             self._events.stopped(self._engine.outcome)
             self._give_up()
-
-    async def _close_http(self) -> None:
-        self._telemetry.feed.close()  # so that the streams of clients end, and are not cut off
-        await self._server.close()
 
     def say_crashed(self, error: BaseException, origin: BaseException | None = None) -> None:
         """Say the last line, unless it has been said; its traceback is that of `origin`, if any."""
@@ -234,8 +198,7 @@ class Supervisor:
         """
         self._telemetry.watchdog.conclude()
         self._engine.end_without_loop("loop_blocked")
-        for listener in self._listeners:
-            listener.remove()
+        self._http.remove_sockets()
         self._telemetry.sink.flush()
         self._events.stopped("loop_blocked")
 
@@ -246,15 +209,11 @@ class Supervisor:
         """
         if self._settings.log_file is not None:
             self._telemetry.sink.reopen()
-        if self._keys is not None:
-            self._keys.reload_soon()
-        if self._token_file is not None:
-            self._token_file.reload_soon()
+        self._http.reload_files()
 
     def _leave_to_parent(self) -> None:
         """In a child process that a handler forked: hold no connection, no port and no lock."""
-        listening = [listener.socket.fileno() for listener in self._listeners]
-        let_go_of([*listening, *self._server.descriptors()])
+        let_go_of(self._http.descriptors())
         self._telemetry.sink.write_at_once()
         self._telemetry.emit.call_only(end_copy)
         if trio.lowlevel.in_trio_run() and trio.lowlevel.current_trio_token() is self._token:
@@ -264,18 +223,3 @@ class Supervisor:
 def _why_it_could_not_start(error: BaseException) -> ResourceFailed | StoreRefused | None:
     kinds = ResourceFailed, StoreRefused
     return next((leaf for leaf in leaves(error) if isinstance(leaf, kinds)), None)
-
-
-async def _listen(settings: Settings) -> list[Listener]:
-    if settings.unix is not None:
-        return await listen_on_path(settings.unix)
-    return await listen_on_port(settings.host, settings.port)
-
-
-def _access(settings: Settings) -> Access:
-    hosts = None
-    tokens = Tokens(settings.accepted_tokens)
-    is_open_to_browsers = settings.is_local and not (tokens or settings.unix)
-    if settings.allow_host or is_open_to_browsers:
-        hosts = LOCAL_HOSTS | {settings.host, *settings.allow_host}
-    return Access(tokens, hosts, frozenset(settings.allow_origin))

@@ -14,7 +14,7 @@ import trio.testing
 
 from job_service import Discard, JobContext, Registry, Retry, Snooze
 from job_service.errors import ResourceFailed
-from job_service.failures.groups import leaves
+from job_service.failures.exception_groups import leaves
 from job_service.jobs.running.asyncio_loop import open_asyncio_loop
 from job_service.jobs.running.worker import job_of_frame
 from job_service.jobs.state.detail import JobDetail
@@ -124,6 +124,26 @@ async def test_an_exit_in_a_task_of_a_handler_ends_no_other_job(registry: Regist
     async with running(registry) as rig:
         assert (await run(rig, "exits")).error == "SystemExit: 1"
         assert result_of(await run(rig, "works")) == "still"
+
+
+async def test_an_exit_in_a_callback_is_told(
+    registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No job awaits it, so that the log is all who could say it."""
+    left = threading.Event()
+
+    @registry.job("exits", runs_in="asyncio")
+    async def exits() -> None:
+        def leave() -> None:
+            asyncio.get_running_loop().call_soon(left.set)
+            raise SystemExit("enough")
+
+        asyncio.get_running_loop().call_soon(leave)
+
+    async with running(registry) as rig:
+        assert (await run(rig, "exits")).status == "completed"
+        await until(left)
+    assert "SystemExit: enough" in caplog.text
 
 
 async def test_progress_log_and_context_are_as_elsewhere(registry: Registry) -> None:

@@ -145,6 +145,28 @@ async def test_a_payload_is_refused_whatever_its_check_raises(registry: Registry
             await rig.queue.submit("checks", {"name": "bad"})
 
 
+async def test_a_payload_is_not_refused_for_want_of_memory(registry: Registry) -> None:
+    """A client that is told of a bad payload would not send it again."""
+
+    class Starved(msgspec.Struct):
+        def __post_init__(self) -> None:
+            raise MemoryError
+
+    def starve(_: int) -> str:
+        raise MemoryError
+
+    @registry.job("checks")
+    async def checks(payload: Starved) -> None: ...
+
+    @registry.job("keyed", per=starve)
+    async def keyed(payload: int) -> None: ...
+
+    async with running(registry) as rig:
+        for job_type, payload in (("checks", {}), ("keyed", 1)):
+            with pytest.raises(MemoryError):
+                await rig.queue.submit(job_type, payload)
+
+
 @pytest.mark.parametrize("where", ["loop", "thread"])
 async def test_a_ctrl_c_ends_the_engine_visibly(where: str, registry: Registry) -> None:
     """Its worker has crashed, the others are cancelled, and every job is abandoned, not lost."""

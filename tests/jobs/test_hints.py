@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+import trio
 
 from job_service.failures.names import MAX_ERROR_CHARS
 from job_service.failures.report import describe
@@ -96,6 +97,50 @@ async def test_asyncio_in_a_thread_without_its_loop_is_named(registry: Registry)
     async with running(registry) as rig:
         detail = await rig.queue.submit("job")
     assert 'runs_in="asyncio"' in str((await rig.queue.get(detail.id)).error)
+
+
+async def opens_a_nursery() -> None:
+    """Of Trio's."""
+    async with trio.open_nursery():
+        pass
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        lambda: trio.sleep(1),  # noqa: ASYNC105 (whoever calls it awaits it)
+        trio.lowlevel.checkpoint,
+        opens_a_nursery,
+        lambda: trio.Event().wait(),
+        lambda: trio.to_thread.run_sync(print),
+    ],
+    ids=["sleep", "yield", "nursery", "event", "thread"],
+)
+async def test_trio_on_asyncio_s_loop_is_named(
+    handler: Callable[[], Awaitable[Any]], registry: Registry
+) -> None:
+    """The other way round, too."""
+
+    @registry.job("job", retry=ONCE, runs_in="asyncio")
+    async def job() -> None:
+        await handler()
+
+    async with running(registry) as rig:
+        detail = await rig.queue.submit("job")
+        ended = await rig.queue.wait(detail.id, 30)
+    assert "register an async def without runs_in" in str(ended.error)
+
+
+async def test_trio_in_a_thread_is_named(registry: Registry) -> None:
+    """With what a thread has to call instead."""
+
+    @registry.job("job", retry=ONCE)
+    def job() -> None:
+        trio.current_time()
+
+    async with running(registry) as rig:
+        detail = await rig.queue.submit("job")
+    assert "trio.from_thread.run" in str((await rig.queue.get(detail.id)).error)
 
 
 def hinted(error: Exception) -> str:

@@ -71,6 +71,18 @@ async def test_a_handler_runs_in_another_process(registry: Registry) -> None:
     assert not is_alive(first)
 
 
+@pytest.mark.slow
+async def test_a_process_starts_though_the_working_directory_is_gone(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a handler goes to a folder of its own, and takes that away when it has done."""
+    monkeypatch.chdir(tmp_path)
+    tmp_path.rmdir()
+    register(registry, process_handlers.process_id)
+    async with running(registry, workers=1) as rig:
+        assert result_of(await run(rig, process_handlers.process_id)) != os.getpid()
+
+
 async def test_a_process_knows_which_job_it_runs(registry: Registry) -> None:
     """As a handler in the service does."""
     register(registry, process_handlers.who)

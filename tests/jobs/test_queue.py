@@ -212,6 +212,18 @@ async def test_a_payload_may_be_nested_just_so_deep(as_text: bool, make_rig: Mak
     assert len(await rig.queue.list()) == 1
 
 
+async def test_a_payload_that_takes_long_to_read_is_refused(make_rig: MakeRig) -> None:
+    """While it is read, nothing else runs."""
+    rig = make_rig()
+
+    @rig.registry.job("anything")
+    async def anything(payload: Any) -> None: ...
+
+    with pytest.raises(InvalidPayload, match="over 1,000 of its numbers have an exponent of 200"):
+        await rig.queue.submit("anything", [1e308] * 1_001)
+    assert (await rig.queue.submit("anything", [1e308] * 1_000)).status == "pending"
+
+
 async def _retry(queue: JobQueue, job_id: str) -> None:
     with suppress(NotFinished):
         await queue.retry(job_id)

@@ -376,6 +376,16 @@ def unmarked(function: Callable[[int], Awaitable[int]]) -> Callable[..., Any]:
     return wrapper
 
 
+def renamed(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A decorator with a name of its own for what the function takes."""
+
+    @functools.wraps(function)
+    def wrapper(payload: Any) -> Any:
+        return function(payload)
+
+    return wrapper
+
+
 class Runs:
     """An object that can be called, with methods of every kind."""
 
@@ -564,6 +574,9 @@ class InClass:
         (functools.partial(wrapped(wrapped(yields))), "yields gives a generator"),
         (opens, "opens gives a generator"),
         (lambda *_, **__: None, "a decorator needs functools.wraps"),
+        (renamed(double), rf"double\(n\) .* takes \(payload\): let that take .* \({HERE}:\d+\)$"),
+        (functools.partial(renamed(double)), "made a function of it that takes"),
+        (abs, "all by name"),
         (print, "can't handle jobs"),
         (functools.partial(times), "'n' is no resource that is registered yet"),
     ],

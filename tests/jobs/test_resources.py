@@ -11,7 +11,7 @@ import trio
 import trio.testing
 
 from job_service.errors import ResourceFailed
-from job_service.failures.groups import leaves
+from job_service.failures.exception_groups import leaves
 from job_service.jobs.registration.registry import Registry
 from tests.conftest import Rig
 from tests.jobs import process_handlers
@@ -170,6 +170,7 @@ async def test_an_engine_can_be_stopped_while_a_resource_opens(
         else:
             rig.engine.drain(1_000)
     assert not rig.engine.started
+    assert rig.engine.outcome == ("second_signal" if way == "stop" else "drained")
     assert trio.current_time() == 11
     assert rig.snapshot().jobs_abandoned == 1
 

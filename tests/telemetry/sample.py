@@ -59,6 +59,8 @@ VALUES: dict[str, Any] = {
     "jobs_finished": 16,
     "jobs": 3,
     "jobs_read": 17,
+    "table": "keys",
+    "rows": 3,
     "jobs_released": 18,
     "jobs_rescued": 19,
     "connections_refused": 13,

@@ -83,7 +83,11 @@ VOCABULARY = {
     ),
     "jobs_recovered": ("info", "jobs", ""),
     "job_rescued": ("warning", "job_id job_type attempt reason", "worker_id node"),
-    "job_released": ("info", "job_id job_type worker_id attempt run_seconds reason", ""),
+    "job_released": (
+        "info",
+        "job_id job_type worker_id attempt run_seconds reason",
+        "error traceback",
+    ),
     "job_lost": ("error", "job_id job_type worker_id attempt", ""),
     "job_misfit": ("warning", "job_id job_type error", ""),
     "hook_failed": ("error", "job_id job_type hook error", "traceback"),
@@ -106,6 +110,7 @@ VOCABULARY = {
     "queue_paused": ("info", "", "job_type by"),
     "queue_resumed": ("info", "", "job_type by"),
     "store_backed_up": ("info", "path bytes", "by"),
+    "rows_unreadable": ("error", "store table rows error", ""),
     "store_opening": ("info", "store jobs_read", ""),
     "store_opened": (
         "info",

@@ -8,7 +8,7 @@ import trio
 import trio.testing
 
 from job_service.web.edge import connection, sending
-from job_service.web.edge.http1 import MAX_UNREAD_BYTES
+from job_service.web.edge.heads import MAX_UNREAD_BYTES
 from job_service.web.edge.sockets import receive
 from tests.web.api import JSON, Api, check_problem
 from tests.web.conftest import Serve

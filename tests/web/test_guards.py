@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from werkzeug.datastructures import Headers
 
+from job_service.service_http import access_of
 from job_service.settings import Settings
-from job_service.supervisor import _access
 from job_service.web.guards import Access
 from tests.web.api import JSON, Answer, Api, check_problem, taking
 from tests.web.conftest import MakeApi, Serve
@@ -62,7 +62,7 @@ def cors(answer: Answer) -> list[str]:
 @pytest.fixture
 def local(make_api: MakeApi) -> Api:
     """The API of a service that is open to its own machine."""
-    return make_api(_access(Settings(allow_host=("allowed.example",))))
+    return make_api(access_of(Settings(allow_host=("allowed.example",))))
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ async def test_names_are_checked_where_nothing_else_is(
     make_api: MakeApi, settings: Settings, status: int
 ) -> None:
     """Without a token on loopback, and wherever --allow-host says so."""
-    api = make_api(_access(settings))
+    api = make_api(access_of(settings))
     assert (await call(api, at("other.example"))).status == status
 
 
@@ -367,7 +367,7 @@ async def test_what_can_be_no_name_is_refused(api: Api, serve: Serve, path: str,
 
 async def test_a_foreign_name_is_no_way_around_the_origin(make_api: MakeApi) -> None:
     """The page of a rebound name is its own origin; its name is refused before that counts."""
-    api = make_api(_access(Settings(allow_origin=(FRIEND,))))
+    api = make_api(access_of(Settings(allow_origin=(FRIEND,))))
     for origin in ("http://evil.example", FRIEND):
         for method in ("POST", "GET", "OPTIONS"):
             headers = at("evil.example", Origin=origin)

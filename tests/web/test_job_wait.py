@@ -149,6 +149,20 @@ async def test_a_repeated_submission_whose_job_is_no_longer_kept_says_how_it_end
     assert trio.current_time() == pytest.approx(100)
 
 
+async def test_a_job_that_is_not_kept_after_its_end_is_told_to_who_waits_for_it(
+    make_api: MakeApi,
+) -> None:
+    """However soon that is: there is nobody else who could ask for its result."""
+    api = make_api(retain=0)
+    await api.rig.start()
+    answer = await submit(api, "5", type="echo", payload=7)
+    assert (answer.status, answer.json["status"]) == (201, "completed")
+    assert answer.json["result"] == 7
+    job = await api.rig.queue.submit("echo", 7)
+    assert (await api.rig.queue.wait(job.id, 5)).status == "completed"
+    api.rig.engine.stop("enough")
+
+
 class StoreWithoutReads(MemoryStore):
     """A store whose disk breaks after a submission."""
 

@@ -75,7 +75,7 @@ async def test_each_refusal_is_counted_and_few_are_told(
         await settle(served, 1)
         for _ in range(20):
             async with served.connect() as late:
-                assert (await late.answer()).status == 503
+                assert (await late.ask("/hello")).status == 503
     (line,) = served.record.of(ConnectionFailed)
     assert line.error == "refused, too many connections: all 1 are in use"
     for event in served.record.of(ConnectionRefused):

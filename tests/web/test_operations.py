@@ -250,6 +250,18 @@ async def test_a_bug_before_or_after_the_route_is_told_alike(
     assert "in fall_over" in event.traceback
 
 
+async def test_want_of_memory_is_no_bug(api: Api, break_it: Callable[[Exception], None]) -> None:
+    """Nobody can know how far the call has come, so that it is a 500, too; its words are others."""
+    break_it(MemoryError())
+    for answer in (
+        await api.ask("/jobs"),
+        await api.ask("/jobs", "POST", JSON, b'{"type":"echo"}'),
+    ):
+        check_problem(answer, 500)
+        assert answer.json["detail"] == "the service is out of memory; its log says more"
+    assert api.rig.record.of(RequestFailed)[0].error == "MemoryError"
+
+
 async def test_a_bug_that_is_hit_again_and_again_does_not_flood_the_log(
     api: Api, break_it: Callable[[Exception], None], autojump_clock: trio.testing.MockClock
 ) -> None:

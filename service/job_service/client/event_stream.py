@@ -50,6 +50,7 @@ class Follower:
         self._now = now
         self._away_since: float | None = None
         self._unread = b""
+        self._heard_at = now()
 
     def request(self) -> Request:
         """What to ask for now: the events that follow on those that were read."""
@@ -72,8 +73,9 @@ class Follower:
         if answer.status != 200:
             raise error_of(answer)
         if not answer.headers.get("content-type", "").startswith("text/event-stream"):
-            raise UnexpectedAnswer("it answers with what no stream of events is")
+            raise UnexpectedAnswer("its answer is not a stream of events")
         self._away_since = None
+        self._heard_at = self._now()
 
     def pause_after(self, why: str) -> float:
         """Seconds to wait before the next request, as the stream has ended: `why` says of what.
@@ -88,10 +90,18 @@ class Follower:
         return self._pause_seconds
 
     def read(self, piece: bytes) -> Iterator[StreamedEvent]:
-        """The events that are complete with this piece of the stream. Raises UnexpectedAnswer."""
+        """The events that are complete with this piece of the stream.
+
+        Raises UnexpectedAnswer, or Unreachable if pieces come, but no message has for as long as
+        the stream may be silent.
+        """
         *messages, self._unread = (self._unread + piece).split(b"\n\n")
+        if messages:
+            self._heard_at = self._now()
+        elif self._now() - self._heard_at > _SILENCE_SECONDS:
+            raise Unreachable("the stream says nothing")
         if len(self._unread) > _MAX_MESSAGE_BYTES:
-            raise UnexpectedAnswer("it sends what no stream of events is")
+            raise UnexpectedAnswer("what it sends is not a stream of events")
         for message in messages:
             if (event := self._event(message)) is not None:
                 yield event
@@ -109,5 +119,5 @@ class Follower:
         try:
             fields = msgspec.json.decode(values.get("data", ""), type=dict[str, Any])
         except msgspec.DecodeError as error:
-            raise UnexpectedAnswer(f"it sends what no stream of events is: {error}") from error
+            raise UnexpectedAnswer(f"what it sends is not a stream of events: {error}") from error
         return StreamedEvent(self._last_id, values["event"], fields)

@@ -15,7 +15,8 @@ T = TypeVar("T")
 class Request(Struct, frozen=True, kw_only=True):
     """One request, to be sent after a pause.
 
-    `timeout_seconds` bounds each wait for a part of the answer; None sets no bound.
+    `timeout_seconds` bounds the time until the whole answer is there; None sets no bound. Of an
+    answer that is a stream, it bounds the wait for each piece.
     `is_repeatable` says that nothing is done twice if it arrives twice.
     """
 

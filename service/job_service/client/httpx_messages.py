@@ -1,5 +1,6 @@
 """Requests and answers as httpx has them."""
 
+import math
 import ssl
 from typing import Any, Final, TypeVar
 
@@ -15,6 +16,8 @@ _CONNECT_SECONDS: Final = 10.0
 # Of httpx, a client has 100 connections, and calls wait for one without an end. Here each call has
 # its own, so that no number of waits or streams holds up another call.
 LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+# So slow may a line be on which a large request is sent.
+_SLOWEST_BYTES_PER_SECOND: Final = 64 * 1024
 # Nothing was sent before these.
 _BEFORE_SENDING: Final = (httpx.ConnectError, httpx.ConnectTimeout)
 
@@ -51,9 +54,23 @@ def arguments_of(request: Request) -> dict[str, Any]:
     }
 
 
-def answer_of(response: httpx.Response, seconds: float = 0.0) -> Answer:
+def seconds_for(request: Request) -> float:
+    """How long the whole exchange may take, from the connection to the last byte of the answer.
+
+    The bounds of httpx are for each piece that comes, and begin anew with each byte of a trickle.
+    """
+    if request.timeout_seconds is None:
+        return math.inf
+    return request.timeout_seconds + len(request.body or b"") / _SLOWEST_BYTES_PER_SECOND
+
+
+def too_slow(request: Request) -> httpx.RequestError:
+    """What to raise when that time is over."""
+    return httpx.ReadTimeout(f"the answer was not complete after {seconds_for(request):.3g} s")
+
+
+def answer_of(response: httpx.Response, body: bytes = b"", seconds: float = 0.0) -> Answer:
     """What came; of a stream that has just begun, without a body."""
-    body = response.content if response.is_closed else b""
     return Answer(status=response.status_code, headers=response.headers, body=body, seconds=seconds)
 
 

@@ -21,7 +21,7 @@ class JobClient(
     A call that is refused for now (429, 503) or gets no answer is repeated, as `Retry-After` says,
     for `patience_seconds`. No job is made twice by that, because each submission has an idempotency
     key. Give one of your own, and you may repeat a whole call, for a day. `timeout_seconds` bounds
-    the wait for each part of an answer.
+    the wait for the whole of an answer.
 
     Threads may share a client. Close it when it is no longer needed, or use it in a `with` block.
 

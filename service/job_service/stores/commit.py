@@ -86,15 +86,19 @@ class Committer:
                 self._begin_trouble(f"it has not answered for {seconds:.0f} seconds")
         return self._trouble
 
-    def add(self, unit: UnitOfWork) -> None:
-        """Keep a unit, and tell of it after all that came before."""
+    def add(self, unit: UnitOfWork) -> bool:
+        """Keep a unit, and tell of it after all that came before; whether it has to wait for that.
+
+        An open one may take in more while it waits, until it is closed.
+        """
         if not self._units and not unit.needs_keeping:
             self._tell(unit)
-            return
+            return False
         self._units.append(unit)
         # If the service's end comes from another thread, the loop is blocked.
         if self._changed and trio.lowlevel.in_trio_run():
             self._changed.unpark_all()
+        return True
 
     def try_out(self) -> None:
         """Find out soon whether anything can be kept; what waits in line shows that, too."""
@@ -146,6 +150,8 @@ class Committer:
         """Keep nothing more: the units that are not told. Another thread may call it."""
         self._is_closed = True
         units, self._units = list(self._units), deque()
+        for unit in units:
+            unit.is_open = False
         return units
 
     def close(self) -> list[UnitOfWork]:
@@ -157,9 +163,12 @@ class Committer:
 
     async def _gather(self) -> None:
         """Let all who can go on now add their units, so that fewer transactions keep them."""
-        units = 0
-        while units < len(self._units) < MOST_JOBS:
-            units = len(self._units)
+        units, told = 0, 0
+        while 0 < len(self._units) < MOST_JOBS:
+            before = units, told
+            units, told = len(self._units), len(self._units[-1].told)  # the last may be open
+            if before == (units, told):
+                return
             await trio.lowlevel.checkpoint()
 
     def _next_batch(self) -> list[UnitOfWork]:
@@ -168,6 +177,7 @@ class Committer:
             jobs += len(unit.jobs)
             if batch and jobs > MOST_JOBS:
                 break
+            unit.is_open = False
             batch.append(unit)
         return batch
 

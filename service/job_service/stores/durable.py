@@ -3,8 +3,7 @@
 import math
 from abc import abstractmethod
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 import trio
@@ -79,10 +78,14 @@ class DurableStore(GroupStore):
             self._live.apply(change)
             return
         unit = self._outbox.begin()
+        self._apply_in(unit, change)
+        self._committer.add(unit)
+
+    def _apply_in(self, unit: UnitOfWork, change: Change) -> None:
+        """Apply a change in the unit that is under way."""
         self._live.apply(change)
         if type(change) is CancelRequest:  # of which no event tells
             unit.jobs[change.job.id] = change.job
-        self._committer.add(unit)
 
     def _take_back(self, job: Job) -> bool:
         if not super()._take_back(job):
@@ -134,19 +137,19 @@ class DurableStore(GroupStore):
         """Take all submissions out of these units that can't be kept now: they never were."""
         withdraw(units, self._live)
 
-    @asynccontextmanager
-    async def _unit(self) -> AsyncIterator[UnitOfWork]:
-        """What the block does is one unit. It is kept and told when the block has been left."""
+    async def _as_unit(self, act: Callable[[UnitOfWork], T]) -> T:
+        """What `act` does is one unit; its answer, when that is kept and told."""
         self._committer.require_no_trouble()  # which may have begun since the call did
         unit = self._outbox.begin()
         try:
-            yield unit
+            answer = act(unit)
         except BaseException:
             self._committer.add(unit)  # which has no more than events of what was turned away
             await trio.lowlevel.cancel_shielded_checkpoint()
             raise
         self._committer.add(unit)
         await self._committer.kept()
+        return answer
 
     async def _keep(self, units: Sequence[UnitOfWork]) -> None:
         await self._write(units)

@@ -1,4 +1,4 @@
-"""Which submissions came with an idempotency key, so that the same one again makes no new job."""
+"""Remembers requests with an idempotency key, so that the same one again makes no new job."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -100,3 +100,8 @@ def as_ended(first: JobSummary, ending: Ending) -> JobSummary:
         cancel_requested=False,
         error=None,
     )
+
+
+def replayed(now: JobSummary, first: JobSummary) -> JobSummary:
+    """The job as it is now, for a request that was answered with `first` before."""
+    return structs.replace(now, replayed=True, duplicate=first.duplicate)

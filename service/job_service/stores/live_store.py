@@ -26,8 +26,8 @@ from job_service.jobs.state.model import TERMINAL, Draft, Edit, Job
 from job_service.jobs.state.stand_in import StandIn, require_readable
 from job_service.jobs.state.transitions import cancel, edit
 from job_service.jobs.state.views import Cancellations, MadeReady, NodeView
-from job_service.stores.admission import LiveAdmission
 from job_service.stores.contract import Portion
+from job_service.stores.live_admission import LiveAdmission
 from job_service.stores.live_reads import LiveReads
 from job_service.telemetry.events import Event
 

@@ -206,8 +206,11 @@ class MemoryStore(GroupStore):
         return self._detail(self._find(job_id))
 
     async def wait(self, job_id: str, seconds: float) -> JobDetail:
-        await trio.lowlevel.checkpoint()
-        job = self._find(job_id)
+        try:
+            job = self._find(job_id)  # before it is forgotten, because its submitter waits
+        except UnknownJob:
+            await trio.lowlevel.checkpoint()
+            raise
         with trio.move_on_after(seconds):
             await self._live.ending_of(job).wait()
         return self._detail(job)

@@ -51,6 +51,7 @@ class Outbox:
 
     def begin(self) -> UnitOfWork:
         """A call is under way from now on: what follows is its."""
+        self.unit.is_open = False
         self.unit = unit = UnitOfWork()
         return unit
 

@@ -52,7 +52,6 @@ class JobRecord(
     msgspec.Struct,
     frozen=True,
     omit_defaults=True,
-    kw_only=True,
     tag_field="version",
     tag=VERSION,
 ):
@@ -92,37 +91,38 @@ class JobRecord(
 
 def record_of(job: Job) -> JobRecord:
     """The job as it is now."""
+    # Without their names, because msgspec takes as long for three with theirs as for all of these.
     return JobRecord(
-        id=job.id,
-        type=job.type,
-        status=job.status,
-        max_retries=job.max_retries,
-        created_at=job.created_at,
-        run_at=job.run_at,
-        finished_at=job.finished_at,
-        priority=job.priority,
-        unique_key=job.unique_key,
-        after=job.after,
-        retry_of=job.retry_of,
-        schedule=job.schedule,
-        scheduled_for=job.scheduled_for,
-        limit_key=job.limit_key,
-        tags=job.tags,
-        group=job.group,
-        callback_of=job.callback_of,
-        submitted_by=job.submitted_by,
-        runs=job.runs,
-        snoozes=job.snoozes,
-        interruptions=job.interruptions,
-        losses=job.losses,
-        attempts=tuple(map(_attempt_record, job.attempts)),
-        failure=job.failure,
-        cancel_reason=job.cancel_reason,
-        cancel_by=job.cancel_by,
-        edits=job.edits,
-        edited_at=job.edited_at,
-        edited_by=job.edited_by,
-        answered=job.answered,
+        job.id,
+        job.type,
+        job.status,
+        job.max_retries,
+        job.created_at,
+        job.run_at,
+        job.finished_at,
+        job.priority,
+        job.unique_key,
+        job.after,
+        job.retry_of,
+        job.schedule,
+        job.scheduled_for,
+        job.limit_key,
+        job.tags,
+        job.group,
+        job.callback_of,
+        job.submitted_by,
+        job.runs,
+        job.snoozes,
+        job.interruptions,
+        job.losses,
+        tuple(map(_attempt_record, job.attempts)),
+        job.failure,
+        job.cancel_reason,
+        job.cancel_by,
+        job.edits,
+        job.edited_at,
+        job.edited_by,
+        job.answered,
     )
 
 
@@ -133,30 +133,30 @@ def restore(record: JobRecord, payload: bytes, result: bytes | None = None) -> J
     """
     is_due_at_once = record.run_at == record.created_at
     job = Job(
-        id=record.id,
-        type=sys.intern(record.type),  # which many have in common
-        payload=payload,
-        max_retries=record.max_retries,
-        created_at=record.created_at,
-        run_at=record.created_at if is_due_at_once else record.run_at,
-        priority=record.priority,
-        unique_key=record.unique_key,
-        after=record.after,
-        retry_of=record.retry_of,
-        schedule=record.schedule,
-        scheduled_for=record.scheduled_for,
-        limit_key=record.limit_key,
-        tags=record.tags,
-        group=record.group,
-        callback_of=record.callback_of,
-        submitted_by=record.submitted_by,
+        record.id,
+        sys.intern(record.type),  # which many have in common
+        payload,
+        record.max_retries,
+        record.created_at,
+        record.created_at if is_due_at_once else record.run_at,
+        record.priority,
+        record.unique_key,
+        record.after,
+        record.retry_of,
+        record.schedule,
+        record.scheduled_for,
+        record.limit_key,
+        record.tags,
+        record.group,
+        record.callback_of,
+        record.submitted_by,
         status=record.status,
         is_recovered=True,
-        edits=record.edits,
-        edited_at=record.edited_at,
-        edited_by=record.edited_by,
-        answered=record.answered,
     )
+    if record.edits:
+        job.edits, job.edited_at = record.edits, record.edited_at
+        job.edited_by = record.edited_by
+    job.answered = record.answered
     if record.runs or record.status != "pending":  # else, as of most, there is nothing to add
         if not record.attempts and (record.losses or record.status == "processing"):
             raise msgspec.ValidationError("it has begun, and there is no attempt")

@@ -5,11 +5,13 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from typing import Final
 
 import trio
 from msgspec import UNSET
 
 from job_service.errors import JobServiceError, NotFinished
+from job_service.jobs.state.changes import Change, Readiness
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.detail import JobDetail, JobSummary, detail_of, summarize
 from job_service.jobs.state.group import Group
@@ -20,13 +22,15 @@ from job_service.jobs.state.stand_in import require_readable
 from job_service.jobs.state.views import Cancellations, MadeReady, QueueView
 from job_service.stores.contract import ALL, KeyedRequest, Portion
 from job_service.stores.durable import DurableStore
+from job_service.stores.durable_submissions import DurableSubmissions
 from job_service.stores.group_store import KeptGroup
 from job_service.stores.kept_counts import KeptCounts
 from job_service.stores.live_store import draft_like
 from job_service.stores.outbox import withdraw
-from job_service.stores.submissions import Submissions
 from job_service.stores.unit_of_work import Pause, ScheduleRun, UnitOfWork
 from job_service.telemetry.events import Event, QueuePaused, QueueResumed
+
+_TOLD_BY_UNIT: Final = 300  # events and calls, of changes that nobody waits for
 
 
 class SoleStore(DurableStore):
@@ -45,7 +49,7 @@ class SoleStore(DurableStore):
         capacity_bytes: int,
     ) -> None:
         super().__init__(emit, clock, capacity=capacity, capacity_bytes=capacity_bytes)
-        self._submissions = Submissions(self._admission, self._jobs, clock, self._read_some)
+        self._submissions = DurableSubmissions(self._admission, self._jobs, clock, self._read_some)
         self._kept_counts = KeptCounts()
 
     @abstractmethod
@@ -63,6 +67,19 @@ class SoleStore(DurableStore):
     def finished(self) -> int:
         return self._kept_counts.finished
 
+    def apply(self, change: Change) -> None:
+        """Changes that follow one another are one unit, because they are kept together anyway."""
+        if type(change) is Readiness:  # which need not be kept
+            self._live.apply(change)
+            return
+        unit = self._outbox.unit
+        if unit.is_open and len(unit.told) < _TOLD_BY_UNIT:
+            self._apply_in(unit, change)
+            return
+        unit = self._outbox.begin()
+        self._apply_in(unit, change)
+        unit.is_open = self._committer.add(unit)
+
     async def submit(
         self,
         drafts: Sequence[Draft],
@@ -73,15 +90,17 @@ class SoleStore(DurableStore):
     ) -> Sequence[JobSummary]:
         await self._require_open()
         await self._submissions.look_up_predecessors(drafts)
-        async with self._unit() as unit:
+
+        def act(unit: UnitOfWork) -> Sequence[JobSummary]:
             accept = partial(self._submissions.accept, unit, drafts, request, group)
             if schedule is None:
-                jobs = accept()
-            else:
-                before = self._state_of(schedule)
-                jobs = self._run_schedule(schedule, drafts[0], accept, ticks=not_since is not None)
-                unit.beside.append(ScheduleRun(before, self._state_of(schedule)))
-        return await self._submissions.as_they_are(jobs)
+                return accept()
+            before = self._state_of(schedule)
+            jobs = self._run_schedule(schedule, drafts[0], accept, ticks=not_since is not None)
+            unit.beside.append(ScheduleRun(before, self._state_of(schedule)))
+            return jobs
+
+        return await self._submissions.as_they_are(await self._as_unit(act))
 
     async def run_again(
         self, job_id: str, request: KeyedRequest | None = None, by: str | None = None
@@ -92,8 +111,8 @@ class SoleStore(DurableStore):
             await self._committer.kept()
             raise NotFinished(summarize(job))
         require_readable(job)
-        async with self._unit() as unit:
-            jobs = self._submissions.accept(unit, [draft_like(job, by)], request)
+        drafts = [draft_like(job, by)]
+        jobs = await self._as_unit(lambda unit: self._submissions.accept(unit, drafts, request))
         return (await self._submissions.as_they_are(jobs))[0]
 
     async def cancel(
@@ -138,8 +157,7 @@ class SoleStore(DurableStore):
         await self._committer.kept()  # so that not too much waits in line
 
     async def pause(self, job_type: str | None, by: str | None = None) -> QueueView:
-        await self._require_open()
-        async with self._unit() as unit:
+        def act(unit: UnitOfWork) -> None:
             if self._runner.pause(job_type):
                 unit.beside.append(Pause(job_type, paused=True))
                 self._outbox.emit(
@@ -147,11 +165,13 @@ class SoleStore(DurableStore):
                         timestamp=self.clock.now(), job_type=job_type or UNSET, by=by or UNSET
                     )
                 )
+
+        await self._require_open()
+        await self._as_unit(act)
         return self._view()
 
     async def resume(self, job_type: str | None, by: str | None = None) -> QueueView:
-        await self._require_open()
-        async with self._unit() as unit:
+        def act(unit: UnitOfWork) -> None:
             if self._runner.resume(job_type):
                 unit.beside.append(Pause(job_type, paused=False))
                 self._outbox.emit(
@@ -159,17 +179,22 @@ class SoleStore(DurableStore):
                         timestamp=self.clock.now(), job_type=job_type or UNSET, by=by or UNSET
                     )
                 )
+
+        await self._require_open()
+        await self._as_unit(act)
         return self._view()
 
     async def _change_schedule(self, schedule: str, change: ScheduleChange) -> None:
-        await self._require_open()
-        async with self._unit() as unit:
+        def act(unit: UnitOfWork) -> None:
             changed = change(self._state_of(schedule), self.clock.now())
             if changed is not None:
                 state, event = changed
                 self._note_schedule(state)
                 unit.beside.append(state)
                 self._outbox.emit(event)
+
+        await self._require_open()
+        await self._as_unit(act)
 
     async def get(self, job_id: str) -> JobDetail:
         await self._require_open()

@@ -46,12 +46,13 @@ class UnitOfWork:
     `jobs` are those that it changed, `created` those of them that it made, `edited` those to which
     a client gave another payload or priority, and `ended` those that it gave their end. `groups`
     are those that it changed, as they were after it. `beside` is what else is to be kept. `told` is
-    what tells of it. A submission is one for which somebody waits, and may make no job.
+    what tells of it. A submission is one for which somebody waits, and may make no job. If it is
+    open, it is the last one in line, and may take in more.
     """
 
     __slots__ = (
-        *("awaited", "beside", "created", "edited", "ended", "groups", "is_submission", "jobs"),
-        "told",
+        *("awaited", "beside", "created", "edited", "ended", "groups", "is_open", "is_submission"),
+        *("jobs", "told"),
     )
 
     def __init__(self) -> None:
@@ -64,6 +65,7 @@ class UnitOfWork:
         self.told: list[Event | Call] = []
         self.awaited: trio.Event | None = None  # made by the first who waits until it is told
         self.is_submission = False
+        self.is_open = False
 
     @property
     def needs_keeping(self) -> bool:

@@ -4,17 +4,20 @@ from typing import Any, Final
 
 from msgspec import json
 
-from job_service.failures.names import CUT
+from job_service.failures.names import CUT, exact
 from job_service.nesting import MAX_DEPTH, is_too_deep
-from job_service.telemetry.text import printable
+from job_service.telemetry.text import MOST_CHARS, printable
 
 _MOST_FIELDS: Final = 5  # of those that are too long together
 
 
 def render_json(line: dict[str, Any]) -> bytes:
-    """An object of JSON with all that is in the line, as far as JSON can carry it."""
+    """An object of JSON with all that is in the line, as far as JSON can carry it.
+
+    The line must have been measured (`room.py`), because this walks through all of it.
+    """
     try:
-        return _encode(line, enc_hook=repr)
+        return _encode(line, enc_hook=_printed)
     except KeyboardInterrupt:
         raise
     except BaseException:
@@ -35,6 +38,10 @@ def render_short(line: dict[str, Any], max_chars: int) -> bytes:
     kept = max_chars // _MOST_FIELDS
     first = list(line.items())[:_MOST_FIELDS]
     return render_json({printable(key)[:kept]: _cut(value, kept) for key, value in first})
+
+
+def _printed(value: object) -> str:
+    return exact(repr(value), MOST_CHARS)
 
 
 def _cut(value: object, chars: int) -> str:

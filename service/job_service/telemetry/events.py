@@ -294,11 +294,16 @@ class JobRescued(JobEvent, frozen=True, kw_only=True):
 
 
 class JobReleased(AttemptEvent, frozen=True, kw_only=True):
-    """The attempt was interrupted, and the store has the job again. This costs no retry."""
+    """The attempt was interrupted, and the store has the job again. This costs no retry.
+
+    It has `error` and `traceback` if its clean-up failed.
+    """
 
     event: Literal["job_released"] = "job_released"
     run_seconds: float
     reason: str
+    error: str | UnsetType = UNSET
+    traceback: str | UnsetType = UNSET
 
 
 class JobLost(AttemptEvent, frozen=True, kw_only=True):
@@ -478,6 +483,19 @@ class StoreOpening(Event, frozen=True, kw_only=True):
     event: Literal["store_opening"] = "store_opening"
     store: str
     jobs_read: int
+
+
+class RowsUnreadable(Event, frozen=True, kw_only=True):
+    """So many rows of the store's `table`, which has no jobs, can't be read; the first because of
+    `error`. What they tell is not known, and nothing else is held up.
+    """
+
+    level: Level = "error"
+    event: Literal["rows_unreadable"] = "rows_unreadable"
+    store: str
+    table: str
+    rows: int
+    error: str
 
 
 class StoreOpened(Event, frozen=True, kw_only=True):

@@ -5,7 +5,8 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Final
 
-from job_service.telemetry.text import printable
+from job_service.failures.size import fits
+from job_service.telemetry.text import MOST_CHARS, MOST_VALUES, printable
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -43,7 +44,8 @@ def method_of(record: logging.LogRecord) -> str:
 def message_of(record: logging.LogRecord) -> str:
     """The text of the record, in at most _MAX_CHARS characters."""
     try:
-        message = record.getMessage()
+        is_short = fits((record.msg, record.args), MOST_VALUES, MOST_CHARS)
+        message = record.getMessage() if is_short else printable(record.msg)
     except KeyboardInterrupt:
         raise
     except BaseException:  # arguments that do not fit

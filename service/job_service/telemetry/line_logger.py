@@ -10,12 +10,16 @@ from typing import Any, Final
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from job_service.failures.exception_groups import is_a
+from job_service.failures.names import exact
+from job_service.telemetry.room import in_short
 from job_service.telemetry.text import printable
 
 Hear = Callable[[str, str, bytes | None], None]
 WriteLine = Callable[[str, dict[str, Any], Hear | None], None]
 
 LEVEL_NUMBERS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+_LEVEL_CHARS: Final = 20  # more than the name of any level has
 _OTHER_NAMES: Final = {
     "msg": "info",
     "warn": "warning",
@@ -91,7 +95,7 @@ def _write(
         return
     if args:
         try:
-            event = _formatted(event, args)
+            event = _formatted(event, args := tuple(in_short(args)))
         except KeyboardInterrupt:
             raise
         except BaseException:  # they do not fit, or one of them can't be shown
@@ -115,7 +119,7 @@ def _shown(value: object) -> object:
 def _level_named(level: object) -> str:
     """The nearest level below a number, and "info" for what is neither that nor a name."""
     if type(level) is not int:
-        name = printable(level)
+        name = exact(level, _LEVEL_CHARS) if is_a(level, str) else ""
         return name if name in LEVEL_NUMBERS else _OTHER_NAMES.get(name, "info")
     reached = [name for name, number in LEVEL_NUMBERS.items() if number <= level]
     return reached[-1] if reached else "debug"

@@ -19,6 +19,7 @@ from job_service.telemetry.events import (
 )
 from job_service.telemetry.exc_info import error_of
 from job_service.telemetry.line_logger import LEVEL_NUMBERS, Hear, line_logger
+from job_service.telemetry.room import with_room
 from job_service.telemetry.text import printable
 
 LogFormat = Literal["json", "console"]
@@ -93,9 +94,10 @@ def _heard_fields(line: dict[str, Any]) -> bytes | None:
 
 
 def _with_standard_keys(now: datetime, level: str, fields: dict[str, Any]) -> dict[str, Any]:
+    error = error_of(fields.pop("exc_info", None))
+    fields = with_room(fields)
     event = printable(fields.get("event"))
     line: dict[str, Any] = {"timestamp": now, "level": level, "event": event}
-    error = error_of(fields.pop("exc_info", None))
     if error is not None:
         line["traceback"] = format_traceback(error)
     return line | {key: value for key, value in fields.items() if key not in line}

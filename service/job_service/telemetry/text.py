@@ -3,21 +3,29 @@
 import re
 from typing import Final
 
-from job_service.failures.groups import is_a
+from job_service.failures.exception_groups import is_a
 from job_service.failures.names import encodable
+from job_service.failures.size import shown
 
 # DEL, C1, and marks that nobody sees: of direction, of lines and paragraphs, of the order of bytes.
 # JSON lets all of them pass. To be used in a set of a regular expression.
 UNSAFE: Final = "\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"
+
+MOST_VALUES: Final = 10_000  # in a line of the log, with all that they hold
+MOST_CHARS: Final = 100_000  # of their texts, together
 
 _DELETE: Final = 0x7F
 _UNSAFE: Final = re.compile(f"[{UNSAFE}]")
 
 
 def printable(value: object) -> str:
-    """`value` itself if it is text, else its `repr`. Never raises, and is always valid Unicode."""
+    """`value` itself if it is text, else its `repr`, or what it is if that would take long.
+
+    Never raises, and is always valid Unicode.
+    """
     try:
-        return encodable(value if is_a(value, str) else repr(value))
+        text = value if is_a(value, str) else shown(value, MOST_VALUES, MOST_CHARS)
+        return encodable(text)
     except KeyboardInterrupt:
         raise
     except BaseException as error:

@@ -35,6 +35,7 @@ def _carry(reading: int, stream: TextIO) -> None:
         for line in lines:
             try:
                 stream.write(line)
-                stream.flush()
+                if hasattr(stream, "flush"):  # `print` takes one that has `write` alone, too
+                    stream.flush()
             except Exception:
                 return  # the pipe is broken then: its writer sees that, and counts what is lost

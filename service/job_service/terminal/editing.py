@@ -7,7 +7,7 @@ from msgspec import UNSET
 
 from job_service.errors import InvalidOption
 from job_service.jobs.queueing.filters import JobFilters
-from job_service.jobs.queueing.options import check_delay
+from job_service.jobs.queueing.option_checks import check_delay
 from job_service.jobs.state.detail import JobDetail
 from job_service.terminal.bulk import tally_of
 from job_service.terminal.each_job import for_each
@@ -58,7 +58,7 @@ def edit(
     due = None if run_at is None else moment("--run-at", run_at)
     if delay_seconds is not None:
         if due is not None:
-            raise InvalidOption("--delay and --run-at exclude each other")
+            raise InvalidOption("--delay and --run-at can't be used together")
         check_delay(delay_seconds)
         due = datetime.now(UTC) + timedelta(seconds=delay_seconds)
     changed = session.client.edit(

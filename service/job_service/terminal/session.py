@@ -22,6 +22,7 @@ from job_service.errors import (
 from job_service.service_url import service_url
 from job_service.settings import Settings
 from job_service.standard_streams import print_error
+from job_service.telemetry.text import escaped
 from job_service.terminal.signals import ended_by_signals
 from job_service.tokens import strongest
 
@@ -59,8 +60,8 @@ class Session:
             click.echo(words)
 
     def print_json(self, value: object) -> None:
-        """Print one line of JSON."""
-        click.echo(json.encode(value))
+        """Print one line of JSON, which may come from anybody and go to a terminal all the same."""
+        click.echo(escaped(json.encode(value)))
 
 
 def status_of(error: JobServiceError) -> int:

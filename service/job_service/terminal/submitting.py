@@ -10,6 +10,7 @@ from job_service.client import JobClient
 from job_service.errors import JobServiceError
 from job_service.jobs.queueing.options import JobOptions  # noqa: TC001
 from job_service.standard_streams import print_error
+from job_service.telemetry.text import escaped
 from job_service.terminal.moments import moment
 from job_service.terminal.payloads import read_payload
 from job_service.terminal.session import FAILED, OK, Session, asks_service
@@ -73,9 +74,9 @@ def submit(
     if session.as_json:
         session.print_json(ended)
     elif ended.result is not None:
-        click.echo(bytes(ended.result))
+        click.echo(escaped(bytes(ended.result)))
     elif ended.hidden:
-        print_error("the result is for those whose token may operate")
+        print_error("the result is shown only to a token that may operate")
     if ended.status == "completed":
         return OK
     print_error(f"job {job.id} {ended.status}" + (f": {ended.error}" if ended.error else ""))

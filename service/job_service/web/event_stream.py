@@ -8,7 +8,7 @@ from uuid import UUID
 import trio
 from quart import Quart, Response, request
 
-from job_service.jobs.queueing.options import limits
+from job_service.jobs.queueing.constraints import constraint
 from job_service.telemetry.events import EVENTS, Event
 from job_service.telemetry.feed import Feed, FellBehind
 from job_service.tokens import Tokens
@@ -39,7 +39,7 @@ class EventsQuery(Query, frozen=True):
     job_id: (
         Annotated[
             list[UUID],
-            limits(
+            constraint(
                 "the id of a job",
                 description="Only events of these jobs. Repeat it, or separate ids with commas.",
             ),
@@ -49,7 +49,7 @@ class EventsQuery(Query, frozen=True):
     event: (
         Annotated[
             list[EventName],
-            limits(
+            constraint(
                 f"some of {', '.join(_EVENT_NAMES)}",
                 description="Only these events. Repeat it, or separate names with commas.",
             ),

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from quart import Quart, Response, request
 
-from job_service.jobs.queueing.options import limits
+from job_service.jobs.queueing.constraints import constraint
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.state.model import TERMINAL
 from job_service.web.asgi import present_request
@@ -25,10 +25,10 @@ class ManyJobsQuery(JobFilterQuery, frozen=True):
 
     limit: Annotated[
         int,
-        limits(
+        constraint(
             f"a number from 1 to {MAX_AT_ONCE}",
-            description="Look at so many jobs at most, the newest first. The answer says if there "
-            "may be more.",
+            description="How many jobs to look at, at most, the newest first. The answer says if "
+            "there may be more.",
             ge=1,
             le=MAX_AT_ONCE,
         ),
@@ -36,7 +36,7 @@ class ManyJobsQuery(JobFilterQuery, frozen=True):
     cursor: (
         Annotated[
             UUID,
-            limits(
+            constraint(
                 "the `next` of an answer",
                 description="Where to go on: the `next` of the answer before.",
             ),

@@ -2,6 +2,7 @@
 
 from typing import Annotated, get_args
 
+from job_service.jobs.queueing.constraints import constraint
 from job_service.jobs.queueing.filters import (
     MAX_TYPES,
     CreatedAfter,
@@ -13,7 +14,6 @@ from job_service.jobs.queueing.filters import (
     KeySought,
     TagSought,
 )
-from job_service.jobs.queueing.options import limits
 from job_service.jobs.state.model import Status
 from job_service.web.queries import Query
 
@@ -24,7 +24,7 @@ class JobFilterQuery(Query, frozen=True):
     status: (
         Annotated[
             list[Status],
-            limits(
+            constraint(
                 f"one of {', '.join(get_args(Status))}",
                 description=(
                     "Only jobs that have this status now. Repeat it for several, or separate them "
@@ -37,7 +37,7 @@ class JobFilterQuery(Query, frozen=True):
     type: (
         Annotated[
             list[str],
-            limits(
+            constraint(
                 f"a job type, of which there may be {MAX_TYPES}",
                 description=(
                     f"Only jobs of this type. Repeat it for several, {MAX_TYPES} at most."

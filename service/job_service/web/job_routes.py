@@ -11,8 +11,8 @@ from quart import Quart, Response, request
 from werkzeug.routing import BaseConverter
 
 from job_service.errors import StoreUnavailable, UnknownJob
+from job_service.jobs.queueing.constraints import constraint
 from job_service.jobs.queueing.filters import MAX_PAGE
-from job_service.jobs.queueing.options import limits
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.state.detail import JobSummary
@@ -39,7 +39,7 @@ class JobListQuery(JobFilterQuery, frozen=True):
 
     order: Annotated[
         Literal["oldest", "newest"],
-        limits(
+        constraint(
             "oldest or newest, the end to start from",
             description="Which end to start from. A cursor keeps the order that it comes from.",
         ),
@@ -47,7 +47,7 @@ class JobListQuery(JobFilterQuery, frozen=True):
     include: (
         Annotated[
             list[Literal["excerpts"]],
-            limits(
+            constraint(
                 "excerpts",
                 description=(
                     "Tell of each job how its payload begins, `payload_excerpt`, and why it waits, "
@@ -59,7 +59,7 @@ class JobListQuery(JobFilterQuery, frozen=True):
     ) = None
     limit: Annotated[
         int,
-        limits(
+        constraint(
             f"a number from 1 to {MAX_PAGE}",
             description="At most this many jobs in one answer.",
             ge=1,
@@ -69,7 +69,7 @@ class JobListQuery(JobFilterQuery, frozen=True):
     cursor: (
         Annotated[
             UUID,
-            limits(
+            constraint(
                 "the one of a Link header",
                 description="The start of the page, from the `Link` header of the page before.",
             ),
@@ -84,7 +84,7 @@ class WaitQuery(Query, frozen=True):
     wait: (
         Annotated[
             float,
-            limits(
+            constraint(
                 f"a number of seconds from 0 to {MAX_WAIT_SECONDS}",
                 description="Answer when it has ended, but after this many seconds at most.",
                 ge=0,

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from msgspec import Struct
 from quart import Quart, Response
 
-from job_service.jobs.queueing.options import limits
+from job_service.jobs.queueing.constraints import constraint
 from job_service.jobs.state.views import WorkerView
 from job_service.telemetry.history import SECONDS, History
 from job_service.telemetry.metrics import MetricsSnapshot
@@ -23,10 +23,10 @@ class HistoryQuery(Query, frozen=True):
     """Of `GET /history`."""
 
     seconds: Annotated[
-        int, limits(_OF_THE_PAST, description="How far back to go.", ge=1, le=SECONDS)
+        int, constraint(_OF_THE_PAST, description="How far back to go.", ge=1, le=SECONDS)
     ] = SECONDS
     step: Annotated[
-        int, limits(_OF_THE_PAST, description="Seconds of one step.", ge=1, le=SECONDS)
+        int, constraint(_OF_THE_PAST, description="Seconds of one step.", ge=1, le=SECONDS)
     ] = 60
 
 
@@ -35,7 +35,9 @@ class NoticesQuery(Query, frozen=True):
 
     limit: Annotated[
         int,
-        limits(f"a whole number from 1 to {KEPT}", description="How many at most.", ge=1, le=KEPT),
+        constraint(
+            f"a whole number from 1 to {KEPT}", description="How many at most.", ge=1, le=KEPT
+        ),
     ] = KEPT
 
 

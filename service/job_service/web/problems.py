@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import UNSET, Struct, UnsetType, json
 from quart import Quart, Response
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed
 
 from job_service.errors import (
     AlreadyFinished,
@@ -146,6 +146,8 @@ async def _answer_frameworks_error(
     status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
     detail = our_words.get(status) or error.description or phrase(status)
     headers = {}
+    if isinstance(error, InternalServerError) and isinstance(error.original_exception, MemoryError):
+        detail = "the service is out of memory; its log says more"
     if isinstance(error, MethodNotAllowed):
         allowed = ", ".join(sorted(error.valid_methods or ()))
         detail = f"this path takes only {allowed}"

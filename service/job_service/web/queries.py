@@ -24,7 +24,7 @@ import msgspec
 from msgspec import Struct, structs
 from quart import Response, request
 
-from job_service.jobs.queueing.options import must_be
+from job_service.jobs.queueing.constraints import must_be
 from job_service.web.problems import malformed
 
 # As JSON writes them, but for leading zeros; Python's int and float would take "1_0" and "٣", too.
@@ -38,8 +38,8 @@ _SHOWN_CHARS: Final = 100
 class Query(Struct, frozen=True, forbid_unknown_fields=True):
     """The query of a call that takes no parameters. Others add a field for each of theirs.
 
-    A field is annotated with `limits`. A list may be given as one parameter with commas, repeated,
-    or both; a list of texts, which may have commas themselves, only repeated.
+    A field is annotated with its `constraint`. A list may be given as one parameter with commas,
+    repeated, or both; a list of texts, which may have commas themselves, only repeated.
     """
 
 

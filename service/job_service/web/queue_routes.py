@@ -1,11 +1,11 @@
-"""The routes of the queue: what it is made of, how to hold it back, and how to back it up."""
+"""The routes of the queue: see its parts, pause and resume it, and back its jobs up."""
 
 from typing import Annotated
 
 from msgspec import Struct
 from quart import Quart, Response
 
-from job_service.jobs.queueing.options import limits
+from job_service.jobs.queueing.constraints import constraint
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.web.asgi import present_request
 from job_service.web.queries import Query, takes
@@ -15,7 +15,9 @@ from job_service.web.responses import fresh_json
 class QueueQuery(Query, frozen=True):
     """Of `POST /queue/pause` and `POST /queue/resume`."""
 
-    type: Annotated[str, limits("a job type", description="Only jobs of this type.")] | None = None
+    type: Annotated[str, constraint("a job type", description="Only jobs of this type.")] | None = (
+        None
+    )
 
 
 class BackupQuery(Query, frozen=True):
@@ -23,7 +25,7 @@ class BackupQuery(Query, frozen=True):
 
     to: Annotated[
         str,
-        limits(
+        constraint(
             "the absolute path of a new file",
             description="Absolute path of a new file on the machine of the service.",
             pattern=r"^/[^\x00]*[^/\x00]$",

@@ -4,7 +4,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,6 @@ from tests.stores.sqlite.sample import closing_file
 from tests.stores.workshop import Workshop
 
 MEGABYTE = 1_000_000
-
-OpenFile = Callable[..., AbstractAsyncContextManager[Workshop]]
 
 
 @asynccontextmanager
@@ -57,7 +55,17 @@ class Disk:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.failing: set[str] = set()
         self._turns = threading.RLock()
-        for name in ("write", "trim", "get", "page", "summaries", "counts", "keys", "unfinished"):
+        for name in (
+            "write",
+            "trim",
+            "_delete_first",
+            "get",
+            "page",
+            "summaries",
+            "counts",
+            "keys",
+            "unfinished",
+        ):
             monkeypatch.setattr(JobFile, name, self._breakable(name, getattr(JobFile, name)))
 
     def _breakable(self, name: str, method: Callable[..., object]) -> Callable[..., object]:

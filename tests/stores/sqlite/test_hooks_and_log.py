@@ -12,6 +12,7 @@ from job_service.jobs.running.engine import Engine
 from job_service.jobs.state.clock import Clock
 from job_service.stores.sqlite.store import SqliteStore
 from job_service.telemetry.emitter import Emitter
+from job_service.telemetry.events import JobReleased
 from job_service.telemetry.log import Log
 from tests.conftest import Record
 from tests.stores.sqlite.conftest import as_after_a_crash
@@ -20,9 +21,11 @@ ONCE = Retry(max_retries=0)
 
 
 @asynccontextmanager
-async def serving(path: Path, registry: Registry) -> AsyncIterator[Engine]:
+async def serving(
+    path: Path, registry: Registry, record: Record | None = None
+) -> AsyncIterator[Engine]:
     """One process's life with the file, which ends with a drain."""
-    emit = Emitter(Record().observe)
+    emit = Emitter((record or Record()).observe)
     store = SqliteStore(
         path,
         emit,
@@ -95,3 +98,29 @@ async def test_a_job_that_was_lost_is_told_at_the_next_start(
         assert (await engine.queue.wait(job.id, 30)).status == "failed"
     error = "RuntimeError('the process ended while it had this job in hand')"
     assert told == [(job.id, error)]
+
+
+async def test_an_error_in_the_cleanup_is_told_of_a_job_that_waits_again(
+    path: Path, registry: Registry
+) -> None:
+    """At a stop, by its line and in its story, although the attempt costs no retry."""
+    record, begins = Record(), trio.Event()
+
+    @registry.job("untidy", retry=ONCE)
+    async def untidy() -> None:
+        try:
+            begins.set()
+            await trio.sleep_forever()
+        finally:
+            raise OSError("the cleanup failed")
+
+    async with serving(path, registry, record) as engine:
+        job = await engine.queue.submit("untidy")
+        await begins.wait()
+        engine.stop("second_signal")
+    (event,) = record.of(JobReleased)
+    assert event.error == "OSError: the cleanup failed"
+    assert 'raise OSError("the cleanup failed")' in str(event.traceback)
+    async with serving(path, Registry()) as engine:
+        (attempt,) = (await engine.queue.get(job.id)).attempts
+    assert (attempt.outcome, attempt.error) == ("interrupted", event.error)

@@ -1,5 +1,7 @@
 """A job may end its process in its first statement, before its start is kept: it is counted."""
 
+import errno
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -103,6 +105,38 @@ async def test_no_more_begin_while_too_many_starts_are_not_kept(
         assert shop.held_because is None
 
 
+async def test_a_log_that_is_cut_off_harms_nobody(path: Path) -> None:
+    """The service goes on, and what begins after that is counted."""
+    async with opened_file(path) as shop:
+        first, second = await shop.new(), await shop.new()
+        await begin(shop, first)
+        os.truncate(f"{path}-starts", 0)
+        await begin(shop, second)
+        crashed = as_after_a_crash(path)
+    async with opened_file(crashed) as restarted:
+        assert len((await restarted.store.get(second)).attempts) == 1
+
+
+async def test_a_start_that_cant_be_written_down_is_an_error_of_the_store(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job runs, and its start is kept with the next commit."""
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async with opened_file(path) as shop:
+        job_id = await shop.new()
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "pwrite", full)
+            await begin(shop, job_id)
+        assert shop.metrics.snapshot().store_errors == 1
+        await shop.store.settled()
+        crashed = as_after_a_crash(path)
+    async with opened_file(crashed) as restarted:
+        assert len((await restarted.store.get(job_id)).attempts) == 1
+
+
 def test_the_log_has_the_last_attempts(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of each job the last one; the oldest entries make room for new ones."""
     monkeypatch.setattr(start_log, "_BYTES", 3 * 128)
@@ -135,5 +169,23 @@ async def test_without_a_log_of_starts_there_is_no_store(path: Path) -> None:
     """The line says which file it is."""
     Path(f"{path}-starts").mkdir()
     with pytest.raises(StoreRefused, match=r"can't use .*jobs\.db-starts: Is a directory"):
+        async with opened_file(path):
+            raise AssertionError("it is not opened")
+
+
+async def test_a_log_of_starts_that_does_not_fit_on_the_disk_is_told(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is nearly full may take a part, and says so only when asked for the rest."""
+    write = os.pwrite
+
+    def write_some(descriptor: int, data: bytes, offset: int) -> int:
+        room = 10_000 - offset
+        if room <= 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(descriptor, data[:room], offset)
+
+    monkeypatch.setattr(os, "pwrite", write_some)
+    with pytest.raises(StoreRefused, match=r"can't use .*jobs\.db-starts: No space left on device"):
         async with opened_file(path):
             raise AssertionError("it is not opened")

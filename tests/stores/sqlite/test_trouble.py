@@ -238,7 +238,7 @@ async def test_what_is_kept_is_not_withdrawn_because_old_jobs_cant_be_deleted(
         for _ in range(3):
             await shop.run_and_forget(await shop.new())
         await shop.start(await shop.new())
-        disk.failing.add("trim")
+        disk.failing.add("_delete_first")
         await shop.end(next(iter(shop.running)))
         job_id = await shop.new()
         assert (await shop.store.get(job_id)).status == "pending"

@@ -2,6 +2,8 @@
 
 import ssl
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Self, TypeVar
 
 import anyio
@@ -16,6 +18,8 @@ from job_service.client.httpx_messages import (
     arguments_of,
     no_answer_of,
     opened,
+    seconds_for,
+    too_slow,
 )
 
 T = TypeVar("T")
@@ -65,7 +69,17 @@ class Driver:
         if request.pause_seconds:
             await anyio.sleep(request.pause_seconds)
         try:
-            response = await self._http.request(**arguments_of(request))
+            with in_time_for(request):
+                response = await self._http.request(**arguments_of(request))
         except httpx.RequestError as error:
             return no_answer_of(error, self.url, time.monotonic() - began)
-        return answer_of(response, time.monotonic() - began)
+        return answer_of(response, response.content, time.monotonic() - began)
+
+
+@contextmanager
+def in_time_for(request: Request) -> Iterator[None]:
+    """Raise httpx.ReadTimeout if the block takes longer than the request may."""
+    with anyio.move_on_after(seconds_for(request)) as scope:
+        yield
+    if scope.cancelled_caught:
+        raise too_slow(request)

@@ -1,4 +1,4 @@
-"""The event stream, over as many connections as it takes."""
+"""Follows the event stream, over as many connections as it takes."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
@@ -6,7 +6,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 import anyio
 import httpx
 
-from job_service.client.awaiting.driver import Driver
+from job_service.client.awaiting.driver import Driver, in_time_for
 from job_service.client.event_stream import Follower, StreamedEvent
 from job_service.client.httpx_messages import answer_of, arguments_of, no_answer_of
 from job_service.errors import Unreachable
@@ -39,10 +39,13 @@ class StreamMethods(Driver):
         while True:
             why = f"the stream of {self.url} has ended"
             try:
-                async with self._http.stream(**arguments_of(follower.request())) as response:
+                request = follower.request()
+                async with self._http.stream(**arguments_of(request)) as response:
+                    body = b""
                     if not response.is_success:
-                        await response.aread()
-                    follower.accept(answer_of(response))
+                        with in_time_for(request):
+                            body = await response.aread()
+                    follower.accept(answer_of(response, body))
                     yield None
                     async with _ended(response.aiter_bytes(), response) as pieces:
                         async for piece in pieces:

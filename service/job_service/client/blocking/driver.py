@@ -15,6 +15,8 @@ from job_service.client.httpx_messages import (
     arguments_of,
     no_answer_of,
     opened,
+    seconds_for,
+    too_slow,
 )
 
 T = TypeVar("T")
@@ -63,8 +65,20 @@ class Driver:
         began = time.monotonic()
         if request.pause_seconds:
             time.sleep(request.pause_seconds)
+        deadline = time.monotonic() + seconds_for(request)
         try:
-            response = self._http.request(**arguments_of(request))
+            with self._http.stream(**arguments_of(request)) as response:
+                body = read_whole(response, request, deadline)
         except httpx.RequestError as error:
             return no_answer_of(error, self.url, time.monotonic() - began)
-        return answer_of(response, time.monotonic() - began)
+        return answer_of(response, body, time.monotonic() - began)
+
+
+def read_whole(response: httpx.Response, request: Request, deadline: float) -> bytes:
+    """The body of the answer to a request. Raises httpx.ReadTimeout if it is not here in time."""
+    body = bytearray()
+    for piece in response.iter_bytes():
+        body += piece
+        if time.monotonic() > deadline:
+            raise too_slow(request)
+    return bytes(body)

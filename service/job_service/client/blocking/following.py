@@ -1,4 +1,4 @@
-"""The event stream, over as many connections as it takes."""
+"""Follows the event stream, over as many connections as it takes."""
 
 import time
 from collections.abc import Generator, Iterator, Sequence
@@ -6,9 +6,9 @@ from contextlib import closing, contextmanager
 
 import httpx
 
-from job_service.client.blocking.driver import Driver
+from job_service.client.blocking.driver import Driver, read_whole
 from job_service.client.event_stream import Follower, StreamedEvent
-from job_service.client.httpx_messages import answer_of, arguments_of, no_answer_of
+from job_service.client.httpx_messages import answer_of, arguments_of, no_answer_of, seconds_for
 from job_service.errors import Unreachable
 
 
@@ -41,10 +41,13 @@ class StreamMethods(Driver):
         while True:
             why = f"the stream of {self.url} has ended"
             try:
-                with self._http.stream(**arguments_of(follower.request())) as response:
+                request = follower.request()
+                with self._http.stream(**arguments_of(request)) as response:
+                    body = b""
                     if not response.is_success:
-                        response.read()
-                    follower.accept(answer_of(response))
+                        deadline = time.monotonic() + seconds_for(request)
+                        body = read_whole(response, request, deadline)
+                    follower.accept(answer_of(response, body))
                     yield None
                     for piece in response.iter_bytes():
                         yield from follower.read(piece)

@@ -22,7 +22,7 @@ class Terms:
     """The terms of one client.
 
     `patience_seconds` is how long a call is repeated in all, and `timeout_seconds` how long the
-    service may take for an answer that needs no waiting.
+    service may take for the whole of an answer that needs no waiting.
     """
 
     def __init__(self, patience_seconds: float, timeout_seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""What jobs may be sought by: as arguments of calls, checked, and as the value that stores take."""
+"""The filters of jobs as arguments of calls: checked, and made into the value that stores take."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,12 +7,8 @@ from typing import Annotated, Any, Final, TypedDict, get_args
 import msgspec
 
 from job_service.errors import InvalidOption
-from job_service.jobs.queueing.options import (
-    MAX_TAG_CHARS,
-    MAX_UNIQUE_KEY_CHARS,
-    limits,
-    must_be,
-)
+from job_service.jobs.queueing.constraints import constraint, must_be
+from job_service.jobs.queueing.options import MAX_TAG_CHARS, MAX_UNIQUE_KEY_CHARS
 from job_service.jobs.queueing.words import check_unicode
 from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import Status
@@ -25,14 +21,14 @@ _ID_CHARS: Final = 36
 
 StatusesSought = Annotated[
     Sequence[Status],
-    limits(
+    constraint(
         f"one or more of {', '.join(get_args(Status))}",
         description="Only jobs that have one of these statuses now.",
     ),
 ]
 TypesSought = Annotated[
     Sequence[str],
-    limits(
+    constraint(
         f"one or more job types, {MAX_TYPES} at most",
         description="Only jobs of these types.",
         max_length=MAX_TYPES,
@@ -40,7 +36,7 @@ TypesSought = Annotated[
 ]
 IdPartSought = Annotated[
     str,
-    limits(
+    constraint(
         f"a part of an id, 1 to {_ID_CHARS} characters",
         description="Only jobs that have this anywhere in their id.",
         min_length=1,
@@ -49,7 +45,7 @@ IdPartSought = Annotated[
 ]
 KeySought = Annotated[
     str,
-    limits(
+    constraint(
         f"a text of 1 to {MAX_UNIQUE_KEY_CHARS} characters",
         description="Only jobs with this unique key, also those that have ended.",
         min_length=1,
@@ -58,7 +54,7 @@ KeySought = Annotated[
 ]
 TagSought = Annotated[
     str,
-    limits(
+    constraint(
         f"a text of 1 to {MAX_TAG_CHARS} characters",
         description="Only jobs with this tag.",
         min_length=1,
@@ -67,7 +63,7 @@ TagSought = Annotated[
 ]
 GroupSought = Annotated[
     str,
-    limits(
+    constraint(
         "the id of a group",
         description="Only jobs of the group with this id.",
         pattern=r"^[0-9a-f-]{36}\Z",
@@ -76,14 +72,14 @@ GroupSought = Annotated[
 _MOMENT: Final = "a date and time with an offset, such as 2026-12-24T18:00:00Z"
 CreatedAfter = Annotated[
     datetime,
-    limits(_MOMENT, description="Only jobs that were created then or later.", tz=True),
+    constraint(_MOMENT, description="Only jobs that were created then or later.", tz=True),
 ]
 CreatedBefore = Annotated[
-    datetime, limits(_MOMENT, description="Only jobs that were created earlier.", tz=True)
+    datetime, constraint(_MOMENT, description="Only jobs that were created earlier.", tz=True)
 ]
 ErrorSought = Annotated[
     str,
-    limits(
+    constraint(
         f"a text of 1 to {MAX_ERROR_PART_CHARS} characters",
         description="Only jobs that have this in the error of their last attempt, in any case.",
         min_length=1,
@@ -137,7 +133,7 @@ def job_filter(
 
 
 def check_page(after: Any, limit: Any) -> None:
-    """Raise InvalidOption if no page can begin after this, or have so many jobs."""
+    """Raise InvalidOption if no page can begin after this, or have this many jobs."""
     if not (after is None or (isinstance(after, str) and after.isascii() and "\0" not in after)):
         raise InvalidOption("after must be the id of a job")
     if not isinstance(limit, int):

@@ -1,4 +1,4 @@
-"""Whether this program can run a job: it may be of an older one, or of another."""
+"""Whether this program can run a job, which another or an older one may have submitted."""
 
 from job_service.errors import InvalidPayload, UnknownJobType
 from job_service.jobs.registration.registry import Registry
@@ -30,4 +30,6 @@ def why_payload_unfit(registry: Registry, job_type: str, payload: bytes) -> str 
         return f"no handler is registered for {job_type}"
     except InvalidPayload as error:
         return f"its payload does not fit {job_type} any more: {error}"
+    except MemoryError:
+        return "there is no memory to read its payload"
     return None

@@ -6,7 +6,7 @@ import trio
 
 from job_service.errors import InvalidOption
 from job_service.jobs.queueing.keyed_requests import keyed_request
-from job_service.jobs.queueing.options import check_draft
+from job_service.jobs.queueing.option_checks import check_draft
 from job_service.jobs.queueing.words import require_words
 from job_service.jobs.state.group import GroupView, new_group
 from job_service.jobs.state.model import Draft
@@ -107,7 +107,7 @@ class GroupQueue:
     def _check(self, drafts: list[Draft], callbacks: list[Draft]) -> None:
         """Raise InvalidOption if they make no group."""
         if not drafts:
-            raise InvalidOption("a group must have a job")
+            raise InvalidOption("a group needs at least one job")
         now = self._store.clock.now()
         for draft in (*drafts, *callbacks):
             check_draft(draft, now)

@@ -8,7 +8,8 @@ from msgspec import UNSET, structs
 
 from job_service.jobs.queueing.group_queue import GroupQueue
 from job_service.jobs.queueing.keyed_requests import keyed_request
-from job_service.jobs.queueing.options import JobOptions, check_draft, check_options
+from job_service.jobs.queueing.option_checks import check_draft, check_options
+from job_service.jobs.queueing.options import JobOptions
 from job_service.jobs.queueing.queue_actions import QueueActions
 from job_service.jobs.queueing.schedules import Schedules
 from job_service.jobs.queueing.words import require_words

@@ -1,4 +1,4 @@
-"""What may be done to jobs that are there, and to the queue: one job, many, or all that start."""
+"""The part of the facade that changes jobs and the queue: one job, many, or what may start."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,7 +11,7 @@ from msgspec import UNSET, structs
 from job_service.jobs.queueing.bulk import filter_of, retry_all
 from job_service.jobs.queueing.filters import JobFilters
 from job_service.jobs.queueing.keyed_requests import keyed_request
-from job_service.jobs.queueing.options import check_edit
+from job_service.jobs.queueing.option_checks import check_edit
 from job_service.jobs.queueing.queue_reader import QueueReader
 from job_service.jobs.queueing.words import require_words
 from job_service.jobs.registration.job_type import encode_payload
@@ -121,7 +121,7 @@ class QueueActions(QueueReader):
 
         The newest come first, and jobs that are submitted meanwhile are not cancelled. Other tasks
         run in between; a caller who is cancelled has done a part of it, and may do it again. With a
-        `limit` it is done for so many jobs, and goes on `after` the `next` of its answer.
+        `limit` it is done for this many jobs, and goes on `after` the `next` of its answer.
 
         Raises UnknownJobType if a type has no handler, and no jobs of it are kept; or
         InvalidOption, as if nothing says which jobs are meant.

@@ -13,9 +13,13 @@ Kind = Literal["async", "plain", "wrapper"]
 if sys.version_info >= (3, 14):
     from annotationlib import Format, get_annotations
 
-    def signature_of(function: Callable[..., Any]) -> inspect.Signature:
+    def signature_of(
+        function: Callable[..., Any], *, follow_wrapped: bool = True
+    ) -> inspect.Signature:
         """Its signature, with a forward reference for each annotation that can't be evaluated."""
-        return inspect.signature(function, annotation_format=Format.FORWARDREF)
+        return inspect.signature(
+            function, follow_wrapped=follow_wrapped, annotation_format=Format.FORWARDREF
+        )
 
     def annotations_of(function: Callable[..., Any]) -> Mapping[str, Any]:
         """Its annotations, with a forward reference for each that can't be evaluated."""
@@ -23,9 +27,11 @@ if sys.version_info >= (3, 14):
 
 else:
 
-    def signature_of(function: Callable[..., Any]) -> inspect.Signature:
+    def signature_of(
+        function: Callable[..., Any], *, follow_wrapped: bool = True
+    ) -> inspect.Signature:
         """Its signature, with its annotations as they were written or evaluated."""
-        return inspect.signature(function)
+        return inspect.signature(function, follow_wrapped=follow_wrapped)
 
     def annotations_of(function: Callable[..., Any]) -> Mapping[str, Any]:
         """Its annotations, as they were written or evaluated."""
@@ -102,7 +108,16 @@ def own_name_of(function: Callable[..., Any], hint: str) -> str:
 
 def place_of(handler: Any) -> str:
     """` (file:line)`, to end an error with; empty if there is no source."""
-    code = getattr(function_of(handler), "__code__", None)
+    return _place_of(function_of(handler))
+
+
+def place_of_wrapper(handler: Any) -> str:
+    """The same for what runs first when it is called, which a decorator may have made."""
+    return _place_of(_called(handler))
+
+
+def _place_of(function: Any) -> str:
+    code = getattr(function, "__code__", None)
     return f" ({code.co_filename}:{code.co_firstlineno})" if code else ""
 
 

@@ -9,6 +9,7 @@ import msgspec
 
 from job_service.errors import InvalidPayload
 from job_service.failures.report import Report, describe, report, report_kind
+from job_service.huge_numbers import TOO_MANY_HUGE, has_too_many_huge
 from job_service.jobs.registration.context import JobContext
 from job_service.jobs.registration.handler import awaited, kind_of, name_of, place_of
 from job_service.jobs.registration.hooks import Hooks
@@ -66,13 +67,18 @@ class JobType:
         )
 
     def check_payload(self, payload: bytes) -> None:
-        """Raise InvalidPayload if `payload`, JSON text, is not what the handler takes."""
+        """Raise InvalidPayload if `payload`, JSON text, is not what the handler takes.
+
+        Raises MemoryError, too: then nobody knows whether it is.
+        """
         if is_too_deep(payload):
             raise InvalidPayload(TOO_DEEP)
+        if has_too_many_huge(payload):
+            raise InvalidPayload(TOO_MANY_HUGE)
         try:
             payload.decode()  # the decoder skips what its type does not name
             self.payload_decoder.decode(payload)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, MemoryError):
             raise
         except BaseException as error:
             if self.sensitive and not _quotes_nothing(error):
@@ -201,6 +207,8 @@ def check_terms(
 
 def encode_payload(payload: object) -> bytes:
     """The payload as JSON text. Raises InvalidPayload if JSON can't carry it."""
+    if type(payload) is msgspec.Raw:  # which is JSON text, as all that comes over HTTP
+        return bytes(payload)
     try:
         return msgspec.json.encode(payload, enc_hook=written_to_be_read)
     except RecursionError as error:  # such as a list that holds itself

@@ -1,4 +1,4 @@
-"""Whose job it is, for limits that hold per key of the payload."""
+"""Works out the limit key of a job from its payload, for limits that hold per key."""
 
 import inspect
 from collections.abc import Callable
@@ -32,7 +32,7 @@ def limit_key_of(per: Per, payload: Any) -> str:
     """The key that `per` gives for this payload. Raises InvalidPayload if that is none."""
     try:
         key = per(payload)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, MemoryError):
         raise
     except BaseException as error:  # as from a payload type that checks itself
         raise InvalidPayload(f"its limit key can't be told: {describe(error)}") from error

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from job_service.failures.groups import is_a, leaves
+from job_service.failures.exception_groups import is_a, leaves
 from job_service.failures.report import describe
+from job_service.failures.size import shown
 from job_service.jobs.registration.numbers import is_number, require_integer, require_number
 
 MAX_RETRIES_LIMIT = 1_000
@@ -94,7 +95,7 @@ class Retry:
 def _as_wait(seconds: object) -> float:
     """What `backoff` returned, in seconds. Raises TypeError or ValueError if it is no such wait."""
     if not is_number(seconds):
-        raise TypeError(f"it returned {seconds!r}")
+        raise TypeError(f"it returned {shown(seconds)}")
     if not seconds <= LONGEST_WAIT_SECONDS:  # nan is not, either
         raise ValueError(f"it returned {seconds}, and no job may wait longer than 10 years")
     return float(max(seconds, 0))

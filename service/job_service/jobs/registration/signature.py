@@ -18,6 +18,7 @@ from job_service.jobs.registration.handler import (
     is_generator,
     name_of,
     place_of,
+    place_of_wrapper,
     signature_of,
 )
 from job_service.jobs.registration.payload import PayloadDecoder, decoder_of
@@ -65,6 +66,7 @@ def read_signature(handler: Callable[..., Any], resources: Container[str] = ()) 
     if len(payloads) > 1:
         problem = "is no resource that is registered yet, and a handler takes only one payload"
         raise _bad_parameter(handler, parameters, payloads[1], problem)
+    _require_taken_by_name(handler, parameters)
     payload = payloads[0] if payloads else None
     decoder, absent = _read_payload(handler, parameters, payload, annotations)
     return Signature(
@@ -105,8 +107,25 @@ def _require_fitting(
     raise TypeError(
         f"{name_of(handler)}({signature}) can't handle jobs: a handler takes at most "
         "one payload, one parameter annotated JobContext, and resources that were registered "
-        f"before it; and it is no generator{hint}{place_of(handler)}"
+        f"before it, all by name; and it is no generator{hint}{place_of(handler)}"
     )
+
+
+def _require_taken_by_name(handler: Callable[..., Any], parameters: Parameters) -> None:
+    """Raise TypeError if what a decorator has put around it has other names for its parameters."""
+    try:
+        outermost = signature_of(handler, follow_wrapped=False)
+    except (TypeError, ValueError):  # a wrapper in C tells nothing of itself, and takes anything
+        return
+    try:
+        outermost.bind(**dict.fromkeys(parameters))
+    except TypeError as error:
+        taken = [str(each.replace(annotation=each.empty)) for each in outermost.parameters.values()]
+        raise TypeError(
+            f"{name_of(handler)}({', '.join(parameters)}) can't handle jobs: its parameters are "
+            f"given by name, and its decorator made a function of it that takes "
+            f"({', '.join(taken)}): let that take *args and **kwargs{place_of_wrapper(handler)}"
+        ) from error
 
 
 def _read_annotations(handler: Callable[..., Any], parameters: Parameters) -> dict[str, Any]:

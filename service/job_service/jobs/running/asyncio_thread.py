@@ -57,12 +57,21 @@ class LoopThread(threading.Thread):
         self.loop = loop
         self._token.run_sync_soon(self.started.set)
         while not self._is_to_end:
-            # A SystemExit in a task that a handler has started ends this, and nobody else's task.
-            with suppress(BaseException):
+            try:
                 loop.run_forever()
+            except BaseException as error:
+                # Such as a SystemExit in a callback of a handler: it ends nobody else's task.
+                _tell(loop, error)
         with suppress(BaseException):
             loop.run_until_complete(_end_what_is_left())
         loop.close()
+
+
+def _tell(loop: asyncio.AbstractEventLoop, error: BaseException) -> None:
+    """Say it as any error of a callback, because nobody else may know of it."""
+    problem = {"message": "an error came out of the loop, which goes on", "exception": error}
+    with suppress(BaseException):  # handlers may have set one of their own to take it
+        loop.call_exception_handler(problem)
 
 
 async def _end_what_is_left() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 from structlog.typing import FilteringBoundLogger
 
-from job_service.failures.groups import is_cancellation
+from job_service.failures.exception_groups import is_cancellation
 from job_service.jobs.queueing.dispatcher import Dispatcher
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.queueing.scheduler import Scheduler
@@ -125,7 +125,9 @@ class Engine:
             return "drained"
         if self._stop_reason is not None:
             return self._stop_reason
-        return "grace_over" if self._scope.cancel_called else "cancelled"
+        if not self._scope.cancel_called:
+            return "cancelled"
+        return "grace_over" if self._started else "drained"  # nothing was there to be drained
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Open the resources and run jobs until drained or stopped.
@@ -190,7 +192,8 @@ class Engine:
         finally:
             self._store.close()
             self._dispatcher.close(NOW)
-            self.abandon_the_rest("grace_over" if self._drained else self.outcome)
+            outcome = self.outcome
+            self.abandon_the_rest("grace_over" if outcome == "drained" else outcome)
 
     def _bound_closing(self) -> None:
         self._resource_scope.shield = True  # whoever cancelled the jobs did not mean the resources

@@ -18,6 +18,7 @@ from job_service.jobs.state.progress import Progress
 from job_service.telemetry.any_json import render_short
 from job_service.telemetry.exc_info import error_of
 from job_service.telemetry.libraries import message_of, method_of
+from job_service.telemetry.room import with_room
 from job_service.telemetry.text import printable
 
 if TYPE_CHECKING:
@@ -75,8 +76,9 @@ class ToService:
 
     def send_line(self, job: JobIdentity, level: str, line: dict[str, Any]) -> None:
         """Send what is to be a line of the log, cut if it is very long; whatever is in it."""
-        event = printable(line.pop("event", None))[:_MAX_CHARS]
         error = error_of(line.pop("exc_info", None))
+        line = with_room(line)
+        event = printable(line.pop("event", None))[:_MAX_CHARS]
         if error is not None:
             line["traceback"] = format_traceback(error)
         fields = msgspec.json.decode(render_short(line, _MAX_CHARS), type=dict[str, Any])

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.context import SpawnContext, SpawnProcess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from job_service.jobs.registration.context import JobContext, facts_of
@@ -26,6 +27,14 @@ class ProcessDied(RuntimeError):
     """The process of an attempt ended before its handler had."""
 
 
+def leave_deleted_folder() -> None:
+    """Go to a directory that exists: in a deleted one no other process could be started."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        os.chdir("/")
+
+
 class ShelteredProcess(SpawnProcess):
     """A process that no signal to all processes can end while it is still starting.
 
@@ -39,6 +48,7 @@ class ShelteredProcess(SpawnProcess):
 
     def start(self) -> None:
         """Start it, with the signals held back that `live_with_the_service` deals with."""
+        leave_deleted_folder()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
         try:
             # The tracker ignores the others, and lets them through here; of this one it would die.

@@ -190,6 +190,8 @@ def release(
         attempt=attempt.number,
         run_seconds=run_seconds,
         reason=reason,
+        error=UNSET if error is None else error,
+        traceback=UNSET if traceback is None else traceback,
     )
     return AttemptEnd(
         job, "pending", event, attempt, "interrupted", now, run_seconds, error, traceback

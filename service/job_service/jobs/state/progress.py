@@ -5,6 +5,7 @@ import math
 import msgspec
 
 from job_service.failures.names import encodable
+from job_service.failures.size import shown
 
 MAX_NOTE_CHARS = 200
 TELL_EVERY_SECONDS = 0.25
@@ -57,14 +58,14 @@ def check_progress(done: float, total: float | None, note: str | None) -> Progre
             raise ValueError(f"done must not be more than total: {done} of {total}")
     if note is not None:
         if not isinstance(note, str):
-            raise TypeError(f"note must be a text, not {note!r}")
+            raise TypeError(f"note must be a text, not {shown(note)}")
         note = encodable(note[:MAX_NOTE_CHARS])[:MAX_NOTE_CHARS]
     return Progress(done, total, note)
 
 
 def _number(name: str, value: float) -> int | float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{name} must be a number, not {value!r}")
+        raise TypeError(f"{name} must be a number, not {shown(value)}")
     if not 0 <= value <= LARGEST_NUMBER:
         raise ValueError(f"{name} must be between 0 and {LARGEST_NUMBER:g}, not {value}")
     return int(value) if isinstance(value, int) else float(value)  # no subclass, as of NumPy

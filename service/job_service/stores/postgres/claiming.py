@@ -50,13 +50,14 @@ _CLAIM_PLAIN: Final = _CLAIM.format(more="")
 _CLAIM_WITH_KEYS: Final = _CLAIM.format(
     more="""
         UNION ALL
-        SELECT keyed.* FROM (
-            SELECT id, %(many)s, keyed.priority, due, turn FROM unnest(
-                %(keyed)s::text[], %(priorities)s::int[], %(dues)s::timestamptz[], %(turns)s::int[]
-            ) AS keyed (id, priority, due, turn) JOIN job_service.jobs AS jobs USING (id)
-            WHERE node IS NULL AND awaits = 0
-            FOR UPDATE OF jobs SKIP LOCKED
-        ) AS keyed
+        SELECT keyed.id, %(many)s, keyed.priority, due, turn
+        FROM unnest(
+            %(keyed)s::text[], %(priorities)s::int[], %(dues)s::timestamptz[], %(turns)s::int[]
+        ) AS keyed (id, priority, due, turn), LATERAL (
+            SELECT FROM job_service.jobs
+            WHERE jobs.id = keyed.id AND node IS NULL AND awaits = 0
+            FOR UPDATE SKIP LOCKED
+        ) AS job
     """
 )
 

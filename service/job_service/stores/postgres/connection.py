@@ -24,7 +24,8 @@ T = TypeVar("T")
 CONNECT_SECONDS: Final = 5
 ANSWER_SECONDS: Final = 30.0  # that the server may take for one answer
 # What a queue holds changes faster than the server's statistics of it, so a plan that was good for
-# an empty table may be used on a full one. With these it goes by the indexes, whatever it believes.
+# an empty table may be used on a full one. With these it goes by the indexes, whatever it believes,
+# and looks for each id by itself: what is asked for often is in the server's memory.
 # A process that stands still in the middle of a transaction keeps its locks for as long as the
 # server lets it idle, and until then nobody can give its jobs back.
 _SETTINGS: Final = {
@@ -32,6 +33,7 @@ _SETTINGS: Final = {
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
+    "random_page_cost": "0.1",
     "synchronous_commit": "on",
     "statement_timeout": "20s",
     "lock_timeout": "10s",

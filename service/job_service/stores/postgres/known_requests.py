@@ -9,9 +9,8 @@ import msgspec
 from job_service.errors import IdempotencyKeyReused
 from job_service.jobs.state.detail import JobSummary, summarize
 from job_service.jobs.state.model import Ending, Job
-from job_service.stores.admission import replayed
 from job_service.stores.contract import KeyedRequest
-from job_service.stores.idempotency import REMEMBERED_SECONDS, as_ended
+from job_service.stores.idempotency import REMEMBERED_SECONDS, as_ended, replayed
 from job_service.stores.postgres.transaction import Transaction
 from job_service.stores.postgres.unreadable import jobs_of
 

@@ -1,7 +1,7 @@
 """One process among those that share the database: what it writes, and what has come of it."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -176,20 +176,11 @@ class Member(Holder):
         self._must_look_for_strays = False
         units = batch.units
         waiting = list(self._committer.waiting)
-        for job_id in done.lost:
-            job = self._jobs.get(job_id) or batch.jobs.get(job_id)
-            if job is not None:
-                strike(waiting, job, self.clock.now())
-                self._lose(job)
-        gone = done.lost.union(
-            told.job_id for unit in waiting for told in unit.told if isinstance(told, JobReleased)
-        )
-        units[-1].told += [
-            released(job, self.clock.now()) for job in batch.given if job.id not in gone
-        ]
+        self._lose_all(done.lost, batch, waiting)
+        units[-1].told += self._told_of_given(batch, done.lost)
         written = {job.id for job in (*batch.ended, *batch.given)}
         self._given -= written | done.lost
-        for unit in waiting:
+        for unit in waiting[len(units) :]:
             for job_id in unit.jobs.keys() & written:
                 del unit.jobs[job_id]
         for unit in units:
@@ -206,6 +197,28 @@ class Member(Holder):
         self._ended_lately = len(batch.ended)
         self._ended_untrimmed = 0 if done.is_trimmed else self._ended_untrimmed + done.ended
         self._note_claimed(units[-1], done)
+
+    def _lose_all(self, lost: Collection[str], batch: Batch, waiting: list[UnitOfWork]) -> None:
+        for job_id in lost:
+            job = self._jobs.get(job_id) or batch.jobs.get(job_id)
+            if job is not None:
+                strike(waiting, job, self.clock.now())
+                self._lose(job)
+
+    def _told_of_given(self, batch: Batch, lost: Collection[str]) -> list[Event]:
+        """That jobs were given back, but for those of which a unit tells that itself."""
+        if not batch.given:  # as nearly always, which spares a look at all that is told
+            return []
+        told = {
+            event.job_id
+            for unit in self._committer.waiting
+            for event in unit.told
+            if isinstance(event, JobReleased)
+        }
+        now = self.clock.now()
+        return [
+            released(job, now) for job in batch.given if job.id not in told and job.id not in lost
+        ]
 
     def _tell_of(self, unit: UnitOfWork, ask: object, done: Done) -> None:
         if isinstance(ask, Submission):

@@ -8,7 +8,7 @@ from job_service.stores.postgres.connection import Connection
 from job_service.stores.postgres.transaction import Transaction
 
 EVERY_SECONDS: Final = 60.0
-IN_ONE_GO: Final = 500  # jobs, while which a commit waits
+IN_ONE_GO: Final = 1_000  # jobs, while which a commit waits; as many as one may end
 
 # How a job has ended that an idempotency key tells of is remembered beyond the job.
 _TRIM: Final = """

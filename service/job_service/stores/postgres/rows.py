@@ -21,13 +21,19 @@ _INSERT: Final = f"""
         %s::timestamptz[], %s::text[], %s::text[], %s::int[], %s::uuid[], %s::int[],
         {JOINED}, %s::text[], {JOINED})
 """
+# Each job is looked for by its id, whatever the planner believes. It would join these with all
+# jobs, because it has seen few that a node holds, or few jobs at all.
 _FINISH: Final = f"""
-    WITH gone AS (
-        DELETE FROM job_service.jobs AS jobs
-        USING unnest({JOINED}, {JOINED}, %s::timestamptz[], %s::timestamptz[],
-            {JOINED}, %s::text[], {JOINED})
-            AS ended (id, status, run_at, finished_at, record, error, result)
-        WHERE jobs.id = ended.id AND jobs.node IS NOT DISTINCT FROM %s
+    WITH ended AS (
+        SELECT ended.*
+        FROM unnest({JOINED}, {JOINED}, %s::timestamptz[], %s::timestamptz[], {JOINED},
+            %s::text[], {JOINED}) AS ended (id, status, run_at, finished_at, record, error, result),
+        LATERAL (
+            SELECT FROM job_service.jobs
+            WHERE jobs.id = ended.id AND node IS NOT DISTINCT FROM %s FOR UPDATE
+        ) AS job
+    ), gone AS (
+        DELETE FROM job_service.jobs AS jobs USING ended WHERE jobs.id = ended.id
         RETURNING jobs.id, jobs.type, ended.status, jobs.priority, jobs.created_at, ended.run_at,
             ended.finished_at, ended.record, ended.error, jobs.payload, ended.result,
             jobs.is_awaited
@@ -63,12 +69,14 @@ COUNTED: Final = """
 """
 _CHANGE: Final = f"""
     WITH new AS (
-        SELECT new.*, jobs.type, jobs.status AS old_status, jobs.bytes AS old_bytes
+        SELECT new.*, job.*
         FROM unnest({JOINED}, {JOINED}, %s::timestamptz[], %s::int[], {JOINED}, %s::text[],
-            %s::bool[]) AS new (id, status, run_at, bytes, record, error, stays)
-            JOIN job_service.jobs AS jobs USING (id)
-        WHERE jobs.node IS NOT DISTINCT FROM %s
-        FOR UPDATE OF jobs
+            %s::bool[]) AS new (id, status, run_at, bytes, record, error, stays),
+        LATERAL (
+            SELECT type, jobs.status AS old_status, jobs.bytes AS old_bytes
+            FROM job_service.jobs
+            WHERE jobs.id = new.id AND node IS NOT DISTINCT FROM %s FOR UPDATE
+        ) AS job
     ), {COUNTED}
     UPDATE job_service.jobs AS jobs SET
         status = new.status, run_at = new.run_at, bytes = new.bytes, record = new.record,
@@ -83,8 +91,12 @@ _EDIT: Final = f"""
     UPDATE job_service.jobs AS jobs SET
         priority = new.priority, limit_key = new.limit_key, payload = new.payload, edit = NULL
     FROM unnest({JOINED}, %s::smallint[], %s::text[], {JOINED})
-        AS new (id, priority, limit_key, payload)
-    WHERE jobs.id = new.id AND jobs.node IS NOT DISTINCT FROM %s
+        AS new (id, priority, limit_key, payload),
+    LATERAL (
+        SELECT FROM job_service.jobs
+        WHERE jobs.id = new.id AND node IS NOT DISTINCT FROM %s FOR UPDATE
+    ) AS job
+    WHERE jobs.id = new.id
     RETURNING jobs.id, false
 """
 

@@ -27,7 +27,9 @@ from job_service.stores.runner import Demand
 from job_service.stores.unit_of_work import Pause
 from job_service.telemetry.events import Event
 
-MOST_AHEAD: Final = 500  # jobs that are claimed before a worker is free for them
+# Jobs that are claimed before a worker is free for them. While one transaction keeps what became of
+# some, workers run the next, and so neither waits for the other.
+MOST_AHEAD: Final = 1_500
 
 
 class Claim:

@@ -11,34 +11,30 @@ from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.group import MAX_ENDED_GROUPS
 from job_service.stores.kept_counts import KeptCounts
 from job_service.stores.sqlite.file_thread import FileThread
-from job_service.stores.sqlite.job_file import JobFile
+from job_service.stores.sqlite.job_file import IN_ONE_GO, CannotTrim, JobFile
 from job_service.stores.sqlite.records import text_of
 from job_service.stores.sqlite.rows import Batch, Trimmed
 
 EVERY_SECONDS: Final = 60.0
-_IN_ONE_GO: Final = 500  # jobs: commits wait while they are deleted
 
 
 class Kept(NamedTuple):
     """A batch is kept. What was deleted to make room for it, or why that failed."""
 
     trimmed: Sequence[Trimmed] = ()
-    error: sqlite3.Error | None = None
+    error: BaseException | None = None
 
 
 def write_and_trim(file: JobFile, batch: Batch, retain: int) -> Kept:
     """Keep a batch, and delete what finished first if that is more than `retain` jobs.
 
-    Many are kept a little longer, because it costs less to delete several at a time. Raises
-    sqlite3.Error if the batch is not kept.
+    Raises sqlite3.Error if the batch is not kept.
     """
-    file.write(batch)
     try:
-        if file.finished <= retain + retain // 100:
-            return Kept()
-        return Kept(file.trim(keep=retain, finished_before=None, at_most=_IN_ONE_GO))
-    except sqlite3.Error as error:  # the next batch tries it again
-        return Kept(error=error)
+        return Kept(file.write(batch, retain))
+    except CannotTrim as error:  # the next batch tries it again
+        file.write(batch)
+        return Kept(error=error.__cause__)
 
 
 async def keep_house(
@@ -64,11 +60,9 @@ async def keep_house(
 
 async def _trim(file: FileThread, counts: KeptCounts, finished_before: str) -> None:
     """Delete jobs that finished before a time, portion by portion."""
-    deleted = _IN_ONE_GO
-    while deleted == _IN_ONE_GO:
-        trimmed = await file.call(
-            JobFile.trim, keep=None, finished_before=finished_before, at_most=_IN_ONE_GO
-        )
+    deleted = IN_ONE_GO
+    while deleted == IN_ONE_GO:
+        trimmed = await file.call(JobFile.trim, finished_before, IN_ONE_GO)
         for job_type, status, jobs in trimmed:
             counts.add(job_type, status, -jobs)
         deleted = sum(each.jobs for each in trimmed)

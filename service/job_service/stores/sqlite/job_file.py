@@ -11,18 +11,8 @@ import msgspec
 from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import TERMINAL, Status
 from job_service.stores.labels import label_of_group
-from job_service.stores.sqlite import upkeep, writing
+from job_service.stores.sqlite import damaged_texts, upkeep, writing
 from job_service.stores.sqlite.connection import open_connection
-from job_service.stores.sqlite.damaged_texts import (
-    BESIDE_RECORDS,
-    LISTED,
-    PAYLOAD_STARTS,
-    WHOLE,
-    beside_record,
-    listed,
-    payload_start,
-    whole,
-)
 from job_service.stores.sqlite.listing import ids_of_page
 from job_service.stores.sqlite.presence import Presence
 from job_service.stores.sqlite.rows import (
@@ -31,8 +21,6 @@ from job_service.stores.sqlite.rows import (
     JobRow,
     KeptGroup,
     KeptJob,
-    KeyedEnd,
-    KeyRow,
     RememberedKeys,
     Schedule,
     Trimmed,
@@ -43,9 +31,15 @@ _UNFINISHED: Final = """
     SELECT id FROM jobs WHERE status NOT IN ('completed', 'failed', 'cancelled', 'abandoned')
     ORDER BY id
 """
-_GROUPS: Final = "SELECT definition, standing FROM groups JOIN group_definitions USING (id)"
 _THESE: Final = "(SELECT value FROM json_each(?))"
 PAGE_CHARS: Final = 1_000_000  # of records, after which a page ends: nothing is committed meanwhile
+
+
+IN_ONE_GO: Final = 500  # jobs are deleted: commits wait meanwhile
+
+
+class CannotTrim(Exception):
+    """What finished first can't be deleted; the cause says why."""
 
 
 class JobFile:
@@ -68,35 +62,53 @@ class JobFile:
         """Close the connection."""
         self._db.close()
 
-    def write(self, batch: Batch) -> None:
+    def write(self, batch: Batch, retain: int | None = None) -> list[Trimmed]:
         """Keep the whole batch in one transaction, or nothing if this raises.
 
         The same batch may be written again then, even if it was kept after all. An empty batch
         changes nothing, but it is written to the disk, so it shows whether anything can be kept.
+
+        The same transaction deletes what finished first if that is more than `retain` jobs. It
+        raises CannotTrim if the batch could be kept without that. Many are kept a little longer,
+        because it costs less to delete several at a time.
         """
         self._presence.require()
-        finished, self._finished = self._finished, None
-        writing.write(self._db, batch)
+        finished, self._finished = self._finished, None  # until it is done
+        trimmed = list[Trimmed]()
+        with writing.transaction(self._db):
+            writing.write(self._db, batch)
+            if finished is not None:
+                finished += batch.ended
+            if retain is not None:
+                try:
+                    if finished is None:
+                        finished = self._count_finished()
+                    if finished > retain + retain // 100:
+                        at_most = min(finished - retain, IN_ONE_GO + batch.ended)
+                        trimmed = self._delete_first(at_most)
+                except sqlite3.Error as error:
+                    raise CannotTrim from error
         if finished is not None:
-            self._finished = finished + batch.ended
+            self._finished = finished - sum(each.jobs for each in trimmed)
+        return trimmed
 
     def unfinished(self, portion: int = 500) -> Iterator[list[KeptJob]]:
         """All jobs that have not ended, the oldest first. Nothing may be written meanwhile."""
         ids = self._db.execute(_UNFINISHED)
         while some := [job_id for (job_id,) in ids.fetchmany(portion)]:
             these = ", ".join("?" * len(some))  # quicker here than to take JSON apart
-            rows = self._db.execute(f"{WHOLE} ({these}) ORDER BY id", some)
-            yield list(map(whole, rows.fetchall()))
+            rows = self._db.execute(f"{damaged_texts.WHOLE} ({these}) ORDER BY id", some)
+            yield list(map(KeptJob._make, rows.fetchall()))
 
     def get(self, job_id: str) -> KeptJob | None:
         """The job, if it is kept."""
-        row = self._db.execute(f"{WHOLE} (?)", [job_id]).fetchone()
-        return None if row is None else whole(row)
+        row = self._db.execute(f"{damaged_texts.WHOLE} (?)", [job_id]).fetchone()
+        return None if row is None else KeptJob._make(row)
 
     def beside_records(self, ids: Sequence[str]) -> list[BesideRecord]:
         """What is kept of those of these jobs that are kept, beside their records."""
-        rows = self._db.execute(f"{BESIDE_RECORDS} {_THESE}", [_text(ids)])
-        return list(map(beside_record, rows))
+        rows = self._db.execute(f"{damaged_texts.BESIDE_RECORDS} {_THESE}", [_text(ids)])
+        return list(map(damaged_texts.beside_record, rows))
 
     def let_wait(self, ids: Sequence[str]) -> None:
         """These jobs are pending, whatever their records say."""
@@ -107,13 +119,13 @@ class JobFile:
 
     def summaries(self, ids: Sequence[str]) -> dict[str, JobRow]:
         """Those of these jobs that are kept, by id, without their results."""
-        rows = self._db.execute(f"{LISTED} {_THESE}", [_text(ids)]).fetchall()
-        return {row[0]: listed(row) for row in rows}
+        rows = self._db.execute(f"{damaged_texts.LISTED} {_THESE}", [_text(ids)]).fetchall()
+        return {row[0]: damaged_texts.listed(row) for row in rows}
 
     def payload_starts(self, ids: Sequence[str], chars: int) -> dict[str, str]:
         """So many characters of the payload of each of these jobs that is kept, by id."""
-        rows = self._db.execute(f"{PAYLOAD_STARTS} {_THESE}", [chars, _text(ids)])
-        return dict(map(payload_start, rows))
+        rows = self._db.execute(f"{damaged_texts.PAYLOAD_STARTS} {_THESE}", [chars, _text(ids)])
+        return dict(map(damaged_texts.payload_start, rows))
 
     def statuses(self, ids: Sequence[str]) -> dict[str, Status]:
         """The status of each of these jobs that is kept, by id."""
@@ -134,10 +146,10 @@ class JobFile:
         )
         rows = list[JobRow]()
         chars = 0
-        query = f"{LISTED} {_THESE} ORDER BY id {'DESC' if newest_first else 'ASC'}"
+        query = f"{damaged_texts.LISTED} {_THESE} ORDER BY id {'DESC' if newest_first else 'ASC'}"
         with closing(self._db.execute(query, [_text(ids)])) as found:
             for row in found:
-                rows.append(listed(row))
+                rows.append(damaged_texts.listed(row))
                 chars += len(rows[-1].record)
                 if chars >= PAGE_CHARS and len(rows) < len(ids):
                     return rows, rows[-1].id
@@ -161,15 +173,9 @@ class JobFile:
 
     def keys(self, now: str) -> RememberedKeys:
         """The keys that are remembered after `now`, and the ends of their jobs that were kept."""
-        keys = self._db.execute(
-            "SELECT key, asked, until, jobs FROM keys WHERE until > ? ORDER BY until", [now]
-        ).fetchall()
-        ends = self._db.execute(
-            "SELECT job_id, status, finished_at FROM keyed_ends WHERE until > ?", [now]
-        ).fetchall()
-        return RememberedKeys(
-            [KeyRow(*row) for row in keys], {row[0]: KeyedEnd(*row) for row in ends}
-        )
+        keys = list(map(damaged_texts.key, self._db.execute(damaged_texts.KEYS, [now])))
+        ends = map(damaged_texts.keyed_end, self._db.execute(damaged_texts.KEYED_ENDS, [now]))
+        return RememberedKeys(keys, {end.job_id: end for end in ends})
 
     def forget_keys(self, before: str) -> None:
         """Forget the keys that were remembered until `before` or earlier."""
@@ -179,29 +185,30 @@ class JobFile:
 
     def pauses(self) -> list[str]:
         """The job types that are paused, "" for the whole queue."""
-        return [job_type for (job_type,) in self._db.execute("SELECT job_type FROM pauses")]
+        return list(map(damaged_texts.pause, self._db.execute(damaged_texts.PAUSES)))
 
     def schedules(self) -> list[Schedule]:
         """All that is kept of schedules."""
-        return [Schedule(*row) for row in self._db.execute("SELECT * FROM schedules")]
+        return list(map(damaged_texts.schedule, self._db.execute(damaged_texts.SCHEDULES)))
 
     def group(self, group_id: str) -> KeptGroup | None:
         """The group, if it is kept."""
-        row = self._db.execute(f"{_GROUPS} WHERE id = ?", [group_id]).fetchone()
-        return None if row is None else KeptGroup(*row)
+        row = self._db.execute(f"{damaged_texts.GROUPS} id = ?", [group_id]).fetchone()
+        return None if row is None else damaged_texts.group(row)
 
     def unended_groups(self) -> list[KeptGroup]:
         """All groups that have not ended."""
-        return [KeptGroup(*row) for row in self._db.execute(f"{_GROUPS} WHERE ended_at IS NULL")]
+        rows = self._db.execute(f"{damaged_texts.GROUPS} ended_at IS NULL")
+        return list(map(damaged_texts.group, rows))
 
     def unsuccessful(self, group_id: str) -> list[KeptJob]:
         """Those jobs of a group that have ended and did not complete, the oldest first."""
         rows = self._db.execute(
-            f"{WHOLE} (SELECT id FROM labels WHERE label = ?)"
+            f"{damaged_texts.WHOLE} (SELECT id FROM labels WHERE label = ?)"
             " AND status IN ('failed', 'cancelled') ORDER BY id",
             [label_of_group(group_id)],
         )
-        return list(map(whole, rows))
+        return list(map(KeptJob._make, rows))
 
     def forget_groups(self, keep: int) -> None:
         """Forget all groups that have ended but the last ones, so many."""
@@ -211,29 +218,29 @@ class JobFile:
                 f"DELETE FROM groups WHERE id IN (SELECT id {first} LIMIT -1 OFFSET ?)", [keep]
             )
 
-    def trim(self, keep: int | None, finished_before: str | None, at_most: int) -> list[Trimmed]:
-        """Delete those that finished first, and how many of which type and status these were.
+    def trim(self, finished_before: str, at_most: int) -> list[Trimmed]:
+        """Delete what finished before a time, so many at most; how many of which kind these were.
 
-        That is all but `keep` of the finished jobs, and those that finished before a time; but no
-        more than `at_most`. None is no bound.
+        Those that finished first go first.
         """
-        jobs = 0
-        if keep is not None:
-            jobs = self.finished - keep
-        if finished_before is not None:
-            query = "SELECT count(*) FROM (SELECT 1 FROM jobs WHERE finished_at < ? LIMIT ?)"
-            jobs = max(jobs, *self._db.execute(query, [finished_before, at_most]).fetchone())
-        if (jobs := min(jobs, at_most)) <= 0:
+        query = "SELECT count(*) FROM (SELECT 1 FROM jobs WHERE finished_at < ? LIMIT ?)"
+        (jobs,) = self._db.execute(query, [finished_before, at_most]).fetchone()
+        if jobs == 0:
             return []
+        finished, self._finished = self._finished, None  # until it is done
+        trimmed = self._delete_first(jobs)
+        if finished is not None:
+            self._finished = finished - jobs
+        return trimmed
+
+    def _delete_first(self, jobs: int) -> list[Trimmed]:
+        """Delete so many of those that finished first; how many of which kind these were."""
         first = "FROM jobs WHERE finished_at IS NOT NULL ORDER BY finished_at, id LIMIT ?"
         trimmed = self._db.execute(
             f"SELECT type, status, count(*) FROM (SELECT type, status {first}) GROUP BY 1, 2",
             [jobs],
         ).fetchall()
-        finished, self._finished = self._finished, None  # until it is done
         self._db.execute(f"DELETE FROM jobs WHERE id IN (SELECT id {first})", [jobs])
-        if finished is not None:
-            self._finished = finished - jobs
         return [Trimmed(name, known_status(status), number) for name, status, number in trimmed]
 
     def checkpoint(self) -> None:
@@ -258,9 +265,13 @@ class JobFile:
     def finished(self) -> int:
         """How many jobs have ended. After an error it has to look at each job."""
         if self._finished is None:
-            query = "SELECT count(*) FROM jobs WHERE finished_at IS NOT NULL"
-            (self._finished,) = self._db.execute(query).fetchone()
-        return self._finished or 0
+            self._finished = self._count_finished()
+        return self._finished
+
+    def _count_finished(self) -> int:
+        query = "SELECT count(*) FROM jobs WHERE finished_at IS NOT NULL"
+        (finished,) = self._db.execute(query).fetchone()
+        return int(finished)
 
 
 def _text(value: object) -> str:

@@ -11,7 +11,6 @@ from job_service.jobs.state.job_filter import folded_error
 from job_service.jobs.state.model import Job
 from job_service.jobs.state.schedule_state import ScheduleState
 from job_service.jobs.state.stand_in import StandIn
-from job_service.stores.contract import KeyedRequest
 from job_service.stores.labels import labels_of
 from job_service.stores.record import encode, record_of, restore
 from job_service.stores.sqlite import rows
@@ -62,16 +61,13 @@ def batch_of(units: Iterable[UnitOfWork], keyed: Container[str]) -> rows.Batch:
 
 def job_of(kept: rows.KeptJob) -> Job:
     """The job of a row that was read with its payload. Raises ValueError if it can't be read."""
-    record = record_in_row(kept.record, kept.id, kept.status)
+    record = record_in_row(kept.record.decode(), kept.id, kept.status)
     if kept.payload is None:
         raise ValueError("its payload is lost")
-    payload = kept.payload.encode()
-    require_json(payload)
-    if kept.result is None:
-        return restore(record, payload)
-    result = kept.result.encode()
-    require_json(result)
-    return restore(record, payload, result)
+    require_json(kept.payload)
+    if kept.result is not None:
+        require_json(kept.result)
+    return restore(record, kept.payload, kept.result)
 
 
 def summarized(row: rows.JobRow) -> Job:
@@ -102,28 +98,14 @@ def stands_for(row: rows.BesideRecord, why: str) -> StandIn:
     return stand_in(Columns(*row[:4], *_times(row), row.payload, row.result, labels), why)
 
 
-def remembered(row: rows.KeyRow) -> Remembered:
-    """What is remembered of a request."""
-    until = datetime.fromisoformat(row.until)
-    return Remembered(KeyedRequest(row.key, row.asked), _decode_summaries(row.jobs), until)
+def answer_of(row: rows.KeyRow) -> list[JobSummary]:
+    """What a request with this key was answered with. Raises ValueError if it can't be read."""
+    return _decode_summaries(row.jobs)
 
 
 def group_of(kept: rows.KeptGroup) -> tuple[Group, Standing]:
-    """A group of a row, and how far it has come."""
+    """A group of a row, and how far it has come. Raises ValueError if it can't be read."""
     return _decode_group(kept.definition), _decode_standing(kept.standing)
-
-
-def state_of(kept: rows.Schedule) -> ScheduleState:
-    """What a row says of a schedule."""
-    return ScheduleState(
-        schedule=kept.schedule,
-        ticked_at=_moment(kept.ticked_at),
-        last_run_at=_moment(kept.last_run_at),
-        last_job_id=kept.last_job_id,
-        paused_since=_moment(kept.paused_since),
-        paused_by=kept.paused_by,
-        resumed_at=_moment(kept.resumed_at),
-    )
 
 
 def text_of(moment: datetime) -> str:
@@ -170,10 +152,6 @@ def _schedule_row(state: ScheduleState) -> rows.Schedule:
 
 def _text_if_any(moment: datetime | None) -> str | None:
     return None if moment is None else text_of(moment)
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
 
 
 def _times(row: rows.JobRow | rows.BesideRecord) -> tuple[datetime, datetime, datetime | None]:

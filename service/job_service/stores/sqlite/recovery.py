@@ -37,13 +37,11 @@ class Found:
 async def take_in(
     file: FileThread, live: LiveJobs, begun: Mapping[str, Begun], tell: Callable[[int], None]
 ) -> Found:
-    """Take the groups and jobs that have not ended into the live ones.
+    """Take the jobs that have not ended into the live ones, whose groups are there already.
 
     `begun` has attempts that may not be kept, by the id of their job. `tell` is told how many jobs
     there are so far.
     """
-    for group in await file.call(JobFile.unended_groups):
-        live.groups.restore(*group_of(group))
     found, followers, jobs = Found(), list[Job](), 0
     portions = await file.call(JobFile.unfinished, PORTION)
     while kept := await file.call(lambda _: next(portions, None)):
@@ -62,6 +60,22 @@ async def take_in(
     for start in range(0, len(followers), PORTION):
         await _let_follow(file, live, followers[start : start + PORTION], found)
     return found
+
+
+async def take_in_groups(file: FileThread, live: LiveJobs) -> Sequence[ValueError]:
+    """Take the groups that have not ended into the live ones; why others can't be read.
+
+    The jobs of those run without them.
+    """
+    errors = list[ValueError]()
+    for kept in await file.call(JobFile.unended_groups):
+        try:
+            group, standing = group_of(kept)
+        except ValueError as error:
+            errors.append(error)
+        else:
+            live.groups.restore(group, standing)
+    return errors
 
 
 async def _jobs_of(file: FileThread, kept: Sequence[KeptJob], found: Found) -> Collection[Job]:

@@ -30,13 +30,16 @@ class JobRow(NamedTuple):
 
 
 class KeptJob(NamedTuple):
-    """All of a job, as it is read back. `payload` is None if it is lost."""
+    """All of a job, as it is read back. `payload` is None if it is lost.
+
+    The texts are as they are in the file, where somebody may have damaged them.
+    """
 
     id: str
     status: str
-    record: str
-    payload: str | None
-    result: str | None
+    record: bytes
+    payload: bytes | None
+    result: bytes | None
 
 
 class BesideRecord(NamedTuple):

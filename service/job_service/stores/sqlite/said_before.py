@@ -1,30 +1,79 @@
-"""What clients and operators said to an earlier process, and what still holds."""
+"""What clients and operators said to an earlier process, and what still holds.
 
-from collections.abc import Callable
+Of a row that can't be read, what is known holds, and else what does least harm. No request is made
+again, and no schedule runs a tick twice, because somebody has damaged a row.
+"""
+
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Final
 
 from msgspec import UNSET
 
 from job_service.jobs.state.clock import Clock
-from job_service.jobs.state.model import Ending
+from job_service.jobs.state.model import TERMINAL, Ending
 from job_service.jobs.state.schedule_state import ScheduleState
+from job_service.stores.contract import KeyedRequest
+from job_service.stores.durable_submissions import DurableSubmissions
+from job_service.stores.idempotency import REMEMBERED_SECONDS
 from job_service.stores.runner import Runner
 from job_service.stores.sqlite.file_thread import FileThread
 from job_service.stores.sqlite.job_file import JobFile
-from job_service.stores.sqlite.records import remembered, state_of, text_of
-from job_service.stores.submissions import Submissions
-from job_service.telemetry.events import Event, QueuePaused
+from job_service.stores.sqlite.records import answer_of, text_of
+from job_service.stores.sqlite.rows import KeyedEnd, Schedule
+from job_service.stores.unreadable import known_status, time_of
+from job_service.telemetry.events import Event, QueuePaused, RowsUnreadable
+
+_NO_DIGEST: Final = b""  # of no request: any with this key is refused, as if it was another one
 
 
-async def recover_keys(file: FileThread, submissions: Submissions, clock: Clock) -> None:
+def tell_unreadable(
+    say: Callable[[Event], None], clock: Clock, store: str
+) -> Callable[[str, Sequence[ValueError]], None]:
+    """A function that takes the name of a table, and why rows of it can't be read, and says so."""
+
+    def tell(table: str, errors: Sequence[ValueError]) -> None:
+        if errors:
+            say(
+                RowsUnreadable(
+                    timestamp=clock.now(),
+                    store=store,
+                    table=table,
+                    rows=len(errors),
+                    error=str(errors[0]),
+                )
+            )
+
+    return tell
+
+
+async def recover_keys(
+    file: FileThread,
+    submissions: DurableSubmissions,
+    clock: Clock,
+    tell: Callable[[str, Sequence[ValueError]], None],
+) -> None:
     """Remember the requests whose keys still count."""
-    keys, ends = await file.call(JobFile.keys, text_of(clock.now()))
-    endings = {
-        job_id: Ending(end.status, datetime.fromisoformat(end.finished_at))
-        for job_id, end in ends.items()
-    }
-    for each in map(remembered, keys):
-        submissions.recover(each, endings)
+    now = clock.now()
+    keys, ends = await file.call(JobFile.keys, text_of(now))
+    errors = list[ValueError]()
+    endings = dict[str, Ending]()
+    for end in ends.values():
+        try:
+            endings[end.job_id] = _ending(end)
+        except ValueError as error:  # its job is shown as it was first, once it is kept no more
+            errors.append(error)
+    tell("keyed_ends", errors)
+    errors = []
+    for key in keys:
+        request, seconds = KeyedRequest(key.key, key.asked), REMEMBERED_SECONDS
+        try:
+            seconds = (_moment(key.until) - now).total_seconds()
+            submissions.recover(request, answer_of(key), seconds, endings)
+        except ValueError as error:
+            errors.append(error)
+            submissions.recover(KeyedRequest(key.key, _NO_DIGEST), (), seconds, {})
+    tell("keys", errors)
 
 
 async def recover_pauses(
@@ -36,6 +85,51 @@ async def recover_pauses(
         say(QueuePaused(timestamp=clock.now(), job_type=job_type or UNSET))
 
 
-async def kept_schedules(file: FileThread) -> list[ScheduleState]:
+async def kept_schedules(
+    file: FileThread, clock: Clock, tell: Callable[[str, Sequence[ValueError]], None]
+) -> list[ScheduleState]:
     """What is kept of each schedule."""
-    return [state_of(kept) for kept in await file.call(JobFile.schedules)]
+    errors = list[ValueError]()
+    states = [_state(kept, clock, errors) for kept in await file.call(JobFile.schedules)]
+    tell("schedules", errors)
+    return states
+
+
+def _ending(end: KeyedEnd) -> Ending:
+    status = known_status(end.status)
+    if status not in TERMINAL:
+        raise ValueError(f"{end.status!r} is no end of a job")
+    return Ending(status, time_of(end.finished_at))
+
+
+def _state(kept: Schedule, clock: Clock, errors: list[ValueError]) -> ScheduleState:
+    """What a row says of a schedule.
+
+    If the time of its last tick can't be read, it makes up for no tick that was missed; nor does it
+    if that of the end of its last pause can't. If that of the begin of its pause can't, it is
+    paused.
+    """
+
+    def moment(text: str | None, if_unreadable: datetime | None) -> datetime | None:
+        try:
+            return None if text is None else _moment(text)
+        except ValueError as error:
+            errors.append(error)
+            return if_unreadable
+
+    return ScheduleState(
+        schedule=kept.schedule,
+        ticked_at=moment(kept.ticked_at, None),
+        last_run_at=moment(kept.last_run_at, None),
+        last_job_id=kept.last_job_id,
+        paused_since=moment(kept.paused_since, clock.now()),
+        paused_by=kept.paused_by,
+        resumed_at=moment(kept.resumed_at, clock.now()),
+    )
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"the time {text!r} has no zone")
+    return moment

@@ -2,12 +2,13 @@
 
 A start is kept a moment after its handler was called, with all else that happens meanwhile, because
 no handler is to wait for the disk. If the handler ends the process before that, what is written
-here is the only trace of its attempt. The memory is that of a file beside the database: the
-kernel keeps what was written there, whatever becomes of the process. Only if the machine itself
-goes down it may be lost, and then no handler was the cause.
+here is the only trace of its attempt. The memory is the kernel's, of a file beside the database:
+what is written to a file is there for whoever reads it next, whatever becomes of the process. Only
+if the machine itself goes down it may be lost, and then no handler was the cause.
+
+The file is not mapped into memory: if it were cut off, the kernel would end the process.
 """
 
-import mmap
 import os
 from datetime import datetime
 from pathlib import Path
@@ -45,9 +46,10 @@ class StartLog:
     no place on the disk while the service runs.
     """
 
-    def __init__(self, memory: mmap.mmap) -> None:
-        self._memory = memory
-        self._next = 0  # where the next one goes
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.begun = 0  # attempts, since it was opened
+        self.kept = 0  # of these, the first so many
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -56,22 +58,27 @@ class StartLog:
         try:
             descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             try:
-                missing = _BYTES - os.fstat(descriptor).st_size
-                if missing > 0:  # written and not just claimed, so that the disk has the place
-                    os.pwrite(descriptor, b" " * missing, _BYTES - missing)
-                    os.fsync(descriptor)
-                return cls(mmap.mmap(descriptor, _BYTES))
-            finally:
+                size = os.fstat(descriptor).st_size
+                while size < _BYTES:  # written and not just claimed, so that the disk has the place
+                    size += os.pwrite(descriptor, b" " * (_BYTES - size), size)
+                os.fsync(descriptor)
+            except OSError:
                 os.close(descriptor)
+                raise
+            return cls(descriptor)
         except OSError as error:
             raise StoreRefused(f"can't use {file}: {error.strerror}") from None
 
     def read(self) -> dict[str, Begun]:
-        """The last attempt of each job of which there is an entry, by the job's id."""
+        """The last attempt of each job of which there is an entry, by the job's id.
+
+        Raises OSError.
+        """
         found = dict[str, Begun]()
-        for start in range(0, _BYTES, _ENTRY_BYTES):
+        entries = os.pread(self._descriptor, _BYTES, 0)
+        for start in range(0, len(entries), _ENTRY_BYTES):
             try:
-                begun = _decode(self._memory[start : start + _ENTRY_BYTES])
+                begun = _decode(entries[start : start + _ENTRY_BYTES])
             except (msgspec.DecodeError, UnicodeDecodeError):
                 continue  # it is empty, or the process ended in the middle of it
             if begun.job_id not in found or begun.number > found[begun.job_id].number:
@@ -79,14 +86,15 @@ class StartLog:
         return found
 
     def add(self, job_id: str, attempt: Attempt) -> None:
-        """An attempt of this job begins."""
-        start, self._next = self._next, (self._next + _ENTRY_BYTES) % _BYTES
+        """An attempt of this job begins. Raises OSError if that can't be written down."""
+        start = self.begun * _ENTRY_BYTES % _BYTES
+        self.begun += 1
         entry = _encode((job_id, attempt.number, attempt.worker_id, attempt.started_at))
-        self._memory[start : start + _ENTRY_BYTES] = entry.ljust(_ENTRY_BYTES)
+        os.pwrite(self._descriptor, entry.ljust(_ENTRY_BYTES), start)
 
     def close(self) -> None:
-        """Let go of the memory. The file stays."""
-        self._memory.close()
+        """Let go of the file, which stays."""
+        os.close(self._descriptor)
 
 
 _decode = msgspec.json.Decoder(Begun).decode

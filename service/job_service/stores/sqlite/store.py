@@ -37,8 +37,13 @@ from job_service.stores.sqlite.records import (
     stands_for,
     summarized,
 )
-from job_service.stores.sqlite.recovery import bring_back, how_far, take_in
-from job_service.stores.sqlite.said_before import kept_schedules, recover_keys, recover_pauses
+from job_service.stores.sqlite.recovery import bring_back, how_far, take_in, take_in_groups
+from job_service.stores.sqlite.said_before import (
+    kept_schedules,
+    recover_keys,
+    recover_pauses,
+    tell_unreadable,
+)
 from job_service.stores.sqlite.start_log import MOST_UNKEPT, StartLog
 from job_service.stores.unit_of_work import UnitOfWork
 from job_service.telemetry.events import (
@@ -111,8 +116,11 @@ class SqliteStore(SoleStore):
         super().apply(change)
         # That of a recovered job is kept before its handler is called.
         if type(change) is Start and not change.job.is_recovered:
-            self._starts.add(change.job.id, change.attempt)
-            if self._committer.line > MOST_UNKEPT:
+            try:
+                self._starts.add(change.job.id, change.attempt)
+            except OSError as error:  # it is kept with the next commit, if not before it begins
+                self._note_failure(error)
+            if self._starts.begun - self._starts.kept > MOST_UNKEPT:
                 self._runner.hold("what was done before it is still to be written to the disk")
 
     async def recover(self) -> None:
@@ -120,18 +128,20 @@ class SqliteStore(SoleStore):
             await self._recover()
         except sqlite3.DatabaseError as error:
             raise StoreRefused(refusal(self._path, error)) from None
-        except ValueError as error:  # of a group, a key or a time, say
-            raise StoreRefused(f"{self._path} has something that can't be read: {error}") from None
+        except OSError as error:
+            raise StoreRefused(f"can't read {self._path}-starts: {error.strerror}") from None
 
     async def _recover(self) -> None:
         began = self.clock.monotonic()
+        unreadable = tell_unreadable(self._say, self.clock, self.name)
+        unreadable("groups", await take_in_groups(self._file, self._live))
         tell = how_far(self._say, self.clock, self.name)
         found = await take_in(self._file, self._live, self._starts.read(), tell)
         counts = await self._file.call(JobFile.counts)
         self._kept_counts.take_in(counts)
-        await recover_keys(self._file, self._submissions, self.clock)
+        await recover_keys(self._file, self._submissions, self.clock, unreadable)
         await recover_pauses(self._file, self._runner, self._say, self.clock)
-        for state in await kept_schedules(self._file):
+        for state in await kept_schedules(self._file, self.clock, unreadable):
             self._note_schedule(state)
         self._say(
             StoreOpened(
@@ -182,10 +192,12 @@ class SqliteStore(SoleStore):
 
     async def _write(self, units: Sequence[UnitOfWork]) -> None:
         batch = batch_of(units, self._submissions.keyed)
+        begun = self._starts.begun if len(units) == self._committer.line else self._starts.kept
         try:
             kept = await self._file.call(write_and_trim, batch, self._retain)
         except sqlite3.Error as error:
             raise CannotKeep(describe(error)) from error
+        self._starts.kept = begun
         if kept.error is not None:
             self._note_failure(kept.error)
         for job_type, status, jobs in kept.trimmed:
@@ -217,7 +229,11 @@ class SqliteStore(SoleStore):
         kept = await self._ask(JobFile.group, group_id)
         if kept is None:
             raise UnknownGroup(no_such_group(group_id))
-        return KeptGroup(*group_of(kept))
+        try:
+            return KeptGroup(*group_of(kept))
+        except ValueError as error:
+            why = f"group {group_id} is kept, but can't be read: {error}"
+            raise UnknownGroup(why) from None
 
     async def _unsuccessful(self, group_id: str) -> Sequence[Job]:
         jobs, _ = readable(await self._ask(JobFile.unsuccessful, group_id))
@@ -234,7 +250,7 @@ class SqliteStore(SoleStore):
             why = f"the store can't be read now: {describe(error)}"
             raise StoreUnavailable(why) from error
 
-    def _note_failure(self, error: sqlite3.Error) -> None:
+    def _note_failure(self, error: BaseException) -> None:
         """Something other than a commit has failed: find out whether commits fail, too."""
         self._emit(StoreFailed(timestamp=self.clock.now(), error=describe(error)))
         self._committer.try_out()

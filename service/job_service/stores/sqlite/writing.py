@@ -1,4 +1,4 @@
-"""Writes a batch in one transaction, many rows by one statement.
+"""Writes a batch within a transaction, many rows by one statement.
 
 Beside a busy loop the thread may wait for the interpreter whenever SQLite has given it up, which is
 in each call. Measured there with 1,000 rows: one call for each row takes half as long again, from
@@ -61,24 +61,23 @@ _SCHEDULES: Final = _Insert(7, "INSERT OR REPLACE INTO schedules VALUES", "")
 
 
 def write(connection: sqlite3.Connection, batch: Batch) -> None:
-    """Keep the whole batch, or nothing if this raises sqlite3.Error."""
-    with transaction(connection):
-        if batch == _NOTHING:
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            connection.execute(f"PRAGMA user_version = {version}")  # which it is already
-        _insert(connection, _JOBS, batch.jobs)
-        _insert(connection, _PAYLOADS, batch.payloads)
-        _insert(connection, _LABELS, batch.labels)
-        _insert(connection, _KEYS, batch.keys)
-        _insert(connection, _KEYED_ENDS, batch.keyed_ends)
-        _insert(connection, _SCHEDULES, batch.schedules)
-        _insert(connection, _GROUPS, batch.groups)
-        _insert(connection, _GROUP_DEFINITIONS, batch.group_definitions)
-        for job_type, paused in batch.pauses:
-            change = "INSERT OR IGNORE INTO pauses VALUES (?)"
-            if not paused:
-                change = "DELETE FROM pauses WHERE job_type = ?"
-            connection.execute(change, [job_type])
+    """Write the whole batch, in the transaction that is under way."""
+    if batch == _NOTHING:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        connection.execute(f"PRAGMA user_version = {version}")  # which it is already
+    _insert(connection, _JOBS, batch.jobs)
+    _insert(connection, _PAYLOADS, batch.payloads)
+    _insert(connection, _LABELS, batch.labels)
+    _insert(connection, _KEYS, batch.keys)
+    _insert(connection, _KEYED_ENDS, batch.keyed_ends)
+    _insert(connection, _SCHEDULES, batch.schedules)
+    _insert(connection, _GROUPS, batch.groups)
+    _insert(connection, _GROUP_DEFINITIONS, batch.group_definitions)
+    for job_type, paused in batch.pauses:
+        change = "INSERT OR IGNORE INTO pauses VALUES (?)"
+        if not paused:
+            change = "DELETE FROM pauses WHERE job_type = ?"
+        connection.execute(change, [job_type])
 
 
 @contextmanager

@@ -80,8 +80,13 @@ def write_head(status: int, headers: Headers) -> bytes:
     return b"\r\n".join(lines)
 
 
-def refusal(status: HTTPStatus, detail: str, *others: tuple[bytes, bytes]) -> bytes:
-    """A whole answer, a problem, with these other headers. It closes the connection."""
+def refusal(
+    status: HTTPStatus, detail: str, *others: tuple[bytes, bytes], with_body: bool
+) -> bytes:
+    """A whole answer, a problem, with these other headers. It closes the connection.
+
+    Without its body, as a HEAD wants it, it still tells the length.
+    """
     body = problem_json(status, detail)
     headers = [
         (b"content-type", PROBLEM_CONTENT_TYPE.encode()),
@@ -89,4 +94,4 @@ def refusal(status: HTTPStatus, detail: str, *others: tuple[bytes, bytes]) -> by
         *others,
         _CLOSE,
     ]
-    return write_head(status, headers) + body
+    return write_head(status, headers) + (body if with_body else b"")

@@ -12,7 +12,8 @@ from hypercorn.typing import AppWrapper, TaskGroup
 from hypercorn.utils import parse_socket_addr
 
 from job_service.web.edge.answers import CommonHeaders
-from job_service.web.edge.http1 import HTTP1, MAX_UNREAD_BYTES, SendEvent
+from job_service.web.edge.heads import MAX_UNREAD_BYTES
+from job_service.web.edge.http1 import HTTP1, SendEvent
 from job_service.web.edge.sending import Sender, Stream, cancel_soon
 from job_service.web.edge.sockets import has_left, is_broken, receive
 from job_service.web.edge.tasks import RequestTask

@@ -7,6 +7,9 @@ The limits hold however it comes: in one piece, byte by byte, or right after ano
 import re
 from http import HTTPStatus
 
+import trio
+
+MAX_UNREAD_BYTES = 64 * 1024  # more than a head and a short body
 MAX_FIELDS = 100
 MAX_HEAD_BYTES = 16 * 1024
 MAX_REQUEST_LINE_BYTES = 8 * 1024
@@ -30,7 +33,21 @@ class Unread:
 
     def __init__(self) -> None:
         self.data = bytearray()
+        self.has_ended = False  # the client sends no more
+        self.arrived = trio.lowlevel.ParkingLot()  # whoever waits for more of it is here
         self._searched = 0  # up to here, no head ends
+
+    @property
+    def room(self) -> int:
+        """How many more bytes the client may send for now."""
+        return max(0, MAX_UNREAD_BYTES - len(self.data))
+
+    def add(self, data: bytes) -> None:
+        """What the client has sent; nothing if it sends no more."""
+        self.data += data
+        self.has_ended = not data
+        if self.arrived:
+            self.arrived.unpark_all()
 
     def skip_empty_lines(self) -> None:
         """Drop the empty lines before a request, as RFC 9112, section 2.2, asks."""
@@ -66,6 +83,14 @@ class Unread:
         fields = self.data.count(b"\n", 0, size) - 1  # and the empty line, if it has come
         if size > MAX_HEAD_BYTES or fields > MAX_FIELDS + 1:
             raise too_many_fields()
+
+
+def asks_for_head_only(data: bytes | bytearray) -> bool:
+    """Whether the request that begins so is a HEAD: no answer to it has a body, not even a refusal.
+
+    That is RFC 9110, section 9.3.2. There may be no more of the request than its method.
+    """
+    return data[:5].strip() == b"HEAD"
 
 
 def too_many_fields() -> Refused:

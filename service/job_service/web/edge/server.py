@@ -15,6 +15,7 @@ from job_service.telemetry.events import ConnectionFailed, ConnectionRefused, Ev
 from job_service.web.edge import descriptors
 from job_service.web.edge.answers import CommonHeaders, refusal
 from job_service.web.edge.connection import Connection, Site, linger
+from job_service.web.edge.heads import asks_for_head_only
 from job_service.web.edge.listeners import Listener
 from job_service.web.edge.tls import HandshakeFailed, Keys
 from job_service.web.edge.unsent import Unsent
@@ -24,6 +25,7 @@ FAILURE_LINE_SECONDS = 1.0
 ACCEPT_PAUSE_SECONDS = 0.1
 LOOK_SECONDS = 1.0
 MAX_REFUSALS = 100
+REFUSAL_SECONDS = 0.5
 
 
 class Server:
@@ -154,7 +156,9 @@ class Server:
                 return
             self._refusals += 1
             try:
-                await stream.send_all(_too_many_connections(why))  # a new socket has room for it
+                with_body = not await _asks_for_head_only(stream)
+                answer = _too_many_connections(why, with_body=with_body)
+                await stream.send_all(answer)  # a new socket has room for it
                 await linger(stream)
             except trio.BrokenResourceError:
                 return
@@ -168,7 +172,17 @@ class Server:
             self._emit(ConnectionFailed(timestamp=utc_now(), client=client, error=error))
 
 
-def _too_many_connections(why: str) -> bytes:
+async def _asks_for_head_only(stream: trio.SocketStream) -> bool:
+    """Whether the first that comes is a HEAD; nobody need send anything to be refused."""
+    with trio.move_on_after(REFUSAL_SECONDS):
+        return asks_for_head_only(await stream.receive_some())
+    return False
+
+
+def _too_many_connections(why: str, *, with_body: bool) -> bytes:
     return refusal(
-        HTTPStatus.SERVICE_UNAVAILABLE, f"too many connections: {why}", (b"retry-after", b"1")
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        f"too many connections: {why}",
+        (b"retry-after", b"1"),
+        with_body=with_body,
     )

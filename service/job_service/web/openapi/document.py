@@ -1,9 +1,8 @@
 """The OpenAPI document of one app: the operations it has routes for, and its job types."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import version
-from itertools import groupby
 from typing import Any, Final
 
 import msgspec
@@ -15,30 +14,16 @@ from werkzeug.routing import Rule
 
 from job_service.jobs.registration.registry import Registry
 from job_service.telemetry.schemas import Schema
-from job_service.tokens import ROLES
 from job_service.web.dashboard.pages import FILES
 from job_service.web.guards import DOCS, needs_token
-from job_service.web.openapi import examples, headers
-from job_service.web.openapi.components import REFERENCE, answer_schemas, refer_to
+from job_service.web.openapi import headers
+from job_service.web.openapi.components import answer_schemas
+from job_service.web.openapi.content import content_of_answer, content_of_request
 from job_service.web.openapi.job_types import describe_submissions
 from job_service.web.openapi.operation import Answer, Operation
-from job_service.web.openapi.operations import EVENT_STREAM, OPERATIONS, TAGS
-from job_service.web.problems import PROBLEM_CONTENT_TYPE, phrase, problem_json
+from job_service.web.openapi.operations import OPERATIONS, TAGS
+from job_service.web.openapi.problem_answers import problem_answers
 from job_service.web.queries import AnyQuery, Query, query_of
-from job_service.web.refusals import (
-    BUG,
-    FOREIGN_HOST,
-    FOREIGN_ORIGIN,
-    MALFORMED,
-    NO_HOST,
-    NO_TOKEN,
-    REPEATED_HEADER,
-    UNKNOWN_PARAMETER,
-    Refusal,
-)
-from job_service.web.responses import JSON
-from job_service.web.roles import NEEDED, role_too_low
-from job_service.web.submissions import MAX_BATCH_JOBS, NDJSON
 
 Document = dict[str, Any]
 
@@ -116,35 +101,25 @@ class _Provider(OpenAPIProvider):
             "tags": [operation.tag],
             "summary": operation.summary,
             "parameters": list(self._parameters(operation, rule)),
-            "responses": {},
         }
         if operation.description:
             described["description"] = operation.description
         if operation.body:
-            described["requestBody"] = self._request_body(operation.body)
-        for status, answer in operation.answers.items():
-            described["responses"][str(status)] = self._answer(answer)
-        refusals = [*operation.refusals, NO_HOST, FOREIGN_HOST, BUG]
-        if MALFORMED.kind not in {refusal.kind for refusal in refusals}:
-            takes_any = self._query_of(rule) is AnyQuery
-            refusals.append(REPEATED_HEADER if takes_any else UNKNOWN_PARAMETER)
-        if method != "GET":
-            refusals.append(FOREIGN_ORIGIN)
-        refusals += self._describe_access(described, operation.id, path)
-        for status, some in groupby(sorted(refusals, key=_status), key=_status):
-            described["responses"][str(status)] = _problems(list(some))
-        return described
-
-    def _describe_access(self, described: Schema, call: str, path: str) -> list[Refusal]:
-        """Say whether the call needs a token; gives the problems that it may have for that."""
-        is_open, needed = not needs_token(path), NEEDED[call]
-        if is_open and path != DOCS:
-            described["security"] = []
-        if not self._needs_token or (is_open and path != DOCS):
-            return []
-        if path == DOCS:
+            content = content_of_request(operation.body, self._examples)
+            described["requestBody"] = {"required": True, "content": content}
+        answers = {str(status): _answer(answer) for status, answer in operation.answers.items()}
+        problems = problem_answers(
+            operation,
+            is_get=method == "GET",
+            takes_any_query=self._query_of(rule) is AnyQuery,
+            takes_token=self._needs_token and (path == DOCS or needs_token(path)),
+        )
+        described["responses"] = answers | problems
+        if path == DOCS and self._needs_token:
             described["security"] = [{}, {"token": []}]
-        return [NO_TOKEN] if needed in (None, ROLES[0]) else [NO_TOKEN, role_too_low(needed)]
+        elif path != DOCS and not needs_token(path):
+            described["security"] = []
+        return described
 
     def _parameters(self, operation: Operation, rule: Rule) -> Iterator[Schema]:
         for name in sorted(rule.arguments):
@@ -157,43 +132,19 @@ class _Provider(OpenAPIProvider):
     def _query_of(self, rule: Rule) -> type[Query]:
         return query_of(self._app.view_functions[rule.endpoint])
 
-    def _request_body(self, kind: str) -> Schema:
-        submission = refer_to("Submission")
-        if kind == "edit":
-            schema = refer_to("JobEdit")
-            content: Schema = {JSON: {"schema": schema, "example": examples.EDIT}}
-        elif kind == "job":
-            content = {JSON: {"schema": submission, "examples": self._examples}}
-        else:
-            jobs = [example["value"] for example in self._examples.values()]
-            # For lines, too, it is that of all together, as OpenAPI 3.2 has it.
-            schema = {
-                "type": "array",
-                "items": submission,
-                "minItems": 1,
-                "maxItems": MAX_BATCH_JOBS,
-            }
-            lines = b"".join(msgspec.json.encode(job) + b"\n" for job in jobs).decode()
-            content = {
-                NDJSON: {"schema": schema, "example": lines},
-                JSON: {"schema": schema, "example": jobs},
-            }
-            if kind == "group":
-                content = {JSON: _group_media(schema, submission, jobs)}
-        return {"required": True, "content": content}
 
-    def _answer(self, answer: Answer) -> Schema:
-        described: Schema = {"description": answer.description}
-        if answer.headers:
-            described["headers"] = _headers(answer.headers)
-        if answer.body is not None:
-            described["content"] = {answer.media_type: _media(answer)}
-        if answer.makes_job:
-            described["links"] = {
-                name: {"operationId": name, "parameters": {"job_id": "$response.body#/id"}}
-                for name in ("get_job", "edit_job", "run_job_now", "cancel_job", "retry_job")
-            }
-        return described
+def _answer(answer: Answer) -> Schema:
+    described: Schema = {"description": answer.description}
+    if answer.headers:
+        described["headers"] = headers.refer_to_headers(answer.headers)
+    if answer.body is not None:
+        described["content"] = content_of_answer(answer)
+    if answer.makes_job:
+        described["links"] = {
+            name: {"operationId": name, "parameters": {"job_id": "$response.body#/id"}}
+            for name in ("get_job", "edit_job", "run_job_now", "cancel_job", "retry_job")
+        }
+    return described
 
 
 def _query_parameters(kind: type[Query]) -> Iterator[Schema]:
@@ -209,68 +160,3 @@ def _query_parameters(kind: type[Query]) -> Iterator[Schema]:
             "description": schema.pop("description"),
             "schema": schema,
         }
-
-
-def _group_media(jobs: Schema, job: Schema, examples: list[Any]) -> Schema:
-    """The body of a group of such jobs, on whose end such a job may follow."""
-    follower = {"anyOf": [job, {"type": "null"}]}  # null stands for its absence
-    schema = {
-        "type": "object",
-        "properties": {"jobs": jobs, "on_complete": follower, "on_failure": follower},
-        "required": ["jobs"],
-        "additionalProperties": False,
-    }
-    return {"schema": schema, "example": {"jobs": examples}}
-
-
-def _media(answer: Answer) -> Schema:
-    if answer.media_type == EVENT_STREAM:
-        data = msgspec.json.encode(answer.example).decode()
-        return {
-            "schema": refer_to("StreamedEvent"),
-            "example": f"id: 1\nevent: {answer.example.event}\ndata: {data}\n\n",
-        }
-    kinds = answer.body if isinstance(answer.body, tuple) else (answer.body,)
-    schemas, _ = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
-    media: Schema = {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": list(schemas)}}
-    if answer.example is not None:
-        media["example"] = msgspec.json.decode(msgspec.json.encode(answer.example))
-    return media
-
-
-def _problems(refusals: list[Refusal]) -> Schema:
-    described: Schema = {
-        "description": " ".join(refusal.when for refusal in refusals),
-        "content": {
-            PROBLEM_CONTENT_TYPE: {
-                "schema": refer_to("ProblemDetails"),
-                "examples": _examples_of(refusals),
-            }
-        },
-    }
-    if names := {name for refusal in refusals for name in refusal.headers}:
-        described["headers"] = _headers(names)
-    return described
-
-
-def _examples_of(refusals: list[Refusal]) -> Schema:
-    found: Schema = {}
-    for refusal in refusals:
-        name = refusal.kind or phrase(refusal.status).lower().replace(" ", "-")
-        if name in found:
-            name += f"-{len(found) + 1}"
-        found[name] = {"value": _example(refusal)}
-    return found
-
-
-def _example(refusal: Refusal) -> Any:
-    body = problem_json(refusal.status, refusal.detail, refusal.kind, refusal.job_status)
-    return msgspec.json.decode(body)
-
-
-def _status(refusal: Refusal) -> int:
-    return int(refusal.status)
-
-
-def _headers(names: Iterable[str]) -> Schema:
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}

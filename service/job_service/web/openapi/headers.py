@@ -3,6 +3,7 @@
 Requests' own readers parse them, because each has a grammar of its own.
 """
 
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from job_service.telemetry.schemas import Schema
@@ -72,3 +73,8 @@ OF_ANSWERS: Final[dict[str, SentHeader]] = {
         "The scheme to authenticate with.", _STRING, 'Bearer realm="job-service"'
     ),
 }
+
+
+def refer_to_headers(names: Iterable[str]) -> Schema:
+    """References to these headers of answers."""
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}

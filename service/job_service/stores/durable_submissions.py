@@ -8,13 +8,13 @@ from job_service.jobs.state.detail import JobSummary, summarize
 from job_service.jobs.state.group import Group
 from job_service.jobs.state.model import Draft, Ending, Job
 from job_service.jobs.state.table import JobTable
-from job_service.stores.admission import LiveAdmission, replayed
 from job_service.stores.contract import KeyedRequest
-from job_service.stores.idempotency import REMEMBERED_SECONDS
+from job_service.stores.idempotency import REMEMBERED_SECONDS, replayed
+from job_service.stores.live_admission import LiveAdmission
 from job_service.stores.unit_of_work import Remembered, UnitOfWork
 
 
-class Submissions:
+class DurableSubmissions:
     """What durable stores do beside `admission`, which knows the live `jobs`.
 
     `read` gives those jobs of some ids that are kept, as far as a summary shows them. `keyed` has
@@ -42,7 +42,7 @@ class Submissions:
         Raises StoreUnavailable.
         """
         looked_up = dict[str, Job | None]()
-        wanted = {job_id for draft in drafts for job_id in draft.after}
+        wanted = {job_id for draft in drafts if draft.after for job_id in draft.after}
         while missing := [
             each for each in wanted if each not in self._jobs and each not in looked_up
         ]:
@@ -93,11 +93,16 @@ class Submissions:
         kept = await self._read(ended)
         return [replayed(summarize(kept[job.id]), job) if job.id in kept else job for job in jobs]
 
-    def recover(self, remembered: Remembered, endings: Mapping[str, Ending]) -> None:
-        """A request of an earlier process still counts. `endings` has those of its jobs."""
-        seconds = (remembered.until - self._clock.now()).total_seconds()
-        self._admission.remember(remembered.request, remembered.jobs, seconds, endings)
-        self.keyed.update(job.id for job in remembered.jobs if job.id in self._jobs)
+    def recover(
+        self,
+        request: KeyedRequest,
+        jobs: Sequence[JobSummary],
+        seconds: float,
+        endings: Mapping[str, Ending],
+    ) -> None:
+        """A request of an earlier process counts for so long. `endings` has those of its jobs."""
+        self._admission.remember(request, jobs, seconds, endings)
+        self.keyed.update(job.id for job in jobs if job.id in self._jobs)
 
     def forget(self, undone: Iterable[object]) -> None:
         """Requests that are among this were not kept: they may be made again."""
