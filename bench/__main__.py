@@ -40,7 +40,9 @@ from bench.postgres import (
     engines_on_postgres,
     post_on_postgres_against_memory,
 )
+from bench.postgres_growth import growth_on_postgres, soak_on_postgres
 from bench.postgres_idle import idle_processes
+from bench.postgres_notify import commit_to_start
 from bench.postgres_peers import engine_on_postgres_against_peers
 from bench.postgres_size import bytes_of_a_job
 from bench.processes import two_cores_against_one
@@ -96,6 +98,9 @@ BENCHMARKS = [
     Benchmark("pg-peers", engine_on_postgres_against_peers, rounds=5),
     Benchmark("pg-idle", idle_processes, rounds=3),
     Benchmark("pg-size", bytes_of_a_job, rounds=1),
+    Benchmark("pg-notify", commit_to_start, rounds=5),
+    Benchmark("pg-growth", growth_on_postgres, rounds=3),
+    Benchmark("pg-soak", soak_on_postgres, rounds=1),
     Benchmark("start", start_against_import, rounds=15, quick_rounds=5),
     Benchmark("store-open", open_with_a_million_jobs, rounds=3),
     Benchmark("processes", two_cores_against_one, rounds=9, needs="taskset"),

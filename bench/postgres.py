@@ -98,7 +98,7 @@ def _measured(rounds: int) -> Mapping[str, list[float]]:
     with postgres_server() as cluster:
         url = cluster.new_database()
         sides = {
-            name: partial(_jobs_per_second, cluster, url, number, partial(_note, costs, name))
+            name: partial(jobs_per_second, cluster, url, number, partial(_note, costs, name))
             for name, number in PROCESSES.items()
         }
         rates = take_turns(sides, rounds)
@@ -109,19 +109,31 @@ def _note(costs: dict[str, list[float]], name: str, of: str, seconds: float) -> 
     costs.setdefault(f"{of}, {name}", []).append(seconds / JOBS * MICROSECONDS)
 
 
-def _jobs_per_second(
-    cluster: Cluster, url: str, processes: int, note: Callable[[str, float], None]
+def jobs_per_second(
+    cluster: Cluster,
+    url: str,
+    processes: int,
+    note: Callable[[str, float], None],
+    retain: int = 1_000,
 ) -> float:
+    """How many jobs these processes submit and complete in a second, beside others that wait.
+
+    What was computed for all of them is noted.
+    """
     import psycopg
 
-    with psycopg.connect(url, autocommit=True) as connection, _engines(url, processes) as engines:
+    with (
+        psycopg.connect(url, autocommit=True) as connection,
+        _engines(url, processes, retain) as engines,
+    ):
+        others = connection.execute(UNFINISHED).fetchone()
         computed = seconds_computed(cluster)
         start = time.perf_counter()
         for engine in engines:
             _say(engine)
         for engine in engines:
             assert _line_of(engine) == "submitted\n"
-        while connection.execute(UNFINISHED).fetchone() != (0,):
+        while connection.execute(UNFINISHED).fetchone() != others:
             time.sleep(0.005)
         seconds = time.perf_counter() - start
         note("server", seconds_computed(cluster) - computed)
@@ -132,9 +144,10 @@ def _jobs_per_second(
 
 
 @contextmanager
-def _engines(url: str, number: int) -> Iterator[list[subprocess.Popen[str]]]:
+def _engines(url: str, number: int, retain: int = 1_000) -> Iterator[list[subprocess.Popen[str]]]:
     """So many engines, which are ready to begin."""
-    command = [sys.executable, "-m", "bench.postgres_process", url, str(JOBS // number)]
+    command = [sys.executable, "-m", "bench.postgres_process", url]
+    command += [str(JOBS // number), str(retain)]
     with ExitStack() as stack:
         engines = [
             stack.enter_context(

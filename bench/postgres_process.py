@@ -9,9 +9,9 @@ import trio
 from bench.inprocess import IN_ONE_GO, running_engine
 
 
-async def main(store: str, jobs: int) -> None:
+async def main(store: str, jobs: int, retain: int) -> None:
     """Say when it is ready, begin at a word, and tell at the next what its loop has computed."""
-    async with running_engine(store=store) as engine:
+    async with running_engine(store=store, retain=retain) as engine:
         print("ready", flush=True)
         await trio.to_thread.run_sync(sys.stdin.readline)
         start = time.thread_time()
@@ -24,4 +24,4 @@ async def main(store: str, jobs: int) -> None:
 
 
 if __name__ == "__main__":
-    trio.run(main, sys.argv[1], int(sys.argv[2]))
+    trio.run(main, sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

@@ -354,7 +354,7 @@ def test_modules_of_the_working_directory_can_be_served(
         (["--token", "a,"], "--token must be a token, or NAME ROLE TOKEN with spaces between"),
         (["--token", "me root a"], "--token must have a role that is one of read, submit, operate"),
         (["--host", "0.0.0.0"], "--host 0.0.0.0 can be reached from other machines"),  # noqa: S104
-        (["--no-auth", "--token", "secret"], "--no-auth and --token exclude each other"),
+        (["--no-auth", "--token", "secret"], "--no-auth and --token can't be used together"),
         (["--keyfile", "k.pem"], "--certfile and --keyfile go together"),
         (["--log-format", "xml"], "'xml' is not one of 'auto', 'json', 'console'"),
         (["--log-level", "a\nb"], "'--log-level': 'a\\nb' is not one of 'debug', 'info'"),
@@ -608,7 +608,7 @@ def test_a_job_type_may_have_the_name_of_a_command(
 ) -> None:
     """Only the first word is a command."""
     said = refusal(capfd, "submit", word, "{", "--wait")
-    assert said.startswith("the payload is no JSON")
+    assert said.startswith("the payload is not JSON")
 
 
 @pytest.mark.parametrize(
@@ -651,10 +651,10 @@ def test_a_unix_socket_needs_no_address(
 ) -> None:
     """Who gives one, too, would wait in vain for clients there."""
     said = refusal(capfd, "--unix", "service.sock", *command, *ignored)
-    assert said == f"{ignored[0]} and --unix exclude each other"
+    assert said == f"{ignored[0]} and --unix can't be used together"
     monkeypatch.setenv("JOB_SERVICE_UNIX", "service.sock")
     said = refusal(capfd, *ignored, *command)
-    assert said == f"{ignored[0]} and JOB_SERVICE_UNIX exclude each other"
+    assert said == f"{ignored[0]} and JOB_SERVICE_UNIX can't be used together"
 
 
 def test_an_option_wins_over_an_address_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import trio
 
-from job_service.failures.groups import is_cancellation, leaves
+from job_service.failures.exception_groups import is_cancellation, leaves
 
 
 class Liar(Exception):

@@ -234,7 +234,7 @@ def _check_address(context: click.Context) -> None:
     for setting in ("host", "port"):
         is_flag = context.get_parameter_source(setting) is ParameterSource.COMMANDLINE
         if is_flag and context.params["unix"] is not None:
-            raise UsageError(f"--{setting} and {_given_as(context, 'unix')} exclude each other")
+            raise UsageError(f"--{setting} and {_given_as(context, 'unix')} can't be used together")
 
 
 def _given_as(context: click.Context, setting: str) -> str:

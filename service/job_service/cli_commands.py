@@ -74,7 +74,7 @@ def migrate(settings: Settings, plan: bool) -> int:
 
 @click.command("check")
 @click.argument("target", metavar="FILE|MODULE:NAME", type=_FILE_OR_REGISTRY)
-@click.option("--url", allow_from_autoenv=False, help="A service whose waiting jobs are to fit.")
+@click.option("--url", allow_from_autoenv=False, help="A service whose waiting jobs to check.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
 @click.pass_obj
 def check(registry: Registry | None, target: Path | str, url: str | None, as_json: bool) -> int:

@@ -1,4 +1,4 @@
-"""Jobs that a program can't run, counted by why, as the commands that look for some tell them."""
+"""Counts the jobs that a program can't run, by the reason, and tells of them in a command."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -9,7 +9,7 @@ _SHOWN: Final = 20  # kinds of misfits
 
 
 class Misfits(Struct):
-    """So many jobs of a type that the program can't run, for the same reason; one is `example`."""
+    """The `jobs` of one type that a program can't run for the same reason; one is `example`."""
 
     type: str
     error: str

@@ -1,4 +1,4 @@
-"""What a program has of a service that it hosts."""
+"""What a program sees of a service that it hosts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The URL at which a service with given settings can be called from its own machine."""
+"""Works out the URL at which a service with these settings can be called from its own machine."""
 
 from typing import Final
 

@@ -172,7 +172,7 @@ class Settings:
     def _check_access(self) -> None:
         if self.accepted_tokens and self.no_auth:
             given = "token" if self.tokens else "token-file"
-            raise SettingsError("no_auth", f"and --{given} exclude each other")
+            raise SettingsError("no_auth", f"and --{given} can't be used together")
         if not (self.accepted_tokens or self.no_auth or self.is_local):
             raise SettingsError(
                 "host",

@@ -9,7 +9,7 @@ from types import FrameType
 
 import trio
 
-from job_service.failures.groups import is_cancellation
+from job_service.failures.exception_groups import is_cancellation
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 

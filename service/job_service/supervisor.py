@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from job_service.errors import ResourceFailed, StoreRefused
-from job_service.failures.groups import is_cancellation, leaves
+from job_service.failures.exception_groups import is_cancellation, leaves
 from job_service.failures.report import describe, format_traceback
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.registration.registry import Registry

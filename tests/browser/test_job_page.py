@@ -36,6 +36,23 @@ def test_the_last_traceback_of_a_failed_job_is_open(
 
 
 @SIZES
+def test_the_page_of_a_failed_job_begins_with_its_error(
+    new_context: Callable[..., BrowserContext], service: Service, viewport: dict[str, int]
+) -> None:
+    """It can be read without scrolling. A job that has not failed has none."""
+    page = new_context(viewport=viewport).new_page()
+    open_job(page, service, service.run("fail", max_retries=1))
+    expect(page.locator("#job-error")).to_have_text("RuntimeError: this job type always fails")
+    expect(page.locator("#job-error")).to_be_in_viewport()
+    error, facts = (page.locator(part).bounding_box() for part in ("#job-error", "#facts"))
+    assert error is not None
+    assert facts is not None
+    assert error["y"] < facts["y"]
+    open_job(page, service, service.run("echo"))
+    expect(page.locator("#job-failure")).to_be_hidden()
+
+
+@SIZES
 def test_the_error_of_a_job_that_never_ran_is_shown(
     new_context: Callable[..., BrowserContext], service: Service, viewport: dict[str, int]
 ) -> None:

@@ -118,6 +118,44 @@ def test_jobs_are_found_by_id_key_tag_and_error(page: Page, start: Callable[...,
     assert page.url == f"{service.url}/#/?status=failed"
 
 
+def test_jobs_that_no_tab_counts_are_counted_if_asked(
+    page: Page, start: Callable[..., Service]
+) -> None:
+    """All that fit on the page are counted anyway. Other filters forget the count."""
+    service = start()
+    for number in range(61):
+        service.submit("echo", number, delay_seconds=600, tags=["many", f"one:{number}"])
+    open_live(page, service.url)
+    expect(page.locator("#tab-pending")).to_have_text("pending 61")
+    expect(page.locator("#found")).to_have_text("")
+    expect(page.locator("#count")).to_be_hidden()
+    find(page, "Tag", "one:7")
+    expect(page.locator("#found")).to_have_text("1 found")
+    expect(page.locator("#count")).to_be_hidden()
+    page.goto(f"{service.url}/#/?tag=many")
+    page.locator("#count").click()
+    expect(page.locator("#found")).to_have_text(re.compile("61 found at \\d\\d:"))
+    tab(page, "pending").click()
+    expect(page.locator("#found")).to_have_text("")
+    expect(page.locator("#count")).to_be_visible()
+
+
+def test_the_numbers_of_a_type_lead_to_its_jobs(page: Page, start: Callable[..., Service]) -> None:
+    """From its name to all of them, and from a number to as many."""
+    service = start()
+    for _ in range(3):
+        service.run("fail", max_retries=0)
+    for job_type in ("fail", "echo"):
+        service.submit(job_type, delay_seconds=600)
+    open_live(page, service.url)
+    row = page.locator("#types tr", has_text="fail").first
+    row.get_by_role("link", name="3 failed of fail").click()
+    expect(page.locator("#jobs .status")).to_have_text(["failed"] * 3)
+    row.get_by_role("link", name="fail", exact=True).click()
+    expect(page.locator("#jobs .type")).to_have_text(["fail"] * 4)
+    expect(row.get_by_role("link")).to_have_count(3)  # none of its jobs runs
+
+
 def test_what_can_t_be_found_says_why(
     page: Page, start: Callable[..., Service], watch: Watch
 ) -> None:
@@ -200,6 +238,28 @@ def test_from_a_job_one_comes_back_to_the_same_table(dashboard: Page, service: S
     expect(dashboard.get_by_role("combobox", name="Type")).to_have_value("count_words")
 
 
+def test_from_a_job_one_comes_back_to_where_one_was(
+    page: Page, start: Callable[..., Service]
+) -> None:
+    """On a phone, who looks at one failed job after the other need not scroll each time."""
+    service = start()
+    for number in range(20):
+        service.submit("echo", number, delay_seconds=600)
+    page.set_viewport_size(PHONE)
+    open_live(page, service.url)
+    row = page.locator("#jobs tr").nth(12)
+    for back in (page.locator("#back").click, page.go_back):
+        row.locator("a").scroll_into_view_if_needed()
+        before = page.evaluate("scrollY")
+        assert before > 0
+        row.locator("a").click()
+        expect(page.locator("#job-title")).to_have_text("echo")
+        expect(page.locator("#job-title")).to_be_in_viewport()
+        back()
+        expect(page.locator("#job")).to_be_hidden()
+        expect(row).to_be_in_viewport()
+
+
 def test_pages_are_turned(page: Page, start: Callable[..., Service]) -> None:
     """Older and newer, and back to the newest; every job is on one page."""
     service = start()
@@ -234,11 +294,11 @@ def test_the_table_is_as_long_as_what_is_beside_it(
     expect(page.locator("#jobs tr").first).to_be_visible()
     page.reload()
     expect(page.locator("#jobs tr").first).to_be_visible()
-    boxes = [
-        page.locator(part).bounding_box() for part in ("#jobs-panel", "#side", "#jobs tr >> nth=0")
-    ]
-    table, beside, row = ((box or pytest.fail("it is not shown"))["height"] for box in boxes)
-    assert 0 <= beside - table < 2 * row
+    parts = ("#jobs-panel", "#side", "#jobs tr >> nth=0")
+    boxes = [page.locator(part).bounding_box() or pytest.fail("it is not shown") for part in parts]
+    table, beside, row = boxes
+    left = beside["y"] + beside["height"] - table["y"] - table["height"]
+    assert 0 <= left < 2 * row["height"]
 
 
 def test_an_answer_that_comes_late_is_not_taken_for_another(

@@ -6,12 +6,13 @@ from typing import Any
 from urllib.error import HTTPError
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, ViewportSize, expect
 
-from tests.browser.conftest import Watch, open_live
+from tests.browser.conftest import DESKTOP, Watch, open_live
 from tests.browser.service import Service
 
 Start = Callable[..., Service]
+PHONE: ViewportSize = {"width": 390, "height": 844}
 BASE = "120.0"  # of a chart, where 0 is drawn
 
 
@@ -58,6 +59,35 @@ def test_an_incident_is_seen_that_began_before_the_page_was_opened(
         page.reload()
 
 
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_what_is_wrong_leads_to_its_jobs(
+    new_context: Callable[..., BrowserContext], start: Start, viewport: ViewportSize
+) -> None:
+    """They are listed and seen at once, on a phone, too, where the list is far below."""
+    service = start("--queue-capacity", "5")
+    let_it_go_wrong(service)
+    page = open_live(new_context(viewport=viewport).new_page(), service.url)
+    fails = page.locator("#troubles li", has_text="of attempts fail")
+    fails.get_by_role("link", name="Show the jobs").click()
+    expect(page.locator("#jobs .status")).to_have_text(["failed"] * 8)
+    expect(page.locator("#jobs tr").first).to_be_in_viewport()
+    expect(page.locator("#jobs-title")).to_be_in_viewport()
+    full = page.locator("#troubles li", has_text="turned away")
+    full.get_by_role("link", name="Show the jobs").click()
+    expect(page.locator("#jobs .status")).to_have_text(["pending"] * 5)
+
+
+def test_on_a_phone_what_happened_comes_before_the_jobs(
+    new_context: Callable[..., BrowserContext], service: Service
+) -> None:
+    """It is short and says what is wrong, and the list is long."""
+    page = open_live(new_context(viewport=PHONE).new_page(), service.url)
+    happened, jobs = (page.locator(part).bounding_box() for part in (".happened", "#jobs-panel"))
+    assert happened is not None
+    assert jobs is not None
+    assert happened["y"] < jobs["y"]
+
+
 def test_all_is_well_if_nothing_is_said(page: Page, start: Start) -> None:
     """A service that does its work shows no trouble."""
     service = start("--stall-threshold", "60")
@@ -88,7 +118,7 @@ def test_a_worker_without_work_beside_a_ready_job_is_told(page: Page, start: Sta
     told = overview(service, {"threads_abandoned": 3}, queue)
     page.route("**/overview", lambda route: route.fulfill(json=told))
     troubles = page.locator("#troubles li")
-    expect(troubles.first).to_have_text("10 workers without workwhile echo is ready, for 12.0 s")
+    expect(troubles.first).to_contain_text("10 workers without workwhile echo is ready, for 12.0 s")
     expect(troubles.nth(1)).to_contain_text("3 threads let go")
     expect(page.locator("#types tr", has_text="echo")).to_contain_text("oldest 12.0 s, none starts")
     told["queue"]["types"][0]["oldest_ready_seconds"] = 2.0

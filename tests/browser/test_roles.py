@@ -64,7 +64,7 @@ def test_what_is_sensitive_is_shown_to_operators_only(
         expect(page.locator("#job-status")).to_have_text("completed")
         for part in ("Payload", "Result"):
             panel = page.locator("section", has=page.get_by_role("heading", name=part, exact=True))
-            told = '"tweety"' if may else "It is for those whose token may operate."
+            told = '"tweety"' if may else "It is shown only to a token that may operate."
             expect(panel.get_by_text(told)).to_be_visible()
         assert ("tweety" in page.content()) == may
 

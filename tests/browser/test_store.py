@@ -71,10 +71,14 @@ def test_jobs_without_a_handler_are_counted_with_all_others(page: Page, service:
 
 
 def test_the_processes_that_share_a_store_are_listed(page: Page, service: Service) -> None:
-    """Which one answers, what each does, and whose lease is over; nothing if there is one alone."""
+    """Which one answers, what each does, and whose lease is over, and which numbers are its own.
+
+    Of a store that can't be shared, nothing is said.
+    """
     open_live(page, service.url)
     expect(page.locator("#types tr").first).to_be_visible()
     expect(page.locator("#nodes-panel")).to_be_hidden()
+    expect(page.locator("#scope")).to_be_hidden()
     node = {
         "node": "5c3a9f0e",
         "host": "web-1",
@@ -90,6 +94,7 @@ def test_the_processes_that_share_a_store_are_listed(page: Page, service: Servic
     dead = node | {"host": "web-2", "lease_seconds": -3.0, "is_asked": False}
     answer(page, "/nodes", [node, dead])
     page.reload()
+    expect(page.locator("#scope")).to_contain_text("of this process (web-1 17, one of 2)")
     rows = page.locator("#nodes tr")
     expect(rows).to_have_count(2)
     expect(rows.nth(0)).to_contain_text("web-1 17 (this one)")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.browser.conftest import Watch, open_live
 from tests.browser.service import Service
@@ -84,6 +84,30 @@ def fits(page: Page) -> None:
     assert page.evaluate(SQUEEZED) == []
     for bar in page.locator("main progress:visible").all():
         assert bar.evaluate("bar => bar.clientWidth") >= 40, "no bar to be seen"
+
+
+@pytest.mark.parametrize("width", [1240, 1360, 1600])
+def test_the_times_of_a_job_are_read_whole(
+    new_context: Callable[..., BrowserContext], service: Service, width: int
+) -> None:
+    """Also the day of one that is older, and a long time that it took."""
+    service.run("echo")
+    page = new_context(viewport={"width": width, "height": 900}).new_page()
+    page.clock.set_system_time("2027-11-28T12:00:00Z")
+    page.route("**/jobs?*", _age)
+    open_live(page, service.url)
+    cells = page.locator("#jobs tr").first.locator(".number")
+    expect(cells.first).to_have_text("28 Nov 23:58:44")
+    expect(cells.last).to_have_text("10 min 52 s")
+    for cell in cells.all():
+        assert cell.evaluate("cell => cell.scrollWidth <= cell.clientWidth")
+
+
+def _age(route: Route) -> None:
+    """Let the jobs of a list be older, and have taken longer."""
+    answer = route.fetch()
+    times = {"created_at": "2026-11-28T23:58:44Z", "finished_at": "2026-11-29T00:09:36Z"}
+    route.fulfill(response=answer, json=[job | times for job in answer.json()])
 
 
 def test_the_type_of_a_job_is_read_on_a_phone(

@@ -403,7 +403,7 @@ def test_what_only_http_can_say_is_an_exception_too(
 @pytest.mark.parametrize("body", [b"<html>", b"", b"{}", b'{"id": 1}', b"\xff"])
 def test_what_no_job_service_says_is_told_as_that(body: bytes) -> None:
     """Perhaps the URL is wrong."""
-    with pytest.raises(UnexpectedAnswer, match="no job service"):
+    with pytest.raises(UnexpectedAnswer, match="not that of a job service"):
         Talk(msgspec.structs.replace(answer(200), body=body)).lead(CALLS.get("job-1"))
     with pytest.raises(UnexpectedAnswer, match="it answers 418"):
         Talk(msgspec.structs.replace(answer(418), body=body)).lead(CALLS.get("job-1"))

@@ -146,14 +146,14 @@ async def test_a_service_that_takes_connections_and_says_nothing_is_given_up(
 @pytest.mark.parametrize("text", [b"event: x\ndata: <html>\n\n", b"event: x\n\n"])
 def test_what_is_no_stream_of_events_is_told_as_that(text: bytes) -> None:
     """Perhaps the URL is wrong."""
-    with pytest.raises(UnexpectedAnswer, match="no stream"):
+    with pytest.raises(UnexpectedAnswer, match="not a stream"):
         list(follower().read(text))
 
 
 def test_a_page_is_no_stream_of_events() -> None:
     """Or whoever reads it would come back for it for ever."""
     page = Answer(status=200, headers={"content-type": "text/html"}, body=b"", seconds=0)
-    with pytest.raises(UnexpectedAnswer, match="no stream"):
+    with pytest.raises(UnexpectedAnswer, match="not a stream"):
         follower().accept(page)
 
 

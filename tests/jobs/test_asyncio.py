@@ -14,7 +14,7 @@ import trio.testing
 
 from job_service import Discard, JobContext, Registry, Retry, Snooze
 from job_service.errors import ResourceFailed
-from job_service.failures.groups import leaves
+from job_service.failures.exception_groups import leaves
 from job_service.jobs.running.asyncio_loop import open_asyncio_loop
 from job_service.jobs.running.worker import job_of_frame
 from job_service.jobs.state.detail import JobDetail

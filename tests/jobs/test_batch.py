@@ -66,7 +66,7 @@ async def test_checking_leaves_no_trace(make_rig: MakeRig) -> None:
         ({"max_retries": -1}, "max_retries must be"),
         ({"delay_seconds": math.inf}, "delay_seconds must be a number of seconds"),
         ({"run_at": datetime(2030, 1, 1)}, "run_at must be a date and time with an offset"),  # noqa: DTZ001 - naive
-        ({"run_at": datetime.now(UTC), "delay_seconds": 1.0}, "exclude each other"),
+        ({"run_at": datetime.now(UTC), "delay_seconds": 1.0}, "can't be used together"),
         ({"unique_key": ""}, "unique_key must be a text of 1 to 255"),
         ({"unique_key": "\ud800"}, "unique_key must be Unicode text"),
         ({"after": ("\ud800",)}, "after must be Unicode text"),

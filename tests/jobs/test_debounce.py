@@ -59,7 +59,7 @@ async def test_a_ready_job_is_put_off_as_well(registry: Registry, autojump_clock
         ),
         (
             {"debounce_seconds": 5, "unique_key": "k", "delay_seconds": 5},
-            "debounce_seconds excludes delay_seconds and run_at",
+            "debounce_seconds can't be used with delay_seconds or run_at",
         ),
     ],
 )

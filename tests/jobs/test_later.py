@@ -162,7 +162,7 @@ async def test_thousands_that_are_due_at_once_hold_nobody_up(
             JobOptions(run_at=moment(9).replace(tzinfo=None)),
             "run_at must be a date and time with an offset",
         ),
-        (JobOptions(run_at=moment(9), delay_seconds=9), "exclude each other"),
+        (JobOptions(run_at=moment(9), delay_seconds=9), "can't be used together"),
     ],
 )
 async def test_a_time_that_can_not_be_is_refused(

@@ -11,7 +11,7 @@ import trio
 import trio.testing
 
 from job_service.errors import ResourceFailed
-from job_service.failures.groups import leaves
+from job_service.failures.exception_groups import leaves
 from job_service.jobs.registration.registry import Registry
 from tests.conftest import Rig
 from tests.jobs import process_handlers

@@ -107,7 +107,7 @@ def test_a_submission_with_a_key_is_made_once(give: Give) -> None:
     ("arguments", "words"),
     [
         (["submit", "telegram"], "there is no job type 'telegram'; known are echo"),
-        (["submit", "echo", "{"], "the payload is no JSON: "),
+        (["submit", "echo", "{"], "the payload is not JSON: "),
         (
             ["submit", "echo", "[" * 10_000],
             "the payload can't be taken: it is nested more than 500 deep",
@@ -128,7 +128,7 @@ def test_a_submission_with_a_key_is_made_once(give: Give) -> None:
         (["jobs", "--url", "http://a..b"], "--url must be such as http://127.0.0.1:8080"),
         (["jobs", "--url", "http://a/\x00"], "--url can't be http://a/\\x00: "),
         (["jobs", "--url", "ftp://ada:s3cret@b"], "or unix:/run/jobs.socket, not ftp://b"),
-        (["jobs", "--watch", "--json"], "--watch and --json exclude each other"),
+        (["jobs", "--watch", "--json"], "--watch and --json can't be used together"),
         (["jobs", "--token", "two words"], "--token must not have spaces"),
         (["cancel"], "name jobs by their ids, or say which"),
         (["cancel", "id", "--type", "echo"], "name jobs by their ids, or say which"),
@@ -137,8 +137,8 @@ def test_a_submission_with_a_key_is_made_once(give: Give) -> None:
         (["cancel", "--status", "failed"], "status must be one of pending, processing"),
         (["edit", WHOLE_ID], "nothing is to be changed"),
         (["edit", WHOLE_ID, "--delay", "-1"], "delay_seconds must be a number of seconds"),
-        (["edit", WHOLE_ID, "--delay", "1", "--run-at", "2030-01-01"], "exclude each other"),
-        (["edit", WHOLE_ID, "--payload", "{"], "the payload is no JSON"),
+        (["edit", WHOLE_ID, "--delay", "1", "--run-at", "2030-01-01"], "can't be used together"),
+        (["edit", WHOLE_ID, "--payload", "{"], "the payload is not JSON"),
         (["retry"], "name jobs by their ids, or say which"),
         (["tail", "--event", "nothing"], "event must be some of"),
         (["tail", "--type", "telegram"], "there is no job type 'telegram'; known are"),

@@ -1,6 +1,5 @@
 """Nothing that arrives at the port, and no crash behind it, harms anyone but its own connection."""
 
-import base64
 from collections.abc import Callable
 
 import pytest
@@ -11,24 +10,10 @@ from job_service.web.edge import server
 from job_service.web.submissions import MAX_JOB_BYTES
 from tests.web.api import Api, check_problem
 from tests.web.conftest import Serve
-from tests.web.hostile import post
+from tests.web.hostile import H2_PREFACE, H2C, WEB_SOCKET, post
 from tests.web.wire import Served, Stage, plain_post, request
 
 MIB = 1024 * 1024
-WEB_SOCKET = request(
-    "/health",
-    "Connection: Upgrade",
-    "Upgrade: websocket",
-    "Sec-WebSocket-Version: 13",
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-)
-H2C = request(
-    "/health",
-    "Connection: Upgrade, HTTP2-Settings",
-    "Upgrade: h2c",
-    "HTTP2-Settings: " + base64.urlsafe_b64encode(bytes(6)).decode(),
-)
-H2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 
 NO_HTTP = {
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(64),

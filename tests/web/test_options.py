@@ -178,11 +178,11 @@ async def test_ten_predecessors_are_told_everywhere(running_api: Api) -> None:
 
 
 async def test_two_moments_are_one_too_many(api: Api) -> None:
-    """A delay and a moment exclude each other, and the detail names both."""
+    """A delay and a moment can't be used together, and the detail names both."""
     with api.nothing_changes():
         body = b'{"type": "echo", "delay_seconds": 5, "run_at": "2026-12-24T18:00:00Z"}'
         detail = check_problem(await api.post(body), 400, "malformed")
-        assert "delay_seconds and run_at exclude each other" in detail
+        assert "delay_seconds and run_at can't be used together" in detail
 
 
 GOOD: list[dict[str, Any]] = [

@@ -1,4 +1,4 @@
-"""Where the service is, and what it wants to see of those who come."""
+"""Finds out where the service is, and with which token to ask it."""
 
 import os
 import re

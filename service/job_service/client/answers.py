@@ -84,7 +84,7 @@ class _Detail(JobDetail, frozen=True, kw_only=True):
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """Something out of the ordinary, which came so many `times` in short order.
+    """Something out of the ordinary, which came `times` times in short order.
 
     `event` is its name, and `fields` those of the last time; the first was at `first_at`.
     """
@@ -123,7 +123,7 @@ def read(answer: Answer, kind: Any) -> Any:
     try:
         return msgspec.json.decode(answer.body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UnexpectedAnswer(f"it answers what no job service does: {error}") from error
+        raise UnexpectedAnswer(f"its answer is not that of a job service: {error}") from error
 
 
 def read_notices(answer: Answer) -> list[Notice]:

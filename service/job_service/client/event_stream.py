@@ -73,7 +73,7 @@ class Follower:
         if answer.status != 200:
             raise error_of(answer)
         if not answer.headers.get("content-type", "").startswith("text/event-stream"):
-            raise UnexpectedAnswer("it answers with what no stream of events is")
+            raise UnexpectedAnswer("its answer is not a stream of events")
         self._away_since = None
         self._heard_at = self._now()
 
@@ -101,7 +101,7 @@ class Follower:
         elif self._now() - self._heard_at > _SILENCE_SECONDS:
             raise Unreachable("the stream says nothing")
         if len(self._unread) > _MAX_MESSAGE_BYTES:
-            raise UnexpectedAnswer("it sends what no stream of events is")
+            raise UnexpectedAnswer("what it sends is not a stream of events")
         for message in messages:
             if (event := self._event(message)) is not None:
                 yield event
@@ -119,5 +119,5 @@ class Follower:
         try:
             fields = msgspec.json.decode(values.get("data", ""), type=dict[str, Any])
         except msgspec.DecodeError as error:
-            raise UnexpectedAnswer(f"it sends what no stream of events is: {error}") from error
+            raise UnexpectedAnswer(f"what it sends is not a stream of events: {error}") from error
         return StreamedEvent(self._last_id, values["event"], fields)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from subprocess import CalledProcessError, TimeoutExpired
 from typing import Any, Final, NamedTuple
 
-from job_service.failures.groups import args_of, is_a
+from job_service.failures.exception_groups import args_of, is_a
 from job_service.failures.names import exact, full_name_of, name_of
 from job_service.failures.size import MAX_CHARS, fits, outline_of
 

@@ -10,7 +10,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Final, NamedTuple
 
-from job_service.failures.groups import causes_of, is_a, leaves, members, traceback_of
+from job_service.failures.exception_groups import causes_of, is_a, leaves, members, traceback_of
 from job_service.failures.messages import Messages
 from job_service.failures.names import (
     CUT,

@@ -8,7 +8,7 @@ from itertools import chain, islice
 from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, ModuleType
 from typing import Any, Final, NamedTuple
 
-from job_service.failures.groups import args_of
+from job_service.failures.exception_groups import args_of
 from job_service.failures.names import CUT, exact, name_of
 from job_service.nesting import MAX_DEPTH
 

@@ -146,7 +146,7 @@ class Admission:
         raise QueueClosed("the service is draining and takes no more jobs")
 
     def _refuse_full(self, drafts: Sequence[Draft], wanted: int, size: int) -> NoReturn:
-        """Raise QueueFull because so many new jobs, of so many bytes together, do not fit."""
+        """Raise QueueFull because this many new jobs, of this many bytes together, do not fit."""
         self._reject(drafts, "full")
         capacity = self._capacity
         if wanted > capacity.limit:

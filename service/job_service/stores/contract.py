@@ -45,7 +45,7 @@ class KeyedRequest(msgspec.Struct, frozen=True):
 
 
 class Portion(NamedTuple):
-    """Some of the jobs that are meant, the newest first: behind the id `after`, and so many."""
+    """Some of the jobs that are meant, the newest first: `limit` of them, behind the id `after`."""
 
     after: str | None = None
     limit: int | None = None
@@ -298,7 +298,7 @@ class Store(Protocol):
         """All that is kept of a job, and what only this process knows of it. Raises UnknownJob."""
 
     async def wait(self, job_id: str, seconds: float) -> JobDetail:
-        """As `get`, as soon as the job has ended, or after so many seconds.
+        """As `get`, as soon as the job has ended, or after this many seconds.
 
         Raises UnknownJob if it is not kept when the wait begins. It may be kept no more at the end.
         """
@@ -307,7 +307,7 @@ class Store(Protocol):
         """A group as it is now. Raises UnknownGroup."""
 
     async def wait_for_group(self, group_id: str, seconds: float) -> GroupView:
-        """As `group`, as soon as it has ended, or after so many seconds. Raises UnknownGroup."""
+        """As `group`, as soon as it has ended, or after this many seconds. Raises UnknownGroup."""
 
     async def page(
         self, wanted: JobFilter, *, after: str | None, limit: int, newest_first: bool

@@ -94,7 +94,7 @@ class GroupStore(ScheduleStore):
         old, standing, _ = await self._read_group(group_id)
         if standing.status in ("running", "completed"):
             is_now = "still running" if standing.ended_at is None else "completed"
-            raise GroupConflict(f"group {old.id} is {is_now}, so none of its jobs is to run again")
+            raise GroupConflict(f"group {old.id} is {is_now}, so it has no job to run again")
         jobs = await self._unsuccessful(group_id)
         if not jobs:
             raise GroupConflict(f"no job of group {old.id} that did not complete is kept any more")

@@ -1,4 +1,4 @@
-"""Which submissions came with an idempotency key, so that the same one again makes no new job."""
+"""Remembers requests with an idempotency key, so that the same one again makes no new job."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Whom a store tells of its jobs, and what it may ask there: the dispatcher, as stores know it."""
+"""The dispatcher as stores know it: what they tell it of jobs, and what they ask of it."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType

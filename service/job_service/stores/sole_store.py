@@ -22,11 +22,11 @@ from job_service.jobs.state.stand_in import require_readable
 from job_service.jobs.state.views import Cancellations, MadeReady, QueueView
 from job_service.stores.contract import ALL, KeyedRequest, Portion
 from job_service.stores.durable import DurableStore
+from job_service.stores.durable_submissions import DurableSubmissions
 from job_service.stores.group_store import KeptGroup
 from job_service.stores.kept_counts import KeptCounts
 from job_service.stores.live_store import draft_like
 from job_service.stores.outbox import withdraw
-from job_service.stores.submissions import Submissions
 from job_service.stores.unit_of_work import Pause, ScheduleRun, UnitOfWork
 from job_service.telemetry.events import Event, QueuePaused, QueueResumed
 
@@ -49,7 +49,7 @@ class SoleStore(DurableStore):
         capacity_bytes: int,
     ) -> None:
         super().__init__(emit, clock, capacity=capacity, capacity_bytes=capacity_bytes)
-        self._submissions = Submissions(self._admission, self._jobs, clock, self._read_some)
+        self._submissions = DurableSubmissions(self._admission, self._jobs, clock, self._read_some)
         self._kept_counts = KeptCounts()
 
     @abstractmethod

@@ -2,7 +2,7 @@
 
 import sys
 
-from job_service.failures.groups import is_a
+from job_service.failures.exception_groups import is_a
 
 
 def error_of(exc_info: object) -> BaseException | None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from job_service.failures.groups import is_a
+from job_service.failures.exception_groups import is_a
 from job_service.failures.names import exact
 from job_service.telemetry.room import in_short
 from job_service.telemetry.text import printable

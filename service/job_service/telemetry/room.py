@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any, Final
 
-from job_service.failures.groups import is_a
+from job_service.failures.exception_groups import is_a
 from job_service.failures.names import CUT, exact
 from job_service.failures.report import describe
 from job_service.failures.size import fits, outline_of_one

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from job_service.failures.groups import is_a
+from job_service.failures.exception_groups import is_a
 from job_service.failures.names import encodable
 from job_service.failures.size import shown
 

@@ -31,12 +31,11 @@ async def open_pipe_to(stream: TextIO) -> AsyncIterator[int]:
 
 
 def _carry(reading: int, stream: TextIO) -> None:
-    flush = getattr(stream, "flush", None)  # one may have `write` alone, which `print` takes, too
     with open(reading, encoding="utf-8", errors="replace", newline="\n") as lines:
         for line in lines:
             try:
                 stream.write(line)
-                if flush is not None:
-                    flush()
+                if hasattr(stream, "flush"):  # `print` takes one that has `write` alone, too
+                    stream.flush()
             except Exception:
                 return  # the pipe is broken then: its writer sees that, and counts what is lost

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Tally(Generic[T]):
-    """What is told of many jobs: in words, so many of them, or at least so many."""
+    """What is told of many jobs: in words, and how many they are, or at least are."""
 
     def __init__(self, words: Callable[[T], str]) -> None:
         self._words = words
@@ -22,7 +22,7 @@ class Tally(Generic[T]):
         self.draw: Callable[[str], None] | None = None
 
     def tell(self, done: T) -> None:
-        """So many are done so far."""
+        """This many are done so far."""
         self.told = self.words(done)
         if self.draw is not None:
             self.draw(self.told)
@@ -32,7 +32,7 @@ class Tally(Generic[T]):
         self.is_too_low = True
 
     def words(self, done: T) -> str:
-        """So many, for people."""
+        """How many they are, for people."""
         return f"{'at least ' if self.is_too_low else ''}{self._words(done)}"
 
 

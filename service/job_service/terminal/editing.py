@@ -58,7 +58,7 @@ def edit(
     due = None if run_at is None else moment("--run-at", run_at)
     if delay_seconds is not None:
         if due is not None:
-            raise InvalidOption("--delay and --run-at exclude each other")
+            raise InvalidOption("--delay and --run-at can't be used together")
         check_delay(delay_seconds)
         due = datetime.now(UTC) + timedelta(seconds=delay_seconds)
     changed = session.client.edit(

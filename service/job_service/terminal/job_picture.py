@@ -18,7 +18,7 @@ def job_in_full(job: JobDetail, now: datetime) -> Picture:
     """What is known of it, then its payload, its result and its attempts with their logs."""
     lines = [*_facts(job, now)]
     if job.hidden:
-        lines += ["", dim("payload and result are for those whose token may operate")]
+        lines += ["", dim("payload and result are shown only to a token that may operate")]
     else:
         lines += _document("payload", job.payload)
     if job.result is not None:

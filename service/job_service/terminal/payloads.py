@@ -25,5 +25,5 @@ def read_payload(payload: str) -> Raw:
         source = "stdin" if payload == "-" else payload[1:] or "@"
         raise InvalidPayload(f"{source}: {error.strerror}") from error
     except (DecodeError, UnicodeError) as error:
-        raise InvalidPayload(f"the payload is no JSON: {error}") from error
+        raise InvalidPayload(f"the payload is not JSON: {error}") from error
     return Raw(text)

@@ -30,7 +30,9 @@ def jobs(
 ) -> int:
     """List jobs, the newest first."""
     if watch and session.as_json:
-        raise click.UsageError("--watch and --json exclude each other: `tail --json` follows jobs")
+        raise click.UsageError(
+            "--watch and --json can't be used together: `tail --json` follows jobs"
+        )
     client = session.reached() if watch else session.client
 
     def look() -> Sequence[JobSummary]:

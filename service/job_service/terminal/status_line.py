@@ -1,4 +1,4 @@
-"""One line on stderr that says how far something is, for who waits at a terminal."""
+"""One line on stderr that says how far something is, for whoever waits at a terminal."""
 
 import shutil
 import sys

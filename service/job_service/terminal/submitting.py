@@ -76,7 +76,7 @@ def submit(
     elif ended.result is not None:
         click.echo(escaped(bytes(ended.result)))
     elif ended.hidden:
-        print_error("the result is for those whose token may operate")
+        print_error("the result is shown only to a token that may operate")
     if ended.status == "completed":
         return OK
     print_error(f"job {job.id} {ended.status}" + (f": {ended.error}" if ended.error else ""))

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import trio
 
-from job_service.failures.groups import is_a, leaves
+from job_service.failures.exception_groups import is_a, leaves
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Reads what a client wants to be changed of a job that waits."""
+"""Reads the body of an edit: what a client wants to change of a job that waits."""
 
 from datetime import datetime
 from typing import TypedDict

@@ -1,4 +1,4 @@
-"""The problem that each error of the queue and of its store is to a client."""
+"""Maps each error of the queue and of its store to the problem that a client gets."""
 
 from collections.abc import Mapping
 from http import HTTPStatus

@@ -27,8 +27,8 @@ class ManyJobsQuery(JobFilterQuery, frozen=True):
         int,
         constraint(
             f"a number from 1 to {MAX_AT_ONCE}",
-            description="Look at so many jobs at most, the newest first. The answer says if there "
-            "may be more.",
+            description="How many jobs to look at, at most, the newest first. The answer says if "
+            "there may be more.",
             ge=1,
             le=MAX_AT_ONCE,
         ),

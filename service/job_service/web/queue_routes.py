@@ -1,4 +1,4 @@
-"""The routes of the queue: what it is made of, how to hold it back, and how to back it up."""
+"""The routes of the queue: see its parts, pause and resume it, and back its jobs up."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""A problem that a call can be answered with, and each of them that is no error of the queue.
+"""The problems that calls can be answered with, except those that are errors of the queue.
 
 A route raises it as a `Problem`, and the documentation describes it.
 """

@@ -58,7 +58,7 @@ class Uploads:
             self.arrived(upload)
 
     def make_room(self, upload: "_Upload", count: int) -> None:
-        """Let `upload` hold so many bytes more. Raises Problem, 429, if there is no room."""
+        """Let `upload` hold this many bytes more. Raises Problem, 429, if there is no room."""
         if upload.coming.cancel_called:
             raise Problem(TOO_MANY_UPLOADS)
         self._coming.setdefault(upload)

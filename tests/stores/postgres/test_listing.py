@@ -12,22 +12,8 @@ from job_service.stores.postgres import listing
 from job_service.stores.postgres.connection import Connection, connect
 from job_service.stores.postgres.listing import Listing
 from tests.stores.postgres.cluster import TEMPLATE, Cluster
+from tests.stores.sought import SOUGHT
 
-SOUGHT = (
-    JobFilter(),
-    JobFilter(statuses=("completed", "failed")),
-    JobFilter(types=("email", "letter")),
-    JobFilter(statuses=("failed",), types=("letter",)),
-    JobFilter(id_part="zz"),
-    JobFilter(id_part="00000007-0000"),
-    JobFilter(error="zz"),
-    JobFilter(error="no", statuses=("failed",)),
-    JobFilter(unique_key="9"),
-    JobFilter(tag="all"),
-    JobFilter(tag="all", statuses=("pending",)),
-    JobFilter(tag="all", unique_key="9"),
-    JobFilter(tag="all", types=("none",), id_part="zz", error="zz"),
-)
 FILL = """
     INSERT INTO job_service.finished
         (id, type, status, priority, created_at, run_at, finished_at, error, record, payload)

@@ -4,7 +4,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,6 @@ from tests.stores.sqlite.sample import closing_file
 from tests.stores.workshop import Workshop
 
 MEGABYTE = 1_000_000
-
-OpenFile = Callable[..., AbstractAsyncContextManager[Workshop]]
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import TERMINAL, Status
 from job_service.stores.sqlite.job_file import JobFile
-from job_service.stores.sqlite.rows import Batch, JobRow
+from job_service.stores.sqlite.rows import Batch, JobRow, Trimmed
 from tests.stores.sqlite.sample import job, moment, new
 
 TYPES = ("email", "sms", "ä 'b'")
@@ -76,15 +76,25 @@ class AnyBatches(RuleBasedStateMachine):
         self.file.close()
         self.file = JobFile.open(self.path)
 
-    @rule(keep=st.none() | st.integers(0, 60), before=st.none() | numbers, at_most=numbers)
-    def trim(self, keep: int | None, before: int | None, at_most: int) -> None:
-        """Jobs are deleted, those that finished first."""
+    @rule(before=numbers, at_most=numbers)
+    def trim_by_age(self, before: int, at_most: int) -> None:
+        """Jobs are deleted that finished before a time, those that finished first."""
+        old = sum(
+            row.finished_at is not None and row.finished_at < moment(before)
+            for row in self.kept.values()
+        )
+        self.require_gone(min(old, at_most), self.file.trim(moment(before), at_most))
+
+    @rule(retain=st.integers(0, 60))
+    def trim_by_number(self, retain: int) -> None:
+        """Jobs are deleted if there are more, those that finished first."""
+        ended = sum(row.finished_at is not None for row in self.kept.values())
+        self.require_gone(max(0, ended - retain), self.file.write(Batch(), retain))
+
+    def require_gone(self, jobs: int, trimmed: list[Trimmed]) -> None:
+        """So many are kept no more, and it was told of which types and statuses they were."""
         ended = sorted((row.finished_at, row.id) for row in self.kept.values() if row.finished_at)
-        jobs = 0 if keep is None else len(ended) - keep
-        if before is not None:
-            jobs = max(jobs, sum(at < moment(before) for at, _ in ended))
-        gone = [self.kept.pop(job_id) for _, job_id in islice(ended, max(0, min(jobs, at_most)))]
-        trimmed = self.file.trim(keep, None if before is None else moment(before), at_most)
+        gone = [self.kept.pop(job_id) for _, job_id in islice(ended, jobs)]
         assert {(kind, status): jobs for kind, status, jobs in trimmed} == Counter(
             (row.type, row.status) for row in gone
         )

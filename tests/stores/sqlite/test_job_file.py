@@ -143,25 +143,25 @@ def test_a_page_reads_no_more_than_it_shows(file: JobFile) -> None:
 
 
 def test_the_oldest_ends_are_trimmed_first(file: JobFile) -> None:
-    """By number or by age, whichever asks for more, a bounded number at a time."""
+    """By number with what is written, and by age a bounded number at a time."""
     ends = (5, 1, 3, 2, 4)
     file.write(new(*[job(number, "failed", finished=end) for number, end in enumerate(ends)]))
     file.write(new(job(10)))
     assert file.finished == 5
-    assert file.trim(None, None, 100) == []
-    assert file.trim(5, moment(1), 100) == []
-    assert file.trim(4, moment(1), 100) == [Trimmed("email", "failed", 1)]
+    assert file.trim(moment(1), 100) == []
+    assert file.write(Batch(), retain=5) == []
+    assert file.write(Batch(), retain=4) == [Trimmed("email", "failed", 1)]
     assert file.get(job_id(1)) is None
-    assert file.trim(None, moment(4), 1) == [Trimmed("email", "failed", 1)]
+    assert file.trim(moment(4), 1) == [Trimmed("email", "failed", 1)]
     assert file.get(job_id(3)) is None
-    assert file.trim(2, moment(5), 100) == [Trimmed("email", "failed", 2)]
+    assert file.trim(moment(5), 100) == [Trimmed("email", "failed", 2)]
     assert list(file.statuses([job_id(number) for number in range(11)])) == [
         job_id(0),
         job_id(10),
     ]
     file.write(new(job(11, "cancelled", finished=6)))
     assert file.finished == 2
-    assert file.trim(0, None, 100) == [
+    assert file.write(Batch(), retain=0) == [
         Trimmed("email", "cancelled", 1),
         Trimmed("email", "failed", 1),
     ]
@@ -177,7 +177,7 @@ def test_a_keyed_end_outlives_its_job(file: JobFile) -> None:
     later = KeyRow("later", b"2", moment(200), "[]")
     batch = new(job(1, "completed", finished=2))
     file.write(Batch(batch.jobs, batch.payloads, [later, first], [end]))
-    file.trim(0, None, 100)
+    file.write(Batch(), retain=0)
     assert file.keys(moment(50)) == RememberedKeys([first, later], {end.job_id: end})
     assert file.keys(moment(100)) == RememberedKeys([later], {end.job_id: end})
     file.forget_keys(moment(100))

@@ -1,6 +1,5 @@
 """What a page costs, however many jobs the file has."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,25 +8,8 @@ from job_service.jobs.state.job_filter import JobFilter
 from job_service.stores.sqlite import job_file, listing
 from job_service.stores.sqlite.job_file import JobFile
 from job_service.stores.sqlite.rows import Schedule
+from tests.stores.sought import SOUGHT
 from tests.stores.sqlite.sample import closing_file, job, job_id, moment, new
-
-SOUGHT = (
-    JobFilter(),
-    JobFilter(statuses=("completed", "failed")),
-    JobFilter(types=("email", "letter")),
-    JobFilter(statuses=("failed",), types=("letter",)),
-    JobFilter(id_part="-000"),
-    JobFilter(id_part="zz"),
-    JobFilter(id_part="00000007-0000"),
-    JobFilter(error="zz"),
-    JobFilter(error="no", statuses=("failed",)),
-    JobFilter(unique_key="9"),
-    JobFilter(tag="all"),
-    JobFilter(tag="all", statuses=("pending",)),
-    JobFilter(tag="all", unique_key="9"),
-    JobFilter(tag="all", types=("none",), id_part="zz", error="zz"),
-    JobFilter(created_after=datetime(2020, 1, 1, tzinfo=UTC), error="zz"),
-)
 
 
 @pytest.mark.parametrize("wanted", SOUGHT)

@@ -224,11 +224,11 @@ async def live_through(history: list[Step]) -> None:
             twins = Twins(model, stack, Path(folder) / "jobs.db")
             write = JobFile.write
 
-            def write_or_fail(file: JobFile, batch: Any) -> None:
+            def write_or_fail(file: JobFile, batch: Any, retain: int | None = None) -> Any:
                 if twins.failing:
                     twins.failing -= 1
                     raise sqlite3.OperationalError("disk I/O error")
-                write(file, batch)
+                return write(file, batch, retain)
 
             patch.setattr(JobFile, "write", write_or_fail)
             patch.setattr("uuid_utils.uuid7", twins.new_id)

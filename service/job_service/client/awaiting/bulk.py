@@ -1,4 +1,4 @@
-"""Many jobs in one call, portion by portion."""
+"""Methods that act on many jobs, portion by portion."""
 
 from collections.abc import Iterable, Sequence
 from typing import Unpack

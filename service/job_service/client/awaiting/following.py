@@ -1,4 +1,4 @@
-"""The event stream, over as many connections as it takes."""
+"""Follows the event stream, over as many connections as it takes."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress

@@ -1,4 +1,4 @@
-"""What runs by itself."""
+"""Methods for schedules."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The queue and the service as a whole."""
+"""Methods for the queue and the service as a whole."""
 
 import os
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Many jobs in one call, portion by portion."""
+"""Methods that act on many jobs, portion by portion."""
 
 from collections.abc import Iterable, Sequence
 from typing import Unpack
@@ -47,7 +47,7 @@ class BulkMethods(Driver):
         with what is done so far. What it raises ends the call, which may be repeated.
 
         If the answer to a portion is lost, the portion is repeated, and what the first request did
-        is not counted: at least so many are cancelled. Then `on_undercount` is called.
+        is not counted: at least this many are cancelled. Then `on_undercount` is called.
 
         Raises UnknownJobType, or InvalidOption, as if nothing says which jobs are meant.
         """

@@ -1,4 +1,4 @@
-"""The event stream, over as many connections as it takes."""
+"""Follows the event stream, over as many connections as it takes."""
 
 import time
 from collections.abc import Generator, Iterator, Sequence

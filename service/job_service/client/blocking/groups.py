@@ -1,4 +1,4 @@
-"""Groups: many jobs that are one thing."""
+"""Methods for groups: many jobs that are one thing."""
 
 from collections.abc import Iterable
 

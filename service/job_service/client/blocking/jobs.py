@@ -1,4 +1,4 @@
-"""One job, and the lists of jobs."""
+"""Methods for one job, and for lists of jobs."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime

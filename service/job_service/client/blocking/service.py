@@ -1,4 +1,4 @@
-"""The queue and the service as a whole."""
+"""Methods for the queue and the service as a whole."""
 
 import os
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ class ServiceMethods(Driver):
         return self._run(self._calls.overview())
 
     def history(self, *, seconds: int | None = None, step: int | None = None) -> HistoryView:
-        """How the metrics of the last `seconds` came about, in steps of so many seconds.
+        """How the metrics of the last `seconds` came about, in steps of this many seconds.
 
         Left out, it is the last hour by the minute. Raises InvalidOption.
         """

@@ -1,4 +1,4 @@
-"""What may be asked for of many jobs at once: which of them are meant, and to run them again."""
+"""Acts on many jobs at once: says which are meant, and runs them again."""
 
 from collections.abc import Sequence
 from typing import Final

@@ -13,7 +13,7 @@ from job_service.jobs.state.model import Job
 
 
 class DelayedJobs:
-    """Jobs that are due in so many seconds, or at the date that their `run_at` says.
+    """Jobs that are due in this many seconds, or at the date that their `run_at` says.
 
     Seconds are Trio's. The date is the wall clock's, which may be set, and goes on while the
     machine is suspended.

@@ -8,7 +8,7 @@ import trio
 from job_service.jobs.queueing.backlog import Backlog
 from job_service.jobs.queueing.delayed import DelayedJobs
 from job_service.jobs.queueing.fitness import limits_of, why_unfit
-from job_service.jobs.queueing.waiting import view_of, what_keeps, why_it_waits
+from job_service.jobs.queueing.why_pending import view_of, what_keeps, why_it_waits
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.state.model import Job
 from job_service.jobs.state.transitions import enqueue

@@ -1,4 +1,4 @@
-"""What jobs may be sought by: as arguments of calls, checked, and as the value that stores take."""
+"""The filters of jobs as arguments of calls: checked, and made into the value that stores take."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -133,7 +133,7 @@ def job_filter(
 
 
 def check_page(after: Any, limit: Any) -> None:
-    """Raise InvalidOption if no page can begin after this, or have so many jobs."""
+    """Raise InvalidOption if no page can begin after this, or have this many jobs."""
     if not (after is None or (isinstance(after, str) and after.isascii() and "\0" not in after)):
         raise InvalidOption("after must be the id of a job")
     if not isinstance(limit, int):

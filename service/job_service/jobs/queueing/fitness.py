@@ -1,4 +1,4 @@
-"""Whether this program can run a job: it may be of an older one, or of another."""
+"""Whether this program can run a job, which another or an older one may have submitted."""
 
 from job_service.errors import InvalidPayload, UnknownJobType
 from job_service.jobs.registration.registry import Registry

@@ -107,7 +107,7 @@ class GroupQueue:
     def _check(self, drafts: list[Draft], callbacks: list[Draft]) -> None:
         """Raise InvalidOption if they make no group."""
         if not drafts:
-            raise InvalidOption("a group must have a job")
+            raise InvalidOption("a group needs at least one job")
         now = self._store.clock.now()
         for draft in (*drafts, *callbacks):
             check_draft(draft, now)

@@ -1,4 +1,4 @@
-"""What a caller asks for with an idempotency key, as the value that stores take."""
+"""A request with an idempotency key, as the value that stores take."""
 
 import re
 from hashlib import blake2b

@@ -112,7 +112,7 @@ def _check_debouncing(
     if unique_key is None:
         raise InvalidOption("debounce_seconds needs a unique_key")
     if delay_seconds is not None or run_at is not None:
-        raise InvalidOption("debounce_seconds excludes delay_seconds and run_at")
+        raise InvalidOption("debounce_seconds can't be used with delay_seconds or run_at")
 
 
 def _check_beyond_types(
@@ -132,7 +132,7 @@ def _check_beyond_types(
     if run_at is None:
         return
     if delay_seconds is not None:
-        raise InvalidOption("delay_seconds and run_at exclude each other")
+        raise InvalidOption("delay_seconds and run_at can't be used together")
     if (run_at - now).total_seconds() > LONGEST_WAIT_SECONDS:
         raise InvalidOption("run_at must be within the next 10 years")
 

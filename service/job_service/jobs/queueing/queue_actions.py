@@ -1,4 +1,4 @@
-"""What may be done to jobs that are there, and to the queue: one job, many, or all that start."""
+"""The part of the facade that changes jobs and the queue: one job, many, or what may start."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -121,7 +121,7 @@ class QueueActions(QueueReader):
 
         The newest come first, and jobs that are submitted meanwhile are not cancelled. Other tasks
         run in between; a caller who is cancelled has done a part of it, and may do it again. With a
-        `limit` it is done for so many jobs, and goes on `after` the `next` of its answer.
+        `limit` it is done for this many jobs, and goes on `after` the `next` of its answer.
 
         Raises UnknownJobType if a type has no handler, and no jobs of it are kept; or
         InvalidOption, as if nothing says which jobs are meant.

@@ -1,4 +1,4 @@
-"""What there is to know of jobs and of the queue: the part of the facade that changes nothing."""
+"""The part of the facade that only reads: jobs, and the state of the queue."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Unpack

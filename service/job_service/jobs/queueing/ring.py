@@ -1,4 +1,4 @@
-"""The order in which keys take turns, for jobs of one priority."""
+"""Round robin among limit keys, for jobs of one priority."""
 
 import heapq
 from collections import OrderedDict

@@ -1,11 +1,11 @@
-"""Which starts of the last seconds count against a rate."""
+"""The sliding window of a rate limit: which starts of the last seconds count against it."""
 
 import math
 from collections import deque
 
 
 class StartWindow:
-    """Lets so many jobs start in any time of `per_seconds`, and knows when the next one may.
+    """Lets up to `starts` jobs start in any time of `per_seconds`, and knows when the next one may.
 
     A job that was let through has its place reserved until it starts, however long that takes, and
     from then on for `per_seconds`. So it holds for the starts themselves. All moments are seconds

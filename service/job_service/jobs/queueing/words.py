@@ -1,4 +1,4 @@
-"""What somebody says with a call, and events and stores tell: who they are, and why they ask."""
+"""Checks the names and the reasons that callers give: who acts, and why."""
 
 from typing import Final
 

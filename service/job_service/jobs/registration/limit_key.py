@@ -1,4 +1,4 @@
-"""Whose job it is, for limits that hold per key of the payload."""
+"""Works out the limit key of a job from its payload, for limits that hold per key."""
 
 import inspect
 from collections.abc import Callable

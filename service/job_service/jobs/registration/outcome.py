@@ -2,7 +2,7 @@
 
 from typing import final
 
-from job_service.failures.groups import is_a, leaves
+from job_service.failures.exception_groups import is_a, leaves
 from job_service.jobs.registration.numbers import require_number
 from job_service.jobs.registration.retry import LONGEST_WAIT_SECONDS
 

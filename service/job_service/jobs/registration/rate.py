@@ -1,4 +1,4 @@
-"""How many jobs may start in a time: what a job type says of it."""
+"""A rate limit: how many jobs of a type may start within a time."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ LONGEST_SECONDS = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """At most so many `starts` in any `per_seconds` seconds, wherever those begin.
+    """At most `starts` jobs start in any `per_seconds` seconds, wherever those begin.
 
-    `starts` is from 1 to 100,000, and `per_seconds` is up to a day. So many may start at once, if
-    none has started for that long.
+    `starts` is from 1 to 100,000, and `per_seconds` is up to a day. All of them may start at
+    once, if none has started for that long.
 
     Raises ValueError if a number is out of its range, and TypeError if it is none.
     """

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from job_service.failures.groups import is_a, leaves
+from job_service.failures.exception_groups import is_a, leaves
 from job_service.failures.report import describe
 from job_service.failures.size import shown
 from job_service.jobs.registration.numbers import is_number, require_integer, require_number

@@ -130,7 +130,7 @@ class Every:
         require_seconds("seconds", self.seconds, LONGEST_WAIT_SECONDS)
 
     def ticks_within(self, seconds: float) -> int:
-        """How many ticks there are up to so many seconds after the start."""
+        """How many ticks there are up to this many seconds after the start."""
         return int(seconds / self.seconds + 1e-9)  # a wake-up may be early by a rounding error
 
 

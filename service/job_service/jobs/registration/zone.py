@@ -1,4 +1,4 @@
-"""The clocks of a time zone, in stretches of time in which they don't change."""
+"""A time zone as periods, within each of which its offset from UTC stays the same."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo

@@ -6,7 +6,7 @@ from typing import Final
 
 import trio
 
-from job_service.failures.groups import is_a, leaves
+from job_service.failures.exception_groups import is_a, leaves
 
 CLEANUP_SECONDS: Final = 2.0  # that handlers have when they are cancelled
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 from structlog.typing import FilteringBoundLogger
 
-from job_service.failures.groups import is_cancellation
+from job_service.failures.exception_groups import is_cancellation
 from job_service.jobs.queueing.dispatcher import Dispatcher
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.queueing.scheduler import Scheduler

@@ -4,7 +4,7 @@ import traceback
 from itertools import islice
 from typing import Final
 
-from job_service.failures.groups import leaves, traceback_of
+from job_service.failures.exception_groups import leaves, traceback_of
 from job_service.failures.messages import Messages
 from job_service.failures.names import MAX_ERROR_CHARS, shortened
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from job_service.failures.groups import is_a, leaves, traceback_of
+from job_service.failures.exception_groups import is_a, leaves, traceback_of
 from job_service.failures.report import describe
 from job_service.jobs.registration.context import JobContext, RunFacts
 from job_service.jobs.registration.outcome import Discard, Snooze, asked_for

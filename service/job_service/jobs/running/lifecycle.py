@@ -6,7 +6,7 @@ from typing import Generic, Literal, Protocol, TypeVar
 
 import trio
 
-from job_service.failures.groups import is_cancellation
+from job_service.failures.exception_groups import is_cancellation
 
 StopReason = Literal["finished", "cancelled", "crashed"]
 

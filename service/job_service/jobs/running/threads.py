@@ -10,7 +10,7 @@ import trio
 from msgspec import UNSET
 from trio._threads import PARENT_TASK_DATA
 
-from job_service.failures.groups import is_cancellation
+from job_service.failures.exception_groups import is_cancellation
 from job_service.failures.report import Report, report
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.model import Attempt, Job

@@ -14,7 +14,7 @@ from typing import Final
 import outcome
 import trio
 
-from job_service.failures.groups import is_a, is_cancellation, without_cancellation
+from job_service.failures.exception_groups import is_a, is_cancellation, without_cancellation
 from job_service.failures.report import Report, report
 from job_service.jobs.registration import handler
 from job_service.jobs.registration.job_type import JobType, teller_for
@@ -32,7 +32,7 @@ from job_service.jobs.state.attempt_transitions import (
 )
 from job_service.jobs.state.changes import AttemptEnd
 from job_service.jobs.state.clock import Clock
-from job_service.jobs.state.history import said_before
+from job_service.jobs.state.kept_attempts import said_before
 from job_service.jobs.state.model import Attempt, Job
 
 # What stands between a worker and its handler, on the loop or in a thread: nobody looks for an

@@ -1,4 +1,4 @@
-"""The bounds on what waits, in jobs and bytes, and the two lines that tell when they are felt."""
+"""The capacity of the queue, in jobs and bytes, and the events that say when it is full or not."""
 
 from collections.abc import Callable, Mapping
 from typing import Protocol
@@ -59,14 +59,14 @@ class Capacity:
         return self.limit_bytes - self.totals.unfinished_bytes
 
     def fits(self, jobs: int, size: int) -> bool:
-        """Whether so many jobs, of so many bytes together, fit."""
+        """Whether this many jobs, of this many bytes together, fit."""
         return (
             jobs <= self.limit - self.totals.counts["pending"]
             and size <= self.limit_bytes - self.totals.unfinished_bytes
         )
 
     def rejected(self, jobs: int) -> None:
-        """So many jobs were turned away because there was no room for them."""
+        """This many jobs were turned away because there was no room for them."""
         if not self.is_full:
             if self._is_free:
                 return

@@ -1,4 +1,4 @@
-"""Some successive jobs of the table, which can be found by their status and type at once."""
+"""A block of successive jobs in the table, indexed by status and by type at once."""
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict

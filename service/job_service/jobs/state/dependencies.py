@@ -60,7 +60,7 @@ def failed_dependency(predecessors: Sequence[Job]) -> Job | None:
 
 
 def why_blocked(first: str, others: int) -> str:
-    """Why a job waits that awaits the job with this id, and so many others."""
+    """Why a job waits that awaits the job with this id, and this many others."""
     more = "" if others == 0 else " and 1 other" if others == 1 else f" and {others} others"
     return f"waits for job {first}{more}"
 

@@ -128,7 +128,7 @@ def new_group(
     retry_of: str | None = None,
     by: str | None = None,
 ) -> Group:
-    """A group of so many jobs; its id sorts before theirs.
+    """A group of this many jobs; its id sorts before theirs.
 
     `by` is the name of who submits it, and so the jobs that may follow on its end.
     """
@@ -172,7 +172,7 @@ def end_of(group: Group, standing: Standing, clock: Clock) -> GroupEnd:
 
 
 def view_of(group: Group, standing: Standing, processing: int) -> GroupView:
-    """The group as it is now, while so many of its jobs run."""
+    """The group as it is now, while this many of its jobs run."""
     return GroupView(
         id=group.id,
         status=standing.status,

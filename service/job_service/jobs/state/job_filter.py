@@ -1,4 +1,4 @@
-"""Which jobs are meant, as whoever lists, counts or changes some of them says it."""
+"""A filter of jobs: those that a caller lists, counts or changes."""
 
 import re
 from datetime import UTC, datetime, timedelta

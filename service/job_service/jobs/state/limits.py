@@ -30,11 +30,11 @@ class Limits:
         return start + timedelta(seconds=self.per_seconds)
 
     def why_full(self, whose: str, running: int) -> str:
-        """What to say of a type or key of which so many run."""
+        """What to say of a type or key of which this many run."""
         return f"{whose} runs {running} of at most {self.concurrency}"
 
     def why_fast(self, whose: str, seconds: float) -> str:
-        """What to say of a type or key that may start its next job in so many seconds."""
+        """What to say of a type or key that may start its next job in this many seconds."""
         told = f"the rate of {self.starts} per {self.per_seconds:g} s of {whose} is reached"
         return told if seconds == math.inf else f"{told}; next in {max(0, math.ceil(seconds))} s"
 

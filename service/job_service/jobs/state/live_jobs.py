@@ -25,8 +25,8 @@ from job_service.jobs.state.changes import (
 )
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.dependencies import Dependencies, failed_dependency, why_unstarted
-from job_service.jobs.state.history import forget_what_is_between, without_many_between
 from job_service.jobs.state.job_log import with_line
+from job_service.jobs.state.kept_attempts import forget_what_is_between, without_many_between
 from job_service.jobs.state.live_groups import LiveGroups
 from job_service.jobs.state.model import TERMINAL, Ending, Job
 from job_service.jobs.state.progress import Meter

@@ -1,4 +1,4 @@
-"""What is kept of a schedule: when it has run, and what somebody has said to it."""
+"""The state of a schedule: when it has run, and whether somebody has paused it."""
 
 from collections.abc import Callable
 from datetime import datetime

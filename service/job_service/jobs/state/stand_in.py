@@ -1,4 +1,4 @@
-"""What stands for a job whose record can't be read: it can be seen and cancelled, and no more.
+"""Stands for a job whose record can't be read: it can be seen and cancelled, and no more.
 
 Somebody may have changed the record by hand, or a newer program may have written it. So it must
 stay as it is until the job ends.

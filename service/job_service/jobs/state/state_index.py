@@ -38,7 +38,7 @@ class StateIndex:
         self.jobs.forget(job)
 
     def weigh(self, more: int) -> None:
-        """Count so many bytes more, or less, of what is kept for jobs that are not made yet."""
+        """Count this many bytes more, or less, of what is kept for jobs that are not made yet."""
         self.unfinished_bytes += more
 
     @property

@@ -101,7 +101,7 @@ class JobTable:
         """Up to `limit` jobs that the filter means, in the order of their creation.
 
         The oldest come first, or the newest. The page begins with the next job in that order after
-        the one whose id is `after`. No more than so many `looks` are taken at single jobs.
+        the one whose id is `after`. No more than this many `looks` are taken at single jobs.
         """
         found: list[Job] = []
         if wanted.is_empty or limit <= 0:

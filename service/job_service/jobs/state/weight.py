@@ -1,4 +1,4 @@
-"""How much memory a job takes beyond what every job does: that of its texts, which may be long."""
+"""Weighs a job: the memory of its texts, which may be long, beyond what every job takes."""
 
 from sys import getsizeof
 

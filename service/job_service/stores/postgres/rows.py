@@ -21,8 +21,8 @@ _INSERT: Final = f"""
         %s::timestamptz[], %s::text[], %s::text[], %s::int[], %s::uuid[], %s::int[],
         {JOINED}, %s::text[], {JOINED})
 """
-# Each job is looked for by its id, whatever the planner believes: a join could read all jobs for
-# it, because it has seen few jobs that a node holds, or few jobs at all.
+# Each job is looked for by its id, whatever the planner believes. It would join these with all
+# jobs, because it has seen few that a node holds, or few jobs at all.
 _FINISH: Final = f"""
     WITH ended AS (
         SELECT ended.*

@@ -62,9 +62,7 @@ async def _trim(file: FileThread, counts: KeptCounts, finished_before: str) -> N
     """Delete jobs that finished before a time, portion by portion."""
     deleted = IN_ONE_GO
     while deleted == IN_ONE_GO:
-        trimmed = await file.call(
-            JobFile.trim, keep=None, finished_before=finished_before, at_most=IN_ONE_GO
-        )
+        trimmed = await file.call(JobFile.trim, finished_before, IN_ONE_GO)
         for job_type, status, jobs in trimmed:
             counts.add(job_type, status, -jobs)
         deleted = sum(each.jobs for each in trimmed)

@@ -218,19 +218,14 @@ class JobFile:
                 f"DELETE FROM groups WHERE id IN (SELECT id {first} LIMIT -1 OFFSET ?)", [keep]
             )
 
-    def trim(self, keep: int | None, finished_before: str | None, at_most: int) -> list[Trimmed]:
-        """Delete those that finished first, and how many of which type and status these were.
+    def trim(self, finished_before: str, at_most: int) -> list[Trimmed]:
+        """Delete what finished before a time, so many at most; how many of which kind these were.
 
-        That is all but `keep` of the finished jobs, and those that finished before a time; but no
-        more than `at_most`. None is no bound.
+        Those that finished first go first.
         """
-        jobs = 0
-        if keep is not None:
-            jobs = self.finished - keep
-        if finished_before is not None:
-            query = "SELECT count(*) FROM (SELECT 1 FROM jobs WHERE finished_at < ? LIMIT ?)"
-            jobs = max(jobs, *self._db.execute(query, [finished_before, at_most]).fetchone())
-        if (jobs := min(jobs, at_most)) <= 0:
+        query = "SELECT count(*) FROM (SELECT 1 FROM jobs WHERE finished_at < ? LIMIT ?)"
+        (jobs,) = self._db.execute(query, [finished_before, at_most]).fetchone()
+        if jobs == 0:
             return []
         finished, self._finished = self._finished, None  # until it is done
         trimmed = self._delete_first(jobs)
@@ -239,7 +234,7 @@ class JobFile:
         return trimmed
 
     def _delete_first(self, jobs: int) -> list[Trimmed]:
-        """Delete so many of those that finished first."""
+        """Delete so many of those that finished first; how many of which kind these were."""
         first = "FROM jobs WHERE finished_at IS NOT NULL ORDER BY finished_at, id LIMIT ?"
         trimmed = self._db.execute(
             f"SELECT type, status, count(*) FROM (SELECT type, status {first}) GROUP BY 1, 2",

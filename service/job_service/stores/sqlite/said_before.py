@@ -14,13 +14,13 @@ from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.model import TERMINAL, Ending
 from job_service.jobs.state.schedule_state import ScheduleState
 from job_service.stores.contract import KeyedRequest
+from job_service.stores.durable_submissions import DurableSubmissions
 from job_service.stores.idempotency import REMEMBERED_SECONDS
 from job_service.stores.runner import Runner
 from job_service.stores.sqlite.file_thread import FileThread
 from job_service.stores.sqlite.job_file import JobFile
 from job_service.stores.sqlite.records import answer_of, text_of
 from job_service.stores.sqlite.rows import KeyedEnd, Schedule
-from job_service.stores.submissions import Submissions
 from job_service.stores.unreadable import known_status, time_of
 from job_service.telemetry.events import Event, QueuePaused, RowsUnreadable
 
@@ -49,7 +49,7 @@ def tell_unreadable(
 
 async def recover_keys(
     file: FileThread,
-    submissions: Submissions,
+    submissions: DurableSubmissions,
     clock: Clock,
     tell: Callable[[str, Sequence[ValueError]], None],
 ) -> None:

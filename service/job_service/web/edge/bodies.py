@@ -128,7 +128,7 @@ Body = SizedBody | ChunkedBody
 
 
 def _take_line(unread: bytearray, max_bytes: int) -> bytes | None:
-    """The next line, if it ends within so many bytes."""
+    """The next line, if it ends within this many bytes."""
     end = unread.find(b"\r\n", 0, max_bytes)
     if end < 0:
         return None

@@ -10,7 +10,7 @@ class Transport(Protocol):
         """Send both; `is_last` if nothing of the same answer follows."""
 
     def has_room(self, size: int) -> bool:
-        """Whether so many bytes may wait to be read by the client."""
+        """Whether this many bytes may wait to be read by the client."""
 
     def set_idle(self, is_idle: bool) -> None:
         """Note whether no answer is owed."""

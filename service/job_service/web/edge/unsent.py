@@ -40,14 +40,14 @@ class Unsent:
         self._total_leaving = 0
 
     def has_room(self, size: int) -> bool:
-        """Whether so many bytes more may wait, once stalled clients are cut off."""
+        """Whether this many bytes more may wait, once stalled clients are cut off."""
         if self._total + size > MAX_UNSENT_BYTES:
             self._cut_off_the_stalled(size)
         is_room = self._total + size <= MAX_UNSENT_BYTES
         return size <= SMALL_BYTES or (is_room and self._total_leaving <= MAX_LEAVING_BYTES)
 
     def hold(self, reader: Reader, size: int) -> None:
-        """Count so many bytes that wait for this client; if there is no room, cut it off."""
+        """Count this many bytes that wait for this client; if there is no room, cut it off."""
         if self.has_room(size):
             self._held[reader] = size
             self._total += size

@@ -133,7 +133,7 @@ JOB_OPERATIONS: Final[Operations] = {
         f"All that are meant and have not ended, the newest first. {_PORTIONS}",
         {
             200: Answer(
-                "So many are cancelled, and so many being interrupted.",
+                "How many are cancelled, and how many are being interrupted.",
                 Cancellations,
                 examples.CANCELLATIONS,
             )
@@ -146,7 +146,7 @@ JOB_OPERATIONS: Final[Operations] = {
         "Run many jobs now",
         "All that are meant and wait for their time wait for it no longer, the newest first. "
         f"{_PORTIONS}",
-        {200: Answer("So many wait no longer.", MadeReady, examples.ALL_READY)},
+        {200: Answer("How many wait no longer.", MadeReady, examples.ALL_READY)},
         (_WHICH, UNKNOWN_JOB_TYPE, STORE_UNAVAILABLE),
     ),
     ("POST", "/jobs/retry"): Operation(
@@ -156,7 +156,7 @@ JOB_OPERATIONS: Final[Operations] = {
         "All that are meant and have failed, or have the status that is asked for, the newest "
         "first; each as a new job, and once. To run the same jobs again within a day, send another "
         f"`Idempotency-Key`. If the queue is `full`, go on a little later. {_PORTIONS}",
-        {200: Answer("So many run again.", Retries, examples.RETRIES)},
+        {200: Answer("How many run again.", Retries, examples.RETRIES)},
         (_WHICH, UNKNOWN_JOB_TYPE, DRAINING, STORE_UNAVAILABLE),
         headers=("Idempotency-Key",),
     ),

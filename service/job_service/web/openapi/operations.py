@@ -97,7 +97,7 @@ OPERATIONS: Final[Operations] = {
         "list_nodes",
         "operations",
         "See the processes that share the jobs",
-        "Those whose lease is not over, if the jobs are in a database. Else there is none to tell.",
+        "Those whose lease is not over, if the jobs are in a database. Otherwise there are none.",
         {200: Answer("All processes.", list[NodeView], examples.NODES)},
         (STORE_UNAVAILABLE,),
     ),

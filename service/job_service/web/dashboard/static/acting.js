@@ -5,7 +5,7 @@ import { failureInWords } from "./answers.js";
 import { confirm, say } from "./dialogs.js";
 import { $, setAttribute, setText } from "./dom.js";
 import {
-  STATUSES,
+  countMatching,
   countOf,
   filtersAsText,
   filtersInWords,
@@ -33,7 +33,7 @@ export function showSelection(told) {
 
 function show() {
   $("acting").hidden = !isAnySelected() || isWorking;
-  const matching = countOf(statusesSought().length ? statusesSought() : STATUSES);
+  const matching = countMatching();
   const all = matching === null ? "all jobs" : `all ${plural(matching, "job")}`;
   const words = areAllSelected()
     ? `${sentence(all)} that match ${matching === 1 ? "is" : "are"} selected`

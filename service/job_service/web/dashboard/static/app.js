@@ -34,13 +34,16 @@ let paused = false;
 let ready = false; // whether the service took jobs when it was last asked
 let seenAt = null; // when the service last told how it is
 let overviewAddress = "#/";
+let overviewScroll = 0; // how far down it was left
 
 function route() {
   const address = location.hash || "#/";
   if (!address.startsWith("#/")) return;
   const before = view;
   const [path, query] = address.slice(2).split("?");
+  const isSame = address === overviewAddress;
   if (path.startsWith("jobs/")) {
+    if (before === "overview") overviewScroll = scrollY;
     view = "job";
     openJob(path.slice(5));
   } else {
@@ -53,12 +56,14 @@ function route() {
   $("job").hidden = view !== "job";
   $("back").setAttribute("href", overviewAddress);
   document.title = "Job service";
-  if (before !== null && (before !== view || view === "job")) {
-    scrollTo(0, 0);
+  if (before === null) return;
+  if (before !== view || view === "job") {
+    scrollTo(0, view === "overview" && isSame ? overviewScroll : 0);
     $(view)
       .querySelector("h1")
       .focus({ preventScroll: true });
   }
+  if (view === "overview" && !isSame) revealJobs();
 }
 
 function setState(state, reason) {
@@ -99,7 +104,7 @@ async function showAll(signal, asked) {
   seenAt = new Date();
   $("lost").hidden = true;
   document.body.removeAttribute("data-lost");
-  notePresent(metrics, queue);
+  notePresent(metrics);
   showTroubles(overview);
   showMetrics(metrics, queue);
   showTypes(types, queue);

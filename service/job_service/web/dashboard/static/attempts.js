@@ -15,9 +15,6 @@ export function showAttempts(job) {
     $("attempts-empty"),
     job.status === "pending" ? "None yet." : "None: it never ran.",
   );
-  const failedUnrun = job.error !== undefined && job.attempts.length === 0;
-  $("job-error").hidden = !failedUnrun;
-  setText($("job-error"), failedUnrun ? job.error : "");
   fill($("attempts"), job.attempts, createAttempt, (row, attempt) => {
     const [head, error, log, details] = row.children;
     const [title, status, where] = head.children;

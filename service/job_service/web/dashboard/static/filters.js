@@ -109,6 +109,10 @@ export function countOf(statuses) {
   return counts.reduce((sum, each) => statuses.reduce((all, status) => all + each[status], sum), 0);
 }
 
+/** How many jobs match the filters; null if nobody knows. */
+export const countMatching = () =>
+  countOf(statusesSought().length ? statusesSought() : STATUSES);
+
 function showTabs() {
   fill($("tabs"), ["", ...STATUSES], createTab, (item, status) => {
     const link = item.firstElementChild;
@@ -151,6 +155,9 @@ function showMarks() {
 
 const createMark = () =>
   make("li", {}, make("span"), make("button", { type: "button", class: "small" }, "✕"));
+
+/** Where the jobs are listed that match these filters and no others. */
+export const addressOfJobs = (wanted) => addressOf(new URLSearchParams(wanted));
 
 function addressWith(name, ...values) {
   const wanted = new URLSearchParams(filters);

@@ -68,12 +68,12 @@ export async function readHistory(signal) {
 }
 
 /** Note the gauges of this moment. */
-export function notePresent(metrics, queue) {
+export function notePresent(metrics) {
   present = {
     at: performance.now() / 1000,
     pending: metrics.jobs_pending,
     running: metrics.jobs_in_progress,
-    oldest: queue.oldest_ready_seconds ?? 0,
+    oldest: metrics.jobs_oldest_ready_seconds,
   };
 }
 

@@ -93,6 +93,8 @@ function show(text) {
   $("edit-job").hidden = !waits;
   $("run-now").hidden = !(waits && Date.parse(job.run_at) > Date.now() + clockOffset);
   $("retry").hidden = !ended;
+  $("job-failure").hidden = job.error === undefined;
+  setText($("job-error"), job.error ?? "");
   $("job-waits").hidden = !job.waits_because;
   setText($("job-waits"), withDurations(sentence(job.waits_because ?? "")));
   showProgress();

@@ -16,6 +16,7 @@ import {
   zoneAt,
 } from "./format.js";
 import { beatNow } from "./live.js";
+import { showMatching } from "./matching.js";
 import { isAnySelected, isSelected, onSelection, select, selectAll } from "./selection.js";
 
 const FEWEST_ROWS = 20;
@@ -71,6 +72,12 @@ export function filterJobs(query) {
   jobs = null;
 }
 
+/** Let the list be seen, if what it was asked for elsewhere on the page is out of sight. */
+export function revealJobs() {
+  const { top, bottom } = $("tabs").getBoundingClientRect();
+  if (top < 0 || bottom > innerHeight) $("jobs-panel").scrollIntoView();
+}
+
 /** Update the table, but neither while somebody points at it or uses it, nor on an older page. */
 export async function showJobs(signal, changed) {
   stale ||= changed;
@@ -106,6 +113,7 @@ function show() {
   fill($("jobs"), jobs, createRow, updateRow);
   setText($("jobs-zone"), zoneAt(new Date()));
   showHeld();
+  showMatching(cursors.length === 0 && next === null ? jobs.length : null);
   const selected = jobs.filter(({ id }) => isSelected(id)).length;
   const areAll = jobs.length > 0 && selected === jobs.length;
   $("select-page").disabled = jobs.length === 0;
@@ -119,9 +127,10 @@ function rowsThatFit() {
   const panel = $("jobs-panel").getBoundingClientRect();
   const side = $("side").getBoundingClientRect();
   if (side.top >= panel.bottom) return FEWEST_ROWS; // it is below
+  const height = side.bottom - panel.top;
   const around = panel.height - $("jobs").getBoundingClientRect().height;
   const row = $("jobs").firstElementChild?.getBoundingClientRect().height ?? ROW_HEIGHT;
-  return Math.max(FEWEST_ROWS, Math.min(MOST_ROWS, Math.floor((side.height - around) / row)));
+  return Math.max(FEWEST_ROWS, Math.min(MOST_ROWS, Math.floor((height - around) / row)));
 }
 
 /** As many jobs as the table has rows, though the pages of the service may be short. */

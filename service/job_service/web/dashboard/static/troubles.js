@@ -1,6 +1,7 @@
 // What is wrong at this moment, the worst first. If all is well there is nothing to see.
 
 import { $, fill, make, setAttribute, setText } from "./dom.js";
+import { addressOfJobs } from "./filters.js";
 import { count, duration, percent, plural } from "./format.js";
 import { lastMinute } from "./history.js";
 
@@ -20,13 +21,17 @@ export function showTroubles({ metrics, queue, types, workers }) {
     ...letGo(metrics),
   ].sort((one, other) => other.bad - one.bad);
   $("troubles-panel").hidden = found.length === 0;
-  fill($("troubles"), found, () => make("li", {}, make("b"), make("span")), (row, trouble) => {
-    const [what, more] = row.children;
+  fill($("troubles"), found, create, (row, trouble) => {
+    const [what, more, link] = row.children;
     setAttribute(row, "data-level", trouble.bad ? "error" : "warning");
     setText(what, trouble.what);
     setText(more, trouble.more);
+    setText(link, trouble.jobs ? "Show the jobs" : "");
+    setAttribute(link, "href", trouble.jobs ? addressOfJobs(trouble.jobs) : null);
   });
 }
+
+const create = () => make("li", {}, make("b"), make("span"), make("a"));
 
 const times = (number) => (number === 1 ? "once" : `${count(number)} times`);
 
@@ -34,7 +39,7 @@ function turnedAway(queue) {
   const { rejected } = lastMinute();
   if (rejected === 0) return [];
   const full = queue.pending >= queue.capacity ? "The queue is full." : "";
-  return [{ bad: true, what: `${plural(rejected, "submission")} turned away`, more: `in the last minute. ${full}` }];
+  return [{ bad: true, what: `${plural(rejected, "submission")} turned away`, more: `in the last minute. ${full}`, jobs: { status: "pending" } }];
 }
 
 function failing() {
@@ -47,6 +52,7 @@ function failing() {
       bad: share >= MOSTLY,
       what: `${percent(share)} of attempts fail`,
       more: `${count(failed + retried)} of ${count(ended)} in the last minute`,
+      jobs: { status: failed > 0 ? "failed" : "pending" }, // those that are retried wait
     },
   ];
 }
@@ -80,6 +86,7 @@ function idle(queue, workers, types) {
       bad: true,
       what: `${plural(without, "worker")} without work`,
       more: `while ${waiting.map((each) => each.type).join(", ")} is ready, for ${duration(oldest)}`,
+      jobs: [["status", "pending"], ...waiting.map((each) => ["type", each.type])],
     },
   ];
 }

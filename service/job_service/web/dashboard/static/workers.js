@@ -30,9 +30,12 @@ const createWorker = () =>
 /** Show the processes that share the store, if it can be shared. */
 export function showNodes(nodes) {
   $("nodes-panel").hidden = nodes.length === 0;
+  const asked = nodes.find((node) => node.is_asked);
+  $("scope").hidden = asked === undefined;
+  if (asked) setText($("scope"), scopeOf(asked, nodes.length));
   fill($("nodes"), nodes, createNode, (row, node) => {
     const [name, running, waiting, lease] = row.children;
-    setText(name, `${node.host} ${node.pid}${node.is_asked ? " (this one)" : ""}`);
+    setText(name, `${nameOf(node)}${node.is_asked ? " (this one)" : ""}`);
     const since = `version ${node.version}, since ${clock(node.started_at)}`;
     setAttribute(name, "title", `node ${node.node}: ${since}: ${node.job_types.join(", ")}`);
     setText(running, count(node.processing));
@@ -40,6 +43,14 @@ export function showNodes(nodes) {
     setText(lease, node.lease_seconds > 0 ? duration(node.lease_seconds) : "over");
     lease.classList.toggle("bad", node.lease_seconds <= 0);
   });
+}
+
+const nameOf = ({ host, pid }) => `${host} ${pid}`;
+
+/** Which part of the page is of the process that answers, and which of all that share the store. */
+function scopeOf(node, processes) {
+  const which = processes > 1 ? `one of ${count(processes)}` : "the only one";
+  return `Counters, charts and workers, what happened and what is wrong are of this process (${nameOf(node)}, ${which}) and the jobs that it has claimed. All else is of all that share the database.`;
 }
 
 const createNode = () =>

@@ -7,7 +7,7 @@ import trio
 import trio.testing
 
 from job_service.jobs.queueing.backlog import Backlog
-from job_service.jobs.queueing.waiting import why_it_waits
+from job_service.jobs.queueing.why_pending import why_it_waits
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import Retry
 from job_service.jobs.state.model import Attempt, AttemptOutcome, Job

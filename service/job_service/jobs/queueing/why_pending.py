@@ -1,4 +1,4 @@
-"""What holds pending jobs back: one of them, in a sentence or a word, and all, in numbers."""
+"""Says what holds pending jobs back: one of them in a sentence or a word, and all in numbers."""
 
 import math
 from collections.abc import Mapping

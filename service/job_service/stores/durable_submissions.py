@@ -14,7 +14,7 @@ from job_service.stores.live_admission import LiveAdmission
 from job_service.stores.unit_of_work import Remembered, UnitOfWork
 
 
-class Submissions:
+class DurableSubmissions:
     """What durable stores do beside `admission`, which knows the live `jobs`.
 
     `read` gives those jobs of some ids that are kept, as far as a summary shows them. `keyed` has
