@@ -15,6 +15,7 @@ from job_service.jobs.running.engine import Engine
 from job_service.store_choice import make_store
 from job_service.telemetry.counting import Metrics
 from job_service.telemetry.emitter import Emitter
+from job_service.telemetry.events import Event
 from job_service.telemetry.feed import Feed
 from job_service.telemetry.history import History
 from job_service.telemetry.log import Log
@@ -74,7 +75,7 @@ class Ready:
     engine: Engine
     metrics: Metrics
     log: Log
-    emit: Emitter
+    emit: Callable[[Event], None]
 
 
 @asynccontextmanager
