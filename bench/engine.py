@@ -77,7 +77,7 @@ async def jobs_per_second(watched: bool = True) -> float:
         log = Log(sink.write)
         metrics = Metrics(queue_capacity=2 * BATCH)
         history = History(metrics.live)
-        emit = Emitter(history.observe, metrics.observe, log.observe, Feed().observe)
+        emit = Emitter(history, metrics, log, Feed()).emit
         watchdog = Watchdog(
             Settings.stall_threshold, warn=log.observe, emit=emit, job_of_frame=job_of_frame
         )

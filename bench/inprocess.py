@@ -15,6 +15,7 @@ from job_service.jobs.running.engine import Engine
 from job_service.store_choice import make_store
 from job_service.telemetry.counting import Metrics
 from job_service.telemetry.emitter import Emitter
+from job_service.telemetry.events import Event
 from job_service.telemetry.feed import Feed
 from job_service.telemetry.history import History
 from job_service.telemetry.log import Log
@@ -74,7 +75,7 @@ class Ready:
     engine: Engine
     metrics: Metrics
     log: Log
-    emit: Emitter
+    emit: Callable[[Event], None]
 
 
 @asynccontextmanager
@@ -98,7 +99,7 @@ async def ready_engine(*, workers: int, retain: int, store: str) -> AsyncIterato
         log = Log(sink.write)
         metrics = Metrics(CAPACITY)
         history = History(metrics.live)
-        emit = Emitter(history.observe, metrics.observe, log.observe, Feed().observe)
+        emit = Emitter(history, metrics, log, Feed()).emit
         kept = make_store(Settings(store=store, queue_capacity=CAPACITY, retain=retain), emit)
         engine = Engine(registry, kept, emit, log.logger, workers=workers)
         async with kept.opened():

@@ -143,14 +143,7 @@ class Rig:
         self.history = History(self.metrics.live, clock.monotonic)
         log = Log(lambda line: self.lines.append(msgspec.json.decode(line)))
         self.feed = Feed()
-        observers = (
-            self.history.observe,
-            self.metrics.observe,
-            log.observe,
-            self.feed.observe,
-            self.record.observe,
-        )
-        emit = Emitter(*observers)
+        emit = Emitter(self.history, self.metrics, log, self.feed, self.record.observe).emit
         self.store = store(
             emit,
             clock,

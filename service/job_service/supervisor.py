@@ -215,7 +215,7 @@ class Supervisor:
         """In a child process that a handler forked: hold no connection, no port and no lock."""
         let_go_of(self._http.descriptors())
         self._telemetry.sink.write_at_once()
-        self._telemetry.emit.call_only(end_copy)
+        self._telemetry.emitter.call_only(end_copy)
         if trio.lowlevel.in_trio_run() and trio.lowlevel.current_trio_token() is self._token:
             trio.lowlevel.add_instrument(EndOfCopy())
 

@@ -294,11 +294,11 @@ def test_the_table_is_as_long_as_what_is_beside_it(
     expect(page.locator("#jobs tr").first).to_be_visible()
     page.reload()
     expect(page.locator("#jobs tr").first).to_be_visible()
-    boxes = [
-        page.locator(part).bounding_box() for part in ("#jobs-panel", "#side", "#jobs tr >> nth=0")
-    ]
-    table, beside, row = ((box or pytest.fail("it is not shown"))["height"] for box in boxes)
-    assert 0 <= beside - table < 2 * row
+    parts = ("#jobs-panel", "#side", "#jobs tr >> nth=0")
+    boxes = [page.locator(part).bounding_box() or pytest.fail("it is not shown") for part in parts]
+    table, beside, row = boxes
+    left = beside["y"] + beside["height"] - table["y"] - table["height"]
+    assert 0 <= left < 2 * row["height"]
 
 
 def test_an_answer_that_comes_late_is_not_taken_for_another(

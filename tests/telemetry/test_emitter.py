@@ -52,7 +52,7 @@ def test_every_observer_hears_every_event_in_order() -> None:
     def listener(name: str) -> Callable[[Event], None]:
         return lambda event: heard.append((name, event))
 
-    emit = Emitter(listener("metrics"), listener("log"), listener("feed"))
+    emit = Emitter(listener("metrics"), listener("log"), listener("feed")).emit
     emit(CREATED)
     emit(STARTED)
     names = ["metrics", "log", "feed"]
@@ -61,7 +61,7 @@ def test_every_observer_hears_every_event_in_order() -> None:
 
 def test_without_observers_nothing_happens() -> None:
     """A service that nobody listens to can still say things."""
-    Emitter()(CREATED)
+    Emitter().emit(CREATED)
 
 
 @pytest.mark.parametrize("position", [0, 1, 2], ids=["first", "middle", "last"])
@@ -71,7 +71,7 @@ def test_an_observer_that_raises_is_detached_and_the_others_go_on(position: int)
     others = [Record(), Record()]
     observers = [record.observe for record in others]
     observers.insert(position, broken.observe)
-    emit = Emitter(*observers)
+    emit = Emitter(*observers).emit
 
     emit(CREATED)
     emit(STARTED)
@@ -85,7 +85,7 @@ def test_an_observer_that_raises_is_detached_and_the_others_go_on(position: int)
 def test_the_report_tells_which_observer_and_why() -> None:
     """`observer_detached` names the observer, its error, and where it was raised."""
     record = Record()
-    Emitter(Broken().observe, record.observe)(CREATED)
+    Emitter(Broken().observe, record.observe).emit(CREATED)
     (report,) = record.of(ObserverDetached)
     assert report.level == "error"
     assert report.observer == "Broken.observe"
@@ -100,7 +100,7 @@ def test_an_observer_without_a_name_is_reported_too() -> None:
 
     broken = partial(Broken().observe)
     record = Record()
-    Emitter(broken, record.observe)(CREATED)
+    Emitter(broken, record.observe).emit(CREATED)
     assert detached(record) == [repr(broken)]
 
 
@@ -109,7 +109,7 @@ def test_an_observer_that_raises_on_the_report_is_detached_too(order: tuple[int,
     """If the report of one breaks another, both are reported once, and then hear no more."""
     first, second, record = Broken(), Broken(on=ObserverDetached), Record()
     observers = [first.observe, second.observe, record.observe]
-    emit = Emitter(*[observers[position] for position in order])
+    emit = Emitter(*[observers[position] for position in order]).emit
 
     emit(CREATED)
     told = len(second.heard)
@@ -126,7 +126,7 @@ def test_an_observer_that_raises_on_the_report_is_detached_too(order: tuple[int,
 def test_observers_that_all_raise_are_each_reported_once() -> None:
     """Several that break at one event are each reported once, to whoever still listens."""
     broken, record = [Broken(), Broken()], Record()
-    emit = Emitter(*[each.observe for each in broken], record.observe)
+    emit = Emitter(*[each.observe for each in broken], record.observe).emit
     emit(CREATED)
     emit(STARTED)
     assert [len(each.heard) for each in broken] == [1, 1]
@@ -136,7 +136,7 @@ def test_observers_that_all_raise_are_each_reported_once() -> None:
 def test_when_all_observers_are_gone_emitting_goes_on() -> None:
     """With nobody left to listen, the service still runs."""
     broken = [Broken(), Broken(on=ObserverDetached)]
-    emit = Emitter(*[each.observe for each in broken])
+    emit = Emitter(*[each.observe for each in broken]).emit
     emit(CREATED)
     emit(STARTED)
     assert not any("job_started" in each.heard for each in broken)
@@ -150,7 +150,7 @@ def test_when_all_observers_are_gone_emitting_goes_on() -> None:
 def test_no_error_of_an_observer_reaches_the_teller(error: Exception) -> None:
     """Emitting never raises, not even if the observer's error can't be shown."""
     record = Record()
-    emit = Emitter(Broken(error=error).observe, record.observe)
+    emit = Emitter(Broken(error=error).observe, record.observe).emit
     emit(CREATED)
     emit(STARTED)
     assert detached(record) == ["Broken.observe"]
@@ -161,7 +161,7 @@ def test_an_odd_error_does_not_take_the_log_along() -> None:
     """An observer whose error is not UTF-8 is reported in the log, which hears all that follows."""
     lines: list[bytes] = []
     error = OSError("can't write caf\udce9")
-    emit = Emitter(Broken(error=error).observe, Log(lines.append).observe)
+    emit = Emitter(Broken(error=error).observe, Log(lines.append).observe).emit
     emit(CREATED)
     emit(STARTED)
     assert [b"observer_detached" in line for line in lines].count(True) == 1
@@ -172,7 +172,7 @@ def test_an_odd_error_does_not_take_the_log_along() -> None:
 def test_interrupts_go_through(interrupt: type[BaseException]) -> None:
     """What is no error of the observer's, such as Ctrl+C, is raised and detaches nobody."""
     interrupted, record = Broken(on=JobCreated, error=interrupt()), Record()
-    emit = Emitter(interrupted.observe, record.observe)
+    emit = Emitter(interrupted.observe, record.observe).emit
     with pytest.raises(interrupt):
         emit(CREATED)
     emit(STARTED)

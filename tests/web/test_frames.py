@@ -35,3 +35,20 @@ def test_what_is_kept_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch, size:
     assert frames.of(101).count(b"x") >= size
     with pytest.raises(FellBehind):
         frames.of(50)
+
+
+def test_streams_that_read_the_same_send_the_same_piece() -> None:
+    """It is put together once, bounded in events and in bytes, and anew when there is more."""
+    feed = Feed()
+    for _ in range(10):
+        feed.observe(sample(JobFailed))
+    frames = Frames(feed)
+    piece, last = frames.following(0, 4, 1_000_000)
+    assert (piece.count(b"\n\n"), last) == (4, 4)
+    assert frames.following(0, 4, 1_000_000)[0] is piece
+    piece, last = frames.following(4, 100, 1)
+    assert (piece.count(b"\n\n"), last) == (1, 5)
+    assert frames.following(10, 100, 1_000) == (b"", 10)
+    feed.observe(sample(JobFailed))
+    piece, last = frames.following(10, 100, 1_000_000)
+    assert (piece, last) == (frames.of(11), 11)

@@ -11,7 +11,7 @@ from structlog.typing import FilteringBoundLogger
 
 from job_service.telemetry.console import terminal_columns
 from job_service.telemetry.counting import Metrics
-from job_service.telemetry.emitter import Emitter
+from job_service.telemetry.emitter import Emitter, Observer
 from job_service.telemetry.feed import Feed
 from job_service.telemetry.history import History
 from job_service.telemetry.log import Log, LogFormatChoice, LogLevel, event_renderer
@@ -22,12 +22,12 @@ from job_service.telemetry.watchdog import TurnWatch, Watchdog
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """Where to emit events, the logger for all other lines, and what listens to the events.
+    """Who tells events, the logger for all other lines, and what listens to the events.
 
     `watch_asyncio` makes what watches an asyncio loop, if there is one beside Trio's.
     """
 
-    emit: Emitter
+    emitter: Emitter
     logger: FilteringBoundLogger
     metrics: Metrics
     history: History
@@ -35,6 +35,11 @@ class Telemetry:
     sink: LineSink
     watchdog: Watchdog
     watch_asyncio: Callable[[trio.lowlevel.TrioToken], TurnWatch]
+
+    @property
+    def emit(self) -> Observer:
+        """What to call with each event."""
+        return self.emitter.emit
 
 
 @contextmanager
@@ -68,9 +73,10 @@ def open_telemetry(
         metrics = Metrics(queue_capacity)
         history = History(metrics.live)
         feed = Feed()
-        emit = Emitter(history.observe, metrics.observe, log.observe, feed.observe)
+        emitter = Emitter(history, metrics, log, feed)
+        emit = emitter.emit
         yield Telemetry(
-            emit,
+            emitter,
             log.logger,
             metrics,
             history,

@@ -6,11 +6,13 @@ can take a snapshot in the middle of an event.
 
 import time
 from collections.abc import Callable
+from types import MethodType
 from typing import Any, Final, cast
 
 from msgspec import UnsetType
 from msgspec.structs import asdict
 
+from job_service.telemetry.emitter import Listener, Observer
 from job_service.telemetry.events import (
     ConnectionRefused,
     Event,
@@ -47,8 +49,8 @@ from job_service.telemetry.events import (
 from job_service.telemetry.metrics import LiveMetrics, MetricsSnapshot
 
 
-class Metrics:
-    """One service's metrics. `observe` is its event observer; readers take a `snapshot`."""
+class Metrics(Listener):
+    """One service's metrics, which listen to its events; readers take a `snapshot`."""
 
     def __init__(
         self, queue_capacity: int, monotonic: Callable[[], float] = time.monotonic
@@ -57,11 +59,10 @@ class Metrics:
         self._monotonic = monotonic
         self._started_at = monotonic()
 
-    def observe(self, event: Event) -> None:
-        """Count `event`, if it is of a kind that is counted."""
-        count = _COUNTS.get(type(event))
-        if count is not None:
-            count(self._live, event)
+    def observer_of(self, kind: type[Event]) -> Observer | None:
+        """What counts events of this kind, if they are counted."""
+        count = _COUNTS.get(kind)
+        return None if count is None else MethodType(count, self._live)
 
     @property
     def live(self) -> LiveMetrics:

@@ -8,7 +8,8 @@ from typing import Final
 import trio
 from msgspec import UNSET, Raw
 
-from job_service.telemetry.events import EVENTS, ONLY_COUNTED, Event, JobCreated
+from job_service.telemetry.emitter import Listener, Observer
+from job_service.telemetry.events import EVENTS, Event, JobCreated
 
 # The ring is full when it has as many events, or as many bytes of texts that may be long.
 CAPACITY = 20_000
@@ -24,16 +25,14 @@ _LONG_FIELDS: Final = {
         )
     )
 }
-# Most events are of other kinds, and cost no more than this one look.
-_SPECIAL: Final = ONLY_COUNTED.union(_LONG_FIELDS)
 
 
 class FellBehind(Exception):
     """A reader was too slow: the event that it is to read next is no longer kept."""
 
 
-class Feed:
-    """One service's feed. `observe` is its event observer.
+class Feed(Listener):
+    """One service's feed, which listens to its events.
 
     Events are numbered from 1. A reader keeps the number of the last event that it has read, waits
     for another one and reads on from there. The feed keeps nothing for it. So readers cost no
@@ -56,19 +55,13 @@ class Feed:
         """The number of the newest event; 0 if there is none yet."""
         return self._last
 
-    def observe(self, event: Event) -> None:
-        """Keep `event` as a struct, unless it is only counted. Who reads it has to encode it."""
-        is_special = type(event) in _SPECIAL
-        if is_special and not event.streamed:
-            return
-        self._ring.append(event)
-        self._last += 1
-        if is_special and not (
-            isinstance(event, JobCreated) and event.after is UNSET  # as of nearly all
-        ):
-            self._make_room(_text_bytes(event))
-        if self._news is not None:
-            self._wake()
+    def observer_of(self, kind: type[Event]) -> Observer | None:
+        """What keeps such events, as structs, if they are streamed. Who reads one encodes it."""
+        if not kind.streamed:
+            return None
+        if kind is JobCreated:
+            return self._keep_created
+        return self._keep_long if kind in _LONG_FIELDS else self._keep
 
     def close(self) -> None:
         """Let the readers end as soon as they have read all events."""
@@ -121,6 +114,22 @@ class Feed:
     @property
     def _before_oldest(self) -> int:
         return self._last - len(self._ring)
+
+    def _keep(self, event: Event) -> None:
+        self._ring.append(event)
+        self._last += 1
+        if self._news is not None:
+            self._wake()
+
+    def _keep_long(self, event: Event) -> None:
+        self._keep(event)
+        self._make_room(_text_bytes(event))
+
+    def _keep_created(self, event: Event) -> None:
+        if isinstance(event, JobCreated) and event.after is UNSET:  # as of nearly all
+            self._keep(event)
+        else:
+            self._keep_long(event)
 
     def _make_room(self, weight: int) -> None:
         """Drop the oldest events if need be: the newest one has texts of so many bytes."""

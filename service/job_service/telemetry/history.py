@@ -1,7 +1,7 @@
 """The last hour: the metrics by the second, and what happened, in a fixed amount of memory.
 
-At the end of each second the history copies those metrics that charts show. It is an observer of
-the events, the first of all: the first event of a new second closes the seconds before it, while
+At the end of each second the history copies those metrics that charts show. It listens to the
+events, as the first of all: the first event of a new second closes the seconds before it, while
 the metrics are still as they were. So a service that does nothing needs no timer. A quiet second is
 filled in when the next event comes, or somebody reads, or the log is looked after.
 
@@ -20,6 +20,7 @@ from typing import Any, Final
 from msgspec import Struct
 from msgspec.structs import fields
 
+from job_service.telemetry.emitter import Listener, Observer
 from job_service.telemetry.events import Event, JobStarted, utc_now
 from job_service.telemetry.metrics import COUNTERS, LiveMetrics
 from job_service.telemetry.notices import NOTABLE, Notices
@@ -66,8 +67,8 @@ _OLDEST: Final = "jobs_oldest_ready_seconds"
 BYTES: Final = 8 * _SLOTS * len(_NAMES)  # of the arrays, from the start on
 
 
-class History:
-    """One service's history. `observe` is its event observer, which must come before the metrics.
+class History(Listener):
+    """One service's history, which must hear of each event before the metrics do.
 
     `live` are the metrics as they are now. `monotonic` is their clock.
     """
@@ -91,14 +92,24 @@ class History:
         """No event tells `oldest_ready`: since when the oldest ready job is ready, by the clock."""
         self._oldest_ready = oldest_ready
 
-    def observe(self, event: Event) -> None:
-        """Close the seconds before this event, which is not counted yet."""
+    def observer_of(self, kind: type[Event]) -> Observer | None:
+        """What closes the seconds before such an event, which is not counted yet."""
+        if kind is JobStarted:
+            return self._count_start
+        return self._note if kind in NOTABLE else self._close_seconds
+
+    def _close_seconds(self, _: Event) -> None:
         if self._monotonic() >= self._present_ends:
             self.catch_up()
-        if type(event) is JobStarted:
+
+    def _count_start(self, event: Event) -> None:
+        self._close_seconds(event)
+        if isinstance(event, JobStarted):
             self._started[event.job_type] += 1
-        elif type(event) in NOTABLE:
-            self.notices.note(event)
+
+    def _note(self, event: Event) -> None:
+        self._close_seconds(event)
+        self.notices.note(event)
 
     def catch_up(self) -> None:
         """Close all seconds that are over: nothing has changed since the last event."""

@@ -10,6 +10,7 @@ from msgspec.json import Encoder
 from job_service.failures.report import format_traceback
 from job_service.telemetry.any_json import render_json, render_short
 from job_service.telemetry.console import COLUMNS, Console
+from job_service.telemetry.emitter import Listener, Observer
 from job_service.telemetry.events import (
     Event,
     ServiceDraining,
@@ -36,11 +37,11 @@ _encode: Final = Encoder().encode  # which takes less time than the function of 
 _AT_EVERY_LEVEL = (ServiceStarted, ServiceDraining, ServiceStopped)
 
 
-class Log:
+class Log(Listener):
     """One service's log. Every line has `timestamp`, `level` and `event`, then its own keys.
 
-    `observe` is the observer that writes each event as a line. `logger` is for all other lines,
-    above all those of handlers. Both give finished lines to `write`, and both leave out what is
+    It listens to the events, and writes each as a line. `logger` is for all other lines, above all
+    those of handlers. Both give finished lines to `write`, and both leave out what is
     below `level`. Only the start of the service, its drain and its end are written at every level.
     `columns` is asked for each line of the console how wide it may be. `now` gives the moment of a
     line that is no event. structlog's global configuration is neither read nor changed.
@@ -67,11 +68,17 @@ class Log:
         self._levels = {name for name, number in LEVEL_NUMBERS.items() if number >= lowest}
         self.logger = line_logger(lowest, self._write_line)
 
-    def observe(self, event: Event) -> None:
-        """Write `event` as a line, if it is logged. It costs much less than a call of `logger`."""
-        if not event.logged:
-            return
-        if event.level in self._levels or isinstance(event, _AT_EVERY_LEVEL):
+    def observer_of(self, kind: type[Event]) -> Observer | None:
+        """What writes such events, if they are logged. It costs much less than the `logger`."""
+        if not kind.logged:
+            return None
+        return self._write_event if kind in _AT_EVERY_LEVEL else self._write_event_of_level
+
+    def _write_event(self, event: Event) -> None:
+        self._write(self._render_event(event))
+
+    def _write_event_of_level(self, event: Event) -> None:
+        if event.level in self._levels:
             self._write(self._render_event(event))
 
     def _write_line(self, level: str, fields: dict[str, Any], hear: Hear | None) -> None:

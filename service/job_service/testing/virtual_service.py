@@ -125,7 +125,7 @@ async def virtual_service(
     log: list[dict[str, Any]] = []
     lines = Log(lambda line: log.append(msgspec.json.decode(line)), "json", "debug", now=clock.now)
     metrics = Metrics(_CAPACITY, clock.monotonic)
-    emit = Emitter(metrics.observe, lines.observe)
+    emit = Emitter(metrics, lines).emit
     store = MemoryStore(emit, clock, capacity=_CAPACITY, retain=_CAPACITY)
     stage = whole(registry, resources or {})
     engine = Engine(

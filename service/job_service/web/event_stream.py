@@ -15,13 +15,12 @@ from job_service.tokens import Tokens
 from job_service.web.asgi import present_request
 from job_service.web.frames import Frames
 from job_service.web.queries import Query, takes
+from job_service.web.turns import Turns
 
 HEARTBEAT_SECONDS = 15.0
 RETRY_MILLISECONDS = 1_000
 CHUNK_EVENTS = 200
 CHUNK_BYTES = 64 * 1024
-PAUSE_SECONDS = 0.000_25  # for each open stream
-MAX_PAUSE_SECONDS = 1.0
 
 _EVENT_NAMES: Final = tuple(sorted(EVENTS))
 
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 else:
     EventName = Literal[_EVENT_NAMES]
 
-Wanted = Callable[[Event], bool]
+Wanted = Callable[[Event], bool] | None  # None if all events are
 
 
 class EventsQuery(Query, frozen=True):
@@ -90,50 +89,43 @@ def add_event_routes(app: Quart, feed: Feed, tokens: Tokens) -> None:
 
 
 class _Streams:
-    """The streams of one app.
-
-    A stream that has read all there is pauses before it reads on, longer if there are many streams.
-    Without the pause, a job would wait at each of its events for a turn of all streams. So together
-    they take about a quarter of the loop's time, and a single stream has each event at once.
-    """
+    """The streams of one app, which take turns: the more there are, the more events a turn has."""
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
-        self._open = 0
         self._frames = Frames(feed)
+        self._turns = Turns()
 
     async def stream(
         self, after: int | None, is_wanted: Wanted, may_stay: Callable[[], bool]
     ) -> AsyncGenerator[bytes, None]:
         """What one client is sent: what comes after event number `after`; None for a `reset`."""
-        self._open += 1
-        try:
-            feed = self._feed
-            reset = "" if after is not None else "event: reset\ndata: {}\n"
-            number = feed.last if after is None else after
-            yield f"retry: {RETRY_MILLISECONDS}\n{reset}id: {feed.id_of(number)}\n\n".encode()
-            heartbeat_at = trio.current_time() + HEARTBEAT_SECONDS
-            while not feed.ended(number):
-                with trio.move_on_at(heartbeat_at):
-                    await feed.wait(number)
-                if not may_stay():
-                    return  # the client comes back, and is refused
-                try:
-                    chunk, number = self._read_chunk(number, is_wanted)
-                except FellBehind:
-                    return  # the client comes back for the rest, and gets a `reset`
-                if not chunk and trio.current_time() >= heartbeat_at:
-                    chunk = f": heartbeat\nid: {feed.id_of(number)}\n\n".encode()
-                if chunk:
-                    yield chunk
-                    heartbeat_at = trio.current_time() + HEARTBEAT_SECONDS
-                if number == feed.last:
-                    await trio.sleep(min(self._open * PAUSE_SECONDS, MAX_PAUSE_SECONDS))
-        finally:
-            self._open -= 1
+        feed = self._feed
+        reset = "" if after is not None else "event: reset\ndata: {}\n"
+        number = feed.last if after is None else after
+        yield f"retry: {RETRY_MILLISECONDS}\n{reset}id: {feed.id_of(number)}\n\n".encode()
+        heartbeat_at = trio.current_time() + HEARTBEAT_SECONDS
+        while not feed.ended(number):
+            with trio.move_on_at(heartbeat_at):
+                await feed.wait(number)
+            await self._turns.take()
+            if not may_stay():
+                return  # the client comes back, and is refused
+            try:
+                chunk, number = self._read_chunk(number, is_wanted)
+            except FellBehind:
+                return  # the client comes back for the rest, and gets a `reset`
+            if not chunk and trio.current_time() >= heartbeat_at:
+                chunk = f": heartbeat\nid: {feed.id_of(number)}\n\n".encode()
+            if chunk:
+                self._turns.prolong(len(chunk))
+                yield chunk
+                heartbeat_at = trio.current_time() + HEARTBEAT_SECONDS
 
     def _read_chunk(self, after: int, is_wanted: Wanted) -> tuple[bytes, int]:
         """The next events in one piece, and the number of the last that it read."""
+        if is_wanted is None:
+            return self._frames.following(after, CHUNK_EVENTS, CHUNK_BYTES)
         chunk = bytearray()
         number = after
         for number, event in enumerate(self._feed.read(after, CHUNK_EVENTS), after + 1):
@@ -147,6 +139,8 @@ class _Streams:
 def _wanted(query: EventsQuery) -> Wanted:
     names = frozenset(query.event or ())
     job_ids = frozenset(map(str, query.job_id or ()))
+    if not (names or job_ids):
+        return None
 
     def is_wanted(event: Event) -> bool:
         return (not names or event.event in names) and (

@@ -32,7 +32,7 @@ class Service:
     ) -> None:
         self.events: list[Event] = []
         self.metrics = Metrics(100)
-        emit = Emitter(self.metrics.observe, observer or self.events.append)
+        emit = Emitter(self.metrics.observe, observer or self.events.append).emit
         bounds = {"capacity": 1_000, "capacity_bytes": 1_000_000, "retain": 10_000}
         self.store = PostgresStore(url, emit, **(bounds | options))
         log = Log(lambda _: None)

@@ -25,7 +25,7 @@ async def serving(
     path: Path, registry: Registry, record: Record | None = None
 ) -> AsyncIterator[Engine]:
     """One process's life with the file, which ends with a drain."""
-    emit = Emitter((record or Record()).observe)
+    emit = Emitter((record or Record()).observe).emit
     store = SqliteStore(
         path,
         emit,

@@ -34,6 +34,7 @@ class Backlog:
         self.paused = False
         self.misfits: set[str] = set()
         self.unfit_by_type = Counter[str]()
+        self.has_rates = False  # whether jobs of any type may start only so often
         self._limits_of = limits_of
         self._monotonic = monotonic
         self._paused_types: set[str] = set()
@@ -82,11 +83,6 @@ class Backlog:
             for job_type, ready in queue.oldest_by_type().items():
                 oldest[job_type] = min(ready, oldest.get(job_type, math.inf))
         return oldest
-
-    @property
-    def has_rates(self) -> bool:
-        """Whether jobs of any type may start only so often."""
-        return bool(self._rated)
 
     @property
     def next_look(self) -> float:
@@ -184,7 +180,7 @@ class Backlog:
     def release(self, job: Job) -> bool:
         """The job, which may have been taken, runs no more; whether that makes room for others."""
         # Else a suspect may be waiting for all others to end.
-        makes_room = self._suspects.release(job) or len(self._suspects) > 0
+        makes_room = (job.losses > 0 and self._suspects.release(job)) or len(self._suspects) > 0
         queue = self._own.get(job.type)
         return makes_room if queue is None else queue.release(job) or makes_room
 
@@ -257,6 +253,7 @@ class Backlog:
         queue = KeyedQueue(limits, self._monotonic)
         if limits.starts is not None:
             self._rated.append(queue)
+            self.has_rates = True
         return queue
 
     def _note_whether_empty(self, job_type: str, queue: _Queue) -> None:

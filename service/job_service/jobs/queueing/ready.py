@@ -66,12 +66,10 @@ class ReadyQueue:
 
     def take(self) -> Job | None:
         """The next job, whether it may start or not; None if there is none."""
-        if self._size:  # else, as most of the time, no lane need be looked at
-            for lane in self._lanes:
-                if lane:
-                    self._size -= 1
-                    return lane.popitem(last=False)[1]
-        return None
+        if not self._size:  # as most of the time, and then no lane need be looked at
+            return None
+        self._size -= 1
+        return next(filter(None, self._lanes)).popitem(last=False)[1]
 
     def __contains__(self, job: Job) -> bool:
         return job.id in self._lanes[job.priority]

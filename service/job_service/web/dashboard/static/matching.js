@@ -30,6 +30,7 @@ $("count").addEventListener("click", async () => {
     const { jobs, isAll } = await countFound(filtersToAsk());
     const words = `${isAll ? "" : "at least "}${count(jobs)} found at ${clock(new Date())}`;
     counted = { filters, words };
+    say(`${words}.`); // for those who can't see where else it stands
   } catch (error) {
     say(`That did not work: ${error.message}`, true);
   }
