@@ -18,6 +18,7 @@ const TEXTS = {
   hook_failed: (e) => `${e.hook} failed after ${e.job_type}: ${e.error}`,
   thread_abandoned: (e) => `A thread of ${e.job_type} was let go, and still runs`,
   job_misfit: (e) => `${e.job_type} can't run: ${e.error}`,
+  rows_unreadable: (e) => `${plural(e.rows, "row")} of ${e.table} can't be read: ${e.error}`,
   store_failing: (e) => `The store can't keep anything: ${e.error}`,
   store_recovered: (e) => `The store keeps jobs again, after ${duration(e.failing_seconds)}`,
   group_failed: (e) => `A group failed: ${count(e.jobs_failed)} of ${plural(e.jobs, "job")} did`,
