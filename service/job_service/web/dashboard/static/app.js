@@ -9,7 +9,7 @@ import { clock, count, duration } from "./format.js";
 import { showGroup } from "./groups.js";
 import { forgetHistory, notePresent, readHistory, showHour } from "./history.js";
 import { openJob, showJob } from "./job.js";
-import { filterJobs, showJobs } from "./jobs.js";
+import { filterJobs, revealJobs, showJobs } from "./jobs.js";
 import { beatNow, connect } from "./live.js";
 import { NOTED, expectNotices, showNotices } from "./notices.js";
 import { redrawCharts, showMetrics } from "./overview.js";

@@ -72,10 +72,10 @@ export function filterJobs(query) {
   jobs = null;
 }
 
-/** Let the list be seen, if what it was asked for elsewhere on the page is out of sight. */
+/** Let the list be seen, if all of it or most is out of sight when it is asked for elsewhere. */
 export function revealJobs() {
-  const { top, bottom } = $("tabs").getBoundingClientRect();
-  if (top < 0 || bottom > innerHeight) $("jobs-panel").scrollIntoView();
+  const { top } = $("jobs-panel").getBoundingClientRect();
+  if (top < 0 || top > innerHeight / 2) $("jobs-panel").scrollIntoView();
 }
 
 /** Update the table, but neither while somebody points at it or uses it, nor on an older page. */
