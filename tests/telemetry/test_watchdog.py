@@ -257,7 +257,8 @@ async def test_a_handler_that_blocks_a_thread_is_no_stall(
         await rig.queue.wait(job.id, 10)
     rig.engine.drain(5)
     assert len(rig.record.of(JobCompleted)) == 1
-    assert watched.warnings == watched.over == []
+    # A busy machine may hold up the loop itself meanwhile, but not in that function.
+    assert not [stall for stall in watched.warnings if __file__ in stall.where]
 
 
 async def test_each_stall_has_events_of_its_own() -> None:
