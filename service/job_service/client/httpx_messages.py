@@ -16,7 +16,7 @@ _CONNECT_SECONDS: Final = 10.0
 # Of httpx, a client has 100 connections, and calls wait for one without an end. Here each call has
 # its own, so that no number of waits or streams holds up another call.
 LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20)
-# So slow may a line be on which a large request is sent.
+# The slowest line on which a large request is still sent in time.
 _SLOWEST_BYTES_PER_SECOND: Final = 64 * 1024
 # Nothing was sent before these.
 _BEFORE_SENDING: Final = (httpx.ConnectError, httpx.ConnectTimeout)
