@@ -111,18 +111,18 @@ def block(team: Team) -> str:
 
 def restart_server(team: Team) -> str:
     """The server stops as in a crash, and starts again."""
-    team.runs("long", LONG)
-    team.cluster.stop("immediate")
-    time.sleep(DOWN_SECONDS)
-    team.cluster.start()
-    return ""
+    return _stop_server(team, DOWN_SECONDS)
 
 
 def lose_server(team: Team) -> str:
     """The same, for longer than the lease."""
+    return _stop_server(team, TOO_LONG)
+
+
+def _stop_server(team: Team, seconds: float) -> str:
     team.runs("long", LONG)
     team.cluster.stop("immediate")
-    time.sleep(TOO_LONG)
+    time.sleep(seconds)
     team.cluster.start()
     return ""
 
