@@ -436,7 +436,7 @@ async def test_a_log_that_cannot_be_reopened_is_said(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The line names the file and the reason, in the old file, which is still written to."""
-    monkeypatch.setattr("job_service.service_events.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("job_service.telemetry.history.History.seconds_left", 0.01)
     nowhere = str(tmp_path / "gone" / "log")
     with hosted(tmp_path / "log", registry) as service:
         service.telemetry.sink._file._path = nowhere

@@ -161,9 +161,9 @@ class Backlog:
             suspect = self._take_suspect()
             if suspect is not None or self._suspects.alone is not None:
                 return suspect
-        if not self._waiting:
-            return self._common.take()
         startable = [queue for queue in self._waiting.values() if queue.may_start]
+        if not startable:
+            return self._common.take()
         queue = min((self._common, *startable), key=_rank)
         job = queue.take()
         if job is not None and queue is not self._common:
