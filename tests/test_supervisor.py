@@ -18,10 +18,10 @@ from job_service.errors import CannotListen
 from job_service.hosting import open_telemetry_of
 from job_service.jobs.registration.context import JobContext
 from job_service.jobs.registration.registry import Registry
+from job_service.process.shutdown import Shutdown
 from job_service.running_service import RunningService
 from job_service.service_events import ServiceEvents
 from job_service.settings import Settings
-from job_service.shutdown import Shutdown
 from job_service.supervisor import Supervisor
 from job_service.telemetry.assembly import Telemetry
 from job_service.telemetry.metrics import MetricsSnapshot

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import trio
 
-from job_service import garbage
-from job_service.garbage import collect_garbage_on_schedule
+from job_service.process import garbage
+from job_service.process.garbage import collect_garbage_on_schedule
 
 
 class Circle:
