@@ -8,10 +8,10 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from job_service.cli.environment import PREFIX, URL_VARIABLE, unknown_settings
 from job_service.cli.options import options
 from job_service.cli.registries import load_registries
 from job_service.cli.subcommands import COMMANDS
+from job_service.environment import PREFIX, URL_VARIABLE, unknown_settings
 from job_service.errors import SettingsError
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.registration.registry import Registry

@@ -5,7 +5,7 @@ import re
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from job_service.cli.environment import PREFIX, URL_VARIABLE
+from job_service.environment import PREFIX, URL_VARIABLE
 from job_service.errors import SettingsError
 
 TOKEN_VARIABLE: Final = f"{PREFIX}TOKEN"

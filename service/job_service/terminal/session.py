@@ -9,9 +9,8 @@ import click
 from msgspec import json
 
 from job_service.access.tokens import strongest
-from job_service.cli.environment import URL_VARIABLE
-from job_service.cli.service_url import service_url
 from job_service.client import JobClient
+from job_service.environment import URL_VARIABLE
 from job_service.errors import (
     InvalidOption,
     InvalidPayload,
@@ -22,6 +21,7 @@ from job_service.errors import (
     Unreachable,
 )
 from job_service.process.standard_streams import print_error
+from job_service.service_url import service_url
 from job_service.settings import Settings
 from job_service.telemetry.text import escaped
 from job_service.terminal.signals import ended_by_signals

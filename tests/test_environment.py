@@ -2,7 +2,7 @@
 
 import pytest
 
-from job_service.cli.environment import unknown_settings
+from job_service.environment import unknown_settings
 
 KNOWN = ["JOB_SERVICE_PORT", "JOB_SERVICE_WORKERS", "JOB_SERVICE_STALL_THRESHOLD"]
 
