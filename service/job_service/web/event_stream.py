@@ -33,7 +33,7 @@ Wanted = Callable[[Event], bool] | None  # None if all events are
 
 
 class EventsQuery(Query, frozen=True):
-    """Of `GET /events`."""
+    """The query of `GET /events`."""
 
     job_id: (
         Annotated[
