@@ -51,6 +51,27 @@ def ran(registry: Registry) -> list[int]:
     return ran
 
 
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ((None,), "host takes a Registry, not None"),
+        ((Settings(),), r"host takes a Registry, not Settings\("),
+        (
+            (Registry(), {"port": 0}),
+            r"host takes Settings, such as Settings\(port=8080\), not dict",
+        ),
+        ((Registry(), 0), r"host takes Settings, such as Settings\(port=8080\), not int"),
+    ],
+)
+async def test_what_it_can_t_take_is_refused_in_one_line(
+    arguments: tuple[Any, ...], why: str
+) -> None:
+    """It says what to pass."""
+    with pytest.raises(TypeError, match=f"^{why}"):
+        async with host(*arguments):
+            raise AssertionError("nothing runs")
+
+
 async def test_the_block_has_its_queue_and_others_its_address(
     registry: Registry, ran: list[int], tmp_path: Path
 ) -> None:
