@@ -112,8 +112,8 @@ class SqliteStore(SoleStore):
             self._committer.close()
             await self._file.close(CLOSING_SECONDS)
 
-    def apply(self, change: Change) -> None:
-        super().apply(change)
+    def _apply_in(self, unit: UnitOfWork, change: Change) -> None:
+        super()._apply_in(unit, change)
         # That of a recovered job is kept before its handler is called.
         if type(change) is Start and not change.job.is_recovered:
             try:
