@@ -142,6 +142,10 @@ async def test_a_service_may_run_on_the_file(settings: Settings, file: Path, cap
         ("UPDATE jobs SET record = '[]' WHERE status = 'pending'", "a job can't be read: "),
         ("UPDATE jobs SET status = 'lost'", "has the unknown status lost"),
         ("PRAGMA user_version = 9", "version 9"),
+        (
+            "UPDATE finished_counts SET jobs = 7",
+            "of the jobs of type echo that are completed, 1 are kept and 7 counted",
+        ),
         ("DROP TABLE payloads", "no such table"),
     ],
 )

@@ -10,6 +10,7 @@ from typing import Final, get_args
 from job_service.errors import BackupRefused
 from job_service.jobs.state.model import TERMINAL, Status
 from job_service.stores.sqlite.connection import BUSY_SECONDS
+from job_service.stores.sqlite.finished_counts import COUNTED
 
 STEP_PAGES: Final = 1_000  # of a copy, 4 MiB: commits wait for one step at most
 _SHOWN: Final = 100  # problems of one kind
@@ -90,6 +91,16 @@ _CHECKS: Final = (
         WHERE (status IN ({_quoted(TERMINAL)})) <> (finished_at IS NOT NULL)
         """,
         "job {} is {}, but the time of its end is {}",
+    ),
+    (
+        f"""
+        SELECT type, status, sum(kept), sum(counted) FROM (
+            SELECT type, status, jobs AS kept, 0 AS counted FROM ({COUNTED})
+            UNION ALL SELECT type, status, 0, jobs FROM finished_counts
+        )
+        GROUP BY type, status HAVING sum(kept) <> sum(counted)
+        """,
+        "of the jobs of type {} that are {}, {:,} are kept and {:,} counted",
     ),
     *(
         (
