@@ -217,6 +217,10 @@ class JobFile:
         rows = self._db.execute(f"{damaged_texts.GROUPS} ended_at IS NULL")
         return list(map(damaged_texts.group, rows))
 
+    def groups(self) -> Iterator[KeptGroup]:
+        """All groups that are kept. Nothing may be written meanwhile."""
+        return map(damaged_texts.group, self._db.execute(f"{damaged_texts.GROUPS} TRUE"))
+
     def unsuccessful(self, group_id: str) -> list[KeptJob]:
         """Those jobs of a group that have ended and did not complete, the oldest first."""
         rows = self._db.execute(

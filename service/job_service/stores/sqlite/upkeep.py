@@ -11,6 +11,7 @@ from job_service.errors import BackupRefused
 from job_service.jobs.state.model import TERMINAL, Status
 from job_service.stores.sqlite.connection import BUSY_SECONDS
 from job_service.stores.sqlite.finished_counts import COUNTED
+from job_service.stores.sqlite.schema import VERSION, version_of
 
 STEP_PAGES: Final = 1_000  # of a copy, 4 MiB: commits wait for one step at most
 _SHOWN: Final = 100  # problems of one kind
@@ -60,7 +61,8 @@ def checkpoint(connection: sqlite3.Connection) -> None:
 def check(connection: sqlite3.Connection) -> list[str]:
     """What is wrong with the database, a line for each thing. It looks at all that is kept."""
     lines = [line for (line,) in connection.execute("PRAGMA integrity_check") if line != "ok"]
-    for query, problem in _CHECKS:
+    checks = _CHECKS if version_of(connection) < VERSION else (*_CHECKS, *_CHECKS_OF_THIS_VERSION)
+    for query, problem in checks:
         found = connection.execute(f"{query} LIMIT {_SHOWN + 1}").fetchall()
         lines += [problem.format(*row) for row in found[:_SHOWN]]
         if len(found) > _SHOWN:
@@ -92,6 +94,16 @@ _CHECKS: Final = (
         """,
         "job {} is {}, but the time of its end is {}",
     ),
+    *(
+        (
+            f"SELECT id, {column} FROM jobs WHERE {column} NOT GLOB '{_TIME}'",
+            f"job {{}} has a {column} that is no time: {{}}",
+        )
+        for column in ("created_at", "run_at", "finished_at")
+    ),
+)
+
+_CHECKS_OF_THIS_VERSION: Final = (
     (
         f"""
         SELECT type, status, sum(kept), sum(counted) FROM (
@@ -101,13 +113,6 @@ _CHECKS: Final = (
         GROUP BY type, status HAVING sum(kept) <> sum(counted)
         """,
         "of the jobs of type {} that are {}, {:,} are kept and {:,} counted",
-    ),
-    *(
-        (
-            f"SELECT id, {column} FROM jobs WHERE {column} NOT GLOB '{_TIME}'",
-            f"job {{}} has a {column} that is no time: {{}}",
-        )
-        for column in ("created_at", "run_at", "finished_at")
     ),
 )
 
