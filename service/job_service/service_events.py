@@ -21,8 +21,6 @@ from job_service.telemetry.events import (
 )
 from job_service.telemetry.metrics import COUNTERS, MetricsSnapshot
 
-LOOK_SECONDS = 1.0
-
 
 class ServiceEvents:
     """Emits the events of one service.
@@ -81,7 +79,7 @@ class ServiceEvents:
     def stopped(self, reason: str, error: str = "", traceback: str = "") -> None:
         """The service has ended, for this reason. Only the first call counts: it closes the log.
 
-        If it has crashed, `error` and `traceback` tell of what.
+        If it has crashed or could not start, `error` says why, and `traceback` where.
         """
         if self._has_stopped:
             return
@@ -94,14 +92,16 @@ class ServiceEvents:
             **{counter.name: getattr(metrics, counter.name) for counter in COUNTERS},
         }
         if error:
-            fields |= {"level": "error", "error": error, "traceback": traceback}
+            fields |= {"level": "error", "error": error}
+        if traceback:
+            fields["traceback"] = traceback
         self._telemetry.emit(ServiceStopped(**fields))
         self._telemetry.sink.seal()
 
     async def look_each_second(self) -> None:
         """Keep the history up, and tell what goes wrong with the log, until cancelled."""
         while True:
-            await trio.sleep(LOOK_SECONDS)
+            await trio.sleep(max(0.0, self._telemetry.history.seconds_left))
             self._telemetry.history.catch_up()
             self._count_dropped_lines()
             if (error := self._telemetry.sink.take_reopen_error()) is not None:

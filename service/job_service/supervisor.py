@@ -12,11 +12,11 @@ from job_service.jobs.registration.registry import Registry
 from job_service.jobs.running.cancellation import CLEANUP_SECONDS
 from job_service.jobs.running.engine import CLOSING_SECONDS, SETTLING_SECONDS, Engine
 from job_service.jobs.running.forks import EndOfCopy, end_copy, let_go_of, release_in_children
+from job_service.process.shutdown import Shutdown, crash_of_trio
 from job_service.running_service import RunningService
 from job_service.service_events import ServiceEvents
 from job_service.service_http import ServiceHTTP
 from job_service.settings import Settings
-from job_service.shutdown import Shutdown, crash_of_trio
 from job_service.store_choice import make_store
 from job_service.telemetry.assembly import Telemetry
 from job_service.web.edge.server import CLOSE_SECONDS
@@ -101,7 +101,7 @@ class Supervisor:
                 await self._http.stop_listening()
                 await self._telemetry.sink.flush_off_loop()
             if (failed := _why_it_could_not_start(error)) is not None:
-                self.say_crashed(failed, failed.__cause__)
+                self._say_not_started(failed)
                 raise failed from failed.__cause__
             crash = crash_of_trio() if is_cancellation(error) else error
             if crash is None:
@@ -187,9 +187,15 @@ class Supervisor:
             self._events.stopped(self._engine.outcome)
             self._give_up()
 
-    def say_crashed(self, error: BaseException, origin: BaseException | None = None) -> None:
-        """Say the last line, unless it has been said; its traceback is that of `origin`, if any."""
-        self._events.stopped("crashed", describe(error), format_traceback(origin or error))
+    def say_crashed(self, error: BaseException) -> None:
+        """Say the last line, unless it has been said."""
+        self._events.stopped("crashed", describe(error), format_traceback(error))
+
+    def _say_not_started(self, why: ResourceFailed | StoreRefused) -> None:
+        """Say the last line. It has a traceback only if the user's own code has raised an error."""
+        is_theirs = isinstance(why, ResourceFailed)
+        traceback = format_traceback(why.__cause__ or why) if is_theirs else ""
+        self._events.stopped("not_started", describe(why), traceback)
 
     def end_without_loop(self) -> None:
         """Abandon all jobs that have not ended, and say so in the last line: the loop is blocked.

@@ -1,4 +1,4 @@
-"""Decides which submissions become jobs: all of a call or none, without a checkpoint."""
+"""The rules by which submissions become jobs: all of a call or none, without a checkpoint."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence

@@ -6,12 +6,12 @@ from typing import Annotated, Final
 from msgspec import Struct
 from quart import Quart, Response
 
+from job_service.access.tokens import Role
 from job_service.jobs.queueing.constraints import constraint
 from job_service.jobs.state.views import WorkerView
 from job_service.telemetry.history import SECONDS, History
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.telemetry.notices import KEPT
-from job_service.tokens import Role
 from job_service.web.asgi import present_request
 from job_service.web.queries import Query, takes
 from job_service.web.responses import fresh_json
@@ -20,7 +20,7 @@ _OF_THE_PAST: Final = f"a whole number of seconds from 1 to {SECONDS}"
 
 
 class HistoryQuery(Query, frozen=True):
-    """Of `GET /history`."""
+    """The query of `GET /history`."""
 
     seconds: Annotated[
         int, constraint(_OF_THE_PAST, description="How far back to go.", ge=1, le=SECONDS)
@@ -31,7 +31,7 @@ class HistoryQuery(Query, frozen=True):
 
 
 class NoticesQuery(Query, frozen=True):
-    """Of `GET /notices`."""
+    """The query of `GET /notices`."""
 
     limit: Annotated[
         int,

@@ -54,7 +54,7 @@ _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')  # RFC 8941, section 3.3.3
 
 
 class Submission(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of `POST /jobs`. The job type says what a payload is that is left out."""
+    """The body of `POST /jobs`. Without a payload it is the default of the handler's parameter."""
 
     type: str
     payload: msgspec.Raw | UnsetType = UNSET
