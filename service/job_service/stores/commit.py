@@ -94,6 +94,8 @@ class Committer:
         if not self._units and not unit.needs_keeping:
             self._tell(unit)
             return False
+        if self._units:
+            self._units[-1].is_open = False
         self._units.append(unit)
         # If the service's end comes from another thread, the loop is blocked.
         if self._changed and trio.lowlevel.in_trio_run():
