@@ -21,7 +21,7 @@ from job_service.stores.postgres import node as nodes
 from job_service.stores.postgres import schema
 from job_service.stores.postgres.awaited import Awaited
 from job_service.stores.postgres.claimant import POLL_SECONDS, Claimant
-from job_service.stores.postgres.connection import Connection, connect
+from job_service.stores.postgres.connection import Connection
 from job_service.stores.postgres.hearing import hear
 from job_service.stores.postgres.holder import STAYS_SECONDS
 from job_service.stores.postgres.pace import tell_pace
@@ -78,12 +78,7 @@ class Participant(Claimant):
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         self._token = trio.lowlevel.current_trio_token()
-        try:
-            async with await connect(self._conninfo) as connection:
-                await schema.migrate(connection)
-                await nodes.register(connection, self.node, self._lease_seconds)
-        except psycopg.Error as error:
-            raise StoreRefused(f"can't use {self.name}: {describe(error)}") from None
+        await self._enter()
         lease = nodes.Lease(
             self._conninfo, self._lease_seconds, lambda: self.node, self._has_turned_lately
         )
@@ -105,6 +100,18 @@ class Participant(Claimant):
                 await self._reader.close()
                 await self._pages.close()
                 await self._writer.close()
+
+    async def _enter(self) -> None:
+        """Bring the tables up to date, and let others know of this process."""
+        try:
+            connection = await self._writer.connected()
+            await schema.migrate(connection)
+            await nodes.register(connection, self.node, self._lease_seconds)
+        except BaseException as error:
+            await self._writer.close()
+            if isinstance(error, psycopg.Error):
+                raise StoreRefused(f"can't use {self.name}: {describe(error)}") from None
+            raise
 
     async def recover(self) -> None:
         began = self.clock.monotonic()
