@@ -146,7 +146,7 @@ class Participant(Claimant):
             nursery.start_soon(self._claim_now_and_then)
             nursery.start_soon(self._hear_now_and_then)
             if not is_pooled(self._conninfo):
-                nursery.start_soon(listen, self._conninfo, self._note_signal)
+                nursery.start_soon(listen, self._conninfo, self._begin_to_listen, self._note_signal)
             nursery.start_soon(self._rescue_now_and_then)
             nursery.start_soon(self._say_ready_later)
             nursery.start_soon(self._leave_overdue_to_others)
@@ -225,6 +225,11 @@ class Participant(Claimant):
         finally:
             self._own_pauses -= 1
             self._must_hear.set()
+
+    def _begin_to_listen(self) -> None:
+        self._committer.try_now()  # the server answers
+        self._may_claim.set()
+        self._must_hear.set()
 
     def _note_signal(self, signal: Signal) -> None:
         (self._may_claim if signal == "ready" else self._must_hear).set()
