@@ -122,6 +122,9 @@ class Writer:
             raise
         try:
             await connection.execute("COMMIT")
+        except trio.Cancelled:  # before that was sent
+            await self._undo(connection)
+            raise
         except psycopg.Error:
             await self._undo(connection)
             if not await self.has_committed(node, number):
