@@ -54,10 +54,10 @@ CHECKED_WITH = {
 
 # Each class of ours, with the foreign base class and the names that it overrides.
 OVERRIDDEN: dict[str, tuple[type, set[str]]] = {
-    "cli_options._Port": (click.types.IntParamType, {"convert"}),
-    "cli_commands._FileOrRegistry": (click.Path, {"convert"}),
-    "cli._Serving": (click.Command, {"format_options"}),
-    "cli._Service": (click.Group, {"get_command", "invoke", "list_commands", "parse_args"}),
+    "cli.options._Port": (click.types.IntParamType, {"convert"}),
+    "cli.subcommands._FileOrRegistry": (click.Path, {"convert"}),
+    "cli.parser._Serving": (click.Command, {"format_options"}),
+    "cli.parser._Service": (click.Group, {"get_command", "invoke", "list_commands", "parse_args"}),
     "jobs.running.asyncio_thread.LoopThread": (threading.Thread, {"run"}),
     "jobs.running.asyncio_thread._WatchedSelector": (selectors.DefaultSelector, {"select"}),
     "jobs.running.forks.EndOfCopy": (trio.abc.Instrument, {"after_task_step"}),

@@ -18,10 +18,10 @@ from job_service.errors import CannotListen
 from job_service.hosting import open_telemetry_of
 from job_service.jobs.registration.context import JobContext
 from job_service.jobs.registration.registry import Registry
+from job_service.process.shutdown import Shutdown
 from job_service.running_service import RunningService
 from job_service.service_events import ServiceEvents
 from job_service.settings import Settings
-from job_service.shutdown import Shutdown
 from job_service.supervisor import Supervisor
 from job_service.telemetry.assembly import Telemetry
 from job_service.telemetry.metrics import MetricsSnapshot
@@ -436,7 +436,7 @@ async def test_a_log_that_cannot_be_reopened_is_said(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The line names the file and the reason, in the old file, which is still written to."""
-    monkeypatch.setattr("job_service.service_events.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("job_service.telemetry.history.History.seconds_left", 0.01)
     nowhere = str(tmp_path / "gone" / "log")
     with hosted(tmp_path / "log", registry) as service:
         service.telemetry.sink._file._path = nowhere

@@ -37,7 +37,6 @@ from job_service.errors import (
 
 TYPE_CHECKING = False  # as in `typing`, which takes longer to import than this
 if TYPE_CHECKING:
-    from job_service.garbage import collect_garbage_on_schedule
     from job_service.hosting import host
     from job_service.jobs.queueing.filters import JobFilters
     from job_service.jobs.queueing.group_queue import GroupQueue
@@ -66,6 +65,7 @@ if TYPE_CHECKING:
         TypeView,
         WorkerView,
     )
+    from job_service.process.garbage import collect_garbage_on_schedule
     from job_service.running_service import RunningService
     from job_service.settings import Settings
     from job_service.telemetry.metrics import MetricsSnapshot
@@ -140,7 +140,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "collect_garbage_on_schedule": "job_service.garbage",
+    "collect_garbage_on_schedule": "job_service.process.garbage",
     "host": "job_service.hosting",
     "JobFilters": "job_service.jobs.queueing.filters",
     "GroupQueue": "job_service.jobs.queueing.group_queue",

@@ -10,9 +10,9 @@ import trio
 
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.running.worker import job_of_frame
+from job_service.process.shutdown import Shutdown
 from job_service.running_service import RunningService
 from job_service.settings import Settings
-from job_service.shutdown import Shutdown
 from job_service.supervisor import Supervisor
 from job_service.telemetry.assembly import Telemetry, open_telemetry
 from job_service.telemetry.line_file import open_log_file

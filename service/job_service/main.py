@@ -4,9 +4,9 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from job_service.cli import UsageError, read_command_line
-from job_service.process import end_process
-from job_service.standard_streams import print_error
+from job_service.cli.parser import UsageError, read_command_line
+from job_service.process.ending import end_process
+from job_service.process.standard_streams import print_error
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -21,8 +21,6 @@ from job_service.telemetry.events import (
 )
 from job_service.telemetry.metrics import COUNTERS, MetricsSnapshot
 
-LOOK_SECONDS = 1.0
-
 
 class ServiceEvents:
     """Emits the events of one service.
@@ -101,7 +99,7 @@ class ServiceEvents:
     async def look_each_second(self) -> None:
         """Keep the history up, and tell what goes wrong with the log, until cancelled."""
         while True:
-            await trio.sleep(LOOK_SECONDS)
+            await trio.sleep(max(0.0, self._telemetry.history.seconds_left))
             self._telemetry.history.catch_up()
             self._count_dropped_lines()
             if (error := self._telemetry.sink.take_reopen_error()) is not None:

@@ -2,14 +2,14 @@
 
 import trio
 
+from job_service.access.token_file import TokenFile
+from job_service.access.tokens import Tokens
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.running.engine import Engine
 from job_service.service_events import ServiceEvents
 from job_service.settings import Settings
 from job_service.stores.contract import Store
 from job_service.telemetry.assembly import Telemetry
-from job_service.token_file import TokenFile
-from job_service.tokens import Tokens
 from job_service.web.app import create_app
 from job_service.web.edge.listeners import Listener, listen_on_path, listen_on_port
 from job_service.web.edge.server import Server

@@ -7,15 +7,15 @@ import sys
 
 import trio
 
-from job_service.cli import Command, UsageError
+from job_service.cli.parser import Command, UsageError
 from job_service.errors import CannotListen, ResourceFailed, StoreRefused
 from job_service.failures.report import describe
-from job_service.garbage import collect_garbage_on_schedule
 from job_service.hosting import open_telemetry_of
 from job_service.jobs.running.processes import leave_deleted_folder
-from job_service.process import end_process
-from job_service.shutdown import Backstop, Shutdown, request_on_signals
-from job_service.standard_streams import print_error
+from job_service.process.ending import end_process
+from job_service.process.garbage import collect_garbage_on_schedule
+from job_service.process.shutdown import Backstop, Shutdown, request_on_signals
+from job_service.process.standard_streams import print_error
 from job_service.supervisor import BACKSTOP_SECONDS, Supervisor
 from job_service.telemetry.libraries import LibraryMessages, listen_to_libraries
 from job_service.telemetry.line_file import open_log_file

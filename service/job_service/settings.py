@@ -10,12 +10,12 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
 import msgspec
 
+from job_service.access.token_file import TokenReading, read_tokens
+from job_service.access.tokens import Token
 from job_service.errors import SettingsError
 from job_service.jobs.state.weight import DEFAULT_QUEUE_BYTES, DEFAULT_RETAIN_BYTES
 from job_service.stores.location import PostgresLocation, parse_store
 from job_service.telemetry.log import LogFormatChoice, LogLevel
-from job_service.token_file import TokenReading, read_tokens
-from job_service.tokens import Token
 
 _HOST_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")  # as a Host header is read, without a port
 _ROOT_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+")

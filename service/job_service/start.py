@@ -9,8 +9,8 @@ import os
 import signal
 import sys
 
-from job_service.init import run_under_init
-from job_service.standard_streams import fill_in_closed_streams, print_error
+from job_service.process.init import run_under_init
+from job_service.process.standard_streams import fill_in_closed_streams, print_error
 
 _STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 
@@ -35,7 +35,7 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, {signal.SIGHUP})
 
     from job_service.main import main as run
-    from job_service.process import end_process
+    from job_service.process.ending import end_process
 
     try:
         run()

@@ -12,11 +12,11 @@ from job_service.jobs.registration.registry import Registry
 from job_service.jobs.running.cancellation import CLEANUP_SECONDS
 from job_service.jobs.running.engine import CLOSING_SECONDS, SETTLING_SECONDS, Engine
 from job_service.jobs.running.forks import EndOfCopy, end_copy, let_go_of, release_in_children
+from job_service.process.shutdown import Shutdown, crash_of_trio
 from job_service.running_service import RunningService
 from job_service.service_events import ServiceEvents
 from job_service.service_http import ServiceHTTP
 from job_service.settings import Settings
-from job_service.shutdown import Shutdown, crash_of_trio
 from job_service.store_choice import make_store
 from job_service.telemetry.assembly import Telemetry
 from job_service.web.edge.server import CLOSE_SECONDS

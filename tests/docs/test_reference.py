@@ -17,7 +17,7 @@ import trio
 import job_service
 import job_service.testing
 from job_service import MetricsSnapshot, Registry, Settings, host
-from job_service.cli import read_command_line
+from job_service.cli.parser import read_command_line
 from tests.docs.pages import DOCS, ROOT, Page, code_in, pages
 
 # One process asks the service once for all of these.

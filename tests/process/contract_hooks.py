@@ -1,12 +1,16 @@
 """What schemathesis has to be told of our bodies; it loads this module by itself."""
 
 import json
+import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import schemathesis
 
 LONGEST_WAIT = 60
+VISIBLE = re.compile(r"[!-~]{1,255}")
 SOON = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
 
 
@@ -20,6 +24,15 @@ def map_body(context: schemathesis.HookContext, body: Any) -> Any:
             if "payload" in job:
                 job["payload"] = _with_whole_numbers(job["payload"])
     return body
+
+
+@schemathesis.hook
+def map_headers(context: schemathesis.HookContext, headers: Any) -> Any:
+    """Use no idempotency key for two requests: that the second is refused is no fault."""
+    key = headers.get("Idempotency-Key") if isinstance(headers, Mapping) else None
+    if isinstance(key, str) and VISIBLE.fullmatch(key):
+        headers["Idempotency-Key"] = str(uuid4())
+    return headers
 
 
 @schemathesis.hook

@@ -11,8 +11,8 @@ from unittest.mock import Mock
 
 import pytest
 
+from job_service.cli.reload import _Service, changed_at, folders_of
 from job_service.client import JobClient
-from job_service.reload import _Service, changed_at, folders_of
 
 SECONDS = 60
 MODULE = """

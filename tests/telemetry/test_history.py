@@ -26,8 +26,12 @@ class Service:
         self.history = History(self.metrics.live, self.clock)
 
     def happens(self, *events: Event, seconds_later: float = 0.0) -> None:
-        """These events, so much later."""
-        self.clock.now += seconds_later
+        """These events, so much later; the service looks at each second's end."""
+        then = self.clock.now + seconds_later
+        while (left := self.history.seconds_left) <= then - self.clock.now:
+            self.clock.now += left
+            self.history.catch_up()
+        self.clock.now = then
         for event in events:
             self.history.observe(event)
             self.metrics.observe(event)

@@ -228,7 +228,7 @@ def test_a_service_that_starts_imports_no_client() -> None:
     """They take longer to import than they would ever save it."""
     script = """
 import sys
-from job_service.cli import read_command_line
+from job_service.cli.parser import read_command_line
 import job_service.serving
 read_command_line(["--port", "0"])
 print(*sorted({"anyio", "httpx", "job_service.client", "job_service.terminal.commands"}

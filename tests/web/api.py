@@ -11,10 +11,10 @@ import trio.testing
 from quart_trio.testing import TrioClient
 from werkzeug.datastructures import Headers
 
+from job_service.access.tokens import Tokens, parse_token
 from job_service.jobs.registration.context import JobContext
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import Retry
-from job_service.tokens import Tokens, parse_token
 from job_service.web.app import create_app
 from job_service.web.guards import Access
 from tests.conftest import Rig

@@ -12,6 +12,7 @@ from quart_trio import QuartTrio
 from quart_trio.wrappers import TrioRequest
 from werkzeug.datastructures import Headers
 
+from job_service.access.tokens import EVERYBODY, Token, Tokens
 from job_service.telemetry.events import (
     EVENTS,
     ConnectionFailed,
@@ -21,7 +22,6 @@ from job_service.telemetry.events import (
     TokensReloaded,
 )
 from job_service.telemetry.feed import Feed
-from job_service.tokens import EVERYBODY, Token, Tokens
 from job_service.web.event_stream import (
     CHUNK_BYTES,
     CHUNK_EVENTS,

@@ -10,9 +10,9 @@ import pytest
 import trio
 import trio.testing
 
-from job_service import watched_files
+from job_service.process import watched_files
+from job_service.process.watched_files import LOOK_SECONDS
 from job_service.telemetry.events import CertificateReloaded, CertificateReloadFailed
-from job_service.watched_files import LOOK_SECONDS
 from job_service.web.edge import tls as tls_module
 from job_service.web.edge.tls import Keys, load_tls
 from tests.certificates import Certificate, issue

@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from job_service.tokens import ROLES, Role, Token
+from job_service.access.tokens import ROLES, Role, Token
 from job_service.web import guards
 from job_service.web.guards import Access
 from job_service.web.roles import NEEDED

@@ -7,11 +7,11 @@ import pytest
 import trio
 import trio.testing
 
+from job_service.access.tokens import ROLES
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import Retry
 from job_service.jobs.state.model import TERMINAL
 from job_service.telemetry.log import encode_event
-from job_service.tokens import ROLES
 from job_service.web.guards import Access
 from tests.web import telltales
 from tests.web.api import JSON, Answer, Api, check_problem, taking

@@ -113,7 +113,7 @@ class MemoryStore(GroupStore):
         # writer for that job alone. So not each submission waits for one. But each that would be
         # refused waits until all who could make room have had theirs.
         is_single, capacity = len(drafts) == 1, self._live.capacity
-        size = submitted_bytes(drafts[0]) if is_single else sum(map(submitted_bytes, drafts))
+        size = len(drafts[0].payload) if is_single else sum(map(submitted_bytes, drafts))
         if is_single and capacity.fits(1, size) and time.monotonic() < self._turn_is_due:
             await trio.lowlevel.checkpoint_if_cancelled()
         else:

@@ -1,12 +1,11 @@
 """The last hour: the metrics by the second, and what happened, in a fixed amount of memory.
 
-At the end of each second the history copies those metrics that charts show. It listens to the
-events, as the first of all: the first event of a new second closes the seconds before it, while
-the metrics are still as they were. So a service that does nothing needs no timer. A quiet second is
-filled in when the next event comes, or somebody reads, or the log is looked after.
+At the end of each second the service lets the history copy those metrics that charts show. That is
+cheaper than a look at the clock for each event, of which there are many in a second. If the loop is
+late, so is the copy, and what happened meanwhile is told with the second before.
 
 Its numbers are those of `/metrics` and can't differ from them. The history itself counts only how
-many jobs of each type begin, because no metric tells that.
+many jobs of each type begin, because no metric tells that, and it keeps what is notable.
 """
 
 import time
@@ -68,7 +67,7 @@ BYTES: Final = 8 * _SLOTS * len(_NAMES)  # of the arrays, from the start on
 
 
 class History(Listener):
-    """One service's history, which must hear of each event before the metrics do.
+    """One service's history, whose owner calls `catch_up` every `seconds_left`.
 
     `live` are the metrics as they are now. `monotonic` is their clock.
     """
@@ -79,7 +78,6 @@ class History(Listener):
         self.notices = Notices()
         self._began = monotonic()
         self._over = 0  # so many seconds
-        self._present_ends = self._began + 1.0
         # The slot of a second has what was so at its end. Slot 0 has the start, when all was 0.
         self._columns: dict[str, array[Any]] = {
             name: array(_CODES[name], bytes(8 * _SLOTS)) for name in _NAMES
@@ -93,26 +91,22 @@ class History(Listener):
         self._oldest_ready = oldest_ready
 
     def observer_of(self, kind: type[Event]) -> Observer | None:
-        """What closes the seconds before such an event, which is not counted yet."""
+        """What counts such an event, or keeps it, if the metrics do not tell enough of it."""
         if kind is JobStarted:
             return self._count_start
-        return self._note if kind in NOTABLE else self._close_seconds
-
-    def _close_seconds(self, _: Event) -> None:
-        if self._monotonic() >= self._present_ends:
-            self.catch_up()
+        return self.notices.note if kind in NOTABLE else None
 
     def _count_start(self, event: Event) -> None:
-        self._close_seconds(event)
         if isinstance(event, JobStarted):
             self._started[event.job_type] += 1
 
-    def _note(self, event: Event) -> None:
-        self._close_seconds(event)
-        self.notices.note(event)
+    @property
+    def seconds_left(self) -> float:
+        """How long the present second still lasts; 0 or less if it is over."""
+        return self._began + self._over + 1.0 - self._monotonic()
 
     def catch_up(self) -> None:
-        """Close all seconds that are over: nothing has changed since the last event."""
+        """Close all seconds that are over, with the metrics as they are now."""
         over = int(self._monotonic() - self._began)
         if over == self._over:
             return
@@ -124,7 +118,6 @@ class History(Listener):
         self._note_oldest(seconds)
         self._started_by.extend([dict(self._started)] * min(len(seconds), PACE_SECONDS + 1))
         self._over = over
-        self._present_ends = self._began + over + 1.0
 
     def read(self, span_seconds: int, step_seconds: int) -> HistoryView:
         """The last `span_seconds`, at most SECONDS, in steps of so many seconds."""

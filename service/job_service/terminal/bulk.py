@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from job_service.errors import JobServiceError
-from job_service.standard_streams import print_error
+from job_service.process.standard_streams import print_error
 from job_service.terminal.session import Session
 from job_service.terminal.status_line import status_line
 

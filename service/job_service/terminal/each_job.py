@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from job_service.errors import JobServiceError, TryAgainLater, Unauthorized
-from job_service.standard_streams import print_error
+from job_service.process.standard_streams import print_error
 from job_service.terminal.job_ids import whole_id
 from job_service.terminal.session import OK, Session, status_of
 

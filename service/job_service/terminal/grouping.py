@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import click
 
 from job_service.jobs.state.group import GroupView
-from job_service.standard_streams import print_error
+from job_service.process.standard_streams import print_error
 from job_service.telemetry.text import one_line
 from job_service.terminal.acting import tell_cancellations
 from job_service.terminal.live import draw

@@ -8,6 +8,7 @@ from typing import Any, Final
 import click
 from msgspec import json
 
+from job_service.access.tokens import strongest
 from job_service.client import JobClient
 from job_service.environment import URL_VARIABLE
 from job_service.errors import (
@@ -19,12 +20,11 @@ from job_service.errors import (
     UnknownSchedule,
     Unreachable,
 )
+from job_service.process.standard_streams import print_error
 from job_service.service_url import service_url
 from job_service.settings import Settings
-from job_service.standard_streams import print_error
 from job_service.telemetry.text import escaped
 from job_service.terminal.signals import ended_by_signals
-from job_service.tokens import strongest
 
 OK: Final = 0
 FAILED: Final = 1

@@ -9,7 +9,7 @@ from msgspec import UNSET
 from job_service.client import JobClient
 from job_service.errors import JobServiceError
 from job_service.jobs.queueing.options import JobOptions  # noqa: TC001
-from job_service.standard_streams import print_error
+from job_service.process.standard_streams import print_error
 from job_service.telemetry.text import escaped
 from job_service.terminal.moments import moment
 from job_service.terminal.payloads import read_payload

@@ -13,7 +13,7 @@ from msgspec import ValidationError, convert, to_builtins
 
 from job_service.client import JobClient, StreamedEvent
 from job_service.errors import UnknownJobType
-from job_service.standard_streams import print_error
+from job_service.process.standard_streams import print_error
 from job_service.telemetry.console import COLUMNS, Console, terminal_columns
 from job_service.telemetry.events import EVENTS
 from job_service.terminal.job_ids import whole_id

@@ -16,7 +16,7 @@ from quart_trio.wrappers import TrioRequest
 from quart_trio.wrappers.request import TrioBody
 from werkzeug.datastructures import Headers
 
-from job_service.tokens import Token
+from job_service.access.tokens import Token
 from job_service.web.responses import empty_response
 
 if TYPE_CHECKING:

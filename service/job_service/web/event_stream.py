@@ -8,10 +8,10 @@ from uuid import UUID
 import trio
 from quart import Quart, Response, request
 
+from job_service.access.tokens import Tokens
 from job_service.jobs.queueing.constraints import constraint
 from job_service.telemetry.events import EVENTS, Event
 from job_service.telemetry.feed import Feed, FellBehind
-from job_service.tokens import Tokens
 from job_service.web.asgi import present_request
 from job_service.web.frames import Frames
 from job_service.web.queries import Query, takes

@@ -9,7 +9,7 @@ from typing import Final
 
 from quart import Response, request
 
-from job_service.tokens import EVERYBODY, Token, Tokens
+from job_service.access.tokens import EVERYBODY, Token, Tokens
 from job_service.web.asgi import IncomingRequest
 from job_service.web.problems import Problem, malformed
 from job_service.web.refusals import FOREIGN_HOST, FOREIGN_ORIGIN, NO_HOST, NO_TOKEN

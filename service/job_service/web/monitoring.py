@@ -6,12 +6,12 @@ from typing import Annotated, Final
 from msgspec import Struct
 from quart import Quart, Response
 
+from job_service.access.tokens import Role
 from job_service.jobs.queueing.constraints import constraint
 from job_service.jobs.state.views import WorkerView
 from job_service.telemetry.history import SECONDS, History
 from job_service.telemetry.metrics import MetricsSnapshot
 from job_service.telemetry.notices import KEPT
-from job_service.tokens import Role
 from job_service.web.asgi import present_request
 from job_service.web.queries import Query, takes
 from job_service.web.responses import fresh_json

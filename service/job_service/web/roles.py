@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from job_service.tokens import Role, Token
+from job_service.access.tokens import Role, Token
 from job_service.web.problems import Problem
 from job_service.web.refusals import NO_TOKEN, ROLE_TOO_LOW, Refusal
 

@@ -5,10 +5,10 @@ from typing import TypeVar
 import msgspec
 from msgspec import structs
 
+from job_service.access.tokens import Token
 from job_service.errors import UnknownJobType
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.state.detail import JobDetail, JobSummary
-from job_service.tokens import Token
 
 _NULL = msgspec.Raw(b"null")
 

@@ -157,13 +157,15 @@ class Backlog:
         """The ready job whose turn it is; None if none may start."""
         if self.paused:
             return None
-        if len(self._suspects) or self._suspects.alone is not None:
+        if self._suspects.size or self._suspects.alone is not None:
             suspect = self._take_suspect()
             if suspect is not None or self._suspects.alone is not None:
                 return suspect
         if not self._waiting:
             return self._common.take()
         startable = [queue for queue in self._waiting.values() if queue.may_start]
+        if not startable:
+            return self._common.take()
         queue = min((self._common, *startable), key=_rank)
         job = queue.take()
         if job is not None and queue is not self._common:
@@ -180,7 +182,7 @@ class Backlog:
     def release(self, job: Job) -> bool:
         """The job, which may have been taken, runs no more; whether that makes room for others."""
         # Else a suspect may be waiting for all others to end.
-        makes_room = (job.losses > 0 and self._suspects.release(job)) or len(self._suspects) > 0
+        makes_room = (job.losses > 0 and self._suspects.release(job)) or self._suspects.size > 0
         queue = self._own.get(job.type)
         return makes_room if queue is None else queue.release(job) or makes_room
 

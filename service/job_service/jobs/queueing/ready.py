@@ -13,19 +13,19 @@ SCANNED = 1_000  # for the oldest job of each type
 class ReadyQueue:
     """Ready jobs, of which at most `limit` may run at a time, and none may start while `paused`.
 
-    `running` has the ids of those that were taken and have not ended, while the queue is one that
-    may hold jobs back.
+    `size` is how many wait, and `running` has the ids of those that were taken and have not ended,
+    while the queue is one that may hold jobs back.
     """
 
     def __init__(self, limit: float = math.inf) -> None:
         self.limit = limit
         self.running: set[str] = set()
         self.paused = False
-        self._size = 0
+        self.size = 0
         self._lanes = [OrderedDict[str, Job]() for _ in range(LAST_PRIORITY + 1)]
 
     def __len__(self) -> int:
-        return self._size
+        return self.size
 
     @property
     def may_start(self) -> bool:
@@ -62,13 +62,13 @@ class ReadyQueue:
     def add(self, job: Job) -> None:
         """Put a job behind all others of its priority."""
         self._lanes[job.priority][job.id] = job
-        self._size += 1
+        self.size += 1
 
     def take(self) -> Job | None:
         """The next job, whether it may start or not; None if there is none."""
-        if not self._size:  # as most of the time, and then no lane need be looked at
+        if not self.size:  # as most of the time, and then no lane need be looked at
             return None
-        self._size -= 1
+        self.size -= 1
         return next(filter(None, self._lanes)).popitem(last=False)[1]
 
     def __contains__(self, job: Job) -> bool:
@@ -109,7 +109,7 @@ class ReadyQueue:
         """Drop a job; whether it was here."""
         if self._lanes[job.priority].pop(job.id, None) is None:
             return False
-        self._size -= 1
+        self.size -= 1
         return True
 
     def move_type(self, job_type: str, to: "ReadyQueue") -> None:

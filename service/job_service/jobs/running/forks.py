@@ -14,7 +14,7 @@ from weakref import WeakMethod
 
 import trio
 
-from job_service.standard_streams import print_error
+from job_service.process.standard_streams import print_error
 
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 

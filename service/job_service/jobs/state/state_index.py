@@ -32,7 +32,8 @@ class StateIndex:
         if job.status in TERMINAL:
             self._retention.drop(job)
             return
-        self._free_key(job)
+        if job.unique_key is not None:
+            self._free_key(job, job.unique_key)
         self.counts[job.status] -= 1
         self.unfinished_bytes -= job.weight
         self.jobs.forget(job)
@@ -69,7 +70,8 @@ class StateIndex:
             return
         job.finished_at = now
         self._retention.keep(job)
-        self._free_key(job)
+        if job.unique_key is not None:
+            self._free_key(job, job.unique_key)
         if job.ending is not None:
             job.ending.come(to, now)
 
@@ -78,11 +80,11 @@ class StateIndex:
         before, job.weight = job.weight, weight_in_bytes(job)
         self.unfinished_bytes += job.weight - before
 
-    def _free_key(self, job: Job) -> None:
-        """Let others have its unique key.
+    def _free_key(self, job: Job, unique_key: str) -> None:
+        """Let others have the unique key of the job.
 
         In a shared store, one may have it already: if this process has lost the job, that ended
         elsewhere before this process knew of the loss.
         """
-        if job.unique_key is not None and self.holder(job.type, job.unique_key) is job:
-            del self._holders[job.type, job.unique_key]
+        if self.holder(job.type, unique_key) is job:
+            del self._holders[job.type, unique_key]

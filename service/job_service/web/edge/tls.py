@@ -10,13 +10,13 @@ import trio
 
 from job_service.errors import CannotListen
 from job_service.failures.report import describe
+from job_service.process.watched_files import WatchedFiles, in_thread
 from job_service.telemetry.events import (
     CertificateReloaded,
     CertificateReloadFailed,
     Event,
     utc_now,
 )
-from job_service.watched_files import WatchedFiles, in_thread
 from job_service.web.edge.listeners import reason
 
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"  # of TLS 1.2: none with CBC, all with forward secrecy

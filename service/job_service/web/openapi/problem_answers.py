@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
+from job_service.access.tokens import ROLES
 from job_service.telemetry.schemas import Schema
-from job_service.tokens import ROLES
 from job_service.web.openapi.components import refer_to
 from job_service.web.openapi.headers import refer_to_headers
 from job_service.web.openapi.operation import Operation

@@ -36,7 +36,7 @@ registry = Registry()
 async def echo(number: int) -> None: ...
 """
 
-OLD_JOBS = "tests.test_check:OLD"
+OLD_JOBS = "tests.cli.test_check:OLD"
 
 
 @pytest.fixture

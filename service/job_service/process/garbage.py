@@ -7,7 +7,7 @@ still collected as usual, and nearly all garbage with them.
 
 import gc
 from gc import collect
-from sys import getallocatedblocks
+from resource import RUSAGE_SELF, getrusage
 from time import thread_time
 from typing import Final
 
@@ -26,7 +26,7 @@ async def collect_garbage_on_schedule() -> None:
 
     All that exists at the start counts as permanent, and is never visited. Cycles that handlers
     leave behind are collected within ten seconds or, if that is more, 500 times as long as a
-    collection takes; and as soon as the number of memory blocks has grown by half.
+    collection takes; and as soon as the process has half as much memory again as it ever had.
 
     At its end it restores the thresholds and unfreezes all objects.
     """
@@ -41,17 +41,25 @@ async def collect_garbage_on_schedule() -> None:
 
 
 async def _collect_when_due() -> None:
-    took, ended, blocks = 0.0, trio.current_time(), getallocatedblocks()
+    took, ended, memory = 0.0, trio.current_time(), _most_memory()
     while True:
         await trio.sleep(CHECK_SECONDS)
         due = ended + max(EVERY_SECONDS, took / MAX_SHARE)
         is_due = trio.current_time() >= due and _has_old_objects()
-        if is_due or getallocatedblocks() > GROWTH * blocks:
+        if is_due or _most_memory() > GROWTH * memory:
             began = thread_time()
             collect()
             took = thread_time() - began
-            ended, blocks = trio.current_time(), getallocatedblocks()
+            ended, memory = trio.current_time(), _most_memory()
 
 
 def _has_old_objects() -> bool:
     return gc.get_count()[2] > 0
+
+
+def _most_memory() -> int:
+    """The most memory that the process has had, in the system's unit.
+
+    Nothing asks Python how many objects there are: for that it would visit all of their memory.
+    """
+    return getrusage(RUSAGE_SELF).ru_maxrss

@@ -5,16 +5,16 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from job_service.access.tokens import strongest
 from job_service.client import JobClient
 from job_service.errors import BackupRefused, JobServiceError, StoreRefused, Unreachable
+from job_service.process.standard_streams import print_error
 from job_service.service_url import service_url
 from job_service.settings import Settings
-from job_service.standard_streams import print_error
 from job_service.stores.location import SqliteLocation, parse_store
 from job_service.stores.sqlite.connection import open_connection
 from job_service.stores.sqlite.job_file import JobFile
 from job_service.stores.sqlite.lock import StoreInUse, locked
-from job_service.tokens import strongest
 
 
 def back_up(settings: Settings, url: str | None, destination: Path) -> int:

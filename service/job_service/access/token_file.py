@@ -5,9 +5,7 @@ import stat
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from job_service.errors import SettingsError
-from job_service.telemetry.events import Event, TokenReloadFailed, TokensReloaded, utc_now
-from job_service.tokens import (
+from job_service.access.tokens import (
     BadToken,
     Token,
     Tokens,
@@ -16,7 +14,9 @@ from job_service.tokens import (
     parse_token,
     parse_tokens,
 )
-from job_service.watched_files import Signature, WatchedFiles, in_thread, look
+from job_service.errors import SettingsError
+from job_service.process.watched_files import Signature, WatchedFiles, in_thread, look
+from job_service.telemetry.events import Event, TokenReloadFailed, TokensReloaded, utc_now
 
 MAX_BYTES: Final = 1024**2
 

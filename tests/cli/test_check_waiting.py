@@ -8,13 +8,13 @@ import msgspec
 import pytest
 
 from job_service import JobDetail, Registry
-from job_service.check_waiting import LOOKED_AT, examine_waiting
+from job_service.cli.check_waiting import LOOKED_AT, examine_waiting
 from job_service.client import JobClient
 from job_service.main import main
 from tests.terminal.conftest import served
 
 NEXT = Registry()
-HERE = "tests.test_check_waiting:NEXT"
+HERE = "tests.cli.test_check_waiting:NEXT"
 
 
 @NEXT.job("verbose")
@@ -107,7 +107,7 @@ def test_the_service_itself_may_lack_a_handler(tmp_path: Path, check: Callable[.
             f"misfit: 1 job of type echo, such as {job}: no handler is registered for echo",
             f"{url}: 1 job waiting, 1 looked at",
         ]
-        said = check("--url", url, handlers="tests.test_check_waiting:AGAIN")
+        said = check("--url", url, handlers="tests.cli.test_check_waiting:AGAIN")
         assert (said.status, said.err) == (0, "")
         assert said.out.startswith(f"{url}: 1 job waiting, 1 looked at\n")
     with served(AGAIN, **settings) as url:
@@ -141,7 +141,7 @@ def test_of_very_many_jobs_the_oldest_are_looked_at(
 ) -> None:
     """Of each type, so that no type hides another one; and it is said how many that were."""
     assert LOOKED_AT == 500
-    monkeypatch.setattr("job_service.check_waiting.LOOKED_AT", 3)
+    monkeypatch.setattr("job_service.cli.check_waiting.LOOKED_AT", 3)
     with JobClient(url) as client:
         for number in range(5):
             client.submit("verbose", number)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import msgspec
 
+from job_service.cli.misfits import MisfitCount, Misfits, lines_of_misfits
 from job_service.errors import StoreRefused
 from job_service.jobs.queueing.fitness import why_unfit
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.state.model import TRANSITIONS, Job, Status
-from job_service.misfits import MisfitCount, Misfits, lines_of_misfits
 from job_service.stores.sqlite.connection import open_connection, refusal
 from job_service.stores.sqlite.job_file import JobFile
 from job_service.stores.sqlite.records import job_of

@@ -7,12 +7,13 @@ import pytest
 import trio
 import trio.testing
 
-from job_service import token_file, watched_files
+from job_service.access import token_file
+from job_service.access.token_file import TokenFile
+from job_service.access.tokens import Token, Tokens, find_repetition, strongest
+from job_service.process import watched_files
+from job_service.process.watched_files import LOOK_SECONDS
 from job_service.settings import Settings
 from job_service.telemetry.events import TokenReloadFailed, TokensReloaded
-from job_service.token_file import TokenFile
-from job_service.tokens import Token, Tokens, find_repetition, strongest
-from job_service.watched_files import LOOK_SECONDS
 from tests.conftest import Record
 
 

@@ -20,7 +20,7 @@ from job_service.jobs.registration.registry import Registry
 
 _NAME = re.compile(r"([^\s/\\.:]+(?:\.[^\s/\\.:]+)*):([^\s/\\.:]+(?:\.[^\s/\\.:]+)*)")
 
-_OURS = (str(Path(__file__).parent),)
+_OURS = (str(Path(__file__).parents[1]),)
 _INSTALLED = (*site.getsitepackages(), site.getusersitepackages())
 _STANDARD = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
 

@@ -7,8 +7,8 @@ import trio
 
 from job_service.errors import StoreRefused
 from job_service.failures.report import describe
+from job_service.process.standard_streams import print_error
 from job_service.settings import Settings
-from job_service.standard_streams import print_error
 from job_service.stores.location import PostgresLocation, parse_store
 from job_service.stores.postgres.connection import connect
 from job_service.stores.postgres.schema import VERSION, migrate, plan

@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import click
 
-from job_service.byte_sizes import in_mib, read_bytes
+from job_service.cli.byte_sizes import in_mib, read_bytes
 from job_service.environment import is_address_by_kubernetes
 from job_service.settings import Settings
 

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 import click
 
+from job_service.cli.registries import load_registries
 from job_service.errors import JobServiceError, SettingsError, Unreachable
 from job_service.jobs.registration.registry import Registry
-from job_service.registries import load_registries
+from job_service.process.standard_streams import print_error
 from job_service.settings import Settings
-from job_service.standard_streams import print_error
 from job_service.terminal.signals import ended_by_signals
 
 
@@ -38,7 +38,7 @@ def backup(settings: Settings, destination: Path, url: str | None) -> int:
     file of --store that no service has open is copied by this command. Exit status: 0 if it is
     done; 1 if it is refused; 3 if no service answers.
     """
-    from job_service.backup import back_up  # no service needs it
+    from job_service.cli.backup import back_up  # no service needs it
 
     with ended_by_signals():
         return back_up(settings, url, destination)
@@ -66,7 +66,7 @@ def migrate(settings: Settings, plan: bool) -> int:
     Only a PostgreSQL database needs it, and only if a service may not do it at its start. Exit
     status: 0 if it is done; 2 if it is refused, as for the tables of a newer program.
     """
-    from job_service.migration import bring_up_to_date  # no service needs it
+    from job_service.cli.migration import bring_up_to_date  # no service needs it
 
     with ended_by_signals():
         return bring_up_to_date(settings, only_plan=plan)
@@ -93,11 +93,11 @@ def check(registry: Registry | None, target: Path | str, url: str | None, as_jso
         if isinstance(target, Path):
             if url is not None:
                 raise click.UsageError("--url is for MODULE:NAME")
-            from job_service.check import examine, lines_of  # no service needs it
+            from job_service.cli.check import examine, lines_of  # no service needs it
 
             report = examine(target, registry)
             return _tell(report, report.is_well, lines_of(report), as_json)
-        from job_service.check_registry import examine_registry, lines_of_registry  # nor this
+        from job_service.cli.check_registry import examine_registry, lines_of_registry  # nor this
 
         try:
             loaded = load_registries([target])
@@ -111,7 +111,10 @@ def check(registry: Registry | None, target: Path | str, url: str | None, as_jso
 
 def _check_waiting(url: str, registry: Registry, as_json: bool) -> int:
     """Whether a registry can run what waits in a service; gives the exit status."""
-    from job_service.check_waiting import examine_waiting, lines_of_waiting  # no service needs it
+    from job_service.cli.check_waiting import (  # no service needs it
+        examine_waiting,
+        lines_of_waiting,
+    )
 
     try:
         report = examine_waiting(url, registry)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import trio
 
-from job_service import garbage
-from job_service.garbage import collect_garbage_on_schedule
+from job_service.process import garbage
+from job_service.process.garbage import collect_garbage_on_schedule
 
 
 class Circle:
@@ -82,15 +82,15 @@ async def test_much_new_memory_is_collected_at_once(
     nursery: trio.Nursery, autojump_clock: trio.abc.Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So garbage can't fill the memory before the next collection is due."""
-    blocks = 100_000
-    monkeypatch.setattr(garbage, "getallocatedblocks", lambda: blocks)
+    memory = 100_000
+    monkeypatch.setattr(garbage, "_most_memory", lambda: memory)
     nursery.start_soon(collect_garbage_on_schedule)
     await trio.testing.wait_all_tasks_blocked()
     left = weakref.ref(grown_old())
-    blocks = 149_000
+    memory = 149_000
     await trio.sleep(1.1 * garbage.CHECK_SECONDS)
     assert left() is not None
-    blocks = 151_000
+    memory = 151_000
     await trio.sleep(1.1 * garbage.CHECK_SECONDS)
     assert left() is None
 

@@ -8,15 +8,15 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from job_service.cli_commands import COMMANDS
-from job_service.cli_options import options
+from job_service.cli.options import options
+from job_service.cli.registries import load_registries
+from job_service.cli.subcommands import COMMANDS
 from job_service.environment import PREFIX, URL_VARIABLE, unknown_settings
 from job_service.errors import SettingsError
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.registration.registry import Registry
-from job_service.registries import load_registries
+from job_service.process.standard_streams import print_error
 from job_service.settings import Settings
-from job_service.standard_streams import print_error
 
 DEMO_JOBS = "job_service.demo.job_types:registry"
 DEMO_SHOP = "job_service.demo.shop:registry"
@@ -162,7 +162,7 @@ def _command(
         return None
     jobs = jobs or [DEMO_JOBS]
     if reload:
-        from job_service.reload import serve_and_reload  # no other service needs it
+        from job_service.cli.reload import serve_and_reload  # no other service needs it
 
         context.obj = serve_and_reload(jobs, _without(context.meta[_ARGUMENTS], "--reload"))
     else:

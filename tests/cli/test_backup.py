@@ -18,7 +18,7 @@ from job_service import (
     SettingsError,
     host,
 )
-from job_service.backup import back_up
+from job_service.cli.backup import back_up
 from job_service.main import main
 
 Said = pytest.CaptureFixture[str]

@@ -6,11 +6,11 @@ from typing import Final
 
 from msgspec import Struct
 
+from job_service.cli.misfits import MisfitCount, Misfits, lines_of_misfits
 from job_service.client import JobClient
 from job_service.errors import UnknownJob, UnknownJobType
 from job_service.jobs.queueing.fitness import why_payload_unfit
 from job_service.jobs.registration.registry import Registry
-from job_service.misfits import MisfitCount, Misfits, lines_of_misfits
 
 LOOKED_AT: Final = 500  # payloads of each type, the oldest jobs first
 _PATIENCE_SECONDS: Final = 2.0

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from job_service.standard_streams import print_error
+from job_service.process.standard_streams import print_error
 
 _LOOK_SECONDS: Final = 0.25
 _PASSED_ON: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Final, NoReturn
 
-from job_service.shutdown import Backstop
+from job_service.process.shutdown import Backstop
 
 EXIT_SECONDS: Final = 1.0  # for libraries to clean up in when all else is done
 

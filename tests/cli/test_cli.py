@@ -13,10 +13,10 @@ from typing import get_args
 
 import pytest
 
-from job_service.cli import read_command_line
+from job_service.access.tokens import Token
+from job_service.cli.parser import read_command_line
 from job_service.main import main
 from job_service.settings import Settings
-from job_service.tokens import Token
 
 # Each setting: a text for it, what that means, and another text that is allowed.
 SETTINGS: list[tuple[str, str, object, str]] = [

@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from job_service import JobContext, Rate, Registry, Retry
-from job_service.check_registry import examine_registry, lines_of_registry
+from job_service.cli.check_registry import examine_registry, lines_of_registry
 from job_service.main import main
 from tests.jobs import process_handlers
 
@@ -158,10 +158,10 @@ def test_what_is_worth_a_look_is_told() -> None:
 def test_scripts_get_one_object_and_a_status(capsys: Said) -> None:
     """0 if all can work, 1 if not, 2 if there is no such registry."""
     with pytest.raises(SystemExit) as ended:
-        main(["check", "tests.test_check_registry:SHOP", "--json"])
+        main(["check", "tests.cli.test_check_registry:SHOP", "--json"])
     assert ended.value.code == 0
     report = json.loads(capsys.readouterr().out)
-    assert report["registry"] == "tests.test_check_registry:SHOP"
+    assert report["registry"] == "tests.cli.test_check_registry:SHOP"
     assert [each["type"] for each in report["types"]] == [
         "area",
         "charge",
@@ -174,7 +174,7 @@ def test_scripts_get_one_object_and_a_status(capsys: Said) -> None:
     assert (report["problems"], report["notes"]) == ([], [])
 
     with pytest.raises(SystemExit) as ended:
-        main(["check", "tests.test_check_registry:EMPTY"])
+        main(["check", "tests.cli.test_check_registry:EMPTY"])
     assert ended.value.code == 1
     assert "it has no job types" in capsys.readouterr().out
 
@@ -185,7 +185,7 @@ EMPTY = Registry()
 @pytest.mark.parametrize(
     ("target", "said"),
     [
-        ("tests.test_check_registry:SHOPP", "has no Registry named 'SHOPP'; did you mean SHOP"),
+        ("tests.cli.test_check_registry:SHOPP", "has no Registry named 'SHOPP'; did you mean SHOP"),
         ("no_such_module:registry", "No module named 'no_such_module'"),
         ("nowhere.db", "File 'nowhere.db' does not exist"),
     ],

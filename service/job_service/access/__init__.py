@@ -1,0 +1,1 @@
+"""Who may come in: tokens, their roles, and the file that has them."""
