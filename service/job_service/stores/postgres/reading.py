@@ -8,10 +8,8 @@ import psycopg
 import trio
 
 from job_service.jobs.state.model import TRANSITIONS, Job, Status
-from job_service.jobs.state.schedule_state import ScheduleState
 from job_service.jobs.state.views import NodeView
 from job_service.stores.postgres.connection import Connection, connect
-from job_service.stores.postgres.schedules import STATES
 from job_service.stores.postgres.unreadable import edits_of, jobs_of
 from job_service.stores.postgres.usage import USAGE
 from job_service.stores.unreadable import known_status
@@ -212,35 +210,6 @@ class Reader:
             {"type": job_type},
         )
         return bool(can_run)
-
-    async def pauses(self) -> set[str]:
-        """The job types that are paused, "" for the whole queue."""
-        rows = await self._rows("SELECT job_type FROM job_service.pauses")
-        return {job_type for (job_type,) in rows}
-
-    async def schedules(self) -> dict[str, ScheduleState]:
-        """All that is kept of schedules, by their names."""
-        rows = await self._rows(STATES)
-        return {row[0]: ScheduleState(*row) for row in rows}
-
-    async def called_off(self, node: object) -> Sequence[tuple[str, str, str | None]]:
-        """The jobs of this node that others want it to call off, each with the reason, and who."""
-        rows = await self._rows(
-            """
-            SELECT id, cancel_reason, cancel_by FROM job_service.jobs
-            WHERE node = %(node)s AND cancel_reason IS NOT NULL
-            """,
-            {"node": node},
-        )
-        return [(job_id, reason, by) for job_id, reason, by in rows]
-
-    async def to_edit(self, node: object) -> Sequence[tuple[str, str]]:
-        """The jobs of this node that others want it to change, each with what is wanted."""
-        rows = await self._rows(
-            "SELECT id, edit FROM job_service.jobs WHERE node = %(node)s AND edit IS NOT NULL",
-            {"node": node},
-        )
-        return [(job_id, wanted) for job_id, wanted in rows]
 
     async def asked(self, job_id: str) -> Asked | None:
         """Who is still to change this job; None if that is done, or is not to be done any more."""
