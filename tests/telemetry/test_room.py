@@ -18,7 +18,7 @@ import pytest
 
 from job_service.failures.report import describe
 from job_service.failures.size import MAX_CHARS, fits, shown
-from job_service.nesting import MAX_DEPTH
+from job_service.json_text.nesting import MAX_DEPTH
 from job_service.telemetry.libraries import message_of
 from job_service.telemetry.log import Log, LogFormat
 from job_service.telemetry.text import MOST_CHARS, MOST_VALUES

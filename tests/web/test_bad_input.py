@@ -3,7 +3,7 @@
 import pytest
 from werkzeug.datastructures import Headers
 
-from job_service.nesting import MAX_DEPTH
+from job_service.json_text.nesting import MAX_DEPTH
 from job_service.web.submissions import MAX_JOB_BYTES
 from tests.web.api import JSON, Answer, Api, check_problem
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from job_service.failures.exception_groups import args_of
 from job_service.failures.names import CUT, exact, name_of
-from job_service.nesting import MAX_DEPTH
+from job_service.json_text.nesting import MAX_DEPTH
 
 MAX_ITEMS: Final = 1_000
 MAX_CHARS: Final = 20_000

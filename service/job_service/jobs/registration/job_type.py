@@ -9,8 +9,6 @@ import msgspec
 
 from job_service.errors import InvalidPayload
 from job_service.failures.report import Report, describe, report, report_kind
-from job_service.half_characters import what_is_wrong
-from job_service.huge_numbers import TOO_MANY_HUGE, has_too_many_huge
 from job_service.jobs.registration.context import JobContext
 from job_service.jobs.registration.handler import awaited, kind_of, name_of, place_of
 from job_service.jobs.registration.hooks import Hooks
@@ -24,7 +22,9 @@ from job_service.jobs.registration.resource import RegisteredResource, ResourceP
 from job_service.jobs.registration.retry import LONGEST_WAIT_SECONDS, Retry
 from job_service.jobs.registration.signature import read_signature
 from job_service.jobs.state.limits import NO_LIMITS, Limits
-from job_service.nesting import TOO_DEEP, is_too_deep
+from job_service.json_text.half_characters import what_is_wrong
+from job_service.json_text.huge_numbers import TOO_MANY_HUGE, has_too_many_huge
+from job_service.json_text.nesting import TOO_DEEP, is_too_deep
 
 MAX_NAME_CHARS = 100
 
