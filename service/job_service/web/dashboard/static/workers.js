@@ -50,7 +50,9 @@ const nameOf = ({ host, pid }) => `${host} ${pid}`;
 /** Which part of the page is of the process that answers, and which of all that share the store. */
 function scopeOf(node, processes) {
   const which = processes > 1 ? `one of ${count(processes)}` : "the only one";
-  return `Counters, charts and workers, what happened and what is wrong are of this process (${nameOf(node)}, ${which}) and the jobs that it has claimed. All else is of all that share the database.`;
+  const elsewhere =
+    processes > 1 ? " What fails in another process is in the list of failed jobs." : "";
+  return `Counters, charts and workers, what happened and what is wrong are of this process (${nameOf(node)}, ${which}) and the jobs that it has claimed.${elsewhere} All else is of all that share the database.`;
 }
 
 const createNode = () =>
