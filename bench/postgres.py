@@ -16,7 +16,7 @@ from bench.engine import WORKERS
 from bench.http import WRK_SCRIPT, check_all_completed, rate_in, wrk_report
 from bench.inprocess import MICROSECONDS
 from bench.loopback import free_port, running
-from bench.measure import Comparison, Figures, Goal, take_turns
+from bench.measure import Comparison, Figures, Goal, Result, take_turns
 from bench.postgres_server import postgres_server, seconds_computed
 
 JOBS: Final = 6_000  # in all processes together
@@ -50,11 +50,11 @@ def cost_on_postgres(rounds: int) -> Figures:
     )
 
 
-def post_on_postgres_against_memory(rounds: int) -> Comparison:
+def post_on_postgres_against_memory(rounds: int) -> Result:
     """Requests per second of `POST /jobs`, answered when the job is kept."""
     name = f"POST /jobs, in PostgreSQL, {CONNECTIONS} connections"
     if skipped := _skipped():
-        return Comparison(name, "requests per second", {"in memory": []}, skipped=skipped)
+        return Figures(name, "requests per second", {}, skipped=skipped)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         script = folder / "post.lua"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from tests.stores.postgres.cluster import why_there_is_none
 
-from bench.measure import Growth, show_progress
+from bench.measure import Figures, Growth, Result, show_progress
 from bench.postgres import JOBS, jobs_per_second
 from bench.postgres_notify import services
 from bench.postgres_server import postgres_server
@@ -57,23 +57,27 @@ _STATE: Final = """
 """
 
 
-def growth_on_postgres(rounds: int) -> Growth:
+def growth_on_postgres(rounds: int) -> Result:
     """What a job costs, submitted, claimed and completed, while ever more others are there."""
+    name, unit = "PostgreSQL, processor time of a job", "processor time, µs"
+    if (why := why_there_is_none()) is not None:
+        return Figures(name, unit, {}, skipped={"all of it": why})
     lines: dict[str, dict[int, list[float]]] = {}
-    if why_there_is_none() is None:
-        _measure("wait", _WAIT, WAITING, rounds, lines)
-        _measure("are kept", _FINISH, FINISHED, rounds, lines)
-    return Growth("PostgreSQL, processor time of a job", "other jobs", "processor time, µs", lines)
+    _measure("wait", _WAIT, WAITING, rounds, lines)
+    _measure("are kept", _FINISH, FINISHED, rounds, lines)
+    return Growth(name, "other jobs", unit, lines)
 
 
-def soak_on_postgres(rounds: int) -> Growth:
+def soak_on_postgres(rounds: int) -> Result:
     """Dead rows and sizes of tables while jobs come and go, and 10,000 are kept."""
+    name, unit = f"PostgreSQL, {JOBS_PER_SECOND} jobs a second", "rows, and MiB with indexes"
+    if (why := why_there_is_none()) is not None:
+        return Figures(name, unit, {}, skipped={"all of it": why})
     lines: dict[str, dict[int, list[float]]] = {}
-    for _ in range(rounds if why_there_is_none() is None else 0):
+    for _ in range(rounds):
         _soak(lines)
     show_progress("")
-    name = f"PostgreSQL, {JOBS_PER_SECOND} jobs a second"
-    return Growth(name, "seconds", "rows, and MiB with indexes", lines)
+    return Growth(name, "seconds", unit, lines)
 
 
 def _measure(

@@ -22,7 +22,7 @@ from job_service.errors import (
 )
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.registration.registry import Registry
-from job_service.nesting import MAX_DEPTH
+from job_service.json_text.nesting import MAX_DEPTH
 from job_service.stores import memory
 from job_service.telemetry.events import JobRejected
 from tests.conftest import Rig

@@ -31,7 +31,7 @@ import pytest
 import trio
 
 from job_service import InvalidPayload, JobContext, Registry, Retry
-from job_service.nesting import MAX_DEPTH
+from job_service.json_text.nesting import MAX_DEPTH
 from tests.jobs.steps import result_of, running
 
 HERE = re.escape(__file__)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 
 from job_service.jobs.running.result import encode_result
-from job_service.nesting import MAX_DEPTH, is_too_deep
+from job_service.json_text.nesting import MAX_DEPTH, is_too_deep
 
 
 class Text(str):

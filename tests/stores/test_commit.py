@@ -128,6 +128,21 @@ async def test_acts_are_kept_and_told_in_their_order(disk: Disk, autojump_clock:
     assert disk.told == ["one", "two", "three"]
 
 
+async def test_an_act_that_is_not_the_last_one_in_line_takes_in_no_more(
+    disk: Disk, autojump_clock: MockClock
+) -> None:
+    """What is done later is told later, whoever has added what is in between."""
+    async with disk.lock:
+        disk.add("under way")
+        await wait_all_tasks_blocked()
+        unit = UnitOfWork()
+        unit.beside = ["open"]
+        unit.is_open = disk.committer.add(unit)
+        assert unit.is_open
+        disk.add("another")
+        assert not unit.is_open
+
+
 async def test_a_transaction_has_a_bound_but_a_call_is_not_torn(
     disk: Disk, autojump_clock: MockClock
 ) -> None:

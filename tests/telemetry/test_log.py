@@ -9,7 +9,7 @@ import pytest
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
-from job_service.nesting import MAX_DEPTH
+from job_service.json_text.nesting import MAX_DEPTH
 from job_service.telemetry.events import (
     Event,
     JobFailed,

@@ -94,6 +94,8 @@ class Committer:
         if not self._units and not unit.needs_keeping:
             self._tell(unit)
             return False
+        if self._units:
+            self._units[-1].is_open = False
         self._units.append(unit)
         # If the service's end comes from another thread, the loop is blocked.
         if self._changed and trio.lowlevel.in_trio_run():
@@ -106,6 +108,10 @@ class Committer:
             unit = UnitOfWork()
             unit.beside.append(None)
             self.add(unit)
+
+    def try_now(self) -> None:
+        """If there is trouble, it may be over: do not wait until it would be tried again."""
+        self._tries_later.unpark_all()
 
     async def kept(self) -> None:
         """Return when all units so far are kept and told. Raises StoreUnavailable."""
@@ -121,7 +127,7 @@ class Committer:
 
         If there is trouble, it is tried again now, because the service may be about to end.
         """
-        self._tries_later.unpark_all()
+        self.try_now()
         await trio.lowlevel.checkpoint_if_cancelled()
         while self._units and not await self._told(self._units[-1]):
             pass  # trouble began; what was refused with it is not in line any more

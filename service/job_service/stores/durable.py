@@ -4,7 +4,7 @@ import math
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import trio
 
@@ -22,6 +22,8 @@ from job_service.stores.unit_of_work import Call, UnitOfWork
 from job_service.telemetry.events import Event
 
 T = TypeVar("T")
+
+_TOLD_BY_UNIT: Final = 300  # events and calls, of changes that nobody waits for
 
 
 class DurableStore(GroupStore):
@@ -74,12 +76,17 @@ class DurableStore(GroupStore):
         self._runner = self._outbox.runner = runner
 
     def apply(self, change: Change) -> None:
+        """Changes that follow one another are one unit, because they are kept together anyway."""
         if type(change) is Readiness:  # which need not be kept
             self._live.apply(change)
             return
+        unit = self._outbox.unit
+        if unit.is_open and len(unit.told) < _TOLD_BY_UNIT:
+            self._apply_in(unit, change)
+            return
         unit = self._outbox.begin()
         self._apply_in(unit, change)
-        self._committer.add(unit)
+        unit.is_open = self._committer.add(unit)
 
     def _apply_in(self, unit: UnitOfWork, change: Change) -> None:
         """Apply a change in the unit that is under way."""

@@ -51,7 +51,6 @@ class Outbox:
 
     def begin(self) -> UnitOfWork:
         """A call is under way from now on: what follows is its."""
-        self.unit.is_open = False
         self.unit = unit = UnitOfWork()
         return unit
 

@@ -5,13 +5,11 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Final
 
 import trio
 from msgspec import UNSET
 
 from job_service.errors import JobServiceError, NotFinished
-from job_service.jobs.state.changes import Change, Readiness
 from job_service.jobs.state.clock import Clock
 from job_service.jobs.state.detail import JobDetail, JobSummary, detail_of, summarize
 from job_service.jobs.state.group import Group
@@ -29,8 +27,6 @@ from job_service.stores.live_store import draft_like
 from job_service.stores.outbox import withdraw
 from job_service.stores.unit_of_work import Pause, ScheduleRun, UnitOfWork
 from job_service.telemetry.events import Event, QueuePaused, QueueResumed
-
-_TOLD_BY_UNIT: Final = 300  # events and calls, of changes that nobody waits for
 
 
 class SoleStore(DurableStore):
@@ -66,19 +62,6 @@ class SoleStore(DurableStore):
     @property
     def finished(self) -> int:
         return self._kept_counts.finished
-
-    def apply(self, change: Change) -> None:
-        """Changes that follow one another are one unit, because they are kept together anyway."""
-        if type(change) is Readiness:  # which need not be kept
-            self._live.apply(change)
-            return
-        unit = self._outbox.unit
-        if unit.is_open and len(unit.told) < _TOLD_BY_UNIT:
-            self._apply_in(unit, change)
-            return
-        unit = self._outbox.begin()
-        self._apply_in(unit, change)
-        unit.is_open = self._committer.add(unit)
 
     async def submit(
         self,

@@ -5,7 +5,7 @@ from typing import Any, Final
 from msgspec import json
 
 from job_service.failures.names import CUT, exact
-from job_service.nesting import MAX_DEPTH, is_too_deep
+from job_service.json_text.nesting import MAX_DEPTH, is_too_deep
 from job_service.telemetry.text import MOST_CHARS, printable
 
 _MOST_FIELDS: Final = 5  # of those that are too long together

@@ -25,7 +25,8 @@ from job_service.jobs.queueing.options import (
 )
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.state.model import Draft
-from job_service.nesting import MAX_DEPTH, is_too_deep
+from job_service.json_text.half_characters import what_is_wrong
+from job_service.json_text.nesting import MAX_DEPTH, is_too_deep
 from job_service.web.asgi import IncomingRequest
 from job_service.web.problems import Problem, malformed, problem_of
 from job_service.web.refusals import (
@@ -201,7 +202,7 @@ def _members(body: bytes) -> Iterable[bytes]:
     try:
         return map(bytes, _split(body))
     except msgspec.DecodeError as error:
-        raise malformed(f"not an array of jobs: {error}") from error
+        raise malformed(f"not an array of jobs: {what_is_wrong(body, error)}") from error
 
 
 def _parse_group(body: bytes) -> GroupSubmission:
@@ -210,7 +211,7 @@ def _parse_group(body: bytes) -> GroupSubmission:
     try:
         return _decode_group(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise malformed(f"not a group: {error}") from error
+        raise malformed(f"not a group: {what_is_wrong(body, error)}") from error
 
 
 def require_content(incoming: IncomingRequest, refusal: Refusal, *wanted: str) -> str:
@@ -232,7 +233,7 @@ def _parse(text: bytes) -> Submission:
     try:
         return _decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise malformed(f"not a job: {error}") from error
+        raise malformed(f"not a job: {what_is_wrong(text, error)}") from error
 
 
 def _check_one(queue: JobQueue, which: str, text: bytes) -> Draft:

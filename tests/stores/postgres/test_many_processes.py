@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain, pairwise
-from typing import Any
 
 import psycopg
 import pytest
@@ -18,6 +17,9 @@ from job_service.jobs.registration.retry import Retry
 from job_service.jobs.state.detail import JobSummary
 from job_service.jobs.state.model import Edit
 from job_service.stores.postgres import claimant, member, participant, server_time
+from job_service.stores.postgres.connection import Connection
+from job_service.stores.postgres.hearing import Heard, hear
+from job_service.stores.postgres.node import NodeId
 from job_service.stores.postgres.word import encode, word_to_edit
 from job_service.telemetry.events import (
     JobCancelled,
@@ -415,16 +417,15 @@ async def test_a_change_reaches_a_job_that_is_being_given_back(
         held = holder._jobs.get(job.id)
         assert held is not None
         assert held.ready_monotonic is not None
-        to_edit = holder._reader.to_edit
 
-        async def give_back_meanwhile(node: object) -> Any:
-            wanted = await to_edit(node)
-            if wanted:
+        async def give_back_meanwhile(connection: Connection, node: NodeId) -> Heard:
+            heard = await hear(connection, node)
+            if heard.to_edit:
                 monkeypatch.undo()
                 holder._give_back_ready([held])
-            return wanted
+            return heard
 
-        monkeypatch.setattr(holder._reader, "to_edit", give_back_meanwhile)
+        monkeypatch.setattr(participant, "hear", give_back_meanwhile)
         if asked == 0:
             holder._give_back_ready([held])
         assert (await both[asked].queue.edit(job.id, priority=1)).priority == 1

@@ -13,6 +13,7 @@ from job_service.jobs.registration.context import JobContext
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.registration.retry import Retry
 from job_service.jobs.state.detail import JobDetail
+from job_service.stores import commit
 from job_service.stores.postgres import idleness, schema, transaction, writing
 from job_service.stores.postgres.connection import Connection, connect
 from job_service.stores.postgres.node import new_id, register
@@ -92,6 +93,28 @@ async def test_a_restart_of_the_server_costs_nothing(own_cluster: Cluster, mode:
             edges = [e.event for e in each.events if isinstance(e, StoreFailing | StoreRecovered)]
             alternating = ["store_failing", "store_recovered"] * len(edges)
             assert edges == alternating[: len(edges)]
+
+
+@pytest.mark.slow
+async def test_a_process_goes_on_as_soon_as_it_hears_from_the_server(
+    own_cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long it would wait to try again by itself after a server that was gone for long."""
+    registry = Registry()
+
+    @registry.job("email")
+    async def email() -> None:
+        await trio.lowlevel.checkpoint()
+
+    monkeypatch.setattr(commit, "FIRST_RETRY_SECONDS", 1_000)
+    monkeypatch.setattr(commit, "LONGEST_RETRY_SECONDS", 1_000)
+    async with services(own_cluster.new_database(), registry, 1) as (service,):
+        own_cluster.stop()
+        await until_told([service], StoreFailing)
+        own_cluster.start()
+        await until_told([service], StoreRecovered)
+        job = await service.queue.submit("email")
+        assert (await service.ended(job.id)).status == "completed"
 
 
 @pytest.mark.slow

@@ -23,7 +23,7 @@ from job_service.jobs.registration.handler import (
 )
 from job_service.jobs.registration.payload import PayloadDecoder, decoder_of
 from job_service.jobs.registration.pydantic_models import written_to_be_read
-from job_service.nesting import TOO_DEEP, is_too_deep
+from job_service.json_text.nesting import TOO_DEEP, is_too_deep
 
 _CALLABLE_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)

@@ -4,7 +4,7 @@ import msgspec
 
 from job_service.failures.names import encodable
 from job_service.jobs.registration.pydantic_models import written_by_pydantic
-from job_service.nesting import TOO_DEEP, is_too_deep
+from job_service.json_text.nesting import TOO_DEEP, is_too_deep
 
 _SCALARS = (bool, int, float, str)
 _NAMES = {None: "null", True: "true", False: "false"}

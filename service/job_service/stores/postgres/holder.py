@@ -46,6 +46,13 @@ class Holder(DurableStore):
         self._type_limits: Mapping[str, Limits] = {}
         self._given: set[str] = set()  # jobs that are given back, as soon as that is kept
         self._is_leaving = False
+        self._recovered = 0  # ready jobs, of which is still to be told
+
+    def _tell(self, unit: UnitOfWork) -> None:
+        super()._tell(unit)
+        if self._recovered:  # told for all at once, because that takes longer than to take one in
+            self._say(JobsRecovered(timestamp=self.clock.now(), jobs=self._recovered))
+            self._recovered = 0
 
     def _stays(self, job: Job) -> bool:
         if job.status == "processing":
@@ -76,7 +83,7 @@ class Holder(DurableStore):
         self._live.restore(job)
         why = self._runner.recover(job)
         if job.ready_monotonic is not None:
-            self._say(JobsRecovered(timestamp=self.clock.now(), jobs=1))
+            self._recovered += 1
         if why is not None:
             self._emit(self._note_misfit(job.id, job.type, job.edits, why))
             self._give_back([job])

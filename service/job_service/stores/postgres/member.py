@@ -25,7 +25,7 @@ from job_service.stores.postgres.signals import READY_EVERY_SECONDS
 from job_service.stores.postgres.submission import Submission
 from job_service.stores.postgres.transaction import InDoubt, Writer, at_once
 from job_service.stores.postgres.unreadable import NO_EDITS
-from job_service.stores.postgres.writing import MOST_AHEAD, Claim, Done, Means, Work
+from job_service.stores.postgres.writing import AHEAD, MOST_AHEAD, Claim, Done, Means, Work
 from job_service.stores.runner import Demand
 from job_service.stores.unit_of_work import UnitOfWork
 from job_service.telemetry.events import Event, JobReleased, JobsClaimed
@@ -157,7 +157,7 @@ class Member(Holder):
             demand=demand,
             paused=self._paused,
             stays_seconds=self._stays_seconds,
-            ahead=min(2 * self._ended_lately, MOST_AHEAD),
+            ahead=min(AHEAD * self._ended_lately, MOST_AHEAD),
             without=self._misfits,
             retain=self._retain,
             ended_untrimmed=self._ended_untrimmed,

@@ -3,6 +3,7 @@
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Final, TypeVar
 
 import msgspec
@@ -20,7 +21,8 @@ from job_service.stores.postgres import node as nodes
 from job_service.stores.postgres import schema
 from job_service.stores.postgres.awaited import Awaited
 from job_service.stores.postgres.claimant import POLL_SECONDS, Claimant
-from job_service.stores.postgres.connection import Connection, connect
+from job_service.stores.postgres.connection import Connection
+from job_service.stores.postgres.hearing import hear
 from job_service.stores.postgres.holder import STAYS_SECONDS
 from job_service.stores.postgres.pace import tell_pace
 from job_service.stores.postgres.pooling import is_pooled
@@ -76,12 +78,7 @@ class Participant(Claimant):
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         self._token = trio.lowlevel.current_trio_token()
-        try:
-            async with await connect(self._conninfo) as connection:
-                await schema.migrate(connection)
-                await nodes.register(connection, self.node, self._lease_seconds)
-        except psycopg.Error as error:
-            raise StoreRefused(f"can't use {self.name}: {describe(error)}") from None
+        await self._enter()
         lease = nodes.Lease(
             self._conninfo, self._lease_seconds, lambda: self.node, self._has_turned_lately
         )
@@ -103,6 +100,18 @@ class Participant(Claimant):
                 await self._reader.close()
                 await self._pages.close()
                 await self._writer.close()
+
+    async def _enter(self) -> None:
+        """Bring the tables up to date, and let others know of this process."""
+        try:
+            connection = await self._writer.connected()
+            await schema.migrate(connection)
+            await nodes.register(connection, self.node, self._lease_seconds)
+        except BaseException as error:
+            await self._writer.close()
+            if isinstance(error, psycopg.Error):
+                raise StoreRefused(f"can't use {self.name}: {describe(error)}") from None
+            raise
 
     async def recover(self) -> None:
         began = self.clock.monotonic()
@@ -137,7 +146,7 @@ class Participant(Claimant):
             nursery.start_soon(self._claim_now_and_then)
             nursery.start_soon(self._hear_now_and_then)
             if not is_pooled(self._conninfo):
-                nursery.start_soon(listen, self._conninfo, self._note_signal)
+                nursery.start_soon(listen, self._conninfo, self._begin_to_listen, self._note_signal)
             nursery.start_soon(self._rescue_now_and_then)
             nursery.start_soon(self._say_ready_later)
             nursery.start_soon(self._leave_overdue_to_others)
@@ -167,13 +176,18 @@ class Participant(Claimant):
 
     async def _hear(self) -> None:
         """Do what others have said: pause, go on, call off jobs, and change them."""
-        await self._hear_of_pauses()
-        await self._hear_of_schedules()
-        for job_id, reason, by in await self._question(self._reader.called_off(self.node)):
+        paused, schedules = self._paused, self._schedules
+        heard = await self._question(self._reader.do(partial(hear, node=self.node)))
+        # The answer may not know yet of what this process itself has changed meanwhile.
+        if not self._own_pauses and self._paused is paused:
+            self._hear_of_pauses(heard.pauses)
+        if self._schedules is schedules:
+            self._schedules = {state.schedule: state for state in heard.schedules}
+        for job_id, reason, by in heard.called_off:
             job = self._jobs.get(job_id)
             if job is not None:
                 self._call_off_here(job, reason, by)
-        for job_id, wanted in await self._question(self._reader.to_edit(self.node)):
+        for job_id, wanted in heard.to_edit:
             job = self._jobs.get(job_id)
             if job is not None and job.status not in TERMINAL and job_id not in self._given:
                 # It is about to start, say, or what a newer program has asked for can't be done.
@@ -193,11 +207,7 @@ class Participant(Claimant):
                     self._misfits.pop(job_id, None)
                     self._may_claim.set()
 
-    async def _hear_of_pauses(self) -> None:
-        before = self._paused
-        paused = await self._question(self._reader.pauses())
-        if self._own_pauses or self._paused is not before:  # which the answer may not know of
-            return
+    def _hear_of_pauses(self, paused: set[str]) -> None:
         now = self.clock.now()
         for job_type in sorted(paused - self._paused):
             if self._runner.pause(job_type or None):
@@ -207,12 +217,6 @@ class Participant(Claimant):
                 self._say(QueueResumed(timestamp=now, job_type=job_type or UNSET))
         self._paused = paused
 
-    async def _hear_of_schedules(self) -> None:
-        before = self._schedules
-        schedules = await self._question(self._reader.schedules())
-        if self._schedules is before:  # else the answer may not know of the last change
-            self._schedules = schedules
-
     async def _say_word(self, pause: Pause, event: Event) -> None:
         """Pause or go on in all processes, as this one does already."""
         self._own_pauses += 1
@@ -221,6 +225,11 @@ class Participant(Claimant):
         finally:
             self._own_pauses -= 1
             self._must_hear.set()
+
+    def _begin_to_listen(self) -> None:
+        self._committer.try_now()  # the server answers
+        self._may_claim.set()
+        self._must_hear.set()
 
     def _note_signal(self, signal: Signal) -> None:
         (self._may_claim if signal == "ready" else self._must_hear).set()

@@ -8,10 +8,8 @@ import psycopg
 import trio
 
 from job_service.jobs.state.model import TRANSITIONS, Job, Status
-from job_service.jobs.state.schedule_state import ScheduleState
 from job_service.jobs.state.views import NodeView
 from job_service.stores.postgres.connection import Connection, connect
-from job_service.stores.postgres.schedules import STATES
 from job_service.stores.postgres.unreadable import edits_of, jobs_of
 from job_service.stores.postgres.usage import USAGE
 from job_service.stores.unreadable import known_status
@@ -19,11 +17,11 @@ from job_service.stores.unreadable import known_status
 T = TypeVar("T")
 
 _JOB: Final = """
-    SELECT id, record, payload, rescues, NULL, node, cancel_reason, cancel_by,
+    SELECT id, record, payload, rescues, NULL, NULL, node, cancel_reason, cancel_by,
         ARRAY(SELECT predecessor FROM job_service.edges WHERE successor = id ORDER BY predecessor)
     FROM job_service.jobs WHERE id = %(id)s
     UNION ALL
-    SELECT id, record, payload, 0, result, NULL, NULL, NULL, '{}'
+    SELECT id, record, payload, 0, result, status, NULL, NULL, NULL, '{}'
     FROM job_service.finished WHERE id = %(id)s
 """
 _EXCERPTS: Final = """
@@ -130,7 +128,9 @@ class Reader:
 
         async def find(connection: Connection) -> Found | None:
             rows = await connection.named(_JOB, {"id": job_id})
-            jobs = await jobs_of(connection, [row[:5] for row in rows], shows_texts=True)
+            ends = {row[0]: row[5] for row in rows if row[5] is not None}
+            texts = [row[:5] for row in rows]
+            jobs = await jobs_of(connection, texts, ends=ends, shows_texts=True)
             if not jobs:
                 return None
             (job,), (*_, node, cancel_reason, cancel_by, awaits) = jobs, rows[0]
@@ -210,35 +210,6 @@ class Reader:
             {"type": job_type},
         )
         return bool(can_run)
-
-    async def pauses(self) -> set[str]:
-        """The job types that are paused, "" for the whole queue."""
-        rows = await self._rows("SELECT job_type FROM job_service.pauses")
-        return {job_type for (job_type,) in rows}
-
-    async def schedules(self) -> dict[str, ScheduleState]:
-        """All that is kept of schedules, by their names."""
-        rows = await self._rows(STATES)
-        return {row[0]: ScheduleState(*row) for row in rows}
-
-    async def called_off(self, node: object) -> Sequence[tuple[str, str, str | None]]:
-        """The jobs of this node that others want it to call off, each with the reason, and who."""
-        rows = await self._rows(
-            """
-            SELECT id, cancel_reason, cancel_by FROM job_service.jobs
-            WHERE node = %(node)s AND cancel_reason IS NOT NULL
-            """,
-            {"node": node},
-        )
-        return [(job_id, reason, by) for job_id, reason, by in rows]
-
-    async def to_edit(self, node: object) -> Sequence[tuple[str, str]]:
-        """The jobs of this node that others want it to change, each with what is wanted."""
-        rows = await self._rows(
-            "SELECT id, edit FROM job_service.jobs WHERE node = %(node)s AND edit IS NOT NULL",
-            {"node": node},
-        )
-        return [(job_id, wanted) for job_id, wanted in rows]
 
     async def asked(self, job_id: str) -> Asked | None:
         """Who is still to change this job; None if that is done, or is not to be done any more."""

@@ -26,15 +26,17 @@ async def say_ready(connection: Connection) -> None:
     await connection.execute(f"NOTIFY {_CHANNEL}, 'ready'")
 
 
-async def listen(conninfo: str, hear: Callable[[Signal], None]) -> None:
-    """Hear what others say, until cancelled, and again after a broken connection."""
+async def listen(conninfo: str, begin: Callable[[], None], hear: Callable[[Signal], None]) -> None:
+    """Hear what others say, until cancelled, and again after a broken connection.
+
+    What they said before each beginning was not heard.
+    """
     while True:
         try:
             connection = await connect(conninfo)
             try:
                 await connection.execute(f"LISTEN {_CHANNEL}")
-                hear("ready")  # what was said before
-                hear("said")
+                begin()
                 while True:
                     await trio.lowlevel.wait_readable(connection.pgconn.socket)
                     connection.pgconn.consume_input()

@@ -100,6 +100,12 @@ class Writer:
                     raise
         raise AssertionError
 
+    async def connected(self) -> Connection:
+        """The connection, between transactions. Raises psycopg.Error if there is none."""
+        if self._connection is None:
+            self._connection = await connect(self._conninfo)
+        return self._connection
+
     async def close(self) -> None:
         """Close the connection."""
         connection, self._connection = self._connection, None
@@ -107,9 +113,7 @@ class Writer:
             await connection.close()
 
     async def _run_once(self, node: NodeId, work: Callable[[Transaction], Awaitable[T]]) -> T:
-        if self._connection is None:
-            self._connection = await connect(self._conninfo)
-        connection = self._connection
+        connection = await self.connected()
         try:
             number = await self._begin(connection, node)
             result = await work(Transaction(connection, node, self._now))
@@ -118,6 +122,9 @@ class Writer:
             raise
         try:
             await connection.execute("COMMIT")
+        except trio.Cancelled:  # before that was sent
+            await self._undo(connection)
+            raise
         except psycopg.Error:
             await self._undo(connection)
             if not await self.has_committed(node, number):
@@ -155,9 +162,8 @@ class Writer:
         with trio.move_on_after(_DOUBT_SECONDS):
             while True:
                 try:
-                    if self._connection is None:
-                        self._connection = await connect(self._conninfo)
-                    cursor = await self._connection.execute(_LAST, [node])
+                    connection = await self.connected()
+                    cursor = await connection.execute(_LAST, [node])
                     last = await cursor.fetchone()
                     return last is not None and last[0] >= number
                 except LockNotAvailable:

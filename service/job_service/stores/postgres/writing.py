@@ -29,7 +29,8 @@ from job_service.telemetry.events import Event
 
 # Jobs that are claimed before a worker is free for them. While one transaction keeps what became of
 # some, workers run the next, and so neither waits for the other.
-MOST_AHEAD: Final = 1_500
+AHEAD: Final = 4  # times as many as have ended since the transaction before
+MOST_AHEAD: Final = 2_000
 
 
 class Claim:

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from job_service.huge_numbers import MAX_HUGE, has_too_many_huge
+from job_service.json_text.huge_numbers import MAX_HUGE, has_too_many_huge
 
 
 def array_of(text: str, times: int) -> bytes:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from job_service.nesting import MAX_DEPTH, is_too_deep
+from job_service.json_text.nesting import MAX_DEPTH, is_too_deep
 
 TEXTS = st.text(alphabet='[]{}"\\,: a')
 VALUES = st.recursive(
