@@ -6,6 +6,7 @@ import random
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -22,7 +23,7 @@ from job_service.jobs.state.model import DEFAULT_PRIORITY
 from job_service.stores.record import AttemptRecord, JobRecord, encode
 from job_service.stores.sqlite.job_file import JobFile
 from job_service.stores.sqlite.records import text_of
-from job_service.stores.sqlite.rows import Batch, JobRow
+from job_service.stores.sqlite.rows import Batch, FinishedCount, JobRow
 
 FINISHED = (0, 10_000_000)
 IN_ONE_GO = 20_000
@@ -69,6 +70,8 @@ def fill(path: Path, jobs: int) -> None:
             batch = Batch()
             for moment in itertools.islice(moments, IN_ONE_GO):
                 _add(batch, moment, chance)
+            ends = Counter((row.type, row.status) for row in batch.jobs)
+            batch.ended = [FinishedCount(*kind, number) for kind, number in ends.items()]
             file.write(batch)
         file.checkpoint()
 
@@ -108,7 +111,6 @@ def _add(batch: Batch, created_at: datetime, chance: random.Random) -> None:
     )
     batch.payloads.append((job_id, PAYLOAD))
     batch.labels.append((f"tag:{customer}", job_id))
-    batch.ended += 1
 
 
 def _id_of(moment: datetime, chance: random.Random) -> str:

@@ -1,5 +1,6 @@
 """A Trio program has a service inside: one block, and all of it is there."""
 
+import asyncio
 import io
 import json
 import os
@@ -7,7 +8,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +22,10 @@ import trio.testing
 from job_service import Registry
 from job_service.errors import CannotListen
 from job_service.hosting import host
+from job_service.jobs.queueing.queue import JobQueue
 from job_service.settings import Settings
+
+UNKNOWN = "01890000-0000-7000-8000-000000000001"
 
 
 def settings(tmp_path: Path, **others: Any) -> Settings:
@@ -49,6 +53,27 @@ def ran(registry: Registry) -> list[int]:
         await trio.sleep_forever()
 
     return ran
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ((None,), "host takes a Registry, not None"),
+        ((Settings(),), r"host takes a Registry, not Settings\("),
+        (
+            (Registry(), {"port": 0}),
+            r"host takes Settings, such as Settings\(port=8080\), not dict",
+        ),
+        ((Registry(), 0), r"host takes Settings, such as Settings\(port=8080\), not int"),
+    ],
+)
+async def test_what_it_can_t_take_is_refused_in_one_line(
+    arguments: tuple[Any, ...], why: str
+) -> None:
+    """It says what to pass."""
+    with pytest.raises(TypeError, match=f"^{why}"):
+        async with host(*arguments):
+            raise AssertionError("nothing runs")
 
 
 async def test_the_block_has_its_queue_and_others_its_address(
@@ -106,6 +131,45 @@ async def test_an_address_that_cant_be_had_is_told(registry: Registry, tmp_path:
         async with host(registry, chosen):
             pass
     await listener.aclose()
+
+
+@pytest.mark.parametrize(
+    "run", [trio.run, lambda main: asyncio.run(main())], ids=["trio", "asyncio"]
+)
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda queue: queue.submit("note", 1),
+        lambda queue: queue.submit_all([queue.check("note", 1)]),
+        lambda queue: queue.wait(UNKNOWN, 1),
+        lambda queue: queue.cancel_all(status="pending"),
+        lambda queue: queue.pause(),
+        lambda queue: queue.groups.submit([queue.check("note", 1)]),
+    ],
+)
+async def test_a_call_from_another_loop_is_refused_there(
+    registry: Registry,
+    ran: list[int],
+    tmp_path: Path,
+    call: Callable[[JobQueue], Awaitable[Any]],
+    run: Callable[[Any], Any],
+) -> None:
+    """Whoever runs a loop in a thread gets the error, and nobody else notices."""
+
+    async def elsewhere() -> None:
+        await call(running.queue)
+
+    async with host(registry, settings(tmp_path)) as running:
+        job = await running.queue.submit("stay")
+        with pytest.raises(
+            RuntimeError, match="call the queue only in the Trio run of its service"
+        ):
+            await trio.to_thread.run_sync(run, elsewhere)
+        await running.queue.cancel(job.id)
+        again = await running.queue.submit("note", 3)
+        await running.queue.wait(again.id, 10)
+    assert ran == [3]
+    assert lines(tmp_path)[-1]["reason"] == "drained"
 
 
 async def test_two_services_live_side_by_side(

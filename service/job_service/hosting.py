@@ -8,7 +8,7 @@ from typing import TextIO
 
 import trio
 
-from job_service.jobs.registration.registry import Registry
+from job_service.jobs.registration.registry import Registry, require_registry
 from job_service.jobs.running.worker import job_of_frame
 from job_service.process.shutdown import Shutdown
 from job_service.running_service import RunningService
@@ -41,11 +41,16 @@ async def host(
     The log goes to `settings.log_file` or else to `sys.stdout`: to its descriptor, or to the stream
     itself if it has none, as in some notebooks. If `sys.stdout` is None, there is no log.
 
-    Raises OSError if the log file can't be opened. In a group, it raises CannotListen if the
+    Raises TypeError if it gets no Registry, or other settings than Settings, and OSError if the log
+    file can't be opened. In a group, it raises CannotListen if the
     address can't be had, ResourceFailed if a resource can't be opened, and StoreRefused if the
     place where jobs are to be kept can't be used.
     """
-    settings = settings or Settings()
+    require_registry("host", registry)
+    settings = Settings() if settings is None else settings
+    if not isinstance(settings, Settings):
+        kind = type(settings).__name__
+        raise TypeError(f"host takes Settings, such as Settings(port=8080), not {kind}")
     async with _open_log(settings.log_file) as fd:
         with open_telemetry_of(settings, fd) as telemetry:
             shutdown = Shutdown()

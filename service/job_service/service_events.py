@@ -79,7 +79,7 @@ class ServiceEvents:
     def stopped(self, reason: str, error: str = "", traceback: str = "") -> None:
         """The service has ended, for this reason. Only the first call counts: it closes the log.
 
-        If it has crashed, `error` and `traceback` tell of what.
+        If it has crashed or could not start, `error` says why, and `traceback` where.
         """
         if self._has_stopped:
             return
@@ -92,7 +92,9 @@ class ServiceEvents:
             **{counter.name: getattr(metrics, counter.name) for counter in COUNTERS},
         }
         if error:
-            fields |= {"level": "error", "error": error, "traceback": traceback}
+            fields |= {"level": "error", "error": error}
+        if traceback:
+            fields["traceback"] = traceback
         self._telemetry.emit(ServiceStopped(**fields))
         self._telemetry.sink.seal()
 

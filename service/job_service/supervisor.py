@@ -101,7 +101,7 @@ class Supervisor:
                 await self._http.stop_listening()
                 await self._telemetry.sink.flush_off_loop()
             if (failed := _why_it_could_not_start(error)) is not None:
-                self.say_crashed(failed, failed.__cause__)
+                self._say_not_started(failed)
                 raise failed from failed.__cause__
             crash = crash_of_trio() if is_cancellation(error) else error
             if crash is None:
@@ -187,9 +187,15 @@ class Supervisor:
             self._events.stopped(self._engine.outcome)
             self._give_up()
 
-    def say_crashed(self, error: BaseException, origin: BaseException | None = None) -> None:
-        """Say the last line, unless it has been said; its traceback is that of `origin`, if any."""
-        self._events.stopped("crashed", describe(error), format_traceback(origin or error))
+    def say_crashed(self, error: BaseException) -> None:
+        """Say the last line, unless it has been said."""
+        self._events.stopped("crashed", describe(error), format_traceback(error))
+
+    def _say_not_started(self, why: ResourceFailed | StoreRefused) -> None:
+        """Say the last line. It has a traceback only if the user's own code has raised an error."""
+        is_theirs = isinstance(why, ResourceFailed)
+        traceback = format_traceback(why.__cause__ or why) if is_theirs else ""
+        self._events.stopped("not_started", describe(why), traceback)
 
     def end_without_loop(self) -> None:
         """Abandon all jobs that have not ended, and say so in the last line: the loop is blocked.

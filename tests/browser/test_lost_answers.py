@@ -203,6 +203,46 @@ def test_a_late_answer_leads_nobody_away(page: Page, service: Service) -> None:
     service.ask(f"/jobs/{waiting}/cancel", method="POST")
 
 
+def test_a_change_whose_answer_is_lost_is_not_said_to_be_another_s(
+    page: Page, service: Service, watch: Watch
+) -> None:
+    """Whoever saves again is told that it is saved; only what somebody else did is asked about."""
+    watch.expected += ["ERR_FAILED", "412"]
+    job_id = service.submit("echo", delay_seconds=3_600)
+    dialog = open_edit(page, service, job_id)
+    dialog.get_by_label("Priority").fill("3")
+    dialog.get_by_label("Payload").fill('{"b": 1.0, "a": []}')
+    save_without_answer(page, job_id)
+    dialog.get_by_role("button", name="Save").click()
+    expect(page.locator("#said")).to_have_text("The job is as you saved it first.")
+    expect(dialog).to_be_hidden()
+    assert service.ask(f"/jobs/{job_id}")["priority"] == 3
+
+    dialog = open_edit(page, service, job_id)
+    dialog.get_by_label("Priority").fill("4")
+    save_without_answer(page, job_id)
+    service.patch(f"/jobs/{job_id}", {"priority": 1})
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog).to_contain_text("The job has changed since you opened this.")
+    service.ask(f"/jobs/{job_id}/cancel", method="POST")
+
+
+def save_without_answer(page: Page, job_id: str) -> None:
+    """Save what the dialog has; it is done, and nobody hears of it."""
+
+    def lose_a_save(route: Route) -> None:
+        if route.request.method == "PATCH":
+            lose_the_answer(route)
+        else:
+            route.continue_()
+
+    page.route(f"**/jobs/{job_id}", lose_a_save)
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog).to_contain_text(MAYBE_DONE)
+    page.unroute(f"**/jobs/{job_id}")
+
+
 def test_no_question_comes_in_place_of_another(page: Page, start: Callable[..., Service]) -> None:
     """While the matching jobs are counted, somebody asks for something else."""
     service = start("--stall-threshold", "60")

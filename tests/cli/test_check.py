@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,10 @@ async def test_a_service_may_run_on_the_file(settings: Settings, file: Path, cap
         ("UPDATE jobs SET record = '[]' WHERE status = 'pending'", "a job can't be read: "),
         ("UPDATE jobs SET status = 'lost'", "has the unknown status lost"),
         ("PRAGMA user_version = 9", "version 9"),
+        (
+            "UPDATE finished_counts SET jobs = 7",
+            "of the jobs of type echo that are completed, 1 are kept and 7 counted",
+        ),
         ("DROP TABLE payloads", "no such table"),
     ],
 )
@@ -160,6 +165,37 @@ async def test_what_is_wrong_with_the_file_is_told(
     said = capfd.readouterr().out.splitlines()
     assert any(line.startswith("wrong: ") and problem in line for line in said)
     assert said[-1] == "It is not sound."
+
+
+async def test_what_else_can_not_be_read_is_told(
+    settings: Settings, file: Path, capfd: Said
+) -> None:
+    """How many rows of which table, why, and what becomes of them."""
+    async with host(OLD, settings) as running:
+        for key in ("one", "two"):
+            await running.queue.submit("mail", "ada", idempotency_key=key, delay_seconds=1_000)
+    with closing(open_connection(file)) as connection:
+        connection.execute("UPDATE keys SET jobs = '{'")
+    assert check("check", str(file)) == 1
+    *_, problem, verdict = capfd.readouterr().out.splitlines()
+    assert problem.startswith("wrong: 2 rows of keys can't be read (")
+    assert problem.endswith(
+        "): requests with such keys are refused, as if they had been used for others"
+    )
+    assert verdict == "It is not sound."
+
+
+async def test_a_file_of_an_older_version_is_looked_at(
+    settings: Settings, file: Path, capfd: Said
+) -> None:
+    """As far as that version had anything to look at, and it stays as it is."""
+    await fill(settings)
+    with closing(open_connection(file)) as connection:
+        for table in ("finished_counts", "schedules", "groups"):
+            connection.execute(f"DROP TABLE {table}")
+        connection.execute("PRAGMA user_version = 3")
+    status, report = check_as_json(capfd, "check", str(file))
+    assert (status, report["problems"], report["schema_version"]) == (0, [], 3)
 
 
 def test_a_file_that_is_no_database_is_told(file: Path, capfd: Said) -> None:

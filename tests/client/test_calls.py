@@ -268,7 +268,7 @@ async def test_problems_are_the_public_exceptions(serve: Serve, call: Call) -> N
 
 
 async def test_a_token_is_sent(serve: Serve, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    """That of the parameter, or else the first of the environment."""
+    """That of the parameter, or else that of the environment with the highest role."""
     async with serve(tokens=("sécret",)) as running:
         with pytest.raises(Unauthorized, match="valid token"):
             await call(running.url, "metrics")
@@ -278,6 +278,11 @@ async def test_a_token_is_sent(serve: Serve, call: Call, monkeypatch: pytest.Mon
         await call(None, "metrics")
         for text in ("me operate sécret, other", " me\toperate\tsécret ", "\tsécret,other"):
             monkeypatch.setenv("JOB_SERVICE_TOKEN", text)
+            await call(None, "metrics")
+        monkeypatch.setenv("JOB_SERVICE_TOKEN", "her read other, me operate sécret, him read word")
+        await call(None, "pause")
+        monkeypatch.setenv("JOB_SERVICE_TOKEN", "me sécret")
+        with pytest.raises(SettingsError, match="must be a token, or NAME ROLE TOKEN"):
             await call(None, "metrics")
 
 

@@ -1,7 +1,10 @@
 """A job may be submitted for later: in so many seconds, or at a moment."""
 
+import random
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import trio
@@ -11,6 +14,7 @@ from job_service import Registry
 from job_service.errors import InvalidOption, QueueFull
 from job_service.jobs.queueing.later import LaterJobs
 from job_service.jobs.queueing.options import JobOptions
+from job_service.jobs.state.model import Job
 from job_service.telemetry.events import JobCreated, JobEnqueued
 from tests.conftest import Rig
 from tests.jobs.step_count import steps_of_a_job
@@ -330,3 +334,58 @@ async def test_ten_thousand_later_jobs_cost_a_ready_one_nothing(
         assert len(starts) == 4
         rig.engine.stop("enough")
     check_the_end(rig)
+
+
+class Moment(float):
+    """A time that counts how often it is compared."""
+
+    compared = 0
+
+    def __lt__(self, other: float) -> bool:
+        Moment.compared += 1
+        return float(self) < float(other)
+
+    __hash__ = float.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        Moment.compared += 1
+        return float(self) == other
+
+
+@pytest.mark.parametrize(
+    "in_order",
+    [
+        lambda jobs: jobs,
+        lambda jobs: jobs[::-1],
+        lambda jobs: random.Random(7).sample(jobs, len(jobs)),
+        lambda jobs: jobs[: len(jobs) // 2],
+    ],
+    ids=["first to last", "last to first", "any", "half of them"],
+)
+def test_of_many_that_leave_none_costs_much(
+    in_order: Callable[[list[Job]], list[Job]],
+) -> None:
+    """The traces that they leave are tidied up bit by bit, and not while everybody waits."""
+    later = LaterJobs[float]()
+    jobs = [job_of(f"{number:06}") for number in range(20_000)]
+    for number, job in enumerate(jobs):
+        later.add(job, Moment(number))
+    most = 0
+    leaving = in_order(jobs)
+    for job in leaving:
+        Moment.compared = 0
+        assert later.discard(job)
+        most = max(most, Moment.compared)
+    Moment.compared = 0
+    left = {job.id for job in leaving}
+    staying = [job.id for job in jobs if job.id not in left]
+    assert later.next_due == (float(staying[0]) if staying else None)
+    assert max(most, Moment.compared) < 2_000
+    assert len(later._due) + len(later._untidy) <= 4 * len(staying) + 100
+    assert [job.id for job in later.take_due(Moment(1e9), 20_000)] == staying
+
+
+def job_of(job_id: str) -> Job:
+    """A job of this id, of which no more is asked."""
+    job: Any = SimpleNamespace(id=job_id, type="notes")
+    return cast("Job", job)

@@ -4,12 +4,14 @@ import math
 import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypedDict
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import msgspec
 import pytest
 
 from job_service import InvalidPayload, JobContext, Registry, Retry, UnknownJobType
+from job_service.jobs.registration.whole_numbers import MOST_BYTES
 
 if TYPE_CHECKING:
     from job_service.jobs.registration.placement import RunsIn
@@ -229,6 +231,63 @@ def test_a_handler_without_a_payload_is_given_none(payload: str, registry: Regis
     registry.lookup("nothing").check_payload(b"null")
     with pytest.raises(InvalidPayload, match="Expected `null`"):
         registry.lookup("nothing").check_payload(payload.encode())
+
+
+class Order(msgspec.Struct):
+    """Whole numbers wherever a payload may have them, and others."""
+
+    copies: int
+    pages: list[int] = []
+    either: int | str = 0
+    choice: Literal[1, 2] = 1
+    price: Decimal = Decimal(0)
+    share: float = 0.0
+    note: str = ""
+
+
+@pytest.mark.parametrize("number", ["3.0", "3.000", "3e0", "30.0e-1", "0.3E+1", "3"])
+async def test_a_whole_number_is_one_however_it_is_written(number: str, registry: Registry) -> None:
+    """As JSON Schema has it, and as languages write it that know no other numbers."""
+
+    async def order(order: Order) -> None: ...
+
+    registry.job("order")(order)
+    text = (
+        f'{{"copies": {number}, "pages": [1, {number}], "either": {number}, "choice": 1.0, '
+        f'"price": 1.50, "share": 0.5, "note": "{number} \\"{number}\\" 1.0"}}'
+    ).encode()
+    job_type = registry.lookup("order")
+    job_type.check_payload(text)
+    no_context: Any = None
+    arguments = job_type.arguments(text, no_context, {})
+    note = f'{number} "{number}" 1.0'
+    assert arguments["order"] == Order(3, [1, 3], 3, 1, Decimal("1.50"), 0.5, note)
+
+
+@pytest.mark.parametrize(
+    "number", ["3.5", "1e-1", "1e16", '"3"', "true", "null", "3.0.0", "03.0", "3.", "3.0 4"]
+)
+def test_what_is_no_whole_number_is_none(number: str, registry: Registry) -> None:
+    """Nothing is rounded, nothing guessed, and what is no JSON becomes none."""
+
+    async def order(order: Order) -> None: ...
+
+    registry.job("order")(order)
+    for text in (f'{{"copies": {number}}}', f'{{"copies": 1.0, "pages": [1.0, {number}]}}'):
+        with pytest.raises(InvalidPayload):
+            registry.lookup("order").check_payload(text.encode())
+
+
+def test_no_payload_takes_long_to_be_refused(registry: Registry) -> None:
+    """A large one is not searched for whole numbers."""
+
+    async def total(numbers: list[int]) -> None: ...
+
+    registry.job("total")(total)
+    text = msgspec.json.encode([1.0] * (MOST_BYTES // 4))
+    registry.lookup("total").check_payload(text[: MOST_BYTES - 4].rpartition(b",")[0] + b"]")
+    with pytest.raises(InvalidPayload, match="Expected `int`, got `float`"):
+        registry.lookup("total").check_payload(text + b" ")
 
 
 NOT_JSON = {

@@ -54,19 +54,19 @@ def application(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(folder: Path, registry: str, log_path: Path) -> CompletedProcess[str]:
+def run(folder: Path, registry: str, log_path: Path, *options: str) -> CompletedProcess[str]:
     """A service that ends by itself, and what it says on stderr."""
-    command = [*COMMAND, "--jobs", f"broken:{registry}"]
+    command = [*COMMAND, "--jobs", f"broken:{registry}", *options]
     with log_path.open("w") as log:
         return subprocess.run(
             command, cwd=folder, stdout=log, stderr=PIPE, text=True, timeout=20, check=False
         )
 
 
-def last_line(log_path: Path) -> dict[str, Any]:
+def last_line(log_path: Path, reason: str) -> dict[str, Any]:
     """The last line of the log, which is that of the service's end."""
     line: dict[str, Any] = json.loads(log_path.read_text().splitlines()[-1])
-    assert (line["event"], line["reason"], line["level"]) == ("service_stopped", "crashed", "error")
+    assert (line["event"], line["reason"], line["level"]) == ("service_stopped", reason, "error")
     return line
 
 
@@ -78,11 +78,23 @@ def test_without_its_resources_a_service_does_not_start(application: Path) -> No
     why = "resource database: ConnectionError: db down"
     assert (ended.returncode, ended.stderr) == (2, f"job-service: {why}\n")
     assert "service_started" not in log_path.read_text()
-    line = last_line(log_path)
+    line = last_line(log_path, "not_started")
     assert line["error"] == f"ResourceFailed: {why}"
     assert line["traceback"].startswith("Traceback (most recent call last):")
     assert line["traceback"].endswith("ConnectionError: db down\n")
     assert "supervisor.py" not in line["traceback"]
+
+
+@pytest.mark.slow
+def test_without_its_store_a_service_does_not_start(application: Path) -> None:
+    """That is no crash: the log says in a line what stderr says, without a traceback."""
+    log_path, store = application / "log", application / "jobs.db"
+    store.write_text("no database, but a letter of more than a hundred bytes" * 3)
+    ended = run(application, "crashes", log_path, "--store", f"sqlite:{store}")
+    assert ended.returncode == 2
+    line = last_line(log_path, "not_started")
+    assert line["error"] == f"StoreRefused: {ended.stderr.removeprefix('job-service: ').strip()}"
+    assert "traceback" not in line
 
 
 @pytest.mark.slow
@@ -93,7 +105,7 @@ def test_a_crash_is_one_line_on_stderr(application: Path) -> None:
     error = "BaseExceptionGroup: [KeyboardInterrupt: out of bounds]"
     said = f"job-service: crashed: {error} (the log has the traceback)\n"
     assert (ended.returncode, ended.stderr) == (1, said)
-    line = last_line(log_path)
+    line = last_line(log_path, "crashed")
     assert line["error"] == error
     assert "in crash" in line["traceback"]
 
@@ -107,7 +119,7 @@ def test_an_error_that_ends_trio_itself_is_one_line_on_stderr(application: Path)
     assert ended.stderr.startswith("job-service: crashed: ")
     assert ended.stderr.count("\n") == 1
     assert "LookupError: no luck" in ended.stderr
-    line = last_line(log_path)
+    line = last_line(log_path, "crashed")
     assert line["error"] == "LookupError: no luck"
     assert "in no_luck" in line["traceback"]
 

@@ -85,5 +85,5 @@ def test_a_database_is_shown_without_its_password(url: str, shown: str) -> None:
 def test_a_database_needs_psycopg(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which is an extra; what to install is said."""
     monkeypatch.setattr("job_service.stores.location.find_spec", lambda _: None)
-    with pytest.raises(ValueError, match=r"trio-job-service\[postgres\]"):
+    with pytest.raises(ValueError, match=r"the extra 'postgres' of trio-job-service"):
         parse_store("postgresql://db.test/jobs")

@@ -85,6 +85,30 @@ async def test_a_body_that_is_no_job_is_refused(api: Api, body: bytes) -> None:
         check_problem(await api.post(body), 400, "malformed")
 
 
+@pytest.mark.parametrize(
+    "text", [rb"\ud800", rb"\\\ud800", rb"\ud83d\ude00\udE00\n", rb"\udbff\u0041"]
+)
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/jobs", b'{"type": "echo", "payload": "%b"}'),
+        ("/jobs", b'{"type": "echo", "payload": {"%b": 1}}'),
+        ("/jobs", b'{"type": "%b"}'),
+        ("/jobs/batch", b'[{"type": "echo", "payload": "%b"}]'),
+        ("/groups", b'{"jobs": [{"type": "echo", "payload": "%b"}]}'),
+    ],
+)
+async def test_half_a_character_is_told_as_such(
+    api: Api, path: str, body: bytes, text: bytes
+) -> None:
+    """And not as a body that was cut off, or an escape that is malformed."""
+    answer = await api.ask(path, "POST", JSON, body % text)
+    check_problem(answer, 400, "malformed")
+    assert b"is half of a surrogate pair, and no character" in answer.body
+    whole = await api.ask(path, "POST", JSON, body % rb"\\ud800 \ud83d\ude00")
+    assert b"surrogate" not in whole.body
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("body", UNFIT_PAYLOADS.values(), ids=UNFIT_PAYLOADS.keys())
 async def test_a_payload_that_its_handler_can_not_take_is_refused(api: Api, body: bytes) -> None:

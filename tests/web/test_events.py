@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -84,6 +85,7 @@ class Client:
             "extensions": {},
         }
         self.head = Headers()
+        self.on_head: Callable[[], None] = lambda: None
         self.chunks: list[bytes] = []
         self.complete = False
         self.left = trio.Event()
@@ -142,6 +144,7 @@ class Client:
             assert message["status"] == 200
             for name, value in message["headers"]:
                 self.head.add(name.decode(), value.decode())
+            self.on_head()
             self._task_status.started()
         elif message["type"] == "http.response.body":
             self.complete = not message["more_body"]
@@ -181,11 +184,13 @@ def listen(nursery: trio.Nursery, feed: Feed) -> Listen:
         app: Any = bare_app,
         method: str = "GET",
         token: str | None = None,
+        on_head: Callable[[], None] = lambda: None,
     ) -> Client:
         headers = {"Last-Event-ID": last_id} if last_id else {}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         client = Client(app, query, headers, method)
+        client.on_head = on_head
         await nursery.start(client.run)
         return client
 
@@ -308,6 +313,15 @@ async def test_who_can_t_be_told_all_is_told_so(
     again = await listen(last_id=reset.id)
     assert (await again.next()).event is None
     assert await again.names(1) == ["job_failed"]
+
+
+async def test_whoever_reads_anew_at_the_head_of_a_stream_misses_nothing(
+    feed: Feed, listen: Listen
+) -> None:
+    """What happens from the head of the answer on is in the stream, behind its reset, too."""
+    happens = partial(observe, feed, 1, sample(JobFailed))
+    client = await listen(last_id="nonsense", on_head=happens)
+    assert await client.names(2) == ["reset", "job_failed"]
 
 
 async def test_a_stream_ends_when_its_token_is_taken_no_more(

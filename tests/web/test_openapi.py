@@ -1,6 +1,7 @@
 """The API describes itself, completely and truly, in a document and on a page."""
 
 import re
+import threading
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,16 +17,20 @@ import jsonschema_rs
 import msgspec
 import pytest
 import schemathesis
+import trio
+import trio.testing
 
 from job_service import errors
 from job_service.jobs.registration.registry import Registry
 from job_service.web.error_refusals import OF_ERRORS
 from job_service.web.guards import Access, needs_token
+from job_service.web.openapi import document as document_module
 from job_service.web.openapi import headers
 from job_service.web.openapi.document import build_document
 from job_service.web.openapi.operations import OPERATIONS
-from tests.web.api import JSON, Api, check_problem, taking
+from tests.web.api import JSON, Answer, Api, check_problem, taking
 from tests.web.conftest import MakeApi
+from tests.web.wire import PATIENCE_SECONDS
 
 Document = dict[str, Any]
 
@@ -48,6 +53,37 @@ def fits(document: Document, schema: dict[str, Any], value: object) -> bool:
 def submission_fits(document: Document, body: object) -> bool:
     """Whether the document says that this can be submitted."""
     return fits(document, {"$ref": "#/components/schemas/Submission"}, body)
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/docs"])
+async def test_others_are_answered_while_the_document_is_written(
+    api: Api, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """It takes long when it is asked for first; it is written once, however many ask."""
+    goes_on = threading.Event()
+    written = list[Document]()
+
+    def build(*args: Any, **options: Any) -> Document:
+        goes_on.wait(PATIENCE_SECONDS)
+        written.append(build_document(*args, **options))
+        return written[-1]
+
+    monkeypatch.setattr(document_module, "build_document", build)
+    answers = list[Answer]()
+
+    async def ask() -> None:
+        answers.append(await api.ask(path))
+
+    for _ in range(3):
+        nursery.start_soon(ask)
+    await trio.testing.wait_all_tasks_blocked()
+    assert (await api.ask("/health")).status == 200
+    assert answers == []
+    goes_on.set()
+    assert (await api.ask(path)).status == 200
+    while len(answers) < 3:
+        await trio.lowlevel.checkpoint()
+    assert len(written) == 1
 
 
 @pytest.fixture

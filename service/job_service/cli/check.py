@@ -13,9 +13,11 @@ from job_service.jobs.queueing.fitness import why_unfit
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.state.model import TRANSITIONS, Job, Status
 from job_service.stores.sqlite.connection import open_connection, refusal
+from job_service.stores.sqlite.damaged_rows import DamagedRows, damaged_rows
 from job_service.stores.sqlite.job_file import JobFile
 from job_service.stores.sqlite.records import job_of
 from job_service.stores.sqlite.schema import VERSION, number_of, version_of
+from job_service.telemetry.events import utc_now
 
 
 class Report(msgspec.Struct, kw_only=True):
@@ -79,12 +81,20 @@ def _read(file: JobFile, report: Report, registry: Registry | None) -> None:
         for status, jobs in of_type.items():
             report.counts[status] = report.counts.get(status, 0) + jobs
     report.problems += file.check()
+    if report.schema_version == VERSION:
+        report.problems += map(_damage, damaged_rows(file, utc_now()))
     misfits = MisfitCount()
     for job in _unfinished(file, report):
         if registry is not None and (why := why_unfit(registry, job)) is not None:
             misfits.add(job.type, why, job.id)
     if registry is not None:
         report.misfits = misfits.all()
+
+
+def _damage(damaged: DamagedRows) -> str:
+    """What is wrong, and what becomes of it."""
+    rows = "1 row" if damaged.rows == 1 else f"{damaged.rows:,} rows"
+    return f"{rows} of {damaged.table} can't be read ({damaged.error}): {damaged.effect}"
 
 
 def _unfinished(file: JobFile, report: Report) -> Iterator[Job]:

@@ -135,7 +135,7 @@ def _command(
 ) -> Command | int | None:
     """Serve jobs over HTTP, with a log of all that happens.
 
-    The commands below do something else, but for `serve`, which may be left out.
+    Without a command it serves; the others are below.
 
     Each option has an environment variable, such as JOB_SERVICE_PORT; options win. SIGTERM, SIGINT
     or a closed terminal drains the service, and a second signal stops it at once. Exit status: 0 if

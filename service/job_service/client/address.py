@@ -5,6 +5,7 @@ import re
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
+from job_service.access.tokens import BadToken, parse_token, strongest
 from job_service.environment import PREFIX, URL_VARIABLE
 from job_service.errors import SettingsError
 
@@ -26,11 +27,11 @@ class Address(NamedTuple):
 def find_service(url: str | None, token: str | None) -> Address:
     """The address at `url`, or at that of JOB_SERVICE_URL, or else the usual one of this machine.
 
-    Without a `token`, it is the first one of JOB_SERVICE_TOKEN, if there is one, without its name
-    and role. Raises SettingsError, of the setting `url` or `token`.
+    Without a `token`, it is the first with the highest role of JOB_SERVICE_TOKEN, if there is one.
+    Raises SettingsError, of the setting `url` or `token`.
     """
     url = url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
-    token = token or _last_word(os.environ.get(TOKEN_VARIABLE, "").partition(",")[0])
+    token = token or _token_of_environment()
     if not token.isprintable() or len(token.split()) > 1:
         raise SettingsError("token", "must not have spaces or control characters in it")
     headers = {b"Authorization": f"Bearer {token}".encode()} if token else {}
@@ -43,8 +44,13 @@ def find_service(url: str | None, token: str | None) -> Address:
     return Address(_without_password(url.rstrip("/")), url.rstrip("/"), None, headers)
 
 
-def _last_word(text: str) -> str:
-    return (text.split() or [""])[-1]
+def _token_of_environment() -> str:
+    """That of JOB_SERVICE_TOKEN, as the service itself and its commands read it; else nothing."""
+    said = os.environ.get(TOKEN_VARIABLE, "").split(",")
+    try:
+        return strongest([parse_token(text) for text in said if text.strip()]) or ""
+    except BadToken as error:
+        raise SettingsError("token", str(error)) from error
 
 
 def _check(url: str) -> None:

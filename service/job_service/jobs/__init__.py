@@ -1,1 +1,1 @@
-"""What a job is, its states, its store, its backlog and its workers."""
+"""What a job is, what a user writes of it, what brings it to a worker, and what runs it."""

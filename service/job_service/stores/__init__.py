@@ -1,1 +1,1 @@
-"""Where jobs live: what a store promises, how it keeps a job, and the store in memory."""
+"""Where jobs live: what a store promises, which submissions it takes, and how it keeps a job."""

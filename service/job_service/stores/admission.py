@@ -1,4 +1,4 @@
-"""Decides which submissions become jobs: all of a call or none, without a checkpoint."""
+"""The rules by which submissions become jobs: all of a call or none, without a checkpoint."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -59,6 +59,8 @@ class Admission:
 
     def accept_all(self, drafts: Sequence[Draft]) -> Sequence[JobSummary]:
         """Make a job of each, or none at all. Raises as `accept` does."""
+        if len(drafts) == 1 and drafts[0].unique_key is None:  # as of most requests
+            return [self.accept(drafts[0])]
         new = self._without_duplicates(drafts)
         size = sum(submitted_bytes(draft) for draft, _ in new) + self._growth(drafts)
         if (new or size) and not self._capacity.fits(len(new), size):

@@ -163,11 +163,12 @@ class DurableStore(GroupStore):
         self._runner.hold(None)
 
     def _tell(self, unit: UnitOfWork) -> None:
+        say = self._say
         for told in unit.told:
             if isinstance(told, tuple):
                 told[0](*told[1:])
             else:
-                self._say(told)
+                say(told)
         for job in unit.ended:
             self._let_go(job)
         for group_id, standing in unit.groups.items():

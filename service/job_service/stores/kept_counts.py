@@ -56,12 +56,6 @@ class KeptCounts:
         if before is not None:
             self._counts[event.job_type, before] -= 1
 
-    def take_in(self, counts: Mapping[str, Mapping[Status, int]]) -> None:
-        """Begin with this many jobs of each type and status; what was in hand is pending."""
-        for job_type, of_type in counts.items():
-            for status, jobs in of_type.items():
-                self.add(job_type, "pending" if status == "processing" else status, jobs)
-
     def add(self, job_type: str, status: Status, jobs: int) -> None:
         """This many jobs more, or fewer, without an event."""
         self._counts[job_type, status] += jobs

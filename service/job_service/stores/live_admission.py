@@ -1,4 +1,4 @@
-"""Decides which submissions become jobs in memory, and knows requests that were made before."""
+"""Takes submissions into memory, by those rules, and knows requests that were made before."""
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType

@@ -56,7 +56,7 @@ def parse_store(text: str) -> Location:
         if "://" not in text:
             raise ValueError("takes a URL, such as postgresql://user@host/database")
         if find_spec("psycopg") is None:
-            raise ValueError("needs psycopg: pip install 'trio-job-service[postgres]'")
+            raise ValueError("needs psycopg: install the extra 'postgres' of trio-job-service")
         from job_service.stores.postgres.pooling import check_pool_mode
 
         check_pool_mode(text)

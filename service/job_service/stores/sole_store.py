@@ -225,7 +225,7 @@ class SoleStore(DurableStore):
 
     def _say(self, event: Event) -> None:
         self._kept_counts.observe(event)
-        super()._say(event)
+        self._emit(event)
 
     def _let_go(self, job: Job) -> None:
         super()._let_go(job)

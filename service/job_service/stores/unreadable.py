@@ -75,6 +75,12 @@ def known_status(status: str) -> Status:
     return _STATUSES.get(status, "pending")
 
 
+def require_known_status(status: str) -> None:
+    """Raise ValueError if this program does not know the status of a row."""
+    if status not in _STATUSES:
+        raise ValueError(f"its row has the unknown status {status}")
+
+
 def time_of(text: str) -> datetime:
     """The time that a text tells, or `UNKNOWN_TIME`."""
     with suppress(ValueError):

@@ -21,7 +21,7 @@ def with_room(fields: dict[str, Any]) -> dict[str, Any]:
 
     Then each has room for an equal share of a line, and those beyond MOST_FIELDS have none.
     """
-    if _are_short(fields):
+    if _have_room(fields):
         return fields
     kept = dict(islice(fields.items(), MOST_FIELDS))
     return dict(zip(kept, in_short(list(kept.values())), strict=True))
@@ -39,16 +39,19 @@ def in_short(values: Sequence[object]) -> list[object]:
     ]
 
 
-def _are_short(fields: dict[str, Any]) -> bool:
-    """Whether a quick look shows that all of them have room."""
+def _have_room(fields: dict[str, Any]) -> bool:
+    """Whether a line has room for all of them. What needs no measure is looked at first."""
     chars = 0
+    others = []
     for value in fields.values():
         kind = type(value)  # compared by identity, because a metaclass may compare as it likes
         if kind is str:
             chars += len(value)
         elif not (kind is int or kind is float or kind is bool or value is None):
-            return False
-    return chars <= MOST_CHARS and len(fields) <= MOST_FIELDS
+            others.append(value)
+    if chars > MOST_CHARS or len(fields) > MOST_FIELDS:
+        return False
+    return not others or fits(others, MOST_VALUES - len(fields), MOST_CHARS - chars)
 
 
 def _in_short(value: object, chars: int) -> str:

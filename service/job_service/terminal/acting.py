@@ -11,11 +11,11 @@ from job_service.terminal.session import OK, Session, asks_service
 
 
 @click.command()
-@click.argument("jobs", metavar="ID...", nargs=-1)
+@click.argument("jobs", metavar="[ID]...", nargs=-1)
 @filters_jobs
 @asks_service
 def cancel(session: Session, jobs: tuple[str, ...], filters: JobFilters) -> int:
-    """Cancel jobs: these, or all that are meant by the options.
+    """Cancel jobs: by id, or all that match the options.
 
     Pending ones end at once, running ones at their handler's next checkpoint. Many go in portions,
     and Ctrl-C stops it: the same command goes on.
@@ -37,13 +37,13 @@ def cancel(session: Session, jobs: tuple[str, ...], filters: JobFilters) -> int:
 
 
 @click.command()
-@click.argument("jobs", metavar="ID...", nargs=-1)
+@click.argument("jobs", metavar="[ID]...", nargs=-1)
 @filters_jobs
 @asks_service
 def retry(session: Session, jobs: tuple[str, ...], filters: JobFilters) -> int:
     """Run again jobs that have ended.
 
-    These, or all that are meant by the options. Each is a new job. Those of these IDs are printed.
+    By id, or all that match the options. Each is a new job. Those of these IDs are printed.
     Of many, the failed ones are meant if no status is said. They go in portions, and Ctrl-C stops
     it: the same command goes on.
     """

@@ -20,13 +20,13 @@ from job_service.terminal.session import OK, Session, asks_service
 
 
 @click.command("run-now")
-@click.argument("jobs", metavar="ID...", nargs=-1)
+@click.argument("jobs", metavar="[ID]...", nargs=-1)
 @filters_jobs
 @asks_service
 def run_now(session: Session, jobs: tuple[str, ...], filters: JobFilters) -> int:
     """Let jobs wait no longer for their time.
 
-    These, or all that are meant by the options: jobs for later, and those that were snoozed or are
+    By id, or all that match the options: jobs for later, and those that were snoozed or are
     retried. Many go in portions, and Ctrl-C stops it: the same command goes on.
     """
     if either_ids_or_filters(jobs, filters):

@@ -54,5 +54,5 @@ def either_ids_or_filters(jobs: tuple[str, ...], filters: JobFilters) -> bool:
     """Whether the jobs are those that the filters mean. Raises InvalidOption if both or none is."""
     any_filters = any(filters.values())
     if bool(jobs) == any_filters:
-        raise InvalidOption("name jobs by their ids, or say which by --type, --status or another")
+        raise InvalidOption("give ids, or say which jobs by --type, --status or another filter")
     return any_filters

@@ -1,11 +1,13 @@
 """Reads the payload that somebody types, or names a file of."""
 
+import os
 import sys
 from pathlib import Path
 
 from msgspec import DecodeError, Raw, json
 
 from job_service.errors import InvalidPayload
+from job_service.half_characters import what_is_wrong
 from job_service.nesting import TOO_DEEP, is_too_deep
 
 
@@ -17,7 +19,7 @@ def read_payload(payload: str) -> Raw:
         elif payload.startswith("@"):
             text = Path(payload[1:]).read_bytes()
         else:
-            text = payload.encode()
+            text = os.fsencode(payload)
         if is_too_deep(text):
             raise InvalidPayload(f"the payload can't be taken: {TOO_DEEP}")
         json.decode(text)
@@ -25,5 +27,5 @@ def read_payload(payload: str) -> Raw:
         source = "stdin" if payload == "-" else payload[1:] or "@"
         raise InvalidPayload(f"{source}: {error.strerror}") from error
     except (DecodeError, UnicodeError) as error:
-        raise InvalidPayload(f"the payload is not JSON: {error}") from error
+        raise InvalidPayload(f"the payload is not JSON: {what_is_wrong(text, error)}") from error
     return Raw(text)

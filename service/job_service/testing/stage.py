@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from typing import Any
 
-from job_service.jobs.registration.registry import Registry
+from job_service.jobs.registration.registry import Registry, require_registry
 from job_service.jobs.registration.resource import RegisteredResource
 from job_service.jobs.registration.schedule import Schedule
 
@@ -52,6 +52,7 @@ class Stage(Registry):
 
 def whole(registry: Registry, fakes: Mapping[str, Any]) -> Registry:
     """All of the registry, with these fakes."""
+    require_registry("virtual_service", registry)
     return Stage(registry, fakes, resources=registry.resources, schedules=registry.schedules)
 
 
@@ -60,6 +61,7 @@ def alone(registry: Registry, job_type: str, fakes: Mapping[str, Any]) -> Regist
 
     Raises UnknownJobType if it is not registered.
     """
+    require_registry("run", registry)
     needed = registry.lookup(job_type).needed_resources
     return Stage(registry, fakes, resources=needed, schedules=[])
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from itertools import islice
 
-from job_service.jobs.registration.registry import Registry
+from job_service.jobs.registration.registry import Registry, require_registry
 from job_service.jobs.registration.schedule import ticks_of
 from job_service.testing.moments import require_zone
 
@@ -23,6 +23,7 @@ def next_ticks(
         raise ValueError(f"count must be 0 or more, not {count}")
     if after is not None:
         require_zone("after", after)
+    require_registry("next_ticks", registry)
     registry.lookup(job_type)
     for schedule in registry.schedules:
         if schedule.job_type == job_type:

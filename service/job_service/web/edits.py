@@ -6,6 +6,7 @@ from typing import TypedDict
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from job_service.half_characters import what_is_wrong
 from job_service.jobs.queueing.options import Priority, RunAt
 from job_service.nesting import MAX_DEPTH, is_too_deep
 from job_service.web.asgi import IncomingRequest
@@ -49,7 +50,7 @@ async def read_edit(incoming: IncomingRequest, uploads: Uploads) -> EditArgument
     try:
         edit = _decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise malformed(f"not a change of a job: {error}") from error
+        raise malformed(f"not a change of a job: {what_is_wrong(text, error)}") from error
     return EditArguments(
         run_at=None if edit.run_at is UNSET else edit.run_at,
         priority=None if edit.priority is UNSET else as_whole(edit.priority),

@@ -33,7 +33,7 @@ Wanted = Callable[[Event], bool] | None  # None if all events are
 
 
 class EventsQuery(Query, frozen=True):
-    """Of `GET /events`."""
+    """The query of `GET /events`."""
 
     job_id: (
         Annotated[
@@ -76,10 +76,13 @@ def add_event_routes(app: Quart, feed: Feed, tokens: Tokens) -> None:
     async def stream_events(query: EventsQuery) -> Response:
         is_wanted = _wanted(query)
         last_id = request.headers.get("Last-Event-ID")
+        # Where it begins is settled before its head: who sees that, and reads how things are, must
+        # miss nothing that happens then.
         after = feed.number_of(last_id) if last_id else feed.last
+        begin = (feed.last, True) if after is None else (after, False)
         may_stay = partial(tokens.still_take, present_request().caller)
         response = Response(
-            streams.stream(after, is_wanted, may_stay) if request.method == "GET" else b"",
+            streams.stream(*begin, is_wanted, may_stay) if request.method == "GET" else b"",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
             content_type="text/event-stream",
         )
@@ -97,12 +100,11 @@ class _Streams:
         self._turns = Turns()
 
     async def stream(
-        self, after: int | None, is_wanted: Wanted, may_stay: Callable[[], bool]
+        self, number: int, is_reset: bool, is_wanted: Wanted, may_stay: Callable[[], bool]
     ) -> AsyncGenerator[bytes, None]:
-        """What one client is sent: what comes after event number `after`; None for a `reset`."""
+        """What one client is sent: what comes after event `number`, behind a `reset` if need be."""
         feed = self._feed
-        reset = "" if after is not None else "event: reset\ndata: {}\n"
-        number = feed.last if after is None else after
+        reset = "event: reset\ndata: {}\n" if is_reset else ""
         yield f"retry: {RETRY_MILLISECONDS}\n{reset}id: {feed.id_of(number)}\n\n".encode()
         heartbeat_at = trio.current_time() + HEARTBEAT_SECONDS
         while not feed.ended(number):

@@ -21,7 +21,7 @@ MAX_AT_ONCE: Final = 1_000
 
 
 class ManyJobsQuery(JobFilterQuery, frozen=True):
-    """Of `POST /jobs/cancel`, `/jobs/run-now` and `/jobs/retry`."""
+    """The query of `POST /jobs/cancel`, `/jobs/run-now` and `/jobs/retry`."""
 
     limit: Annotated[
         int,

@@ -35,7 +35,7 @@ MAX_WAIT_SECONDS: Final = 60
 
 
 class JobListQuery(JobFilterQuery, frozen=True):
-    """Of `GET /jobs`."""
+    """The query of `GET /jobs`."""
 
     order: Annotated[
         Literal["oldest", "newest"],
@@ -79,7 +79,7 @@ class JobListQuery(JobFilterQuery, frozen=True):
 
 
 class WaitQuery(Query, frozen=True):
-    """Of `POST /jobs`, `GET /jobs/{job_id}` and `GET /groups/{group_id}`."""
+    """The query of `POST /jobs`, `GET /jobs/{job_id}` and `GET /groups/{group_id}`."""
 
     wait: (
         Annotated[

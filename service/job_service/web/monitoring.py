@@ -20,7 +20,7 @@ _OF_THE_PAST: Final = f"a whole number of seconds from 1 to {SECONDS}"
 
 
 class HistoryQuery(Query, frozen=True):
-    """Of `GET /history`."""
+    """The query of `GET /history`."""
 
     seconds: Annotated[
         int, constraint(_OF_THE_PAST, description="How far back to go.", ge=1, le=SECONDS)
@@ -31,7 +31,7 @@ class HistoryQuery(Query, frozen=True):
 
 
 class NoticesQuery(Query, frozen=True):
-    """Of `GET /notices`."""
+    """The query of `GET /notices`."""
 
     limit: Annotated[
         int,

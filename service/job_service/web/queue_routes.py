@@ -13,7 +13,7 @@ from job_service.web.responses import fresh_json
 
 
 class QueueQuery(Query, frozen=True):
-    """Of `POST /queue/pause` and `POST /queue/resume`."""
+    """The query of `POST /queue/pause` and `POST /queue/resume`."""
 
     type: Annotated[str, constraint("a job type", description="Only jobs of this type.")] | None = (
         None
@@ -21,7 +21,7 @@ class QueueQuery(Query, frozen=True):
 
 
 class BackupQuery(Query, frozen=True):
-    """Of `POST /store/backup`."""
+    """The query of `POST /store/backup`."""
 
     to: Annotated[
         str,

@@ -11,6 +11,7 @@ import trio
 from msgspec import UNSET, UnsetType
 
 from job_service.errors import JobServiceError
+from job_service.half_characters import what_is_wrong
 from job_service.jobs.queueing.options import (
     OPTIONS,
     After,
@@ -54,7 +55,7 @@ _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')  # RFC 8941, section 3.3.3
 
 
 class Submission(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of `POST /jobs`. The job type says what a payload is that is left out."""
+    """The body of `POST /jobs`. Without a payload it is the default of the handler's parameter."""
 
     type: str
     payload: msgspec.Raw | UnsetType = UNSET
@@ -201,7 +202,7 @@ def _members(body: bytes) -> Iterable[bytes]:
     try:
         return map(bytes, _split(body))
     except msgspec.DecodeError as error:
-        raise malformed(f"not an array of jobs: {error}") from error
+        raise malformed(f"not an array of jobs: {what_is_wrong(body, error)}") from error
 
 
 def _parse_group(body: bytes) -> GroupSubmission:
@@ -210,7 +211,7 @@ def _parse_group(body: bytes) -> GroupSubmission:
     try:
         return _decode_group(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise malformed(f"not a group: {error}") from error
+        raise malformed(f"not a group: {what_is_wrong(body, error)}") from error
 
 
 def require_content(incoming: IncomingRequest, refusal: Refusal, *wanted: str) -> str:
@@ -232,7 +233,7 @@ def _parse(text: bytes) -> Submission:
     try:
         return _decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise malformed(f"not a job: {error}") from error
+        raise malformed(f"not a job: {what_is_wrong(text, error)}") from error
 
 
 def _check_one(queue: JobQueue, which: str, text: bytes) -> Draft:

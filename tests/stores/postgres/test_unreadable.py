@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import msgspec
@@ -19,6 +19,9 @@ from job_service.jobs.state.group import new_group
 from job_service.jobs.state.model import TRANSITIONS
 from job_service.telemetry.events import JobMisfit, JobRescued, JobStarted
 from tests.stores.postgres.service import Service, services
+
+if TYPE_CHECKING:
+    from job_service.jobs.queueing.filters import JobFilters
 
 WHY = "its record can't be read: Object missing required field `max_retries`"
 HOUR = 3_600.0
@@ -391,6 +394,46 @@ async def test_whatever_is_wrong_with_a_row_its_job_waits(
         assert (view.pending, counts["email"]["pending"], counts["email"]["cancelled"]) == (0, 0, 1)
         assert set(counts["email"]) == set(TRANSITIONS)
         assert (await service.queue.get(job_id)).status == "cancelled"
+
+
+@pytest.mark.parametrize("has_ended", [False, True])
+async def test_a_job_of_an_unknown_status_is_found_as_it_is_counted(
+    database: str, table: Table, registry: Registry, has_ended: bool
+) -> None:
+    """As pending, whoever gave it that status; alone, in all lists, and by its tag."""
+    async with services(database, registry, 1) as (service,):
+        (other,) = await delayed(service, "1")
+        (job_id,) = await delayed(service, "2", tags=["blue"])
+        if has_ended:
+            await service.queue.cancel(job_id)
+        name = "finished" if has_ended else "jobs"
+        table.do(f"UPDATE job_service.{name} SET status = 'bogus' WHERE id = %s", job_id)
+        table.do("UPDATE job_service.counts SET status = 'bogus' WHERE status = 'cancelled'")
+        both = {other: "pending", job_id: "pending"}
+        all_pending: list[JobFilters] = [
+            {},
+            {"status": "pending"},
+            {"status": "pending", "job_type": "email"},
+        ]
+        for filters in all_pending:
+            page = await service.queue.page(**filters)
+            assert {job.id: job.status for job in page.jobs} == both
+        the_one: list[JobFilters] = [
+            {"tag": "blue"},
+            {"tag": "blue", "status": "pending"},
+            {"id_part": job_id},
+        ]
+        for filters in the_one:
+            page = await service.queue.page(**filters)
+            assert {job.id: job.status for job in page.jobs} == {job_id: "pending"}
+        assert not (await service.queue.page(status=["processing", "cancelled", "failed"])).jobs
+        _, counts = await service.store.view_and_counts()
+        assert (counts["email"]["pending"], counts["email"]["cancelled"]) == (2, 0)
+        shown = await service.queue.get(job_id)
+        assert shown.status == "pending"
+        if has_ended:
+            why = "its record can't be read: its row has the unknown status bogus"
+            assert shown.waits_because == why
 
 
 async def test_a_payload_that_is_no_json_breaks_no_answer(

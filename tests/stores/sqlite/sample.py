@@ -1,12 +1,13 @@
 """Rows to keep, and a file to keep them in."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from job_service.jobs.state.model import Status
 from job_service.stores.sqlite.job_file import JobFile
-from job_service.stores.sqlite.rows import Batch, JobRow
+from job_service.stores.sqlite.rows import Batch, FinishedCount, JobRow
 
 
 @contextmanager
@@ -58,5 +59,11 @@ def new(*jobs: JobRow) -> Batch:
     return Batch(
         list(jobs),
         [(row.id, f'"{row.id}"') for row in jobs],
-        ended=sum(row.finished_at is not None for row in jobs),
+        ended=ends_of(jobs),
     )
+
+
+def ends_of(jobs: Iterable[JobRow]) -> list[FinishedCount]:
+    """How many of these have ended, by type and status."""
+    ended = Counter((row.type, row.status) for row in jobs if row.finished_at is not None)
+    return [FinishedCount(*kind, number) for kind, number in ended.items()]

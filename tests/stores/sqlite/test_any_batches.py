@@ -13,8 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from job_service.jobs.state.job_filter import JobFilter
 from job_service.jobs.state.model import TERMINAL, Status
 from job_service.stores.sqlite.job_file import JobFile
-from job_service.stores.sqlite.rows import Batch, JobRow, Trimmed
-from tests.stores.sqlite.sample import job, moment, new
+from job_service.stores.sqlite.rows import Batch, FinishedCount, JobRow
+from tests.stores.sqlite.sample import ends_of, job, moment, new
 
 TYPES = ("email", "sms", "ä 'b'")
 
@@ -64,9 +64,7 @@ class AnyBatches(RuleBasedStateMachine):
     def write_again(self) -> None:
         """As whoever does not know whether it was kept; some of it may have been trimmed since."""
         rows = {row.id: row for row in self.last.jobs}
-        self.last.ended = sum(
-            row.finished_at is not None and row.id not in self.kept for row in rows.values()
-        )
+        self.last.ended = ends_of(row for row in rows.values() if row.id not in self.kept)
         self.file.write(self.last)
         self.kept |= rows
 
@@ -91,7 +89,7 @@ class AnyBatches(RuleBasedStateMachine):
         ended = sum(row.finished_at is not None for row in self.kept.values())
         self.require_gone(max(0, ended - retain), self.file.write(Batch(), retain))
 
-    def require_gone(self, jobs: int, trimmed: list[Trimmed]) -> None:
+    def require_gone(self, jobs: int, trimmed: list[FinishedCount]) -> None:
         """So many are kept no more, and it was told of which types and statuses they were."""
         ended = sorted((row.finished_at, row.id) for row in self.kept.values() if row.finished_at)
         gone = [self.kept.pop(job_id) for _, job_id in islice(ended, jobs)]
@@ -135,8 +133,8 @@ class AnyBatches(RuleBasedStateMachine):
         """All that is kept is there, and nothing else."""
         if not hasattr(self, "file"):
             return
-        ended = sum(row.finished_at is not None for row in self.kept.values())
-        assert self.file.finished == ended
+        ended = sorted(each for each in self.file.finished_counts() if each.jobs)
+        assert ended == sorted(ends_of(self.kept.values()))
         counts = Counter((row.type, row.status) for row in self.kept.values())
         assert counts == {
             (job_type, status): jobs

@@ -151,6 +151,12 @@ def link(path: Path) -> None:
         pytest.param(
             do(f"PRAGMA user_version = {VERSION + 1}", to=filled), NEWER, id="a newer version"
         ),
+        pytest.param(do("PRAGMA user_version = 3"), FOREIGN, id="an empty one of another program"),
+        pytest.param(
+            do("PRAGMA user_version = 0", to=filled),
+            "says that its version is 0, and the first one was 1: put a backup in its place",
+            id="of no version",
+        ),
         pytest.param(cut_to(lambda size: size // 2), DAMAGED, id="cut in half"),
         pytest.param(cut_to(lambda size: size - 100), DAMAGED, id="cut a little"),
         pytest.param(cut_to(lambda _: 3_000), DAMAGED, id="cut in its first page"),
@@ -164,6 +170,25 @@ def test_it_is_refused_untouched(path: Path, spoil: Callable[[Path], object], wh
     spoil(path)
     refused(path, why)
     refused(path, why, read_only=True)
+
+
+def test_tables_of_another_version_are_refused(path: Path) -> None:
+    """The line says what can be done about it."""
+    do("PRAGMA user_version = 3", to=filled)(path)
+    why = "has not the tables of its version .*: put a backup in its place"
+    with pytest.raises(StoreRefused, match=why):
+        open_connection(path)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+@pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
+def test_what_is_in_the_place_of_a_file_of_sqlites_is_named(
+    path: Path, suffix: str, make: Callable[[str], None]
+) -> None:
+    """SQLite itself would speak of an I/O error, or of the rights to the database."""
+    make(f"{path}{suffix}")
+    with pytest.raises(StoreRefused, match=f"{suffix} is no file: move it away"):
+        open_connection(path)
 
 
 def test_a_newer_version_keeps_what_its_killed_process_left(path: Path) -> None:

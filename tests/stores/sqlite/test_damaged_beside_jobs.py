@@ -10,8 +10,10 @@ import pytest
 
 from job_service.errors import IdempotencyKeyReused, UnknownGroup
 from job_service.jobs.state.model import Draft
+from job_service.stores.sqlite.damaged_rows import damaged_rows
 from job_service.telemetry.events import RowsUnreadable
 from tests.stores.sqlite.conftest import as_after_a_crash, opened_file
+from tests.stores.sqlite.sample import closing_file
 from tests.stores.sqlite.test_groups import EMAIL, group_of, jobs_of
 from tests.stores.workshop import Workshop
 
@@ -145,6 +147,43 @@ async def test_a_damaged_schedule_runs_no_tick_twice_and_stays_paused(
         missed = due + timedelta(seconds=30)
         await restarted.store.resume_schedule("nightly")
         assert restarted.store.schedules()["nightly"].passes_over(missed, restarted.clock.now())
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value", "effect"),
+    [
+        ("keys", "jobs", NO_JSON, "requests with such keys are refused"),
+        ("keys", "until", "'never'", "requests with such keys are refused"),
+        ("keyed_ends", "status", "'bogus'", "repeated requests show these as at first"),
+        ("groups", "standing", NO_UTF8, "nothing follows on their ends"),
+        ("group_definitions", "definition", NO_JSON, "nothing follows on their ends"),
+        ("schedules", "ticked_at", "'soon'", "make up for no missed ticks"),
+        ("pauses", "job_type", NO_UTF8, "they hold up nothing"),
+    ],
+)
+async def test_a_check_finds_what_a_start_could_not_read(
+    path: Path, table: str, column: str, value: str, effect: str
+) -> None:
+    """It says how many rows of which table these are, and what becomes of them."""
+    async with opened_file(path) as shop:
+        (job,) = await shop.submit(EMAIL, key="first", asked="this")
+        await shop.run(job.id)
+        await shop.store.submit_group(group_of(shop, 1), [EMAIL])
+        await shop.store.pause_schedule("nightly", "alice")
+        draft = Draft("email", b"{}", 3, schedule="nightly", scheduled_for=shop.clock.now())
+        await shop.store.submit([draft], schedule="nightly", not_since=shop.clock.now())
+        await shop.store.pause("email")
+        now = shop.clock.now()
+        sound, crashed = as_after_a_crash(path), damage(path, table, column, value)
+    with closing_file(sound) as file:
+        assert list(damaged_rows(file, now)) == []
+    with closing_file(crashed) as file:
+        (found,) = damaged_rows(file, now)
+    assert (found.table, found.rows) == (table.replace("group_definitions", "groups"), 1)
+    assert effect in found.effect
+    async with opened_file(crashed) as restarted:
+        told = [] if table == "pauses" else [(found.table, found.rows)]
+        assert unreadable(restarted) == told
 
 
 async def test_a_damaged_pause_is_one_of_no_type(path: Path) -> None:

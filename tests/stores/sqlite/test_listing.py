@@ -7,7 +7,7 @@ import pytest
 from job_service.jobs.state.job_filter import JobFilter
 from job_service.stores.sqlite import job_file, listing
 from job_service.stores.sqlite.job_file import JobFile
-from job_service.stores.sqlite.rows import Schedule
+from job_service.stores.sqlite.rows import FinishedCount, Schedule
 from tests.stores.sought import SOUGHT
 from tests.stores.sqlite.sample import closing_file, job, job_id, moment, new
 
@@ -69,7 +69,9 @@ def _steps(file: JobFile, wanted: JobFilter, *, newest_first: bool) -> int:
     return hundreds
 
 
+_WITHOUT_COUNTS = ("DROP TABLE finished_counts",)
 _WITHOUT_SCHEDULES = (
+    *_WITHOUT_COUNTS,
     "DROP TABLE schedules",
     "CREATE TABLE ticks (schedule TEXT PRIMARY KEY, at TEXT NOT NULL, job_id TEXT) STRICT",
 )
@@ -129,6 +131,18 @@ def test_a_file_of_the_fourth_version_has_its_ticks_found(tmp_path: Path) -> Non
     with closing_file(path) as file:
         kept = Schedule("nightly", moment(1), moment(1), job_id(1), None, None, None)
         assert file.schedules() == [kept]
+
+
+def test_a_file_of_the_fifth_version_has_its_ended_jobs_counted(tmp_path: Path) -> None:
+    """Once, by its first start with this version."""
+    path = tmp_path / "jobs.db"
+    with closing_file(path) as file:
+        file.write(new(job(1), job(2, "completed", finished=3), job(3, "completed", finished=4)))
+        for change in (*_WITHOUT_COUNTS, "PRAGMA user_version = 5"):
+            file._db.execute(change)
+    with closing_file(path) as file:
+        assert file.finished_counts() == [FinishedCount("email", "completed", 2)]
+        assert file.check() == []
 
 
 @pytest.mark.parametrize("newest_first", [False, True])

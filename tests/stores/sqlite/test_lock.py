@@ -100,6 +100,6 @@ def test_a_lock_that_can_not_be_made_is_refused(tmp_path: Path) -> None:
     """The line says which file, and why."""
     lock = tmp_path / "jobs.db-lock"
     lock.mkdir()
-    why = re.escape(f"can't open the lock file {lock}: Is a directory")
+    why = re.escape(f"{lock} is no file: move it away")
     with pytest.raises(StoreRefused, match=why), locked(tmp_path / "jobs.db"):
         pass

@@ -8,7 +8,7 @@ import pytest
 from job_service.errors import BackupRefused
 from job_service.stores.sqlite.connection import BUSY_SECONDS, open_connection
 from job_service.stores.sqlite.job_file import JobFile
-from job_service.stores.sqlite.rows import Batch
+from job_service.stores.sqlite.rows import Batch, FinishedCount
 from job_service.stores.sqlite.upkeep import STEP_PAGES
 from tests.stores.sqlite.sample import closing_file, job, job_id, moment, new
 
@@ -68,7 +68,12 @@ def test_a_backup_has_what_was_written_while_it_was_made(file: JobFile, tmp_path
     def write_more(file: JobFile) -> None:
         steps.append(number := 5_000 + len(steps))
         file.write(new(job(number)))
-        file.write(Batch([job(number - 5_000, "completed", finished=9)], ended=1))
+        file.write(
+            Batch(
+                [job(number - 5_000, "completed", finished=9)],
+                ended=[FinishedCount("email", "completed", 1)],
+            )
+        )
         file.checkpoint()
 
     size = file.backup(tmp_path / "copy.db", write_more)

@@ -1,1 +1,1 @@
-"""What brings a job to a worker: admission, its place in the backlog, and its turn."""
+"""What brings a job to a worker: the queue that takes it, the backlog, and its turn."""

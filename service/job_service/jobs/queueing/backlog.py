@@ -181,7 +181,7 @@ class Backlog:
 
     def release(self, job: Job) -> bool:
         """The job, which may have been taken, runs no more; whether that makes room for others."""
-        # Else a suspect may be waiting for all others to end.
+        # A suspect that is to run alone waits for all others to end.
         makes_room = (job.losses > 0 and self._suspects.release(job)) or self._suspects.size > 0
         queue = self._own.get(job.type)
         return makes_room if queue is None else queue.release(job) or makes_room

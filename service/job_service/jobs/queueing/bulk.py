@@ -24,7 +24,9 @@ def filter_of(filters: JobFilters, statuses: Sequence[Status]) -> JobFilter:
     """
     wanted = job_filter(**filters)
     if wanted == JobFilter():
-        raise InvalidOption("nothing says which jobs are meant: give a type, a status, or another")
+        raise InvalidOption(
+            "nothing says which jobs are meant: give a type, a status or any filter"
+        )
     if not set(statuses).issuperset(wanted.statuses):
         raise InvalidOption(f"status must be one of {', '.join(statuses)}")
     return structs.replace(wanted, statuses=wanted.statuses or tuple(statuses))

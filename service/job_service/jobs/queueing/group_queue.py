@@ -7,14 +7,14 @@ import trio
 from job_service.errors import InvalidOption
 from job_service.jobs.queueing.keyed_requests import keyed_request
 from job_service.jobs.queueing.option_checks import check_draft
+from job_service.jobs.queueing.own_loop import OnOwnLoop
 from job_service.jobs.queueing.words import require_words
 from job_service.jobs.state.group import GroupView, new_group
 from job_service.jobs.state.model import Draft
 from job_service.jobs.state.views import Cancellations
-from job_service.stores.contract import Store
 
 
-class GroupQueue:
+class GroupQueue(OnOwnLoop):
     """Submits, reads, cancels and repeats groups.
 
     A group is accepted with all of its jobs, or not at all. It ends when the last of its jobs has
@@ -26,9 +26,6 @@ class GroupQueue:
 
     Checkpoints, cancellation and idempotency keys are as in `JobQueue`.
     """
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
 
     async def submit(
         self,
@@ -59,7 +56,7 @@ class GroupQueue:
         if idempotency_key is not None:
             asked = ("group", wanted, on_complete, on_failure)
             request = await keyed_request(idempotency_key, *asked)
-        group = new_group(len(wanted), self._store.clock, on_complete, on_failure, by=by)
+        group = new_group(len(wanted), self._clock, on_complete, on_failure, by=by)
         return await self._store.submit_group(group, wanted, request)
 
     async def get(self, group_id: str) -> GroupView:
@@ -108,7 +105,7 @@ class GroupQueue:
         """Raise InvalidOption if they make no group."""
         if not drafts:
             raise InvalidOption("a group needs at least one job")
-        now = self._store.clock.now()
+        now = self._clock.now()
         for draft in (*drafts, *callbacks):
             check_draft(draft, now)
             if draft.unique_key is not None:

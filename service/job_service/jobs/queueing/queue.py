@@ -108,7 +108,7 @@ class JobQueue(QueueActions):
         await require_words(by)
         wanted = list(drafts)
         try:
-            now = self._store.clock.now()
+            now = self._clock.now()
             for draft in wanted:
                 check_draft(draft, now)
         except BaseException:
@@ -132,7 +132,7 @@ class JobQueue(QueueActions):
         limit_key = None if registered.per is None else registered.limit_key(text)
         if not options:
             return Draft(job_type, text, registered.retry.max_retries, limit_key=limit_key)
-        check_options(options, self._store.clock.now())
+        check_options(options, self._clock.now())
         max_retries, priority = options.get("max_retries"), options.get("priority")
         return Draft(
             job_type,

@@ -77,7 +77,7 @@ class QueueActions(QueueReader):
         room for a longer payload; and then nothing has changed.
         """
         try:
-            check_edit(run_at, priority, payload, self._store.clock.now())
+            check_edit(run_at, priority, payload, self._clock.now())
         except BaseException:
             await trio.lowlevel.checkpoint()
             raise

@@ -8,6 +8,7 @@ from msgspec import structs
 
 from job_service.errors import UnknownJobType
 from job_service.jobs.queueing.filters import MAX_PAGE, JobFilters, check_page, job_filter
+from job_service.jobs.queueing.own_loop import OnOwnLoop
 from job_service.jobs.registration.registry import Registry
 from job_service.jobs.state.detail import JobDetail, JobSummary
 from job_service.jobs.state.job_filter import JobPage
@@ -17,12 +18,12 @@ from job_service.jobs.state.views import NodeView, QueueView, TypeView, with_typ
 from job_service.stores.contract import Store
 
 
-class QueueReader:
+class QueueReader(OnOwnLoop):
     """Reads jobs, types and processes; see `JobQueue`."""
 
     def __init__(self, registry: Registry, store: Store) -> None:
+        super().__init__(store)
         self._registry = registry
-        self._store = store
 
     async def get(self, job_id: str) -> JobDetail:
         """All there is to know of a job. Raises UnknownJob."""

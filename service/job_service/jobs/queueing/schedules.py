@@ -9,6 +9,7 @@ from msgspec import structs
 
 from job_service.errors import UnknownSchedule
 from job_service.jobs.queueing.keyed_requests import keyed_request
+from job_service.jobs.queueing.own_loop import OnOwnLoop
 from job_service.jobs.queueing.words import require_words
 from job_service.jobs.registration.schedule import Cron, Every, Schedule
 from job_service.jobs.state.detail import JobSummary
@@ -36,7 +37,7 @@ class Standing:
         self.skipped = 0
 
 
-class Schedules:
+class Schedules(OnOwnLoop):
     """Shows schedules, runs them now, pauses and resumes them. Each has the name of its job type.
 
     A pause is one of the whole store, and lasts until it is taken back, also over a restart. The
@@ -50,7 +51,7 @@ class Schedules:
         check: Callable[[str, msgspec.Raw], Draft],
         store: Store,
     ) -> None:
-        self._store = store
+        super().__init__(store)
         self._standings = {
             each.job_type: Standing(
                 each,
@@ -89,7 +90,7 @@ class Schedules:
         request = None
         if idempotency_key is not None:
             request = await keyed_request(idempotency_key, "run_schedule_now", schedule)
-        now = self._store.clock.now()
+        now = self._clock.now()
         draft = structs.replace(standing.draft, scheduled_for=now, by=by)
         return (await self._store.submit([draft], request, schedule))[0]
 

@@ -9,6 +9,7 @@ import msgspec
 
 from job_service.errors import InvalidPayload
 from job_service.failures.report import Report, describe, report, report_kind
+from job_service.half_characters import what_is_wrong
 from job_service.huge_numbers import TOO_MANY_HUGE, has_too_many_huge
 from job_service.jobs.registration.context import JobContext
 from job_service.jobs.registration.handler import awaited, kind_of, name_of, place_of
@@ -84,7 +85,7 @@ class JobType:
             if self.sensitive and not _quotes_nothing(error):
                 raise InvalidPayload(_MISFIT) from None
             if isinstance(error, msgspec.DecodeError | UnicodeDecodeError):
-                raise InvalidPayload(str(error)) from error
+                raise InvalidPayload(what_is_wrong(payload, error)) from error
             raise InvalidPayload(describe(error)) from error  # of a payload type that checks itself
 
     def limit_key(self, payload: bytes) -> str | None:

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any, Protocol
 
-import msgspec
 from msgspec import Struct, inspect
 
 from job_service.failures.names import full_name_of
@@ -14,6 +13,7 @@ from job_service.jobs.registration.pydantic_models import (
     is_model,
     is_of_pydantic,
 )
+from job_service.jobs.registration.whole_numbers import WholeNumberDecoder
 
 _WHAT_TO_WRITE = (
     "write a type that msgspec knows, such as str, list, a Struct or a dataclass, and build "
@@ -60,7 +60,7 @@ def decoder_of(payload_type: Any) -> PayloadDecoder:
     if is_for_pydantic(payload_type):
         return PydanticDecoder(payload_type)
     try:
-        decoder = msgspec.json.Decoder(payload_type)
+        decoder = WholeNumberDecoder(payload_type)
         info = inspect.type_info(payload_type)
     except Exception as error:
         problem = " ".join(str(error).split())

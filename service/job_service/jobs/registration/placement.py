@@ -79,8 +79,8 @@ def require_sendable(handler: Callable[..., Any]) -> None:
     else:
         if importlib.util.find_spec("trio_parallel") is None:
             raise ImportError(
-                "runs_in='process' needs the extra 'process': "
-                "pip install 'trio-job-service[process]'"
+                "runs_in='process' needs trio-parallel: "
+                "install the extra 'process' of trio-job-service"
             )
         return
     raise TypeError(f"{name_of(handler)} can't run in a process: {problem}{place_of(handler)}")

@@ -99,8 +99,7 @@ class Registry:
 
         Raises ValueError if a name is taken, and TypeError if `other` is no Registry.
         """
-        if not isinstance(other, Registry):
-            raise TypeError(f"include takes a Registry, not {other!r}")
+        require_registry("include", other)
         for name in other.names:
             self._require_free(name)
         for name in other.resources:
@@ -370,3 +369,9 @@ def _refuse_function(argument: object, call: str) -> None:
     """
     if callable(argument):
         raise TypeError(f"write @registry.{call}")
+
+
+def require_registry(taker: str, registry: object) -> None:
+    """Raise TypeError, which says who takes a Registry, if this is none."""
+    if not isinstance(registry, Registry):
+        raise TypeError(f"{taker} takes a Registry, not {registry!r}")

@@ -154,7 +154,7 @@ class Worker:
         self._may_be_interrupted = False
         try:
             if job.is_recovered or job_type.limits.starts is not None:
-                await self._let_know(job, attempt)
+                await self._note_start(job, attempt)
             if job_type.timeout is not None:
                 self._end_by(trio.current_time() + job_type.timeout)
             make_context = partial(self._context, job_type, job, attempt)
@@ -185,7 +185,7 @@ class Worker:
                 self._cancellation_deadline.forget(self)
                 self._scope.deadline = math.inf
 
-    async def _let_know(self, job: Job, attempt: Attempt) -> None:
+    async def _note_start(self, job: Job, attempt: Attempt) -> None:
         """See to it that this start is counted."""
         self._dispatcher.began(job, attempt.started_monotonic)
         if job.is_recovered:  # perhaps it ends the process, which must be counted then

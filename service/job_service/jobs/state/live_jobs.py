@@ -190,7 +190,7 @@ class LiveJobs:
             forget_what_is_between(job.attempts)
         job.result = change.result
         if change.outcome != "completed":
-            self._count_outcome(change)
+            self._note_no_success(change)
         self.index.move(job, to, change.finished_at)
         self._emit(change.event)
         if self.capacity.is_full:
@@ -201,7 +201,7 @@ class LiveJobs:
         if job.group is not None and to in TERMINAL:
             self.groups.note_end(job)
 
-    def _count_outcome(self, change: AttemptEnd) -> None:
+    def _note_no_success(self, change: AttemptEnd) -> None:
         job = change.job
         if change.ready_in is not None:
             job.run_at = change.finished_at + timedelta(seconds=change.ready_in)

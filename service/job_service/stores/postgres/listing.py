@@ -16,7 +16,7 @@ from typing import Any, Final
 import trio
 
 from job_service.jobs.state.job_filter import JobFilter
-from job_service.jobs.state.model import TERMINAL, Job, Status
+from job_service.jobs.state.model import TERMINAL, TRANSITIONS, Job, Status
 from job_service.stores.labels import labels_wanted
 from job_service.stores.postgres.connection import Connection
 from job_service.stores.postgres.rows import text_of
@@ -53,9 +53,11 @@ _UNFINISHED_OF_TYPES: Final = f"""
     UNION ALL
     ({_HELD})
 """
+# A status that this program does not know stands for pending, in both tables.
 _PAIRS: Final = """
     SELECT type, status, count(*) OVER () AS pairs FROM job_service.counts
-    WHERE status = ANY(%(ended)s) {of_types} GROUP BY type, status HAVING sum(jobs) > 0
+    WHERE (status = ANY(%(ended)s) OR %(any_unknown)s AND status <> ALL(%(known)s)) {of_types}
+    GROUP BY type, status HAVING sum(jobs) > 0
 """
 _FINISHED: Final = f"""
     SELECT found.id
@@ -98,7 +100,9 @@ _EDGE_OF_LABEL: Final = """
 
 _PROCESSING: Final[tuple[Status, ...]] = ("processing",)
 
-_HAS_STATUS: Final = "AND status = ANY(%(statuses)s)"
+_HAS_STATUS: Final = """
+    AND (status = ANY(%(statuses)s) OR %(any_unknown)s AND status <> ALL(%(known)s))
+"""
 _HAS_TYPE: Final = "AND type = ANY(%(types)s)"
 _HAS_OTHER_LABELS: Final = """
     AND (
@@ -110,9 +114,9 @@ _HAS_ID_PART: Final = "AND strpos(id, %(id_part)s) > 0"
 _HAS_ERROR: Final = "AND strpos(error, %(error)s) > 0"
 
 _RECORDS: Final = """
-    SELECT id, record FROM job_service.jobs WHERE id = ANY(%(ids)s)
+    SELECT id, record, NULL FROM job_service.jobs WHERE id = ANY(%(ids)s)
     UNION ALL
-    SELECT id, record FROM job_service.finished WHERE id = ANY(%(ids)s)
+    SELECT id, record, status FROM job_service.finished WHERE id = ANY(%(ids)s)
 """
 # All queries of a page see the tables as they are in one moment.
 _BEGINNING: Final = f"""
@@ -132,6 +136,7 @@ class Listing:
         span = wanted.span(after, newest_first=newest_first)
         self._labels = labels_wanted(wanted)
         self._ended = sorted(status for status in wanted.among or TERMINAL if status in TERMINAL)
+        self._any_unknown = not wanted.among or "pending" in wanted.among
         self._values: dict[str, object] = {
             "behind": span.behind or "",
             "before": span.before or "~",  # comes after any id
@@ -139,6 +144,8 @@ class Listing:
             "looks": LOOKS_AT_IDS,
             "statuses": list(wanted.among),
             "ended": self._ended,
+            "known": list(TRANSITIONS),
+            "any_unknown": self._any_unknown,
             "types": [name for name in wanted.types if "\0" not in name],
             "label": text_of(self._labels[0]) if self._labels else None,
             "others": [text_of(label) for label in self._labels[1:]],
@@ -171,8 +178,10 @@ class Listing:
         ids = [job_id for (job_id,) in await self._rows(connection, self._query, edge)]
         if not ids:
             return [], edge
-        records = dict(await connection.named(_RECORDS, {"ids": ids}))
-        return await jobs_of(connection, [(each, records[each], "", 0) for each in ids]), edge
+        kept = {row[0]: row for row in await connection.named(_RECORDS, {"ids": ids})}
+        ends = {each: status for each, _, status in kept.values() if status is not None}
+        rows = [(each, kept[each][1], "", 0) for each in ids]
+        return await jobs_of(connection, rows, ends=ends), edge
 
     @property
     def _query(self) -> str:
@@ -183,7 +192,7 @@ class Listing:
             of_unfinished = _HELD
         some = [
             *([of_unfinished] if self._has_unfinished else []),
-            *([_FINISHED] if self._ended else []),
+            *([_FINISHED] if self._ended or self._any_unknown else []),
         ]
         return f"""
             SELECT id FROM ({" UNION ALL ".join(f"({each})" for each in some)}) AS jobs
@@ -196,7 +205,7 @@ class Listing:
             return _EDGE_OF_LABEL
         some = [
             *([_EDGE_OF_UNFINISHED] if self._has_unfinished else []),
-            *([_EDGE_OF_FINISHED] if self._ended else []),
+            *([_EDGE_OF_FINISHED] if self._ended or self._any_unknown else []),
         ]
         return f"SELECT {{first}}(edge) FROM ({' UNION ALL '.join(some)}) AS edges"
 

@@ -1,4 +1,4 @@
-"""One process among those that share the database: what it writes, and what has come of it."""
+"""What a process writes to the store that it shares, and what has come of it."""
 
 import math
 from collections.abc import Callable, Collection, Sequence

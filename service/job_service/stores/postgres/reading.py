@@ -17,11 +17,11 @@ from job_service.stores.unreadable import known_status
 T = TypeVar("T")
 
 _JOB: Final = """
-    SELECT id, record, payload, rescues, NULL, node, cancel_reason, cancel_by,
+    SELECT id, record, payload, rescues, NULL, NULL, node, cancel_reason, cancel_by,
         ARRAY(SELECT predecessor FROM job_service.edges WHERE successor = id ORDER BY predecessor)
     FROM job_service.jobs WHERE id = %(id)s
     UNION ALL
-    SELECT id, record, payload, 0, result, NULL, NULL, NULL, '{}'
+    SELECT id, record, payload, 0, result, status, NULL, NULL, NULL, '{}'
     FROM job_service.finished WHERE id = %(id)s
 """
 _EXCERPTS: Final = """
@@ -128,7 +128,9 @@ class Reader:
 
         async def find(connection: Connection) -> Found | None:
             rows = await connection.named(_JOB, {"id": job_id})
-            jobs = await jobs_of(connection, [row[:5] for row in rows], shows_texts=True)
+            ends = {row[0]: row[5] for row in rows if row[5] is not None}
+            texts = [row[:5] for row in rows]
+            jobs = await jobs_of(connection, texts, ends=ends, shows_texts=True)
             if not jobs:
                 return None
             (job,), (*_, node, cancel_reason, cancel_by, awaits) = jobs, rows[0]

@@ -4,6 +4,7 @@ One that was taken would end each process that reads it.
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Protocol
 
 from job_service.jobs.state.model import Job
@@ -14,6 +15,7 @@ from job_service.stores.unreadable import (
     Columns,
     record_in_row,
     require_json,
+    require_known_status,
     stand_in,
     why_unreadable,
 )
@@ -79,16 +81,21 @@ def only_readable(rows: Sequence[Sequence[Any]]) -> list[Job]:
 
 
 async def jobs_of(
-    asks: Asks, rows: Sequence[Sequence[Any]], *, shows_texts: bool = False
+    asks: Asks,
+    rows: Sequence[Sequence[Any]],
+    *,
+    ends: Mapping[str, str] | None = None,
+    shows_texts: bool = False,
 ) -> list[Job]:
     """The jobs of these rows, each with its id before it, in their order.
 
-    If their texts are to be shown, one whose payload or result is no JSON is unreadable, too.
+    `ends` has the statuses in the rows of those that have ended; one that has an unknown status is
+    unreadable. If their texts are to be shown, so is one whose payload or result is no JSON.
 
     What stands for an unreadable one is in its place, and says pending if no process holds it.
     Those that have gone meanwhile are not there. Raises psycopg.Error.
     """
-    jobs, failures = _read(rows, shows_texts=shows_texts)
+    jobs, failures = _read(rows, ends=ends or {}, shows_texts=shows_texts)
     if failures:
         for row in await asks.named(_BESIDE_RECORDS, {"ids": list(failures)}):
             columns = Columns(*row)
@@ -112,12 +119,17 @@ def edits_of(kept: Mapping[str, str]) -> dict[str, int]:
 
 
 def _read(
-    rows: Sequence[Sequence[Any]], *, shows_texts: bool = False
+    rows: Sequence[Sequence[Any]],
+    *,
+    ends: Mapping[str, str] = MappingProxyType({}),
+    shows_texts: bool = False,
 ) -> tuple[dict[str, Job], dict[str, str]]:
     """The jobs that can be read by id, and why the others can't."""
     jobs, failures = dict[str, Job](), dict[str, str]()
     for job_id, *row in rows:
         try:
+            if job_id in ends:
+                require_known_status(ends[job_id])
             job = job_of(job_id, *row)
             if shows_texts:
                 require_json(job.payload)

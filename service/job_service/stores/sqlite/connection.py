@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import quote
 
 from job_service.errors import StoreRefused
+from job_service.stores.sqlite.files_beside import require_file_or_nothing
 from job_service.stores.sqlite.schema import (
     APPLICATION_ID,
     VERSION,
@@ -19,6 +20,7 @@ from job_service.stores.sqlite.schema import (
 _OLDEST_SQLITE: Final = (3, 37)  # the first that has STRICT tables
 _FIRST_BYTES: Final = b"SQLite format 3\0"
 _HEAD_BYTES: Final = 100
+_BESIDE: Final = ("-wal", "-shm", "-journal")  # what SQLite itself has beside a database
 BUSY_SECONDS: Final = 10.0  # someone may look at it with the sqlite3 shell
 _JOURNAL_BYTES: Final = 64 * 1024 * 1024  # to which the write-ahead log is cut back
 
@@ -56,6 +58,8 @@ def refusal(path: Path, error: sqlite3.Error) -> str:
             return f"can't write to {path} ({error}): allow it, in its directory, too"
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return f"another program uses {path} ({error}): end it first"
+        case sqlite3.SQLITE_ERROR:
+            return f"{path} has not the tables of its version ({error}): put a backup in its place"
     return f"can't use {path}: {error}"
 
 
@@ -67,6 +71,8 @@ def _is_new(path: Path, *, read_only: bool) -> bool:
         )
     if not path.parent.is_dir():
         raise StoreRefused(f"there is no directory {path.parent}: make it first")
+    for suffix in _BESIDE:
+        require_file_or_nothing(Path(f"{path}{suffix}"))
     if not path.exists():
         return True
     if not path.is_file():
@@ -87,11 +93,17 @@ def _is_new(path: Path, *, read_only: bool) -> bool:
 def _examine(path: Path, reader: sqlite3.Connection) -> None:
     """Raise StoreRefused if this program must not use the database."""
     application = number_of(reader, "application_id")
-    if application == 0 and number_of(reader, "schema_version") == 0:
+    version = version_of(reader)
+    if application == version == number_of(reader, "schema_version") == 0:
         return  # it is empty: whoever was about to make it came no further
     if application != APPLICATION_ID:
         raise StoreRefused(f"{path} is another program's database: name another file")
-    if (version := version_of(reader)) > VERSION:
+    if version < 1:
+        raise StoreRefused(
+            f"{path} says that its version is {version}, and the first one was 1: "
+            "put a backup in its place"
+        )
+    if version > VERSION:
         raise StoreRefused(
             f"{path} has version {version}, and this program knows {VERSION}: "
             "run the newer program that wrote it"

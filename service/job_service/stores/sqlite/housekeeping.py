@@ -13,7 +13,7 @@ from job_service.stores.kept_counts import KeptCounts
 from job_service.stores.sqlite.file_thread import FileThread
 from job_service.stores.sqlite.job_file import IN_ONE_GO, CannotTrim, JobFile
 from job_service.stores.sqlite.records import text_of
-from job_service.stores.sqlite.rows import Batch, Trimmed
+from job_service.stores.sqlite.rows import Batch, FinishedCount
 
 EVERY_SECONDS: Final = 60.0
 
@@ -21,7 +21,7 @@ EVERY_SECONDS: Final = 60.0
 class Kept(NamedTuple):
     """A batch is kept. What was deleted to make room for it, or why that failed."""
 
-    trimmed: Sequence[Trimmed] = ()
+    trimmed: Sequence[FinishedCount] = ()
     error: BaseException | None = None
 
 

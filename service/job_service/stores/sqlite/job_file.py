@@ -1,7 +1,7 @@
 """Keeps jobs in the database, and all that must be kept beside them."""
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Final, Self
@@ -9,28 +9,40 @@ from typing import Final, Self
 import msgspec
 
 from job_service.jobs.state.job_filter import JobFilter
-from job_service.jobs.state.model import TERMINAL, Status
+from job_service.jobs.state.model import Status
 from job_service.stores.labels import label_of_group
-from job_service.stores.sqlite import damaged_texts, upkeep, writing
+from job_service.stores.sqlite import damaged_texts, finished_counts, upkeep, writing
 from job_service.stores.sqlite.connection import open_connection
 from job_service.stores.sqlite.listing import ids_of_page
 from job_service.stores.sqlite.presence import Presence
 from job_service.stores.sqlite.rows import (
     Batch,
     BesideRecord,
+    FinishedCount,
     JobRow,
     KeptGroup,
     KeptJob,
     RememberedKeys,
     Schedule,
-    Trimmed,
 )
 from job_service.stores.unreadable import known_status
 
-_UNFINISHED: Final = """
-    SELECT id FROM jobs WHERE status NOT IN ('completed', 'failed', 'cancelled', 'abandoned')
-    ORDER BY id
-"""
+# All statuses but the four of jobs that have ended, some of which a damaged row may have. As ranges
+# of the index, because else SQLite reads the whole table, with all jobs that have ended.
+_OF_UNFINISHED: Final = (
+    "status < 'abandoned'",
+    "status > 'abandoned' AND status < 'cancelled'",
+    "status > 'cancelled' AND status < 'completed'",
+    "status > 'completed' AND status < 'failed'",
+    "status > 'failed'",
+)
+_UNFINISHED: Final = (
+    " UNION ALL ".join(
+        f"SELECT id FROM jobs INDEXED BY jobs_by_status WHERE {statuses}"
+        for statuses in _OF_UNFINISHED
+    )
+    + " ORDER BY id"
+)
 _THESE: Final = "(SELECT value FROM json_each(?))"
 PAGE_CHARS: Final = 1_000_000  # of records, after which a page ends: nothing is committed meanwhile
 
@@ -51,7 +63,7 @@ class JobFile:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
         self._presence = Presence(connection)
-        self._finished: int | None = None  # how many jobs have ended; None if they must be counted
+        self._finished: int | None = None  # how many jobs have ended, if that is known
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -62,7 +74,7 @@ class JobFile:
         """Close the connection."""
         self._db.close()
 
-    def write(self, batch: Batch, retain: int | None = None) -> list[Trimmed]:
+    def write(self, batch: Batch, retain: int | None = None) -> list[FinishedCount]:
         """Keep the whole batch in one transaction, or nothing if this raises.
 
         The same batch may be written again then, even if it was kept after all. An empty batch
@@ -74,22 +86,22 @@ class JobFile:
         """
         self._presence.require()
         finished, self._finished = self._finished, None  # until it is done
-        trimmed = list[Trimmed]()
+        ended = _sum(batch.ended)
+        trimmed = list[FinishedCount]()
         with writing.transaction(self._db):
             writing.write(self._db, batch)
-            if finished is not None:
-                finished += batch.ended
-            if retain is not None:
+            if finished is None:  # the batch may be kept already, and its ends be counted
+                finished_counts.count(self._db)
+                finished = _sum(finished_counts.kept(self._db))
+            else:
+                finished_counts.add(self._db, batch.ended)
+                finished += ended
+            if retain is not None and finished > retain + retain // 100:
                 try:
-                    if finished is None:
-                        finished = self._count_finished()
-                    if finished > retain + retain // 100:
-                        at_most = min(finished - retain, IN_ONE_GO + batch.ended)
-                        trimmed = self._delete_first(at_most)
+                    trimmed = self._delete_first(min(finished - retain, IN_ONE_GO + ended))
                 except sqlite3.Error as error:
                     raise CannotTrim from error
-        if finished is not None:
-            self._finished = finished - sum(each.jobs for each in trimmed)
+        self._finished = finished - _sum(trimmed)
         return trimmed
 
     def unfinished(self, portion: int = 500) -> Iterator[list[KeptJob]]:
@@ -163,12 +175,16 @@ class JobFile:
             of_type = counts.setdefault(job_type, {})
             known = known_status(status)
             of_type[known] = of_type.get(known, 0) + jobs
-        self._finished = sum(
-            jobs
-            for statuses in counts.values()
-            for status, jobs in statuses.items()
-            if status in TERMINAL
-        )
+        return counts
+
+    def finished_counts(self) -> list[FinishedCount]:
+        """How many jobs have ended. It looks at each only if nobody has counted them yet."""
+        counts = finished_counts.kept(self._db)
+        if not counts:
+            with writing.transaction(self._db):
+                finished_counts.count(self._db)
+            counts = finished_counts.kept(self._db)
+        self._finished = _sum(counts)
         return counts
 
     def keys(self, now: str) -> RememberedKeys:
@@ -201,6 +217,10 @@ class JobFile:
         rows = self._db.execute(f"{damaged_texts.GROUPS} ended_at IS NULL")
         return list(map(damaged_texts.group, rows))
 
+    def groups(self) -> Iterator[KeptGroup]:
+        """All groups that are kept. Nothing may be written meanwhile."""
+        return map(damaged_texts.group, self._db.execute(f"{damaged_texts.GROUPS} TRUE"))
+
     def unsuccessful(self, group_id: str) -> list[KeptJob]:
         """Those jobs of a group that have ended and did not complete, the oldest first."""
         rows = self._db.execute(
@@ -218,7 +238,7 @@ class JobFile:
                 f"DELETE FROM groups WHERE id IN (SELECT id {first} LIMIT -1 OFFSET ?)", [keep]
             )
 
-    def trim(self, finished_before: str, at_most: int) -> list[Trimmed]:
+    def trim(self, finished_before: str, at_most: int) -> list[FinishedCount]:
         """Delete what finished before a time, so many at most; how many of which kind these were.
 
         Those that finished first go first.
@@ -228,20 +248,25 @@ class JobFile:
         if jobs == 0:
             return []
         finished, self._finished = self._finished, None  # until it is done
-        trimmed = self._delete_first(jobs)
+        with writing.transaction(self._db):
+            trimmed = self._delete_first(jobs)
         if finished is not None:
             self._finished = finished - jobs
         return trimmed
 
-    def _delete_first(self, jobs: int) -> list[Trimmed]:
+    def _delete_first(self, jobs: int) -> list[FinishedCount]:
         """Delete so many of those that finished first; how many of which kind these were."""
         first = "FROM jobs WHERE finished_at IS NOT NULL ORDER BY finished_at, id LIMIT ?"
-        trimmed = self._db.execute(
+        rows = self._db.execute(
             f"SELECT type, status, count(*) FROM (SELECT type, status {first}) GROUP BY 1, 2",
             [jobs],
         ).fetchall()
         self._db.execute(f"DELETE FROM jobs WHERE id IN (SELECT id {first})", [jobs])
-        return [Trimmed(name, known_status(status), number) for name, status, number in trimmed]
+        trimmed = [
+            FinishedCount(name, known_status(status), number) for name, status, number in rows
+        ]
+        finished_counts.take_off(self._db, trimmed)
+        return trimmed
 
     def checkpoint(self) -> None:
         """Empty the write-ahead log, as far as nobody reads it; see `upkeep.checkpoint`."""
@@ -261,17 +286,9 @@ class JobFile:
         """What is wrong with the database, a line for each thing."""
         return upkeep.check(self._db)
 
-    @property
-    def finished(self) -> int:
-        """How many jobs have ended. After an error it has to look at each job."""
-        if self._finished is None:
-            self._finished = self._count_finished()
-        return self._finished
 
-    def _count_finished(self) -> int:
-        query = "SELECT count(*) FROM jobs WHERE finished_at IS NOT NULL"
-        (finished,) = self._db.execute(query).fetchone()
-        return int(finished)
+def _sum(counts: Iterable[FinishedCount]) -> int:
+    return sum(each.jobs for each in counts)
 
 
 def _text(value: object) -> str:

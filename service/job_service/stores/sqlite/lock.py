@@ -5,8 +5,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from job_service.errors import StoreRefused
+from job_service.stores.sqlite.files_beside import open_beside
+
+_SUFFIX: Final = "-lock"
 
 
 class StoreInUse(StoreRefused):
@@ -34,13 +38,7 @@ def locked(path: Path) -> Iterator[None]:
 
     # A forked child has the open file, too, and would keep the lock for as long as it lives.
     os.register_at_fork(after_in_child=let_go)
-    lock = Path(f"{os.path.realpath(path)}-lock")
-    try:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except FileNotFoundError:
-        raise StoreRefused(f"there is no directory {lock.parent}: make it first") from None
-    except OSError as error:
-        raise StoreRefused(f"can't open the lock file {lock}: {error.strerror}") from None
+    descriptor = open_beside(path, _SUFFIX)
     try:
         # `lockf` would let two parts of one process in, and lose the lock as soon as any of them
         # closes the file.
@@ -50,7 +48,7 @@ def locked(path: Path) -> Iterator[None]:
         let_go()
         if isinstance(error, BlockingIOError):
             raise StoreInUse(f"{path} is in use by {owner}: stop that one first") from None
-        raise StoreRefused(f"can't lock {lock}: {error.strerror}") from None
+        raise StoreRefused(f"can't lock {path}{_SUFFIX}: {error.strerror}") from None
     try:
         os.truncate(descriptor, 0)
         os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)

@@ -1,5 +1,6 @@
 """Jobs as rows of the file, and back."""
 
+from collections import Counter
 from collections.abc import Container, Iterable, Iterator
 from datetime import datetime
 
@@ -53,7 +54,10 @@ def batch_of(units: Iterable[UnitOfWork], keyed: Container[str]) -> rows.Batch:
         keyed_ends=[_keyed_end(job) for job in ended if job.id in keyed],
         pauses=[(item.job_type or "", item.paused) for item in beside if isinstance(item, Pause)],
         schedules=[*map(_schedule_row, _states_in(beside))],
-        ended=len(ended),
+        ended=[
+            rows.FinishedCount(job_type, status, jobs)
+            for (job_type, status), jobs in Counter((job.type, job.status) for job in ended).items()
+        ],
         groups=[_group_row(group_id, standing) for group_id, standing in groups.items()],
         group_definitions=[(item.id, _text(item)) for item in beside if isinstance(item, Group)],
     )

@@ -1,5 +1,6 @@
 """Reads the jobs that have not ended, finds out what they still wait for, and brings them back."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -27,8 +28,12 @@ TELL_EVERY_SECONDS: Final = 1.0
 
 @dataclass(slots=True)
 class Found:
-    """Jobs that somebody had in hand, and pairs of a job and one that it can't follow any more."""
+    """Jobs that somebody had in hand, and pairs of a job and one that it can't follow any more.
 
+    `waiting` is how many of each type have not ended.
+    """
+
+    waiting: Counter[str] = field(default_factory=Counter)
     in_hand: list[Job] = field(default_factory=list)
     unreadable_in_hand: int = 0  # beside them
     bereft: list[tuple[Job, Job]] = field(default_factory=list)
@@ -45,7 +50,9 @@ async def take_in(
     found, followers, jobs = Found(), list[Job](), 0
     portions = await file.call(JobFile.unfinished, PORTION)
     while kept := await file.call(lambda _: next(portions, None)):
-        for job in await _jobs_of(file, kept, found):
+        portion = await _jobs_of(file, kept, found)
+        found.waiting.update(job.type for job in portion)
+        for job in portion:
             last = None if isinstance(job, StandIn) else begun.get(job.id)
             if last is not None and last.number > job.runs:
                 put_in_hand(job, last.number, last.worker_id, last.started_at)

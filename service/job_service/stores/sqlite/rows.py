@@ -104,14 +104,22 @@ class KeptGroup(NamedTuple):
     standing: str
 
 
+class FinishedCount(NamedTuple):
+    """How many jobs of a type have ended with a status, or were deleted after that."""
+
+    type: str
+    status: Status
+    jobs: int
+
+
 class Batch(msgspec.Struct):
     """What one transaction keeps: jobs that are new or have changed, and what came with them.
 
     `payloads` are pairs of a job's id and its payload, and `labels` pairs of a label and the id of
     a job that has it: both are given once, with the new job. `pauses` are pairs of a job type, ""
     for the whole queue, and whether it is paused now. `group_definitions` are pairs of the id of a
-    new group and what it is. `ended` is how many of the jobs had not ended in the last batch that
-    they were in, and have now.
+    new group and what it is. `ended` counts those of the jobs that had not ended in the last batch
+    that they were in, and have now.
     """
 
     jobs: list[JobRow] = []
@@ -120,7 +128,7 @@ class Batch(msgspec.Struct):
     keyed_ends: list[KeyedEnd] = []
     pauses: list[tuple[str, bool]] = []
     schedules: list[Schedule] = []
-    ended: int = 0
+    ended: list[FinishedCount] = []
     labels: list[tuple[str, str]] = []
     groups: list[GroupRow] = []
     group_definitions: list[tuple[str, str]] = []
@@ -131,11 +139,3 @@ class RememberedKeys(NamedTuple):
 
     keys: list[KeyRow]
     ends: dict[str, KeyedEnd]
-
-
-class Trimmed(NamedTuple):
-    """How many jobs of a type and a status were deleted."""
-
-    type: str
-    status: Status
-    jobs: int

@@ -60,7 +60,7 @@ async def recover_keys(
     endings = dict[str, Ending]()
     for end in ends.values():
         try:
-            endings[end.job_id] = _ending(end)
+            endings[end.job_id] = ending_of(end)
         except ValueError as error:  # its job is shown as it was first, once it is kept no more
             errors.append(error)
     tell("keyed_ends", errors)
@@ -68,7 +68,7 @@ async def recover_keys(
     for key in keys:
         request, seconds = KeyedRequest(key.key, key.asked), REMEMBERED_SECONDS
         try:
-            seconds = (_moment(key.until) - now).total_seconds()
+            seconds = (moment_of(key.until) - now).total_seconds()
             submissions.recover(request, answer_of(key), seconds, endings)
         except ValueError as error:
             errors.append(error)
@@ -90,20 +90,22 @@ async def kept_schedules(
 ) -> list[ScheduleState]:
     """What is kept of each schedule."""
     errors = list[ValueError]()
-    states = [_state(kept, clock, errors) for kept in await file.call(JobFile.schedules)]
+    now = clock.now()
+    states = [state_of(kept, now, errors) for kept in await file.call(JobFile.schedules)]
     tell("schedules", errors)
     return states
 
 
-def _ending(end: KeyedEnd) -> Ending:
+def ending_of(end: KeyedEnd) -> Ending:
+    """How the job of a key has ended. Raises ValueError if that can't be read."""
     status = known_status(end.status)
     if status not in TERMINAL:
         raise ValueError(f"{end.status!r} is no end of a job")
     return Ending(status, time_of(end.finished_at))
 
 
-def _state(kept: Schedule, clock: Clock, errors: list[ValueError]) -> ScheduleState:
-    """What a row says of a schedule.
+def state_of(kept: Schedule, now: datetime, errors: list[ValueError]) -> ScheduleState:
+    """What a row says of a schedule; why any of its times can't be read goes to `errors`.
 
     If the time of its last tick can't be read, it makes up for no tick that was missed; nor does it
     if that of the end of its last pause can't. If that of the begin of its pause can't, it is
@@ -112,7 +114,7 @@ def _state(kept: Schedule, clock: Clock, errors: list[ValueError]) -> ScheduleSt
 
     def moment(text: str | None, if_unreadable: datetime | None) -> datetime | None:
         try:
-            return None if text is None else _moment(text)
+            return None if text is None else moment_of(text)
         except ValueError as error:
             errors.append(error)
             return if_unreadable
@@ -122,13 +124,14 @@ def _state(kept: Schedule, clock: Clock, errors: list[ValueError]) -> ScheduleSt
         ticked_at=moment(kept.ticked_at, None),
         last_run_at=moment(kept.last_run_at, None),
         last_job_id=kept.last_job_id,
-        paused_since=moment(kept.paused_since, clock.now()),
+        paused_since=moment(kept.paused_since, now),
         paused_by=kept.paused_by,
-        resumed_at=moment(kept.resumed_at, clock.now()),
+        resumed_at=moment(kept.resumed_at, now),
     )
 
 
-def _moment(text: str) -> datetime:
+def moment_of(text: str) -> datetime:
+    """The time that a text tells. Raises ValueError if that is none, or one without a zone."""
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"the time {text!r} has no zone")

@@ -144,6 +144,14 @@ _SCHEDULES: Final = (
 )
 
 
+# To count them takes a start half a minute if there are millions.
+_FINISHED_COUNTS: Final = """
+    CREATE TABLE finished_counts (
+        type TEXT NOT NULL, status TEXT NOT NULL, jobs INTEGER NOT NULL, PRIMARY KEY (type, status)
+    ) STRICT, WITHOUT ROWID
+"""
+
+
 def _label(connection: sqlite3.Connection) -> None:
     for statement in _LABELS:
         connection.execute(statement)
@@ -164,6 +172,10 @@ def _keep_schedules(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+def _keep_counts(connection: sqlite3.Connection) -> None:
+    connection.execute(_FINISHED_COUNTS)
+
+
 # Each takes a database from the version that is its place here to the next one.
 _MIGRATIONS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (
     _create,
@@ -171,6 +183,7 @@ _MIGRATIONS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (
     _keep_errors,
     _group,
     _keep_schedules,
+    _keep_counts,
 )
 
 VERSION: Final = len(_MIGRATIONS)

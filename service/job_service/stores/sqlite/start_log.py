@@ -18,7 +18,9 @@ import msgspec
 
 from job_service.errors import StoreRefused
 from job_service.jobs.state.model import Attempt
+from job_service.stores.sqlite.files_beside import open_beside
 
+_SUFFIX: Final = "-starts"
 _ENTRIES: Final = 4_096
 _ENTRY_BYTES: Final = 128
 _BYTES: Final = _ENTRIES * _ENTRY_BYTES
@@ -54,20 +56,16 @@ class StartLog:
     @classmethod
     def open(cls, path: Path) -> Self:
         """The one beside the database at `path`, made if there is none. Raises StoreRefused."""
-        file = f"{os.path.realpath(path)}-starts"
+        descriptor = open_beside(path, _SUFFIX)
         try:
-            descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            try:
-                size = os.fstat(descriptor).st_size
-                while size < _BYTES:  # written and not just claimed, so that the disk has the place
-                    size += os.pwrite(descriptor, b" " * (_BYTES - size), size)
-                os.fsync(descriptor)
-            except OSError:
-                os.close(descriptor)
-                raise
-            return cls(descriptor)
+            size = os.fstat(descriptor).st_size
+            while size < _BYTES:  # written and not just claimed, so that the disk has the place
+                size += os.pwrite(descriptor, b" " * (_BYTES - size), size)
+            os.fsync(descriptor)
         except OSError as error:
-            raise StoreRefused(f"can't use {file}: {error.strerror}") from None
+            os.close(descriptor)
+            raise StoreRefused(f"can't use {path}{_SUFFIX}: {error.strerror}") from None
+        return cls(descriptor)
 
     def read(self) -> dict[str, Begun]:
         """The last attempt of each job of which there is an entry, by the job's id.

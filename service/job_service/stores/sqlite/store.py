@@ -112,8 +112,8 @@ class SqliteStore(SoleStore):
             self._committer.close()
             await self._file.close(CLOSING_SECONDS)
 
-    def apply(self, change: Change) -> None:
-        super().apply(change)
+    def _apply_in(self, unit: UnitOfWork, change: Change) -> None:
+        super()._apply_in(unit, change)
         # That of a recovered job is kept before its handler is called.
         if type(change) is Start and not change.job.is_recovered:
             try:
@@ -137,8 +137,10 @@ class SqliteStore(SoleStore):
         unreadable("groups", await take_in_groups(self._file, self._live))
         tell = how_far(self._say, self.clock, self.name)
         found = await take_in(self._file, self._live, self._starts.read(), tell)
-        counts = await self._file.call(JobFile.counts)
-        self._kept_counts.take_in(counts)
+        for job_type, jobs in found.waiting.items():
+            self._kept_counts.add(job_type, "pending", jobs)
+        for job_type, status, jobs in await self._file.call(JobFile.finished_counts):
+            self._kept_counts.add(job_type, status, jobs)
         await recover_keys(self._file, self._submissions, self.clock, unreadable)
         await recover_pauses(self._file, self._runner, self._say, self.clock)
         for state in await kept_schedules(self._file, self.clock, unreadable):

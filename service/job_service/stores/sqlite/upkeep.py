@@ -10,6 +10,8 @@ from typing import Final, get_args
 from job_service.errors import BackupRefused
 from job_service.jobs.state.model import TERMINAL, Status
 from job_service.stores.sqlite.connection import BUSY_SECONDS
+from job_service.stores.sqlite.finished_counts import COUNTED
+from job_service.stores.sqlite.schema import VERSION, version_of
 
 STEP_PAGES: Final = 1_000  # of a copy, 4 MiB: commits wait for one step at most
 _SHOWN: Final = 100  # problems of one kind
@@ -59,7 +61,8 @@ def checkpoint(connection: sqlite3.Connection) -> None:
 def check(connection: sqlite3.Connection) -> list[str]:
     """What is wrong with the database, a line for each thing. It looks at all that is kept."""
     lines = [line for (line,) in connection.execute("PRAGMA integrity_check") if line != "ok"]
-    for query, problem in _CHECKS:
+    checks = _CHECKS if version_of(connection) < VERSION else (*_CHECKS, *_CHECKS_OF_THIS_VERSION)
+    for query, problem in checks:
         found = connection.execute(f"{query} LIMIT {_SHOWN + 1}").fetchall()
         lines += [problem.format(*row) for row in found[:_SHOWN]]
         if len(found) > _SHOWN:
@@ -97,6 +100,19 @@ _CHECKS: Final = (
             f"job {{}} has a {column} that is no time: {{}}",
         )
         for column in ("created_at", "run_at", "finished_at")
+    ),
+)
+
+_CHECKS_OF_THIS_VERSION: Final = (
+    (
+        f"""
+        SELECT type, status, sum(kept), sum(counted) FROM (
+            SELECT type, status, jobs AS kept, 0 AS counted FROM ({COUNTED})
+            UNION ALL SELECT type, status, 0, jobs FROM finished_counts
+        )
+        GROUP BY type, status HAVING sum(kept) <> sum(counted)
+        """,
+        "of the jobs of type {} that are {}, {:,} are kept and {:,} counted",
     ),
 )
 

@@ -10,7 +10,7 @@ from hypercorn.protocol import events
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.typing import ASGIReceiveEvent, ConnectionState
 
-from job_service.web.edge.answers import CONTINUE, Answer, refusal
+from job_service.web.edge.answers import Answer, refusal
 from job_service.web.edge.heads import NO_REQUEST, Refused, Unread, asks_for_head_only
 from job_service.web.edge.incoming_body import IncomingBody
 from job_service.web.edge.requests import Headers, Request, read_request
@@ -109,7 +109,12 @@ class HTTP1:
 
     async def _begin(self, request: Request) -> None:
         self._method = request.method
-        body = self._body = IncomingBody(request.body, self._unread, self._transport)
+        body = self._body = IncomingBody(
+            request.body,
+            self._unread,
+            self._transport,
+            awaits_continue=request.awaits_continue,
+        )
         self._awaited = None if request.short_body is None else body
         self._answer = None
         self._transport.set_idle(False)
@@ -125,8 +130,6 @@ class HTTP1:
                 _STREAM_ID, request.headers, request.version, request.method, request.target, state
             )
         )
-        if request.awaits_continue and not self._unread.data:
-            await self._transport.send(CONTINUE, b"", is_last=True)
 
     async def _run_on(self, body: IncomingBody) -> None:
         """Run the app in this task, because all of its short body is here."""
@@ -155,6 +158,8 @@ class HTTP1:
                 await trio.lowlevel.checkpoint()
         elif isinstance(event, events.Response):
             headers = [*event.headers, *self._answer_headers()]
+            if self._body is not None:
+                self._body.awaits_continue = False
             # If some of the body is missing, the connection ends with the answer. The client must
             # know, or its next request would go to a connection that is being closed.
             is_last = self._is_closing() or (self._body is not None and self._body.is_missing)

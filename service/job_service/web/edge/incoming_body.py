@@ -5,6 +5,7 @@ from http import HTTPStatus
 import trio
 from hypercorn.typing import ASGIReceiveEvent
 
+from job_service.web.edge.answers import CONTINUE
 from job_service.web.edge.bodies import Body, SizedBody
 from job_service.web.edge.heads import MAX_UNREAD_BYTES, NO_REQUEST, Refused, Unread
 from job_service.web.edge.transport import Transport
@@ -13,11 +14,15 @@ from job_service.web.edge.transport import Transport
 class IncomingBody:
     """Hands over what has come of a body, and lets the client send more as it is taken.
 
-    `is_over` once all of it is taken, or nobody wants it any more.
+    `is_over` once all of it is taken, or nobody wants it any more. If the client `awaits_continue`,
+    it is asked for its body when the app is, so that what the app refuses is never sent.
     """
 
-    def __init__(self, body: Body, unread: Unread, transport: Transport) -> None:
+    def __init__(
+        self, body: Body, unread: Unread, transport: Transport, *, awaits_continue: bool
+    ) -> None:
         self.is_over = False
+        self.awaits_continue = awaits_continue
         self.is_awaited = False  # the client is to send more of it now
         self._body = body
         self._unread = unread
@@ -43,6 +48,9 @@ class IncomingBody:
             if piece or body.is_complete:
                 return {"type": "http.request", "body": piece, "more_body": not body.is_complete}
             if not has_taken:
+                if self.awaits_continue:
+                    self.awaits_continue = False
+                    await self._transport.send(CONTINUE, b"", is_last=True)
                 await self._unread.arrived.park()
         await trio.sleep_forever()  # this task ends with its connection
         raise AssertionError("never comes here")

@@ -54,7 +54,10 @@ def read_request(head: bytes) -> Request:
         headers = [item for item in headers if item[0] != b"host"] + [(b"host", host)]
     values = dict(headers)
     body = _body(request.http_version, values)
-    is_submission = request.method == b"POST" and b"content-length" in values
+    awaits_continue = connection.they_are_waiting_for_100_continue
+    is_submission = (
+        request.method == b"POST" and b"content-length" in values and not awaits_continue
+    )
     return Request(
         request.method.decode(),
         target,
@@ -62,7 +65,7 @@ def read_request(head: bytes) -> Request:
         headers,
         body,
         keeps_open=request.http_version >= b"1.1" and b"close" not in _options(headers),
-        awaits_continue=connection.they_are_waiting_for_100_continue,
+        awaits_continue=awaits_continue,
         short_body=_short(body, target) if is_submission else None,
     )
 

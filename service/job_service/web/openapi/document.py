@@ -33,8 +33,7 @@ Submit work over HTTP, and see at any moment what became of it.
 Every answer is JSON, except pages and streams. Every error is a problem as in RFC 9457, \
 `application/problem+json`: its `type` says which, its `detail` what is wrong. Timestamps are \
 ISO 8601 in UTC, names of durations end in `_seconds`, and what does not apply is left out, never \
-null. In a payload, a whole number is written without a fraction: `1`, not `1.0`. `HEAD` works \
-wherever `GET` does."""
+null. `HEAD` works wherever `GET` does."""
 
 _IN_PATHS: Final[dict[str, Schema]] = {
     "job_id": {"type": "string", "format": "uuid"},

@@ -68,7 +68,9 @@ _OR_ALL_OF_IT: Final = (JobDetail, JobSummary)
 _ADMISSION: Final = (KEY_REUSED, QUEUE_FULL, DRAINING, STORE_UNAVAILABLE)
 
 
-_WHICH: Final = malformed_as("nothing says which jobs are meant: give a type, a status, or another")
+_WHICH: Final = malformed_as(
+    "nothing says which jobs are meant: give a type, a status or any filter"
+)
 _PORTIONS: Final = (
     "If there may be more than `limit`, the answer has `next`: send it as `cursor`, with the same "
     "query, until it has none. It does no harm to send the same again."

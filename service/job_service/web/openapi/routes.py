@@ -1,10 +1,11 @@
 """The routes of the documentation: `/openapi.json` and `/docs`."""
 
-from functools import cache
+from collections.abc import Callable
 from importlib.resources import files
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
+import trio
 from quart import Quart, Response
 
 from job_service.jobs.registration.registry import Registry
@@ -17,33 +18,57 @@ HTML: Final = "text/html; charset=utf-8"
 _ASKING: Final = Fixed(files(__package__).joinpath("asking.html").read_bytes())
 
 
+class _Documentation(NamedTuple):
+    document: Fixed
+    page: Fixed
+
+
+class _WrittenOnce:
+    """The documentation, written when a client first asks: by then the app has all its routes.
+
+    That takes a part of a second, so a thread does it, and others are answered meanwhile.
+    """
+
+    def __init__(self, write: Callable[[], _Documentation]) -> None:
+        self._write = write
+        self._writing = trio.Lock()
+        self._written: _Documentation | None = None
+
+    async def get(self) -> _Documentation:
+        """The documentation. A cancellation leaves the thread alone; another one begins anew."""
+        if self._written is not None:
+            return self._written
+        async with self._writing:
+            if self._written is None:
+                self._written = await trio.to_thread.run_sync(
+                    self._write, abandon_on_cancel=True, limiter=trio.CapacityLimiter(1)
+                )
+            return self._written
+
+
 def add_documentation(app: Quart, registry: Registry, *, needs_token: bool, root_path: str) -> None:
     """Let `app` describe itself, all its routes and the job types of `registry`."""
 
-    # Written when a client first asks for them: by then the app has all its routes.
-    @cache
-    def document() -> Fixed:
+    def write() -> _Documentation:
         # Imported no sooner, because it delays the start, and most services are never asked.
         from job_service.web.openapi.document import build_document
 
-        return Fixed(
-            msgspec.json.encode(
-                build_document(app, registry, needs_token=needs_token, root_path=root_path)
-            )
+        document = msgspec.json.encode(
+            build_document(app, registry, needs_token=needs_token, root_path=root_path)
         )
+        page = render_page(msgspec.json.decode(document))
+        return _Documentation(Fixed(document), Fixed(page.encode()))
 
-    @cache
-    def page() -> Fixed:
-        return Fixed(render_page(msgspec.json.decode(document().body)).encode())
+    written = _WrittenOnce(write)
 
     @app.get("/openapi.json")
     async def get_openapi() -> Response:
-        return document().response(JSON, {})
+        return (await written.get()).document.response(JSON, {})
 
     @app.get("/docs")
     async def read_docs() -> Response:
         if present_request().token is None:
             shown, policy = _ASKING, ASKING_POLICY
         else:
-            shown, policy = page(), CONTENT_SECURITY_POLICY
+            shown, policy = (await written.get()).page, CONTENT_SECURITY_POLICY
         return shown.response(HTML, {"Vary": "Authorization", **page_headers(policy)})

@@ -5,7 +5,7 @@ import { Problem, post } from "./api.js";
 const DRAINING = "/problems/draining";
 
 /** Whether the service has said why it did not do it; all else leaves open what it did. */
-const isRefused = (error) =>
+export const isRefused = (error) =>
   error instanceof Problem && (error.status < 500 || error.type === DRAINING);
 
 /** What to say of an action that has thrown this. */

@@ -84,7 +84,7 @@ function setState(state, reason) {
 
 async function onBeat(signal, asked) {
   if (counted === null) await showCaller(signal);
-  if (counted === null || !ready) await lookIfReady(signal);
+  if (!ready) await lookIfReady(signal);
   try {
     await showAll(signal, asked);
   } catch (error) {
@@ -198,6 +198,7 @@ connect({
   onState(state, reason) {
     setState(state, reason);
     counted = null;
+    ready = false;
     forgetHistory();
     expectNotices();
   },

@@ -1,7 +1,7 @@
 // The dialog that changes a job that waits: its time, its priority, its payload. The service checks
 // them: what it refuses is said at the field, and nothing that was written is lost.
 
-import { failureInWords } from "./answers.js";
+import { failureInWords, isRefused } from "./answers.js";
 import { Problem, clockOffset, patch, readPage } from "./api.js";
 import { isAnyOpen, say } from "./dialogs.js";
 import { $, setAttribute, setText } from "./dom.js";
@@ -27,7 +27,9 @@ const TO_JSON = {
   },
 };
 
-let job = null; // of the last opening: its id, its tag, and the texts that the fields had at first
+// Of the last opening: its id, its tag, the texts that the fields had at first, and whether a try
+// to save it got no answer.
+let job = null;
 
 const field = (name) => $(`edit-${name}`);
 const isChanged = (name) =>
@@ -55,7 +57,7 @@ function fillIn({ text, etag }) {
     priority: String(priority),
     payload: JSON.stringify(exact(text).payload, null, 2),
   };
-  job = { id, etag, texts };
+  job = { id, etag, texts, mayBeSaved: false };
   for (const name of NAMES) {
     field(name).value = texts[name];
     showWrong(name, "");
@@ -116,8 +118,8 @@ async function save() {
   const isOpen = () => job === saved && $("edit").open;
   $("edit-yes").disabled = true;
   try {
-    await patch(`/jobs/${saved.id}`, body, saved.etag);
-    say(isOpen() ? "The job is changed." : `The job ${saved.id} is changed.`);
+    const words = await change(saved, body);
+    say(isOpen() ? `The job is ${words}.` : `The job ${saved.id} is ${words}.`);
     if (isOpen()) $("edit").close();
   } catch (error) {
     if (isOpen()) explain(error);
@@ -126,6 +128,31 @@ async function save() {
     if (isOpen()) $("edit-yes").disabled = false;
   }
   beatNow();
+}
+
+/** Change the job, and give what it is then. A try without an answer may be why a later one is refused. */
+async function change(saved, body) {
+  try {
+    await patch(`/jobs/${saved.id}`, body, saved.etag);
+    return "changed";
+  } catch (error) {
+    if (!isRefused(error)) saved.mayBeSaved = true;
+    else if (saved.mayBeSaved && (await isSaved(saved.id, body))) return "as you saved it first";
+    throw error;
+  }
+}
+
+/** Whether a job has all these changes. */
+async function isSaved(id, body) {
+  const { text } = await readPage(`/jobs/${id}`);
+  const { run_at: runAt, priority } = JSON.parse(body);
+  const now = JSON.parse(text);
+  const payloadIn = (json) => JSON.stringify(exact(json).payload);
+  return (
+    (runAt === undefined || Date.parse(runAt) === Date.parse(now.run_at)) &&
+    (priority === undefined || priority === (now.priority ?? USUAL_PRIORITY)) &&
+    [undefined, payloadIn(text)].includes(payloadIn(body))
+  );
 }
 
 function explain(error) {
