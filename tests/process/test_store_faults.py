@@ -609,7 +609,7 @@ async def test_a_file_that_cant_be_used_is_refused_and_left_as_it_is(
 @pytest.mark.parametrize(
     ("what", "why"),
     [
-        ("data", "can't open the lock file {}-lock: Read-only file system"),
+        ("data", "can't use {}-lock: Read-only file system"),
         ("data/jobs.db", "can't use {}: Read-only file system"),
     ],
 )
