@@ -337,6 +337,14 @@ def test_what_is_no_address_is_refused(url: str | None, token: str | None) -> No
             kind(url, token=token)
 
 
+@pytest.mark.parametrize("given", [{"url": 8080}, {"token": b"secret"}])
+def test_what_is_no_text_is_told(given: dict[str, Any]) -> None:
+    """Who forgets what a parameter is for hears of it at once, by the parameter's name."""
+    for kind in (JobClient, AsyncJobClient):
+        with pytest.raises(SettingsError, match="must be a text, not "):
+            kind(**given)
+
+
 @pytest.mark.parametrize("proxy", ["ftp://proxy", "socks5://proxy"])
 def test_a_proxy_that_can_not_be_used_is_told(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment names it; a Unix socket needs none."""

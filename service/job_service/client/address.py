@@ -30,6 +30,8 @@ def find_service(url: str | None, token: str | None) -> Address:
     Without a `token`, it is the first with the highest role of JOB_SERVICE_TOKEN, if there is one.
     Raises SettingsError, of the setting `url` or `token`.
     """
+    _require_text("url", url)
+    _require_text("token", token)
     url = url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
     token = token or _token_of_environment()
     if not token.isprintable() or len(token.split()) > 1:
@@ -42,6 +44,11 @@ def find_service(url: str | None, token: str | None) -> Address:
         return Address(url, "http://localhost", path, headers)
     _check(url)
     return Address(_without_password(url.rstrip("/")), url.rstrip("/"), None, headers)
+
+
+def _require_text(setting: str, value: object) -> None:
+    if not isinstance(value, str | None):
+        raise SettingsError(setting, f"must be a text, not {type(value).__name__}")
 
 
 def _token_of_environment() -> str:
