@@ -86,6 +86,29 @@ async def test_others_are_answered_while_the_document_is_written(
     assert len(written) == 1
 
 
+async def test_those_who_ask_and_leave_share_one_thread(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many do, one thread writes the document, and for those who come later, too."""
+    goes_on = threading.Event()
+    written = list[Document]()
+
+    def build(*args: Any, **options: Any) -> Document:
+        written.append(build_document(*args, **options))
+        goes_on.wait(PATIENCE_SECONDS)
+        return written[-1]
+
+    monkeypatch.setattr(document_module, "build_document", build)
+    for _ in range(5):
+        async with trio.open_nursery() as leaving:
+            leaving.start_soon(api.ask, "/openapi.json")
+            await trio.testing.wait_all_tasks_blocked()
+            leaving.cancel_scope.cancel()
+    goes_on.set()
+    assert (await api.ask("/openapi.json")).status == 200
+    assert len(written) == 1
+
+
 @pytest.fixture
 async def document(api: Api) -> Document:
     """What `GET /openapi.json` answers."""

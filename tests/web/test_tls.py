@@ -268,3 +268,24 @@ async def test_old_versions_of_tls_are_refused(
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     async with await open_tls(served.port, context) as stream:
         assert (await Wire(stream).ask("/hello")).status == 200
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_body_that_comes_with_the_word_to_send_it_is_read(
+    api: Api, serve: Serve, keys: Keys, certificate: Certificate, turns: int
+) -> None:
+    """Expect: 100-continue: the client may send its body in the moment in which it is told to."""
+    served = await serve(api.app, keys=keys)
+    body = b'{"type": "echo"}'
+    fields = ("Content-Type: application/json", f"Content-Length: {len(body)}")
+    head = request("/jobs", *fields, "Expect: 100-continue", method="POST")
+    async with await open_tls(served.port, certificate.trust()) as stream:
+        wire = Wire(stream)
+        with trio.fail_after(PATIENCE_SECONDS):
+            for _ in range(5):
+                await wire.send(head)
+                for _ in range(turns):
+                    await trio.lowlevel.checkpoint()
+                await wire.send(body)
+                assert (await wire.answer()).status == 100
+                assert (await wire.answer()).status == 201

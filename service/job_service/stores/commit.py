@@ -170,7 +170,7 @@ class Committer:
     async def _gather(self) -> None:
         """Let all who can go on now add their units, so that fewer transactions keep them."""
         units, told = 0, 0
-        while 0 < len(self._units) < MOST_JOBS:
+        while self._units and sum(len(unit.jobs) for unit in self._units) < MOST_JOBS:
             before = units, told
             units, told = len(self._units), len(self._units[-1].told)  # the last may be open
             if before == (units, told):

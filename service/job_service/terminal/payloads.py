@@ -1,6 +1,5 @@
 """Reads the payload that somebody types, or names a file of."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -19,7 +18,7 @@ def read_payload(payload: str) -> Raw:
         elif payload.startswith("@"):
             text = Path(payload[1:]).read_bytes()
         else:
-            text = os.fsencode(payload)
+            text = payload.encode("utf-8", "surrogateescape")  # as it came from the shell
         if is_too_deep(text):
             raise InvalidPayload(f"the payload can't be taken: {TOO_DEEP}")
         json.decode(text)

@@ -2,12 +2,13 @@
 
 from typing import Any
 
+import psycopg
 import pytest
 import trio
 
 from job_service.jobs.registration.registry import Registry
 from job_service.stores.postgres.connection import Connection
-from job_service.telemetry.events import JobCancelled, JobStarted
+from job_service.telemetry.events import JobCancelled, JobStarted, QueuePaused
 from tests.stores.postgres.service import services
 
 REASON = 'a "b"\\c\n\x1e\u2028'
@@ -48,3 +49,17 @@ async def test_a_reason_is_heard_as_it_was_given(database: str) -> None:
         await other.ended(job.id)
         (told,) = (e for e in holders[0].events if isinstance(e, JobCancelled))
         assert (told.reason, told.by) == (REASON, REASON)
+
+
+async def test_a_time_that_can_not_be_read_stops_nothing(database: str, registry: Registry) -> None:
+    """Somebody has written one into the row of a schedule: all else is heard as ever."""
+    async with services(database, registry, 2) as nodes:
+        with psycopg.connect(database, autocommit=True) as connection:
+            connection.execute(
+                "INSERT INTO job_service.schedules (schedule, paused_since)"
+                " VALUES ('nightly', 'infinity')"
+            )
+        await nodes[0].queue.pause()
+        with trio.fail_after(20):
+            while not any(isinstance(event, QueuePaused) for event in nodes[1].events):
+                await trio.sleep(0.01)

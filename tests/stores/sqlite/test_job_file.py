@@ -189,6 +189,25 @@ def test_what_is_written_again_is_counted_once(file: JobFile) -> None:
     assert file.check() == []
 
 
+def test_what_a_blocked_end_writes_once_more_is_counted_once(file: JobFile) -> None:
+    """Then nobody knows whether the file has it already, and no error has said so."""
+    batch = new(job(1, "completed", finished=2))
+    file.write(batch)
+    file.write_at_once(batch)
+    assert file.check() == []
+    assert finished(file) == 1
+    assert file.check() == []
+
+
+def test_what_is_still_to_be_counted_is_sound(path: Path) -> None:
+    """As in a file of an older version, and if an operator has asked for it."""
+    with closing_file(path) as file:
+        file.write(new(job(1, "completed", finished=2)))
+        file._db.execute("DELETE FROM finished_counts")
+        assert file.check() == []
+        assert finished(file) == 1
+
+
 def test_the_oldest_ends_are_trimmed_first(file: JobFile) -> None:
     """By number with what is written, and by age a bounded number at a time."""
     ends = (5, 1, 3, 2, 4)

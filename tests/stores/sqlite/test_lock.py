@@ -103,3 +103,9 @@ def test_a_lock_that_can_not_be_made_is_refused(tmp_path: Path) -> None:
     why = re.escape(f"{lock} is no file: move it away")
     with pytest.raises(StoreRefused, match=why), locked(tmp_path / "jobs.db"):
         pass
+
+
+def test_a_name_that_is_too_long_is_told(tmp_path: Path) -> None:
+    """As all else that the system does not allow."""
+    with pytest.raises(StoreRefused, match="File name too long"), locked(tmp_path / ("x" * 252)):
+        pass

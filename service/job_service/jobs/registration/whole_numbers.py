@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-MOST_BYTES: Final = 128 * 1024  # rewriting a longer text would hold up the event loop
+MOST_BYTES: Final = 32 * 1024  # rewriting a longer text would hold up the event loop
 _LARGEST: Final = 2**53  # beyond it a float is not the number that was written
 
 # It never looks twice at a part of the text.
@@ -47,4 +47,4 @@ def _as_whole(token: re.Match[bytes]) -> bytes:
     if text.startswith(b'"'):
         return text
     number = float(text)
-    return b"%d" % number if number.is_integer() and abs(number) <= _LARGEST else text
+    return b"%d" % number if number.is_integer() and abs(number) < _LARGEST else text

@@ -1,5 +1,7 @@
 """What others have said to a process: it looks each second, so all of it comes in one answer."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -30,12 +32,19 @@ class Heard(msgspec.Struct, frozen=True):
 
     `pauses` are the job types that are paused, "" for the whole queue. The jobs that it holds and
     that others want it to call off have each a reason, and who; those to change, what is wanted.
+    Of the schedules each is the text of a ScheduleState.
     """
 
     pauses: set[str]
-    schedules: list[ScheduleState]
+    schedules: list[msgspec.Raw]
     called_off: list[tuple[str, str, str | None]]
     to_edit: list[tuple[str, str]]
+
+    def known_schedules(self) -> Iterator[ScheduleState]:
+        """Those that can be read: somebody may have written a time that Python does not have."""
+        for text in self.schedules:
+            with suppress(msgspec.DecodeError):
+                yield _decode_schedule(text)
 
 
 async def hear(connection: Connection, node: NodeId) -> Heard:
@@ -45,3 +54,4 @@ async def hear(connection: Connection, node: NodeId) -> Heard:
 
 
 _decode: Final = msgspec.json.Decoder(Heard).decode
+_decode_schedule: Final = msgspec.json.Decoder(ScheduleState).decode

@@ -182,7 +182,7 @@ class Participant(Claimant):
         if not self._own_pauses and self._paused is paused:
             self._hear_of_pauses(heard.pauses)
         if self._schedules is schedules:
-            self._schedules = {state.schedule: state for state in heard.schedules}
+            self._schedules = {state.schedule: state for state in heard.known_schedules()}
         for job_id, reason, by in heard.called_off:
             job = self._jobs.get(job_id)
             if job is not None:

@@ -25,5 +25,9 @@ def open_beside(path: Path, suffix: str) -> int:
 
 def require_file_or_nothing(path: Path) -> None:
     """Raise StoreRefused if something else is in the place of one of the store's own files."""
-    if path.exists() and not path.is_file():
+    try:
+        is_other = path.exists() and not path.is_file()
+    except OSError:  # whoever opens it hears of that
+        return
+    if is_other:
         raise StoreRefused(f"{path} is no file: move it away")

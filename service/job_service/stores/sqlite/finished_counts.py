@@ -24,6 +24,11 @@ def count(connection: sqlite3.Connection) -> None:
     connection.execute(f"INSERT INTO finished_counts {COUNTED}")
 
 
+def forget(connection: sqlite3.Connection) -> None:
+    """Let whoever needs the numbers count anew, in the transaction that is under way."""
+    connection.execute("DELETE FROM finished_counts")
+
+
 def add(connection: sqlite3.Connection, ended: Iterable[FinishedCount]) -> None:
     """So many more have ended, in the transaction that is under way."""
     for each in ended:

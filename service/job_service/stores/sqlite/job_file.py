@@ -104,6 +104,14 @@ class JobFile:
         self._finished = finished - _sum(trimmed)
         return trimmed
 
+    def write_at_once(self, batch: Batch) -> None:
+        """Keep the batch, which may be kept already: what has ended is left to be counted anew."""
+        self._presence.require()
+        self._finished = None
+        with writing.transaction(self._db):
+            writing.write(self._db, batch)
+            finished_counts.forget(self._db)
+
     def unfinished(self, portion: int = 500) -> Iterator[list[KeptJob]]:
         """All jobs that have not ended, the oldest first. Nothing may be written meanwhile."""
         ids = self._db.execute(_UNFINISHED)

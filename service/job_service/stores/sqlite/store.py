@@ -208,7 +208,7 @@ class SqliteStore(SoleStore):
     def _write_at_once(self, units: Sequence[UnitOfWork]) -> None:
         batch = batch_of(units, self._submissions.keyed)
         try:
-            self._file.call_at_once(lambda file: file.write(batch), AT_ONCE_SECONDS)
+            self._file.call_at_once(lambda file: file.write_at_once(batch), AT_ONCE_SECONDS)
         except (sqlite3.Error, TimeoutError) as error:
             raise CannotKeep(describe(error)) from error
 

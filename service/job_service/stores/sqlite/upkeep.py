@@ -110,6 +110,7 @@ _CHECKS_OF_THIS_VERSION: Final = (
             SELECT type, status, jobs AS kept, 0 AS counted FROM ({COUNTED})
             UNION ALL SELECT type, status, 0, jobs FROM finished_counts
         )
+        WHERE EXISTS (SELECT 1 FROM finished_counts) -- else they are still to be counted
         GROUP BY type, status HAVING sum(kept) <> sum(counted)
         """,
         "of the jobs of type {} that are {}, {:,} are kept and {:,} counted",

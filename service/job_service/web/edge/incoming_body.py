@@ -51,6 +51,7 @@ class IncomingBody:
                 if self.awaits_continue:
                     self.awaits_continue = False
                     await self._transport.send(CONTINUE, b"", is_last=True)
+                    continue  # some may have come meanwhile: over TLS that send lets others run
                 await self._unread.arrived.park()
         await trio.sleep_forever()  # this task ends with its connection
         raise AssertionError("never comes here")

@@ -31,19 +31,22 @@ class _WrittenOnce:
 
     def __init__(self, write: Callable[[], _Documentation]) -> None:
         self._write = write
-        self._writing = trio.Lock()
+        self._one_at_a_time = trio.CapacityLimiter(1)
         self._written: _Documentation | None = None
 
     async def get(self) -> _Documentation:
-        """The documentation. A cancellation leaves the thread alone; another one begins anew."""
+        """The documentation. A cancellation leaves the thread alone, which writes it for others."""
         if self._written is not None:
             return self._written
-        async with self._writing:
-            if self._written is None:
-                self._written = await trio.to_thread.run_sync(
-                    self._write, abandon_on_cancel=True, limiter=trio.CapacityLimiter(1)
-                )
-            return self._written
+        return await trio.to_thread.run_sync(
+            self._write_or_take, abandon_on_cancel=True, limiter=self._one_at_a_time
+        )
+
+    def _write_or_take(self) -> _Documentation:
+        """In a thread: it, or what the one before has written."""
+        if self._written is None:
+            self._written = self._write()
+        return self._written
 
 
 def add_documentation(app: Quart, registry: Registry, *, needs_token: bool, root_path: str) -> None:
