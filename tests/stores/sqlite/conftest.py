@@ -57,6 +57,7 @@ class Disk:
         self._turns = threading.RLock()
         for name in (
             "write",
+            "write_at_once",
             "trim",
             "_delete_first",
             "get",

@@ -346,7 +346,7 @@ async def test_a_blocked_service_on_a_full_disk_abandons_what_runs(path: Path, d
     async with opened_file(path) as shop:
         runs = await shop.new()
         await shop.start(runs)
-        disk.failing.add("write")
+        disk.failing.add("write_at_once")
         thread = threading.Thread(
             target=shop.store.leave_behind, args=[lambda _: "loop_blocked"], name="backstop"
         )
