@@ -124,7 +124,7 @@ class Claimant(Member):
         )
 
     async def _is_any_ready(self, types: Iterable[str]) -> bool:
-        return await self._question(self._reader.any_ready(types, self.clock.now(), self._misfits))
+        return await self._question(self._reader.any_ready(types, self._misfits))
 
     async def _forget_keys(self, connection: Connection) -> None:
         """Jobs that were submitted with a limit key wait without one, if their type has none."""

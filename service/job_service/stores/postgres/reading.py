@@ -48,7 +48,7 @@ _ANY_READY: Final = """
                 SELECT FROM generate_series(0, 9) AS p (priority), LATERAL (
                     SELECT FROM job_service.jobs
                     WHERE type = wanted.type AND priority = p.priority AND limit_key IS NULL
-                        AND node IS NULL AND awaits = 0 AND run_at <= %(now)s
+                        AND node IS NULL AND awaits = 0 AND run_at <= now()
                         AND id <> ALL(%(without)s)
                     LIMIT 1
                 ) AS first
@@ -58,7 +58,7 @@ _ANY_READY: Final = """
             (
                 SELECT FROM job_service.jobs
                 WHERE type = wanted.type AND limit_key IS NOT NULL
-                    AND node IS NULL AND awaits = 0 AND run_at <= %(now)s
+                    AND node IS NULL AND awaits = 0 AND run_at <= now()
                     AND id <> ALL(%(without)s)
                 LIMIT 1
             )
@@ -170,9 +170,13 @@ class Reader:
         """What the pending jobs of each type wait for."""
         return {row[0]: Waiting(*row[1:]) for row in await self._rows(_WAITING, {"now": now})}
 
-    async def any_ready(self, types: Iterable[str], now: datetime, without: Iterable[str]) -> bool:
-        """Whether any job of these types could be claimed but for limits, beside `without`."""
-        values = {"types": list(types), "now": now, "without": list(without)}
+    async def any_ready(self, types: Iterable[str], without: Iterable[str]) -> bool:
+        """Whether any job of these types could be claimed but for limits, beside `without`.
+
+        It goes by the clock of the server: by what this process knows of that, a job which others
+        have just told of may be yet to come.
+        """
+        values: dict[str, object] = {"types": list(types), "without": list(without)}
         ((any_ready,),) = await self._rows(_ANY_READY, values)
         return bool(any_ready)
 
