@@ -3,10 +3,13 @@
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
+from urllib.request import urlopen
 
+OUR_PACKAGE: Final = "job_service"
 START_SECONDS = 20.0
 STOP_SECONDS = 20.0
 
@@ -17,7 +20,9 @@ def running(command: Sequence[str], port: int, output: Path) -> Iterator[int]:
     with output.open("wb") as file:
         process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
         try:
-            _wait_until_it_listens(process, port, output)
+            _wait_until(lambda: _listens(port), process, output)
+            if OUR_PACKAGE in command:  # it listens before its workers run
+                _wait_until(lambda: _is_ready(port), process, output)
             yield process.pid
         finally:
             process.terminate()
@@ -37,14 +42,21 @@ def url(port: int, path: str) -> str:
     return f"http://127.0.0.1:{port}{path}"
 
 
-def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, output: Path) -> None:
+def _listens(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False
+
+
+def _is_ready(port: int) -> bool:
+    with suppress(OSError), urlopen(url(port, "/health/ready")):  # noqa: S310
+        return True
+    return False
+
+
+def _wait_until(holds: Callable[[], bool], process: subprocess.Popen[bytes], output: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except OSError:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"it did not start: {output.read_text()[-2000:]}") from None
-            time.sleep(0.05)
-        else:
-            return
+    while not holds():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"it did not start: {output.read_text()[-2000:]}")
+        time.sleep(0.05)
