@@ -43,7 +43,8 @@ def as_after_a_crash(path: Path) -> Path:
     """A copy of what is kept now, as the process would leave it if it were killed now."""
     number = len(list(path.parent.glob("crash-*.db")))
     copy = path.with_name(f"crash-{number}.db")
-    for suffix in ("", "-wal", "-starts"):
+    # The log first: its thread may move what is in it to the database meanwhile, and back never.
+    for suffix in ("-wal", "", "-starts"):
         if (source := Path(f"{path}{suffix}")).exists():
             shutil.copy(source, f"{copy}{suffix}")
     return copy
