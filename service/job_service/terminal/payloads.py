@@ -6,7 +6,7 @@ from pathlib import Path
 from msgspec import DecodeError, Raw, json
 
 from job_service.errors import InvalidPayload
-from job_service.json_text.half_characters import what_is_wrong
+from job_service.json_text.lone_surrogates import what_is_wrong
 from job_service.json_text.nesting import TOO_DEEP, is_too_deep
 
 

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from job_service.jobs.queueing.options import Priority, RunAt
-from job_service.json_text.half_characters import what_is_wrong
+from job_service.json_text.lone_surrogates import what_is_wrong
 from job_service.json_text.nesting import MAX_DEPTH, is_too_deep
 from job_service.web.asgi import IncomingRequest
 from job_service.web.problems import malformed

@@ -25,7 +25,7 @@ from job_service.jobs.queueing.options import (
 )
 from job_service.jobs.queueing.queue import JobQueue
 from job_service.jobs.state.model import Draft
-from job_service.json_text.half_characters import what_is_wrong
+from job_service.json_text.lone_surrogates import what_is_wrong
 from job_service.json_text.nesting import MAX_DEPTH, is_too_deep
 from job_service.web.asgi import IncomingRequest
 from job_service.web.problems import Problem, malformed, problem_of

@@ -25,7 +25,7 @@ def filter_of(filters: JobFilters, statuses: Sequence[Status]) -> JobFilter:
     wanted = job_filter(**filters)
     if wanted == JobFilter():
         raise InvalidOption(
-            "nothing says which jobs are meant: give a type, a status or any filter"
+            "nothing says which jobs are meant: give a type, a status or another filter"
         )
     if not set(statuses).issuperset(wanted.statuses):
         raise InvalidOption(f"status must be one of {', '.join(statuses)}")

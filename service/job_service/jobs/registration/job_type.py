@@ -22,8 +22,8 @@ from job_service.jobs.registration.resource import RegisteredResource, ResourceP
 from job_service.jobs.registration.retry import LONGEST_WAIT_SECONDS, Retry
 from job_service.jobs.registration.signature import read_signature
 from job_service.jobs.state.limits import NO_LIMITS, Limits
-from job_service.json_text.half_characters import what_is_wrong
 from job_service.json_text.huge_numbers import TOO_MANY_HUGE, has_too_many_huge
+from job_service.json_text.lone_surrogates import what_is_wrong
 from job_service.json_text.nesting import TOO_DEEP, is_too_deep
 
 MAX_NAME_CHARS = 100

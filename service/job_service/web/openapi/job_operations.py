@@ -69,7 +69,7 @@ _ADMISSION: Final = (KEY_REUSED, QUEUE_FULL, DRAINING, STORE_UNAVAILABLE)
 
 
 _WHICH: Final = malformed_as(
-    "nothing says which jobs are meant: give a type, a status or any filter"
+    "nothing says which jobs are meant: give a type, a status or another filter"
 )
 _PORTIONS: Final = (
     "If there may be more than `limit`, the answer has `next`: send it as `cursor`, with the same "

@@ -101,7 +101,7 @@ export function connect({ events, onState, onEvent, onBeat }) {
       else if (line.startsWith("data: ")) data = line.slice(6);
     }
     const event = data && JSON.parse(data);
-    if (event?.event) onEvent(event); // a reset is none: what came before this stream its beats read anew
+    if (event?.event) onEvent(event); // a reset is none: the next beat reads what it stands for
   }
 
   function look() {

@@ -1,4 +1,4 @@
-"""Finds what no text may have: half of a surrogate pair, of which JSON may have the escape alone.
+"""Finds lone surrogates: halves of a character, whose escapes JSON may have, but no text.
 
 msgspec says of it that the input is truncated, or that an escape is, which sends users astray.
 """
